@@ -1,0 +1,227 @@
+//! The life of a hold: taking seats, keeping them, confirming, giving back.
+
+use chassis::{db::Session, idempotency::Key};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{App, coalesced::Touch, recall, record};
+use crate::{
+    domain::{
+        Hold, Refusal, Reservation, Selection, Show, State,
+        hold::{Change, Command},
+    },
+    error::Error,
+    store::{
+        holds::{self, End},
+        seats,
+    },
+};
+
+/// Seats to be held.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldSeats {
+    /// By whom.
+    pub user_id: String,
+    /// Of which show.
+    pub show_id: i64,
+    /// Which.
+    pub seats: Selection,
+}
+
+/// What writing a change came to.
+enum Written {
+    Whole,
+    /// The hold has not got all its seats any more: by a faster clock it had lapsed, and somebody took them.
+    SeatsLost,
+    /// The payment has confirmed another reservation.
+    PaymentUsed,
+}
+
+impl App {
+    /// Takes seats, all or none, once per request id.
+    ///
+    /// # Errors
+    /// `ShowNotFound`, `SeatNotFound`, `SalesClosed`, `HoldLimit`, `SeatTaken`, `RequestIdReused`, or the database's.
+    #[tracing::instrument(level = "debug", skip_all, fields(show_id = command.show_id, seats = command.seats.count()))]
+    pub async fn hold_seats(&self, command: HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
+        let show = self.show(command.show_id).await?;
+        let queue_id = self.concert(show.concert_id).await?.queue_id.clone();
+        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command));
+        let touches = [self.maps.touch(show.show_id), self.dates.touch(show.concert_id)];
+        let attempt = || self.try_hold(&command, &show, &queue_id, key.as_ref());
+        let result = self.db.transact("hold_seats", attempt).await;
+        if result.as_ref().is_err_and(Error::is_refusal) {
+            touches.into_iter().for_each(Touch::nothing_changed);
+        }
+        count("booking_holds_total", result.as_ref().map_or_else(Error::outcome, |_| "HELD"));
+        result
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn try_hold(&self, command: &HoldSeats, show: &Show, queue_id: &str, key: Option<&Key>) -> Result<Reservation, Error> {
+        let mut session = self.db.begin().await?;
+        if let Some(answer) = recall(&mut session, key).await? {
+            return Ok(answer);
+        }
+        let now = self.clock.now();
+        match self.take(&mut session, command, show, queue_id, now).await {
+            Ok(reservation) => {
+                record(&mut session, key, &reservation, now).await?;
+                session.commit().await?;
+                Ok(reservation)
+            }
+            Err(Error::Refused(refusal)) => {
+                // An equal request may have taken the seats while this one waited for them: then its answer is ours.
+                let answer = recall(&mut session, key).await?;
+                session.rollback().await;
+                answer.ok_or(Error::Refused(refusal))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn take(
+        &self,
+        session: &mut Session,
+        command: &HoldSeats,
+        show: &Show,
+        queue_id: &str,
+        now: i64,
+    ) -> Result<Reservation, Error> {
+        let HoldSeats { user_id, show_id, seats: selection } = command;
+        selection.check(show, now)?;
+        let limit = self.policy.max_held_seats;
+        if selection.count() > limit {
+            return Err(Refusal::HoldLimit(limit).into());
+        }
+        let until = now.saturating_add(i64::try_from(self.policy.hold_ttl.as_micros()).unwrap_or(i64::MAX));
+        let hold = Hold {
+            reservation_id: Uuid::new_v4(),
+            user_id: user_id.clone(),
+            concert_id: show.concert_id,
+            show_id: *show_id,
+            queue_id: queue_id.to_owned(),
+            seats: selection.numbers().collect(),
+            amount: selection.amount(show.price),
+            held_at: now,
+            promised_until: until,
+            expires_at: until,
+            state: State::Held,
+        };
+        let taken = seats::take(session, *show_id, selection, hold.reservation_id, until, now).await?;
+        if taken != selection.count() {
+            return Err(Refusal::SeatTaken(seats::not_of(session, *show_id, selection, hold.reservation_id).await?).into());
+        }
+        if holds::place(session, &hold).await? > limit {
+            return Err(Refusal::HoldLimit(limit).into());
+        }
+        Ok(hold.seen_at(now))
+    }
+
+    /// Keeps a hold alive while this payment is in flight, for so long from now, bounded.
+    ///
+    /// # Errors
+    /// `ReservationNotFound`, `NotOwner`, `HoldExpired`, `ReservationCancelled`, `AlreadyPaid`, or the database's.
+    pub async fn extend_hold(&self, id: Uuid, user_id: &str, payment_id: Uuid, by: i64) -> Result<Reservation, Error> {
+        self.settle("extend_hold", id, user_id, Command::Extend { payment_id, by }).await
+    }
+
+    /// Makes a live hold the user's for good. Every refusal is final for this payment.
+    ///
+    /// # Errors
+    /// As [`Self::extend_hold`], and `PaymentUsed`.
+    pub async fn confirm_reservation(&self, id: Uuid, user_id: &str, payment_id: Uuid) -> Result<Reservation, Error> {
+        let result = self.settle("confirm_reservation", id, user_id, Command::Confirm { payment_id }).await;
+        count("booking_confirmations_total", result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED"));
+        result
+    }
+
+    /// Gives a hold back. One that has ended unpaid already is answered as it is.
+    ///
+    /// # Errors
+    /// `ReservationNotFound`, `NotOwner`, `AlreadyPaid`, or the database's.
+    pub async fn cancel_reservation(&self, id: Uuid, user_id: &str) -> Result<Reservation, Error> {
+        self.settle("cancel_reservation", id, user_id, Command::Cancel).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(name))]
+    async fn settle(&self, name: &'static str, id: Uuid, user_id: &str, command: Command) -> Result<Reservation, Error> {
+        self.db.transact(name, || self.try_settle(id, user_id, command)).await
+    }
+
+    /// Locks the hold, asks the rules, writes what they say (a refusal for lateness is written too) and answers.
+    async fn try_settle(&self, id: Uuid, user_id: &str, command: Command) -> Result<Reservation, Error> {
+        let mut session = self.db.begin().await?;
+        let hold = holds::lock(&mut session, id).await?.ok_or(Refusal::ReservationNotFound)?;
+        let _touches = (self.maps.touch(hold.show_id), self.dates.touch(hold.concert_id));
+        // After the lock: the time spent waiting for it counts.
+        let now = self.clock.now();
+        let verdict = hold.decide(user_id, command, now);
+        let Some(change) = verdict.change else {
+            session.rollback().await;
+            verdict.answer?;
+            return Ok(hold.seen_at(now));
+        };
+        match write(&mut session, &hold, change, now).await? {
+            Written::Whole => {
+                session.commit().await?;
+                verdict.answer?;
+                Ok(hold.apply(change, now).seen_at(now))
+            }
+            Written::SeatsLost => {
+                session.rollback().await;
+                self.close_lost(id).await?;
+                Err(Refusal::HoldExpired.into())
+            }
+            Written::PaymentUsed => {
+                session.rollback().await;
+                Err(Refusal::PaymentUsed.into())
+            }
+        }
+    }
+
+    /// Closes a hold that lost seats to a faster clock, so that it is refused for good and what it still has is free.
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn close_lost(&self, id: Uuid) -> Result<(), Error> {
+        let mut session = self.db.begin().await?;
+        if let Some(hold) = holds::lock(&mut session, id).await?
+            && hold.state == State::Held
+        {
+            write(&mut session, &hold, Change::Lapse, self.clock.now()).await?;
+            session.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn write(session: &mut Session, hold: &Hold, change: Change, now: i64) -> Result<Written, Error> {
+    let id = hold.reservation_id;
+    let whole = match change {
+        Change::Extend { until } => {
+            holds::extend(session, id, until).await?;
+            seats::keep(session, hold, until).await?
+        }
+        Change::Confirm { payment_id } => {
+            let whole = seats::sell(session, hold).await?;
+            if whole && !holds::confirm(session, id, payment_id, now).await? {
+                return Ok(Written::PaymentUsed);
+            }
+            whole
+        }
+        Change::Cancel => {
+            holds::close(session, vec![id], End::Cancelled, now).await?;
+            seats::free(session, std::slice::from_ref(hold)).await?;
+            true
+        }
+        Change::Lapse => {
+            holds::close(session, vec![id], End::Expired, now).await?;
+            seats::free(session, std::slice::from_ref(hold)).await?;
+            true
+        }
+    };
+    Ok(if whole { Written::Whole } else { Written::SeatsLost })
+}
+
+fn count(name: &'static str, outcome: &'static str) {
+    metrics::counter!(name, "outcome" => outcome).increment(1);
+}

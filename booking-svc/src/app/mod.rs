@@ -1,0 +1,104 @@
+//! The use cases: what happens in which transaction.
+
+mod coalesced;
+mod holding;
+mod selling;
+mod sweeping;
+mod viewing;
+
+use std::sync::Arc;
+
+use chassis::{
+    clock::Clock,
+    db::{Db, Session},
+    idempotency::{self, Key},
+};
+use moka::future::Cache;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    config::Policy,
+    domain::{Availability, Concert, Refusal, Show},
+    error::Error,
+    store::catalog,
+};
+use coalesced::Coalesced;
+
+pub use holding::HoldSeats;
+pub use selling::{NewConcert, NewShow, Page};
+pub use sweeping::sweep_until;
+
+/// So many concerts, and so many shows, are remembered. They never change.
+const FACTS: u64 = 10_000;
+
+/// The service, without its wire.
+#[derive(Debug)]
+pub struct App {
+    db: Db,
+    clock: Clock,
+    policy: Policy,
+    concerts: Cache<i64, Arc<Concert>>,
+    shows: Cache<i64, Arc<Show>>,
+    maps: Coalesced<Arc<[Availability]>>,
+    dates: Coalesced<Arc<[String]>>,
+}
+
+impl App {
+    /// A service over a database.
+    #[must_use]
+    pub fn new(db: Db, clock: Clock, policy: Policy) -> Self {
+        Self {
+            db,
+            clock,
+            policy,
+            concerts: Cache::new(FACTS),
+            shows: Cache::new(FACTS),
+            maps: Coalesced::new(),
+            dates: Coalesced::new(),
+        }
+    }
+
+    /// Reads a concert.
+    ///
+    /// # Errors
+    /// `ConcertNotFound`, or the database's.
+    pub async fn concert(&self, concert_id: i64) -> Result<Arc<Concert>, Error> {
+        if let Some(concert) = self.concerts.get(&concert_id).await {
+            return Ok(concert);
+        }
+        let read = catalog::concert(&mut self.db.read().await?, concert_id).await?;
+        let concert = Arc::new(read.ok_or(Refusal::ConcertNotFound)?);
+        self.concerts.insert(concert_id, Arc::clone(&concert)).await;
+        Ok(concert)
+    }
+
+    /// Reads a show.
+    ///
+    /// # Errors
+    /// `ShowNotFound`, or the database's.
+    pub async fn show(&self, show_id: i64) -> Result<Arc<Show>, Error> {
+        if let Some(show) = self.shows.get(&show_id).await {
+            return Ok(show);
+        }
+        let read = catalog::show(&mut self.db.read().await?, show_id).await?;
+        let show = Arc::new(read.ok_or(Refusal::ShowNotFound)?);
+        self.shows.insert(show_id, Arc::clone(&show)).await;
+        Ok(show)
+    }
+}
+
+/// The answer that was given under this request's id, if it has one and there was one.
+async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -> Result<Option<T>, Error> {
+    match key {
+        Some(key) => Ok(idempotency::recall(session, key).await?),
+        None => Ok(None),
+    }
+}
+
+/// Records the answer under the request's id, if it has one.
+async fn record<T: Serialize>(session: &mut Session, key: Option<&Key>, answer: &T, now: i64) -> Result<(), Error> {
+    match key {
+        Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
+        None => Ok(()),
+    }
+}

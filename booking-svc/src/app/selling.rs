@@ -1,0 +1,126 @@
+//! Putting things on sale: concerts, and shows with their seats.
+
+use chassis::{idempotency::Key, page};
+use serde::Serialize;
+
+use super::{App, recall, record};
+use crate::{
+    domain::{Concert, Show},
+    error::Error,
+    store::catalog,
+};
+
+/// A concert to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewConcert {
+    /// Its name.
+    pub title: String,
+    /// The waiting room that guards it.
+    pub queue_id: String,
+}
+
+/// A show to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewShow {
+    /// Its concert.
+    pub concert_id: i64,
+    /// When it begins.
+    pub starts_at: i64,
+    /// How long it lasts.
+    pub duration_minutes: i32,
+    /// Its name.
+    pub title: String,
+    /// Anything else.
+    pub description: String,
+    /// The price of one seat.
+    pub price: i64,
+    /// How many seats.
+    pub seat_count: i32,
+}
+
+/// A page of a list, and the token of the next one (empty on the last).
+pub type Page<T> = (Vec<T>, String);
+
+impl App {
+    /// Creates a concert, once per request id.
+    ///
+    /// # Errors
+    /// `RequestIdReused`, or the database's.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn create_concert(&self, new: NewConcert, request_id: Option<String>) -> Result<Concert, Error> {
+        let key = request_id.map(|id| Key::new(id, "CreateConcert", &new));
+        let attempt = async || {
+            let mut session = self.db.begin().await?;
+            if let Some(answer) = recall(&mut session, key.as_ref()).await? {
+                return Ok(answer);
+            }
+            let created_at = self.clock.now();
+            let concert_id = catalog::insert_concert(&mut session, &new.title, &new.queue_id, created_at).await?;
+            let concert = Concert { concert_id, title: new.title.clone(), queue_id: new.queue_id.clone(), created_at };
+            record(&mut session, key.as_ref(), &concert, created_at).await?;
+            session.commit().await?;
+            Ok(concert)
+        };
+        self.db.transact("create_concert", attempt).await
+    }
+
+    /// Creates a show and all its seats, once per request id.
+    ///
+    /// # Errors
+    /// `ConcertNotFound`, `RequestIdReused`, or the database's.
+    #[tracing::instrument(level = "debug", skip_all, fields(concert_id = new.concert_id, seats = new.seat_count))]
+    pub async fn create_show(&self, new: NewShow, request_id: Option<String>) -> Result<Show, Error> {
+        let concert = self.concert(new.concert_id).await?;
+        let key = request_id.map(|id| Key::new(id, "CreateShow", &new));
+        let _touch = self.dates.touch(concert.concert_id);
+        let attempt = async || {
+            let mut session = self.db.begin().await?;
+            if let Some(answer) = recall(&mut session, key.as_ref()).await? {
+                return Ok(answer);
+            }
+            let mut show = new.clone().at(self.clock.now());
+            show.show_id = catalog::insert_show(&mut session, &show).await?;
+            record(&mut session, key.as_ref(), &show, show.created_at).await?;
+            session.commit().await?;
+            Ok(show)
+        };
+        self.db.transact("create_show", attempt).await
+    }
+
+    /// A page of all concerts, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn concerts(&self, size: i64, before: i64) -> Result<Page<Concert>, Error> {
+        let found = catalog::concerts(&mut self.db.read().await?, before, size + 1).await?;
+        Ok(cut(found, size, |concert| concert.concert_id))
+    }
+
+    /// A page of a concert's shows, newest first.
+    ///
+    /// # Errors
+    /// `ConcertNotFound`, or the database's.
+    pub async fn shows(&self, concert_id: i64, size: i64, before: i64) -> Result<Page<Show>, Error> {
+        self.concert(concert_id).await?;
+        let found = catalog::shows(&mut self.db.read().await?, concert_id, before, size + 1).await?;
+        Ok(cut(found, size, |show| show.show_id))
+    }
+}
+
+impl NewShow {
+    fn at(self, created_at: i64) -> Show {
+        let Self { concert_id, starts_at, duration_minutes, title, description, price, seat_count } = self;
+        Show { show_id: 0, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at }
+    }
+}
+
+/// Makes a page of what was found: one row more than a page means that there is a next one.
+pub(super) fn cut<T, C: Serialize>(mut found: Vec<T>, size: i64, cursor: impl Fn(&T) -> C) -> Page<T> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if found.len() <= size {
+        return (found, String::new());
+    }
+    found.truncate(size);
+    let next = found.last().map(|last| page::token(&cursor(last))).unwrap_or_default();
+    (found, next)
+}

@@ -1,0 +1,76 @@
+//! Tidying: lapsed holds are written down as EXPIRED and their seats' rows cleared. Nobody depends on it: a lapsed hold is expired
+//! and its seats are free by the clock alone. Every replica sweeps; each takes what the others have not in hand.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use crate::{
+    error::Error,
+    store::{
+        holds::{self, End},
+        seats,
+    },
+};
+
+/// How often it is looked for lapsed holds.
+const EVERY: Duration = Duration::from_secs(1);
+/// So many holds are closed in one transaction: short enough that nobody waits for it.
+const BATCH: i64 = 500;
+
+impl App {
+    /// Closes what has lapsed, batch by batch; answers how many holds that were.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sweep(&self) -> Result<usize, Error> {
+        let mut swept = 0;
+        // The look beforehand is a read: an idle service begins no write transaction every second.
+        while holds::any_lapsed(&mut self.db.read().await?, self.clock.now()).await? {
+            let closed = self.db.transact("sweep", || self.sweep_batch()).await?;
+            swept += closed;
+            if closed == 0 {
+                break;
+            }
+        }
+        metrics::counter!("booking_swept_total").increment(u64::try_from(swept).unwrap_or(u64::MAX));
+        Ok(swept)
+    }
+
+    async fn sweep_batch(&self) -> Result<usize, Error> {
+        let mut session = self.db.begin().await?;
+        let now = self.clock.now();
+        let lapsed = holds::lock_lapsed(&mut session, now, BATCH).await?;
+        if lapsed.is_empty() {
+            session.rollback().await;
+            return Ok(0);
+        }
+        let ids = lapsed.iter().map(|hold| hold.reservation_id).collect();
+        holds::close(&mut session, ids, End::Expired, now).await?;
+        seats::free(&mut session, &lapsed).await?;
+        session.commit().await?;
+        Ok(lapsed.len())
+    }
+}
+
+/// Sweeps every second until the shutdown. A failure is the next round's to repeat.
+pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
+    let mut ticks = time::interval(EVERY);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match app.sweep().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!(swept, "closed lapsed holds"),
+            Err(error) => {
+                metrics::counter!("booking_sweep_failures_total").increment(1);
+                tracing::warn!(%error, "sweep failed; the next one repeats it");
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What this service can be told.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use chassis::db::DbConfig;
+
+/// The rules that an operator may set.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub struct Policy {
+    /// How long held seats are kept for somebody who has not paid yet, 1s to 1h
+    #[arg(long, env, default_value = "5m", value_parser = hold_ttl)]
+    pub hold_ttl: Duration,
+    /// How many seats of one show a user may hold unpaid at once, 1 to 100000
+    #[arg(long, env, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=100_000))]
+    pub max_held_seats: i64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { hold_ttl: Duration::from_secs(300), max_held_seats: 50 }
+    }
+}
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the rows are.
+    pub database: DbConfig,
+    /// The rules.
+    pub policy: Policy,
+}
+
+const HOLD_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
+fn hold_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if HOLD_TTL.contains(&ttl) { Ok(ttl) } else { Err("must be 1s to 1h".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        policy: Policy,
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_command_line() {
+        let line = Line::try_parse_from(["x"]).map(|line| (line.policy.hold_ttl, line.policy.max_held_seats));
+        assert_eq!(line.ok(), Some((Policy::default().hold_ttl, Policy::default().max_held_seats)));
+    }
+
+    #[test]
+    fn nonsense_is_refused_before_anything_starts() {
+        for bad in ["--hold-ttl=0s", "--hold-ttl=2h", "--hold-ttl=5", "--max-held-seats=0", "--max-held-seats=x"] {
+            assert!(Line::try_parse_from(["x", bad]).is_err(), "{bad}");
+        }
+        assert!(Line::try_parse_from(["x", "--hold-ttl=2s", "--max-held-seats=4"]).is_ok());
+    }
+}

@@ -1,0 +1,130 @@
+//! Why a use case did not do what it was asked, and how that is told to the caller: the one place.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use boxoffice_proto::{Fault, Reason};
+use chassis::{
+    db::{self, Contended},
+    idempotency,
+};
+
+use crate::domain::Refusal;
+
+/// A use case's failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The request id was used for another request.
+    #[error("the request id was used for another request")]
+    RequestIdReused,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+impl Error {
+    /// Is it certain that nothing was changed?
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::RequestIdReused => true,
+            Self::Db(_) => false,
+        }
+    }
+
+    /// A word for the metrics.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => reason(refusal).as_str(),
+            Self::RequestIdReused => Reason::RequestIdReused.as_str(),
+            Self::Db(error) if error.is_unavailable() || error.is_contended() => Reason::Unavailable.as_str(),
+            Self::Db(_) => Reason::Internal.as_str(),
+        }
+    }
+}
+
+impl Contended for Error {
+    fn is_contended(&self) -> bool {
+        match self {
+            Self::Db(error) => error.is_contended(),
+            Self::Refused(_) | Self::RequestIdReused => false,
+        }
+    }
+}
+
+impl From<idempotency::Error> for Error {
+    fn from(error: idempotency::Error) -> Self {
+        match error {
+            idempotency::Error::Reused => Self::RequestIdReused,
+            idempotency::Error::Db(error) => Self::Db(error),
+        }
+    }
+}
+
+/// The contract's word for each refusal.
+const fn reason(refusal: &Refusal) -> Reason {
+    match refusal {
+        Refusal::ConcertNotFound => Reason::ConcertNotFound,
+        Refusal::ShowNotFound => Reason::ShowNotFound,
+        Refusal::SeatNotFound(_) => Reason::SeatNotFound,
+        Refusal::SeatTaken(_) => Reason::SeatTaken,
+        Refusal::SalesClosed => Reason::SalesClosed,
+        Refusal::HoldLimit(_) => Reason::HoldLimit,
+        Refusal::ReservationNotFound => Reason::ReservationNotFound,
+        Refusal::NotOwner => Reason::NotOwner,
+        Refusal::HoldExpired => Reason::HoldExpired,
+        Refusal::ReservationCancelled => Reason::ReservationCancelled,
+        Refusal::AlreadyPaid => Reason::AlreadyPaid,
+        Refusal::PaymentUsed => Reason::InvalidArgument,
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let fault = |detail: &str| Self::new(reason(&refusal), detail);
+        match &refusal {
+            Refusal::ConcertNotFound => fault("There is no such concert."),
+            Refusal::ShowNotFound => fault("There is no such show."),
+            Refusal::SeatNotFound(seats) => fault("The show has no such seat.").with("seat_numbers", comma_list(seats)),
+            Refusal::SeatTaken(seats) => {
+                fault("Somebody else has one of these seats; choose others.").with("seat_numbers", comma_list(seats))
+            }
+            Refusal::SalesClosed => fault("The show has begun and is no longer on sale."),
+            Refusal::HoldLimit(limit) => {
+                fault("You would hold more seats of this show than one may; pay for or give back some first.")
+                    .with("max_held_seats", limit)
+            }
+            Refusal::ReservationNotFound => fault("There is no such reservation."),
+            Refusal::NotOwner => fault("The reservation belongs to another user."),
+            Refusal::HoldExpired => fault("The hold has lapsed; its seats are free again."),
+            Refusal::ReservationCancelled => fault("The reservation was cancelled."),
+            Refusal::AlreadyPaid => fault("The reservation is paid for already."),
+            Refusal::PaymentUsed => Self::invalid_field("payment_id", "has paid for another reservation"),
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => refusal.into(),
+            Error::RequestIdReused => Self::new(Reason::RequestIdReused, "The request id was used for another request."),
+            Error::Db(error) if error.is_unavailable() || error.is_contended() => {
+                tracing::warn!(%error, "the database did not do its work");
+                Self::new(Reason::Unavailable, "The booking database cannot be reached at this moment.")
+                    .retry_after(Duration::from_secs(1))
+            }
+            Error::Db(error) => {
+                tracing::error!(alert = true, %error, "unexpected database error");
+                Self::new(Reason::Internal, Reason::Internal.title())
+            }
+        }
+    }
+}
+
+fn comma_list(seats: &BTreeSet<i32>) -> String {
+    seats.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,151 @@
+//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use cases' business.
+
+mod convert;
+mod read;
+
+use std::sync::Arc;
+
+use boxoffice_proto::{
+    Fault,
+    booking::{
+        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest, ConfirmReservationResponse,
+        CreateConcertRequest, CreateConcertResponse, CreateShowRequest, CreateShowResponse, ExtendHoldRequest,
+        ExtendHoldResponse, GetConcertRequest, GetConcertResponse, GetReservationRequest, GetReservationResponse, GetShowRequest,
+        GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse,
+        ListConcertsRequest, ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
+        ListSeatsResponse, ListShowsRequest, ListShowsResponse, booking_service_server::BookingService,
+    },
+    validate::Checks,
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::{app::App, domain::Reservation, error::Error};
+use read::SeatsOf;
+
+/// BookingService over the use cases.
+#[derive(Clone, Debug)]
+pub struct Api(pub Arc<App>);
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl BookingService for Api {
+    async fn create_concert(&self, request: Request<CreateConcertRequest>) -> Answer<CreateConcertResponse> {
+        let (new, request_id) = read::new_concert(&request.into_inner())?;
+        let concert = self.0.create_concert(new, request_id).await.map_err(refuse)?;
+        Ok(Response::new(CreateConcertResponse { concert: Some(convert::concert(&concert)) }))
+    }
+
+    async fn get_concert(&self, request: Request<GetConcertRequest>) -> Answer<GetConcertResponse> {
+        let concert = self.0.concert(request.into_inner().concert_id).await.map_err(refuse)?;
+        Ok(Response::new(GetConcertResponse { concert: Some(convert::concert(&concert)) }))
+    }
+
+    async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
+        let ListConcertsRequest { page_size, page_token } = request.into_inner();
+        let mut checks = Checks::default();
+        let (size, before) = read::page(&mut checks, page_size, &page_token, i64::MAX);
+        checks.finish()?;
+        let (concerts, next_page_token) = self.0.concerts(size, before).await.map_err(refuse)?;
+        let concerts = concerts.iter().map(convert::concert).collect();
+        Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
+    }
+
+    async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
+        let (new, request_id) = read::new_show(&request.into_inner())?;
+        let show = self.0.create_show(new, request_id).await.map_err(refuse)?;
+        Ok(Response::new(CreateShowResponse { show: Some(convert::show(&show)) }))
+    }
+
+    async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
+        let show = self.0.show(request.into_inner().show_id).await.map_err(refuse)?;
+        Ok(Response::new(GetShowResponse { show: Some(convert::show(&show)) }))
+    }
+
+    async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
+        let ListShowsRequest { concert_id, page_size, page_token } = request.into_inner();
+        let mut checks = Checks::default();
+        let (size, before) = read::page(&mut checks, page_size, &page_token, i64::MAX);
+        checks.finish()?;
+        let (shows, next_page_token) = self.0.shows(concert_id, size, before).await.map_err(refuse)?;
+        Ok(Response::new(ListShowsResponse { shows: shows.iter().map(convert::show).collect(), next_page_token }))
+    }
+
+    async fn list_available_dates(&self, request: Request<ListAvailableDatesRequest>) -> Answer<ListAvailableDatesResponse> {
+        let concert_id = request.into_inner().concert_id;
+        let dates = self.0.available_dates(concert_id).await.map_err(refuse)?;
+        Ok(Response::new(ListAvailableDatesResponse { concert_id, available_dates: dates.to_vec() }))
+    }
+
+    async fn list_seats(&self, request: Request<ListSeatsRequest>) -> Answer<ListSeatsResponse> {
+        let maps = match read::seats_of(&request.into_inner())? {
+            SeatsOf::Show(show_id) => vec![self.0.seats_of_show(show_id).await.map_err(refuse)?],
+            SeatsOf::Date(concert_id, date) => self.0.seats_of_date(concert_id, date).await.map_err(refuse)?,
+        };
+        let now = self.0.now();
+        Ok(Response::new(ListSeatsResponse { seat_maps: maps.iter().map(|map| convert::seat_map(map, now)).collect() }))
+    }
+
+    async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {
+        let (command, request_id) = read::hold_seats(&request.into_inner())?;
+        let reservation = self.0.hold_seats(command, request_id).await;
+        Ok(Response::new(HoldSeatsResponse { reservation: answer(reservation)? }))
+    }
+
+    async fn extend_hold(&self, request: Request<ExtendHoldRequest>) -> Answer<ExtendHoldResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let (id, user) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let payment = checks.uuid("payment_id", &request.payment_id);
+        let by = read::extend_by(&mut checks, request.extend_by.as_ref());
+        checks.finish()?;
+        let reservation = self.0.extend_hold(id, &user, payment, by).await;
+        Ok(Response::new(ExtendHoldResponse { reservation: answer(reservation)? }))
+    }
+
+    async fn get_reservation(&self, request: Request<GetReservationRequest>) -> Answer<GetReservationResponse> {
+        let mut checks = Checks::default();
+        let id = checks.uuid("reservation_id", &request.into_inner().reservation_id);
+        checks.finish()?;
+        Ok(Response::new(GetReservationResponse { reservation: answer(self.0.reservation(id).await)? }))
+    }
+
+    async fn list_reservations(&self, request: Request<ListReservationsRequest>) -> Answer<ListReservationsResponse> {
+        let ListReservationsRequest { user_id, page_size, page_token } = request.into_inner();
+        let mut checks = Checks::default();
+        let user = checks.user_id("user_id", &user_id);
+        let (size, before) = read::page(&mut checks, page_size, &page_token, (i64::MAX, Uuid::max()));
+        checks.finish()?;
+        let (found, next_page_token) = self.0.reservations(&user, size, before).await.map_err(refuse)?;
+        let reservations = found.iter().map(convert::reservation).collect();
+        Ok(Response::new(ListReservationsResponse { reservations, next_page_token }))
+    }
+
+    async fn confirm_reservation(&self, request: Request<ConfirmReservationRequest>) -> Answer<ConfirmReservationResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let (id, user) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let payment = checks.uuid("payment_id", &request.payment_id);
+        checks.finish()?;
+        let reservation = self.0.confirm_reservation(id, &user, payment).await;
+        Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
+    }
+
+    async fn cancel_reservation(&self, request: Request<CancelReservationRequest>) -> Answer<CancelReservationResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let (id, user) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        checks.finish()?;
+        let reservation = self.0.cancel_reservation(id, &user).await;
+        Ok(Response::new(CancelReservationResponse { reservation: answer(reservation)? }))
+    }
+}
+
+fn answer(result: Result<Reservation, Error>) -> Result<Option<boxoffice_proto::booking::Reservation>, Status> {
+    result.map(|reservation| Some(convert::reservation(&reservation))).map_err(refuse)
+}
+
+fn refuse(error: Error) -> Status {
+    Fault::from(error).into()
+}

@@ -1,0 +1,148 @@
+//! Protobuf to domain. Everything that is wrong with a request is told at once.
+
+use boxoffice_proto::{
+    Fault,
+    booking::{CreateConcertRequest, CreateShowRequest, HoldSeatsRequest, ListSeatsRequest},
+    time,
+    validate::Checks,
+};
+use chassis::page;
+use chrono::NaiveDate;
+use prost_types::Duration;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{
+    app::{HoldSeats, NewConcert, NewShow},
+    domain::{Selection, dates},
+};
+
+const TITLE: std::ops::RangeInclusive<usize> = 1..=200;
+const DEFAULT_SEATS: i32 = 50;
+const SECOND: i64 = 1_000_000;
+
+type WithId<T> = Result<(T, Option<String>), Fault>;
+
+pub(super) fn new_concert(request: &CreateConcertRequest) -> WithId<NewConcert> {
+    let mut checks = Checks::default();
+    let title = checks.text("title", &request.title, TITLE);
+    let queue_id = checks.queue_id("queue_id", &request.queue_id);
+    let request_id = checks.request_id(&request.request_id);
+    checks.finish()?;
+    Ok((NewConcert { title, queue_id }, request_id))
+}
+
+pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
+    let mut checks = Checks::default();
+    let starts_at = checks.present("starts_at", request.starts_at.as_ref()).map_or(0, |at| {
+        time::micros(at).unwrap_or_else(|| {
+            checks.refuse("starts_at", "must be an instant of the years 1 to 9999");
+            0
+        })
+    });
+    let duration_minutes = checks.range("duration_minutes", request.duration_minutes, 1..=1_440);
+    let title = checks.text("title", &request.title, TITLE);
+    let description = checks.text("description", &request.description, 0..=4_000);
+    let price = checks.range("price", request.price, 0..=1_000_000_000);
+    let seat_count = checks.range("seat_count", request.seat_count.unwrap_or(DEFAULT_SEATS), 1..=100_000);
+    let request_id = checks.request_id(&request.request_id);
+    checks.finish()?;
+    let concert_id = request.concert_id;
+    Ok((NewShow { concert_id, starts_at, duration_minutes, title, description, price, seat_count }, request_id))
+}
+
+pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
+    let mut checks = Checks::default();
+    let user_id = checks.user_id("user_id", &request.user_id);
+    let request_id = checks.request_id(&request.request_id);
+    match Selection::new(&request.seat_numbers) {
+        Ok(seats) => {
+            checks.finish()?;
+            Ok((HoldSeats { user_id, show_id: request.show_id, seats }, request_id))
+        }
+        Err(error) => {
+            checks.refuse("seat_numbers", error.to_string());
+            Err(checks.finish().err().unwrap_or_else(|| Fault::invalid_field("seat_numbers", error.to_string())))
+        }
+    }
+}
+
+/// Which seats are asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SeatsOf {
+    Show(i64),
+    Date(i64, NaiveDate),
+}
+
+pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<SeatsOf, Fault> {
+    let ListSeatsRequest { show_id, concert_id, date } = request;
+    match (*show_id, *concert_id, date.as_str()) {
+        (0, 0, _) => Err(Fault::invalid_field("show_id", "give a show, or a concert and a date")),
+        (0, concert_id, date) => match dates::parse(date) {
+            Some(date) => Ok(SeatsOf::Date(concert_id, date)),
+            None => Err(Fault::invalid_field("date", "must be a date such as 2026-12-24")),
+        },
+        (show_id, 0, "") => Ok(SeatsOf::Show(show_id)),
+        _ => Err(Fault::invalid_field("show_id", "give a show, or a concert and a date, not both")),
+    }
+}
+
+/// What every command on a hold names. The request id is looked at, and that is all: these commands are idempotent without.
+pub(super) fn whose(checks: &mut Checks, reservation_id: &str, user_id: &str, request_id: &str) -> (Uuid, String) {
+    let _looked_at = checks.request_id(request_id);
+    (checks.uuid("reservation_id", reservation_id), checks.user_id("user_id", user_id))
+}
+
+/// How much longer, in microseconds.
+pub(super) fn extend_by(checks: &mut Checks, span: Option<&Duration>) -> i64 {
+    let span = span.and_then(time::span_micros).filter(|span| (SECOND..=300 * SECOND).contains(span));
+    span.unwrap_or_else(|| {
+        checks.refuse("extend_by", "must be 1 s to 5 min");
+        0
+    })
+}
+
+/// How many, and before which.
+pub(super) fn page<C: DeserializeOwned>(checks: &mut Checks, size: i32, token: &str, first: C) -> (i64, C) {
+    let size = page::size(size).unwrap_or_else(|| {
+        checks.refuse("page_size", "must be 1 to 1000, or 0 for 50");
+        0
+    });
+    if token.is_empty() {
+        return (size, first);
+    }
+    let before = page::cursor(token).unwrap_or_else(|| {
+        checks.refuse("page_token", "is not one that was handed out here");
+        first
+    });
+    (size, before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seats(show_id: i64, concert_id: i64, date: &str) -> Option<SeatsOf> {
+        seats_of(&ListSeatsRequest { show_id, concert_id, date: date.to_owned() }).ok()
+    }
+
+    #[test]
+    fn seats_are_of_a_show_or_of_a_concerts_date_and_not_of_both() {
+        assert_eq!(seats(7, 0, ""), Some(SeatsOf::Show(7)));
+        assert!(matches!(seats(0, 7, "2026-12-24"), Some(SeatsOf::Date(7, _))));
+        for nothing in [seats(0, 0, "2026-12-24"), seats(0, 7, ""), seats(0, 7, "24.12."), seats(7, 7, ""), seats(7, 0, "x")] {
+            assert_eq!(nothing, None);
+        }
+    }
+
+    #[test]
+    fn everything_wrong_with_a_request_is_told_at_once() {
+        let fields = |fault: Option<Fault>| {
+            fault.map(|fault| fault.violations.into_iter().map(|v| v.field).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let hold = HoldSeatsRequest { seat_numbers: vec![1, 1], request_id: " ".to_owned(), ..HoldSeatsRequest::default() };
+        assert_eq!(fields(hold_seats(&hold).err()), ["user_id", "request_id", "seat_numbers"]);
+        let show = CreateShowRequest { price: -1, seat_count: Some(0), ..CreateShowRequest::default() };
+        assert_eq!(fields(new_show(&show).err()), ["starts_at", "duration_minutes", "title", "price", "seat_count"]);
+    }
+}

@@ -1,0 +1,40 @@
+//! booking-svc as a process of its own.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use booking_svc::{Config, Listeners, Policy, serve};
+use chassis::{clock::Clock, db::DbConfig, lifecycle, telemetry::LogArgs};
+use clap::Parser;
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Booking: concerts, shows and seats; seats held for a while, then confirmed or free again
+#[derive(Parser)]
+#[command(name = "booking-svc", version)]
+struct Args {
+    /// Where to serve gRPC
+    #[arg(long, env, default_value = "127.0.0.1:24071")]
+    addr: SocketAddr,
+    /// Where to serve /healthz, /readyz and /metrics
+    #[arg(long, env, default_value = "127.0.0.1:24072")]
+    http_addr: SocketAddr,
+    /// Where the rows are: sqlite:path/to/file.db or postgres://user@host/database
+    #[arg(long, env, default_value = "sqlite:data/booking.db")]
+    database_url: String,
+    #[command(flatten)]
+    policy: Policy,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    lifecycle::run("booking-svc", &args.log, async |shutdown| {
+        let listeners =
+            Listeners { grpc: TcpListener::bind(args.addr).await?, http: Some(TcpListener::bind(args.http_addr).await?) };
+        let database = DbConfig { url: args.database_url, schema: None };
+        serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
+    })
+}

@@ -1,0 +1,130 @@
+//! Concerts and shows. Rows are written once and never changed.
+
+use std::ops::Range;
+
+use chassis::{
+    args,
+    db::{Error, Row, Session, Sql},
+};
+
+use super::small;
+use crate::domain::{Concert, Show};
+
+/// Writes a concert; answers its number.
+///
+/// # Errors
+/// The database's.
+pub async fn insert_concert(session: &mut Session, title: &str, queue_id: &str, now: i64) -> Result<i64, Error> {
+    let sql = "INSERT INTO concert (title, queue_id, created_at) VALUES ($1, $2, $3) RETURNING concert_id";
+    session.one(sql, args![title, queue_id, now]).await?.get("concert_id")
+}
+
+/// Reads a concert.
+///
+/// # Errors
+/// The database's.
+pub async fn concert(session: &mut Session, concert_id: i64) -> Result<Option<Concert>, Error> {
+    let sql = "SELECT concert_id, title, queue_id, created_at FROM concert WHERE concert_id = $1";
+    session.optional(sql, args![concert_id]).await?.map(|row| read_concert(&row)).transpose()
+}
+
+/// Concerts with numbers below `before`, highest first.
+///
+/// # Errors
+/// The database's.
+pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<Vec<Concert>, Error> {
+    let sql = "SELECT concert_id, title, queue_id, created_at FROM concert
+               WHERE concert_id < $1 ORDER BY concert_id DESC LIMIT $2";
+    session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
+}
+
+/// Writes a show (its `show_id` is ignored) and all its seats; answers its number.
+///
+/// # Errors
+/// The database's.
+pub async fn insert_show(session: &mut Session, show: &Show) -> Result<i64, Error> {
+    let sql = "INSERT INTO show (concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING show_id";
+    let args = args![
+        show.concert_id,
+        show.starts_at,
+        show.duration_minutes,
+        &show.title,
+        &show.description,
+        show.price,
+        show.seat_count,
+        show.created_at
+    ];
+    let show_id: i64 = session.one(sql, args).await?.get("show_id")?;
+    let seats = Sql {
+        postgres: "INSERT INTO seat (show_id, seat_number) SELECT $1, number FROM generate_series(1, $2) AS number",
+        sqlite: "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < $2)
+                 INSERT INTO seat (show_id, seat_number) SELECT $1, number FROM numbers",
+    };
+    session.execute(seats, args![show_id, show.seat_count]).await?;
+    Ok(show_id)
+}
+
+/// Reads a show.
+///
+/// # Errors
+/// The database's.
+pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, Error> {
+    let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
+               FROM show WHERE show_id = $1";
+    session.optional(sql, args![show_id]).await?.map(|row| read_show(&row)).transpose()
+}
+
+/// A concert's shows with numbers below `before`, highest first.
+///
+/// # Errors
+/// The database's.
+pub async fn shows(session: &mut Session, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
+    let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
+               FROM show WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3";
+    session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
+}
+
+/// A concert's shows that begin within a span, in order of their beginning.
+///
+/// # Errors
+/// The database's.
+pub async fn shows_within(session: &mut Session, concert_id: i64, span: Range<i64>, limit: i64) -> Result<Vec<Show>, Error> {
+    let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
+               FROM show WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3 ORDER BY starts_at, show_id LIMIT $4";
+    session.all(sql, args![concert_id, span.start, span.end, limit]).await?.iter().map(read_show).collect()
+}
+
+/// When those of a concert's shows begin that have not begun and have a free seat.
+///
+/// # Errors
+/// The database's.
+pub async fn free_starts(session: &mut Session, concert_id: i64, now: i64) -> Result<Vec<i64>, Error> {
+    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 AND EXISTS (
+                   SELECT 1 FROM seat WHERE seat.show_id = show.show_id AND NOT seat.sold
+                   AND (seat.hold_id IS NULL OR seat.held_until <= $2))";
+    session.all(sql, args![concert_id, now]).await?.iter().map(|row| row.get("starts_at")).collect()
+}
+
+fn read_concert(row: &Row) -> Result<Concert, Error> {
+    Ok(Concert {
+        concert_id: row.get("concert_id")?,
+        title: row.get("title")?,
+        queue_id: row.get("queue_id")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+fn read_show(row: &Row) -> Result<Show, Error> {
+    Ok(Show {
+        show_id: row.get("show_id")?,
+        concert_id: row.get("concert_id")?,
+        starts_at: row.get("starts_at")?,
+        duration_minutes: small(row.get("duration_minutes")?)?,
+        title: row.get("title")?,
+        description: row.get("description")?,
+        price: row.get("price")?,
+        seat_count: small(row.get("seat_count")?)?,
+        created_at: row.get("created_at")?,
+    })
+}

@@ -1,0 +1,220 @@
+//! Holds and the confirmed reservations that come of them.
+
+use chassis::{
+    args,
+    db::{Dialect, Error, Row, Session, Sql},
+};
+use uuid::Uuid;
+
+use super::corrupt;
+use crate::domain::{Hold, State};
+
+/// Writes a new hold whose seats have just been taken, and answers how many seats the user then holds of that show, this hold's
+/// included. Exact under concurrency: a user's holds of one show go through their `holder` row one after the other.
+///
+/// # Errors
+/// The database's.
+pub async fn place(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
+    let total = i64::try_from(hold.seats.len()).map_err(corrupt)?;
+    let seats = serde_json::to_string(&hold.seats).map_err(corrupt)?;
+    let args = args![
+        hold.reservation_id,
+        &hold.user_id,
+        hold.concert_id,
+        hold.show_id,
+        &hold.queue_id,
+        seats,
+        total,
+        hold.amount,
+        hold.held_at,
+        hold.promised_until,
+        hold.expires_at
+    ];
+    match session.dialect() {
+        Dialect::Sqlite => {
+            let sql =
+                "INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
+                           held_at, promised_until, expires_at)
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'HELD', $9, $10, $11)";
+            session.execute(sql, args).await?;
+            held_seats(session, hold).await
+        }
+        Dialect::Postgres => {
+            // One round trip in the usual case: every part of the statement sees the moment at which it began. When the `holder`
+            // row it wrote is the very next version of the one it saw, no other hold of this user came in between, and the count
+            // of that moment is right. Otherwise the lock was waited for, and the count is taken again behind it.
+            let sql = "WITH placed AS (
+                           INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
+                               held_at, promised_until, expires_at)
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'HELD', $9, $10, $11)),
+                       locked AS (
+                           INSERT INTO holder (user_id, show_id, version) VALUES ($2, $4, 1)
+                           ON CONFLICT (user_id, show_id) DO UPDATE SET version = holder.version + 1 RETURNING version)
+                       SELECT (SELECT version FROM locked) AS version,
+                           (SELECT COALESCE(MAX(version), 0) FROM holder WHERE user_id = $2 AND show_id = $4) AS seen,
+                           (SELECT CAST(COALESCE(SUM(seat_total), 0) AS BIGINT) FROM hold
+                            WHERE user_id = $2 AND show_id = $4 AND status = 'HELD' AND expires_at > $9) AS held";
+            let row = session.one(sql, args).await?;
+            if row.get::<i64>("version")? == row.get::<i64>("seen")? + 1 {
+                return Ok(row.get::<i64>("held")? + total);
+            }
+            held_seats(session, hold).await
+        }
+    }
+}
+
+async fn held_seats(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
+    let sql = "SELECT CAST(COALESCE(SUM(seat_total), 0) AS BIGINT) AS held FROM hold
+               WHERE user_id = $1 AND show_id = $2 AND status = 'HELD' AND expires_at > $3";
+    session.one(sql, args![&hold.user_id, hold.show_id, hold.held_at]).await?.get("held")
+}
+
+macro_rules! select_hold {
+    ($rest:literal) => {
+        concat!(
+            "SELECT reservation_id, user_id, concert_id, show_id, queue_id, seats, amount, status, held_at, promised_until, ",
+            "expires_at, closed_at, payment_id FROM hold ",
+            $rest
+        )
+    };
+}
+
+/// Reads a hold.
+///
+/// # Errors
+/// The database's.
+pub async fn hold(session: &mut Session, id: Uuid) -> Result<Option<Hold>, Error> {
+    let row = session.optional(select_hold!("WHERE reservation_id = $1"), args![id]).await?;
+    row.map(|row| read_hold(&row)).transpose()
+}
+
+/// Reads a hold and locks its row to the transaction's end.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(session: &mut Session, id: Uuid) -> Result<Option<Hold>, Error> {
+    let sql =
+        Sql { postgres: select_hold!("WHERE reservation_id = $1 FOR UPDATE"), sqlite: select_hold!("WHERE reservation_id = $1") };
+    session.optional(sql, args![id]).await?.map(|row| read_hold(&row)).transpose()
+}
+
+/// A user's holds before (in time, then id) the given one, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn of_user(session: &mut Session, user_id: &str, before: (i64, Uuid), limit: i64) -> Result<Vec<Hold>, Error> {
+    let sql = select_hold!(
+        "WHERE user_id = $1 AND (held_at, reservation_id) < ($2, $3) ORDER BY held_at DESC, reservation_id DESC LIMIT $4"
+    );
+    session.all(sql, args![user_id, before.0, before.1, limit]).await?.iter().map(read_hold).collect()
+}
+
+/// Has any hold lapsed without being closed?
+///
+/// # Errors
+/// The database's.
+pub async fn any_lapsed(session: &mut Session, now: i64) -> Result<bool, Error> {
+    let sql = "SELECT 1 AS one FROM hold WHERE status = 'HELD' AND expires_at <= $1 LIMIT 1";
+    Ok(session.optional(sql, args![now]).await?.is_some())
+}
+
+/// Some of the holds that have lapsed and are not closed, oldest first, locked. Those that somebody is busy with are left to them.
+///
+/// # Errors
+/// The database's.
+pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<Vec<Hold>, Error> {
+    let sql = Sql {
+        postgres: select_hold!("WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED"),
+        sqlite: select_hold!("WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"),
+    };
+    session.all(sql, args![now, limit]).await?.iter().map(read_hold).collect()
+}
+
+/// Writes that a hold lives longer.
+///
+/// # Errors
+/// The database's.
+pub async fn extend(session: &mut Session, id: Uuid, until: i64) -> Result<(), Error> {
+    let sql = "UPDATE hold SET expires_at = $2 WHERE reservation_id = $1 AND status = 'HELD' AND expires_at < $2";
+    session.execute(sql, args![id, until]).await.map(drop)
+}
+
+/// How a hold ends unpaid.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// It lapsed.
+    Expired,
+    /// It was given back.
+    Cancelled,
+}
+
+/// Closes holds unpaid. Their seats are another statement.
+///
+/// # Errors
+/// The database's.
+pub async fn close(session: &mut Session, ids: Vec<Uuid>, end: End, now: i64) -> Result<(), Error> {
+    let sql = Sql {
+        postgres: "UPDATE hold SET status = $2, closed_at = $3 WHERE reservation_id = ANY($1) AND status = 'HELD'",
+        sqlite: "UPDATE hold SET status = $2, closed_at = $3
+                 WHERE reservation_id IN (SELECT unhex(value) FROM json_each($1)) AND status = 'HELD'",
+    };
+    let status = match end {
+        End::Expired => "EXPIRED",
+        End::Cancelled => "CANCELLED",
+    };
+    session.execute(sql, args![ids, status, now]).await.map(drop)
+}
+
+/// Closes a hold as confirmed and writes its reservation; false when the payment has confirmed another one.
+///
+/// # Errors
+/// The database's.
+pub async fn confirm(session: &mut Session, id: Uuid, payment_id: Uuid, now: i64) -> Result<bool, Error> {
+    let insert = Sql {
+        // Both tables in one round trip.
+        postgres: "WITH closed AS (
+                       UPDATE hold SET status = 'CONFIRMED', closed_at = $3, payment_id = $2
+                       WHERE reservation_id = $1 AND status = 'HELD'
+                       RETURNING reservation_id, user_id, concert_id, show_id, seats, amount)
+                   INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
+                   SELECT reservation_id, $2, user_id, concert_id, show_id, seats, amount, $3 FROM closed",
+        sqlite: "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
+                 SELECT reservation_id, $2, user_id, concert_id, show_id, seats, amount, $3 FROM hold WHERE reservation_id = $1",
+    };
+    if session.dialect() == Dialect::Sqlite {
+        let update = "UPDATE hold SET status = 'CONFIRMED', closed_at = $3, payment_id = $2
+                      WHERE reservation_id = $1 AND status = 'HELD'";
+        session.execute(update, args![id, payment_id, now]).await?;
+    }
+    match session.execute(insert, args![id, payment_id, now]).await {
+        Ok(_) => Ok(true),
+        // The hold's row is locked and was HELD, so it has no reservation yet: the key that was there already is the payment's.
+        Err(error) if error.is_unique() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_hold(row: &Row) -> Result<Hold, Error> {
+    let closed = || row.get::<Option<i64>>("closed_at")?.ok_or_else(|| corrupt("a closed hold without its time"));
+    let payment = || row.get::<Option<Uuid>>("payment_id")?.ok_or_else(|| corrupt("a confirmed hold without its payment"));
+    let state = match row.get::<String>("status")?.as_str() {
+        "HELD" => State::Held,
+        "CONFIRMED" => State::Confirmed { payment_id: payment()?, at: closed()? },
+        "EXPIRED" => State::Expired,
+        "CANCELLED" => State::Cancelled,
+        other => return Err(corrupt(other)),
+    };
+    Ok(Hold {
+        reservation_id: row.get("reservation_id")?,
+        user_id: row.get("user_id")?,
+        concert_id: row.get("concert_id")?,
+        show_id: row.get("show_id")?,
+        queue_id: row.get("queue_id")?,
+        seats: serde_json::from_str(&row.get::<String>("seats")?).map_err(corrupt)?,
+        amount: row.get("amount")?,
+        held_at: row.get("held_at")?,
+        promised_until: row.get("promised_until")?,
+        expires_at: row.get("expires_at")?,
+        state,
+    })
+}

@@ -1,0 +1,164 @@
+//! Seats: taking, keeping, selling, freeing and looking at them.
+//!
+//! On PostgreSQL each write locks its rows in (show, number) order first, so that crossing requests queue up instead of deadlocking;
+//! READ COMMITTED then judges the row as the one before left it. The conditions stand twice, where the rows are locked and where
+//! they are written, so that both halves reach them by key and neither trusts the other. SQLite has one writer: no order needed.
+
+use std::collections::BTreeSet;
+
+use chassis::{
+    args,
+    db::{Dialect, Error, Session, Sql},
+};
+use uuid::Uuid;
+
+use super::{corrupt, small};
+use crate::domain::{Hold, Selection};
+
+/// Takes those of the seats that are free for a hold; answers how many that were. Anything short of all is to be undone.
+///
+/// # Errors
+/// The database's.
+pub async fn take(
+    session: &mut Session,
+    show_id: i64,
+    seats: &Selection,
+    hold: Uuid,
+    until: i64,
+    now: i64,
+) -> Result<i64, Error> {
+    let sql = Sql {
+        postgres: "UPDATE seat SET hold_id = $1, held_until = $2
+                   FROM (SELECT seat_number FROM seat
+                         WHERE show_id = $3 AND seat_number = ANY($4) AND NOT sold AND (hold_id IS NULL OR held_until <= $5)
+                         ORDER BY seat_number FOR UPDATE) AS mine
+                   WHERE seat.show_id = $3 AND seat.seat_number = ANY($4) AND seat.seat_number = mine.seat_number
+                   AND NOT seat.sold AND (seat.hold_id IS NULL OR seat.held_until <= $5)",
+        sqlite: "UPDATE seat SET hold_id = $1, held_until = $2
+                 WHERE show_id = $3 AND seat_number IN (SELECT value FROM json_each($4))
+                 AND NOT sold AND (hold_id IS NULL OR held_until <= $5)",
+    };
+    let taken = session.execute(sql, args![hold, until, show_id, wide(seats.numbers()), now]).await?;
+    i64::try_from(taken).map_err(corrupt)
+}
+
+/// Those of the seats that this hold has not got.
+///
+/// # Errors
+/// The database's.
+pub async fn not_of(session: &mut Session, show_id: i64, seats: &Selection, hold: Uuid) -> Result<BTreeSet<i32>, Error> {
+    let sql = Sql {
+        postgres: "SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number = ANY($2) AND (hold_id IS NULL OR hold_id <> $3)",
+        sqlite: "SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2))
+                 AND (hold_id IS NULL OR hold_id <> $3)",
+    };
+    let rows = session.all(sql, args![show_id, wide(seats.numbers()), hold]).await?;
+    rows.iter().map(|row| small(row.get("seat_number")?)).collect()
+}
+
+/// Keeps a hold's seats longer; false when it has not got all of them any more.
+///
+/// # Errors
+/// The database's.
+pub async fn keep(session: &mut Session, hold: &Hold, until: i64) -> Result<bool, Error> {
+    let sql = Sql {
+        postgres: "UPDATE seat SET held_until = $4
+                   FROM (SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number = ANY($2) AND hold_id = $3 AND NOT sold
+                         ORDER BY seat_number FOR UPDATE) AS mine
+                   WHERE seat.show_id = $1 AND seat.seat_number = ANY($2) AND seat.seat_number = mine.seat_number
+                   AND seat.hold_id = $3 AND NOT seat.sold",
+        sqlite: "UPDATE seat SET held_until = $4
+                 WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold",
+    };
+    let kept = session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id, until]).await?;
+    Ok(usize::try_from(kept) == Ok(hold.seats.len()))
+}
+
+/// Sells a hold's seats to it; false when it has not got all of them any more (then all is to be undone).
+///
+/// # Errors
+/// The database's.
+pub async fn sell(session: &mut Session, hold: &Hold) -> Result<bool, Error> {
+    let sql = Sql {
+        postgres: "UPDATE seat SET sold = TRUE
+                   FROM (SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number = ANY($2) AND hold_id = $3 AND NOT sold
+                         ORDER BY seat_number FOR UPDATE) AS mine
+                   WHERE seat.show_id = $1 AND seat.seat_number = ANY($2) AND seat.seat_number = mine.seat_number
+                   AND seat.hold_id = $3 AND NOT seat.sold",
+        sqlite: "UPDATE seat SET sold = TRUE
+                 WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold",
+    };
+    let sold = session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id]).await?;
+    Ok(usize::try_from(sold) == Ok(hold.seats.len()))
+}
+
+/// Frees what is held by exactly these holds and not sold. The time plays no part in it.
+///
+/// # Errors
+/// The database's.
+pub async fn free(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
+    match session.dialect() {
+        Dialect::Postgres => free_at_once(session, holds).await,
+        Dialect::Sqlite => {
+            let sql = "UPDATE seat SET hold_id = NULL, held_until = NULL
+                       WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold";
+            for hold in holds {
+                session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id]).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// All in one statement and one lock order, also across holds: a sweep and a request that cross must not deadlock either.
+async fn free_at_once(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
+    let each = || holds.iter().flat_map(|hold| hold.seats.iter().map(move |seat| (hold, *seat)));
+    let shows: Vec<i64> = each().map(|(hold, _)| hold.show_id).collect();
+    let ids: Vec<Uuid> = each().map(|(hold, _)| hold.reservation_id).collect();
+    let sql = "UPDATE seat SET hold_id = NULL, held_until = NULL
+               FROM (SELECT seat.show_id, seat.seat_number, seat.hold_id FROM seat
+                     JOIN UNNEST($1::bigint[], $2::bigint[], $3::uuid[]) AS gone (show_id, seat_number, hold_id)
+                     ON seat.show_id = gone.show_id AND seat.seat_number = gone.seat_number AND seat.hold_id = gone.hold_id
+                     WHERE NOT seat.sold
+                     ORDER BY seat.show_id, seat.seat_number FOR UPDATE OF seat) AS mine
+               WHERE seat.show_id = mine.show_id AND seat.seat_number = mine.seat_number
+               AND seat.hold_id = mine.hold_id AND NOT seat.sold";
+    session.execute(sql, args![shows, wide(each().map(|(_, seat)| seat)), ids]).await.map(drop)
+}
+
+/// The seats of a show that are not free.
+#[derive(Debug, Default)]
+pub struct Unfree {
+    /// Held and not lapsed.
+    pub held: Vec<i32>,
+    /// Sold.
+    pub sold: Vec<i32>,
+}
+
+/// Looks at a show's seats. Two rows however many seats: their numbers come as one text.
+///
+/// # Errors
+/// The database's.
+pub async fn unfree(session: &mut Session, show_id: i64, now: i64) -> Result<Unfree, Error> {
+    let sql = Sql {
+        postgres: "SELECT sold, string_agg(seat_number::text, ',') AS numbers FROM seat
+                   WHERE show_id = $1 AND (sold OR held_until > $2) GROUP BY sold",
+        sqlite: "SELECT sold, group_concat(seat_number, ',') AS numbers FROM seat
+                 WHERE show_id = $1 AND (sold OR held_until > $2) GROUP BY sold",
+    };
+    let mut unfree = Unfree::default();
+    for row in session.all(sql, args![show_id, now]).await? {
+        let numbers: String = row.get("numbers")?;
+        let numbers = numbers.split(',').map(|number| number.parse().map_err(corrupt)).collect::<Result<_, _>>()?;
+        if row.get("sold")? {
+            unfree.sold = numbers;
+        } else {
+            unfree.held = numbers;
+        }
+    }
+    Ok(unfree)
+}
+
+fn wide(seats: impl Iterator<Item = i32>) -> Vec<i64> {
+    seats.map(i64::from).collect()
+}

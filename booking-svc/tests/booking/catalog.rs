@@ -1,0 +1,79 @@
+//! Concerts and shows: created once, listed newest first.
+
+use booking_svc::{
+    app::{NewConcert, NewShow},
+    domain::Refusal,
+    error::Error,
+};
+use uuid::Uuid;
+
+use crate::world::{DAY, SECOND, START, another_show, refusal, worlds};
+
+fn night() -> NewConcert {
+    NewConcert { title: "Night".to_owned(), queue_id: "default".to_owned() }
+}
+
+#[tokio::test]
+async fn a_repeated_creation_is_one_concert_and_one_show() {
+    for world in worlds().await {
+        let app = &world.app;
+        let concert = app.create_concert(night(), Some("c".to_owned())).await.unwrap();
+        assert_eq!(app.create_concert(night(), Some("c".to_owned())).await.unwrap(), concert);
+        let other = NewConcert { title: "Day".to_owned(), ..night() };
+        assert!(matches!(app.create_concert(other, Some("c".to_owned())).await, Err(Error::RequestIdReused)));
+        let show = NewShow {
+            concert_id: concert.concert_id,
+            starts_at: START + DAY,
+            duration_minutes: 90,
+            title: "Late".to_owned(),
+            description: "Doors at eight.".to_owned(),
+            price: 1_000,
+            seat_count: 100_000,
+        };
+        let first = app.create_show(show.clone(), Some("s".to_owned())).await.unwrap();
+        assert_eq!(app.create_show(show.clone(), Some("s".to_owned())).await.unwrap(), first);
+        assert!(matches!(app.create_show(show.clone(), Some("c".to_owned())).await, Err(Error::RequestIdReused)));
+        assert_eq!(*app.show(first.show_id).await.unwrap(), first);
+        assert_eq!(app.seats_of_show(first.show_id).await.unwrap().seats.len(), 100_000);
+        let orphan = NewShow { concert_id: 999, ..show };
+        assert_eq!(refusal(app.create_show(orphan, None).await), Refusal::ConcertNotFound);
+        assert_eq!(app.concerts(50, i64::MAX).await.unwrap().0, [concert]);
+    }
+}
+
+#[tokio::test]
+async fn lists_page_newest_first_and_lose_nothing_that_shares_an_instant() {
+    for world in worlds().await {
+        let app = &world.app;
+        for _ in 0..5 {
+            app.create_concert(night(), None).await.unwrap();
+        }
+        let (first, next) = app.concerts(2, i64::MAX).await.unwrap();
+        let (second, _) = app.concerts(3, chassis::page::cursor(&next).unwrap()).await.unwrap();
+        let numbers: Vec<_> = first.iter().chain(&second).map(|concert| concert.concert_id).collect();
+        assert_eq!(numbers, [5, 4, 3, 2, 1]);
+        let shows = [another_show(app, 1, 9, START + DAY).await, another_show(app, 1, 9, START + 2 * DAY).await];
+        let (page, end) = app.shows(1, 2, i64::MAX).await.unwrap();
+        assert_eq!((page, end.as_str()), (vec![shows[1].clone(), shows[0].clone()], ""));
+        assert_eq!(refusal(app.shows(999, 2, i64::MAX).await), Refusal::ConcertNotFound);
+
+        for seat in 1..=7 {
+            world.hold("ann", &shows[0], &[seat]).await.unwrap();
+            if seat % 3 == 0 {
+                world.clock.advance(SECOND);
+            }
+        }
+        world.hold("bob", &shows[0], &[8]).await.unwrap();
+        let (mut all, mut before) = (Vec::new(), (i64::MAX, Uuid::max()));
+        loop {
+            let (page, next) = app.reservations("ann", 2, before).await.unwrap();
+            all.extend(page);
+            let Some(cursor) = chassis::page::cursor(&next) else { break };
+            before = cursor;
+        }
+        assert_eq!(all.len(), 7);
+        assert!(all.windows(2).all(|pair| pair[0].hold.held_at >= pair[1].hold.held_at));
+        let seats: std::collections::BTreeSet<_> = all.iter().flat_map(|one| one.hold.seats.clone()).collect();
+        assert_eq!(seats, (1..=7).collect(), "{}", world.database.name);
+    }
+}

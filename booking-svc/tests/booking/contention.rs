@@ -1,0 +1,178 @@
+//! Many at once: of any number who want one seat exactly one gets it, nobody deadlocks, and limits hold.
+
+use std::sync::Arc;
+
+use booking_svc::domain::{Availability, Refusal, Status};
+use futures::future::join_all;
+use uuid::Uuid;
+
+use crate::world::{hold, hold_with_id, id, limited, refusal, taken, worlds, worlds_with};
+
+async fn one_seat(crowd: usize) {
+    for world in worlds().await {
+        let show = world.show(50).await;
+        let requests = (0..crowd).map(|user| {
+            let app = Arc::clone(&world.app);
+            let show_id = show.show_id;
+            tokio::spawn(async move { hold(&app, &format!("user-{user}"), show_id, &[7]).await })
+        });
+        let mut winners = 0;
+        for result in join_all(requests).await {
+            match result.unwrap() {
+                Ok(_) => winners += 1,
+                lost => assert_eq!(refusal(lost), taken(&[7]), "{}", world.database.name),
+            }
+        }
+        assert_eq!(winners, 1, "{}", world.database.name);
+        world.audit().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_ten_users_who_hold_one_seat_at_once_one_wins() {
+    one_seat(10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_hundred_users_who_hold_one_seat_at_once_one_wins() {
+    one_seat(300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crossing_holds_of_several_seats_are_all_or_none_and_never_deadlock() {
+    let selections: [&[i32]; 6] = [&[1, 2], &[2, 1], &[2, 3, 4], &[4, 3, 1], &[5, 4, 3, 2, 1], &[5]];
+    for world in worlds().await {
+        for _ in 0..15 {
+            let show = world.show(5).await;
+            let requests = (0..24).map(|user| {
+                let app = Arc::clone(&world.app);
+                let (show_id, seats) = (show.show_id, selections[user % selections.len()]);
+                tokio::spawn(async move { hold(&app, &format!("user-{user}"), show_id, seats).await })
+            });
+            let mut held = Vec::new();
+            for result in join_all(requests).await {
+                match result.unwrap() {
+                    Ok(reservation) => held.extend(reservation.hold.seats),
+                    lost => assert!(matches!(refusal(lost), Refusal::SeatTaken(_))),
+                }
+            }
+            let before = held.len();
+            held.sort_unstable();
+            held.dedup();
+            assert!(before > 0 && held.len() == before, "{}: {held:?}", world.database.name);
+            let shown = world.map(&show).await.iter().filter(|seat| **seat == Availability::Held).count();
+            assert_eq!(shown, before, "{}: none of a lost hold's seats is kept", world.database.name);
+        }
+        world.audit().await;
+        world.assert_no_deadlock().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lapsed_holds_are_taken_swept_and_confirmed_at_once_without_deadlock_or_loss() {
+    for world in worlds().await {
+        for round in 0..10 {
+            let show = world.show(12).await;
+            let mut old = Vec::new();
+            for start in [1, 4, 7, 10] {
+                old.push(world.hold("early", &show, &[start, start + 1, start + 2]).await.unwrap());
+            }
+            world.clock.advance(5 * 60 * 1_000_000);
+            let mut requests = Vec::new();
+            for user in 0..12 {
+                let app = Arc::clone(&world.app);
+                let (show_id, old) = (show.show_id, id(&old[user % 4]));
+                requests.push(tokio::spawn(async move {
+                    let n = i32::try_from(user).unwrap();
+                    match n % 3 {
+                        0 => drop(
+                            hold(&app, &format!("late-{n}"), show_id, &[12 - n, n + 1])
+                                .await
+                                .map_err(|e| assert!(e.is_refusal(), "{e}")),
+                        ),
+                        1 => {
+                            assert_eq!(refusal(app.confirm_reservation(old, "early", Uuid::new_v4()).await), Refusal::HoldExpired)
+                        }
+                        _ => drop(app.sweep().await.unwrap()),
+                    }
+                }));
+            }
+            for request in join_all(requests).await {
+                request.unwrap();
+            }
+            world.app.sweep().await.unwrap();
+            for reservation in &old {
+                assert_eq!(world.status(reservation).await, Status::Expired, "{} round {round}", world.database.name);
+            }
+            world.audit().await;
+        }
+        world.assert_no_deadlock().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_user_never_holds_more_of_a_show_than_the_limit_however_many_requests_at_once() {
+    for world in worlds_with(limited(4)).await {
+        let show = world.show(50).await;
+        let requests = (0..20).map(|n| {
+            let app = Arc::clone(&world.app);
+            let show_id = show.show_id;
+            tokio::spawn(async move { hold(&app, "ann", show_id, &[2 * n + 1, 2 * n + 2]).await })
+        });
+        let mut held = 0;
+        for result in join_all(requests).await {
+            match result.unwrap() {
+                Ok(_) => held += 1,
+                lost => assert_eq!(refusal(lost), Refusal::HoldLimit(4)),
+            }
+        }
+        assert_eq!(held, 2, "{}: two holds of two seats", world.database.name);
+        let shown = world.map(&show).await.iter().filter(|seat| **seat == Availability::Held).count();
+        assert_eq!(shown, 4, "{}: a refused hold keeps nothing", world.database.name);
+        // Another user and another show are no concern of this limit; nor is what has lapsed, or is paid for.
+        hold(&world.app, "bob", show.show_id, &[50]).await.unwrap();
+        let other = world.show(5).await;
+        let paid = world.hold("ann", &other, &[1, 2, 3, 4]).await.unwrap();
+        assert_eq!(refusal(world.hold("ann", &other, &[5]).await), Refusal::HoldLimit(4));
+        world.app.confirm_reservation(id(&paid), "ann", Uuid::new_v4()).await.unwrap();
+        world.hold("ann", &other, &[5]).await.unwrap();
+        world.clock.advance(crate::world::TTL);
+        world.hold("ann", &show, &[41, 42, 43, 44]).await.unwrap();
+        assert_eq!(refusal(world.hold("ann", &show, &[1, 2, 3, 4, 5]).await), Refusal::HoldLimit(4));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_many_times_at_once_is_one_hold_and_everybody_gets_its_answer() {
+    for world in worlds().await {
+        let show = world.show(5).await;
+        let requests = (0..30).map(|_| {
+            let app = Arc::clone(&world.app);
+            let show_id = show.show_id;
+            tokio::spawn(async move { hold_with_id(&app, "ann", show_id, &[1, 2], Some("click")).await })
+        });
+        let answers: Vec<_> = join_all(requests).await.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
+        assert!(answers.iter().all(|answer| answer == &answers[0]), "{}", world.database.name);
+        let (all, _) = world.app.reservations("ann", 50, (i64::MAX, Uuid::max())).await.unwrap();
+        assert_eq!(all.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_payments_of_one_hold_at_once_one_confirms() {
+    for world in worlds().await {
+        let show = world.show(5).await;
+        let reservation = world.hold("ann", &show, &[1, 2]).await.unwrap();
+        let requests = (0..20).map(|_| {
+            let (app, id) = (Arc::clone(&world.app), id(&reservation));
+            tokio::spawn(async move { app.confirm_reservation(id, "ann", Uuid::new_v4()).await })
+        });
+        let results = join_all(requests).await;
+        let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().map(Result::unwrap).partition(Result::is_ok);
+        assert_eq!(won.len(), 1, "{}", world.database.name);
+        for loser in lost {
+            assert_eq!(refusal(loser), Refusal::AlreadyPaid);
+        }
+        world.audit().await;
+    }
+}

@@ -1,0 +1,10 @@
+//! The service on both databases: every test runs on SQLite and on PostgreSQL, with a clock that stands until it is moved.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod catalog;
+mod contention;
+mod lifecycle;
+mod schema;
+mod views;
+mod wire;
+mod world;

@@ -1,0 +1,236 @@
+//! Starting and stopping the four services together.
+
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use chassis::{
+    Error,
+    channel::{Channel, Target},
+    clock::Clock,
+    db::DbConfig,
+};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+/// How long the services may take until they say that they serve.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How often they are asked.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// Where the services listen. Port 0 is any free one.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Addresses {
+    /// REST, the API page, probes and metrics
+    #[arg(long, env, default_value = "127.0.0.1:24000")]
+    pub rest_addr: SocketAddr,
+    /// gRPC of the edge: CheckoutService
+    #[arg(long, env, default_value = "127.0.0.1:24051")]
+    pub grpc_addr: SocketAddr,
+    /// gRPC of the waiting room: QueueService
+    #[arg(long, env, default_value = "127.0.0.1:24031")]
+    pub queue_addr: SocketAddr,
+    /// gRPC of booking: BookingService
+    #[arg(long, env, default_value = "127.0.0.1:24071")]
+    pub booking_addr: SocketAddr,
+    /// gRPC of the wallet: WalletService
+    #[arg(long, env, default_value = "127.0.0.1:24081")]
+    pub wallet_addr: SocketAddr,
+}
+
+/// Where the services keep their rows.
+#[derive(Clone, Debug)]
+pub enum Databases {
+    /// A SQLite file a service, in this folder.
+    Folder(PathBuf),
+    /// One PostgreSQL server; a schema a service.
+    Postgres(String),
+}
+
+impl Databases {
+    fn of(&self, service: &str) -> DbConfig {
+        match self {
+            Self::Folder(folder) => {
+                DbConfig { url: format!("sqlite:{}", folder.join(format!("{service}.db")).display()), schema: None }
+            }
+            Self::Postgres(url) => DbConfig { url: url.clone(), schema: Some(service.to_owned()) },
+        }
+    }
+}
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub addresses: Addresses,
+    /// Where to keep what must last.
+    pub databases: Databases,
+    /// The waiting room's knobs.
+    pub queue: queue_svc::Policy,
+    /// Booking's knobs.
+    pub booking: booking_svc::Policy,
+    /// The wallet's knobs.
+    pub wallet: wallet_svc::Policy,
+    /// The edge's knobs.
+    pub edge: edge::Policy,
+}
+
+/// A running mesh.
+#[derive(Debug)]
+pub struct Stack {
+    addresses: Addresses,
+    edge: Service,
+    inner: [Service; 3],
+}
+
+/// A service that runs until its token is cancelled.
+#[derive(Debug)]
+struct Service {
+    task: JoinHandle<Result<(), Error>>,
+    stop: CancellationToken,
+}
+
+impl Service {
+    fn start<F>(serve: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        Self { task: tokio::spawn(serve(stop.clone())), stop }
+    }
+
+    async fn ended(&mut self) -> Result<(), Error> {
+        (&mut self.task).await.unwrap_or_else(|lost| Err(Error::Task(lost.to_string())))
+    }
+
+    /// Stops it and waits; one that has ended already told so when it did.
+    async fn stop(mut self) -> Result<(), Error> {
+        self.stop.cancel();
+        if self.task.is_finished() { Ok(()) } else { self.ended().await }
+    }
+}
+
+impl Stack {
+    /// Binds, starts, and waits until every service says that it serves.
+    ///
+    /// # Errors
+    /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
+        let Settings { addresses: wanted, databases, queue, booking, wallet, edge } = settings;
+        let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr).await?;
+        let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr).await?;
+        let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr).await?;
+        let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr).await?;
+        let (wallet_grpc, wallet_addr) = bind("--wallet-addr", wanted.wallet_addr).await?;
+        let upstreams = edge::Upstreams {
+            queue_url: target(queue_addr)?,
+            booking_url: target(booking_addr)?,
+            wallet_url: target(wallet_addr)?,
+        };
+
+        let queue = Service::start(|stop| {
+            let config = queue_svc::Config { database: databases.of("queue"), policy: queue };
+            queue_svc::serve(config, queue_svc::Listeners { grpc: queue_grpc, http: None }, clock.clone(), stop)
+        });
+        let booking = Service::start(|stop| {
+            let config = booking_svc::Config { database: databases.of("booking"), policy: booking };
+            booking_svc::serve(config, booking_svc::Listeners { grpc: booking_grpc, http: None }, clock.clone(), stop)
+        });
+        let wallet = Service::start(|stop| {
+            let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet };
+            wallet_svc::serve(config, wallet_svc::Listeners { grpc: wallet_grpc, http: None }, clock.clone(), stop)
+        });
+        let edge = Service::start(|stop| {
+            let config = edge::Config { database: databases.of("edge"), policy: edge, upstreams };
+            edge::serve(config, edge::Listeners { rest, grpc }, clock.clone(), stop)
+        });
+
+        let addresses = Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
+        let mut stack = Self { addresses, edge, inner: [queue, booking, wallet] };
+        let ready = tokio::select! {
+            failed = stack.ended() => failed,
+            ready = all_serving(addresses) => ready,
+        };
+        match ready {
+            Ok(()) => Ok(stack),
+            Err(error) => {
+                let _already_failed = stack.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Runs until `shutdown`, or until a service fails; then stops the others.
+    ///
+    /// # Errors
+    /// The first service's that failed.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            failed = self.ended() => failed,
+        };
+        let stopped = self.stop().await;
+        ended.and(stopped)
+    }
+
+    /// Ends when any service does, which none should.
+    async fn ended(&mut self) -> Result<(), Error> {
+        let [queue, booking, wallet] = &mut self.inner;
+        tokio::select! {
+            ended = self.edge.ended() => ended,
+            ended = queue.ended() => ended,
+            ended = booking.ended() => ended,
+            ended = wallet.ended() => ended,
+        }?;
+        Err(Error::Task("a service ended by itself".to_owned()))
+    }
+
+    async fn stop(self) -> Result<(), Error> {
+        let edge = self.edge.stop().await;
+        let [queue, booking, wallet] = self.inner;
+        let (queue, booking, wallet) = tokio::join!(queue.stop(), booking.stop(), wallet.stop());
+        edge.and(queue).and(booking).and(wallet)
+    }
+}
+
+async fn bind(flag: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = async {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        io::Result::Ok((listener, addr))
+    };
+    bound.await.map_err(|error| Error::Config(format!("{flag} {addr}: {error}")))
+}
+
+fn target(addr: SocketAddr) -> Result<Target, Error> {
+    format!("http://{addr}").parse().map_err(Error::Config)
+}
+
+async fn all_serving(addresses: Addresses) -> Result<(), Error> {
+    let Addresses { grpc_addr, queue_addr, booking_addr, wallet_addr, .. } = addresses;
+    for addr in [queue_addr, booking_addr, wallet_addr, grpc_addr] {
+        let mut health = HealthClient::new(Channel::new(&target(addr)?));
+        let began = Instant::now();
+        while !serving(&mut health).await {
+            if began.elapsed() > READY_WITHIN {
+                return Err(Error::Task(format!("the service at {addr} was not ready within {READY_WITHIN:?}")));
+            }
+            time::sleep(ASK_EVERY).await;
+        }
+    }
+    Ok(())
+}
+
+async fn serving(health: &mut HealthClient<Channel>) -> bool {
+    let answer = health.check(HealthCheckRequest::default()).await;
+    answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+}

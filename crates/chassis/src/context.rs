@@ -1,0 +1,182 @@
+//! What goes along with a request through every service: the trace it belongs to, and until when an answer is of use.
+//!
+//! Kept task-local: a spawned task starts without one, on purpose, unless it is [scoped](Context::scope).
+
+use std::{fmt, future::Future, time::Duration};
+
+use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
+
+/// The header of the W3C Trace Context recommendation.
+pub const TRACEPARENT: &str = "traceparent";
+/// The deadline header of gRPC over HTTP/2.
+pub const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// How much before the caller's deadline we answer that it has passed: at the deadline itself tonic's transport would say CANCELLED.
+const HEADSTART: Duration = Duration::from_millis(10);
+
+tokio::task_local! {
+    static CURRENT: Context;
+}
+
+/// A trace and the span of the caller in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    trace: u128,
+    span: u64,
+    flags: u8,
+}
+
+impl TraceParent {
+    /// A new trace.
+    #[must_use]
+    pub fn random() -> Self {
+        Self { trace: rand::random::<u128>().max(1), span: rand::random::<u64>().max(1), flags: 1 }
+    }
+
+    /// The same trace, seen from a new span.
+    #[must_use]
+    pub fn child(self) -> Self {
+        Self { span: rand::random::<u64>().max(1), ..self }
+    }
+
+    /// The trace's id, 32 hex digits: what people search logs for.
+    #[must_use]
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", self.trace)
+    }
+
+    /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let mut parts = header.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let lengths = version.len() == 2 && trace.len() == 32 && span.len() == 16 && flags.len() == 2;
+        let hex = header.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !lengths || !hex || version == "ff" || (version == "00" && parts.next().is_some()) {
+            return None;
+        }
+        let trace = u128::from_str_radix(trace, 16).ok()?;
+        let span = u64::from_str_radix(span, 16).ok()?;
+        let flags = u8::from_str_radix(flags, 16).ok()?;
+        (trace != 0 && span != 0).then_some(Self { trace, span, flags })
+    }
+
+    /// As a header.
+    #[must_use]
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+    }
+}
+
+impl fmt::Debug for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The context of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The trace.
+    pub trace: TraceParent,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+}
+
+impl Context {
+    /// A new trace with so much time.
+    #[must_use]
+    pub fn fresh(timeout: Duration) -> Self {
+        Self { trace: TraceParent::random(), deadline: Instant::now() + timeout }
+    }
+
+    /// What the caller sent along; a missing or malformed trace is replaced by a new one, and the caller's deadline counts only
+    /// where it is shorter than `default_timeout`.
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap, default_timeout: Duration) -> Self {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let trace = text(TRACEPARENT).and_then(TraceParent::parse).map_or_else(TraceParent::random, TraceParent::child);
+        let asked = text(GRPC_TIMEOUT).and_then(parse_timeout).map_or(default_timeout, |asked| asked - HEADSTART.min(asked / 10));
+        Self { trace, deadline: Instant::now() + asked.min(default_timeout) }
+    }
+
+    /// The context of the task that asks.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(|context| *context).ok()
+    }
+
+    /// Time left.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Runs a future in this context.
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn parse_timeout(header: &str) -> Option<Duration> {
+    let (digits, unit) = header.split_at_checked(header.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(amount * 3_600)),
+        "M" => Some(Duration::from_secs(amount * 60)),
+        "S" => Some(Duration::from_secs(amount)),
+        "m" => Some(Duration::from_millis(amount)),
+        "u" => Some(Duration::from_micros(amount)),
+        "n" => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
+}
+
+/// A span as `grpc-timeout`: whole microseconds where they fit eight digits, else milliseconds.
+pub(crate) fn timeout_header(span: Duration) -> HeaderValue {
+    let micros = span.as_micros();
+    let text = if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", span.as_millis().min(99_999_999)) };
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("1S"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_read_as_the_recommendation_says() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(TraceParent::parse(good).map(|t| t.to_string()).as_deref(), Some(good));
+        for bad in [
+            "",
+            "00",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+        ] {
+            assert_eq!(TraceParent::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_survives_its_header() {
+        for span in [Duration::from_micros(1), Duration::from_millis(1_500), Duration::from_secs(3_600)] {
+            assert_eq!(timeout_header(span).to_str().ok().and_then(parse_timeout), Some(span));
+        }
+        for bad in ["", "S", "123456789S", "-1S", "1x", "é"] {
+            assert_eq!(parse_timeout(bad), None, "{bad}");
+        }
+    }
+}

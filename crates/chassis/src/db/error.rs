@@ -1,0 +1,113 @@
+//! What can go wrong with a database, as far as the layers above must tell it apart.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+/// A failure of the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached, or is overloaded. Whether a commit took effect is unknown.
+    #[error("unavailable: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// The transaction lost against another one and may be tried again from its start.
+    #[error("contended: {0}")]
+    Contended(#[source] ContendedBy),
+    /// A row with this key is there already.
+    #[error("not unique: {source}")]
+    Unique {
+        /// The constraint's or index's name, where the database tells.
+        constraint: Option<String>,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// A constraint refused the row.
+    #[error("check failed: {source}")]
+    Check {
+        /// The constraint's name, where the database tells.
+        constraint: Option<String>,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// Anything else: a mistake of ours.
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a transaction lost against.
+#[derive(Debug, thiserror::Error)]
+pub enum ContendedBy {
+    /// A deadlock, a serialization failure or a busy file, as the database says.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// A concurrent request that wrote the same thing first.
+    #[error("another request wrote {0} first")]
+    Race(&'static str),
+}
+
+impl Error {
+    /// Another request wrote the same thing first; the attempt is to be made again, and will find it.
+    #[must_use]
+    pub const fn lost_race(what: &'static str) -> Self {
+        Self::Contended(ContendedBy::Race(what))
+    }
+
+    /// May the transaction be tried again from its start?
+    #[must_use]
+    pub const fn is_contended(&self) -> bool {
+        matches!(self, Self::Contended(_))
+    }
+
+    /// Did a unique key refuse the row?
+    #[must_use]
+    pub const fn is_unique(&self) -> bool {
+        matches!(self, Self::Unique { .. })
+    }
+
+    /// Is the database out of reach at this moment?
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx may add errors; one that we do not know is not a passing one")]
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(said) => classify(said.as_ref())(error),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            _ => Self::Other(Box::new(error)),
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are told apart by their codes")]
+fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
+    match said.kind() {
+        ErrorKind::UniqueViolation => |error| Error::Unique { constraint: constraint(&error), source: error },
+        ErrorKind::CheckViolation => |error| Error::Check { constraint: constraint(&error), source: error },
+        _ => match said.code().as_deref() {
+            // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. SQLite: BUSY, LOCKED, BUSY_SNAPSHOT.
+            Some("40001" | "40P01" | "55P03" | "5" | "6" | "517") => |error| Error::Contended(error.into()),
+            // PostgreSQL: connection exceptions, shutting down, starting up, too many connections, cancelled by a timeout, read-only
+            // (a demoted primary). SQLite: I/O error, disk full.
+            Some(code)
+                if code.starts_with("08")
+                    || code.starts_with("57")
+                    || code.starts_with("53")
+                    || matches!(code, "25006" | "25P03" | "10" | "13") =>
+            {
+                Error::Unavailable
+            }
+            _ => |error| Error::Other(Box::new(error)),
+        },
+    }
+}
+
+fn constraint(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|said| said.constraint()).map(str::to_owned)
+}

@@ -1,0 +1,131 @@
+//! One conversation with the database: a reading connection or a transaction.
+
+use futures::future::BoxFuture;
+use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
+
+use super::{Dialect, Error, Row, Value};
+
+/// A statement: the same text for both dialects, or one for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    /// For PostgreSQL.
+    pub postgres: &'static str,
+    /// For SQLite.
+    pub sqlite: &'static str,
+}
+
+impl From<&'static str> for Sql {
+    fn from(both: &'static str) -> Self {
+        Self { postgres: both, sqlite: both }
+    }
+}
+
+/// A connection, or a transaction that is undone unless it is committed.
+#[derive(Debug)]
+pub struct Session(pub(super) Link);
+
+#[derive(Debug)]
+pub(super) enum Link {
+    PostgresRead(PoolConnection<Postgres>),
+    PostgresWrite(Transaction<'static, Postgres>),
+    SqliteRead(PoolConnection<Sqlite>),
+    SqliteWrite(Transaction<'static, Sqlite>),
+}
+
+macro_rules! run {
+    ($session:ident, $sql:ident, $args:ident, $method:ident, |$answer:ident| $wrap_postgres:expr, $wrap_sqlite:expr) => {{
+        let sql: Sql = $sql.into();
+        match &mut $session.0 {
+            Link::PostgresRead(link) => {
+                let $answer = bind(sqlx::query(sql.postgres), $args, Value::bind_postgres).$method(&mut **link).await?;
+                Ok($wrap_postgres)
+            }
+            Link::PostgresWrite(link) => {
+                let $answer = bind(sqlx::query(sql.postgres), $args, Value::bind_postgres).$method(&mut **link).await?;
+                Ok($wrap_postgres)
+            }
+            Link::SqliteRead(link) => {
+                let $answer = bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                Ok($wrap_sqlite)
+            }
+            Link::SqliteWrite(link) => {
+                let $answer = bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                Ok($wrap_sqlite)
+            }
+        }
+    }};
+}
+
+fn bind<Q>(query: Q, args: Vec<Value>, one: fn(Value, Q) -> Q) -> Q {
+    args.into_iter().fold(query, |query, value| one(value, query))
+}
+
+// The futures are boxed: four bodies a call would otherwise make every caller's future many times as large.
+impl Session {
+    /// Every row of the answer.
+    pub fn all(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> BoxFuture<'_, Result<Vec<Row>, Error>> {
+        let sql = sql.into();
+        Box::pin(async move {
+            run!(
+                self,
+                sql,
+                args,
+                fetch_all,
+                |rows| rows.into_iter().map(Row::Postgres).collect(),
+                rows.into_iter().map(Row::Sqlite).collect()
+            )
+        })
+    }
+
+    /// The first row, if there is one.
+    pub fn optional(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> BoxFuture<'_, Result<Option<Row>, Error>> {
+        let sql = sql.into();
+        Box::pin(async move { run!(self, sql, args, fetch_optional, |row| row.map(Row::Postgres), row.map(Row::Sqlite)) })
+    }
+
+    /// The one row that must be there.
+    pub fn one(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> BoxFuture<'_, Result<Row, Error>> {
+        let sql = sql.into();
+        Box::pin(async move { run!(self, sql, args, fetch_one, |row| Row::Postgres(row), Row::Sqlite(row)) })
+    }
+
+    /// How many rows were written.
+    pub fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> BoxFuture<'_, Result<u64, Error>> {
+        let sql = sql.into();
+        Box::pin(async move { run!(self, sql, args, execute, |done| done.rows_affected(), done.rows_affected()) })
+    }
+
+    /// Makes the transaction's work durable. When this fails, whether it did is unknown.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self.0 {
+            Link::PostgresWrite(transaction) => transaction.commit().await?,
+            Link::SqliteWrite(transaction) => transaction.commit().await?,
+            Link::PostgresRead(_) | Link::SqliteRead(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Undoes the transaction now rather than when it is dropped.
+    pub async fn rollback(self) {
+        let undone = match self.0 {
+            Link::PostgresWrite(transaction) => transaction.rollback().await,
+            Link::SqliteWrite(transaction) => transaction.rollback().await,
+            Link::PostgresRead(_) | Link::SqliteRead(_) => Ok(()),
+        };
+        if let Err(error) = undone {
+            tracing::debug!(%error, "rollback failed; the connection is dropped with it");
+        }
+    }
+
+    /// Which dialect it speaks.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self.0 {
+            Link::PostgresRead(_) | Link::PostgresWrite(_) => Dialect::Postgres,
+            Link::SqliteRead(_) | Link::SqliteWrite(_) => Dialect::Sqlite,
+        }
+    }
+}

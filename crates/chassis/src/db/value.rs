@@ -1,0 +1,138 @@
+//! Arguments and rows that mean the same in both dialects.
+//!
+//! Integers are 64 bits wide (`BIGINT`), ids `UUID` (a 16-byte BLOB on SQLite), and a list is one argument: a native array on
+//! PostgreSQL, a JSON text for `json_each` on SQLite (where a uuid is written as hex for `unhex`).
+
+use serde_json::{Value as Json, json};
+use sqlx::{
+    Decode, Postgres, Row as _, Sqlite, Type,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use uuid::Uuid;
+
+use super::Error;
+
+/// One argument of a statement.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A number.
+    I64(Option<i64>),
+    /// A truth value.
+    Bool(Option<bool>),
+    /// A text.
+    Text(Option<String>),
+    /// An id.
+    Uuid(Option<Uuid>),
+    /// Raw bytes.
+    Bytes(Option<Vec<u8>>),
+    /// A list of numbers.
+    I64s(Vec<Option<i64>>),
+    /// A list of truth values.
+    Bools(Vec<bool>),
+    /// A list of texts.
+    Texts(Vec<Option<String>>),
+    /// A list of ids.
+    Uuids(Vec<Option<Uuid>>),
+}
+
+macro_rules! from {
+    ($($type:ty => |$value:ident| $make:expr;)+) => {
+        $(impl From<$type> for Value { fn from($value: $type) -> Self { $make } })+
+    };
+}
+
+from! {
+    i64 => |value| Self::I64(Some(value));
+    Option<i64> => |value| Self::I64(value);
+    i32 => |value| Self::I64(Some(value.into()));
+    Option<i32> => |value| Self::I64(value.map(Into::into));
+    bool => |value| Self::Bool(Some(value));
+    Option<bool> => |value| Self::Bool(value);
+    &str => |value| Self::Text(Some(value.to_owned()));
+    &String => |value| Self::Text(Some(value.clone()));
+    String => |value| Self::Text(Some(value));
+    Option<&str> => |value| Self::Text(value.map(str::to_owned));
+    Option<String> => |value| Self::Text(value);
+    Uuid => |value| Self::Uuid(Some(value));
+    Option<Uuid> => |value| Self::Uuid(value);
+    Vec<u8> => |value| Self::Bytes(Some(value));
+    Vec<i64> => |value| Self::I64s(value.into_iter().map(Some).collect());
+    Vec<Option<i64>> => |value| Self::I64s(value);
+    Vec<bool> => |value| Self::Bools(value);
+    Vec<String> => |value| Self::Texts(value.into_iter().map(Some).collect());
+    Vec<Option<String>> => |value| Self::Texts(value);
+    Vec<Uuid> => |value| Self::Uuids(value.into_iter().map(Some).collect());
+    Vec<Option<Uuid>> => |value| Self::Uuids(value);
+}
+
+impl Value {
+    pub(super) fn bind_postgres(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+        match self {
+            Self::I64(value) => query.bind(value),
+            Self::Bool(value) => query.bind(value),
+            Self::Text(value) => query.bind(value),
+            Self::Uuid(value) => query.bind(value),
+            Self::Bytes(value) => query.bind(value),
+            Self::I64s(list) => query.bind(list),
+            Self::Bools(list) => query.bind(list),
+            Self::Texts(list) => query.bind(list),
+            Self::Uuids(list) => query.bind(list),
+        }
+    }
+
+    pub(super) fn bind_sqlite(self, query: Query<'_, Sqlite, SqliteArguments>) -> Query<'_, Sqlite, SqliteArguments> {
+        let hex = |id: Uuid| id.simple().to_string().to_uppercase();
+        match self {
+            Self::I64(value) => query.bind(value),
+            Self::Bool(value) => query.bind(value),
+            Self::Text(value) => query.bind(value),
+            Self::Uuid(value) => query.bind(value),
+            Self::Bytes(value) => query.bind(value),
+            Self::I64s(list) => query.bind(json!(list).to_string()),
+            Self::Bools(list) => query.bind(json!(list).to_string()),
+            Self::Texts(list) => query.bind(json!(list).to_string()),
+            Self::Uuids(list) => query.bind(Json::from_iter(list.into_iter().map(|id| id.map(hex))).to_string()),
+        }
+    }
+}
+
+/// The arguments of a statement, in order: `args![user_id, amount, now]`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { ::std::vec![$($crate::db::Value::from($value)),*] };
+}
+
+/// One row of an answer.
+#[derive(Debug)]
+pub enum Row {
+    /// From PostgreSQL.
+    Postgres(PgRow),
+    /// From SQLite.
+    Sqlite(SqliteRow),
+}
+
+/// What a column can be read as.
+pub trait Column:
+    for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + Send + Unpin
+{
+}
+
+impl<T> Column for T where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + Send + Unpin
+{
+}
+
+impl Row {
+    /// A column by its name; `Option` for one that may be NULL.
+    ///
+    /// # Errors
+    /// The column is not there or of another type: a mistake in the statement.
+    pub fn get<T: Column>(&self, name: &str) -> Result<T, Error> {
+        Ok(match self {
+            Self::Postgres(row) => row.try_get(name)?,
+            Self::Sqlite(row) => row.try_get(name)?,
+        })
+    }
+}

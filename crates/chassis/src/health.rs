@@ -1,0 +1,112 @@
+//! Whether a service can do its work at this moment: the one truth behind `grpc.health.v1`, `/healthz` and `/readyz`.
+//!
+//! ```text
+//! Starting ──first ping──▶ Ready ◀──ping──▶ Failing        any ──shutdown──▶ Draining
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time};
+use tokio_util::sync::CancellationToken;
+
+use crate::db::Db;
+
+/// How often the database is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_millis(500);
+/// How long it may take to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a service is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not asked the database yet.
+    Starting,
+    /// Taking work.
+    Ready,
+    /// The database cannot be reached.
+    Failing,
+    /// Finishing what is in flight, taking nothing new.
+    Draining,
+}
+
+impl State {
+    /// In a word, for people and probes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Failing => "the database cannot be reached",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// A service's health. Clones see the same.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<watch::Sender<State>>);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Health {
+    /// A service that is starting.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(State::Starting)))
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        *self.0.borrow()
+    }
+
+    /// May work be sent here?
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state() == State::Ready
+    }
+
+    /// Every change from now on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<State> {
+        self.0.subscribe()
+    }
+
+    /// Follows the database from now until the shutdown, then says `Draining`.
+    pub fn watch(&self, db: Db, shutdown: CancellationToken) {
+        let health = self.clone();
+        tokio::spawn(async move {
+            let mut ticks = time::interval(PING_EVERY);
+            ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    _ = ticks.tick() => {}
+                }
+                let there = matches!(time::timeout(PING_TIMEOUT, db.ping()).await, Ok(Ok(())));
+                health.set(if there { State::Ready } else { State::Failing });
+            }
+            health.set(State::Draining);
+        });
+    }
+
+    fn set(&self, state: State) {
+        let changed = self.0.send_if_modified(|now| {
+            let changed = *now != state;
+            *now = state;
+            changed
+        });
+        match state {
+            State::Failing if changed => tracing::warn!("not ready: {}", state.as_str()),
+            State::Starting | State::Ready | State::Draining | State::Failing if changed => {
+                tracing::debug!("now {}", state.as_str());
+            }
+            State::Starting | State::Ready | State::Draining | State::Failing => {}
+        }
+    }
+}

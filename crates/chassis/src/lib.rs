@@ -1,0 +1,20 @@
+//! What every service of a mesh needs and none is about: telemetry, lifecycle, gRPC servers and clients, databases.
+//!
+//! Nothing in here knows the product. A service built on it is a function of its configuration, its listeners, a [`clock::Clock`]
+//! and a shutdown token; only [`lifecycle::run`] touches what a process has once (signals, the log subscriber, the exit code).
+
+pub mod channel;
+pub mod clock;
+pub mod context;
+pub mod db;
+mod error;
+pub mod health;
+pub mod idempotency;
+pub mod lifecycle;
+pub mod page;
+pub mod probes;
+pub mod server;
+pub mod telemetry;
+pub mod testing;
+
+pub use error::Error;

@@ -1,0 +1,67 @@
+//! The life of a process: start, signals, end. The only place that touches what a process has once.
+
+use std::{future::Future, process::ExitCode, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    telemetry::{self, LogArgs},
+};
+
+/// How long what is in flight may take to finish after the first signal. A pod's grace period must be longer.
+pub const DRAIN: Duration = Duration::from_secs(15);
+/// What blocking tasks get after the program itself has ended.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it has finished); a
+/// second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit code 1).
+pub fn run<P, F>(name: &'static str, log: &LogArgs, program: P) -> ExitCode
+where
+    P: FnOnce(CancellationToken) -> F,
+    F: Future<Output = Result<(), Error>>,
+{
+    let _log = telemetry::init(log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "{name}: no runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let program = program(shutdown.clone());
+        tokio::select! {
+            ended = program => ended.map_or_else(|error| failed(name, &error), |()| ExitCode::SUCCESS),
+            code = signals(name, shutdown) => code,
+        }
+    });
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    code
+}
+
+fn failed(name: &str, error: &Error) -> ExitCode {
+    tracing::error!("{name}: {error}");
+    ExitCode::FAILURE
+}
+
+/// Ends only when the process has to: on a second signal, or when draining takes too long.
+async fn signals(name: &str, shutdown: CancellationToken) -> ExitCode {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("{name}: signals cannot be received");
+        return ExitCode::FAILURE;
+    };
+    let mut next = async || {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    };
+    next().await;
+    tracing::info!("{name}: finishing what is in flight; a second signal ends at once");
+    shutdown.cancel();
+    tokio::select! {
+        () = next() => tracing::warn!("{name}: ended by a second signal"),
+        () = tokio::time::sleep(DRAIN) => tracing::warn!("{name}: ended with work in flight, after {DRAIN:?}"),
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,160 @@
+//! The door to the database means the same on both dialects.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chassis::{
+    args,
+    db::{Contended, Db, Dialect, Error, Migrations, Sql},
+    idempotency::{self, Key},
+    testing::{self, TestDatabase},
+};
+use uuid::Uuid;
+
+async fn open(database: &TestDatabase) -> Db {
+    let migrations = Migrations {
+        postgres: sqlx::migrate!("./tests/migrations/postgres"),
+        sqlite: sqlx::migrate!("./tests/migrations/sqlite"),
+    };
+    Db::open(&database.config, &migrations).await.unwrap()
+}
+
+const INSERT: &str = "INSERT INTO thing (id, name, size, fresh) VALUES ($1, $2, $3, $4)";
+
+#[tokio::test]
+async fn every_kind_of_value_comes_back_as_it_went_in() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let (full, bare) = (Uuid::from_u128(7), Uuid::from_u128(u128::MAX));
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(INSERT, args![full, "Zoë 🎟", i64::MAX, true]).await.unwrap();
+        tx.execute(INSERT, args![bare, None::<String>, 0, false]).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let rows = db.read().await.unwrap().all("SELECT * FROM thing ORDER BY size DESC", vec![]).await.unwrap();
+        let read = |i: usize| {
+            let row = &rows[i];
+            (row.get::<Uuid>("id").unwrap(), row.get::<Option<String>>("name").unwrap(), row.get::<i64>("size").unwrap())
+        };
+        assert_eq!(read(0), (full, Some("Zoë 🎟".to_owned()), i64::MAX), "{}", database.name);
+        assert_eq!(read(1), (bare, None, 0), "{}", database.name);
+        assert!(rows[0].get::<bool>("fresh").unwrap() && !rows[1].get::<bool>("fresh").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_one_argument() {
+    const BY_IDS: Sql = Sql {
+        postgres: "SELECT size FROM thing WHERE id = ANY($1) AND size = ANY($2) ORDER BY size",
+        sqlite: "SELECT size FROM thing WHERE id IN (SELECT unhex(value) FROM json_each($1))
+                 AND size IN (SELECT value FROM json_each($2)) ORDER BY size",
+    };
+    const INSERT_MANY: Sql = Sql {
+        postgres: "INSERT INTO thing (id, name, size, fresh)
+                   SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::boolean[])",
+        sqlite: "INSERT INTO thing (id, name, size, fresh) SELECT unhex(a.value), b.value, c.value, d.value
+                 FROM json_each($1) a JOIN json_each($2) b ON b.key = a.key JOIN json_each($3) c ON c.key = a.key
+                 JOIN json_each($4) d ON d.key = a.key",
+    };
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let ids: Vec<Uuid> = (0..300).map(Uuid::from_u128).collect();
+        let names: Vec<Option<String>> = (0..300).map(|i| (i % 2 == 0).then(|| format!("n{i}"))).collect();
+        let mut tx = db.begin().await.unwrap();
+        let fresh: Vec<bool> = vec![true; 300];
+        let written = tx.execute(INSERT_MANY, args![ids.clone(), names, (0..300).collect::<Vec<i64>>(), fresh]).await.unwrap();
+        assert_eq!(written, 300);
+        tx.commit().await.unwrap();
+        let found = db.read().await.unwrap().all(BY_IDS, args![ids, vec![3_i64, 5, 999]]).await.unwrap();
+        let sizes: Vec<i64> = found.iter().map(|row| row.get("size").unwrap()).collect();
+        assert_eq!(sizes, [3, 5], "{}", database.name);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_undone_and_constraints_have_names() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(INSERT, args![Uuid::from_u128(1), "x", 1, true]).await.unwrap();
+        drop(tx);
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(INSERT, args![Uuid::from_u128(1), "x", 1, true]).await.unwrap();
+        let again = tx.execute(INSERT, args![Uuid::from_u128(1), "x", 1, true]).await.unwrap_err();
+        assert!(again.is_unique(), "{}: {again}", database.name);
+        tx.rollback().await;
+
+        let mut tx = db.begin().await.unwrap();
+        let negative = tx.execute(INSERT, args![Uuid::from_u128(2), "x", -1, true]).await.unwrap_err();
+        assert!(
+            matches!(&negative, Error::Check { constraint: Some(name), .. } if name.contains("size_is_not_negative")) || {
+                // SQLite tells the name in its message only.
+                db.dialect() == Dialect::Sqlite && negative.to_string().contains("size_is_not_negative")
+            }
+        );
+        tx.rollback().await;
+        let rows = db.read().await.unwrap().all("SELECT id FROM thing", vec![]).await.unwrap();
+        assert_eq!(rows.len(), 0, "{}", database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_contended_transaction_is_made_again_and_a_bounded_number_of_times() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let tries = AtomicU32::new(0);
+        let lucky = db.transact("lucky", async || match tries.fetch_add(1, Ordering::SeqCst) {
+            0..3 => Err(Error::lost_race("a test")),
+            n => Ok(n),
+        });
+        assert_eq!(lucky.await.unwrap(), 3);
+        let hopeless: Result<(), Error> = db.transact("hopeless", async || Err(Error::lost_race("a test"))).await;
+        assert!(hopeless.unwrap_err().is_contended());
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Db(#[from] Error),
+    #[error(transparent)]
+    Request(#[from] idempotency::Error),
+}
+
+impl Contended for Failure {
+    fn is_contended(&self) -> bool {
+        match self {
+            Self::Db(error) | Self::Request(idempotency::Error::Db(error)) => error.is_contended(),
+            Self::Request(idempotency::Error::Reused) => false,
+        }
+    }
+}
+
+/// Counts, in a transaction, unless this request was answered before.
+async fn count_once(db: &Db, key: &Key) -> Result<i64, Failure> {
+    db.transact("count_once", async || {
+        let mut tx = db.begin().await?;
+        if let Some(answer) = idempotency::recall(&mut tx, key).await? {
+            return Ok(answer);
+        }
+        tx.execute(INSERT, args![Uuid::new_v4(), "x", 1, true]).await?;
+        let count = tx.one("SELECT count(*) AS n FROM thing", vec![]).await?.get::<i64>("n")?;
+        idempotency::record(&mut tx, key, &count, 0).await?;
+        tx.commit().await?;
+        Ok(count)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn fifty_equal_requests_at_once_are_one_and_another_request_is_refused() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let key = Key::new("k".to_owned(), "Count", &("ann", 1));
+        let all = futures::future::join_all((0..50).map(|_| count_once(&db, &key))).await;
+        assert!(all.into_iter().all(|answer| answer.unwrap() == 1), "{}", database.name);
+        let other = Key::new("k".to_owned(), "Count", &("ann", 2));
+        let reused = count_once(&db, &other).await.unwrap_err();
+        assert!(matches!(reused, Failure::Request(idempotency::Error::Reused)), "{}: {reused}", database.name);
+    }
+}

@@ -1,0 +1,301 @@
+//! Paying: from the click to an answer.
+//!
+//! A replay is answered before any other check; a click while another one of the same user is under way gets the other's answer;
+//! only then are token and reservation looked at, and the checkout is written and run (see [`super::runner`]). The caller waits a
+//! bounded time; the checkout goes on without it.
+
+use std::time::Duration;
+
+use boxoffice_proto::{
+    Fault, Reason,
+    booking::{GetReservationRequest, Reservation, ReservationStatus},
+    validate::Checks,
+};
+use chassis::{
+    clock::Clock,
+    context::{Context, TraceParent},
+    page,
+};
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
+
+use super::{
+    gate::{Gate, hollow},
+    relay::Bell,
+    runner::{LEASE, Runner},
+    steps::hold_until,
+};
+use crate::{
+    clients::{Clients, call},
+    config::OnPaymentFailure,
+    domain::{
+        checkout::{Checkout, Entry, Status},
+        saga::Saga,
+    },
+    error::Error,
+    store::{Journal, Narrowed},
+};
+
+/// How long a caller waits for the outcome before the answer is "still settling".
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is left of the caller's own deadline for the answer to travel.
+const WAY_BACK: Duration = Duration::from_millis(300);
+/// How often the journal is asked about a checkout that another replica runs: at first, and at most.
+const LOOK_FIRST: Duration = Duration::from_millis(50);
+const LOOK_LATER: Duration = Duration::from_millis(500);
+
+/// The command of a click on "pay".
+#[derive(Clone, Debug)]
+pub(crate) struct Pay {
+    /// Who pays: 1 to 64 visible characters, checked by who made this.
+    pub(crate) user_id: String,
+    /// Which hold.
+    pub(crate) reservation_id: Uuid,
+    /// The queue token as it came; `None` or empty is TOKEN_MISSING, unless it is a replay.
+    pub(crate) token: Option<String>,
+    /// Makes it idempotent.
+    pub(crate) request_id: Option<String>,
+}
+
+/// What a list of checkouts is narrowed by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// Whose; `None`: everybody's.
+    pub(crate) user_id: Option<String>,
+    /// Only these; `None`: any.
+    pub(crate) status: Option<Status>,
+    /// As it came: 0 means 50.
+    pub(crate) page_size: i32,
+    /// As it came: empty for the first page.
+    pub(crate) page_token: String,
+}
+
+/// Checkouts. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Checkouts {
+    journal: Journal,
+    clients: Clients,
+    gate: Gate,
+    clock: Clock,
+    pub(super) runner: Runner,
+}
+
+impl Checkouts {
+    pub(crate) fn new(
+        journal: Journal,
+        clients: Clients,
+        gate: Gate,
+        bell: Bell,
+        clock: Clock,
+        on_payment_failure: OnPaymentFailure,
+    ) -> Self {
+        let release = on_payment_failure == OnPaymentFailure::Release;
+        let runner = Runner::new(journal.clone(), clients.clone(), bell, clock.clone(), release);
+        Self { journal, clients, gate, clock, runner }
+    }
+
+    /// Pays: COMPLETED, or PENDING when it still settles after the bounded wait (it goes on by itself).
+    ///
+    /// # Errors
+    /// A refused one, with metadata `payment_id` and `payment_status` (FAILED, CANCELLED) when a checkout was begun; a replay gets
+    /// the same again.
+    pub(crate) async fn pay(&self, command: Pay) -> Result<Checkout, Fault> {
+        let until = Instant::now() + PATIENCE;
+        let until =
+            Context::current().map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)));
+        let arrived = self.clock.now();
+
+        let entry = match self.replayed(&command).await? {
+            Some(entry) => entry,
+            None => self.attach_or_begin(&command, arrived).await?,
+        };
+        let entry = self.outcome(entry, until).await?;
+        match entry.refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(entry.checkout),
+        }
+    }
+
+    /// One checkout.
+    ///
+    /// # Errors
+    /// PAYMENT_NOT_FOUND.
+    pub(crate) async fn get(&self, checkout_id: Uuid) -> Result<Checkout, Fault> {
+        let found = self.journal.get(checkout_id).await.map_err(Error::from)?;
+        found
+            .map(|entry| entry.checkout)
+            .ok_or_else(|| Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title()).with("payment_id", checkout_id))
+    }
+
+    /// A page, newest first, and the next page's token (empty on the last).
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: `page_size`, `page_token`.
+    pub(crate) async fn list(&self, filter: Filter) -> Result<(Vec<Checkout>, String), Fault> {
+        let mut checks = Checks::default();
+        let size = page::size(filter.page_size);
+        if size.is_none() {
+            checks.refuse("page_size", "must be 0 to 1000");
+        }
+        let before: Option<(i64, Uuid)> = page::cursor(&filter.page_token);
+        if before.is_none() && !filter.page_token.is_empty() {
+            checks.refuse("page_token", "must be a nextPageToken as it was given");
+        }
+        checks.finish()?;
+
+        let size = size.unwrap_or_default();
+        let narrowed = Narrowed { user_id: filter.user_id, status: filter.status, before, limit: size + 1 };
+        let entries = self.journal.list(&narrowed).await.map_err(Error::from)?;
+        let mut page: Vec<_> = entries.into_iter().map(|entry| entry.checkout).collect();
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = page.len() > size;
+        page.truncate(size);
+        let next = page.last().filter(|_| more).map(|last| page::token(&(last.created_at, last.checkout_id)));
+        Ok((page, next.unwrap_or_default()))
+    }
+
+    /// The checkout that this request began before.
+    async fn replayed(&self, command: &Pay) -> Result<Option<Entry>, Error> {
+        let Some(request_id) = &command.request_id else { return Ok(None) };
+        let Some(entry) = self.journal.of_request(request_id).await? else { return Ok(None) };
+        let same = entry.checkout.user_id == command.user_id && entry.checkout.reservation_id == command.reservation_id;
+        if same { Ok(Some(entry)) } else { Err(Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title()).into()) }
+    }
+
+    /// Joins the user's checkout of this reservation that was under way at any time since the click, or begins one. A refusal is
+    /// looked at twice: the other click may have gone through (and used up token and hold) while ours was being checked.
+    async fn attach_or_begin(&self, command: &Pay, arrived: i64) -> Result<Entry, Error> {
+        if let Some(entry) = self.under_way(command, arrived).await? {
+            return Ok(entry);
+        }
+        match self.begin(command).await {
+            Ok(Some(entry)) => Ok(entry),
+            // Lost the race for the journal's unique row: whoever won it, however it ended, is this click's answer too.
+            Ok(None) => match self.replayed(command).await? {
+                Some(entry) => Ok(entry),
+                None => self.under_way(command, i64::MIN).await?.ok_or_else(|| contended().into()),
+            },
+            Err(refusal) => self.under_way(command, arrived).await?.ok_or(refusal),
+        }
+    }
+
+    async fn under_way(&self, command: &Pay, since: i64) -> Result<Option<Entry>, Error> {
+        let found = self.journal.under_way(&command.user_id, command.reservation_id, since).await?;
+        if let (Some(entry), Some(request_id)) = (&found, &command.request_id) {
+            self.journal.name(request_id, entry.checkout.checkout_id).await?;
+        }
+        Ok(found)
+    }
+
+    /// Checks token and reservation, writes the checkout, and sets it going. `None`: another one was written first.
+    async fn begin(&self, command: &Pay) -> Result<Option<Entry>, Error> {
+        let (token, reservation) = self.admitted(command).await?;
+        let now = self.clock.now();
+        let checkout = Checkout {
+            checkout_id: Uuid::new_v4(),
+            user_id: command.user_id.clone(),
+            reservation_id: command.reservation_id,
+            amount: reservation.amount,
+            status: Status::Pending,
+            reason: None,
+            created_at: now,
+            settled_at: None,
+            attempts: 1,
+        };
+        let entry = Entry { checkout, token, refusal: None };
+        let hold_until = hold_until(&reservation).unwrap_or(now);
+
+        // On a task of its own from here on: whether the row is written and its saga run is not the caller's connection's to decide.
+        let (tell, told) = oneshot::channel();
+        let (runner, request_id) = (self.runner.clone(), command.request_id.clone());
+        let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
+        let begun = entry.clone();
+        self.runner.spawn(async move {
+            let Some(turn) = runner.turn(begun.checkout.checkout_id) else { return };
+            let written = runner.journal().begin(&begun, request_id.as_deref(), runner.id(), now + LEASE).await;
+            let go = matches!(written, Ok(true));
+            drop(tell.send(written));
+            if go {
+                let first = Saga::begin(hold_until - runner.now());
+                runner.run(turn, begun, first, hold_until, trace).await;
+            }
+        });
+        let written = told.await.map_err(|_| Fault::new(Reason::Unavailable, Reason::Unavailable.title()))??;
+        Ok(written.then_some(entry))
+    }
+
+    /// The queue check, then the reservation's own: the token (as its id) and the reservation, when both allow a payment now.
+    async fn admitted(&self, command: &Pay) -> Result<(Uuid, Reservation), Fault> {
+        let token = command.token.as_deref();
+        let user_id = Some(command.user_id.as_str());
+        let ask = GetReservationRequest { reservation_id: command.reservation_id.to_string() };
+        let answer = call(|| {
+            let (mut booking, ask) = (self.clients.booking.clone(), ask.clone());
+            async move { booking.get_reservation(ask).await }
+        });
+        let reservation = match answer.await {
+            Ok(answer) => answer.reservation.ok_or_else(|| hollow("GetReservation"))?,
+            // Only somebody who is admitted somewhere is told what does not exist.
+            Err(fault) if fault.reason == Reason::ReservationNotFound => {
+                self.gate.admit(token, "", user_id, true).await?;
+                return Err(fault);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let token = self.gate.admit(token, &reservation.queue_id, user_id, true).await?;
+        payable(&reservation, &command.user_id)?;
+        let token = Uuid::try_parse(&token.token).map_err(|_| hollow("VerifyToken"))?;
+        Ok((token, reservation))
+    }
+
+    /// Waits for a checkout's outcome: woken by its runner when that is in this process, else by looking into the journal. At
+    /// `until` it is what it is.
+    async fn outcome(&self, mut entry: Entry, until: Instant) -> Result<Entry, Error> {
+        let checkout_id = entry.checkout.checkout_id;
+        let mut pause = LOOK_FIRST;
+        while entry.checkout.status == Status::Pending && Instant::now() < until {
+            if let Some(mut outcome) = self.runner.follow(checkout_id) {
+                // Else the runner stopped without an outcome, and another takes over; or time is up. The journal knows.
+                if let Ok(Ok(settled)) = tokio::time::timeout_at(until, outcome.wait_for(Option::is_some)).await {
+                    entry = settled.clone().unwrap_or(entry);
+                }
+            } else {
+                entry = self.journal.get(checkout_id).await?.unwrap_or(entry);
+                if entry.checkout.status == Status::Pending {
+                    tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+                    pause = (pause * 3 / 2).min(LOOK_LATER);
+                }
+            }
+        }
+        Ok(entry)
+    }
+
+    /// Renews leases and takes up what lost its runner, until `shutdown` (leases: until all is drained).
+    pub(crate) async fn recover_until(self, shutdown: tokio_util::sync::CancellationToken) {
+        self.runner.recover_until(shutdown).await;
+    }
+
+    /// Finishes what is in flight, for a bounded time, and lets go of the rest, so that another replica takes it up at once.
+    pub(crate) async fn drain(&self) {
+        self.runner.drain().await;
+    }
+}
+
+/// May this user pay for this reservation now?
+fn payable(reservation: &Reservation, user_id: &str) -> Result<(), Fault> {
+    let refuse = |reason: Reason| Err(Fault::new(reason, reason.title()).with("reservation_id", &reservation.reservation_id));
+    if reservation.user_id != user_id {
+        return refuse(Reason::NotOwner);
+    }
+    match reservation.status() {
+        ReservationStatus::Held => Ok(()),
+        ReservationStatus::Confirmed => refuse(Reason::AlreadyPaid),
+        ReservationStatus::Expired => refuse(Reason::HoldExpired),
+        ReservationStatus::Cancelled => refuse(Reason::ReservationCancelled),
+        ReservationStatus::Unspecified => Err(hollow("GetReservation")),
+    }
+}
+
+fn contended() -> Fault {
+    Fault::new(Reason::Unavailable, "Another payment of this reservation has just ended.").retry_after(Duration::from_secs(1))
+}

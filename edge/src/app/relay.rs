@@ -1,0 +1,148 @@
+//! The outbox's relay: tells the world what became of checkouts, in order within a checkout, at least once.
+//!
+//! With `--events-url` each event is an HTTP POST of a CloudEvent in structured mode; any 2xx takes it, anything else is tried
+//! again later, without end. Without it each event is one log line of target `boxoffice::events`.
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::clock::{Clock, SECOND};
+use futures::{StreamExt, stream};
+use reqwest::{Client, Url, header::CONTENT_TYPE};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Journal, Outgoing};
+
+/// Events claimed at a time, and sent side by side. A receiver that answers nothing costs a batch 64 / 16 x 5 s = 20 s,
+const BATCH: i64 = 64;
+const AT_ONCE: usize = 16;
+const POST_TIMEOUT: Duration = Duration::from_secs(5);
+/// which must be well below how long a claim lasts, or another relay sends the same again.
+const CLAIM: i64 = 60 * SECOND;
+/// How often to look without having been called (another replica may have died over its claims).
+const LOOK: Duration = Duration::from_secs(1);
+/// The pause after an event was not taken: 1 s, doubled up to a minute.
+const PAUSE_LAST: i64 = 60 * SECOND;
+/// After so many attempts (about a quarter of an hour) somebody should look; and again after as many more.
+const ALERT_EVERY: i64 = 20;
+/// How long told events are kept, and how often the older ones are deleted.
+const KEPT: i64 = 24 * 3_600 * SECOND;
+const PRUNE: Duration = Duration::from_secs(3_600);
+
+/// Rung when an event was written.
+pub(crate) type Bell = Arc<Notify>;
+
+/// Takes events from the outbox and tells them.
+pub(crate) struct Relay {
+    journal: Journal,
+    clock: Clock,
+    receiver: Option<(Client, Url)>,
+    bell: Bell,
+}
+
+impl Relay {
+    /// # Errors
+    /// The URL makes no sense.
+    pub(crate) fn new(journal: Journal, clock: Clock, events_url: Option<&str>) -> Result<Self, chassis::Error> {
+        let wrong = |what: String| chassis::Error::Config(format!("--events-url (EVENTS_URL): {what}"));
+        let receiver = match events_url.filter(|url| !url.is_empty()) {
+            None => None,
+            Some(url) => {
+                let url: Url = url.parse().map_err(|error| wrong(format!("{error}")))?;
+                if url.scheme() != "http" {
+                    return Err(wrong("must begin with http:// (TLS is for a proxy beside the edge to add)".to_owned()));
+                }
+                let client = Client::builder().timeout(POST_TIMEOUT).build();
+                Some((client.map_err(|error| wrong(error.to_string()))?, url))
+            }
+        };
+        Ok(Self { journal, clock, receiver, bell: Bell::default() })
+    }
+
+    /// To be rung when an event was written.
+    pub(crate) fn bell(&self) -> Bell {
+        Arc::clone(&self.bell)
+    }
+
+    /// Relays until `shutdown`. What is left then is told after the next start, or by another replica.
+    pub(crate) async fn run_until(self, shutdown: CancellationToken) {
+        let relaying = async {
+            let mut prune = tokio::time::interval(PRUNE);
+            loop {
+                match self.relay_some().await {
+                    // There may be more, such as the second event of a checkout whose first was just told.
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "events could not be read from the outbox or marked in it"),
+                }
+                tokio::select! {
+                    () = self.bell.notified() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                    _ = prune.tick() => self.prune().await,
+                }
+            }
+        };
+        shutdown.run_until_cancelled(relaying).await;
+    }
+
+    /// Claims a batch, tells it, marks it. `true` when something was told.
+    async fn relay_some(&self) -> Result<bool, chassis::db::Error> {
+        let now = self.clock.now();
+        let claimed = self.journal.claim_events(now, now + CLAIM, BATCH).await?;
+        let told = stream::iter(claimed).map(async |event| (self.tell(&event).await, event)).buffer_unordered(AT_ONCE);
+        let (told, missed): (Vec<_>, Vec<_>) = told.collect::<Vec<_>>().await.into_iter().partition(|(taken, _)| *taken);
+
+        for (_, event) in missed {
+            let pause = (SECOND << event.attempts.clamp(1, 7).saturating_sub(1)).min(PAUSE_LAST);
+            self.journal.postpone(event.sequence, self.clock.now() + pause).await?;
+        }
+        if told.is_empty() {
+            return Ok(false);
+        }
+        self.journal.mark_published(told.into_iter().map(|(_, event)| event.sequence).collect(), self.clock.now()).await?;
+        Ok(true)
+    }
+
+    /// Tells one event; `true` when it was taken.
+    async fn tell(&self, event: &Outgoing) -> bool {
+        let Some((client, url)) = &self.receiver else {
+            tracing::info!(target: "boxoffice::events", kind = event.kind, body = event.body, "event");
+            count("logged");
+            return true;
+        };
+        let post = client.post(url.clone()).header(CONTENT_TYPE, "application/cloudevents+json").body(event.body.clone());
+        let refused = match post.send().await {
+            Ok(answer) if answer.status().is_success() => {
+                count("sent");
+                return true;
+            }
+            Ok(answer) => format!("it answered {}", answer.status()),
+            // Not the URL itself, which may hold a secret.
+            Err(error) => error.without_url().to_string(),
+        };
+        count("missed");
+        tracing::warn!(kind = event.kind, attempts = event.attempts, refused, "the receiver of events did not take one");
+        if event.attempts % ALERT_EVERY == 0 {
+            tracing::error!(
+                kind = event.kind,
+                attempts = event.attempts,
+                "an event does not get through; it is tried until it does"
+            );
+        }
+        false
+    }
+
+    async fn prune(&self) {
+        if let Err(error) = self.journal.prune_events(self.clock.now() - KEPT).await {
+            tracing::warn!(%error, "old events could not be deleted");
+        }
+    }
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("events_total", "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

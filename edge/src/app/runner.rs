@@ -1,0 +1,266 @@
+//! Running checkouts to their end: the loop around the pure [`Saga`], its leases, and the taking over of what others left.
+//!
+//! A runner is one start of one process. It renews the lease on what it works on every second; who finds a lease that has lapsed
+//! takes the checkout over and begins again, which is harmless also when the first runner was only slow: every step is idempotent,
+//! and the journal settles a checkout once.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use chassis::{
+    clock::{Clock, SECOND},
+    context::TraceParent,
+};
+use rand::Rng;
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{
+    relay::Bell,
+    running::{Running, Turn},
+    steps,
+};
+use crate::{
+    clients::Clients,
+    domain::{
+        checkout::{Checkout, Entry},
+        event,
+        saga::{Ending, Next, Saga},
+    },
+    store::{Journal, Settlement},
+};
+
+/// How long a checkout is left alone by others after its runner last gave a sign.
+pub(super) const LEASE: i64 = 3 * SECOND;
+/// How often a runner gives one: two may be lost.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often lapsed leases are looked for.
+const LOOK: Duration = Duration::from_millis(500);
+/// How many checkouts are taken over at a time: a replica that died with thousands is shared out among the living.
+const TAKEN_AT_ONCE: i64 = 20;
+/// The pause after an unknown outcome: at first, and at most.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LAST: Duration = Duration::from_secs(2);
+/// After so many rounds (half a minute or so) without an outcome somebody should look; and again after as many more.
+const ALERT_EVERY: i64 = 20;
+/// How long what is in flight at shutdown may still take.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs checkouts. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Runner(Arc<Inner>);
+
+struct Inner {
+    id: Uuid,
+    journal: Journal,
+    clients: Clients,
+    bell: Bell,
+    clock: Clock,
+    release: bool,
+    running: Running,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    drained: CancellationToken,
+}
+
+impl Runner {
+    pub(super) fn new(journal: Journal, clients: Clients, bell: Bell, clock: Clock, release: bool) -> Self {
+        Self(Arc::new(Inner {
+            id: Uuid::new_v4(),
+            journal,
+            clients,
+            bell,
+            clock,
+            release,
+            running: Running::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            drained: CancellationToken::new(),
+        }))
+    }
+
+    /// This start of this process.
+    pub(super) fn id(&self) -> Uuid {
+        self.0.id
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.0.clock.now()
+    }
+
+    /// The right to run a checkout here; `None` when it runs here already.
+    pub(super) fn turn(&self, checkout_id: Uuid) -> Option<Turn> {
+        self.0.running.take(checkout_id)
+    }
+
+    /// Where a checkout's outcome appears, if it runs here.
+    pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Option<Entry>>> {
+        self.0.running.follow(checkout_id)
+    }
+
+    /// Runs something that a shutdown waits for.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.0.tasks.spawn(task));
+    }
+
+    /// Runs a checkout to its end, or until this process stops.
+    pub(super) async fn run(&self, turn: Turn, entry: Entry, first: Saga, hold_until: i64, trace: TraceParent) {
+        let span = tracing::info_span!("checkout", checkout_id = %entry.checkout.checkout_id, trace_id = %trace.trace_id());
+        let work = async {
+            let (ending, rounds) = self.drive(&entry, first, hold_until, trace).await?;
+            self.settle(&entry.checkout, ending, rounds).await
+        };
+        // Without an outcome the turn ends here, and the lease lapses or is let go: another replica takes the checkout up.
+        if let Some(settled) = work.instrument(span).await {
+            turn.settled(settled);
+        }
+    }
+
+    /// Step after step. Answers the ending and how many rounds were lost on unknown outcomes; `None` when this process stops.
+    async fn drive(&self, entry: &Entry, first: Saga, mut hold_until: i64, trace: TraceParent) -> Option<(Ending, i64)> {
+        let (mut saga, mut rounds) = (first, 0);
+        loop {
+            let step = saga.name();
+            let taken = steps::take(&self.0.clients, trace.child(), entry, &saga).await;
+            hold_until = taken.hold_until.unwrap_or(hold_until);
+            tracing::debug!(step, outcome = ?taken.outcome, "step");
+            match saga.next(taken.outcome, self.0.release) {
+                Next::Run(next) => saga = next,
+                Next::End(ending) => return Some((ending, rounds)),
+                Next::Again(same) => {
+                    rounds += 1;
+                    alert(entry.checkout.checkout_id, step, rounds);
+                    self.pause(rounds).await?;
+                    saga = same.again(hold_until - self.now());
+                }
+            }
+        }
+    }
+
+    /// Writes the ending, for as long as it takes. Answers what the journal says: somebody else may have been faster.
+    async fn settle(&self, begun: &Checkout, ending: Ending, rounds: i64) -> Option<Entry> {
+        let status = ending.status();
+        let refusal = ending.refusal(begun.checkout_id);
+        let checkout = Checkout {
+            status,
+            reason: refusal.as_ref().map(|fault| fault.reason.as_str().to_owned()),
+            settled_at: Some(self.now().max(begun.created_at)),
+            ..begun.clone()
+        };
+        let settlement = Settlement { events: event::outcome(&checkout), checkout, refusal, rounds };
+        let mut failures = 0;
+        loop {
+            match self.0.journal.settle(&settlement).await {
+                Ok((settled, ours)) => {
+                    if ours {
+                        self.0.bell.notify_one();
+                        metrics::counter!("checkouts_total", "status" => status.as_str()).increment(1);
+                        tracing::info!(status = status.as_str(), reason = settlement.checkout.reason, rounds, "checkout settled");
+                    }
+                    return settled;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the outcome of a checkout could not be written; again soon");
+                    failures += 1;
+                    alert(begun.checkout_id, "settle", failures);
+                    self.pause(failures).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits a little longer each time, with jitter. `None` when this process stops.
+    async fn pause(&self, round: i64) -> Option<()> {
+        let doublings = u32::try_from(round - 1).unwrap_or_default().min(8);
+        let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_LAST);
+        let pause = longest.mul_f64(rand::rng().random_range(0.5..1.0));
+        tokio::select! {
+            () = self.0.stopping.cancelled() => None,
+            () = tokio::time::sleep(pause) => Some(()),
+        }
+    }
+
+    /// Renews leases, until all is drained, and takes over what lost its runner, until `shutdown`.
+    pub(super) async fn recover_until(&self, shutdown: CancellationToken) {
+        let renewing = async {
+            let mut beats = ticks(HEARTBEAT);
+            while self.0.drained.run_until_cancelled(beats.tick()).await.is_some() {
+                self.renew().await;
+            }
+        };
+        let taking_over = async {
+            let mut looks = ticks(LOOK);
+            while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
+                self.take_over().await;
+            }
+        };
+        tokio::join!(renewing, taking_over);
+    }
+
+    async fn renew(&self) {
+        let working_on = self.0.running.ids();
+        if working_on.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.journal.renew(self.0.id, working_on, self.now() + LEASE).await {
+            tracing::warn!(%error, "leases could not be renewed; another replica may take these checkouts over");
+        }
+    }
+
+    async fn take_over(&self) {
+        let now = self.now();
+        let taken = match self.0.journal.take_over(self.0.id, now, now + LEASE, TAKEN_AT_ONCE).await {
+            Ok(taken) => taken,
+            Err(error) if error.is_contended() => return,
+            Err(error) => return tracing::warn!(%error, "lapsed checkouts could not be looked for"),
+        };
+        for entry in taken {
+            // It runs here, and only its heartbeat was late.
+            let Some(turn) = self.turn(entry.checkout.checkout_id) else { continue };
+            tracing::warn!(checkout_id = %entry.checkout.checkout_id, attempts = entry.checkout.attempts, "checkout taken over");
+            metrics::counter!("checkouts_taken_over_total").increment(1);
+            let runner = self.clone();
+            self.spawn(async move { runner.run(turn, entry, Saga::resume(), now, TraceParent::random()).await });
+        }
+    }
+
+    /// Waits, for a bounded time, until nothing runs here any more; then lets go of the rest.
+    pub(super) async fn drain(&self) {
+        self.0.tasks.close();
+        // Who only waits to ask again stops; who has a call on its way hears the answer out.
+        self.0.stopping.cancel();
+        if tokio::time::timeout(DRAIN, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!(running = self.0.running.ids().len(), "checkouts are still in flight at the end of the drain");
+        }
+        self.0.drained.cancel();
+        match self.0.journal.let_go(self.0.id).await {
+            Ok(0) => {}
+            Ok(left) => tracing::info!(left, "checkouts left to another replica"),
+            Err(error) => tracing::warn!(%error, "leases could not be let go; they lapse by themselves"),
+        }
+    }
+}
+
+/// Regular ticks; late ones do not pile up.
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// One line for people, and a metric, when something does not get through for long. The work goes on. Outside of any span: the
+/// pretty log shows a span when it ends, and people should know now.
+fn alert(checkout_id: Uuid, step: &'static str, rounds: i64) {
+    if rounds % ALERT_EVERY == 0 {
+        metrics::counter!("checkout_stuck_total", "step" => step).increment(1);
+        tracing::error!(parent: None, %checkout_id, step, rounds, "a checkout does not get on; it is tried again until it does");
+    }
+}

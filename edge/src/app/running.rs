@@ -1,0 +1,108 @@
+//! The checkouts that this process works on: whose lease to renew, and whom to wake when one is settled.
+
+use std::{
+    collections::{HashMap, hash_map::Entry as Slot},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::domain::checkout::Entry;
+
+type Outcome = Option<Entry>;
+
+/// What runs here. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Running(Arc<Mutex<HashMap<Uuid, watch::Sender<Outcome>>>>);
+
+/// The right to work on one checkout in this process. Dropped (also by a panic), it is free again, and who waits looks into the
+/// journal instead.
+pub(super) struct Turn {
+    checkout_id: Uuid,
+    running: Running,
+}
+
+impl Running {
+    /// Takes a checkout on; `None` when this process works on it already.
+    pub(super) fn take(&self, checkout_id: Uuid) -> Option<Turn> {
+        let mut map = self.0.lock();
+        let Slot::Vacant(slot) = map.entry(checkout_id) else { return None };
+        slot.insert(watch::channel(None).0);
+        gauge(map.len());
+        Some(Turn { checkout_id, running: self.clone() })
+    }
+
+    /// Where the outcome appears, if it is worked on here.
+    pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Outcome>> {
+        self.0.lock().get(&checkout_id).map(watch::Sender::subscribe)
+    }
+
+    /// All that run here.
+    pub(super) fn ids(&self) -> Vec<Uuid> {
+        self.0.lock().keys().copied().collect()
+    }
+}
+
+impl Turn {
+    /// Wakes everyone who waits, and ends the turn.
+    pub(super) fn settled(self, entry: Entry) {
+        if let Some(outcome) = self.running.0.lock().get(&self.checkout_id) {
+            outcome.send_replace(Some(entry));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut map = self.running.0.lock();
+        map.remove(&self.checkout_id);
+        gauge(map.len());
+    }
+}
+
+fn gauge(running: usize) {
+    metrics::gauge!("checkouts_pending").set(f64::from(u32::try_from(running).unwrap_or(u32::MAX)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::checkout::{Checkout, Status};
+
+    fn entry(checkout_id: Uuid) -> Entry {
+        let checkout = Checkout {
+            checkout_id,
+            user_id: "ann".into(),
+            reservation_id: Uuid::from_u128(2),
+            amount: 1,
+            status: Status::Completed,
+            reason: None,
+            created_at: 0,
+            settled_at: Some(1),
+            attempts: 1,
+        };
+        Entry { checkout, token: Uuid::nil(), refusal: None }
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_with_the_outcome_even_after_the_turn_has_ended() {
+        let (running, id) = (Running::default(), Uuid::from_u128(1));
+        let turn = running.take(id).unwrap();
+        let mut waiter = running.follow(id).unwrap();
+        turn.settled(entry(id));
+        let outcome = waiter.wait_for(Option::is_some).await.unwrap().clone();
+        assert_eq!(outcome, Some(entry(id)));
+        assert!(running.follow(id).is_none());
+    }
+
+    #[test]
+    fn a_checkout_runs_once_in_a_process_and_again_when_its_runner_is_lost() {
+        let (running, id) = (Running::default(), Uuid::from_u128(1));
+        let turn = running.take(id).unwrap();
+        assert!(running.take(id).is_none());
+        drop(turn);
+        assert!(running.take(id).is_some());
+    }
+}

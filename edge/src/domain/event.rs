@@ -1,0 +1,96 @@
+//! What the world is told when a checkout ends: one event about the payment, one about the reservation, as CloudEvents 1.0.
+//!
+//! An event's id follows from the checkout's, so that a receiver recognises one that is delivered again.
+
+use chrono::{DateTime, SecondsFormat};
+use serde_json::{Value, json};
+
+use super::checkout::{Checkout, Status};
+
+/// One event, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Unique for ever.
+    pub(crate) id: String,
+    /// Its CloudEvents type.
+    pub(crate) kind: &'static str,
+    /// The whole CloudEvent, as JSON.
+    pub(crate) body: String,
+}
+
+/// The events of a settled checkout, in the order in which they are to be told. None while it is pending.
+pub(crate) fn outcome(checkout: &Checkout) -> Vec<Event> {
+    let (payment, reservation) = match checkout.status {
+        Status::Pending => return Vec::new(),
+        Status::Completed => ("boxoffice.payment.completed", "boxoffice.reservation.confirmed"),
+        Status::Failed | Status::Compensated => ("boxoffice.payment.failed", "boxoffice.reservation.failed"),
+    };
+    let common = json!({
+        "paymentId": checkout.checkout_id,
+        "reservationId": checkout.reservation_id,
+        "userId": checkout.user_id,
+        "amount": checkout.amount,
+        "reason": checkout.reason,
+        "refunded": checkout.status == Status::Compensated,
+    });
+    vec![event(checkout, "payment", payment, &common), event(checkout, "reservation", reservation, &common)]
+}
+
+fn event(checkout: &Checkout, about: &str, kind: &'static str, data: &Value) -> Event {
+    let id = format!("{}/{about}", checkout.checkout_id);
+    let time = DateTime::from_timestamp_micros(checkout.settled_at.unwrap_or(checkout.created_at)).unwrap_or_default();
+    let body = json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": "boxoffice/edge",
+        "type": kind,
+        "subject": checkout.checkout_id,
+        "time": time.to_rfc3339_opts(SecondsFormat::Micros, true),
+        "datacontenttype": "application/json",
+        "data": data,
+    });
+    Event { id, kind, body: body.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn settled(status: Status, reason: Option<&str>) -> Checkout {
+        Checkout {
+            checkout_id: Uuid::from_u128(7),
+            user_id: "ann".into(),
+            reservation_id: Uuid::from_u128(8),
+            amount: 50,
+            status,
+            reason: reason.map(str::to_owned),
+            created_at: 1_000_000,
+            settled_at: (status != Status::Pending).then_some(2_500_000),
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn a_sale_is_told_as_payment_completed_then_reservation_confirmed() {
+        let events = outcome(&settled(Status::Completed, None));
+        let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, ["boxoffice.payment.completed", "boxoffice.reservation.confirmed"]);
+        let body: Value = serde_json::from_str(&events[0].body).unwrap();
+        assert_eq!(body["time"], "1970-01-01T00:00:02.500000Z");
+        assert_eq!(body["data"]["amount"], 50);
+    }
+
+    #[test]
+    fn a_compensated_checkout_is_told_as_failed_and_refunded() {
+        let events = outcome(&settled(Status::Compensated, Some("HOLD_EXPIRED")));
+        let body: Value = serde_json::from_str(&events[0].body).unwrap();
+        assert_eq!((body["type"].as_str(), body["data"]["refunded"].as_bool()), (Some("boxoffice.payment.failed"), Some(true)));
+    }
+
+    #[test]
+    fn a_pending_checkout_is_no_news() {
+        assert_eq!(outcome(&settled(Status::Pending, None)), []);
+    }
+}

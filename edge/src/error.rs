@@ -1,0 +1,39 @@
+//! What can go wrong in a use case, and what the caller is told of it.
+
+use std::time::Duration;
+
+use boxoffice_proto::{Fault, Reason};
+use chassis::db::{self, Contended};
+
+/// A use case that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A refusal, to be told as it is.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The journal failed. What it said stays in the log.
+    #[error("the journal: {0}")]
+    Db(#[from] db::Error),
+}
+
+impl Contended for Error {
+    fn is_contended(&self) -> bool {
+        matches!(self, Self::Db(cause) if cause.is_contended())
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Fault(fault) => fault,
+            Error::Db(cause @ (db::Error::Unavailable(..) | db::Error::Contended(..))) => {
+                tracing::warn!(%cause, "the journal cannot be reached or is contended");
+                Self::new(Reason::Unavailable, Reason::Unavailable.title()).retry_after(Duration::from_secs(1))
+            }
+            Error::Db(cause @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(..))) => {
+                tracing::error!(%cause, "the journal refused a statement");
+                Self::new(Reason::Internal, Reason::Internal.title())
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `CheckoutService`: proto to command, checkout to proto, nothing else.
+
+use boxoffice_proto::{
+    Fault,
+    checkout::{
+        Checkout as Wire, CheckoutStatus, GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse,
+        PayRequest, PayResponse, checkout_service_server::CheckoutService,
+    },
+    time::timestamp,
+    validate::Checks,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::{Checkouts, Filter, Pay},
+    domain::checkout::{self, Checkout},
+};
+
+/// The gRPC face of [`Checkouts`].
+pub(crate) struct Service {
+    checkouts: Checkouts,
+}
+
+impl Service {
+    pub(crate) const fn new(checkouts: Checkouts) -> Self {
+        Self { checkouts }
+    }
+}
+
+#[tonic::async_trait]
+impl CheckoutService for Service {
+    async fn pay(&self, request: Request<PayRequest>) -> Result<Response<PayResponse>, Status> {
+        let checkout = self.checkouts.pay(command(request.into_inner())?).await?;
+        Ok(Response::new(PayResponse { checkout: Some(wire(checkout)) }))
+    }
+
+    async fn get_checkout(&self, request: Request<GetCheckoutRequest>) -> Result<Response<GetCheckoutResponse>, Status> {
+        let mut checks = Checks::default();
+        let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
+        checks.finish()?;
+        let checkout = self.checkouts.get(checkout_id).await?;
+        Ok(Response::new(GetCheckoutResponse { checkout: Some(wire(checkout)) }))
+    }
+
+    async fn list_checkouts(&self, request: Request<ListCheckoutsRequest>) -> Result<Response<ListCheckoutsResponse>, Status> {
+        let (checkouts, next_page_token) = self.checkouts.list(filter(request.into_inner())?).await?;
+        let checkouts = checkouts.into_iter().map(wire).collect();
+        Ok(Response::new(ListCheckoutsResponse { checkouts, next_page_token }))
+    }
+}
+
+fn command(request: PayRequest) -> Result<Pay, Fault> {
+    let mut checks = Checks::default();
+    let user_id = checks.user_id("user_id", &request.user_id);
+    let reservation_id = checks.uuid("reservation_id", &request.reservation_id);
+    let request_id = checks.request_id(&request.request_id);
+    checks.finish()?;
+    Ok(Pay { user_id, reservation_id, token: Some(request.token), request_id })
+}
+
+fn filter(request: ListCheckoutsRequest) -> Result<Filter, Fault> {
+    let mut checks = Checks::default();
+    let user_id = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
+    let status = match CheckoutStatus::try_from(request.status) {
+        Ok(CheckoutStatus::Unspecified) => None,
+        Ok(CheckoutStatus::Pending) => Some(checkout::Status::Pending),
+        Ok(CheckoutStatus::Completed) => Some(checkout::Status::Completed),
+        Ok(CheckoutStatus::Failed) => Some(checkout::Status::Failed),
+        Ok(CheckoutStatus::Compensated) => Some(checkout::Status::Compensated),
+        Err(_) => {
+            checks.refuse("status", "must be a CheckoutStatus");
+            None
+        }
+    };
+    checks.finish()?;
+    Ok(Filter { user_id, status, page_size: request.page_size, page_token: request.page_token })
+}
+
+fn wire(checkout: Checkout) -> Wire {
+    let status = match checkout.status {
+        checkout::Status::Pending => CheckoutStatus::Pending,
+        checkout::Status::Completed => CheckoutStatus::Completed,
+        checkout::Status::Failed => CheckoutStatus::Failed,
+        checkout::Status::Compensated => CheckoutStatus::Compensated,
+    };
+    Wire {
+        checkout_id: checkout.checkout_id.to_string(),
+        user_id: checkout.user_id,
+        reservation_id: checkout.reservation_id.to_string(),
+        amount: checkout.amount,
+        status: status.into(),
+        reason: checkout.reason.unwrap_or_default(),
+        created_at: Some(timestamp(checkout.created_at)),
+        settled_at: checkout.settled_at.map(timestamp),
+        attempts: i32::try_from(checkout.attempts).unwrap_or(i32::MAX),
+    }
+}

@@ -1,0 +1,215 @@
+//! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it.
+
+use std::time::Duration;
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use boxoffice_proto::validate::Checks;
+use serde_json::Value;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::{
+    fields::{Fields, FromFields},
+    problem::Problem,
+};
+
+/// The most that a body may hold. The largest sensible one (a show with its description) is a quarter of it.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The one variable segment of a path.
+pub(super) struct Segment<T>(pub(super) T);
+
+/// Something that stands in a path.
+pub(super) trait Word: Sized {
+    /// Reads it; refuses under its name.
+    fn read(checks: &mut Checks, name: &str, raw: &str) -> Self;
+}
+
+impl Word for i64 {
+    fn read(checks: &mut Checks, name: &str, raw: &str) -> Self {
+        raw.parse().unwrap_or_else(|_| {
+            checks.refuse(name, "must be a whole number of at most 64 bits");
+            0
+        })
+    }
+}
+
+impl Word for Uuid {
+    fn read(checks: &mut Checks, name: &str, raw: &str) -> Self {
+        checks.uuid(name, raw)
+    }
+}
+
+/// A user's id in a path.
+pub(super) struct UserId(pub(super) String);
+
+impl Word for UserId {
+    fn read(checks: &mut Checks, name: &str, raw: &str) -> Self {
+        Self(checks.user_id(name, raw))
+    }
+}
+
+/// A queue's name in a path.
+pub(super) struct QueueId(pub(super) String);
+
+impl Word for QueueId {
+    fn read(checks: &mut Checks, name: &str, raw: &str) -> Self {
+        Self(checks.queue_id(name, raw))
+    }
+}
+
+impl<S: Send + Sync, T: Word> FromRequestParts<S> for Segment<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::field("path", "must be percent-encoded UTF-8"))?;
+        let (name, raw) = params.iter().next().ok_or_else(Problem::internal)?;
+        let mut checks = Checks::default();
+        let word = T::read(&mut checks, name, raw);
+        checks.finish()?;
+        Ok(Self(word))
+    }
+}
+
+/// A JSON object of at most 64 KiB.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let too_large = || Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "The body must not be larger than 64 KiB.");
+        let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > BODY_LIMIT as u64) {
+            return Err(too_large());
+        }
+        if parts.headers.contains_key(header::CONTENT_TYPE) && !is_json(&parts.headers) {
+            return Err(unsupported());
+        }
+        let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
+        let bytes = read
+            .map_err(|_| Problem::http(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within 5 seconds."))?
+            .map_err(|failed| if is_limit(&failed) { too_large() } else { Problem::field("body", "could not be read") })?;
+        if bytes.is_empty() {
+            return Err(Problem::field("body", "is required: a JSON object"));
+        }
+        if !is_json(&parts.headers) {
+            return Err(unsupported());
+        }
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(Value::Object(object)) => {
+                let mut fields = Fields::new(object);
+                let value = T::read(&mut fields);
+                fields.finish()?;
+                Ok(Self(value))
+            }
+            Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Err(Problem::field("body", "must be a JSON object"))
+            }
+            Err(malformed) => Err(Problem::field("body", format!("is not well-formed JSON: {malformed}"))),
+        }
+    }
+}
+
+fn unsupported() -> Problem {
+    Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as Content-Type: application/json.")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn is_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(this) = cause {
+        if this.to_string() == "length limit exceeded" {
+            return true;
+        }
+        cause = this.source();
+    }
+    false
+}
+
+/// `X-Queue-Token`, as it came. Empty is absent.
+pub(super) struct QueueToken(pub(super) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueueToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let value = parts.headers.get("x-queue-token").map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+        Ok(Self(value.filter(|token| !token.is_empty())))
+    }
+}
+
+/// `Idempotency-Key`: the client's, or a fresh one, so that what the edge repeats by itself is never done twice.
+pub(super) struct RequestId(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(Uuid::new_v4().to_string()));
+        };
+        match value.to_str() {
+            Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Self(key.to_owned())),
+            _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
+        }
+    }
+}
+
+/// The parameters of a query string.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// A parameter; empty is absent.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state);
+        query.await.map(|query| Self(query.0)).map_err(|_| Problem::field("query", "must be a well-formed query string"))
+    }
+}
+
+/// Which page of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct Page {
+    /// How many at most; 50 when left out or 0.
+    #[param(minimum = 0, maximum = 1000, example = 50, required = false)]
+    pub(super) page_size: i32,
+    /// `nextPageToken` of the page before; left out for the first.
+    #[param(required = false)]
+    pub(super) page_token: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::from_request_parts(parts, state).await?;
+        let page_size = params.get("pageSize").map_or(Ok(0), str::parse);
+        let Some(page_size) = page_size.ok().filter(|size| (0..=1_000).contains(size)) else {
+            return Err(Problem::field("pageSize", "must be a whole number, 0 to 1000"));
+        };
+        Ok(Self { page_size, page_token: params.get("pageToken").unwrap_or_default().to_owned() })
+    }
+}

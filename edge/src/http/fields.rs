@@ -1,0 +1,331 @@
+//! Picks typed fields out of a JSON object and collects everything that is wrong with them, under the names the client used.
+//!
+//! Unknown fields are ignored; `null` is the same as absent; of a repeated name the last one counts. A pick hands back a value
+//! in any case; it means something only once [`Fields::finish`] was passed.
+
+use std::ops::RangeInclusive;
+
+use boxoffice_proto::{Fault, validate::Checks};
+use chrono::DateTime;
+use serde_json::{Map, Number, Value};
+use uuid::Uuid;
+
+/// A JSON object that is being read.
+pub(super) struct Fields {
+    object: Map<String, Value>,
+    /// For checks that go beyond one field.
+    pub(super) checks: Checks,
+}
+
+/// A request body that is read field by field.
+pub(super) trait FromFields: Sized {
+    /// Picks the fields.
+    fn read(fields: &mut Fields) -> Self;
+}
+
+impl Fields {
+    /// Begins to read an object.
+    pub(super) fn new(object: Map<String, Value>) -> Self {
+        Self { object, checks: Checks::default() }
+    }
+
+    /// Passes when nothing was wrong.
+    pub(super) fn finish(self) -> Result<(), Fault> {
+        self.checks.finish()
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text; `None` when absent or no text.
+    pub(super) fn optional_text(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(self.checks.text(name, &text, length)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                self.checks.refuse(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    /// A text that must be there.
+    pub(super) fn text(&mut self, name: &str, length: RangeInclusive<usize>) -> String {
+        if !self.has(name) {
+            self.checks.refuse(name, "is required");
+        }
+        self.optional_text(name, length).unwrap_or_default()
+    }
+
+    /// Is the field there (and not null)?
+    fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// A user's id: a string, or a whole number that is read as its decimal text.
+    pub(super) fn user_id(&mut self, name: &str) -> String {
+        match self.take(name) {
+            None => {
+                self.checks.refuse(name, "is required");
+                String::new()
+            }
+            Some(Value::String(id)) => self.checks.user_id(name, &id),
+            Some(Value::Number(number)) => match whole(&number) {
+                Some(number) => number.to_string(),
+                None => self.no_user_id(name),
+            },
+            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => self.no_user_id(name),
+        }
+    }
+
+    fn no_user_id(&mut self, name: &str) -> String {
+        self.checks.refuse(name, "must be a string or a whole number of at most 64 bits");
+        String::new()
+    }
+
+    /// A queue's name.
+    pub(super) fn optional_queue_id(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(id) => Some(self.checks.queue_id(name, &id)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                self.checks.refuse(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    /// A whole number within bounds; `None` when absent or wrong.
+    pub(super) fn optional_integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> Option<i64> {
+        let value = self.take(name)?;
+        let number = match &value {
+            Value::Number(number) => whole(number),
+            Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        match number {
+            Some(number) if bounds.contains(&number) => Some(number),
+            _ => {
+                self.checks.refuse(name, format!("must be a whole number, {} to {}", bounds.start(), bounds.end()));
+                None
+            }
+        }
+    }
+
+    /// A whole number that must be there.
+    pub(super) fn integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> i64 {
+        if !self.has(name) {
+            self.checks.refuse(name, "is required");
+        }
+        self.optional_integer(name, bounds).unwrap_or_default()
+    }
+
+    /// The same, of a bound that fits 32 bits.
+    pub(super) fn optional_small(&mut self, name: &str, bounds: RangeInclusive<i32>) -> Option<i32> {
+        let number = self.optional_integer(name, i64::from(*bounds.start())..=i64::from(*bounds.end()))?;
+        i32::try_from(number).ok()
+    }
+
+    /// The same, and it must be there.
+    pub(super) fn small(&mut self, name: &str, bounds: RangeInclusive<i32>) -> i32 {
+        if !self.has(name) {
+            self.checks.refuse(name, "is required");
+        }
+        self.optional_small(name, bounds).unwrap_or_default()
+    }
+
+    /// A list of different whole numbers that must be there.
+    pub(super) fn smalls(&mut self, name: &str, length: RangeInclusive<usize>, bounds: &RangeInclusive<i32>) -> Vec<i32> {
+        let wrong = format!(
+            "must be a list of {} to {} different whole numbers, each {} to {}",
+            length.start(),
+            length.end(),
+            bounds.start(),
+            bounds.end()
+        );
+        let Some(value) = self.take(name) else {
+            self.checks.refuse(name, "is required");
+            return Vec::new();
+        };
+        let items = value.as_array().filter(|items| length.contains(&items.len()));
+        let numbers: Option<Vec<i32>> = items.and_then(|items| {
+            let small = |item: &Value| item.as_number().and_then(whole).and_then(|n| i32::try_from(n).ok());
+            items.iter().map(|item| small(item).filter(|n| bounds.contains(n))).collect()
+        });
+        let different = |numbers: &Vec<i32>| {
+            let mut sorted = numbers.clone();
+            sorted.sort_unstable();
+            sorted.windows(2).all(|pair| matches!(pair, [a, b] if a != b))
+        };
+        match numbers.filter(different) {
+            Some(numbers) => numbers,
+            None => {
+                self.checks.refuse(name, wrong);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A truth value; `None` when absent or wrong.
+    pub(super) fn optional_bool(&mut self, name: &str) -> Option<bool> {
+        let value = self.take(name)?;
+        let truth = value.as_bool();
+        if truth.is_none() {
+            self.checks.refuse(name, "must be true or false");
+        }
+        truth
+    }
+
+    /// A UUID that must be there.
+    pub(super) fn uuid(&mut self, name: &str) -> Uuid {
+        match self.take(name) {
+            None => {
+                self.checks.refuse(name, "is required");
+                Uuid::nil()
+            }
+            Some(value) => self.checks.uuid(name, value.as_str().unwrap_or_default()),
+        }
+    }
+
+    /// An instant (RFC 3339, any offset) in microseconds that must be there.
+    pub(super) fn instant(&mut self, name: &str) -> i64 {
+        let Some(value) = self.take(name) else {
+            self.checks.refuse(name, "is required");
+            return 0;
+        };
+        let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let micros = instant
+            .map(|instant| instant.timestamp_micros())
+            .filter(|micros| boxoffice_proto::time::micros(&boxoffice_proto::time::timestamp(*micros)).is_some());
+        if micros.is_none() {
+            self.checks.refuse(name, "must be an instant as in RFC 3339, such as 2026-12-24T19:30:00Z");
+        }
+        micros.unwrap_or_default()
+    }
+
+    /// Money as the original API writes it: a whole number, or a text such as `100`, `100.00`.
+    pub(super) fn money(&mut self, name: &str, bounds: RangeInclusive<i64>) -> i64 {
+        let amount = match self.take(name) {
+            None => {
+                self.checks.refuse(name, "is required");
+                return 0;
+            }
+            Some(Value::Number(number)) => whole(&number),
+            Some(Value::String(text)) => money(&text),
+            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
+        };
+        match amount {
+            Some(amount) if bounds.contains(&amount) => amount,
+            _ => {
+                let wrong = format!("must be an amount without a fraction, {} to {}", bounds.start(), bounds.end());
+                self.checks.refuse(name, wrong);
+                0
+            }
+        }
+    }
+}
+
+/// A JSON number without a fraction; `100.0` is one (JSON knows no difference), up to where a double is exact.
+fn whole(number: &Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "no fraction, and within 2^53")]
+    let exact = |double: f64| (double.fract() == 0.0 && double.abs() <= EXACT).then_some(double as i64);
+    number.as_i64().or_else(|| number.as_f64().filter(|_| number.is_f64()).and_then(exact))
+}
+
+/// `100`, `100.00`, `+100`, `-100`: digits, and perhaps a point with zeros.
+pub(super) fn money(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
+    digits.then(|| whole.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        Fields::new(value.as_object().unwrap().clone())
+    }
+
+    fn wrong(read: impl FnOnce(&mut Fields), value: Value) -> Vec<String> {
+        let mut fields = fields(value);
+        read(&mut fields);
+        fields.finish().map_or_else(|fault| fault.violations.into_iter().map(|v| v.field).collect(), |()| Vec::new())
+    }
+
+    #[test]
+    fn money_may_be_written_with_zeros_behind_the_point_and_nothing_else() {
+        for good in ["100", "100.0", "100.00"] {
+            assert_eq!(money(good), Some(100), "{good}");
+        }
+        for bad in ["", ".", ".00", "100.", "100.50", "100.00.00", "1e2", "100,00", " 100", "9223372036854775808"] {
+            assert_eq!(money(bad), None, "{bad}");
+        }
+        assert_eq!(fields(json!({"a": 100})).money("a", 1..=1_000), 100);
+        assert_eq!(fields(json!({"a": 100.0})).money("a", 1..=1_000), 100);
+        for bad in
+            [json!({"a": 100.5}), json!({"a": "100.50"}), json!({"a": 0}), json!({"a": []}), json!({}), json!({"a": 1e300})]
+        {
+            assert_eq!(
+                wrong(
+                    |f| {
+                        f.money("a", 1..=1_000);
+                    },
+                    bad.clone()
+                ),
+                ["a"],
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_user_is_named_by_a_text_or_a_whole_number() {
+        assert_eq!(fields(json!({"u": "ann"})).user_id("u"), "ann");
+        assert_eq!(fields(json!({"u": 42})).user_id("u"), "42");
+        assert_eq!(fields(json!({"u": -42.0})).user_id("u"), "-42");
+        for bad in [
+            json!({}),
+            json!({"u": null}),
+            json!({"u": ""}),
+            json!({"u": 1.5}),
+            json!({"u": true}),
+            json!({"u": 18_446_744_073_709_551_615_u64}),
+        ] {
+            assert_eq!(wrong(|f| drop(f.user_id("u")), bad.clone()), ["u"], "{bad}");
+        }
+    }
+
+    #[test]
+    fn seats_are_different_whole_numbers() {
+        let read = |f: &mut Fields| drop(f.smalls("s", 1..=3, &(1..=100)));
+        assert!(wrong(read, json!({"s": [1, 2, 3]})).is_empty());
+        for bad in [
+            json!([]),
+            json!([1, 1]),
+            json!([0]),
+            json!([1, "2"]),
+            json!([1.5]),
+            json!([1, 2, 3, 4]),
+            json!(1),
+            json!([99_999_999_999_i64]),
+        ] {
+            assert_eq!(wrong(read, json!({"s": bad.clone()})), ["s"], "{bad}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once_in_the_order_of_reading() {
+        let read = |f: &mut Fields| {
+            f.text("title", 1..=5);
+            f.instant("startsAt");
+            f.integer("price", 0..=10);
+            f.uuid("id");
+            f.optional_bool("paused");
+        };
+        let bad = json!({"title": 7, "startsAt": "yesterday", "price": 11, "id": 3, "paused": "no", "else": 1});
+        assert_eq!(wrong(read, bad), ["title", "startsAt", "price", "id", "paused"]);
+    }
+}

@@ -1,0 +1,160 @@
+//! Concerts and shows.
+
+use boxoffice_proto::booking as proto;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Hollow, Instant};
+use crate::http::fields::{Fields, FromFields};
+
+/// An event with one or more shows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Concert {
+    /// Its number.
+    #[schema(example = 1)]
+    pub(crate) concert_id: i64,
+    /// Its name.
+    #[schema(example = "Winter Gala")]
+    title: String,
+    /// The waiting room that guards it.
+    #[schema(example = "default")]
+    queue_id: String,
+    /// When it was created.
+    created_at: Instant,
+}
+
+impl TryFrom<proto::Concert> for Concert {
+    type Error = Hollow;
+
+    fn try_from(concert: proto::Concert) -> Result<Self, Hollow> {
+        Ok(Self {
+            created_at: Instant::read(concert.created_at.as_ref())?,
+            concert_id: concert.concert_id,
+            title: concert.title,
+            queue_id: concert.queue_id,
+        })
+    }
+}
+
+/// A page of concerts, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Concerts {
+    /// The page.
+    pub(crate) concerts: Vec<Concert>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
+}
+
+/// A new concert.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"title": "Winter Gala"}))]
+pub(crate) struct NewConcert {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 200)]
+    pub(crate) title: String,
+    /// The waiting room that guards it; `default` when left out.
+    #[schema(max_length = 64, pattern = "^[a-zA-Z0-9._-]*$")]
+    pub(crate) queue_id: Option<String>,
+}
+
+impl FromFields for NewConcert {
+    fn read(fields: &mut Fields) -> Self {
+        Self { title: fields.text("title", 1..=200), queue_id: fields.optional_queue_id("queueId") }
+    }
+}
+
+/// One performance of a concert.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Show {
+    /// Its number.
+    #[schema(example = 1)]
+    pub(crate) show_id: i64,
+    /// The concert it belongs to.
+    #[schema(example = 1)]
+    concert_id: i64,
+    /// When it begins.
+    starts_at: Instant,
+    /// How long it lasts.
+    #[schema(example = 120)]
+    duration_minutes: i32,
+    /// Its name.
+    #[schema(example = "Opening night")]
+    title: String,
+    /// Anything else.
+    #[schema(example = "")]
+    description: String,
+    /// The price of one seat, in minor units.
+    #[schema(minimum = 0, example = 50_000)]
+    price: i64,
+    /// How many seats it has: 1..seatCount.
+    #[schema(minimum = 1, example = 50)]
+    seat_count: i32,
+}
+
+impl TryFrom<proto::Show> for Show {
+    type Error = Hollow;
+
+    fn try_from(show: proto::Show) -> Result<Self, Hollow> {
+        Ok(Self {
+            starts_at: Instant::read(show.starts_at.as_ref())?,
+            show_id: show.show_id,
+            concert_id: show.concert_id,
+            duration_minutes: show.duration_minutes,
+            title: show.title,
+            description: show.description,
+            price: show.price,
+            seat_count: show.seat_count,
+        })
+    }
+}
+
+/// A page of shows, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Shows {
+    /// The page.
+    pub(crate) shows: Vec<Show>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
+}
+
+/// A new show; its seats are created with it.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "startsAt": "2030-12-24T19:30:00Z", "durationMinutes": 120, "title": "Opening night", "price": 50_000, "seatCount": 50}))]
+pub(crate) struct NewShow {
+    /// When it begins.
+    #[schema(value_type = Instant)]
+    pub(crate) starts_at: i64,
+    /// How long it lasts.
+    #[schema(minimum = 1, maximum = 1440)]
+    pub(crate) duration_minutes: i32,
+    /// Its name.
+    #[schema(min_length = 1, max_length = 200)]
+    pub(crate) title: String,
+    /// Anything else.
+    #[schema(max_length = 4000)]
+    pub(crate) description: Option<String>,
+    /// The price of one seat, in minor units.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub(crate) price: i64,
+    /// How many seats; 50 when left out.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub(crate) seat_count: Option<i32>,
+}
+
+impl FromFields for NewShow {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            starts_at: fields.instant("startsAt"),
+            duration_minutes: fields.small("durationMinutes", 1..=1_440),
+            title: fields.text("title", 1..=200),
+            description: fields.optional_text("description", 0..=4_000),
+            price: fields.integer("price", 0..=1_000_000_000),
+            seat_count: fields.optional_small("seatCount", 1..=100_000),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The JSON of the contract, and the conversions from what the services answer. No handler in here, no I/O.
+
+mod booking;
+mod queue;
+mod seats;
+mod wallet;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use boxoffice_proto::time;
+use chrono::{DateTime, SecondsFormat};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+pub(super) use self::{booking::*, queue::*, seats::*, wallet::*};
+use super::problem::Problem;
+
+/// An answer without a part that it always has: a service that is not ours, or a newer one.
+#[derive(Debug)]
+pub(crate) struct Hollow;
+
+impl From<Hollow> for Problem {
+    fn from(_: Hollow) -> Self {
+        tracing::error!("a service's answer lacks its content");
+        Self::internal()
+    }
+}
+
+/// The part that an answer always has.
+pub(crate) fn whole<T>(part: Option<T>) -> Result<T, Hollow> {
+    part.ok_or(Hollow)
+}
+
+/// An instant: RFC 3339, UTC, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-12-24T19:30:00.000000Z")]
+pub(crate) struct Instant(pub(crate) i64);
+
+impl Instant {
+    /// As text.
+    pub(crate) fn text(self) -> String {
+        DateTime::from_timestamp_micros(self.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+
+    /// An instant that may be absent.
+    fn optional(at: Option<&prost_types::Timestamp>) -> Option<Self> {
+        at.and_then(time::micros).map(Self)
+    }
+
+    /// An instant that is always there.
+    fn read(at: Option<&prost_types::Timestamp>) -> Result<Self, Hollow> {
+        whole(Self::optional(at))
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
+    }
+}
+
+/// A span in whole seconds, rounded up; absent is none.
+fn seconds(span: Option<&prost_types::Duration>) -> i64 {
+    span.and_then(time::span_micros)
+        .map_or(0, |micros| micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0))
+}
+
+/// Words of an enum: as in the proto without its prefix, and read from the wire's number.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident of $proto:path { $($variant:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+        pub(crate) enum $name { $($variant),+ }
+
+        impl $name {
+            /// Reads the wire's number.
+            pub(crate) fn read(number: i32) -> Result<Self, $crate::http::json::Hollow> {
+                use $proto as Proto;
+                match Proto::try_from(number) {
+                    $(Ok(Proto::$variant) => Ok(Self::$variant),)+
+                    Ok(Proto::Unspecified) | Err(_) => Err($crate::http::json::Hollow),
+                }
+            }
+        }
+    };
+}
+use words;
+
+/// A JSON answer, serialised once.
+pub(super) fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
+    Ok(raw(status, body))
+}
+
+/// The same, created at an address.
+pub(super) fn created<T: Serialize>(location: &str, value: &T) -> Result<Response, Problem> {
+    let mut response = answer(StatusCode::CREATED, value)?;
+    locate(&mut response, location);
+    Ok(response)
+}
+
+/// Says where the thing is.
+pub(super) fn locate(response: &mut Response, location: &str) {
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+}
+
+/// JSON that is serialised already.
+pub(super) fn raw(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_have_fixed_digits_and_end_in_z() {
+        assert_eq!(Instant(0).text(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Instant(1_798_140_600_000_001).text(), "2026-12-24T19:30:00.000001Z");
+    }
+
+    #[test]
+    fn spans_are_rounded_up() {
+        let of = |micros| seconds(Some(&time::duration(micros)));
+        assert_eq!((of(0), of(1), of(1_000_000), of(1_000_001)), (0, 1, 1, 2));
+    }
+}

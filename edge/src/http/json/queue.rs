@@ -1,0 +1,241 @@
+//! Tokens and queues.
+
+use boxoffice_proto::{queue as proto, time};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Hollow, Instant, seconds, whole, words};
+use crate::http::fields::{Fields, FromFields};
+
+words! {
+    /// Where a token stands. WAITING and ACTIVE are live, the others final.
+    TokenStatus of proto::TokenStatus { Waiting, Active, Completed, Expired, Left }
+}
+
+words! {
+    /// What becomes of an ACTIVE token whose time is over.
+    OnExpiry of proto::OnExpiry { Requeue, Expire }
+}
+
+/// A place in line. Whoever knows the token speaks for its user.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Token {
+    /// The token itself: send it as `X-Queue-Token`.
+    #[schema(format = Uuid, example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")]
+    pub(crate) token: String,
+    /// The line it stands in.
+    #[schema(example = "default")]
+    pub(crate) queue_id: String,
+    /// Whose place this is.
+    #[schema(example = "ann")]
+    pub(crate) user_id: String,
+    /// Where it stands.
+    pub(crate) status: TokenStatus,
+    /// The lane: 0 is served first, 9 last.
+    #[schema(minimum = 0, maximum = 9, example = 5)]
+    pub(crate) priority: i32,
+    /// Its number, rising in arrival order.
+    #[schema(example = 1042)]
+    pub(crate) ticket: i64,
+    /// Its place in line, 1 = next; 0 when it does not wait.
+    #[schema(minimum = 0, example = 17)]
+    pub(crate) position: i64,
+    /// How many wait behind it.
+    #[schema(minimum = 0, example = 230)]
+    pub(crate) waiting_behind: i64,
+    /// When it will be admitted, as far as the rate of admission tells.
+    #[schema(minimum = 0, example = 12)]
+    pub(crate) estimated_wait_seconds: i64,
+    /// When it joined.
+    pub(crate) entered_at: Instant,
+    /// When the admission ends; null unless ACTIVE.
+    #[schema(required)]
+    pub(crate) active_until: Option<Instant>,
+    /// When the token ends if nothing happens.
+    pub(crate) valid_until: Instant,
+    /// When to ask again; 0 once final.
+    #[schema(minimum = 0, example = 1)]
+    pub(crate) poll_after_seconds: i64,
+    /// How often it was admitted, not used, and sent back to the tail.
+    #[schema(minimum = 0, example = 0)]
+    pub(crate) requeues: i32,
+}
+
+impl Token {
+    /// Will it never change again?
+    pub(crate) const fn is_final(&self) -> bool {
+        !matches!(self.status, TokenStatus::Waiting | TokenStatus::Active)
+    }
+}
+
+impl TryFrom<proto::Token> for Token {
+    type Error = Hollow;
+
+    fn try_from(token: proto::Token) -> Result<Self, Hollow> {
+        let status = TokenStatus::read(token.status)?;
+        let active_until = Instant::optional(token.active_until.as_ref()).filter(|_| status == TokenStatus::Active);
+        Ok(Self {
+            status,
+            priority: token.priority,
+            ticket: token.ticket,
+            position: token.position,
+            waiting_behind: token.waiting_behind,
+            estimated_wait_seconds: seconds(token.estimated_wait.as_ref()),
+            entered_at: Instant::read(token.entered_at.as_ref())?,
+            active_until,
+            valid_until: Instant::read(token.valid_until.as_ref())?,
+            poll_after_seconds: seconds(token.poll_after.as_ref()),
+            requeues: token.requeues,
+            token: token.token,
+            queue_id: token.queue_id,
+            user_id: token.user_id,
+        })
+    }
+}
+
+/// A line: the same small answer for everyone.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Queue {
+    /// Its name.
+    #[schema(example = "default")]
+    queue_id: String,
+    /// The highest ticket admitted so far.
+    #[schema(example = 1025)]
+    serving_ticket: i64,
+    /// How many wait.
+    #[schema(minimum = 0, example = 247)]
+    waiting: i64,
+    /// How many are admitted.
+    #[schema(minimum = 0, example = 6000)]
+    active: i64,
+    /// How many may be ACTIVE at once.
+    #[schema(example = 6000)]
+    max_active: i64,
+    /// How many may wait; beyond it joining is refused with QUEUE_FULL.
+    #[schema(example = 100_000)]
+    max_waiting: i64,
+    /// How long an admitted token lasts.
+    #[schema(example = 300)]
+    active_ttl_seconds: i64,
+    /// How long a token may wait.
+    #[schema(example = 86_400)]
+    waiting_ttl_seconds: i64,
+    /// How many are admitted in any 60 seconds at most.
+    #[schema(example = 6000)]
+    admit_per_minute: i64,
+    /// What becomes of an admitted token whose time is over.
+    on_expiry: OnExpiry,
+    /// True: nobody is admitted.
+    #[schema(example = false)]
+    paused: bool,
+    /// When it was created.
+    created_at: Instant,
+}
+
+impl TryFrom<proto::Queue> for Queue {
+    type Error = Hollow;
+
+    fn try_from(queue: proto::Queue) -> Result<Self, Hollow> {
+        let policy = whole(queue.policy)?;
+        Ok(Self {
+            queue_id: queue.queue_id,
+            serving_ticket: queue.serving_ticket,
+            waiting: queue.waiting,
+            active: queue.active,
+            max_active: policy.max_active.unwrap_or_default(),
+            max_waiting: policy.max_waiting.unwrap_or_default(),
+            active_ttl_seconds: seconds(policy.active_ttl.as_ref()),
+            waiting_ttl_seconds: seconds(policy.waiting_ttl.as_ref()),
+            admit_per_minute: policy.admit_per_minute.unwrap_or_default(),
+            on_expiry: OnExpiry::read(policy.on_expiry)?,
+            paused: policy.paused.unwrap_or_default(),
+            created_at: Instant::read(queue.created_at.as_ref())?,
+        })
+    }
+}
+
+/// Who joins.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"userId": "ann"}))]
+pub(crate) struct NewToken {
+    /// Who joins.
+    #[schema(value_type = super::UserIdText)]
+    pub(crate) user_id: String,
+    /// The lane, 0 (first) to 9 (last); 5 when left out.
+    #[schema(minimum = 0, maximum = 9)]
+    pub(crate) priority: Option<i32>,
+}
+
+impl FromFields for NewToken {
+    fn read(fields: &mut Fields) -> Self {
+        Self { user_id: fields.user_id("userId"), priority: fields.optional_small("priority", 0..=9) }
+    }
+}
+
+/// What to change; a field left out keeps its value (or, in a new queue, takes the default).
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"maxActive": 100, "onExpiry": "REQUEUE"}))]
+pub(crate) struct QueuePolicy {
+    /// How many may be ACTIVE at once.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    max_active: Option<i64>,
+    /// How many may wait.
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    max_waiting: Option<i64>,
+    /// How long an admitted token lasts.
+    #[schema(minimum = 1, maximum = 86_400)]
+    active_ttl_seconds: Option<i64>,
+    /// How long a token may wait.
+    #[schema(minimum = 1, maximum = 604_800)]
+    waiting_ttl_seconds: Option<i64>,
+    /// How many are admitted in any 60 seconds at most.
+    #[schema(minimum = 1, maximum = 10_000_000)]
+    admit_per_minute: Option<i64>,
+    /// What becomes of an admitted token whose time is over.
+    on_expiry: Option<OnExpiry>,
+    /// True: nobody is admitted until it is false again.
+    paused: Option<bool>,
+}
+
+impl FromFields for QueuePolicy {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            max_active: fields.optional_integer("maxActive", 0..=1_000_000),
+            max_waiting: fields.optional_integer("maxWaiting", 0..=10_000_000),
+            active_ttl_seconds: fields.optional_integer("activeTtlSeconds", 1..=86_400),
+            waiting_ttl_seconds: fields.optional_integer("waitingTtlSeconds", 1..=604_800),
+            admit_per_minute: fields.optional_integer("admitPerMinute", 1..=10_000_000),
+            on_expiry: fields.optional_text("onExpiry", 0..=16).and_then(|word| match word.as_str() {
+                "REQUEUE" => Some(OnExpiry::Requeue),
+                "EXPIRE" => Some(OnExpiry::Expire),
+                _ => {
+                    fields.checks.refuse("onExpiry", "must be REQUEUE or EXPIRE");
+                    None
+                }
+            }),
+            paused: fields.optional_bool("paused"),
+        }
+    }
+}
+
+impl From<QueuePolicy> for proto::QueuePolicy {
+    fn from(policy: QueuePolicy) -> Self {
+        let span = |seconds: i64| time::duration(seconds * 1_000_000);
+        let on_expiry = match policy.on_expiry {
+            None => proto::OnExpiry::Unspecified,
+            Some(OnExpiry::Requeue) => proto::OnExpiry::Requeue,
+            Some(OnExpiry::Expire) => proto::OnExpiry::Expire,
+        };
+        Self {
+            max_active: policy.max_active,
+            max_waiting: policy.max_waiting,
+            active_ttl: policy.active_ttl_seconds.map(span),
+            waiting_ttl: policy.waiting_ttl_seconds.map(span),
+            admit_per_minute: policy.admit_per_minute,
+            on_expiry: on_expiry.into(),
+            paused: policy.paused,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Seats and reservations.
+
+use boxoffice_proto::booking as proto;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Hollow, Instant, UserIdText, whole, words};
+use crate::http::fields::{Fields, FromFields};
+
+words! {
+    /// What a reservation is.
+    ReservationStatus of proto::ReservationStatus { Held, Confirmed, Expired, Cancelled }
+}
+
+words! {
+    /// What a seat is at this moment.
+    SeatStatus of proto::SeatStatus { Available, Held, Sold }
+}
+
+/// The dates on which a seat is free.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Dates {
+    /// The concert.
+    #[schema(example = 1)]
+    pub(crate) concert_id: i64,
+    /// UTC dates, rising.
+    #[schema(example = json!(["2026-12-24", "2026-12-25"]))]
+    pub(crate) available_dates: Vec<String>,
+}
+
+/// The free seats of a concert on a date.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FreeSeats {
+    /// The concert.
+    #[schema(example = 1)]
+    pub(crate) concert_id: i64,
+    /// The UTC date.
+    #[schema(format = Date, example = "2026-12-24")]
+    pub(crate) date: String,
+    /// Its shows on that date, in order of their beginning.
+    pub(crate) shows: Vec<FreeSeatsOfShow>,
+}
+
+/// The free seats of a show.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FreeSeatsOfShow {
+    /// The show.
+    #[schema(example = 1)]
+    show_id: i64,
+    /// Its free seats, rising.
+    available_seats: Vec<FreeSeat>,
+}
+
+/// A seat that is free.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FreeSeat {
+    /// Its number.
+    #[schema(minimum = 1, example = 7)]
+    seat_number: i32,
+    /// What it costs, in minor units.
+    #[schema(minimum = 0, example = 50_000)]
+    price: i64,
+}
+
+impl TryFrom<proto::SeatMap> for FreeSeatsOfShow {
+    type Error = Hollow;
+
+    fn try_from(map: proto::SeatMap) -> Result<Self, Hollow> {
+        let show = whole(map.show)?;
+        let free = map.seats.into_iter().filter(|seat| seat.status() == proto::SeatStatus::Available);
+        let seats = free.map(|seat| FreeSeat { seat_number: seat.seat_number, price: show.price });
+        Ok(Self { show_id: show.show_id, available_seats: seats.collect() })
+    }
+}
+
+/// The seats of a show.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Seats {
+    /// The show.
+    #[schema(example = 1)]
+    show_id: i64,
+    /// Its seats, rising.
+    seats: Vec<Seat>,
+}
+
+/// A seat.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Seat {
+    /// Its number.
+    #[schema(minimum = 1, example = 7)]
+    seat_number: i32,
+    /// What it is.
+    status: SeatStatus,
+}
+
+impl TryFrom<proto::SeatMap> for Seats {
+    type Error = Hollow;
+
+    fn try_from(map: proto::SeatMap) -> Result<Self, Hollow> {
+        let read = |seat: proto::Seat| Ok(Seat { seat_number: seat.seat_number, status: SeatStatus::read(seat.status)? });
+        let seats = map.seats.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { show_id: whole(map.show)?.show_id, seats })
+    }
+}
+
+/// A hold, or what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reservation {
+    /// Its id.
+    #[schema(format = Uuid, example = "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11")]
+    pub(crate) reservation_id: String,
+    /// Whose it is.
+    #[schema(example = "ann")]
+    user_id: String,
+    /// The show's concert.
+    #[schema(example = 1)]
+    concert_id: i64,
+    /// The show.
+    #[schema(example = 1)]
+    show_id: i64,
+    /// The seats, rising.
+    #[schema(example = json!([7, 8]))]
+    seat_numbers: Vec<i32>,
+    /// What they cost together, fixed when they were held.
+    #[schema(minimum = 0, example = 100_000)]
+    amount: i64,
+    /// What it is now.
+    status: ReservationStatus,
+    /// When the seats were taken.
+    held_at: Instant,
+    /// When the hold lapses, or lapsed.
+    expires_at: Instant,
+    /// When it was paid for; null unless CONFIRMED.
+    #[schema(required)]
+    confirmed_at: Option<Instant>,
+    /// The payment that confirmed it; null unless CONFIRMED.
+    #[schema(required)]
+    payment_id: Option<String>,
+}
+
+impl TryFrom<proto::Reservation> for Reservation {
+    type Error = Hollow;
+
+    fn try_from(hold: proto::Reservation) -> Result<Self, Hollow> {
+        Ok(Self {
+            status: ReservationStatus::read(hold.status)?,
+            held_at: Instant::read(hold.held_at.as_ref())?,
+            expires_at: Instant::read(hold.expires_at.as_ref())?,
+            confirmed_at: Instant::optional(hold.confirmed_at.as_ref()),
+            payment_id: Some(hold.payment_id).filter(|id| !id.is_empty()),
+            reservation_id: hold.reservation_id,
+            user_id: hold.user_id,
+            concert_id: hold.concert_id,
+            show_id: hold.show_id,
+            seat_numbers: hold.seat_numbers,
+            amount: hold.amount,
+        })
+    }
+}
+
+/// A page of reservations, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reservations {
+    /// The page.
+    pub(crate) reservations: Vec<Reservation>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
+}
+
+/// Which seats to hold: all of them or none.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"userId": "ann", "showId": 1, "seatNumbers": [7, 8]}))]
+pub(crate) struct NewReservation {
+    /// Who takes them.
+    #[schema(value_type = UserIdText)]
+    pub(crate) user_id: String,
+    /// The show.
+    #[schema(minimum = 1)]
+    pub(crate) show_id: i64,
+    /// The seats, all different.
+    #[schema(min_items = 1, max_items = 50, minimum = 1)]
+    pub(crate) seat_numbers: Vec<i32>,
+}
+
+impl FromFields for NewReservation {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            user_id: fields.user_id("userId"),
+            show_id: fields.integer("showId", 1..=i64::MAX),
+            seat_numbers: fields.smalls("seatNumbers", 1..=50, &(1..=i32::MAX)),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Wallets, their entries, and payments.
+
+use boxoffice_proto::wallet as proto;
+use serde::Serialize;
+use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
+
+use super::{Hollow, Instant, words};
+use crate::{
+    domain::checkout::{Checkout, Status},
+    http::fields::{Fields, FromFields},
+};
+
+/// The most that is charged at once.
+pub(crate) const MAX_AMOUNT: i64 = 1_000_000_000_000;
+
+/// A user's id in a request: a string, or a number that is read as its decimal text.
+pub(crate) struct UserIdText;
+
+impl PartialSchema for UserIdText {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(64)).pattern(Some(USER_ID));
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(i64::MIN))
+            .maximum(Some(i64::MAX));
+        OneOfBuilder::new()
+            .item(text)
+            .item(number)
+            .description(Some("1 to 64 visible characters; a number is read as its decimal text."))
+            .into()
+    }
+}
+
+impl ToSchema for UserIdText {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "UserId".into()
+    }
+}
+
+/// What a user's id looks like.
+pub(crate) const USER_ID: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]{1,64}$";
+
+words! {
+    /// What a movement was.
+    EntryKind of proto::EntryKind { Charge, Use, Payment, Refund }
+}
+
+/// A user's money, in the currency's minor unit.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Wallet {
+    /// Whose.
+    #[schema(example = "ann")]
+    pub(crate) user_id: String,
+    /// How much; never negative.
+    #[schema(minimum = 0, example = 150_000)]
+    pub(crate) balance: i64,
+    /// ISO 4217.
+    #[schema(example = "KRW")]
+    pub(crate) currency: String,
+}
+
+impl From<proto::Wallet> for Wallet {
+    fn from(wallet: proto::Wallet) -> Self {
+        Self { user_id: wallet.user_id, balance: wallet.balance, currency: wallet.currency }
+    }
+}
+
+/// One movement. Immutable.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entry {
+    /// Its id.
+    #[schema(format = Uuid)]
+    entry_id: String,
+    /// Whose wallet.
+    #[schema(example = "ann")]
+    user_id: String,
+    /// Its number in this wallet, without a gap.
+    #[schema(minimum = 1, example = 1)]
+    sequence: i64,
+    /// What it was.
+    kind: EntryKind,
+    /// What it added to the balance.
+    #[schema(example = 100_000)]
+    amount: i64,
+    /// The balance after it.
+    #[schema(minimum = 0, example = 100_000)]
+    balance_after: i64,
+    /// The payment it belongs to; null for CHARGE and USE.
+    #[schema(required)]
+    payment_id: Option<String>,
+    /// When it happened.
+    created_at: Instant,
+}
+
+impl TryFrom<proto::Entry> for Entry {
+    type Error = Hollow;
+
+    fn try_from(entry: proto::Entry) -> Result<Self, Hollow> {
+        Ok(Self {
+            kind: EntryKind::read(entry.kind)?,
+            created_at: Instant::read(entry.created_at.as_ref())?,
+            entry_id: entry.entry_id,
+            user_id: entry.user_id,
+            sequence: entry.sequence,
+            amount: entry.amount,
+            balance_after: entry.balance_after,
+            payment_id: Some(entry.payment_id).filter(|id| !id.is_empty()),
+        })
+    }
+}
+
+/// A page of movements, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entries {
+    /// The page.
+    pub(crate) entries: Vec<Entry>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
+}
+
+/// How much to top up.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"amount": 100_000}))]
+pub(crate) struct NewCharge {
+    /// How much, in minor units.
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64)]
+    pub(crate) amount: i64,
+}
+
+impl FromFields for NewCharge {
+    fn read(fields: &mut Fields) -> Self {
+        Self { amount: fields.integer("amount", 1..=MAX_AMOUNT) }
+    }
+}
+
+/// Where a payment stands. All but PENDING are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum PaymentStatus {
+    /// Still settling.
+    Pending,
+    /// Paid, and the seats are the user's.
+    Completed,
+    /// Refused; no money moved.
+    Failed,
+    /// Debited, refused, refunded.
+    Cancelled,
+}
+
+/// One payment of one reservation.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    /// Its id.
+    #[schema(format = Uuid, example = "7c9e6679-7425-40de-944b-e07fc1f90ae7")]
+    pub(crate) payment_id: String,
+    /// Who pays.
+    #[schema(example = "ann")]
+    pub(crate) user_id: String,
+    /// What for.
+    #[schema(format = Uuid, example = "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11")]
+    pub(crate) reservation_id: String,
+    /// How much, fixed when the seats were held.
+    #[schema(minimum = 0, example = 50_000)]
+    pub(crate) amount: i64,
+    /// Where it stands.
+    pub(crate) status: PaymentStatus,
+    /// Why it did not complete; null when fine.
+    #[schema(required, example = "INSUFFICIENT_FUNDS")]
+    pub(crate) reason: Option<String>,
+    /// When it was begun.
+    pub(crate) created_at: Instant,
+    /// When it ended; null while PENDING.
+    #[schema(required)]
+    pub(crate) settled_at: Option<Instant>,
+}
+
+impl From<Checkout> for Payment {
+    fn from(checkout: Checkout) -> Self {
+        Self {
+            payment_id: checkout.checkout_id.to_string(),
+            user_id: checkout.user_id,
+            reservation_id: checkout.reservation_id.to_string(),
+            amount: checkout.amount,
+            status: match checkout.status {
+                Status::Pending => PaymentStatus::Pending,
+                Status::Completed => PaymentStatus::Completed,
+                Status::Failed => PaymentStatus::Failed,
+                Status::Compensated => PaymentStatus::Cancelled,
+            },
+            reason: checkout.reason,
+            created_at: Instant(checkout.created_at),
+            settled_at: checkout.settled_at.map(Instant),
+        }
+    }
+}
+
+impl TryFrom<proto::Payment> for Payment {
+    type Error = Hollow;
+
+    fn try_from(payment: proto::Payment) -> Result<Self, Hollow> {
+        Ok(Self {
+            status: match proto::PaymentStatus::try_from(payment.status) {
+                Ok(proto::PaymentStatus::Completed) => PaymentStatus::Completed,
+                Ok(proto::PaymentStatus::Failed) => PaymentStatus::Failed,
+                Ok(proto::PaymentStatus::Cancelled) => PaymentStatus::Cancelled,
+                Ok(proto::PaymentStatus::Unspecified) | Err(_) => return Err(Hollow),
+            },
+            created_at: Instant::read(payment.created_at.as_ref())?,
+            settled_at: Instant::optional(payment.settled_at.as_ref()),
+            payment_id: payment.payment_id,
+            user_id: payment.user_id,
+            reservation_id: payment.reservation_id,
+            amount: payment.amount,
+            reason: Some(payment.reason).filter(|reason| !reason.is_empty()),
+        })
+    }
+}
+
+/// A page of payments, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payments {
+    /// The page.
+    pub(crate) payments: Vec<Payment>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
+}
+
+/// What to pay for.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase",
+    example = json!({"userId": "ann", "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11"}))]
+pub(crate) struct NewPayment {
+    /// Who pays.
+    #[schema(value_type = UserIdText)]
+    pub(crate) user_id: String,
+    /// Which hold.
+    pub(crate) reservation_id: Uuid,
+}
+
+impl FromFields for NewPayment {
+    fn read(fields: &mut Fields) -> Self {
+        Self { user_id: fields.user_id("userId"), reservation_id: fields.uuid("reservationId") }
+    }
+}

@@ -1,0 +1,205 @@
+//! What happens around every request, in one layer because polls pay for each: trace in and out, one log line, metrics, bounds,
+//! deadline, panics, and the writing of problem documents.
+//!
+//! The log names the route's template, never the path: tokens stand in paths. A poll that went well is logged at DEBUG, since
+//! there are thousands a second; everything else at INFO.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use boxoffice_proto::{Fault, Reason};
+use chassis::context::{Context, TRACEPARENT};
+use futures::FutureExt;
+use metrics::{Counter, Histogram};
+use parking_lot::RwLock;
+use tokio::{sync::Semaphore, time::Instant};
+use tracing::Instrument;
+
+use super::problem::{self, Problem};
+
+/// How long an answer may take. Streams are not bound by it: their answer begins at once.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Requests in flight at once. Far above what is in flight at the planned load (11,000 polls/s of 2 ms each are 22); beyond it
+/// something behind the edge stands still, and waiting would only lengthen the line.
+const IN_FLIGHT: usize = 8_192;
+/// Bounds of what a client may send before the body; the largest sensible requests are a tenth of it.
+const PATH_LIMIT: usize = 8 * 1024;
+const HEADER_LIMIT: usize = 16 * 1024;
+const HEADER_COUNT: usize = 64;
+
+/// What requests share.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    places: Arc<Semaphore>,
+    deadline: Duration,
+    meters: Arc<Meters>,
+}
+
+/// The meters of each route, kept: looking them up by their labels would cost a poll more than the measuring.
+#[derive(Default)]
+struct Meters(RwLock<HashMap<String, Route>>);
+
+struct Route {
+    seconds: Histogram,
+    answers: HashMap<StatusCode, Counter>,
+}
+
+impl Meters {
+    fn record(&self, route: &str, status: StatusCode, took: Duration) {
+        if let Some(known) = self.0.read().get(route)
+            && let Some(answers) = known.answers.get(&status)
+        {
+            answers.increment(1);
+            known.seconds.record(took);
+            return;
+        }
+        let mut routes = self.0.write();
+        let known = routes.entry(route.to_owned()).or_insert_with(|| Route {
+            seconds: metrics::histogram!("http_request_seconds", "route" => route.to_owned()),
+            answers: HashMap::new(),
+        });
+        let answers = known.answers.entry(status).or_insert_with(
+            || metrics::counter!("http_requests_total", "route" => route.to_owned(), "status" => status.as_str().to_owned()),
+        );
+        answers.increment(1);
+        known.seconds.record(took);
+    }
+}
+
+impl Bounds {
+    pub(super) fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(IN_FLIGHT)), deadline: DEADLINE, meters: Arc::default() }
+    }
+}
+
+/// The layer.
+pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let context = Context { deadline: began + bounds.deadline, ..Context::from_headers(request.headers(), bounds.deadline) };
+    let poll = route == "/v1/tokens/{token}" && method == Method::GET;
+    let spanned = || tracing::info_span!("http", %method, route, trace_id = %context.trace.trace_id());
+    let span = if poll { tracing::debug_span!("http", %method, route, trace_id = %context.trace.trace_id()) } else { spanned() };
+
+    let work = context.scope(answer(&bounds, &uri, route, request, next));
+    let mut response = work.instrument(span.clone()).await;
+    let probe = matches!(route, "/healthz" | "/readyz" | "/metrics");
+    let mut code = None;
+    if !probe && let Some(problem) = problem::of(&mut response) {
+        code = Some(problem.code());
+        response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
+    }
+    finish_headers(response.headers_mut(), route, context.trace.header());
+
+    let (status, took) = (response.status(), began.elapsed());
+    bounds.meters.record(route, status, took);
+    // The span of a poll is off unless DEBUG is on; one that failed is told all the same.
+    let span = if poll && code.is_some() { spanned() } else { span };
+    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+    span.in_scope(|| match code {
+        None if poll || probe => tracing::debug!(status, ms, "answered"),
+        None => tracing::info!(status, ms, "answered"),
+        Some(code) if status >= 500 => tracing::warn!(status, ms, code, "failed"),
+        Some(code) => tracing::info!(status, ms, code, "refused"),
+    });
+    response
+}
+
+/// The handler's answer, or why there is none.
+async fn answer(bounds: &Bounds, uri: &Uri, route: &str, request: Request, next: Next) -> Response {
+    if let Some(problem) = absurd(uri, request.headers()) {
+        return problem.into_response();
+    }
+    // Probes must be answered most of all when everything else stands still.
+    let unbounded = matches!(route, "/healthz" | "/readyz" | "/metrics");
+    let permit = if unbounded { None } else { bounds.places.try_acquire().ok() };
+    if permit.is_none() && !unbounded {
+        let fault = Fault::new(Reason::Unavailable, "The server has as much to do as it can at this moment.");
+        return Problem::from(fault.retry_after(Duration::from_secs(1))).into_response();
+    }
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(bounds.deadline, handled).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            tracing::error!(route, "a handler panicked");
+            metrics::counter!("http_panics_total").increment(1);
+            Problem::internal().into_response()
+        }
+        Err(_elapsed) => {
+            let detail = "The answer took longer than 10 seconds. What was asked for may have happened: \
+                          repeat it with the same Idempotency-Key.";
+            Problem::from(Fault::new(Reason::DeadlineExceeded, detail)).into_response()
+        }
+    }
+}
+
+/// Refuses an address or headers that no client of this API has a reason to send.
+fn absurd(uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
+    let address = uri.path().len() + uri.query().map_or(0, str::len);
+    if address > PATH_LIMIT {
+        return Some(Problem::http(StatusCode::URI_TOO_LONG, "The address must not be longer than 8 KiB."));
+    }
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    (size > HEADER_LIMIT || headers.len() > HEADER_COUNT).then(|| {
+        Problem::http(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Send at most 64 headers of at most 16 KiB together.")
+    })
+}
+
+/// The trace goes out as it came in; what nobody declared cacheable is not.
+fn finish_headers(headers: &mut HeaderMap, route: &str, trace: HeaderValue) {
+    headers.insert(TRACEPARENT, trace);
+    let is_api = ["/v1/", "/queue-management/", "/api-orchestration/", "unmatched"].iter().any(|p| route.starts_with(p));
+    if is_api && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use axum::{Router, body::Body, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn answered(router: Router, bounds: Bounds) -> (StatusCode, serde_json::Value) {
+        let router = router.layer(axum::middleware::from_fn_with_state(bounds, observe));
+        let response = router.oneshot(Request::builder().uri("/x").body(Body::empty()).unwrap()).await.unwrap();
+        assert!(response.headers().contains_key(TRACEPARENT));
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    async fn broken() -> StatusCode {
+        panic!("hunter2")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_shows_nothing() {
+        let (status, body) = answered(Router::new().route("/x", get(broken)), Bounds::new()).await;
+        assert_eq!((status.as_u16(), &body["code"]), (500, &"INTERNAL".into()));
+        assert!(body["traceId"].is_string() && !body.to_string().contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stays_out_is_a_504() {
+        let slow = get(|| tokio::time::sleep(Duration::from_secs(60)));
+        let (status, body) =
+            answered(Router::new().route("/x", slow), Bounds { deadline: Duration::from_millis(50), ..Bounds::new() }).await;
+        assert_eq!((status.as_u16(), &body["code"]), (504, &"DEADLINE_EXCEEDED".into()));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_is_refused_at_once() {
+        let (status, body) = answered(Router::new(), Bounds { places: Arc::new(Semaphore::new(0)), ..Bounds::new() }).await;
+        assert_eq!((status.as_u16(), &body["code"]), (503, &"UNAVAILABLE".into()));
+    }
+}

@@ -1,0 +1,12 @@
+//! The routes of the original API document, kept for its clients: thin adapters onto the others, with the same checks.
+//!
+//! `concertOptionId` is a show, `seatId` a seat's number, `tokenValue` a token; the queue is `default`.
+
+pub(super) mod money;
+pub(super) mod seats;
+pub(super) mod token;
+
+use super::openapi::Operation;
+
+/// What each operation may be refused with.
+pub(super) const OPERATIONS: [&[Operation]; 3] = [money::OPERATIONS, seats::OPERATIONS, token::OPERATIONS];

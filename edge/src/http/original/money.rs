@@ -1,0 +1,194 @@
+//! The original's balance and payments. Amounts may be written `100.00`.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use boxoffice_proto::Reason;
+use serde::Serialize;
+use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
+
+use super::super::{
+    App,
+    extract::{Body, QueueToken, RequestId, Segment, UserId},
+    fields::{Fields, FromFields},
+    json::{self, MAX_AMOUNT, PaymentStatus, UserIdText},
+    openapi::{GATE_OF_USER, Operation},
+    payments::{PAY, settle, settled},
+    problem::Problem,
+    reservations, wallets,
+};
+use crate::app::Pay;
+
+/// What each operation may be refused with.
+pub(in crate::http) const OPERATIONS: &[Operation] = &[
+    Operation::new("original_charge", &[Reason::RequestIdReused]).takes_key(),
+    Operation::new("original_get_balance", &[]),
+    Operation::new("original_pay", PAY).takes_token(GATE_OF_USER).takes_key(),
+];
+
+/// An amount as the original writes it: a whole number, or a text such as `100.00`.
+pub(in crate::http) struct Amount;
+
+impl PartialSchema for Amount {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MAX_AMOUNT));
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[1-9][0-9]{0,11}(\\.0{1,2})?$"));
+        OneOfBuilder::new().item(number).item(text).description(Some("Without a fraction other than zero.")).into()
+    }
+}
+
+impl ToSchema for Amount {}
+
+/// A balance.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct OriginalBalance {
+    /// Whose.
+    #[schema(example = "1")]
+    user_id: String,
+    /// How much.
+    #[schema(minimum = 0, example = 100_000)]
+    amount: i64,
+}
+
+/// How much to top up.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"userId": 1, "amount": "100000.00"}))]
+pub(in crate::http) struct OriginalCharge {
+    /// Whose wallet.
+    #[schema(value_type = UserIdText)]
+    user_id: String,
+    /// How much.
+    #[schema(value_type = Amount)]
+    amount: i64,
+}
+
+impl FromFields for OriginalCharge {
+    fn read(fields: &mut Fields) -> Self {
+        Self { user_id: fields.user_id("userId"), amount: fields.money("amount", 1..=MAX_AMOUNT) }
+    }
+}
+
+/// What to pay for.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase",
+    example = json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": "50000.00"}))]
+pub(in crate::http) struct OriginalNewPayment {
+    /// Who pays.
+    #[schema(value_type = UserIdText)]
+    user_id: String,
+    /// Which hold.
+    reservation_id: Uuid,
+    /// Its price.
+    #[schema(value_type = Amount)]
+    amount: i64,
+}
+
+impl FromFields for OriginalNewPayment {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            user_id: fields.user_id("userId"),
+            reservation_id: fields.uuid("reservationId"),
+            amount: fields.money("amount", 0..=MAX_AMOUNT),
+        }
+    }
+}
+
+/// A payment.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct OriginalPayment {
+    /// Its id.
+    #[schema(format = Uuid)]
+    payment_id: String,
+    /// Who paid.
+    #[schema(example = "1")]
+    user_id: String,
+    /// What for.
+    #[schema(format = Uuid)]
+    reservation_id: String,
+    /// How much.
+    #[schema(minimum = 0, example = 50_000)]
+    amount: i64,
+    /// CONFIRMED; or PENDING while it settles.
+    #[schema(value_type = String, example = "CONFIRMED")]
+    status: &'static str,
+    /// The same for people.
+    #[schema(example = "Paid: the seat is yours.")]
+    message: &'static str,
+}
+
+/// Top up a wallet
+#[utoipa::path(post, path = "/api-orchestration/api/balance/charge", tag = "original", request_body = OriginalCharge,
+    responses((status = 200, description = "The new balance", body = OriginalBalance)))]
+pub(in crate::http) async fn original_charge(
+    State(api): App,
+    RequestId(request_id): RequestId,
+    Body(new): Body<OriginalCharge>,
+) -> Result<Response, Problem> {
+    let wallet = wallets::charge(&api, new.user_id, new.amount, request_id).await?;
+    json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance })
+}
+
+/// Read a balance
+#[utoipa::path(get, path = "/api-orchestration/api/balance/{userId}", tag = "original",
+    params(("userId" = String, Path, description = "The user", example = "1")),
+    responses(
+        (status = 200, description = "The balance", body = OriginalBalance),
+        (status = 204, description = "This user has no wallet yet"),
+    ))]
+pub(in crate::http) async fn original_get_balance(
+    State(api): App,
+    Segment(UserId(user_id)): Segment<UserId>,
+) -> Result<Response, Problem> {
+    match wallets::find(&api, user_id).await {
+        Ok(wallet) => json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance }),
+        Err(refusal) if refusal.code() == Reason::WalletNotFound.as_str() => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Pay for a reservation
+///
+/// An `amount` that is not the price is refused, and nothing is paid.
+#[utoipa::path(post, path = "/api-orchestration/api/balance/payment", tag = "original", request_body = OriginalNewPayment,
+    responses(
+        (status = 200, description = "Paid", body = OriginalPayment),
+        (status = 202, description = "Still settling: it goes on by itself", body = OriginalPayment, headers(
+            ("Location" = String, description = "Where to ask"),
+            ("Retry-After" = i64, description = "When to ask, in seconds"))),
+    ))]
+pub(in crate::http) async fn original_pay(
+    State(api): App,
+    QueueToken(token): QueueToken,
+    RequestId(request_id): RequestId,
+    Body(new): Body<OriginalNewPayment>,
+) -> Result<Response, Problem> {
+    // Without a token nothing is paid anyway, and that is the thing to say.
+    if token.is_some() && reservations::find(&api, new.reservation_id).await?.amount != new.amount {
+        return Err(Problem::field("amount", "is not the price of this reservation"));
+    }
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id: Some(request_id) };
+    let payment = settled(&api, command).await?;
+    let pending = payment.status == PaymentStatus::Pending;
+    let (http, status, message) = if pending {
+        (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")
+    } else {
+        (StatusCode::OK, "CONFIRMED", "Paid: the seat is yours.")
+    };
+    let body = OriginalPayment {
+        payment_id: payment.payment_id.clone(),
+        user_id: payment.user_id.clone(),
+        reservation_id: payment.reservation_id.clone(),
+        amount: payment.amount,
+        status,
+        message,
+    };
+    let mut response = json::answer(http, &body)?;
+    settle(&mut response, &payment);
+    Ok(response)
+}

@@ -1,0 +1,186 @@
+//! The original's dates, seats and reservations.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use boxoffice_proto::{
+    Reason,
+    booking::{GetShowRequest, HoldSeatsRequest, ListSeatsRequest, SeatMap, SeatStatus},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::{
+    App, ask,
+    extract::{Body, Params, QueueToken, RequestId, Segment},
+    fields::{Fields, FromFields},
+    json::{self, Dates, Instant, UserIdText, whole},
+    openapi::{GATE, GATE_OF_USER, Operation},
+    problem::Problem,
+    reservations::{HOLD, hold},
+    seats::{date, dates, is_date},
+};
+
+/// What each operation may be refused with.
+pub(in crate::http) const OPERATIONS: &[Operation] = &[
+    Operation::new("original_list_dates", &[Reason::ConcertNotFound]).takes_token(GATE),
+    Operation::new("original_list_seats", &[Reason::ConcertNotFound]).takes_token(GATE),
+    Operation::new("original_reserve_seat", HOLD).takes_token(GATE_OF_USER).takes_key(),
+];
+
+/// The free seats of a date.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct OriginalSeats {
+    /// The concert.
+    #[schema(example = 1)]
+    concert_id: i64,
+    /// The UTC date.
+    #[schema(format = Date, example = "2026-12-24")]
+    date: String,
+    /// The free seats of all shows of the date.
+    available_seats: Vec<OriginalSeat>,
+}
+
+/// A seat that is free.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct OriginalSeat {
+    /// What to send to reserve it.
+    #[schema(minimum = 1, example = 7)]
+    seat_id: i32,
+    /// Its number.
+    #[schema(minimum = 1, example = 7)]
+    seat_number: i32,
+    /// Its show, should the date have several.
+    #[schema(example = 1)]
+    concert_option_id: i64,
+}
+
+/// Which seat to reserve.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"userId": 1, "concertOptionId": 1, "seatId": 7}))]
+pub(in crate::http) struct OriginalNewReservation {
+    /// Who reserves.
+    #[schema(value_type = UserIdText)]
+    user_id: String,
+    /// The show.
+    #[schema(minimum = 1)]
+    concert_option_id: i64,
+    /// The seat's number.
+    #[schema(minimum = 1)]
+    seat_id: i32,
+    /// The show's UTC date; checked when it is sent.
+    #[schema(format = Date)]
+    date: Option<String>,
+}
+
+impl FromFields for OriginalNewReservation {
+    fn read(fields: &mut Fields) -> Self {
+        let new = Self {
+            user_id: fields.user_id("userId"),
+            concert_option_id: fields.integer("concertOptionId", 1..=i64::MAX),
+            seat_id: fields.small("seatId", 1..=i32::MAX),
+            date: fields.optional_text("date", 0..=64),
+        };
+        if new.date.as_deref().is_some_and(|date| !is_date(date)) {
+            fields.checks.refuse("date", "must be a date as YYYY-MM-DD, such as 2026-12-24");
+        }
+        new
+    }
+}
+
+/// A seat that is held.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct OriginalReservation {
+    /// Its id.
+    #[schema(format = Uuid)]
+    reservation_id: String,
+    /// Whose it is.
+    #[schema(example = "1")]
+    user_id: String,
+    /// The show.
+    #[schema(example = 1)]
+    concert_option_id: i64,
+    /// The seat.
+    #[schema(example = 7)]
+    seat_id: i32,
+    /// Always TEMPORARY_RESERVED.
+    #[schema(value_type = String, example = "TEMPORARY_RESERVED")]
+    status: &'static str,
+    /// Until when to pay.
+    #[schema(example = "The seat is yours until 2026-12-24T19:30:00.000000Z; pay before.")]
+    message: String,
+}
+
+/// List the dates on which a seat is free
+#[utoipa::path(get, path = "/api-orchestration/api/reservations/available-dates/{concertId}", tag = "original",
+    params(("concertId" = i64, Path, description = "The concert", example = 1)),
+    responses((status = 200, description = "The dates (UTC), rising", body = Dates)))]
+pub(in crate::http) async fn original_list_dates(
+    State(api): App,
+    Segment(concert_id): Segment<i64>,
+    QueueToken(token): QueueToken,
+) -> Result<Response, Problem> {
+    api.admit_browsing(token.as_deref(), concert_id).await?;
+    json::answer(StatusCode::OK, &dates(&api, concert_id).await?)
+}
+
+/// List the free seats of a date
+#[utoipa::path(get, path = "/api-orchestration/api/reservations/available-seats", tag = "original",
+    params(
+        ("concertId" = i64, Query, description = "The concert", example = 1),
+        ("date" = String, Query, description = "A UTC date", example = "2026-12-24", format = Date),
+    ),
+    responses((status = 200, description = "The free seats", body = OriginalSeats)))]
+pub(in crate::http) async fn original_list_seats(
+    State(api): App,
+    QueueToken(token): QueueToken,
+    params: Params,
+) -> Result<Response, Problem> {
+    let concert_id = params.get("concertId").ok_or_else(|| Problem::field("concertId", "is required"))?;
+    let concert_id = concert_id.parse().map_err(|_| Problem::field("concertId", "must be a whole number of at most 64 bits"))?;
+    let date = date(&params)?;
+    api.admit_browsing(token.as_deref(), concert_id).await?;
+    let request = ListSeatsRequest { show_id: 0, concert_id, date: date.clone() };
+    let answer = ask!(api.clients.booking, list_seats, request)?;
+    let available_seats = answer.seat_maps.into_iter().flat_map(free).collect();
+    json::answer(StatusCode::OK, &OriginalSeats { concert_id, date, available_seats })
+}
+
+fn free(map: SeatMap) -> impl Iterator<Item = OriginalSeat> {
+    let concert_option_id = map.show.map_or(0, |show| show.show_id);
+    let free = map.seats.into_iter().filter(|seat| seat.status() == SeatStatus::Available);
+    free.map(move |seat| OriginalSeat { seat_id: seat.seat_number, seat_number: seat.seat_number, concert_option_id })
+}
+
+/// Reserve a seat for a while
+#[utoipa::path(post, path = "/api-orchestration/api/reservations/reserve-seat", tag = "original",
+    request_body = OriginalNewReservation,
+    responses((status = 200, description = "Held", body = OriginalReservation)))]
+pub(in crate::http) async fn original_reserve_seat(
+    State(api): App,
+    QueueToken(token): QueueToken,
+    RequestId(request_id): RequestId,
+    Body(new): Body<OriginalNewReservation>,
+) -> Result<Response, Problem> {
+    if let Some(date) = &new.date {
+        let answer = ask!(api.clients.booking, get_show, GetShowRequest { show_id: new.concert_option_id })?;
+        let starts_at = whole(answer.show)?.starts_at.as_ref().and_then(boxoffice_proto::time::micros);
+        if !starts_at.is_some_and(|micros| Instant(micros).text().starts_with(date.as_str())) {
+            return Err(Problem::field("date", "is not the date of this show"));
+        }
+    }
+    let request =
+        HoldSeatsRequest { user_id: new.user_id, show_id: new.concert_option_id, seat_numbers: vec![new.seat_id], request_id };
+    let held = hold(&api, token.as_deref(), request).await?;
+    let until = whole(held.expires_at.as_ref().and_then(boxoffice_proto::time::micros))?;
+    let reservation = OriginalReservation {
+        reservation_id: held.reservation_id,
+        user_id: held.user_id,
+        concert_option_id: held.show_id,
+        seat_id: new.seat_id,
+        status: "TEMPORARY_RESERVED",
+        message: format!("The seat is yours until {}; pay before.", Instant(until).text()),
+    };
+    json::answer(StatusCode::OK, &reservation)
+}

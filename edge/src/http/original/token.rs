@@ -1,0 +1,108 @@
+//! The original's tokens.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use boxoffice_proto::{
+    Reason,
+    queue::{self as proto, GetTokenRequest, IssueTokenRequest},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::{
+    App, ask,
+    extract::{Body, RequestId, Segment, UserId},
+    fields::{Fields, FromFields},
+    json::{self, Instant, Token, TokenStatus, UserIdText, whole},
+    openapi::Operation,
+    problem::Problem,
+};
+
+/// What each operation may be refused with.
+pub(in crate::http) const OPERATIONS: &[Operation] = &[
+    Operation::new("original_issue_token", &[Reason::QueueFull, Reason::RequestIdReused]).takes_key(),
+    Operation::new("original_get_token", &[Reason::TokenNotFound]),
+];
+
+/// A place in line, as the original tells it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct OriginalToken {
+    /// Whose place this is.
+    #[schema(example = "1")]
+    user_id: String,
+    /// The token: send it as `X-Queue-Token`.
+    #[schema(format = Uuid, example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")]
+    token_value: String,
+    /// When admission is expected; now, when it does not wait.
+    remaining_time: Instant,
+    /// Its place in line, 1 = next; 0 when it does not wait.
+    #[schema(minimum = 0, example = 17)]
+    position: i64,
+    /// When the token ends if nothing happens.
+    valid_until: Instant,
+    /// Where it stands.
+    status: TokenStatus,
+}
+
+impl OriginalToken {
+    fn read(token: proto::Token, now: i64) -> Result<Self, Problem> {
+        let wait = token.estimated_wait.as_ref().and_then(boxoffice_proto::time::span_micros).unwrap_or(0);
+        let token = Token::try_from(token)?;
+        Ok(Self {
+            user_id: token.user_id,
+            token_value: token.token,
+            remaining_time: Instant(now.saturating_add(wait)),
+            position: token.position,
+            valid_until: token.valid_until,
+            status: token.status,
+        })
+    }
+}
+
+/// Who joins.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"userId": 1}))]
+pub(in crate::http) struct OriginalNewToken {
+    /// Who joins.
+    #[schema(value_type = UserIdText)]
+    user_id: String,
+    /// Accepted and not used: the order is that of arrival.
+    #[schema(value_type = Option<String>)]
+    #[expect(dead_code, reason = "only for the document")]
+    requested_time: (),
+    /// The lane, 0 (first) to 9 (last); 5 when left out.
+    #[schema(minimum = 0, maximum = 9)]
+    priority: Option<i32>,
+}
+
+impl FromFields for OriginalNewToken {
+    fn read(fields: &mut Fields) -> Self {
+        Self { user_id: fields.user_id("userId"), requested_time: (), priority: fields.optional_small("priority", 0..=9) }
+    }
+}
+
+/// Join the line
+#[utoipa::path(post, path = "/queue-management/api/token", tag = "original", request_body = OriginalNewToken,
+    responses((status = 201, description = "The user's place", body = OriginalToken)))]
+pub(in crate::http) async fn original_issue_token(
+    State(api): App,
+    RequestId(request_id): RequestId,
+    Body(new): Body<OriginalNewToken>,
+) -> Result<Response, Problem> {
+    let request = IssueTokenRequest { queue_id: String::new(), user_id: new.user_id, priority: new.priority, request_id };
+    let answer = ask!(api.clients.queue, issue_token, request)?;
+    json::answer(StatusCode::CREATED, &OriginalToken::read(whole(answer.token)?, api.clock.now())?)
+}
+
+/// Ask for a user's place
+#[utoipa::path(get, path = "/queue-management/api/token/{userId}", tag = "original",
+    params(("userId" = String, Path, description = "The user", example = "1")),
+    responses((status = 200, description = "The user's live token", body = OriginalToken)))]
+pub(in crate::http) async fn original_get_token(
+    State(api): App,
+    Segment(UserId(user_id)): Segment<UserId>,
+) -> Result<Response, Problem> {
+    let request = GetTokenRequest { token: String::new(), queue_id: String::new(), user_id };
+    let answer = ask!(api.clients.queue, get_token, request)?;
+    json::answer(StatusCode::OK, &OriginalToken::read(whole(answer.token)?, api.clock.now())?)
+}

@@ -1,0 +1,122 @@
+//! Paying for a reservation, and what became of it.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use boxoffice_proto::{Reason, wallet::GetPaymentRequest};
+use uuid::Uuid;
+
+use super::{
+    Api, App, ask,
+    extract::{Body, Page, QueueToken, RequestId, Segment, UserId},
+    json::{self, NewPayment, Payment, PaymentStatus, Payments, whole},
+    openapi::{GATE_OF_USER, Operation},
+    problem::Problem,
+};
+use crate::app::{Filter, Pay};
+
+/// What each operation may be refused with.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new("pay", PAY).takes_token(GATE_OF_USER).takes_key(),
+    Operation::new("get_payment", &[Reason::PaymentNotFound]),
+    Operation::new("list_payments", &[]),
+];
+
+/// What paying may be refused with.
+pub(super) const PAY: &[Reason] = &[
+    Reason::ReservationNotFound,
+    Reason::NotOwner,
+    Reason::InsufficientFunds,
+    Reason::HoldExpired,
+    Reason::AlreadyPaid,
+    Reason::ReservationCancelled,
+    Reason::RequestIdReused,
+];
+
+/// Pay for a reservation
+///
+/// Money and seats change hands together or not at all. Paying twice for one reservation is one payment with one answer; with
+/// the same `Idempotency-Key` the first answer comes again whatever has become of the token. A refusal that ended a payment
+/// carries `paymentId` and `paymentStatus` (FAILED, or CANCELLED when money went back).
+#[utoipa::path(post, path = "/v1/payments", tag = "wallet", request_body = NewPayment,
+    responses(
+        (status = 201, description = "Paid: the seats are the user's", body = Payment,
+            headers(("Location" = String, description = "The payment's address"))),
+        (status = 202, description = "Still settling: it goes on by itself, ask at `Location`", body = Payment, headers(
+            ("Location" = String, description = "The payment's address"),
+            ("Retry-After" = i64, description = "When to ask, in seconds"))),
+    ))]
+pub(super) async fn pay(
+    State(api): App,
+    QueueToken(token): QueueToken,
+    RequestId(request_id): RequestId,
+    Body(new): Body<NewPayment>,
+) -> Result<Response, Problem> {
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id: Some(request_id) };
+    let payment = settled(&api, command).await?;
+    let mut response = json::answer(status(&payment), &payment)?;
+    settle(&mut response, &payment);
+    Ok(response)
+}
+
+/// Pays, with what is wrong with the token named as the client knows it.
+pub(super) async fn settled(api: &Api, command: Pay) -> Result<Payment, Problem> {
+    let paid = api.checkouts.pay(command).await;
+    let checkout = paid.map_err(|mut fault| {
+        for violation in fault.violations.iter_mut().filter(|violation| violation.field == "token") {
+            "X-Queue-Token".clone_into(&mut violation.field);
+        }
+        fault
+    });
+    Ok(Payment::from(checkout?))
+}
+
+const fn status(payment: &Payment) -> StatusCode {
+    match payment.status {
+        PaymentStatus::Pending => StatusCode::ACCEPTED,
+        PaymentStatus::Completed | PaymentStatus::Failed | PaymentStatus::Cancelled => StatusCode::CREATED,
+    }
+}
+
+/// Says where the payment is, and when to ask while it settles.
+pub(super) fn settle(response: &mut Response, payment: &Payment) {
+    json::locate(response, &format!("/v1/payments/{}", payment.payment_id));
+    if payment.status == PaymentStatus::Pending {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+}
+
+/// Read a payment
+#[utoipa::path(get, path = "/v1/payments/{paymentId}", tag = "wallet",
+    params(("paymentId" = Uuid, Path, description = "The payment")),
+    responses((status = 200, description = "The payment as it is now", body = Payment)))]
+pub(super) async fn get_payment(State(api): App, Segment(id): Segment<Uuid>) -> Result<Response, Problem> {
+    let payment = match api.checkouts.get(id).await {
+        Ok(checkout) => Payment::from(checkout),
+        // One that was made in the wallet without a checkout.
+        Err(fault) if fault.reason == Reason::PaymentNotFound => {
+            let request = GetPaymentRequest { payment_id: id.to_string() };
+            let answer = ask!(api.clients.wallet, get_payment, request)?;
+            Payment::try_from(whole(answer.payment)?)?
+        }
+        Err(fault) => return Err(fault.into()),
+    };
+    json::answer(StatusCode::OK, &payment)
+}
+
+/// List a user's payments, newest first
+#[utoipa::path(get, path = "/v1/users/{userId}/payments", tag = "wallet",
+    params(("userId" = String, Path, description = "The user", example = "ann"), Page),
+    responses((status = 200, description = "A page", body = Payments)))]
+pub(super) async fn list_payments(
+    State(api): App,
+    Segment(UserId(user_id)): Segment<UserId>,
+    page: Page,
+) -> Result<Response, Problem> {
+    let filter = Filter { user_id: Some(user_id), status: None, page_size: page.page_size, page_token: page.page_token };
+    let (checkouts, next_page_token) = api.checkouts.list(filter).await?;
+    let payments = checkouts.into_iter().map(Payment::from).collect();
+    json::answer(StatusCode::OK, &Payments { payments, next_page_token })
+}

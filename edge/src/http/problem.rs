@@ -1,0 +1,317 @@
+//! Problem documents (RFC 9457): the one place where a refusal becomes HTTP.
+//!
+//! A handler answers a [`Problem`]; it travels as an extension of the response to the middleware around it, which knows path and
+//! trace and [renders](render) it there. What the libraries below answer by themselves (405 and the like) is made one too. An
+//! INTERNAL one shows nothing but the trace id.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use boxoffice_proto::{Fault, Reason, Violation};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type.
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// How long to wait when nobody said.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A refusal on its way out.
+#[derive(Clone, Debug)]
+pub(super) struct Problem(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    violations: Vec<Violation>,
+    metadata: BTreeMap<String, String>,
+    retry_after: Option<Duration>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// A problem document.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// Identifies the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:boxoffice:problem:SEAT_TAKEN")]
+    kind: String,
+    /// What the code means.
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong this time, and what to do.
+    detail: &'a str,
+    /// The path that was asked for.
+    instance: &'a str,
+    /// The stable word to branch on: the gRPC reason.
+    #[schema(example = "SEAT_TAKEN")]
+    code: &'a str,
+    /// What is wrong with which field (only of INVALID_ARGUMENT).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    violations: Vec<Wrong<'a>>,
+    /// The trace to name when reporting this (only of a 5xx).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    /// Particulars of the code, such as `seatNumbers`.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    metadata: BTreeMap<&'a str, &'a str>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Violation)]
+struct Wrong<'a> {
+    /// Which field, as in JSON; a parameter's or header's name; or `body`.
+    #[schema(value_type = String, example = "seatNumbers")]
+    field: String,
+    /// What is wrong, and what would be right.
+    #[schema(example = "must name 1 to 50 different seats")]
+    description: &'a str,
+}
+
+impl Problem {
+    /// A refusal that only HTTP knows.
+    pub(super) fn http(status: StatusCode, detail: impl Into<String>) -> Self {
+        let (code, title) = words(status);
+        Self(Box::new(Inner {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            violations: Vec::new(),
+            metadata: BTreeMap::new(),
+            retry_after: None,
+            header: None,
+        }))
+    }
+
+    /// A refusal of one field.
+    pub(super) fn field(field: &str, description: impl Into<String>) -> Self {
+        Fault::invalid_field(field, description).into()
+    }
+
+    /// Something that cannot be, such as an answer without its content.
+    pub(super) fn internal() -> Self {
+        Fault::new(Reason::Internal, "").into()
+    }
+
+    /// With a header that belongs to it.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+
+    /// The stable word, for the log.
+    pub(super) const fn code(&self) -> &'static str {
+        self.0.code
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let reason = fault.reason;
+        let fault = named_as_in_json(fault);
+        let (detail, metadata) = if reason == Reason::Internal {
+            ("The failure was recorded; name the trace id when you report it.".to_owned(), BTreeMap::new())
+        } else {
+            (fault.detail, fault.metadata.into_iter().map(|(key, value)| (camel(&key), value)).collect())
+        };
+        let header = (reason == Reason::TokenMissing)
+            .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
+        Self(Box::new(Inner {
+            status: reason.http(),
+            code: reason.as_str(),
+            title: reason.title(),
+            detail,
+            violations: fault.violations,
+            metadata,
+            retry_after: fault.retry_after.or_else(|| reason.retryable().then_some(RETRY_AFTER)),
+            header,
+        }))
+    }
+}
+
+/// The same with its fields named as in JSON, in the sentence too.
+fn named_as_in_json(mut fault: Fault) -> Fault {
+    if !fault.violations.is_empty() {
+        fault.violations.iter_mut().for_each(|violation| violation.field = camel(&violation.field));
+        fault.detail = Fault::invalid(fault.violations.clone()).detail;
+    }
+    fault
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+/// The problem that a response carries; or the one to make of an error that a library answered by itself.
+pub(super) fn of(response: &mut Response) -> Option<Arc<Problem>> {
+    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+        return Some(problem);
+    }
+    let status = response.status();
+    let error = status.is_client_error() || status.is_server_error();
+    error.then(|| Arc::new(Problem::http(status, words(status).1)))
+}
+
+/// Writes the document, and what of it belongs into headers; keeps the headers that are there (`Allow`).
+pub(super) fn render(problem: &Problem, instance: &str, trace_id: &str, response: Response) -> Response {
+    let inner = &problem.0;
+    let document = Document {
+        kind: format!("urn:boxoffice:problem:{}", inner.code),
+        title: inner.title,
+        status: inner.status.as_u16(),
+        detail: &inner.detail,
+        instance,
+        code: inner.code,
+        violations: inner.violations.iter().map(|v| Wrong { field: v.field.clone(), description: &v.description }).collect(),
+        trace_id: inner.status.is_server_error().then_some(trace_id),
+        metadata: inner.metadata.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())).map(|(k, v)| (&**k, &**v)).collect(),
+    };
+    let body = serde_json::to_vec(&document).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    if let Some(after) = inner.retry_after {
+        parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+    }
+    if let Some((name, value)) = &inner.header {
+        parts.headers.insert(name.clone(), value.clone());
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// Members that metadata must not replace.
+const RESERVED: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "violations", "traceId"];
+
+/// Seconds, rounded up: nobody is told to come back too early. At least one.
+pub(super) fn whole_seconds(span: Duration) -> u64 {
+    (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
+}
+
+/// `seat_numbers` → `seatNumbers`. What is no snake case (a header's name) stays as it is.
+fn camel(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut upper = false;
+    for c in name.chars() {
+        if c == '_' {
+            upper = !camel.is_empty();
+        } else if std::mem::take(&mut upper) {
+            camel.extend(c.to_uppercase());
+        } else {
+            camel.push(c);
+        }
+    }
+    camel
+}
+
+/// Code and title of what only HTTP knows.
+fn words(status: StatusCode) -> (&'static str, &'static str) {
+    match status {
+        StatusCode::BAD_REQUEST => ("INVALID_ARGUMENT", Reason::InvalidArgument.title()),
+        StatusCode::NOT_FOUND => ("NOT_FOUND", "There is nothing at this address."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("METHOD_NOT_ALLOWED", "This address does not take that method; Allow names those it takes.")
+        }
+        StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request took too long to arrive."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB."),
+        StatusCode::URI_TOO_LONG => ("URI_TOO_LONG", "The address is longer than 8 KiB."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json."),
+        StatusCode::UPGRADE_REQUIRED => ("UPGRADE_REQUIRED", "This address speaks WebSocket."),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            ("REQUEST_HEADER_FIELDS_TOO_LARGE", "The headers are larger than 16 KiB, or more than 64.")
+        }
+        status if status.is_server_error() => ("INTERNAL", Reason::Internal.title()),
+        _ => ("REFUSED", "The request was refused."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    async fn rendered(problem: Problem) -> (StatusCode, axum::http::HeaderMap, serde_json::Value) {
+        let mut response = problem.into_response();
+        let problem = of(&mut response).unwrap();
+        let response = render(&problem, "/v1/x", "0af7651916cd43dd8448eb211c80319c", response);
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        (parts.status, parts.headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    /// The contract's table, written again: the code is not its own judge.
+    const TABLE: &[(u16, &str)] = &[
+        (400, "INVALID_ARGUMENT"),
+        (401, "TOKEN_MISSING"),
+        (403, "TOKEN_NOT_ACTIVE TOKEN_WRONG_USER TOKEN_WRONG_QUEUE NOT_OWNER"),
+        (404, "QUEUE_NOT_FOUND TOKEN_NOT_FOUND CONCERT_NOT_FOUND SHOW_NOT_FOUND SEAT_NOT_FOUND RESERVATION_NOT_FOUND"),
+        (404, "WALLET_NOT_FOUND PAYMENT_NOT_FOUND NOT_FOUND"),
+        (402, "INSUFFICIENT_FUNDS"),
+        (409, "SEAT_TAKEN HOLD_EXPIRED ALREADY_PAID RESERVATION_CANCELLED SALES_CLOSED HOLD_LIMIT"),
+        (422, "REQUEST_ID_REUSED"),
+        (429, "QUEUE_FULL RATE_LIMITED"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+        (501, "UNIMPLEMENTED"),
+        (500, "INTERNAL"),
+    ];
+
+    #[tokio::test]
+    async fn every_reason_has_the_status_of_the_contract() {
+        for reason in Reason::ALL {
+            let expected = TABLE.iter().find(|(_, codes)| codes.split(' ').any(|code| code == reason.as_str())).unwrap().0;
+            let (status, headers, body) = rendered(Fault::new(*reason, "why").into()).await;
+            assert_eq!(status.as_u16(), expected, "{reason}");
+            assert_eq!(headers["content-type"], MEDIA_TYPE);
+            assert_eq!(body["code"], reason.as_str());
+            assert_eq!(body["status"], expected);
+            assert_eq!(body["instance"], "/v1/x");
+            assert_eq!(headers.contains_key("retry-after"), reason.retryable(), "{reason}");
+            assert_eq!(headers.contains_key("www-authenticate"), expected == 401, "{reason}");
+            assert_eq!(body.get("traceId").is_some(), expected >= 500, "{reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn particulars_are_in_camel_case_and_replace_nothing() {
+        let fault = Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7").with("status", "x");
+        let (_, _, body) = rendered(fault.into()).await;
+        assert_eq!((&body["seatNumbers"], &body["status"]), (&"7".into(), &409.into()));
+        let (_, _, body) = rendered(Fault::invalid_field("user_id", "is required").into()).await;
+        assert_eq!(body["violations"], serde_json::json!([{"field": "userId", "description": "is required"}]));
+    }
+
+    #[tokio::test]
+    async fn an_internal_error_shows_nothing_but_the_trace() {
+        let fault = Fault::new(Reason::Internal, "password=hunter2").with("table", "wallet");
+        let (_, _, body) = rendered(fault.into()).await;
+        assert!(!body.to_string().contains("hunter2") && !body.to_string().contains("wallet"));
+        assert_eq!(body["traceId"], "0af7651916cd43dd8448eb211c80319c");
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_rounded_up_to_whole_seconds() {
+        let fault = Fault::new(Reason::QueueFull, "full").retry_after(Duration::from_millis(2_001));
+        assert_eq!(rendered(fault.into()).await.1["retry-after"], "3");
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+    }
+}

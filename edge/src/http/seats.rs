@@ -1,0 +1,122 @@
+//! Free dates and seats: behind the queue check, unless browsing is open.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use boxoffice_proto::{
+    Reason,
+    booking::{ListAvailableDatesRequest, ListSeatsRequest},
+};
+use chrono::NaiveDate;
+
+use super::{
+    Api, App, ask,
+    extract::{Params, QueueToken, Segment},
+    json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats, whole},
+    openapi::{GATE, Operation},
+    present,
+    problem::Problem,
+};
+use crate::config::Browse;
+
+/// What each operation may be refused with.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new("list_dates", &[Reason::ConcertNotFound]).takes_token(GATE),
+    Operation::new("list_seats_of_date", &[Reason::ConcertNotFound]).takes_token(GATE),
+    Operation::new("list_seats_of_show", &[Reason::ShowNotFound]).takes_token(GATE),
+];
+
+/// List the dates on which a seat is free
+#[utoipa::path(get, path = "/v1/concerts/{concertId}/dates", tag = "booking",
+    params(("concertId" = i64, Path, description = "The concert", example = 1)),
+    responses((status = 200, description = "The dates (UTC), rising", body = Dates)))]
+pub(super) async fn list_dates(
+    State(api): App,
+    Segment(concert_id): Segment<i64>,
+    QueueToken(token): QueueToken,
+) -> Result<Response, Problem> {
+    api.admit_browsing(token.as_deref(), concert_id).await?;
+    json::answer(StatusCode::OK, &dates(&api, concert_id).await?)
+}
+
+/// The dates of a concert.
+pub(super) async fn dates(api: &Api, concert_id: i64) -> Result<Dates, Problem> {
+    let answer = ask!(api.clients.booking, list_available_dates, ListAvailableDatesRequest { concert_id })?;
+    Ok(Dates { concert_id, available_dates: answer.available_dates })
+}
+
+/// List the free seats of a date
+#[utoipa::path(get, path = "/v1/concerts/{concertId}/seats", tag = "booking",
+    params(
+        ("concertId" = i64, Path, description = "The concert", example = 1),
+        ("date" = String, Query, description = "A UTC date", example = "2026-12-24", format = Date),
+    ),
+    responses((status = 200, description = "The free seats of each show on that date", body = FreeSeats)))]
+pub(super) async fn list_seats_of_date(
+    State(api): App,
+    Segment(concert_id): Segment<i64>,
+    QueueToken(token): QueueToken,
+    params: Params,
+) -> Result<Response, Problem> {
+    let date = date(&params)?;
+    api.admit_browsing(token.as_deref(), concert_id).await?;
+    json::answer(StatusCode::OK, &free_seats(&api, concert_id, date).await?)
+}
+
+/// The free seats of a concert on a date.
+pub(super) async fn free_seats(api: &Api, concert_id: i64, date: String) -> Result<FreeSeats, Problem> {
+    let request = ListSeatsRequest { show_id: 0, concert_id, date: date.clone() };
+    let answer = ask!(api.clients.booking, list_seats, request)?;
+    let shows = answer.seat_maps.into_iter().map(FreeSeatsOfShow::try_from).collect::<Result<_, _>>()?;
+    Ok(FreeSeats { concert_id, date, shows })
+}
+
+/// The query's `date`.
+pub(super) fn date(params: &Params) -> Result<String, Problem> {
+    let date = params.get("date").ok_or_else(|| Problem::field("date", "is required, as YYYY-MM-DD"))?;
+    if !is_date(date) {
+        return Err(Problem::field("date", "must be a date as YYYY-MM-DD, such as 2026-12-24"));
+    }
+    Ok(date.to_owned())
+}
+
+/// Is this a date of the calendar, written as `YYYY-MM-DD`?
+pub(super) fn is_date(text: &str) -> bool {
+    let shaped = text.len() == 10
+        && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+    shaped && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
+}
+
+/// List the seats of a show
+#[utoipa::path(get, path = "/v1/shows/{showId}/seats", tag = "booking",
+    params(("showId" = i64, Path, description = "The show", example = 1)),
+    responses((status = 200, description = "Every seat, rising", body = Seats)))]
+pub(super) async fn list_seats_of_show(
+    State(api): App,
+    Segment(show_id): Segment<i64>,
+    QueueToken(token): QueueToken,
+) -> Result<Response, Problem> {
+    if api.browse == Browse::Token {
+        let token = present(token.as_deref())?;
+        api.admit(Some(token), &api.gate.queue_of_show(show_id).await?, None).await?;
+    }
+    if show_id <= 0 {
+        // On the wire 0 means "by concert and date".
+        return Err(boxoffice_proto::Fault::new(Reason::ShowNotFound, Reason::ShowNotFound.title()).into());
+    }
+    let request = ListSeatsRequest { show_id, concert_id: 0, date: String::new() };
+    let answer = ask!(api.clients.booking, list_seats, request)?;
+    let map = whole(answer.seat_maps.into_iter().next())?;
+    json::answer(StatusCode::OK, &Seats::try_from(map)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_date;
+
+    #[test]
+    fn a_date_is_one_of_the_calendar() {
+        assert!(is_date("2026-12-24") && is_date("2028-02-29"));
+        for bad in ["", "2026-2-3", "2026-02-30", "20261224", "0000-01-01", "2026-12-24T00:00:00Z", "２026-1-01"] {
+            assert!(!is_date(bad), "{bad}");
+        }
+    }
+}

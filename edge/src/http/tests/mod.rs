@@ -1,0 +1,74 @@
+//! The real router, with nothing behind it or with a queue that does as it is told.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod queue;
+mod refusals;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use chassis::{clock::Clock, db, health::Health};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{Deps, router};
+use crate::{
+    app,
+    clients::Clients,
+    config::{Browse, OnPaymentFailure, Policy, Upstreams},
+    store,
+};
+
+const TOKEN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+
+/// A router whose services are ports that nobody listens on.
+async fn alone(browse: Browse, cors: &[&str]) -> (Router, tempfile::TempDir) {
+    build("http://127.0.0.1:1", browse, cors, CancellationToken::new()).await
+}
+
+/// A router over services at this address.
+async fn build(url: &str, browse: Browse, cors: &[&str], shutdown: CancellationToken) -> (Router, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = db::DbConfig { url: format!("sqlite:{}", folder.path().join("edge.db").display()), schema: None };
+    let journal = store::Journal::new(db::Db::open(&config, &chassis::migrations!()).await.unwrap());
+    let target = || url.parse().unwrap();
+    let clients = Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
+    let gate = app::Gate::new(clients.clone());
+    let clock = Clock::system();
+    let relay = app::Relay::new(journal.clone(), clock.clone(), None).unwrap();
+    let checkouts =
+        app::Checkouts::new(journal, clients.clone(), gate.clone(), relay.bell(), clock.clone(), OnPaymentFailure::Release);
+    let policy = Policy {
+        browse,
+        on_payment_failure: OnPaymentFailure::Release,
+        events_url: None,
+        cors_origins: cors.iter().map(|origin| (*origin).to_owned()).collect(),
+    };
+    let deps = Deps {
+        polls: app::Polls::new(clients.clone()),
+        clients,
+        gate,
+        checkouts,
+        policy,
+        health: Health::new(),
+        clock,
+        shutdown,
+    };
+    (router(deps), folder)
+}
+
+async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    (parts.status, parts.headers, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    request.body(body.into()).unwrap()
+}

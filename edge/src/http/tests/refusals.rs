@@ -1,0 +1,191 @@
+//! What a client can send wrongly: every answer is a problem document that says what is wrong, and none is a 500.
+
+use serde_json::json;
+
+use super::*;
+
+/// The code of the problem, and the fields it names.
+async fn refusal(router: &Router, request: Request<Body>) -> (u16, String, Vec<String>) {
+    let path = request.uri().path().to_owned();
+    let (status, headers, body) = send(router, request).await;
+    assert_eq!(headers["content-type"], "application/problem+json", "{path}: {body}");
+    assert_eq!((&body["status"], &body["instance"]), (&status.as_u16().into(), &path.as_str().into()));
+    for member in ["type", "title", "detail"] {
+        assert!(body[member].is_string(), "{path}: {member}");
+    }
+    let fields = body["violations"].as_array().into_iter().flatten().map(|v| v["field"].as_str().unwrap().to_owned());
+    (status.as_u16(), body["code"].as_str().unwrap().to_owned(), fields.collect())
+}
+
+#[tokio::test]
+async fn what_http_alone_refuses_is_a_problem_document_too() {
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let not_found = refusal(&router, request(Method::GET, "/v1/nothing", "")).await;
+    assert_eq!((not_found.0, not_found.1.as_str()), (404, "NOT_FOUND"));
+
+    let (status, headers, body) = send(&router, request(Method::PATCH, "/v1/concerts", "{}")).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (405, Some("METHOD_NOT_ALLOWED")));
+    let allow = headers["allow"].to_str().unwrap();
+    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+
+    let large = request(Method::POST, "/v1/concerts", format!("{{\"title\": \"{}\"}}", "x".repeat(70_000)));
+    assert_eq!(refusal(&router, large).await.1, "PAYLOAD_TOO_LARGE");
+
+    let mut text = request(Method::POST, "/v1/concerts", "{}");
+    text.headers_mut().insert("content-type", "text/plain".parse().unwrap());
+    assert_eq!(refusal(&router, text).await.0, 415);
+
+    let long = request(Method::GET, &format!("/v1/concerts/{}", "1".repeat(9_000)), "");
+    assert_eq!(refusal(&router, long).await.0, 414);
+
+    let mut stuffed = request(Method::GET, "/v1/concerts", "");
+    stuffed.headers_mut().insert("x-stuff", "x".repeat(17_000).parse().unwrap());
+    assert_eq!(refusal(&router, stuffed).await.0, 431);
+
+    let plain = request(Method::GET, &format!("/v1/tokens/{TOKEN}/ws"), "");
+    assert_eq!(refusal(&router, plain).await.0, 426);
+}
+
+#[tokio::test]
+async fn a_malformed_body_is_refused_by_name() {
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    for malformed in ["", "{", "[]", "7", "null", "\"x\"", "{\"title\": 1e999}", "{\"title\": \"\\ud800\"}", "\u{feff}{}"] {
+        let (status, code, fields) = refusal(&router, request(Method::POST, "/v1/concerts", malformed)).await;
+        assert_eq!((status, code.as_str(), fields), (400, "INVALID_ARGUMENT", vec!["body".to_owned()]), "{malformed}");
+    }
+    let deep = "[".repeat(5_000);
+    assert_eq!(refusal(&router, request(Method::POST, "/v1/concerts", deep)).await.0, 400);
+    let invalid_utf8 = request(Method::POST, "/v1/concerts", vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}']);
+    assert_eq!(refusal(&router, invalid_utf8).await.0, 400);
+}
+
+#[tokio::test]
+async fn wrong_fields_are_named_as_the_client_wrote_them() {
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let cases: &[(&str, Value, &[&str])] = &[
+        ("/v1/queues/default/tokens", json!({}), &["userId"]),
+        ("/v1/queues/default/tokens", json!({"userId": "ann", "priority": 10}), &["priority"]),
+        ("/v1/concerts", json!({"title": "", "queueId": "a b"}), &["title", "queueId"]),
+        ("/v1/concerts/1/shows", json!({}), &["startsAt", "durationMinutes", "title", "price"]),
+        ("/v1/reservations", json!({"userId": true, "showId": "1", "seatNumbers": [1, 1]}), &["userId", "showId", "seatNumbers"]),
+        ("/v1/wallets/ann/charges", json!({"amount": 9_223_372_036_854_775_808_u64}), &["amount"]),
+        ("/v1/wallets/ann/charges", json!({"amount": 0.5}), &["amount"]),
+        ("/v1/payments", json!({"userId": " ", "reservationId": "x"}), &["userId", "reservationId"]),
+        ("/queue-management/api/token", json!({"requestedTime": 7}), &["userId"]),
+        ("/api-orchestration/api/balance/charge", json!({"userId": 1, "amount": "100.50"}), &["amount"]),
+        (
+            "/api-orchestration/api/reservations/reserve-seat",
+            json!({"date": "tomorrow"}),
+            &["userId", "concertOptionId", "seatId", "date"],
+        ),
+    ];
+    for (path, body, expected) in cases {
+        let (status, code, fields) = refusal(&router, request(Method::POST, path, body.to_string())).await;
+        assert_eq!((status, code.as_str()), (400, "INVALID_ARGUMENT"), "{path} {body}");
+        assert_eq!(fields, *expected, "{path} {body}");
+    }
+    let (_, _, fields) = refusal(
+        &router,
+        request(
+            Method::PUT,
+            "/v1/queues/vip",
+            json!({"maxActive": -1, "activeTtlSeconds": 0, "onExpiry": "X", "paused": 1}).to_string(),
+        ),
+    )
+    .await;
+    assert_eq!(fields, ["maxActive", "activeTtlSeconds", "onExpiry", "paused"]);
+}
+
+#[tokio::test]
+async fn wrong_addresses_are_refused_by_the_parameter_s_name() {
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let cases = [
+        ("/v1/concerts/abc", "concertId"),
+        ("/v1/concerts/99999999999999999999", "concertId"),
+        ("/v1/tokens/nope", "token"),
+        ("/v1/tokens/nope/events", "token"),
+        ("/v1/reservations/1", "reservationId"),
+        ("/v1/payments/1", "paymentId"),
+        ("/v1/wallets/a%20b", "userId"),
+        ("/v1/wallets/%FF", "path"),
+        ("/v1/queues/a%00b", "queueId"),
+        ("/v1/concerts?pageSize=1001", "pageSize"),
+        ("/v1/concerts?pageSize=x", "pageSize"),
+        ("/v1/concerts/1/seats", "date"),
+        ("/v1/concerts/1/seats?date=2026-02-30", "date"),
+        ("/api-orchestration/api/reservations/available-seats?date=2026-02-03", "concertId"),
+    ];
+    for (path, field) in cases {
+        let (status, code, fields) = refusal(&router, request(Method::GET, path, "")).await;
+        assert_eq!((status, code.as_str(), fields), (400, "INVALID_ARGUMENT", vec![field.to_owned()]), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_booked() {
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let hold = json!({"userId": "ann", "showId": 1, "seatNumbers": [1]}).to_string();
+    let (status, headers, body) = send(&router, request(Method::POST, "/v1/reservations", hold.clone())).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (401, Some("TOKEN_MISSING")));
+    assert!(headers.contains_key("www-authenticate"));
+    for path in ["/v1/concerts/1/dates", "/v1/concerts/1/seats?date=2026-12-24", "/v1/shows/1/seats"] {
+        assert_eq!(refusal(&router, request(Method::GET, path, "")).await.0, 401, "{path}");
+    }
+    let mut wrong = request(Method::POST, "/v1/reservations", hold);
+    wrong.headers_mut().insert("x-queue-token", "rubbish".parse().unwrap());
+    assert_eq!(refusal(&router, wrong).await.2, ["X-Queue-Token"]);
+
+    let mut key = request(Method::POST, "/v1/concerts", json!({"title": "x"}).to_string());
+    key.headers_mut().insert("idempotency-key", "a b".parse().unwrap());
+    assert_eq!(refusal(&router, key).await.2, ["Idempotency-Key"]);
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_a_503_that_says_when_to_come_back() {
+    let (router, _folder) = alone(Browse::Open, &[]).await;
+    for path in
+        ["/v1/concerts/1", "/v1/concerts/1/dates", "/v1/wallets/ann", "/v1/queues/default", &format!("/v1/tokens/{TOKEN}")]
+    {
+        let mut request = request(Method::GET, path, "");
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        request.headers_mut().insert("traceparent", parent.parse().unwrap());
+        let (status, headers, body) = send(&router, request).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (503, Some("UNAVAILABLE")), "{path}");
+        assert!(headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+        assert!(headers["traceparent"].to_str().unwrap().starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
+        assert_eq!(body["traceId"], "0af7651916cd43dd8448eb211c80319c");
+    }
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_served_without_the_internet() {
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (status, _, document) = send(&router, request(Method::GET, "/openapi.json", "")).await;
+    assert_eq!((status.as_u16(), document["openapi"].as_str()), (200, Some("3.1.0")));
+    let response = router.clone().oneshot(request(Method::GET, "/docs/", "")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let page = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let page = String::from_utf8_lossy(&page);
+    assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
+    let (status, headers, _) = send(&router, request(Method::GET, "/docs", "")).await;
+    assert!(status.is_redirection() && headers["location"] == "/docs/");
+    assert_eq!(send(&router, request(Method::GET, "/healthz", "")).await.0, 200);
+
+    let mut zipped = request(Method::GET, "/openapi.json", "");
+    zipped.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+    assert_eq!(router.clone().oneshot(zipped).await.unwrap().headers()["content-encoding"], "gzip");
+}
+
+#[tokio::test]
+async fn web_pages_may_call_only_from_configured_origins() {
+    let (router, _folder) = alone(Browse::Token, &["https://tickets.example"]).await;
+    for (origin, allowed) in [("https://tickets.example", true), ("https://evil.example", false)] {
+        let preflight = Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("origin", origin);
+        let preflight = preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
+        let (status, headers, _) = send(&router, preflight).await;
+        assert_eq!((status.as_u16(), headers.contains_key("access-control-allow-origin")), (200, allowed), "{origin}");
+    }
+    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (_, headers, _) = send(&router, request(Method::GET, "/v1/nothing", "")).await;
+    assert!(!headers.contains_key("access-control-allow-origin"));
+}

@@ -1,0 +1,41 @@
+//! The edge as a program: parse, bind, serve.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use chassis::{clock::Clock, db::DbConfig, lifecycle, telemetry::LogArgs};
+use clap::Parser;
+use edge::{Config, Listeners, Policy, Upstreams};
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// REST in, gRPC out; and the saga that pays.
+#[derive(Parser)]
+#[command(name = "edge", version)]
+struct Args {
+    /// Where to serve REST, SSE, WebSocket, probes and metrics.
+    #[arg(long, env, default_value = "127.0.0.1:24000")]
+    rest_addr: SocketAddr,
+    /// Where to serve gRPC.
+    #[arg(long, env, default_value = "127.0.0.1:24051")]
+    grpc_addr: SocketAddr,
+    /// The saga's journal: `sqlite:path/to/file.db` or `postgres://user@host/database`.
+    #[arg(long, env, default_value = "sqlite:./data/edge.db", hide_env_values = true)]
+    database_url: String,
+    #[command(flatten)]
+    upstreams: Upstreams,
+    #[command(flatten)]
+    policy: Policy,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    let Args { rest_addr, grpc_addr, database_url, upstreams, policy, log } = Args::parse();
+    lifecycle::run("edge", &log, async move |shutdown| {
+        let listeners = Listeners { rest: TcpListener::bind(rest_addr).await?, grpc: TcpListener::bind(grpc_addr).await? };
+        let config = Config { database: DbConfig { url: database_url, schema: None }, policy, upstreams };
+        edge::serve(config, listeners, Clock::system(), shutdown).await
+    })
+}

@@ -1,0 +1,254 @@
+//! Checkouts: begun, settled, found, and who works on them.
+
+use boxoffice_proto::Fault;
+use chassis::{
+    args,
+    db::{Db, Error, Session, Sql},
+};
+use uuid::Uuid;
+
+use super::rows::{entry, entry_columns, write};
+use crate::domain::{
+    checkout::{Checkout, Entry, Status},
+    event::Event,
+};
+
+/// The journal. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    pub(super) db: Db,
+}
+
+/// How a checkout ended, to be written once.
+#[derive(Clone, Debug)]
+pub(crate) struct Settlement {
+    /// The checkout as it is from now on.
+    pub(crate) checkout: Checkout,
+    /// What a replay is told; `None` when it was completed.
+    pub(crate) refusal: Option<Fault>,
+    /// Rounds in which an outcome stayed unknown, added to the attempts.
+    pub(crate) rounds: i64,
+    /// What the world is told.
+    pub(crate) events: Vec<Event>,
+}
+
+/// Which part of the list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Narrowed {
+    /// Whose; `None`: everybody's.
+    pub(crate) user_id: Option<String>,
+    /// Only these; `None`: any.
+    pub(crate) status: Option<Status>,
+    /// Only what is older than this one.
+    pub(crate) before: Option<(i64, Uuid)>,
+    /// How many at most.
+    pub(crate) limit: i64,
+}
+
+impl Journal {
+    pub(crate) const fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Writes a new checkout, leased to its runner. `false`: not written, for its reservation has a live one already or its
+    /// request id is taken (I-ONE-LIVE-CHECKOUT).
+    pub(crate) async fn begin(
+        &self,
+        new: &Entry,
+        request_id: Option<&str>,
+        runner: Uuid,
+        lease_until: i64,
+    ) -> Result<bool, Error> {
+        let write = async || {
+            let mut session = self.db.begin().await?;
+            let checkout = &new.checkout;
+            let inserted = session.execute(
+                "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, runner, lease_until, attempts, \
+                 created_at) VALUES ($1, $2, $3, $4, $5, 'PENDING', $6, $7, 1, $8)",
+                args![
+                    checkout.checkout_id,
+                    &checkout.user_id,
+                    checkout.reservation_id,
+                    new.token,
+                    checkout.amount,
+                    runner,
+                    lease_until,
+                    checkout.created_at
+                ],
+            );
+            inserted.await?;
+            if let Some(request_id) = request_id {
+                let named = session.execute(
+                    "INSERT INTO checkout_request (request_id, checkout_id) VALUES ($1, $2)",
+                    args![request_id, checkout.checkout_id],
+                );
+                named.await?;
+            }
+            session.commit().await
+        };
+        match self.db.transact("begin_checkout", write).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_unique() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a further request id stand for a checkout; one that is taken stays as it is.
+    pub(crate) async fn name(&self, request_id: &str, checkout_id: Uuid) -> Result<(), Error> {
+        let write = async || {
+            let mut session = self.db.begin().await?;
+            let named = session.execute(
+                "INSERT INTO checkout_request (request_id, checkout_id) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING",
+                args![request_id, checkout_id],
+            );
+            named.await?;
+            session.commit().await
+        };
+        self.db.transact("name_checkout", write).await
+    }
+
+    /// Settles a checkout, with its events, once. Answers the journal's row: this outcome, or the one that was there already.
+    /// The flag says whether this call did it.
+    pub(crate) async fn settle(&self, settlement: &Settlement) -> Result<(Option<Entry>, bool), Error> {
+        let checkout_id = settlement.checkout.checkout_id;
+        let settled = self.db.transact("settle_checkout", async || self.try_settle(settlement).await).await?;
+        match settled {
+            Some(entry) => Ok((Some(entry), true)),
+            None => Ok((self.get(checkout_id).await?, false)),
+        }
+    }
+
+    async fn try_settle(&self, settlement: &Settlement) -> Result<Option<Entry>, Error> {
+        let Settlement { checkout, refusal, rounds, events } = settlement;
+        let mut session = self.db.begin().await?;
+        let updated = session.optional(
+            concat!(
+                "UPDATE checkout SET status = $2, reason = $3, refusal = $4, settled_at = $5, attempts = attempts + $6 \
+                 WHERE checkout_id = $1 AND status = 'PENDING' RETURNING ",
+                entry_columns!()
+            ),
+            args![
+                checkout.checkout_id,
+                checkout.status.as_str(),
+                checkout.reason.clone(),
+                refusal.as_ref().map(write).transpose()?,
+                checkout.settled_at,
+                *rounds
+            ],
+        );
+        let Some(row) = updated.await? else { return Ok(None) };
+        let settled = entry(&row)?;
+        for event in events {
+            let queued = session.execute(
+                "INSERT INTO outbox (event_id, checkout_id, kind, body, due_at, attempts) VALUES ($1, $2, $3, $4, $5, 0)",
+                args![&event.id, checkout.checkout_id, event.kind, &event.body, checkout.settled_at.unwrap_or_default()],
+            );
+            queued.await?;
+        }
+        session.commit().await?;
+        Ok(Some(settled))
+    }
+
+    /// One checkout.
+    pub(crate) async fn get(&self, checkout_id: Uuid) -> Result<Option<Entry>, Error> {
+        const SQL: &str = concat!("SELECT ", entry_columns!(), " FROM checkout WHERE checkout_id = $1");
+        one(&mut self.db.read().await?, SQL, args![checkout_id]).await
+    }
+
+    /// The checkout that a request id stands for.
+    pub(crate) async fn of_request(&self, request_id: &str) -> Result<Option<Entry>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM checkout WHERE checkout_id = (SELECT checkout_id FROM checkout_request WHERE request_id = $1)"
+        );
+        one(&mut self.db.read().await?, SQL, args![request_id]).await
+    }
+
+    /// The user's newest checkout of a reservation that is pending, or was settled after `since`.
+    pub(crate) async fn under_way(&self, user_id: &str, reservation_id: Uuid, since: i64) -> Result<Option<Entry>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM checkout WHERE reservation_id = $1 AND user_id = $2 AND (settled_at IS NULL OR settled_at > $3) \
+             ORDER BY created_at DESC LIMIT 1"
+        );
+        one(&mut self.db.read().await?, SQL, args![reservation_id, user_id, since]).await
+    }
+
+    /// A page, newest first.
+    pub(crate) async fn list(&self, narrowed: &Narrowed) -> Result<Vec<Entry>, Error> {
+        const ANYBODY: &str = concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM checkout WHERE ($1 = '' OR status = $1) AND (created_at, checkout_id) < ($2, $3) \
+             ORDER BY created_at DESC, checkout_id DESC LIMIT $4"
+        );
+        const USER: &str = concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM checkout WHERE ($1 = '' OR status = $1) AND (created_at, checkout_id) < ($2, $3) AND user_id = $5 \
+             ORDER BY created_at DESC, checkout_id DESC LIMIT $4"
+        );
+        let (at, id) = narrowed.before.unwrap_or((i64::MAX, Uuid::max()));
+        let mut args = args![narrowed.status.map_or("", Status::as_str), at, id, narrowed.limit];
+        args.extend(narrowed.user_id.as_ref().map(Into::into));
+        let sql = if narrowed.user_id.is_some() { USER } else { ANYBODY };
+        self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
+    }
+
+    /// Renews this runner's lease on what it works on. Those that somebody else took over are left to them.
+    pub(crate) async fn renew(&self, runner: Uuid, working_on: Vec<Uuid>, lease_until: i64) -> Result<(), Error> {
+        const SQL: Sql = Sql {
+            postgres: "UPDATE checkout SET lease_until = $2 \
+                       WHERE runner = $1 AND status = 'PENDING' AND checkout_id = ANY($3)",
+            sqlite: "UPDATE checkout SET lease_until = $2 \
+                     WHERE runner = $1 AND status = 'PENDING' AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
+        };
+        let mut session = self.db.begin().await?;
+        session.execute(SQL, args![runner, lease_until, working_on]).await?;
+        session.commit().await
+    }
+
+    /// Takes over checkouts whose lease has lapsed. Several replicas share them out without waiting for each other.
+    pub(crate) async fn take_over(&self, runner: Uuid, now: i64, lease_until: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+        const LAPSED: &str = "SELECT 1 AS one FROM checkout WHERE status = 'PENDING' AND lease_until < $1 LIMIT 1";
+        const SQL: Sql = Sql {
+            postgres: concat!(
+                "WITH lapsed AS MATERIALIZED (SELECT checkout_id AS id FROM checkout WHERE status = 'PENDING' AND lease_until < $2 \
+                 ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED) \
+                 UPDATE checkout SET runner = $1, lease_until = $3, attempts = attempts + 1 \
+                 WHERE checkout_id IN (SELECT id FROM lapsed) RETURNING ",
+                entry_columns!()
+            ),
+            sqlite: concat!(
+                "UPDATE checkout SET runner = $1, lease_until = $3, attempts = attempts + 1 \
+                 WHERE checkout_id IN (SELECT checkout_id FROM checkout WHERE status = 'PENDING' AND lease_until < $2 \
+                 ORDER BY lease_until LIMIT $4) RETURNING ",
+                entry_columns!()
+            ),
+        };
+        // Nearly always there is nothing: a look is cheaper than a transaction.
+        if self.db.read().await?.optional(LAPSED, args![now]).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut session = self.db.begin().await?;
+        let taken = session.all(SQL, args![runner, now, lease_until, limit]).await?;
+        session.commit().await?;
+        taken.iter().map(entry).collect()
+    }
+
+    /// Lets go of whatever this runner still has, so that another takes it up at once.
+    pub(crate) async fn let_go(&self, runner: Uuid) -> Result<u64, Error> {
+        let mut session = self.db.begin().await?;
+        let let_go = session
+            .execute("UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'", args![runner])
+            .await?;
+        session.commit().await?;
+        Ok(let_go)
+    }
+}
+
+async fn one(session: &mut Session, sql: &'static str, args: Vec<chassis::db::Value>) -> Result<Option<Entry>, Error> {
+    session.optional(sql, args).await?.as_ref().map(entry).transpose()
+}

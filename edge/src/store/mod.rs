@@ -1,0 +1,16 @@
+//! The saga's journal and its outbox: all SQL of the edge.
+//!
+//! In the good case a checkout costs two writes: its row before the first step, its outcome with the events after the last.
+//! `status = 'PENDING'` guards every change, so a checkout is settled once whoever else believes to be its runner.
+
+mod journal;
+mod outbox;
+mod rows;
+
+pub(crate) use self::{
+    journal::{Journal, Narrowed, Settlement},
+    outbox::Outgoing,
+};
+
+#[cfg(test)]
+mod tests;

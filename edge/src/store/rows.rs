@@ -1,0 +1,62 @@
+//! Rows to domain values and back.
+
+use std::collections::HashMap;
+
+use boxoffice_proto::{Fault, Reason};
+use chassis::db::{Error, Row};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::checkout::{Checkout, Entry};
+
+/// The columns of [`entry`].
+macro_rules! entry_columns {
+    () => {
+        "checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, attempts, created_at, settled_at"
+    };
+}
+pub(super) use entry_columns;
+
+pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
+    let status: String = row.get("status")?;
+    let checkout = Checkout {
+        checkout_id: row.get("checkout_id")?,
+        user_id: row.get("user_id")?,
+        reservation_id: row.get("reservation_id")?,
+        amount: row.get("amount")?,
+        status: status.parse().map_err(|_| Error::Other(format!("a checkout of status {status}").into()))?,
+        reason: row.get("reason")?,
+        created_at: row.get("created_at")?,
+        settled_at: row.get("settled_at")?,
+        attempts: row.get("attempts")?,
+    };
+    let refusal = match (row.get::<Option<String>>("refusal")?, checkout.reason.as_deref()) {
+        (Some(kept), _) => Some(read(&kept)?),
+        // A row that somebody settled by hand: the reason is all there is to tell.
+        (None, Some(reason)) => {
+            let reason = reason.parse().unwrap_or(Reason::Internal);
+            Some(Fault::new(reason, reason.title()))
+        }
+        (None, None) => None,
+    };
+    Ok(Entry { checkout, token: row.get("token")?, refusal })
+}
+
+/// A refusal as it is kept, to be told again word by word.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    reason: String,
+    detail: String,
+    metadata: HashMap<String, String>,
+}
+
+pub(super) fn write(refusal: &Fault) -> Result<String, Error> {
+    let kept =
+        Kept { reason: refusal.reason.as_str().to_owned(), detail: refusal.detail.clone(), metadata: refusal.metadata.clone() };
+    serde_json::to_string(&kept).map_err(|error| Error::Other(error.into()))
+}
+
+fn read(kept: &str) -> Result<Fault, Error> {
+    let kept: Kept = serde_json::from_str(kept).map_err(|error| Error::Other(error.into()))?;
+    let reason = kept.reason.parse().unwrap_or(Reason::Internal);
+    Ok(Fault { metadata: kept.metadata, ..Fault::new(reason, kept.detail) })
+}

@@ -1,0 +1,287 @@
+//! The journal's conformance: the same promises on SQLite and on PostgreSQL.
+
+#![expect(clippy::print_stderr, reason = "tests; a failure says on which database")]
+
+use boxoffice_proto::{Fault, Reason};
+use chassis::{
+    args,
+    clock::SECOND,
+    db::{Db, Error},
+    testing::databases,
+};
+use uuid::Uuid;
+
+use super::{Journal, Narrowed, Settlement};
+use crate::domain::{
+    checkout::{Checkout, Entry, Status},
+    event,
+    saga::Ending,
+};
+
+const NOW: i64 = 1_764_000_000_000_000;
+const ANN: &str = "ann";
+
+/// Runs a test on a fresh database of each dialect.
+async fn on_both(test: impl AsyncFn(Journal)) {
+    for database in databases().await {
+        eprintln!("on {}", database.name);
+        test(Journal::new(Db::open(&database.config, &chassis::migrations!()).await.unwrap())).await;
+    }
+}
+
+fn new(reservation_id: Uuid, created_at: i64) -> Entry {
+    let checkout = Checkout {
+        checkout_id: Uuid::new_v4(),
+        user_id: ANN.into(),
+        reservation_id,
+        amount: 150_000,
+        status: Status::Pending,
+        reason: None,
+        created_at,
+        settled_at: None,
+        attempts: 1,
+    };
+    Entry { checkout, token: Uuid::new_v4(), refusal: None }
+}
+
+fn settlement(entry: &Entry, ending: Ending, settled_at: i64) -> Settlement {
+    let status = ending.status();
+    let refusal = ending.refusal(entry.checkout.checkout_id);
+    let reason = refusal.as_ref().map(|fault| fault.reason.to_string());
+    let checkout = Checkout { status, reason, settled_at: Some(settled_at), ..entry.checkout.clone() };
+    Settlement { events: event::outcome(&checkout), checkout, refusal, rounds: 2 }
+}
+
+fn failed() -> Ending {
+    Ending::Failed(Fault::new(Reason::InsufficientFunds, "Short of money.").with("shortfall", 7))
+}
+
+async fn begin(journal: &Journal, entry: &Entry, request_id: Option<&str>) -> bool {
+    journal.begin(entry, request_id, Uuid::nil(), NOW + 3 * SECOND).await.unwrap()
+}
+
+async fn count(journal: &Journal, sql: &'static str) -> i64 {
+    journal.db.read().await.unwrap().one(sql, Vec::new()).await.unwrap().get("n").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_concurrent_checkouts_of_a_reservation_one_is_begun() {
+    on_both(async |journal| {
+        let reservation = Uuid::new_v4();
+        let clicks = (0..20).map(|_| {
+            let (journal, entry) = (journal.clone(), new(reservation, NOW));
+            tokio::spawn(async move { begin(&journal, &entry, None).await })
+        });
+        let mut begun = 0;
+        for click in clicks.collect::<Vec<_>>() {
+            begun += i32::from(click.await.unwrap());
+        }
+        assert_eq!(begun, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reservation_can_be_tried_again_after_a_failure_and_never_after_a_sale() {
+    on_both(async |journal| {
+        let reservation = Uuid::new_v4();
+        let (first, second, third) = (new(reservation, NOW), new(reservation, NOW + 1), new(reservation, NOW + 2));
+        assert!(begin(&journal, &first, None).await);
+        assert!(!begin(&journal, &second, None).await);
+        journal.settle(&settlement(&first, failed(), NOW + 5)).await.unwrap();
+        assert!(begin(&journal, &second, None).await);
+        journal.settle(&settlement(&second, Ending::Completed, NOW + 9)).await.unwrap();
+        assert!(!begin(&journal, &third, None).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_checkout_is_settled_once_and_told_the_same_for_ever() {
+    on_both(async |journal| {
+        let entry = new(Uuid::new_v4(), NOW);
+        begin(&journal, &entry, None).await;
+        let (settled, ours) = journal.settle(&settlement(&entry, failed(), NOW + 5)).await.unwrap();
+        let settled = settled.unwrap();
+        assert!(ours);
+        assert_eq!(settled.checkout.attempts, 3);
+
+        let (again, ours) = journal.settle(&settlement(&entry, Ending::Completed, NOW + 9)).await.unwrap();
+        assert!(!ours);
+        assert_eq!(again.as_ref(), Some(&settled));
+        let refusal = settled.refusal.unwrap();
+        assert_eq!((refusal.reason, refusal.detail.as_str()), (Reason::InsufficientFunds, "Short of money. No money was taken."));
+        assert_eq!(refusal.metadata["shortfall"], "7");
+        assert_eq!(refusal.metadata["payment_id"], entry.checkout.checkout_id.to_string());
+        assert_eq!(count(&journal, "SELECT count(*) AS n FROM outbox").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_id_stands_for_one_checkout() {
+    on_both(async |journal| {
+        let (entry, other) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        assert!(begin(&journal, &entry, Some("r-1")).await);
+        assert!(!begin(&journal, &other, Some("r-1")).await, "and nothing of the other is left behind");
+        assert_eq!(journal.get(other.checkout.checkout_id).await.unwrap(), None);
+        assert_eq!(journal.of_request("r-1").await.unwrap().as_ref(), Some(&entry));
+        assert_eq!(journal.of_request("r-2").await.unwrap(), None);
+
+        assert!(begin(&journal, &other, Some("r-2")).await);
+        journal.name("r-3", entry.checkout.checkout_id).await.unwrap();
+        journal.name("r-2", entry.checkout.checkout_id).await.unwrap();
+        assert_eq!(journal.of_request("r-3").await.unwrap(), Some(entry));
+        assert_eq!(journal.of_request("r-2").await.unwrap(), Some(other));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_click_finds_what_is_under_way_or_ended_since_and_only_its_own_users() {
+    on_both(async |journal| {
+        let reservation = Uuid::new_v4();
+        let entry = new(reservation, NOW);
+        begin(&journal, &entry, None).await;
+        assert_eq!(journal.under_way(ANN, reservation, NOW + 1).await.unwrap().as_ref(), Some(&entry));
+        assert_eq!(journal.under_way("bob", reservation, i64::MIN).await.unwrap(), None);
+        journal.settle(&settlement(&entry, Ending::Completed, NOW + 5)).await.unwrap();
+        let found = journal.under_way(ANN, reservation, NOW + 4).await.unwrap().unwrap();
+        assert_eq!(found.checkout.status, Status::Completed);
+        assert_eq!(journal.under_way(ANN, reservation, NOW + 5).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lapsed_checkout_is_taken_over_by_exactly_one_runner() {
+    on_both(async |journal| {
+        for _ in 0..30 {
+            begin(&journal, &new(Uuid::new_v4(), NOW), None).await;
+        }
+        let settled = new(Uuid::new_v4(), NOW);
+        begin(&journal, &settled, None).await;
+        journal.settle(&settlement(&settled, Ending::Completed, NOW + 1)).await.unwrap();
+        let lapse = NOW + 3 * SECOND;
+        assert_eq!(journal.take_over(Uuid::new_v4(), lapse, lapse, 100).await.unwrap(), [], "none has lapsed yet");
+
+        let runners = (0..6).map(|_| {
+            let journal = journal.clone();
+            tokio::spawn(async move { journal.take_over(Uuid::new_v4(), lapse + 1, lapse + 9, 10).await })
+        });
+        let mut taken = Vec::new();
+        for runner in runners.collect::<Vec<_>>() {
+            match runner.await.unwrap() {
+                Ok(some) => taken.extend(some),
+                Err(error) => assert!(error.is_contended(), "{error}"),
+            }
+        }
+        taken.extend(journal.take_over(Uuid::new_v4(), lapse + 1, lapse + 9, 100).await.unwrap());
+        assert!(taken.iter().all(|entry| entry.checkout.attempts == 2));
+        let mut ids: Vec<_> = taken.iter().map(|entry| entry.checkout.checkout_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), taken.len()), (30, 30), "each once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_runner_renews_only_what_it_still_has_and_works_on() {
+    on_both(async |journal| {
+        let (me, other) = (Uuid::new_v4(), Uuid::new_v4());
+        let (working, lost, stolen) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        for (entry, runner) in [(&working, me), (&lost, me), (&stolen, other)] {
+            assert!(journal.begin(entry, None, runner, NOW).await.unwrap());
+        }
+        let ids = vec![working.checkout.checkout_id, stolen.checkout.checkout_id];
+        journal.renew(me, ids, NOW + 9).await.unwrap();
+        let mut lapsed: Vec<_> = journal.take_over(Uuid::new_v4(), NOW + 5, NOW + 99, 10).await.unwrap();
+        lapsed.sort_by_key(|entry| entry.checkout.checkout_id == stolen.checkout.checkout_id);
+        let ids: Vec<_> = lapsed.iter().map(|entry| entry.checkout.checkout_id).collect();
+        assert_eq!(ids, [lost.checkout.checkout_id, stolen.checkout.checkout_id]);
+
+        assert_eq!(journal.let_go(me).await.unwrap(), 1);
+        let left = journal.take_over(Uuid::new_v4(), NOW + 5, NOW + 99, 10).await.unwrap();
+        assert_eq!(left[0].checkout.checkout_id, working.checkout.checkout_id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_page_newest_first_and_narrow_by_user_and_status() {
+    on_both(async |journal| {
+        let mut newest_first = Vec::new();
+        for at in 0..5 {
+            let entry = new(Uuid::new_v4(), NOW + at / 2);
+            begin(&journal, &entry, None).await;
+            newest_first.push((entry.checkout.created_at, entry.checkout.checkout_id));
+        }
+        let last = journal.get(newest_first[4].1).await.unwrap().unwrap();
+        journal.settle(&settlement(&last, failed(), NOW + 50)).await.unwrap();
+        newest_first.sort_unstable_by(|a, b| b.cmp(a));
+
+        let mut walked = Vec::new();
+        let mut narrowed = Narrowed { user_id: Some(ANN.into()), limit: 2, ..Narrowed::default() };
+        loop {
+            let page = journal.list(&narrowed).await.unwrap();
+            let Some(last) = page.last() else { break };
+            narrowed.before = Some((last.checkout.created_at, last.checkout.checkout_id));
+            walked.extend(page.iter().map(|entry| (entry.checkout.created_at, entry.checkout.checkout_id)));
+        }
+        assert_eq!(walked, newest_first);
+
+        let of = async |user: Option<&str>, status| {
+            let narrowed = Narrowed { user_id: user.map(str::to_owned), status, before: None, limit: 10 };
+            journal.list(&narrowed).await.unwrap().len()
+        };
+        assert_eq!((of(None, None).await, of(Some("bob"), None).await), (5, 0));
+        assert_eq!((of(None, Some(Status::Failed)).await, of(Some(ANN), Some(Status::Pending)).await), (1, 4));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_are_claimed_in_order_one_a_checkout_until_they_are_told() {
+    on_both(async |journal| {
+        let entries = [new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW)];
+        for entry in &entries {
+            begin(&journal, entry, None).await;
+            journal.settle(&settlement(entry, Ending::Completed, NOW)).await.unwrap();
+        }
+        let claim = async |now| journal.claim_events(now, now + SECOND, 10).await.unwrap();
+        let first = claim(NOW).await;
+        assert_eq!(first.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["boxoffice.payment.completed"; 2]);
+        assert_eq!(claim(NOW).await, [], "what is claimed is left alone, and what follows it waits");
+
+        journal.mark_published(vec![first[0].sequence], NOW).await.unwrap();
+        journal.postpone(first[1].sequence, NOW + 5 * SECOND).await.unwrap();
+        let second = claim(NOW + 2 * SECOND).await;
+        assert_eq!(second.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["boxoffice.reservation.confirmed"]);
+        let again = claim(NOW + 5 * SECOND).await;
+        assert!(again.iter().any(|event| event.sequence == first[1].sequence && event.attempts == 2));
+
+        assert_eq!(journal.prune_events(NOW).await.unwrap(), 0);
+        assert_eq!(journal.prune_events(NOW + 1).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_what_must_not_be() {
+    on_both(async |journal| {
+        let entry = new(Uuid::new_v4(), NOW);
+        begin(&journal, &entry, None).await;
+        for broken in [
+            "UPDATE checkout SET amount = -1 WHERE checkout_id = $1",
+            "UPDATE checkout SET status = 'PAID' WHERE checkout_id = $1",
+            "UPDATE checkout SET status = 'COMPLETED' WHERE checkout_id = $1",
+            "UPDATE checkout SET status = 'FAILED', settled_at = 1 WHERE checkout_id = $1",
+        ] {
+            let mut session = journal.db.begin().await.unwrap();
+            let refused = session.execute(broken, args![entry.checkout.checkout_id]).await;
+            assert!(matches!(refused, Err(Error::Check { .. })), "{broken}: {refused:?}");
+        }
+    })
+    .await;
+}

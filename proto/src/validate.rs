@@ -1,0 +1,137 @@
+//! The contract's rules about single fields, collected so that a caller learns everything that is wrong at once.
+//!
+//! ```
+//! # use boxoffice_proto::validate::Checks;
+//! let mut checks = Checks::default();
+//! let user = checks.user_id("user_id", "ann");
+//! let amount = checks.range("amount", -5, 1..=1_000);
+//! let fault = checks.finish().unwrap_err();
+//! assert_eq!(fault.violations[0].field, "amount");
+//! # let _ = (user, amount);
+//! ```
+//! A check hands back a value in any case; it means something only once [`Checks::finish`] was passed.
+
+use std::{fmt::Display, ops::RangeInclusive};
+
+use uuid::Uuid;
+
+use crate::{Fault, Violation};
+
+/// The violations found so far.
+#[derive(Debug, Default)]
+pub struct Checks {
+    violations: Vec<Violation>,
+}
+
+impl Checks {
+    /// Notes that a field is wrong.
+    pub fn refuse(&mut self, field: &str, description: impl Into<String>) {
+        self.violations.push(Violation::new(field, description));
+    }
+
+    /// A user's id: 1 to 64 visible characters.
+    pub fn user_id(&mut self, field: &str, value: &str) -> String {
+        let visible = value.chars().all(|c| !c.is_control() && !c.is_whitespace());
+        if !visible || !(1..=64).contains(&value.chars().count()) {
+            self.refuse(field, "must be 1 to 64 visible characters, without spaces");
+        }
+        value.to_owned()
+    }
+
+    /// A queue's name: 1 to 64 of `a-z A-Z 0-9 - _ .`; empty means `default`.
+    pub fn queue_id(&mut self, field: &str, value: &str) -> String {
+        if value.is_empty() {
+            return "default".to_owned();
+        }
+        let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !plain || value.len() > 64 {
+            self.refuse(field, "must be 1 to 64 characters of a-z, A-Z, 0-9, '-', '_' and '.'");
+        }
+        value.to_owned()
+    }
+
+    /// A UUID in its usual text form. Nil when it is not one.
+    pub fn uuid(&mut self, field: &str, value: &str) -> Uuid {
+        if let Ok(id) = Uuid::try_parse(value) {
+            return id;
+        }
+        self.refuse(field, "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6");
+        Uuid::nil()
+    }
+
+    /// A request id (AIP-155): empty, or 1 to 128 visible ASCII characters.
+    pub fn request_id(&mut self, value: &str) -> Option<String> {
+        if value.len() > 128 || !value.bytes().all(|b| b.is_ascii_graphic()) {
+            self.refuse("request_id", "must be 1 to 128 visible ASCII characters");
+        }
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// A number within bounds.
+    pub fn range<T: PartialOrd + Display + Copy>(&mut self, field: &str, value: T, bounds: RangeInclusive<T>) -> T {
+        if !bounds.contains(&value) {
+            self.refuse(field, format!("must be {} to {}", bounds.start(), bounds.end()));
+        }
+        value
+    }
+
+    /// A text of so many characters, without control characters other than line breaks and tabs; surrounding space is cut off.
+    pub fn text(&mut self, field: &str, value: &str, length: RangeInclusive<usize>) -> String {
+        let value = value.trim();
+        if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.refuse(field, "must not hold control characters");
+        } else if !length.contains(&value.chars().count()) {
+            self.refuse(field, format!("must be {} to {} characters", length.start(), length.end()));
+        }
+        value.to_owned()
+    }
+
+    /// Something that must be there.
+    pub fn present<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.refuse(field, "is required");
+        }
+        value
+    }
+
+    /// Passes when nothing was wrong.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT with every violation.
+    pub fn finish(self) -> Result<(), Fault> {
+        if self.violations.is_empty() { Ok(()) } else { Err(Fault::invalid(self.violations)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(check: impl FnOnce(&mut Checks)) -> bool {
+        let mut checks = Checks::default();
+        check(&mut checks);
+        checks.finish().is_err()
+    }
+
+    #[test]
+    fn user_ids_are_one_to_sixty_four_visible_characters() {
+        for good in ["a", "42", "Zoë-🎟", &"x".repeat(64)] {
+            assert!(!refused(|c| drop(c.user_id("u", good))), "{good}");
+        }
+        for bad in ["", " ", "a b", "a\0", "a\u{7f}", &"x".repeat(65)] {
+            assert!(refused(|c| drop(c.user_id("u", bad))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_violation_is_told_at_once() {
+        let mut checks = Checks::default();
+        checks.user_id("user_id", "");
+        checks.uuid("token", "nope");
+        checks.request_id("a b");
+        checks.text("title", "", 1..=3);
+        checks.range("n", 0, 1..=2);
+        let fields: Vec<_> = checks.finish().unwrap_err().violations.into_iter().map(|v| v.field).collect();
+        assert_eq!(fields, ["user_id", "token", "request_id", "title", "n"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Measures the waiting room by itself, without a network.
+//!
+//! ```text
+//! cargo run --release -p queue-svc --example measure -- room 1000 1000000     memory a waiter, and the cost of a poll, at these sizes
+//! cargo run --release -p queue-svc --example measure -- joins DATABASE_URL    durable joins a second, a thousand callers at once
+//! ```
+//! Figures hold for the machine and the profile they were taken with; quote them with both.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its purpose")]
+#![allow(clippy::cast_precision_loss, clippy::unwrap_used, reason = "a measuring program")]
+
+use std::{env, fs, sync::Arc, time::Instant};
+
+use chassis::{
+    clock::Clock,
+    db::{Db, DbConfig},
+};
+use queue_svc::{
+    app::WaitingRoom,
+    domain::{Command, Head, QueuePolicy, Room, decide},
+    store,
+};
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const JOINS: usize = 50_000;
+const CALLERS: usize = 1_000;
+const POLLS: usize = 1_000_000;
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["room", sizes @ ..] => sizes.iter().for_each(|size| room(size.parse().unwrap())),
+        ["joins", url] => joins(url),
+        _ => eprintln!("measure room SIZE... | measure joins DATABASE_URL"),
+    }
+}
+
+fn nobody_enters() -> QueuePolicy {
+    QueuePolicy { max_active: 0, max_waiting: 10_000_000, ..QueuePolicy::default() }
+}
+
+fn room(size: usize) {
+    let before = resident();
+    let mut room = Room::new(Head::new(nobody_enters(), 0));
+    let ids: Vec<Uuid> = (0..size).map(|_| Uuid::new_v4()).collect();
+    let ids_take = resident() - before;
+    let began = Instant::now();
+    for (batch, ids) in ids.chunks(1_000).enumerate() {
+        let join =
+            |(at, id): (usize, &Uuid)| Command::Join { token: *id, user: format!("user-{batch:06}{at:03}").into(), priority: 5 };
+        let decision = decide(&room, ids.iter().enumerate().map(join).collect(), 1);
+        room.advance(decision.head, decision.rows);
+    }
+    let joined = began.elapsed();
+    let bytes = (resident() - before).saturating_sub(ids_take) as f64 / size as f64;
+    let queue: Arc<str> = "default".into();
+    let began = Instant::now();
+    let mut sum = 0;
+    for poll in 0..POLLS {
+        // A stride over all of them: neighbours in line are not asked one after the other.
+        sum += room.view(&queue, &ids[poll.wrapping_mul(7_919) % size], 1).map_or(0, |view| view.position);
+    }
+    let each = began.elapsed().as_nanos() as f64 / POLLS as f64;
+    println!(
+        "{size} waiting: {bytes:.0} bytes each resident, {} counted; {each:.0} ns a poll (sum {sum}); decided and applied {:.0} joins/s",
+        room.memory() / size,
+        size as f64 / joined.as_secs_f64()
+    );
+}
+
+/// Bytes of resident memory.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap() * 4_096
+}
+
+#[tokio::main]
+async fn joins(url: &str) {
+    let config = DbConfig { url: url.to_owned(), schema: None };
+    let db = Db::open(&config, &store::migrations()).await.unwrap();
+    let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+    let queue = format!("measure-{}", Uuid::new_v4().simple());
+    room.create_queue(&queue, nobody_enters(), None).await.unwrap();
+    let began = Instant::now();
+    let callers = (0..CALLERS).map(|caller| {
+        let (room, queue) = (room.clone(), queue.clone());
+        tokio::spawn(async move {
+            for turn in 0..JOINS / CALLERS {
+                room.join(&queue, &format!("user-{caller}-{turn}"), 5, None).await.unwrap();
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let took = began.elapsed();
+    let waiting = room.queue(&queue).await.unwrap().waiting;
+    println!("{waiting} durable joins by {CALLERS} callers in {took:.2?}: {:.0}/s", waiting as f64 / took.as_secs_f64());
+    room.close().await;
+}

@@ -1,0 +1,223 @@
+//! One attempt at a batch: what happens in its transaction.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use chassis::{
+    db,
+    idempotency::{self, Key},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::line::{Answer, Ask, Line, ended};
+use crate::{
+    domain::{Command, Decision, Outcome, QueueView, Room, Status, TokenRow, TokenView, decide},
+    error::Error,
+    store,
+};
+
+/// What is kept of an answer for a replay. A token's place moves on, so a replay names the same token and tells how it stands now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Recorded {
+    Token { token: Uuid, created: bool },
+    Queue(QueueView),
+}
+
+/// How one command of the batch gets its answer.
+enum Plan {
+    /// It is the n-th that is decided now.
+    Decide(usize),
+    /// Its request was answered before.
+    Replay(Recorded),
+    /// Its request id is another request's.
+    Reused,
+    /// The same request stands earlier in this batch, where it is the n-th decided.
+    Like(usize),
+}
+
+type Answers = Vec<Result<Answer, Error>>;
+
+/// Runs the batch in a transaction; `distrust` reads memory anew first.
+pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], distrust: bool) -> Result<Answers, Error> {
+    let mut session = line.db.begin().await?;
+    let head = store::queue::lock(&mut session, &line.id).await?.ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
+    if distrust {
+        line.reload(&mut session).await?;
+    } else {
+        line.catch_up_locked(&mut session, &head).await?;
+    }
+    let ids = asks.iter().filter_map(|ask| ask.key.as_ref()).map(|key| key.request_id().to_owned()).collect();
+    let recorded = store::request::recall(&mut session, ids).await?;
+    let (plans, commands) = plan(asks, &recorded)?;
+
+    let now = line.clock.now();
+    let decision = line.read(|room| decide(room, commands, now));
+    let strangers = ended(&mut session, strangers(line, &plans, &decision)).await?;
+    let done = done(asks, &plans, &decision, &strangers);
+    let records = records(asks, &plans, &done, || line.read(|room| queue_after(line, room, &decision)))?;
+    if decision.changed {
+        store::token::write(&mut session, &line.id, decision.head.version, &decision.rows).await?;
+        store::queue::write(&mut session, &line.id, &decision.head).await?;
+    }
+    store::request::record(&mut session, &records, decision.head.decided_at).await?;
+    if decision.changed || !records.is_empty() {
+        session.commit().await?;
+    } else {
+        session.rollback().await;
+    }
+    metrics::counter!("queue_admissions_total", "queue" => line.id.to_string()).increment(decision.admitted as u64);
+    Ok(publish(line, &plans, &done, decision, &strangers))
+}
+
+fn plan(asks: &[Ask], recorded: &HashMap<String, (String, String)>) -> Result<(Vec<Plan>, Vec<Command>), Error> {
+    let mut commands = Vec::with_capacity(asks.len());
+    let mut plans = Vec::with_capacity(asks.len());
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (at, ask) in asks.iter().enumerate() {
+        if let Some(key) = &ask.key {
+            if let Some((fingerprint, answer)) = recorded.get(key.request_id()) {
+                plans.push(match key.answer(fingerprint, answer) {
+                    Ok(answer) => Plan::Replay(answer),
+                    Err(idempotency::Error::Reused) => Plan::Reused,
+                    Err(error) => return Err(error.into()),
+                });
+                continue;
+            }
+            match first.entry(key.request_id()) {
+                Entry::Occupied(earlier) => {
+                    let same = asks[*earlier.get()].key.as_ref().is_some_and(|other| other.fingerprint() == key.fingerprint());
+                    plans.push(match plans[*earlier.get()] {
+                        Plan::Decide(decided) if same => Plan::Like(decided),
+                        Plan::Decide(_) | Plan::Like(_) | Plan::Replay(_) | Plan::Reused => Plan::Reused,
+                    });
+                    continue;
+                }
+                Entry::Vacant(vacant) => drop(vacant.insert(at)),
+            }
+        }
+        plans.push(Plan::Decide(commands.len()));
+        commands.push(ask.command.clone());
+    }
+    Ok((plans, commands))
+}
+
+/// Tokens that the answers name and memory does not have: those that ended, here or elsewhere.
+fn strangers(line: &Line, plans: &[Plan], decision: &Decision) -> Vec<Uuid> {
+    let not_here = decision.outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::NotHere(token) => Some(*token),
+        Outcome::Joined { .. }
+        | Outcome::Full(_)
+        | Outcome::Completed(_)
+        | Outcome::Left(_)
+        | Outcome::NotActive(_)
+        | Outcome::PolicySet => None,
+    });
+    let replayed = plans.iter().filter_map(|plan| match plan {
+        Plan::Replay(Recorded::Token { token, .. }) => Some(*token),
+        Plan::Replay(Recorded::Queue(_)) | Plan::Decide(_) | Plan::Reused | Plan::Like(_) => None,
+    });
+    line.read(|room| not_here.chain(replayed).filter(|token| room.status(token).is_none()).collect())
+}
+
+type Strangers = HashMap<Uuid, (String, TokenRow)>;
+
+/// A command's result, before it is dressed for its caller.
+enum Done {
+    Token { row: TokenRow, created: bool },
+    Queue,
+    Full(i64),
+    NotActive(Status),
+    NotFound,
+}
+
+/// What became of every command that was decided; one that memory did not know is read off its final row.
+fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers) -> Vec<Done> {
+    let decided = asks.iter().zip(plans).filter(|(_, plan)| matches!(plan, Plan::Decide(_)));
+    let one = |((ask, _), outcome): ((&Ask, &Plan), &Outcome)| match outcome {
+        Outcome::Joined { row, created } => Done::Token { row: row.clone(), created: *created },
+        Outcome::Completed(row) | Outcome::Left(row) => Done::Token { row: row.clone(), created: false },
+        Outcome::Full(after) => Done::Full(*after),
+        Outcome::NotActive(status) => Done::NotActive(*status),
+        Outcome::PolicySet => Done::Queue,
+        Outcome::NotHere(token) => match strangers.get(token) {
+            Some((_, row)) if matches!(ask.command, Command::Complete(_)) && row.status != Status::Completed => {
+                Done::NotActive(row.status)
+            }
+            Some((_, row)) => Done::Token { row: row.clone(), created: false },
+            None => Done::NotFound,
+        },
+    };
+    decided.zip(&decision.outcomes).map(one).collect()
+}
+
+/// What to remember of the answers whose requests carry an id. Refusals are not kept: they may be otherwise the next time.
+fn records<'a>(
+    asks: &'a [Ask],
+    plans: &[Plan],
+    done: &[Done],
+    queue: impl Fn() -> QueueView,
+) -> Result<Vec<(&'a Key, String)>, Error> {
+    let mut records = Vec::new();
+    for (ask, plan) in asks.iter().zip(plans) {
+        let (Some(key), Plan::Decide(at)) = (&ask.key, plan) else { continue };
+        let recorded = match &done[*at] {
+            Done::Token { row, created } => Recorded::Token { token: row.token, created: *created },
+            Done::Queue => Recorded::Queue(queue()),
+            Done::Full(_) | Done::NotActive(_) | Done::NotFound => continue,
+        };
+        let text = serde_json::to_string(&recorded).map_err(|error| db::Error::Other(Box::new(error)))?;
+        records.push((key, text));
+    }
+    Ok(records)
+}
+
+/// The queue as this decision leaves it.
+fn queue_after(line: &Line, room: &Room, decision: &Decision) -> QueueView {
+    let change = |status: Status| {
+        let now = decision.rows.iter().filter(|row| row.status == status).count();
+        let before = decision.rows.iter().filter(|row| room.status(&row.token) == Some(status)).count();
+        i64::try_from(now).unwrap_or(0) - i64::try_from(before).unwrap_or(0)
+    };
+    QueueView {
+        serving_ticket: decision.head.serving_ticket,
+        waiting: room.waiting() + change(Status::Waiting),
+        active: room.active() + change(Status::Active),
+        policy: decision.head.policy.clone(),
+        ..room.queue_view(&line.id)
+    }
+}
+
+/// Brings memory up to the commit and makes every answer from it.
+fn publish(line: &Line, plans: &[Plan], done: &[Done], decision: Decision, strangers: &Strangers) -> Answers {
+    let Decision { rows, head, changed, .. } = decision;
+    let ended: HashMap<Uuid, TokenRow> =
+        rows.iter().filter(|row| !row.status.is_live()).map(|row| (row.token, row.clone())).collect();
+    let now = line.clock.now();
+    let dress = |room: &Room| {
+        // As the room has it; else as it ended in this batch; else as it was when its command was done.
+        let view = |token: &Uuid, row: Option<&TokenRow>, created| {
+            let as_row = || ended.get(token).or(row).map(|row| TokenView::of_row(row.clone(), Arc::clone(&line.id)));
+            let stranger =
+                || strangers.get(token).map(|(queue_id, row)| TokenView::of_row(row.clone(), queue_id.as_str().into()));
+            let view = room.view(&line.id, token, now).or_else(as_row).or_else(stranger).ok_or(Error::TokenNotFound)?;
+            Ok(Answer::Token { view, created })
+        };
+        let answer = |plan: &Plan| match plan {
+            Plan::Reused => Err(Error::RequestIdReused),
+            Plan::Replay(Recorded::Queue(view)) => Ok(Answer::Queue(view.clone())),
+            Plan::Replay(Recorded::Token { token, created }) => view(token, None, *created),
+            Plan::Decide(at) | Plan::Like(at) => match &done[*at] {
+                Done::Token { row, created } => view(&row.token, Some(row), *created),
+                Done::Queue => Ok(Answer::Queue(room.queue_view(&line.id))),
+                Done::Full(after) => Err(Error::QueueFull(*after)),
+                Done::NotActive(status) => Err(Error::TokenNotActive(*status)),
+                Done::NotFound => Err(Error::TokenNotFound),
+            },
+        };
+        plans.iter().map(answer).collect()
+    };
+    if changed { line.advance(head, rows, dress) } else { line.read(dress) }
+}

@@ -1,0 +1,29 @@
+//! Keeping up with other replicas: one small question to the database covers all queues; only those that moved are read.
+
+use std::time::Duration;
+
+use tokio::time::{self, MissedTickBehavior};
+
+use super::WaitingRoom;
+
+/// What another replica committed is seen here after this and the time of two queries: within 100 ms.
+const EVERY: Duration = Duration::from_millis(50);
+/// A database that is away is asked less often.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// Runs until the room closes.
+pub(super) async fn run(room: WaitingRoom) {
+    let mut ticks = time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stop = room.0.stop.clone();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = room.sync().await {
+            tracing::debug!(%error, "could not follow the database");
+            ticks.reset_after(AFTER_FAILURE);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One line on this replica: its committed room in memory, the way to its writer, and how it keeps up with other replicas.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use chassis::{
+    clock::Clock,
+    db::{self, Db, Session},
+    idempotency::Key,
+};
+use parking_lot::RwLock;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::{
+    domain::{Command, Head, QueueView, Room, TokenRow, TokenView},
+    error::Error,
+    store,
+};
+
+/// Behind by more commits than this, what is live is read anew rather than everything that changed since, ended tokens included.
+const TOO_FAR_BEHIND: i64 = 5_000;
+
+/// A command on its way to the writer.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) command: Command,
+    /// Set when the caller sent a request id.
+    pub(super) key: Option<Key>,
+    pub(super) answer: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// What a command is answered.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    Token { view: TokenView, created: bool },
+    Queue(QueueView),
+}
+
+/// A line. The lock is held for memory work only, never across I/O, so a reader waits microseconds at most.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) id: Arc<str>,
+    pub(super) db: Db,
+    pub(super) clock: Clock,
+    room: RwLock<Room>,
+    /// The version readers see; streams wake by it.
+    moved: watch::Sender<i64>,
+    inbox: mpsc::Sender<Ask>,
+    catching_up: Mutex<()>,
+    begun: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Line {
+    pub(super) fn new(id: &str, db: Db, clock: Clock, room: Room, inbox: mpsc::Sender<Ask>) -> Self {
+        let line = Self {
+            id: id.into(),
+            db,
+            clock,
+            moved: watch::Sender::new(room.version()),
+            room: RwLock::new(room),
+            inbox,
+            catching_up: Mutex::new(()),
+            begun: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+        };
+        line.measure();
+        line
+    }
+
+    /// Looks into the committed room.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Room) -> T) -> T {
+        look(&self.room.read())
+    }
+
+    pub(super) fn version(&self) -> i64 {
+        self.read(Room::version)
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<i64> {
+        self.moved.subscribe()
+    }
+
+    pub(super) fn queue_view(&self) -> QueueView {
+        self.read(|room| room.queue_view(&self.id))
+    }
+
+    pub(super) fn view(&self, token: &Uuid) -> Option<TokenView> {
+        let now = self.clock.now();
+        self.read(|room| room.view(&self.id, token, now))
+    }
+
+    /// Hands a command to the writer and waits for its commit.
+    pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Answer, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.try_send(Ask { command, key, answer }).map_err(|_| {
+            metrics::counter!("queue_refused_busy_total", "queue" => self.id.to_string()).increment(1);
+            Error::Busy
+        })?;
+        answered.await.map_err(|_| Error::Unknown)?
+    }
+
+    /// Takes over a committed state that is later than ours, then looks at it.
+    pub(super) fn advance<T>(&self, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
+        let (version, seen) = {
+            let mut room = self.room.write();
+            room.advance(head, rows);
+            let room = parking_lot::RwLockWriteGuard::downgrade(room);
+            (room.version(), look(&room))
+        };
+        self.tell(version);
+        seen
+    }
+
+    /// Puts a freshly loaded room in place of ours.
+    pub(super) fn replace(&self, room: Room) {
+        let version = room.version();
+        let old = std::mem::replace(&mut *self.room.write(), room);
+        drop(old);
+        self.tell(version);
+    }
+
+    fn tell(&self, version: i64) {
+        self.moved.send_if_modified(|told| std::mem::replace(told, version) != version);
+        self.measure();
+    }
+
+    fn measure(&self) {
+        let (waiting, active) = self.read(|room| (room.waiting(), room.active()));
+        metrics::gauge!("queue_waiting", "queue" => self.id.to_string()).set(gauge(waiting));
+        metrics::gauge!("queue_active", "queue" => self.id.to_string()).set(gauge(active));
+    }
+
+    /// Makes sure that memory is no older than the moment of the call. Callers who come while another one's question to the
+    /// database is under way share the next one.
+    pub(super) async fn catch_up(&self) -> Result<(), Error> {
+        let begun_before = self.begun.load(Ordering::SeqCst);
+        let _turn = self.catching_up.lock().await;
+        if self.done.load(Ordering::SeqCst) > begun_before {
+            return Ok(());
+        }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut session = self.db.read().await?;
+        let there = store::queue::version(&mut session, &self.id).await?;
+        if let Some(there) = there.filter(|there| *there > self.version()) {
+            self.follow(&mut session, there).await?;
+        }
+        self.done.store(number, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn follow(&self, session: &mut Session, there: i64) -> Result<(), Error> {
+        let mine = self.version();
+        if there - mine > TOO_FAR_BEHIND {
+            let Some(room) = load(session, &self.id).await? else { return Ok(()) };
+            if room.version() > self.version() {
+                self.replace(room);
+            }
+        } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
+            self.advance(head, rows, |_| ());
+        }
+        Ok(())
+    }
+
+    /// Brings memory to exactly the locked head, in the transaction that holds the lock.
+    pub(super) async fn catch_up_locked(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
+        let mine = self.version();
+        if head.version < mine || head.version - mine > TOO_FAR_BEHIND {
+            // Older than memory: the database lost commits (a failover to a lagging standby). It is the truth all the same.
+            tracing::warn!(queue = %self.id, memory = mine, database = head.version, "reading the line anew");
+            return self.reload(session).await;
+        }
+        if head.version > mine
+            && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
+        {
+            self.advance(head, rows, |_| ());
+        }
+        Ok(())
+    }
+
+    /// Forgets memory and reads what is live anew.
+    pub(super) async fn reload(&self, session: &mut Session) -> Result<(), Error> {
+        if let Some(room) = load(session, &self.id).await? {
+            self.replace(room);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a line's live tokens page by page, then what changed meanwhile.
+pub(super) async fn load(session: &mut Session, queue_id: &str) -> Result<Option<Room>, Error> {
+    let Some(head) = store::queue::read(session, queue_id).await? else { return Ok(None) };
+    let mut room = Room::new(head);
+    let mut above = 0;
+    loop {
+        let (rows, last) = store::token::live_page(session, queue_id, above).await?;
+        above = rows.last().map_or(above, |row| row.ticket);
+        room.load(rows);
+        if last {
+            break;
+        }
+    }
+    // Tickets only rise, so whoever changed behind our back is among those changed since the head was read.
+    if let Some((head, rows)) = store::token::tail(session, queue_id, room.version()).await? {
+        room.advance(head, rows);
+    }
+    Ok(Some(room))
+}
+
+/// Every ended or strange token of a batch that memory does not know, by one query.
+pub(super) async fn ended(session: &mut Session, tokens: Vec<Uuid>) -> Result<HashMap<Uuid, (String, TokenRow)>, db::Error> {
+    if tokens.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = store::token::by_id(session, tokens).await?;
+    Ok(found.into_iter().map(|(queue_id, row)| (row.token, (queue_id, row))).collect())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge")]
+const fn gauge(number: i64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,102 @@
+//! Use cases of lines: make, change, read, list.
+
+use chassis::idempotency::{self, Key};
+
+use super::{WaitingRoom, batch::Recorded, line::Answer};
+use crate::{
+    domain::{Command, Head, PolicyPatch, QueuePolicy, QueueView},
+    error::Error,
+    store,
+};
+
+/// Where a page of queues ended: the creation time and name of its last one.
+pub type Cursor = (i64, String);
+
+impl WaitingRoom {
+    /// Makes a line, or finds the one that is there with this very policy.
+    ///
+    /// # Errors
+    /// [`Error::PolicyDiffers`], [`Error::RequestIdReused`], the database's.
+    pub async fn create_queue(&self, queue_id: &str, policy: QueuePolicy, key: Option<Key>) -> Result<QueueView, Error> {
+        let (policy, key) = (&policy, key.as_ref());
+        let db = &self.0.db;
+        let recalled = db.transact("create_queue", || self.try_create(queue_id, policy, key)).await?;
+        // Also on a replay: another replica may have made it.
+        let line = self.find_line(queue_id).await?;
+        match recalled {
+            Some(view) => Ok(view),
+            None => Ok(line.queue_view()),
+        }
+    }
+
+    async fn try_create(&self, queue_id: &str, policy: &QueuePolicy, key: Option<&Key>) -> Result<Option<QueueView>, Error> {
+        let mut session = self.0.db.begin().await?;
+        if let Some(key) = key
+            && let Some(Recorded::Queue(view)) = idempotency::recall(&mut session, key).await?
+        {
+            return Ok(Some(view));
+        }
+        let now = self.0.clock.now();
+        let head = Head::new(policy.clone(), now);
+        if !store::queue::insert(&mut session, queue_id, &head).await? {
+            let there = store::queue::read(&mut session, queue_id).await?;
+            if there.is_some_and(|there| there.policy != *policy) {
+                return Err(Error::PolicyDiffers);
+            }
+        }
+        if let Some(key) = key {
+            let view = crate::domain::Room::new(head).queue_view(queue_id);
+            idempotency::record(&mut session, key, &Recorded::Queue(view), now).await?;
+        }
+        session.commit().await?;
+        Ok(None)
+    }
+
+    /// Makes the queue that always exists, with this policy, unless it is there already with any.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ensure_queue(&self, queue_id: &str, policy: QueuePolicy) -> Result<(), Error> {
+        match self.create_queue(queue_id, policy, None).await {
+            Ok(_) | Err(Error::PolicyDiffers) => self.find_line(queue_id).await.map(drop),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes a line's policy; whoever may enter under the new one is admitted in the same transaction.
+    ///
+    /// # Errors
+    /// [`Error::QueueNotFound`], [`Error::RequestIdReused`], the writer's.
+    pub async fn update_queue(&self, queue_id: &str, patch: PolicyPatch, key: Option<Key>) -> Result<QueueView, Error> {
+        match self.find_line(queue_id).await?.ask(Command::SetPolicy(patch), key).await? {
+            Answer::Queue(view) => Ok(view),
+            Answer::Token { .. } => Err(Error::RequestIdReused),
+        }
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// [`Error::QueueNotFound`], the database's.
+    pub async fn queue(&self, queue_id: &str) -> Result<QueueView, Error> {
+        Ok(self.find_line(queue_id).await?.queue_view())
+    }
+
+    /// A page of lines, newest first, and where the next page starts.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_queues(&self, size: usize, after: Option<Cursor>) -> Result<(Vec<QueueView>, Option<Cursor>), Error> {
+        self.sync().await?;
+        let place = |view: &QueueView| (view.created_at, view.queue_id.clone());
+        let mut views: Vec<_> = self.lines().iter().map(|line| line.queue_view()).collect();
+        if let Some(after) = after {
+            views.retain(|view| place(view) < after);
+        }
+        views.sort_unstable_by_key(|view| std::cmp::Reverse(place(view)));
+        let more = views.len() > size;
+        views.truncate(size);
+        let next = views.last().filter(|_| more).map(place);
+        Ok((views, next))
+    }
+}

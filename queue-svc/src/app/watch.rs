@@ -1,0 +1,126 @@
+//! Following one token: a stream that is pulled, so a slow reader holds nothing but its own place.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, stream};
+use tokio::{
+    sync::watch,
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{WaitingRoom, line::Line};
+use crate::{
+    domain::{Status, TokenView},
+    error::Error,
+};
+
+/// These are told every step.
+const NEAR: i64 = 10;
+/// Further back: at most one message in this time.
+const STEP: Duration = Duration::from_secs(1);
+/// How soon somebody further back looks again after the line moved, so that being admitted is told soon: the first thousand, and
+/// the rest. It bounds how often a thousand streams wake for a line that moves a hundred times a second.
+const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Duration::from_secs(1));
+
+struct Following {
+    room: WaitingRoom,
+    line: Arc<Line>,
+    token: Uuid,
+    moved: watch::Receiver<i64>,
+    told: Option<TokenView>,
+    told_at: Instant,
+    stop: CancellationToken,
+}
+
+impl WaitingRoom {
+    /// The token as it is now, then every change worth telling; ends after a final status, with `Unknown` when this replica closes.
+    ///
+    /// # Errors
+    /// [`Error::TokenNotFound`], the database's.
+    pub async fn watch(
+        &self,
+        token: Uuid,
+        shutdown: &CancellationToken,
+    ) -> Result<impl Stream<Item = Result<TokenView, Error>> + use<>, Error> {
+        let now = self.token(token).await?;
+        let following = match self.line_with(&token) {
+            Some(line) if now.status.is_live() => Some(Following {
+                room: self.clone(),
+                moved: line.changes(),
+                line,
+                token,
+                told: None,
+                told_at: Instant::now(),
+                stop: shutdown.clone(),
+            }),
+            _ => None,
+        };
+        let Some(following) = following else {
+            let last = self.token(token).await?;
+            return Ok(futures::future::Either::Left(stream::iter([Ok(last)])));
+        };
+        let live = stream::unfold(Some(following), async |following| {
+            let mut following = following?;
+            match following.next().await {
+                Ok(view) => {
+                    let goes_on = view.status.is_live();
+                    following.told = Some(view.clone());
+                    following.told_at = Instant::now();
+                    Some((Ok(view), goes_on.then_some(following)))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(futures::future::Either::Right(live))
+    }
+}
+
+fn look_after(position: i64) -> Duration {
+    if position <= NEAR {
+        Duration::ZERO
+    } else if position <= LOOK.0 {
+        LOOK.1
+    } else {
+        LOOK.2
+    }
+}
+
+impl Following {
+    /// The next state worth telling.
+    async fn next(&mut self) -> Result<TokenView, Error> {
+        loop {
+            self.moved.borrow_and_update();
+            let view = match self.line.view(&self.token) {
+                Some(view) => view,
+                None => self.room.token(self.token).await?,
+            };
+            if self.worth_telling(&view) {
+                return Ok(view);
+            }
+            let owed = self.told.as_ref().is_some_and(|told| told.position != view.position);
+            let next_step = self.told_at + STEP;
+            let moved = &mut self.moved;
+            let pause = async {
+                time::sleep(look_after(view.position)).await;
+                tokio::select! {
+                    changed = moved.changed() => changed,
+                    // A step that came too soon after the last is told late, not never.
+                    () = time::sleep_until(next_step), if owed => Ok(()),
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Error::Unknown),
+                changed = pause => changed.map_err(|_| Error::Unknown)?,
+            }
+        }
+    }
+
+    fn worth_telling(&self, view: &TokenView) -> bool {
+        let Some(told) = &self.told else { return true };
+        let anew = told.status != view.status || told.ticket != view.ticket || told.active_until != view.active_until;
+        let step = told.position != view.position;
+        anew || (step && view.status == Status::Waiting && (view.position <= NEAR || self.told_at.elapsed() >= STEP))
+    }
+}

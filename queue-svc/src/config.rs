@@ -1,0 +1,108 @@
+//! What the waiting room can be told from outside.
+
+use std::time::Duration;
+
+use chassis::db::DbConfig;
+use tokio::net::TcpListener;
+
+use crate::domain::{OnExpiry, QueuePolicy};
+
+/// The policy of the `default` queue. It counts when that queue is made, at the very first start; later it is changed by UpdateQueue.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub struct Policy {
+    /// How many people may be admitted at once (the `default` queue's, when it is first made)
+    #[arg(long, env, default_value_t = 6_000, value_parser = clap::value_parser!(i64).range(0..=1_000_000))]
+    pub max_active: i64,
+    /// How many may wait; beyond it joining is refused (likewise)
+    #[arg(long, env, default_value_t = 100_000, value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
+    pub max_waiting: i64,
+    /// How long an admission lasts, 1s to 24h (likewise)
+    #[arg(long, env, default_value = "5m", value_parser = active_ttl)]
+    pub active_ttl: Duration,
+    /// How long after it was issued a token may still wait, 1s to 7d (likewise)
+    #[arg(long, env, default_value = "24h", value_parser = waiting_ttl)]
+    pub waiting_ttl: Duration,
+    /// How many are admitted in any 60 seconds at most (likewise)
+    #[arg(long, env, default_value_t = 6_000, value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
+    pub admit_per_minute: i64,
+    /// What becomes of an admission that was not used: back to the tail, or expired (likewise)
+    #[arg(long, env, value_enum, default_value_t = Expiry::Requeue)]
+    pub on_expiry: Expiry,
+}
+
+/// What becomes of an admission that was not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Expiry {
+    /// The token goes back to the tail of its lane with a new ticket
+    Requeue,
+    /// The token ends as EXPIRED
+    Expire,
+}
+
+/// Where the waiting room keeps its rows, and its first policy.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database.
+    pub database: DbConfig,
+    /// The `default` queue's policy.
+    pub policy: Policy,
+}
+
+/// Bound before the service starts.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For gRPC.
+    pub grpc: TcpListener,
+    /// For healthz, readyz and metrics.
+    pub http: Option<TcpListener>,
+}
+
+impl Policy {
+    pub(crate) fn queue_policy(&self) -> QueuePolicy {
+        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        QueuePolicy {
+            max_active: self.max_active,
+            max_waiting: self.max_waiting,
+            active_ttl: micros(self.active_ttl),
+            waiting_ttl: micros(self.waiting_ttl),
+            admit_per_minute: self.admit_per_minute,
+            on_expiry: match self.on_expiry {
+                Expiry::Requeue => OnExpiry::Requeue,
+                Expiry::Expire => OnExpiry::Expire,
+            },
+            paused: false,
+        }
+    }
+}
+
+fn active_ttl(text: &str) -> Result<Duration, String> {
+    span(text, 24 * 3_600)
+}
+
+fn waiting_ttl(text: &str) -> Result<Duration, String> {
+    span(text, 7 * 24 * 3_600)
+}
+
+fn span(text: &str, most: u64) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 90s, 5m or 24h"))?;
+    let whole = span.subsec_nanos() == 0 && (1..=most).contains(&span.as_secs());
+    if whole {
+        Ok(span)
+    } else {
+        Err(format!("must be whole seconds, 1 s to {}", humantime::format_duration(Duration::from_secs(most))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_whole_seconds_within_their_bounds() {
+        assert_eq!(active_ttl("5m"), Ok(Duration::from_secs(300)));
+        for bad in ["", "0s", "1500ms", "25h", "5", "-1s"] {
+            assert!(active_ttl(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Deciding what a batch of commands does, without touching the committed room.
+//!
+//! A [`Draft`] lies over a [`Room`]: rows changed so far, and who stands at the tail since. First the time does its work (what is
+//! due expires), then the commands in turn, and after each of these whoever may enter is admitted. So a batch does what its commands
+//! would do one by one, wherever it is cut, and a place is filled in the transaction that frees it.
+
+use std::collections::{HashMap, VecDeque};
+
+use uuid::Uuid;
+
+use super::{Head, LANES, OnExpiry, PolicyPatch, Room, SECOND, Status, TokenRow};
+
+/// Admissions a decision at most: a transaction stays short; the next one follows at once.
+pub const MAX_ADMITTED: usize = 2_000;
+/// Expiries a decision at most, for the same reason.
+pub const MAX_EXPIRED: usize = 2_000;
+
+/// What somebody asks of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Take a place, or find the one already held.
+    Join {
+        /// The token's id, should a new one be needed.
+        token: Uuid,
+        /// Who joins.
+        user: Box<str>,
+        /// The lane, 0 to 9.
+        priority: u8,
+    },
+    /// End an ACTIVE token after a payment.
+    Complete(Uuid),
+    /// Give the place up.
+    Leave(Uuid),
+    /// Change the policy.
+    SetPolicy(PolicyPatch),
+}
+
+/// What became of one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The user's live token.
+    Joined {
+        /// The token as it was when the command was done.
+        row: TokenRow,
+        /// False when the user had it already.
+        created: bool,
+    },
+    /// The line is full; microseconds after which to ask again.
+    Full(i64),
+    /// The token is COMPLETED.
+    Completed(TokenRow),
+    /// The token has ended, by this command or before.
+    Left(TokenRow),
+    /// The token is not ACTIVE.
+    NotActive(Status),
+    /// No live token of this line (it may have ended: SQL knows).
+    NotHere(Uuid),
+    /// The policy is as asked.
+    PolicySet,
+}
+
+/// What a batch changes, and what to tell whom.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The final state of every token that changed; those that ended first, so that a user's next token finds the name free.
+    pub rows: Vec<TokenRow>,
+    /// The queue's row afterwards.
+    pub head: Head,
+    /// One for each command.
+    pub outcomes: Vec<Outcome>,
+    /// How many were admitted.
+    pub admitted: usize,
+    /// Does anything change?
+    pub changed: bool,
+}
+
+/// Decides a batch at `now`. An empty one lets time do its work.
+#[must_use]
+pub fn decide(room: &Room, commands: Vec<Command>, now: i64) -> Decision {
+    let mut draft = Draft::new(room, now);
+    for token in room.due(draft.now, MAX_EXPIRED) {
+        draft.expire_if_due(&token);
+    }
+    draft.admit_all();
+    let mut outcomes = Vec::with_capacity(commands.len());
+    for command in commands {
+        outcomes.push(draft.run(command));
+        draft.admit_all();
+    }
+    draft.finish(outcomes)
+}
+
+struct Draft<'a> {
+    room: &'a Room,
+    now: i64,
+    head: Head,
+    rows: Vec<TokenRow>,
+    by_token: HashMap<Uuid, usize>,
+    by_user: HashMap<Box<str>, Option<Uuid>>,
+    /// How far each committed lane has been admitted.
+    fronts: [Option<usize>; LANES],
+    /// Who was put at the tail of each lane since: token and ticket.
+    tails: [VecDeque<(Uuid, i64)>; LANES],
+    waiting: i64,
+    active: i64,
+    admitted: usize,
+}
+
+impl<'a> Draft<'a> {
+    fn new(room: &'a Room, now: i64) -> Self {
+        let mut head = room.head().clone();
+        head.decided_at = head.decided_at.max(now);
+        Self {
+            room,
+            now: head.decided_at,
+            head,
+            rows: Vec::new(),
+            by_token: HashMap::new(),
+            by_user: HashMap::new(),
+            fronts: [None; LANES],
+            tails: Default::default(),
+            waiting: room.waiting(),
+            active: room.active(),
+            admitted: 0,
+        }
+    }
+
+    fn run(&mut self, command: Command) -> Outcome {
+        match command {
+            Command::Join { token, user, priority } => self.join(token, user, priority),
+            Command::Complete(token) => self.complete(&token),
+            Command::Leave(token) => self.leave(&token),
+            Command::SetPolicy(patch) => {
+                self.head.policy = patch.apply(&self.head.policy);
+                Outcome::PolicySet
+            }
+        }
+    }
+
+    fn join(&mut self, token: Uuid, user: Box<str>, priority: u8) -> Outcome {
+        if let Some(held) = self.token_of(&user) {
+            self.expire_if_due(&held);
+            if let Some(row) = self.current(&held).filter(|row| row.status.is_live()) {
+                return Outcome::Joined { row, created: false };
+            }
+        }
+        let policy = &self.head.policy;
+        let straight_in = self.waiting == 0 && self.may_admit();
+        if self.waiting >= policy.max_waiting && !straight_in {
+            return Outcome::Full(self.retry_after());
+        }
+        let row = TokenRow {
+            token,
+            user,
+            status: Status::Waiting,
+            priority,
+            ticket: 0,
+            entered_at: self.now,
+            active_until: None,
+            valid_until: self.now.saturating_add(policy.waiting_ttl),
+            admitted_at: None,
+            requeues: 0,
+            version: 0,
+        };
+        let row = self.enqueue(row);
+        Outcome::Joined { row, created: true }
+    }
+
+    fn complete(&mut self, token: &Uuid) -> Outcome {
+        self.expire_if_due(token);
+        let Some(row) = self.current(token) else { return Outcome::NotHere(*token) };
+        match row.status {
+            Status::Active => Outcome::Completed(self.end(row, Status::Completed)),
+            Status::Completed => Outcome::Completed(row),
+            Status::Waiting | Status::Expired | Status::Left => Outcome::NotActive(row.status),
+        }
+    }
+
+    fn leave(&mut self, token: &Uuid) -> Outcome {
+        self.expire_if_due(token);
+        let Some(row) = self.current(token) else { return Outcome::NotHere(*token) };
+        Outcome::Left(if row.status.is_live() { self.end(row, Status::Left) } else { row })
+    }
+
+    /// Does to a token what its deadline says, if that has passed.
+    fn expire_if_due(&mut self, token: &Uuid) {
+        let Some(row) = self.current(token) else { return };
+        if row.deadline().is_none_or(|deadline| deadline > self.now) {
+            return;
+        }
+        let again = self.head.policy.on_expiry == OnExpiry::Requeue && row.valid_until > self.now;
+        if row.status == Status::Active && again {
+            let requeues = row.requeues.saturating_add(1);
+            self.enqueue(TokenRow { status: Status::Waiting, active_until: None, admitted_at: None, requeues, ..row });
+        } else {
+            self.end(row, Status::Expired);
+        }
+    }
+
+    /// Gives a row the next ticket and puts it at the tail of its lane.
+    fn enqueue(&mut self, mut row: TokenRow) -> TokenRow {
+        self.head.last_ticket += 1;
+        row.ticket = self.head.last_ticket;
+        self.tails[row.lane()].push_back((row.token, row.ticket));
+        self.put(row.clone());
+        row
+    }
+
+    fn end(&mut self, row: TokenRow, status: Status) -> TokenRow {
+        let row = TokenRow { status, active_until: None, ..row };
+        self.put(row.clone());
+        row
+    }
+
+    fn may_admit(&self) -> bool {
+        let policy = &self.head.policy;
+        !policy.paused
+            && self.active < policy.max_active
+            && self.admitted < MAX_ADMITTED
+            && self.head.admissions.left(self.now, policy.admit_per_minute) > 0
+    }
+
+    fn admit_all(&mut self) {
+        while self.waiting > 0 && self.may_admit() {
+            let Some(token) = self.next_waiter() else { break };
+            let Some(row) = self.current(&token) else { break };
+            let waited = self.room.status(&token) == Some(Status::Waiting);
+            self.head.admissions.add(self.now, waited);
+            self.head.serving_ticket = self.head.serving_ticket.max(row.ticket);
+            self.admitted += 1;
+            let until = self.now.saturating_add(self.head.policy.active_ttl);
+            self.put(TokenRow { status: Status::Active, active_until: Some(until), admitted_at: Some(self.now), ..row });
+        }
+    }
+
+    /// The first in line: of the lowest lane, those committed before those who joined since.
+    fn next_waiter(&mut self) -> Option<Uuid> {
+        for lane in 0..LANES {
+            while let Some((at, token, ticket)) = self.room.next_in_lane(lane, self.fronts[lane]) {
+                self.fronts[lane] = Some(at);
+                if self.still_waits(&token, ticket) {
+                    return Some(token);
+                }
+                self.fronts[lane] = Some(at + 1);
+            }
+            while let Some((token, ticket)) = self.tails[lane].front().copied() {
+                if self.still_waits(&token, ticket) {
+                    return Some(token);
+                }
+                self.tails[lane].pop_front();
+            }
+        }
+        None
+    }
+
+    /// A row that this draft has not changed is as the lane says.
+    fn still_waits(&self, token: &Uuid, ticket: i64) -> bool {
+        self.by_token.get(token).is_none_or(|at| self.rows[*at].status == Status::Waiting && self.rows[*at].ticket == ticket)
+    }
+
+    fn current(&self, token: &Uuid) -> Option<TokenRow> {
+        self.by_token.get(token).map_or_else(|| self.room.token(token), |at| Some(self.rows[*at].clone()))
+    }
+
+    fn token_of(&self, user: &str) -> Option<Uuid> {
+        self.by_user.get(user).copied().unwrap_or_else(|| self.room.token_of(user))
+    }
+
+    /// Writes a row into the draft and keeps the counts.
+    fn put(&mut self, row: TokenRow) {
+        match self.current(&row.token).map(|before| before.status) {
+            Some(Status::Waiting) => self.waiting -= 1,
+            Some(Status::Active) => self.active -= 1,
+            Some(Status::Completed | Status::Expired | Status::Left) | None => {}
+        }
+        match row.status {
+            Status::Waiting => self.waiting += 1,
+            Status::Active => self.active += 1,
+            Status::Completed | Status::Expired | Status::Left => {}
+        }
+        self.by_user.insert(row.user.clone(), row.status.is_live().then_some(row.token));
+        match self.by_token.get(&row.token) {
+            Some(at) => self.rows[*at] = row,
+            None => {
+                self.by_token.insert(row.token, self.rows.len());
+                self.rows.push(row);
+            }
+        }
+    }
+
+    /// A hundredth of the line should have gone in by then: 1 to 60 s.
+    fn retry_after(&self) -> i64 {
+        let wait = self.head.wait_for((self.head.policy.max_waiting / 100).max(1));
+        wait.unwrap_or(i64::MAX).clamp(SECOND, 60 * SECOND)
+    }
+
+    fn finish(mut self, outcomes: Vec<Outcome>) -> Decision {
+        let changed = !self.rows.is_empty() || self.head.policy != self.room.head().policy;
+        self.head.version += i64::from(changed);
+        for row in &mut self.rows {
+            row.version = self.head.version;
+        }
+        self.rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
+        Decision { rows: self.rows, head: self.head, outcomes, admitted: self.admitted, changed }
+    }
+}

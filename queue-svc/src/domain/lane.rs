@@ -1,0 +1,131 @@
+//! One lane: first come, first served, and "how many are before me" in O(log n) however long it is.
+//!
+//! Tickets only rise, so a lane is an append-only list; who leaves it leaves a gap. A Fenwick tree over the list counts those
+//! still there. When most of the list is gaps it is packed, so both stay O(live).
+
+/// A gap.
+const GONE: u32 = u32::MAX;
+/// Below this length packing is not worth it.
+const SMALL: usize = 64;
+
+/// The waiting slots of one priority in ticket order.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    slots: Vec<u32>,
+    /// `tree[i]` counts the live ones among the `lowbit(i + 1)` entries that end at `i`.
+    tree: Vec<u32>,
+    live: u32,
+    /// Nobody is before this.
+    front: usize,
+    last_ticket: i64,
+}
+
+impl Lane {
+    pub(super) const fn live(&self) -> u32 {
+        self.live
+    }
+
+    pub(super) const fn last_ticket(&self) -> i64 {
+        self.last_ticket
+    }
+
+    pub(super) const fn front(&self) -> usize {
+        self.front
+    }
+
+    /// Puts a slot last; tells its place.
+    pub(super) fn push(&mut self, slot: u32, ticket: i64) -> u32 {
+        let at = self.slots.len() + 1;
+        let mut count = 1;
+        let mut below = at - 1;
+        while below > at - lowbit(at) {
+            count += self.tree[below - 1];
+            below -= lowbit(below);
+        }
+        self.slots.push(slot);
+        self.tree.push(count);
+        self.live += 1;
+        self.last_ticket = ticket;
+        u32::try_from(at - 1).expect("gaps are packed, so a lane is shorter than twice the slots")
+    }
+
+    pub(super) fn remove(&mut self, place: u32) {
+        let place = place as usize;
+        self.slots[place] = GONE;
+        self.live -= 1;
+        let mut at = place + 1;
+        while at <= self.tree.len() {
+            self.tree[at - 1] -= 1;
+            at += lowbit(at);
+        }
+        while self.slots.get(self.front) == Some(&GONE) {
+            self.front += 1;
+        }
+    }
+
+    /// How many stand up to and including this place: 1 for the first in the lane.
+    pub(super) fn rank(&self, place: u32) -> u32 {
+        let mut at = place as usize + 1;
+        let mut count = 0;
+        while at > 0 {
+            count += self.tree[at - 1];
+            at -= lowbit(at);
+        }
+        count
+    }
+
+    /// The first one standing at or after `from`, with where.
+    pub(super) fn next(&self, from: usize) -> Option<(usize, u32)> {
+        let rest = self.slots.get(from..)?;
+        let step = rest.iter().position(|slot| *slot != GONE)?;
+        Some((from + step, rest[step]))
+    }
+
+    pub(super) fn wants_packing(&self) -> bool {
+        self.slots.len() > SMALL && (self.live as usize) * 2 < self.slots.len()
+    }
+
+    /// Empties the lane; hands out who stood there, in order.
+    pub(super) fn take(&mut self) -> Vec<u32> {
+        let slots = std::mem::take(&mut self.slots);
+        *self = Self { last_ticket: 0, ..Self::default() };
+        slots.into_iter().filter(|slot| *slot != GONE).collect()
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        (self.slots.capacity() + self.tree.capacity()) * 4
+    }
+}
+
+const fn lowbit(number: usize) -> usize {
+    number & number.wrapping_neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_rank_is_the_number_of_those_still_before(len in 1_u32..300, gone in proptest::collection::vec(any::<u16>(), 0..300)) {
+            let mut lane = Lane::default();
+            for slot in 0..len {
+                prop_assert_eq!(lane.push(slot, i64::from(slot)), slot);
+            }
+            let mut naive: Vec<u32> = (0..len).collect();
+            for pick in gone {
+                if naive.is_empty() { break; }
+                let place = naive.remove(usize::from(pick) % naive.len());
+                lane.remove(place);
+            }
+            prop_assert_eq!(lane.live() as usize, naive.len());
+            for (before, place) in naive.iter().enumerate() {
+                prop_assert_eq!(lane.rank(*place) as usize, before + 1);
+            }
+            prop_assert_eq!(lane.next(lane.front()).map(|(_, slot)| slot), naive.first().copied());
+            prop_assert_eq!(lane.take(), naive);
+        }
+    }
+}

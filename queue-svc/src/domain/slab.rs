@@ -1,0 +1,127 @@
+//! The live tokens of a room in fixed chunks: growing never moves what is there (no pause, no doubled memory while it copies).
+
+use uuid::Uuid;
+
+use super::{Status, TokenRow};
+
+const CHUNK: usize = 4_096;
+
+/// A live token, as small as it gets: 96 bytes and the user's name.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) token: Uuid,
+    pub(super) user: Box<str>,
+    pub(super) ticket: i64,
+    pub(super) entered_at: i64,
+    pub(super) valid_until: i64,
+    /// 0 while it waits.
+    pub(super) active_until: i64,
+    /// 0 before the first admission.
+    pub(super) admitted_at: i64,
+    pub(super) version: i64,
+    pub(super) requeues: u32,
+    /// Where it stands in its lane's list, while it waits.
+    pub(super) place: u32,
+    pub(super) status: Status,
+    pub(super) priority: u8,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 96);
+
+impl Slot {
+    pub(super) fn new(row: TokenRow) -> Self {
+        Self {
+            token: row.token,
+            user: row.user,
+            ticket: row.ticket,
+            entered_at: row.entered_at,
+            valid_until: row.valid_until,
+            active_until: row.active_until.unwrap_or(0),
+            admitted_at: row.admitted_at.unwrap_or(0),
+            version: row.version,
+            requeues: row.requeues,
+            place: 0,
+            status: row.status,
+            priority: row.priority,
+        }
+    }
+
+    pub(super) fn row(&self) -> TokenRow {
+        TokenRow {
+            token: self.token,
+            user: self.user.clone(),
+            status: self.status,
+            priority: self.priority,
+            ticket: self.ticket,
+            entered_at: self.entered_at,
+            active_until: (self.active_until != 0).then_some(self.active_until),
+            valid_until: self.valid_until,
+            admitted_at: (self.admitted_at != 0).then_some(self.admitted_at),
+            requeues: self.requeues,
+            version: self.version,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> i64 {
+        if self.status == Status::Active { self.active_until } else { self.valid_until }
+    }
+
+    pub(super) fn lane(&self) -> usize {
+        usize::from(self.priority)
+    }
+}
+
+/// Slots by number.
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    chunks: Vec<Vec<Slot>>,
+    free: Vec<u32>,
+}
+
+const fn split(at: u32) -> (usize, usize) {
+    (at as usize / CHUNK, at as usize % CHUNK)
+}
+
+impl Slab {
+    pub(super) fn insert(&mut self, slot: Slot) -> u32 {
+        if let Some(at) = self.free.pop() {
+            *self.get_mut(at) = slot;
+            return at;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let last = self.chunks.len() - 1;
+        let at = last * CHUNK + self.chunks[last].len();
+        self.chunks[last].push(slot);
+        u32::try_from(at).expect("a queue's policy allows 11 million live tokens")
+    }
+
+    /// Frees a slot; gives the memory back when it was the last one.
+    pub(super) fn remove(&mut self, at: u32) {
+        self.get_mut(at).user = Box::default();
+        self.free.push(at);
+        if self.free.len() == self.capacity() {
+            *self = Self::default();
+        }
+    }
+
+    pub(super) fn get(&self, at: u32) -> &Slot {
+        let (chunk, index) = split(at);
+        &self.chunks[chunk][index]
+    }
+
+    pub(super) fn get_mut(&mut self, at: u32) -> &mut Slot {
+        let (chunk, index) = split(at);
+        &mut self.chunks[chunk][index]
+    }
+
+    fn capacity(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+    }
+
+    /// Bytes taken, users' names aside.
+    pub(super) fn memory(&self) -> usize {
+        self.chunks.len() * CHUNK * size_of::<Slot>() + self.free.capacity() * 4
+    }
+}

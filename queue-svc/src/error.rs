@@ -1,0 +1,116 @@
+//! Why a request to the waiting room is refused, and how each refusal is told.
+
+use std::time::Duration;
+
+use boxoffice_proto::{Fault, Reason};
+use chassis::{
+    db::{self, Contended},
+    idempotency,
+};
+
+use crate::domain::Status;
+
+/// A refusal or a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// There is no such queue.
+    #[error("no queue {0}")]
+    QueueNotFound(String),
+    /// There is no such token.
+    #[error("no such token")]
+    TokenNotFound,
+    /// The token admits nobody at this moment.
+    #[error("the token is {}", .0.as_str())]
+    TokenNotActive(Status),
+    /// The token is somebody else's.
+    #[error("the token is another user's")]
+    TokenWrongUser,
+    /// The token is of another line.
+    #[error("the token is of another queue")]
+    TokenWrongQueue,
+    /// The line is full; ask again after so many microseconds.
+    #[error("the line is full")]
+    QueueFull(i64),
+    /// The queue exists with another policy.
+    #[error("the queue exists with another policy")]
+    PolicyDiffers,
+    /// The request id was used for another request.
+    #[error("the request id was used for another request")]
+    RequestIdReused,
+    /// More commands wait than are taken; none of this one was done.
+    #[error("too many commands are waiting")]
+    Busy,
+    /// The transaction failed, or whether it was committed is unknown. The cause is in the log.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// A mistake of ours. The cause is in the log.
+    #[error("something went wrong that should not")]
+    Internal,
+}
+
+impl Error {
+    /// Is it neither the caller's doing nor the database's state, but wrong in itself?
+    pub(crate) const fn is_a_mistake(&self) -> bool {
+        matches!(self, Self::Internal | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)))
+    }
+}
+
+impl Contended for Error {
+    fn is_contended(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_contended())
+    }
+}
+
+impl From<idempotency::Error> for Error {
+    fn from(error: idempotency::Error) -> Self {
+        match error {
+            idempotency::Error::Reused => Self::RequestIdReused,
+            idempotency::Error::Db(error) => Self::Db(error),
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let told = error.to_string();
+        match error {
+            Error::Db(db::Error::Unavailable(_) | db::Error::Contended(_)) => {
+                tracing::warn!("database: {told}");
+                later("The waiting room cannot reach its database at this moment.")
+            }
+            Error::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)) => {
+                tracing::error!("database: {told}");
+                Self::new(Reason::Internal, Reason::Internal.title())
+            }
+            Error::Internal => Self::new(Reason::Internal, Reason::Internal.title()),
+            Error::QueueNotFound(queue_id) => {
+                Self::new(Reason::QueueNotFound, "There is no such queue.").with("queue_id", queue_id)
+            }
+            Error::TokenNotFound => Self::new(Reason::TokenNotFound, "There is no such token."),
+            Error::TokenNotActive(status) => {
+                Self::new(Reason::TokenNotActive, format!("The token is {}, not ACTIVE.", status.as_str()))
+                    .with("status", status.as_str())
+            }
+            Error::TokenWrongUser => Self::new(Reason::TokenWrongUser, "The token belongs to another user."),
+            Error::TokenWrongQueue => Self::new(Reason::TokenWrongQueue, "The token is of another queue."),
+            Error::QueueFull(after) => {
+                let seconds = u64::try_from(after).unwrap_or(0).div_ceil(1_000_000).max(1);
+                Self::new(Reason::QueueFull, format!("The line is full. Try again in {seconds} s."))
+                    .retry_after(Duration::from_secs(seconds))
+            }
+            Error::PolicyDiffers => {
+                Self::invalid_field("policy", "differs from the policy of the queue, which exists already: use UpdateQueue")
+            }
+            Error::RequestIdReused => Self::new(Reason::RequestIdReused, "The request id was used for another request."),
+            Error::Busy => later("More people are joining than can be taken down at this moment."),
+            Error::Unknown => later("The waiting room could not make sure of this. Send the same request again."),
+        }
+    }
+}
+
+fn later(detail: &str) -> Fault {
+    Fault::new(Reason::Unavailable, detail).retry_after(Duration::from_secs(1))
+}

@@ -1,0 +1,101 @@
+//! Protobuf ↔ domain.
+
+use boxoffice_proto::{
+    queue as pb,
+    time::{duration, span_micros, timestamp},
+    validate::Checks,
+};
+
+use crate::domain::{OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView};
+
+const DAY: i64 = 24 * 3_600 * SECOND;
+
+/// A policy as sent: what is left out stays `None`.
+pub(super) fn patch(checks: &mut Checks, policy: Option<pb::QueuePolicy>) -> PolicyPatch {
+    let Some(policy) = policy else { return PolicyPatch::default() };
+    let on_expiry = match pb::OnExpiry::try_from(policy.on_expiry) {
+        Ok(pb::OnExpiry::Unspecified) => None,
+        Ok(pb::OnExpiry::Requeue) => Some(OnExpiry::Requeue),
+        Ok(pb::OnExpiry::Expire) => Some(OnExpiry::Expire),
+        Err(_) => {
+            checks.refuse("policy.on_expiry", "must be ON_EXPIRY_REQUEUE or ON_EXPIRY_EXPIRE");
+            None
+        }
+    };
+    let mut number =
+        |field: &str, value: Option<i64>, least: i64, most: i64| value.map(|value| checks.range(field, value, least..=most));
+    PolicyPatch {
+        max_active: number("policy.max_active", policy.max_active, 0, 1_000_000),
+        max_waiting: number("policy.max_waiting", policy.max_waiting, 0, 10_000_000),
+        admit_per_minute: number("policy.admit_per_minute", policy.admit_per_minute, 1, 10_000_000),
+        active_ttl: span(checks, "policy.active_ttl", policy.active_ttl, DAY, "24 hours"),
+        waiting_ttl: span(checks, "policy.waiting_ttl", policy.waiting_ttl, 7 * DAY, "7 days"),
+        on_expiry,
+        paused: policy.paused,
+    }
+}
+
+fn span(checks: &mut Checks, field: &str, span: Option<prost_types::Duration>, most: i64, words: &str) -> Option<i64> {
+    let micros = span_micros(&span?).filter(|micros| (SECOND..=most).contains(micros) && micros % SECOND == 0);
+    if micros.is_none() {
+        checks.refuse(field, format!("must be whole seconds, 1 s to {words}"));
+    }
+    micros
+}
+
+pub(super) fn queue(view: QueueView) -> pb::Queue {
+    pb::Queue {
+        queue_id: view.queue_id,
+        serving_ticket: view.serving_ticket,
+        waiting: view.waiting,
+        active: view.active,
+        policy: Some(policy(&view.policy)),
+        created_at: Some(timestamp(view.created_at)),
+    }
+}
+
+fn policy(policy: &QueuePolicy) -> pb::QueuePolicy {
+    pb::QueuePolicy {
+        max_active: Some(policy.max_active),
+        max_waiting: Some(policy.max_waiting),
+        active_ttl: Some(duration(policy.active_ttl)),
+        waiting_ttl: Some(duration(policy.waiting_ttl)),
+        admit_per_minute: Some(policy.admit_per_minute),
+        on_expiry: match policy.on_expiry {
+            OnExpiry::Requeue => pb::OnExpiry::Requeue,
+            OnExpiry::Expire => pb::OnExpiry::Expire,
+        }
+        .into(),
+        paused: Some(policy.paused),
+    }
+}
+
+pub(super) fn token(view: TokenView) -> pb::Token {
+    pb::Token {
+        token: view.token.to_string(),
+        queue_id: view.queue_id.to_string(),
+        user_id: view.user.into_string(),
+        status: status(view.status).into(),
+        priority: i32::from(view.priority),
+        ticket: view.ticket,
+        position: view.position,
+        waiting_behind: view.waiting_behind,
+        estimated_wait: Some(duration(view.estimated_wait)),
+        entered_at: Some(timestamp(view.entered_at)),
+        active_until: view.active_until.map(timestamp),
+        valid_until: Some(timestamp(view.valid_until)),
+        poll_after: Some(duration(view.poll_after)),
+        requeues: i32::try_from(view.requeues).unwrap_or(i32::MAX),
+        version: view.version,
+    }
+}
+
+const fn status(status: Status) -> pb::TokenStatus {
+    match status {
+        Status::Waiting => pb::TokenStatus::Waiting,
+        Status::Active => pb::TokenStatus::Active,
+        Status::Completed => pb::TokenStatus::Completed,
+        Status::Expired => pb::TokenStatus::Expired,
+        Status::Left => pb::TokenStatus::Left,
+    }
+}

@@ -1,0 +1,214 @@
+//! `boxoffice.queue.v1.QueueService`.
+
+use std::{collections::HashSet, pin::Pin};
+
+use boxoffice_proto::{
+    Fault,
+    queue::{
+        BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse, CreateQueueRequest,
+        CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest, GetTokenResponse, IssueTokenRequest,
+        IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest, ListQueuesResponse, UpdateQueueRequest,
+        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
+        queue_service_server::QueueService,
+    },
+    validate::Checks,
+};
+use chassis::{idempotency::Key, page};
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use crate::{
+    Error,
+    app::{Claim, Cursor, WaitingRoom},
+    domain::QueuePolicy,
+};
+
+/// Tokens of one BatchGetTokens at most, as the contract says.
+const MAX_BATCH: usize = 1_000;
+/// The lane of somebody who names none.
+const DEFAULT_LANE: i32 = 5;
+
+/// The service over a [`WaitingRoom`].
+#[derive(Clone, Debug)]
+pub struct Service {
+    room: WaitingRoom,
+    /// Ends the streams.
+    shutdown: CancellationToken,
+}
+
+impl Service {
+    /// Serves this room; streams end with the shutdown.
+    #[must_use]
+    pub const fn new(room: WaitingRoom, shutdown: CancellationToken) -> Self {
+        Self { room, shutdown }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn told(error: Error) -> Status {
+    Fault::from(error).into()
+}
+
+fn key(request_id: Option<String>, method: &str, command: &impl Serialize) -> Option<Key> {
+    request_id.map(|id| Key::new(id, method, command))
+}
+
+/// The name of a queue that must be given: here nothing means nothing.
+fn named_queue(checks: &mut Checks, value: &str) -> String {
+    if value.is_empty() {
+        checks.refuse("queue_id", "is required");
+    }
+    checks.queue_id("queue_id", value)
+}
+
+#[tonic::async_trait]
+impl QueueService for Service {
+    type WatchTokenStream = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + Send>>;
+
+    async fn create_queue(&self, request: Request<CreateQueueRequest>) -> Answer<CreateQueueResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let queue_id = named_queue(&mut checks, &request.queue_id);
+        let patch = convert::patch(&mut checks, request.policy);
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let key = key(request_id, "CreateQueue", &(&queue_id, &patch));
+        let policy = patch.apply(&QueuePolicy::default());
+        let view = self.room.create_queue(&queue_id, policy, key).await.map_err(told)?;
+        Ok(Response::new(CreateQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn update_queue(&self, request: Request<UpdateQueueRequest>) -> Answer<UpdateQueueResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let queue_id = checks.queue_id("queue_id", &request.queue_id);
+        let patch = convert::patch(&mut checks, request.policy);
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let key = key(request_id, "UpdateQueue", &(&queue_id, &patch));
+        let view = self.room.update_queue(&queue_id, patch, key).await.map_err(told)?;
+        Ok(Response::new(UpdateQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
+        let mut checks = Checks::default();
+        let queue_id = checks.queue_id("queue_id", &request.into_inner().queue_id);
+        checks.finish()?;
+        let view = self.room.queue(&queue_id).await.map_err(told)?;
+        Ok(Response::new(GetQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let size = page::size(request.page_size).and_then(|size| usize::try_from(size).ok());
+        if size.is_none() {
+            checks.refuse("page_size", "must be 0 to 1000");
+        }
+        let after = page::cursor::<Cursor>(&request.page_token);
+        if after.is_none() && !request.page_token.is_empty() {
+            checks.refuse("page_token", "must be a next_page_token of an earlier page");
+        }
+        checks.finish()?;
+        let (views, next) = self.room.list_queues(size.unwrap_or_default(), after).await.map_err(told)?;
+        Ok(Response::new(ListQueuesResponse {
+            queues: views.into_iter().map(convert::queue).collect(),
+            next_page_token: next.as_ref().map(page::token).unwrap_or_default(),
+        }))
+    }
+
+    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let queue_id = checks.queue_id("queue_id", &request.queue_id);
+        let user = checks.user_id("user_id", &request.user_id);
+        let lane = checks.range("priority", request.priority.unwrap_or(DEFAULT_LANE), 0..=9);
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let lane = u8::try_from(lane).unwrap_or_default();
+        let key = key(request_id, "IssueToken", &(&queue_id, &user, lane));
+        let (view, created) = self.room.join(&queue_id, &user, lane, key).await.map_err(told)?;
+        Ok(Response::new(IssueTokenResponse { token: Some(convert::token(view)), created }))
+    }
+
+    async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let view = if request.token.is_empty() && !request.user_id.is_empty() {
+            let queue_id = checks.queue_id("queue_id", &request.queue_id);
+            let user = checks.user_id("user_id", &request.user_id);
+            checks.finish()?;
+            self.room.token_of(&queue_id, &user).await
+        } else {
+            let token = checks.uuid("token", &request.token);
+            checks.finish()?;
+            self.room.token(token).await
+        };
+        Ok(Response::new(GetTokenResponse { token: Some(convert::token(view.map_err(told)?)) }))
+    }
+
+    async fn batch_get_tokens(&self, request: Request<BatchGetTokensRequest>) -> Answer<BatchGetTokensResponse> {
+        let asked = request.into_inner().tokens;
+        let mut checks = Checks::default();
+        if asked.len() > MAX_BATCH {
+            return Err(Fault::invalid_field("tokens", format!("must be at most {MAX_BATCH}")).into());
+        }
+        let ids: Vec<_> = asked.iter().enumerate().map(|(at, token)| checks.uuid(&format!("tokens[{at}]"), token)).collect();
+        checks.finish()?;
+        let unique: HashSet<_> = ids.iter().copied().collect();
+        let views = self.room.tokens(&unique.into_iter().collect::<Vec<_>>()).await.map_err(told)?;
+        let (mut tokens, mut not_found) = (Vec::with_capacity(ids.len()), Vec::new());
+        for (id, word) in ids.iter().zip(asked) {
+            match views.get(id) {
+                Some(view) => tokens.push(convert::token(view.clone())),
+                None => not_found.push(word),
+            }
+        }
+        Ok(Response::new(BatchGetTokensResponse { tokens, not_found }))
+    }
+
+    async fn watch_token(&self, request: Request<WatchTokenRequest>) -> Answer<Self::WatchTokenStream> {
+        let mut checks = Checks::default();
+        let token = checks.uuid("token", &request.into_inner().token);
+        checks.finish()?;
+        let views = self.room.watch(token, &self.shutdown).await.map_err(told)?;
+        let message = |view| WatchTokenResponse { token: Some(convert::token(view)) };
+        Ok(Response::new(Box::pin(views.map(move |view| view.map(message).map_err(told)))))
+    }
+
+    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let token = checks.uuid("token", &request.token);
+        let queue_id = (!request.queue_id.is_empty()).then(|| checks.queue_id("queue_id", &request.queue_id));
+        let user = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
+        checks.finish()?;
+        let claim = Claim { token, queue_id, user, fresh: request.fresh };
+        let view = self.room.verify(&claim).await.map_err(told)?;
+        Ok(Response::new(VerifyTokenResponse { token: Some(convert::token(view)) }))
+    }
+
+    async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let token = checks.uuid("token", &request.token);
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let view = self.room.complete(token, key(request_id, "CompleteToken", &token)).await.map_err(told)?;
+        Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
+    }
+
+    async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> Answer<LeaveQueueResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let token = checks.uuid("token", &request.token);
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let view = self.room.leave(token, key(request_id, "LeaveQueue", &token)).await.map_err(told)?;
+        Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
+    }
+}

@@ -1,0 +1,51 @@
+//! The virtual waiting room: a fair line in front of an on-sale.
+//!
+//! A line is a state machine in memory ([`domain`]) whose log is SQL ([`store`]); commands become group commits and replicas follow
+//! each other ([`app`]); [`grpc`] translates. See the README of this folder for what it guarantees.
+
+pub mod app;
+mod config;
+pub mod domain;
+mod error;
+pub mod grpc;
+pub mod store;
+
+use boxoffice_proto::fault::DOMAIN;
+use boxoffice_proto::queue::queue_service_server::QueueServiceServer;
+use chassis::{clock::Clock, db::Db, health::Health, probes, server::GrpcServer};
+pub use config::{Config, Expiry, Listeners, Policy};
+pub use error::Error;
+use tokio_util::sync::CancellationToken;
+
+/// The line that always exists.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// Serves the waiting room until the shutdown, then finishes what is in flight.
+///
+/// # Errors
+/// The database could not be opened or read, or a listener failed.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), chassis::Error> {
+    let db = Db::open(&config.database, &store::migrations()).await?;
+    let room = app::WaitingRoom::open(db.clone(), clock).await.map_err(fatal)?;
+    room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
+    let health = Health::new();
+    health.watch(db, shutdown.clone());
+    if let Some(http) = listeners.http {
+        tokio::spawn(probes::serve(http, health.clone(), shutdown.clone()));
+    }
+    let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
+    let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
+    let served = server.serve(listeners.grpc, shutdown).await;
+    // Only now that nobody asks any more: the writers finish the batch they are in.
+    room.close().await;
+    Ok(served?)
+}
+
+fn fatal(error: Error) -> chassis::Error {
+    if let Error::Db(error) = error { chassis::Error::Db(error) } else { chassis::Error::Task(error.to_string()) }
+}

@@ -1,0 +1,159 @@
+//! Tokens: all of a batch written in one statement, what changed since a version, live ones to load, single ones by id.
+
+use chassis::{
+    args,
+    db::{Dialect, Error, Row, Session, Sql},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{queue, strange};
+use crate::domain::{Head, Status, TokenRow};
+
+/// Rows a load reads at once.
+const PAGE: i64 = 10_000;
+
+/// The rows of a batch in the order given (it matters: who ends comes before the same user's next token). On PostgreSQL they come
+/// as arrays, on SQLite as one JSON text.
+const WRITE: Sql = Sql {
+    postgres: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
+               admitted_at, requeues, version) \
+               SELECT t.token, $1, t.user_id, t.status, t.priority, t.ticket, t.entered_at, t.active_until, t.valid_until, \
+               t.admitted_at, t.requeues, $2 \
+               FROM UNNEST($3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], \
+               $10::bigint[], $11::bigint[], $12::bigint[]) WITH ORDINALITY AS t (token, user_id, status, priority, ticket, \
+               entered_at, active_until, valid_until, admitted_at, requeues, nth) ORDER BY t.nth \
+               ON CONFLICT (token) DO UPDATE SET status = excluded.status, ticket = excluded.ticket, \
+               active_until = excluded.active_until, valid_until = excluded.valid_until, admitted_at = excluded.admitted_at, \
+               requeues = excluded.requeues, version = excluded.version",
+    sqlite: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
+             admitted_at, requeues, version) \
+             SELECT unhex(t.value ->> 0), $1, t.value ->> 1, t.value ->> 2, t.value ->> 3, t.value ->> 4, t.value ->> 5, \
+             t.value ->> 6, t.value ->> 7, t.value ->> 8, t.value ->> 9, $2 FROM json_each($3) AS t WHERE true ORDER BY t.key \
+             ON CONFLICT (token) DO UPDATE SET status = excluded.status, ticket = excluded.ticket, \
+             active_until = excluded.active_until, valid_until = excluded.valid_until, admitted_at = excluded.admitted_at, \
+             requeues = excluded.requeues, version = excluded.version",
+};
+
+/// Head and changed tokens in one statement, which is one snapshot: a follower needs no lock and never sees half a commit.
+const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at, active_until, valid_until, admitted_at, requeues, \
+    version, CAST(NULL AS BIGINT) AS max_active, CAST(NULL AS BIGINT) AS max_waiting, CAST(NULL AS BIGINT) AS active_ttl, \
+    CAST(NULL AS BIGINT) AS waiting_ttl, CAST(NULL AS BIGINT) AS admit_per_minute, CAST(NULL AS BIGINT) AS on_expiry, \
+    CAST(NULL AS BOOLEAN) AS paused, CAST(NULL AS BIGINT) AS last_ticket, CAST(NULL AS BIGINT) AS serving_ticket, \
+    CAST(NULL AS BIGINT) AS decided_at, CAST(NULL AS TEXT) AS admissions, CAST(NULL AS BIGINT) AS created_at \
+    FROM token WHERE queue_id = $1 AND version > $2 \
+    UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, version, max_active, max_waiting, active_ttl, \
+    waiting_ttl, admit_per_minute, on_expiry, paused, last_ticket, serving_ticket, decided_at, admissions, created_at \
+    FROM queue WHERE queue_id = $1";
+
+const LIVE: &str = "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND status IN (1, 2) ORDER BY ticket LIMIT $3";
+
+const BY_ID: Sql = Sql {
+    postgres: "SELECT * FROM token WHERE token = ANY($1)",
+    sqlite: "SELECT * FROM token WHERE token IN (SELECT unhex(value) FROM json_each($1))",
+};
+
+/// Writes the tokens that a batch changed.
+///
+/// # Errors
+/// The database's; `Unique` means that memory and database disagree.
+pub async fn write(session: &mut Session, queue_id: &str, version: i64, rows: &[TokenRow]) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let args = match session.dialect() {
+        Dialect::Postgres => args![
+            queue_id,
+            version,
+            column(rows, |row| row.token),
+            column(rows, |row| row.user.to_string()),
+            column(rows, |row| row.status.code()),
+            column(rows, |row| i64::from(row.priority)),
+            column(rows, |row| row.ticket),
+            column(rows, |row| row.entered_at),
+            column(rows, |row| row.active_until),
+            column(rows, |row| row.valid_until),
+            column(rows, |row| row.admitted_at),
+            column(rows, |row| i64::from(row.requeues)),
+        ],
+        Dialect::Sqlite => args![queue_id, version, json_rows(rows)],
+    };
+    session.execute(WRITE, args).await.map(drop)
+}
+
+fn column<T>(rows: &[TokenRow], of: impl Fn(&TokenRow) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+fn json_rows(rows: &[TokenRow]) -> String {
+    let one = |row: &TokenRow| {
+        json!([
+            row.token.simple().to_string(),
+            row.user,
+            row.status.code(),
+            row.priority,
+            row.ticket,
+            row.entered_at,
+            row.active_until,
+            row.valid_until,
+            row.admitted_at,
+            row.requeues
+        ])
+    };
+    serde_json::Value::from_iter(rows.iter().map(one)).to_string()
+}
+
+/// The queue as it is now and every token that changed since a version, as of one instant. `None`: no such queue.
+///
+/// # Errors
+/// The database's.
+pub async fn tail(session: &mut Session, queue_id: &str, since: i64) -> Result<Option<(Head, Vec<TokenRow>)>, Error> {
+    let rows = session.all(TAIL, args![queue_id, since]).await?;
+    let (mut head, mut tokens) = (None, Vec::with_capacity(rows.len()));
+    for row in &rows {
+        match row.get::<Option<Uuid>>("token")? {
+            Some(_) => tokens.push(read(row)?),
+            None => head = Some(queue::head(row)?),
+        }
+    }
+    Ok(head.map(|head| (head, tokens)))
+}
+
+/// Live tokens with a ticket above the given one, in ticket order; fewer than a page are the last.
+///
+/// # Errors
+/// The database's.
+pub async fn live_page(session: &mut Session, queue_id: &str, above: i64) -> Result<(Vec<TokenRow>, bool), Error> {
+    let rows = session.all(LIVE, args![queue_id, above, PAGE]).await?;
+    let last = i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, last))
+}
+
+/// Tokens by id with their queues, whatever their status.
+///
+/// # Errors
+/// The database's.
+pub async fn by_id(session: &mut Session, tokens: Vec<Uuid>) -> Result<Vec<(String, TokenRow)>, Error> {
+    let rows = session.all(BY_ID, args![tokens]).await?;
+    rows.iter().map(|row| Ok((row.get("queue_id")?, read(row)?))).collect()
+}
+
+fn read(row: &Row) -> Result<TokenRow, Error> {
+    let number = |name: &str| row.get::<i64>(name);
+    let status = number("status")?;
+    let priority = number("priority")?;
+    let requeues = number("requeues")?;
+    Ok(TokenRow {
+        token: row.get("token")?,
+        user: row.get::<String>("user_id")?.into(),
+        status: Status::from_code(status).ok_or_else(|| strange("status", status))?,
+        priority: u8::try_from(priority).ok().filter(|lane| *lane < 10).ok_or_else(|| strange("priority", priority))?,
+        ticket: number("ticket")?,
+        entered_at: number("entered_at")?,
+        active_until: row.get("active_until")?,
+        valid_until: number("valid_until")?,
+        admitted_at: row.get("admitted_at")?,
+        requeues: u32::try_from(requeues).map_err(|_| strange("requeues", requeues))?,
+        version: number("version")?,
+    })
+}

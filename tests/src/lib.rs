@@ -1,0 +1,19 @@
+//! The harness: the mesh as people run it (real processes, real clients, both databases), ready to be asked questions.
+//!
+//! - [`mesh`] starts the programs in one of three [`mesh::Shape`]s, kills and restarts them, and stops them at the end.
+//! - [`client`] speaks REST to it, [`grpc`] speaks gRPC, [`world`] knows the steps of an on-sale.
+//! - [`audit`] looks into the databases afterwards: money conserved, no seat twice, nothing half-done.
+//! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
+//!
+//! Nothing outside the checkout is assumed to be running but the PostgreSQL of `TEST_POSTGRES_URL`, which `tests/run` starts.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on should say where, and fail the test")]
+
+pub mod audit;
+pub mod client;
+pub mod databases;
+pub mod eventually;
+pub mod grpc;
+pub mod mesh;
+pub mod process;
+pub mod suite;
+pub mod world;

@@ -1,0 +1,362 @@
+//! The mesh in each of its shapes, as processes on free ports with private databases.
+//!
+//! A mesh ends in [`Mesh::finish`]: every process must exit with 0 on SIGTERM, and the audit of its databases must find nothing.
+
+use std::{
+    collections::HashSet,
+    net::{SocketAddr, TcpListener},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::{
+    audit,
+    databases::Databases,
+    process::{Process, Program, binary},
+};
+
+/// How the mesh is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// The launcher: one process, embedded SQLite.
+    SingleSqlite,
+    /// The launcher on a PostgreSQL database.
+    SinglePostgres,
+    /// The four programs, two replicas each, each service on its own PostgreSQL database.
+    Cluster,
+}
+
+impl Shape {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::Cluster];
+
+    /// Its name in a test's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SingleSqlite => "single_sqlite",
+            Self::SinglePostgres => "single_postgres",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
+/// What a process is in the mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// All services in one.
+    Launcher,
+    /// queue-svc.
+    Queue,
+    /// booking-svc.
+    Booking,
+    /// wallet-svc.
+    Wallet,
+    /// edge.
+    Edge,
+}
+
+impl Role {
+    const SERVICES: [Self; 3] = [Self::Queue, Self::Booking, Self::Wallet];
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Launcher => "boxoffice",
+            Self::Queue => "queue-svc",
+            Self::Booking => "booking-svc",
+            Self::Wallet => "wallet-svc",
+            Self::Edge => "edge",
+        }
+    }
+
+    /// Whether a separate program of this role understands a policy flag.
+    fn takes(self, flag: &str) -> bool {
+        match self {
+            Self::Launcher => true,
+            Self::Booking => flag.starts_with("--hold") || flag.starts_with("--max-held"),
+            Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),
+            Self::Wallet => flag == "--currency",
+            Self::Queue => !(Self::Booking.takes(flag) || Self::Edge.takes(flag) || Self::Wallet.takes(flag)),
+        }
+    }
+}
+
+/// One process and where it listens.
+#[derive(Debug)]
+pub struct Node {
+    /// What it is.
+    pub role: Role,
+    /// The process.
+    pub process: Process,
+    /// Probes and metrics; at an edge and the launcher also REST.
+    pub http: SocketAddr,
+    /// Its gRPC addresses by the service they serve.
+    pub grpc: Vec<(Role, SocketAddr)>,
+}
+
+/// A running mesh.
+#[derive(Debug)]
+pub struct Mesh {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its processes.
+    pub nodes: Vec<Node>,
+    /// Its databases.
+    pub databases: Databases,
+    dir: TempDir,
+}
+
+/// A free port of 127.0.0.1, below the range that outgoing connections are given: a program that is restarted finds its port again.
+fn free_address() -> SocketAddr {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let given = given.get_or_insert_default();
+    let mut port = 22_000 + u16::try_from(std::process::id() % 8_000).unwrap_or(0);
+    loop {
+        port = if port >= 31_999 { 22_000 } else { port + 1 };
+        if given.contains(&port) {
+            continue;
+        }
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            given.insert(port);
+            return listener.local_addr().expect("a bound socket has an address");
+        }
+    }
+}
+
+impl Mesh {
+    /// Starts a mesh with extra policy flags (name and value by turns) and waits until every process is ready.
+    ///
+    /// # Panics
+    /// When it is not ready in time; with its log.
+    pub async fn start(shape: Shape, flags: &[&str]) -> Self {
+        for attempt in 1.. {
+            match Self::try_start(shape, flags).await {
+                Ok(mesh) => return mesh,
+                // Somebody else took a port between our look and the program's.
+                Err(log) if attempt < 3 && log.contains("in use") => {}
+                Err(log) => panic!("the mesh {} did not become ready:\n{log}", shape.name()),
+            }
+        }
+        unreachable!("the loop returns or panics")
+    }
+
+    async fn try_start(shape: Shape, flags: &[&str]) -> Result<Self, String> {
+        let dir = TempDir::with_prefix("mesh-").expect("a temporary folder can be made");
+        let databases = match shape {
+            Shape::SingleSqlite => Databases::Sqlite(dir.path().join("data")),
+            Shape::SinglePostgres => Databases::create(1).await,
+            Shape::Cluster => Databases::create(4).await,
+        };
+        let mut mesh = Self { shape, nodes: Vec::new(), databases, dir };
+        match (&mesh.databases, shape) {
+            (Databases::Postgres(urls), Shape::Cluster) => {
+                let urls = urls.clone();
+                mesh.start_cluster(&urls, flags);
+            }
+            _ => mesh.start_single(flags),
+        }
+        for node in &mesh.nodes {
+            if let Err(why) = node.ready(Duration::from_secs(30)).await {
+                let log = format!("{why}\n{}", mesh.logs(60));
+                mesh.databases.remove().await;
+                return Err(log);
+            }
+        }
+        Ok(mesh)
+    }
+
+    fn start_single(&mut self, flags: &[&str]) {
+        let [rest, edge, queue, booking, wallet] = std::array::from_fn(|_| free_address());
+        let mut args = vec!["up".to_owned()];
+        let listens = [
+            ("--rest-addr", rest),
+            ("--grpc-addr", edge),
+            ("--queue-addr", queue),
+            ("--booking-addr", booking),
+            ("--wallet-addr", wallet),
+        ];
+        for (flag, address) in listens {
+            args.extend([flag.to_owned(), address.to_string()]);
+        }
+        match &self.databases {
+            Databases::Sqlite(data) => args.extend(["--data-dir".to_owned(), data.display().to_string()]),
+            Databases::Postgres(urls) => args.extend(["--database-url".to_owned(), urls[0].clone()]),
+        }
+        let grpc = vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
+        self.spawn(Role::Launcher, "boxoffice", args, flags, rest, grpc);
+    }
+
+    fn start_cluster(&mut self, urls: &[String], flags: &[&str]) {
+        let mut lists = Vec::new();
+        for (role, url) in Role::SERVICES.into_iter().zip(urls) {
+            let mut addresses = Vec::new();
+            for replica in 1..=2 {
+                let (grpc, http) = (free_address(), free_address());
+                let args = [("--addr", grpc.to_string()), ("--http-addr", http.to_string()), ("--database-url", url.clone())];
+                let name = format!("{}-{replica}", role.program());
+                self.spawn(role, &name, pairs(args), flags, http, vec![(role, grpc)]);
+                addresses.push(format!("http://{grpc}"));
+            }
+            lists.push(addresses.join(","));
+        }
+        for replica in 1..=2 {
+            let (grpc, rest) = (free_address(), free_address());
+            let args = [
+                ("--rest-addr", rest.to_string()),
+                ("--grpc-addr", grpc.to_string()),
+                ("--queue-url", lists[0].clone()),
+                ("--booking-url", lists[1].clone()),
+                ("--wallet-url", lists[2].clone()),
+                ("--database-url", urls[3].clone()),
+            ];
+            self.spawn(Role::Edge, &format!("edge-{replica}"), pairs(args), flags, rest, vec![(Role::Edge, grpc)]);
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        role: Role,
+        name: &str,
+        mut args: Vec<String>,
+        flags: &[&str],
+        http: SocketAddr,
+        grpc: Vec<(Role, SocketAddr)>,
+    ) {
+        args.extend(["--log-format".to_owned(), "json".to_owned()]);
+        for pair in flags.chunks(2).filter(|pair| role.takes(pair[0])) {
+            args.extend(pair.iter().map(|&part| part.to_owned()));
+        }
+        let program = Program { name: name.to_owned(), path: binary(role.program()), args, dir: self.dir.path().to_owned() };
+        self.nodes.push(Node { role, process: Process::start(program), http, grpc });
+    }
+
+    /// The REST addresses: one an edge.
+    #[must_use]
+    pub fn rest(&self) -> Vec<String> {
+        let edges = self.nodes.iter().filter(|node| matches!(node.role, Role::Edge | Role::Launcher));
+        edges.map(|node| format!("http://{}", node.http)).collect()
+    }
+
+    /// The gRPC addresses of a service: one a replica.
+    #[must_use]
+    pub fn grpc(&self, service: Role) -> Vec<String> {
+        let all = self.nodes.iter().flat_map(|node| &node.grpc);
+        all.filter(|(role, _)| *role == service).map(|(_, address)| format!("http://{address}")).collect()
+    }
+
+    /// The processes of a role.
+    #[must_use]
+    pub fn of(&self, role: Role) -> Vec<&Node> {
+        self.nodes.iter().filter(|node| node.role == role).collect()
+    }
+
+    /// The last lines of every process's log.
+    #[must_use]
+    pub fn logs(&self, lines: usize) -> String {
+        let mut text = String::new();
+        for node in &self.nodes {
+            let log = node.process.log();
+            let all: Vec<&str> = log.lines().collect();
+            let tail = &all[all.len().saturating_sub(lines)..];
+            text.push_str(&format!("--- {} ({} lines) ---\n{}\n", node.process.name(), all.len(), tail.join("\n")));
+        }
+        text
+    }
+
+    /// Lines that no run should have: errors and panics.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let is_bad = |line: &&str| line.contains("\"level\":\"ERROR\"") || line.contains("panicked at");
+        let of = |node: &Node| {
+            node.process.log().lines().filter(is_bad).map(|line| format!("{}: {line}", node.process.name())).collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(of).collect()
+    }
+
+    /// Stops every process with SIGTERM (edges first, as traffic would be taken away from them first).
+    ///
+    /// # Errors
+    /// When one does not exit with 0 in time.
+    pub async fn stop(&self) -> Result<(), String> {
+        let mut wrong = Vec::new();
+        for node in self.nodes.iter().rev() {
+            wrong.extend(node.process.terminate().await.err());
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n{}", wrong.join("\n"), self.logs(30))) }
+    }
+
+    /// Starts every process again and waits until all are ready.
+    ///
+    /// # Panics
+    /// When one does not become ready.
+    pub async fn restart(&self) {
+        for node in &self.nodes {
+            node.process.restart();
+        }
+        self.ready().await;
+    }
+
+    /// Waits until every process is ready.
+    ///
+    /// # Panics
+    /// When one does not become ready within 30 s.
+    pub async fn ready(&self) {
+        for node in &self.nodes {
+            if let Err(why) = node.ready(Duration::from_secs(30)).await {
+                panic!("{why}\n{}", self.logs(40));
+            }
+        }
+    }
+
+    /// Stops the mesh, audits its databases, and removes them.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub async fn finish(self) -> Result<(), String> {
+        let stopped = self.stop().await;
+        let findings = audit::findings(&self.databases).await;
+        self.databases.remove().await;
+        if std::env::var_os("TEST_KEEP").is_some() {
+            let Self { dir, nodes, .. } = self;
+            drop(nodes);
+            let kept = dir.keep();
+            return stopped.map_err(|why| format!("{why}\nkept: {}", kept.display()));
+        }
+        stopped?;
+        if findings.is_empty() { Ok(()) } else { Err(format!("the audit found:\n  {}", findings.join("\n  "))) }
+    }
+}
+
+impl Node {
+    /// Waits until `/readyz` says so; answers how long that took.
+    ///
+    /// # Errors
+    /// When the process ends or the time is over.
+    pub async fn ready(&self, within: Duration) -> Result<Duration, String> {
+        let begun = Instant::now();
+        let url = format!("http://{}/readyz", self.http);
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().expect("a client without TLS");
+        loop {
+            if let Some(status) = self.process.ended() {
+                return Err(format!("{} ended with {status}", self.process.name()));
+            }
+            let seen = match client.get(&url).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(begun.elapsed()),
+                Ok(answer) => answer.status().to_string(),
+                Err(error) => error.to_string(),
+            };
+            if begun.elapsed() > within {
+                return Err(format!("{} was not ready within {within:?}: {seen}", self.process.name()));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn pairs<const N: usize>(args: [(&str, String); N]) -> Vec<String> {
+    args.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+}

@@ -1,0 +1,239 @@
+//! The steps of an on-sale, as a scenario tells them: make a sale, let a user in, hold, pay, and look at what became of it.
+//!
+//! Each step asserts its success; where a refusal is the point, scenarios make the call themselves.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Answer, Call, Rest},
+    eventually::{eventually, holds},
+    grpc::Grpc,
+    mesh::{Mesh, Shape},
+};
+
+/// A mesh and its clients. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The processes.
+    pub mesh: Arc<Mesh>,
+    /// REST clients.
+    pub rest: Rest,
+    /// gRPC clients.
+    pub grpc: Grpc,
+}
+
+/// A concert with one show, behind a line of its own.
+#[derive(Clone, Debug)]
+pub struct Sale {
+    /// The line that guards it.
+    pub queue: String,
+    /// The concert.
+    pub concert: i64,
+    /// Its show.
+    pub show: i64,
+    /// The price of a seat.
+    pub price: i64,
+}
+
+/// Somebody who was let in.
+#[derive(Clone, Debug)]
+pub struct Buyer {
+    /// Their id.
+    pub user: String,
+    /// Their ACTIVE token.
+    pub token: String,
+}
+
+/// When every show of the tests begins, and its date.
+pub const STARTS_AT: &str = "2031-05-01T19:00:00Z";
+/// The date of [`STARTS_AT`].
+pub const DATE: &str = "2031-05-01";
+
+/// A name that no other scenario uses.
+#[must_use]
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A number of a JSON answer.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn int(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| panic!("{value} should be a whole number"))
+}
+
+/// A text of a JSON answer.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} should be a text")).to_owned()
+}
+
+/// Sends all of these at once and waits for every answer.
+pub async fn all_at_once(calls: impl IntoIterator<Item = Call>) -> Vec<Answer> {
+    join_all(calls.into_iter().map(|call| tokio::spawn(call.send())))
+        .await
+        .into_iter()
+        .map(|answer| answer.expect("an answer"))
+        .collect()
+}
+
+impl World {
+    /// Clients for a mesh.
+    #[must_use]
+    pub fn new(mesh: Arc<Mesh>) -> Self {
+        Self { rest: Rest::new(mesh.rest()), grpc: Grpc::new(&mesh), mesh }
+    }
+
+    /// A mesh of one's own.
+    pub async fn start(shape: Shape, flags: &[&str]) -> Self {
+        Self::new(Arc::new(Mesh::start(shape, flags).await))
+    }
+
+    /// Ends a mesh of one's own: stopped, audited, removed.
+    ///
+    /// # Panics
+    /// When it does not end cleanly, or the audit finds something.
+    pub async fn finish(self) {
+        let Self { mesh, rest, grpc } = self;
+        drop((rest, grpc));
+        let mesh = Arc::try_unwrap(mesh).expect("nobody else uses the mesh any more");
+        if let Err(why) = mesh.finish().await {
+            panic!("{why}");
+        }
+    }
+
+    /// A new line with this policy.
+    pub async fn queue(&self, policy: Value) -> String {
+        let queue = unique("line");
+        self.rest.put(&format!("/v1/queues/{queue}"), policy).expect(201).await;
+        queue
+    }
+
+    /// A sale that lets 1,000 in at once.
+    pub async fn sale(&self, price: i64, seats: i32) -> Sale {
+        let queue = self.queue(json!({"maxActive": 1000})).await;
+        self.sale_behind(queue, price, seats).await
+    }
+
+    /// A sale behind a line that exists.
+    pub async fn sale_behind(&self, queue: String, price: i64, seats: i32) -> Sale {
+        let concert = self.rest.post("/v1/concerts", json!({"title": unique("Concert"), "queueId": queue})).expect(201).await;
+        let concert = int(&concert["concertId"]);
+        let show = self.show(concert, price, seats).await;
+        Sale { queue, concert, show, price }
+    }
+
+    /// Another show of a concert.
+    pub async fn show(&self, concert: i64, price: i64, seats: i32) -> i64 {
+        let body = json!({"startsAt": STARTS_AT, "durationMinutes": 120, "title": "Evening", "price": price, "seatCount": seats});
+        int(&self.rest.post(&format!("/v1/concerts/{concert}/shows"), body).expect(201).await["showId"])
+    }
+
+    /// Joins a line; the token's JSON.
+    pub async fn join(&self, queue: &str, user: &str) -> Value {
+        let answer = self.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).send().await;
+        assert!(matches!(answer.status, 200 | 201), "{}: {} {}", answer.what, answer.status, answer.text);
+        answer.body
+    }
+
+    /// A new user who has been let in.
+    pub async fn buyer(&self, sale: &Sale) -> Buyer {
+        let user = unique("user");
+        self.admitted(&sale.queue, &user).await
+    }
+
+    /// A new user who has been let in and has this much money.
+    pub async fn buyer_with(&self, sale: &Sale, money: i64) -> Buyer {
+        let buyer = self.buyer(sale).await;
+        self.charge(&buyer.user, money).await;
+        buyer
+    }
+
+    /// Lets a user in.
+    pub async fn admitted(&self, queue: &str, user: &str) -> Buyer {
+        let token = text(&self.join(queue, user).await["token"]);
+        self.until(&token, "ACTIVE").await;
+        Buyer { user: user.to_owned(), token }
+    }
+
+    /// Waits until a token has this status.
+    pub async fn until(&self, token: &str, status: &str) -> Value {
+        eventually(Duration::from_secs(15), || async {
+            let answer = self.rest.get(&format!("/v1/tokens/{token}")).send().await;
+            holds(answer.body, |body| body["status"] == status)
+        })
+        .await
+    }
+
+    /// Tops up a wallet.
+    pub async fn charge(&self, user: &str, amount: i64) {
+        self.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": amount})).expect(201).await;
+    }
+
+    /// Reads a balance.
+    pub async fn balance(&self, user: &str) -> i64 {
+        int(&self.rest.get(&format!("/v1/wallets/{user}")).expect(200).await["balance"])
+    }
+
+    /// The call that holds seats.
+    #[must_use]
+    pub fn holding(&self, buyer: &Buyer, show: i64, seats: &[i32]) -> Call {
+        self.rest
+            .post("/v1/reservations", json!({"userId": buyer.user, "showId": show, "seatNumbers": seats}))
+            .token(&buyer.token)
+    }
+
+    /// Holds seats; the reservation's id.
+    pub async fn hold(&self, buyer: &Buyer, show: i64, seats: &[i32]) -> String {
+        text(&self.holding(buyer, show, seats).expect(201).await["reservationId"])
+    }
+
+    /// The call that pays.
+    #[must_use]
+    pub fn paying(&self, buyer: &Buyer, reservation: &str) -> Call {
+        self.rest.post("/v1/payments", json!({"userId": buyer.user, "reservationId": reservation})).token(&buyer.token)
+    }
+
+    /// Reads a reservation.
+    pub async fn reservation(&self, id: &str) -> Value {
+        self.rest.get(&format!("/v1/reservations/{id}")).expect(200).await
+    }
+
+    /// Waits until a reservation has this status.
+    pub async fn reservation_until(&self, id: &str, status: &str) -> Value {
+        eventually(Duration::from_secs(10), || async { holds(self.reservation(id).await, |body| body["status"] == status) }).await
+    }
+
+    /// A seat's status as an admitted user sees it. Seat maps may be a quarter of a second old, so what is expected may take as long.
+    pub async fn seat_until(&self, buyer: &Buyer, show: i64, seat: i64, status: &str) {
+        eventually(Duration::from_secs(3), || async {
+            let map = self.rest.get(&format!("/v1/shows/{show}/seats")).token(&buyer.token).expect(200).await;
+            let all = map["seats"].as_array().cloned().unwrap_or_default();
+            holds(all.into_iter().find(|entry| entry["seatNumber"] == seat), |entry| {
+                entry.as_ref().is_some_and(|e| e["status"] == status)
+            })
+        })
+        .await;
+    }
+
+    /// Every movement of a wallet, newest first.
+    pub async fn entries(&self, user: &str) -> Vec<Value> {
+        let page = self.rest.get(&format!("/v1/wallets/{user}/entries?pageSize=1000")).expect(200).await;
+        page["entries"].as_array().cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,174 @@
+//! What keeps the mesh running and seen: health, reflection, probes, metrics, documents, and logs that tell but do not tell on anybody.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use boxoffice_proto::wallet::ChargeWalletRequest;
+use serde_json::Value;
+use tests::{
+    eventually::{eventually, holds},
+    grpc::Replicas,
+    mesh::Role,
+    scenarios,
+    suite::Scenario,
+    world::{World, text, unique},
+};
+use tokio_stream::once;
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_reflection::pb::{v1, v1alpha};
+
+pub(crate) const TOGETHER: &[Scenario] = scenarios![
+    every_server_says_that_it_is_serving,
+    every_server_lists_its_services_by_reflection,
+    every_process_answers_probes_and_metrics,
+    the_api_is_described_and_browsable,
+    one_trace_id_crosses_the_services,
+    logs_hold_no_tokens,
+];
+
+fn services(world: &World) -> [(&'static str, &Replicas); 4] {
+    [
+        ("boxoffice.queue.v1.QueueService", &world.grpc.queue),
+        ("boxoffice.booking.v1.BookingService", &world.grpc.booking),
+        ("boxoffice.wallet.v1.WalletService", &world.grpc.wallet),
+        ("boxoffice.checkout.v1.CheckoutService", &world.grpc.checkout),
+    ]
+}
+
+async fn every_server_says_that_it_is_serving(world: World) {
+    for (name, replicas) in services(&world) {
+        for channel in replicas.all() {
+            let mut health = HealthClient::new(channel.clone());
+            for service in ["", name] {
+                let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner();
+                assert_eq!(answer.status(), ServingStatus::Serving, "{name} asked for {service:?}");
+            }
+            let unknown = health.check(HealthCheckRequest { service: "no.such.Service".to_owned() }).await.unwrap_err();
+            assert_eq!(unknown.code(), tonic::Code::NotFound);
+        }
+    }
+}
+
+async fn listed(channel: &Channel) -> BTreeSet<String> {
+    use v1::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let request =
+        v1::ServerReflectionRequest { host: String::new(), message_request: Some(MessageRequest::ListServices(String::new())) };
+    let mut answers = client.server_reflection_info(once(request)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
+    list.service.into_iter().map(|service| service.name).collect()
+}
+
+async fn listed_alpha(channel: &Channel) -> BTreeSet<String> {
+    use v1alpha::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let request = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut answers = client.server_reflection_info(once(request)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
+    list.service.into_iter().map(|service| service.name).collect()
+}
+
+async fn every_server_lists_its_services_by_reflection(world: World) {
+    for (name, replicas) in services(&world) {
+        for channel in replicas.all() {
+            for names in [listed(channel).await, listed_alpha(channel).await] {
+                assert!(names.contains(name) && names.contains("grpc.health.v1.Health"), "{name}: {names:?}");
+            }
+        }
+    }
+}
+
+async fn every_process_answers_probes_and_metrics(world: World) {
+    world.charge(&unique("user"), 5).await;
+    let client = reqwest::Client::new();
+    for node in &world.mesh.nodes {
+        for path in ["healthz", "readyz", "metrics"] {
+            let answer = client.get(format!("http://{}/{path}", node.http)).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path} of {}", node.process.name());
+            if path == "metrics" {
+                let text = answer.text().await.unwrap();
+                assert!(text.lines().any(|line| line.starts_with("# TYPE ")), "{}: {text}", node.process.name());
+            }
+        }
+    }
+}
+
+async fn the_api_is_described_and_browsable(world: World) {
+    let api = world.rest.get("/openapi.json").expect(200).await;
+    assert!(text(&api["openapi"]).starts_with("3."), "{}", api["openapi"]);
+    let paths = api["paths"].as_object().unwrap();
+    for (path, methods) in [
+        ("/v1/queues/{queueId}/tokens", vec!["post"]),
+        ("/v1/tokens/{token}", vec!["get", "delete"]),
+        ("/v1/queues/{queueId}", vec!["get", "put"]),
+        ("/v1/concerts", vec!["get", "post"]),
+        ("/v1/concerts/{id}/shows", vec!["get", "post"]),
+        ("/v1/reservations", vec!["post"]),
+        ("/v1/payments", vec!["post"]),
+        ("/v1/wallets/{userId}/charges", vec!["post"]),
+        ("/queue-management/api/token", vec!["post"]),
+        ("/api-orchestration/api/balance/payment", vec!["post"]),
+    ] {
+        let parameters = |path: &str| {
+            path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
+        };
+        let described = paths.iter().find(|(seen, _)| parameters(seen) == parameters(path));
+        let (_, described) =
+            described.unwrap_or_else(|| panic!("{path} is not described: {:?}", paths.keys().collect::<Vec<_>>()));
+        for method in methods {
+            let operation: &Value = &described[method];
+            assert!(operation["responses"].is_object(), "{method} {path}");
+            if path.starts_with("/queue-management") || path.starts_with("/api-orchestration") {
+                assert_eq!(operation["tags"][0], "original", "{method} {path}");
+            }
+        }
+    }
+    let page = world.rest.get("/docs").send().await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert!(page.text.to_lowercase().contains("swagger"), "{}", page.text);
+}
+
+async fn one_trace_id_crosses_the_services(world: World) {
+    let trace = uuid::Uuid::new_v4().simple().to_string();
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let path = format!("/v1/wallets/{}/charges", unique("user"));
+    let _ = world.rest.post(&path, serde_json::json!({"amount": 5})).header("traceparent", &parent).expect(201).await;
+    let told = |role: Role| {
+        let of = world.mesh.nodes.iter().filter(move |node| node.role == role || node.role == Role::Launcher);
+        of.flat_map(|node| node.process.log().lines().map(str::to_owned).collect::<Vec<_>>())
+            .filter(|line| line.contains(&trace))
+            .count()
+    };
+    eventually(Duration::from_secs(5), || async {
+        let seen = (told(Role::Edge), told(Role::Wallet));
+        holds(seen, |(edge, wallet)| if world.mesh.nodes.len() == 1 { *edge >= 2 } else { *edge >= 1 && *wallet >= 1 })
+    })
+    .await;
+    // And for a gRPC call that brings none, each line has one of its own.
+    let charge = ChargeWalletRequest { user_id: unique("user"), amount: 5, request_id: String::new() };
+    world.grpc.wallet().charge_wallet(charge).await.unwrap();
+}
+
+/// Who knows a token speaks for its user: no log may hold one, nor may the path of a request in it.
+async fn logs_hold_no_tokens(world: World) {
+    let sale = world.sale(1_000, 5).await;
+    let buyer = world.buyer_with(&sale, 1_000).await;
+    let _ = world.rest.get(&format!("/v1/shows/{}/seats", sale.show)).token(&buyer.token).expect(200).await;
+    let reservation = world.hold(&buyer, sale.show, &[1]).await;
+    let _ = world.paying(&buyer, &reservation).expect(201).await;
+    let _ = world.paying(&buyer, &reservation).send().await;
+    let _ = world.rest.delete(&format!("/v1/tokens/{}", buyer.token)).send().await;
+    let _ = world.rest.get("/v1/tokens/not-a-token").send().await;
+    tokio::time::sleep(Duration::from_millis(500)).await; // the log is written behind
+    for node in &world.mesh.nodes {
+        let log = node.process.log();
+        let told = log.lines().find(|line| line.contains(&buyer.token));
+        assert!(told.is_none(), "{} logged a token: {}", node.process.name(), told.unwrap());
+        assert!(log.lines().any(|line| line.starts_with('{')), "{} logs JSON", node.process.name());
+    }
+}

@@ -1,0 +1,80 @@
+//! The use cases: what happens in which transaction.
+//!
+//! A transaction opens, locks what it will change (payment, then wallet), lets the domain decide on what is locked, writes, and
+//! commits. What was refused before anything was written is dropped, which undoes it. Measures are taken after the commit.
+
+mod moving;
+mod paying;
+mod reading;
+
+use chassis::{
+    clock::Clock,
+    db::{Db, Session},
+    idempotency::{self, Key},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+pub(crate) use moving::Move;
+pub(crate) use paying::Cancel;
+pub(crate) use reading::{EntryCursor, PaymentCursor};
+
+use crate::{
+    domain::{Entry, Movement},
+    error::Error,
+    store::wallets,
+};
+
+/// The ledger and what can be done with it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    db: Db,
+    clock: Clock,
+}
+
+impl Ledger {
+    /// A ledger in a database that has its tables.
+    pub(crate) const fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    /// The database beneath, for tests that look at it directly.
+    #[cfg(test)]
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+}
+
+/// Writes a movement of a locked wallet.
+async fn post(
+    session: &mut Session,
+    movement: Movement,
+    user_id: &str,
+    payment_id: Option<Uuid>,
+    now: i64,
+) -> Result<Entry, Error> {
+    let entry = movement.entry(Uuid::new_v4(), user_id, payment_id, now);
+    wallets::post(session, &entry).await?;
+    Ok(entry)
+}
+
+/// The answer that was given under this request id, if it was used before.
+async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -> Result<Option<T>, Error> {
+    match key {
+        Some(key) => Ok(idempotency::recall(session, key).await?),
+        None => Ok(None),
+    }
+}
+
+/// Keeps the answer under this request id, in the transaction that did the work.
+async fn record<T: Serialize>(session: &mut Session, key: Option<&Key>, answer: &T, now: i64) -> Result<(), Error> {
+    match key {
+        Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
+        None => Ok(()),
+    }
+}
+
+/// Counts what was committed; never how much it was.
+fn count_movement(entry: &Entry) {
+    metrics::counter!("wallet_movements_total", "kind" => entry.kind.as_str()).increment(1);
+}

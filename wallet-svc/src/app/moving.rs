@@ -1,0 +1,71 @@
+//! Money in and out of a wallet outside any payment.
+
+use chassis::idempotency::Key;
+use serde::Serialize;
+
+use super::{Ledger, count_movement, post, recall, record};
+use crate::{
+    domain::{Entry, Refusal},
+    error::Error,
+    store::wallets,
+};
+
+/// How much, and whose.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Move {
+    pub(crate) user_id: String,
+    pub(crate) amount: i64,
+}
+
+impl Ledger {
+    /// Tops up a wallet, opening it if need be.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub(crate) async fn charge(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
+        let key = request_id.map(|id| Key::new(id, "ChargeWallet", command));
+        let (entry, is_new) = self.db.transact("charge_wallet", || self.try_charge(command, key.as_ref())).await?;
+        if is_new {
+            count_movement(&entry);
+        }
+        Ok(entry)
+    }
+
+    async fn try_charge(&self, command: &Move, key: Option<&Key>) -> Result<(Entry, bool), Error> {
+        let now = self.clock.now();
+        let mut session = self.db.begin().await?;
+        if let Some(entry) = recall(&mut session, key).await? {
+            return Ok((entry, false));
+        }
+        let movement = wallets::lock_or_open(&mut session, &command.user_id).await?.charge(command.amount)?;
+        let entry = post(&mut session, movement, &command.user_id, None, now).await?;
+        record(&mut session, key, &entry, now).await?;
+        session.commit().await?;
+        Ok((entry, true))
+    }
+
+    /// Spends from a wallet.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub(crate) async fn spend(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
+        let key = request_id.map(|id| Key::new(id, "UseWallet", command));
+        let (entry, is_new) = self.db.transact("use_wallet", || self.try_spend(command, key.as_ref())).await?;
+        if is_new {
+            count_movement(&entry);
+        }
+        Ok(entry)
+    }
+
+    async fn try_spend(&self, command: &Move, key: Option<&Key>) -> Result<(Entry, bool), Error> {
+        let now = self.clock.now();
+        let mut session = self.db.begin().await?;
+        if let Some(entry) = recall(&mut session, key).await? {
+            return Ok((entry, false));
+        }
+        let user_id = &command.user_id;
+        let wallet = wallets::lock(&mut session, user_id).await?;
+        let wallet = wallet.ok_or_else(|| Refusal::WalletNotFound { user_id: user_id.clone() })?;
+        let movement = wallet.spend(command.amount)?;
+        let entry = post(&mut session, movement, user_id, None, now).await?;
+        record(&mut session, key, &entry, now).await?;
+        session.commit().await?;
+        Ok((entry, true))
+    }
+}

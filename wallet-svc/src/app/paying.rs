@@ -1,0 +1,187 @@
+//! Payments: the debit and its record in one transaction, and the way back.
+//!
+//! The row of a payment id is written (or found) first and is the lock of everything under that id, so of a payment and its
+//! cancellation, however they race, one comes wholly before the other: refunded, or barred.
+
+use chassis::{
+    db::{self, Session},
+    idempotency::Key,
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Ledger, count_movement, post, recall, record};
+use crate::{
+    domain::{Cancellation, Entry, Order, Payment, PaymentStatus, Refusal, Wallet},
+    error::Error,
+    store::{payments, wallets},
+};
+
+/// What a payment came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Paid {
+    pub(crate) payment: Payment,
+    pub(crate) balance: i64,
+}
+
+/// Which payment to take back, and why.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Cancel {
+    pub(crate) payment_id: Uuid,
+    pub(crate) reason: String,
+}
+
+/// What a cancellation came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancelled {
+    pub(crate) payment: Payment,
+    pub(crate) balance: i64,
+    pub(crate) refunded: bool,
+}
+
+/// What one transaction did: its answer, and what is to be counted once it is committed.
+struct Done<T> {
+    answer: T,
+    settled: Option<PaymentStatus>,
+    entry: Option<Entry>,
+}
+
+impl<T> Done<T> {
+    const fn nothing(answer: T) -> Self {
+        Self { answer, settled: None, entry: None }
+    }
+
+    fn counted(self) -> T {
+        if let Some(status) = self.settled {
+            metrics::counter!("wallet_payments_total", "status" => status.as_str()).increment(1);
+        }
+        if let Some(entry) = &self.entry {
+            count_movement(entry);
+        }
+        self.answer
+    }
+}
+
+impl Ledger {
+    /// Debits a wallet for a reservation, once a payment id. A payment that the balance does not cover is recorded as FAILED
+    /// (that transaction commits) and refused.
+    #[tracing::instrument(skip_all, fields(payment_id = %order.payment_id), err(level = "debug"))]
+    pub(crate) async fn pay(&self, order: &Order, request_id: Option<String>) -> Result<Paid, Error> {
+        let key = request_id.map(|id| Key::new(id, "CreatePayment", order));
+        let done = self.db.transact("create_payment", || self.try_pay(order, key.as_ref())).await?;
+        Ok(done.counted()?)
+    }
+
+    async fn try_pay(&self, order: &Order, key: Option<&Key>) -> Result<Done<Result<Paid, Refusal>>, Error> {
+        let now = self.clock.now();
+        let mut session = self.db.begin().await?;
+        // The payment's own id finds the first answer; the request id is only kept from being used for anything else.
+        let known: Option<()> = recall(&mut session, key).await?;
+        let done = if payments::claim(&mut session, &Payment::completed(order, now)).await? {
+            debit(&mut session, order, now).await?
+        } else {
+            answer_again(&mut session, order).await?
+        };
+        if known.is_none() {
+            record(&mut session, key, &(), now).await?;
+        }
+        session.commit().await?;
+        Ok(done)
+    }
+
+    /// Takes a payment back, or bars it from arriving.
+    #[tracing::instrument(skip_all, fields(payment_id = %command.payment_id), err(level = "debug"))]
+    pub(crate) async fn cancel(&self, command: &Cancel, request_id: Option<String>) -> Result<Cancelled, Error> {
+        let key = request_id.map(|id| Key::new(id, "CancelPayment", command));
+        let done = self.db.transact("cancel_payment", || self.try_cancel(command, key.as_ref())).await?;
+        Ok(done.counted())
+    }
+
+    async fn try_cancel(&self, command: &Cancel, key: Option<&Key>) -> Result<Done<Cancelled>, Error> {
+        let now = self.clock.now();
+        let mut session = self.db.begin().await?;
+        let known: Option<()> = recall(&mut session, key).await?;
+        let done = match payments::lock(&mut session, command.payment_id).await? {
+            Some(payment) => take_back(&mut session, payment, &command.reason, now).await?,
+            None => bar(&mut session, command, now).await?,
+        };
+        if known.is_none() {
+            record(&mut session, key, &(), now).await?;
+        }
+        session.commit().await?;
+        Ok(done)
+    }
+}
+
+/// The debit of a payment whose row this transaction has just written as completed.
+async fn debit(session: &mut Session, order: &Order, now: i64) -> Result<Done<Result<Paid, Refusal>>, Error> {
+    let payment = Payment::completed(order, now);
+    if order.amount == 0 {
+        let balance = wallets::find(session, &order.user_id).await?.unwrap_or_default().balance;
+        return Ok(Done { answer: Ok(Paid { payment, balance }), settled: Some(PaymentStatus::Completed), entry: None });
+    }
+    // Who has no wallet has nothing: the payment fails like any other that is not covered.
+    let wallet: Wallet = wallets::lock(session, &order.user_id).await?.unwrap_or_default();
+    match wallet.pay(order.amount, order.payment_id) {
+        Ok(movement) => {
+            let entry = post(session, movement, &order.user_id, Some(order.payment_id), now).await?;
+            let paid = Paid { payment, balance: entry.balance_after };
+            Ok(Done { answer: Ok(paid), settled: Some(PaymentStatus::Completed), entry: Some(entry) })
+        }
+        Err(refusal @ Refusal::InsufficientFunds { .. }) => {
+            payments::settle(session, &Payment::failed(order, now)).await?;
+            Ok(Done { answer: Err(refusal), settled: Some(PaymentStatus::Failed), entry: None })
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// The answer to an order whose payment id is taken.
+async fn answer_again(session: &mut Session, order: &Order) -> Result<Done<Result<Paid, Refusal>>, Error> {
+    let payment = found(payments::find(session, order.payment_id).await?)?;
+    match payment.again(order) {
+        Ok(()) => {
+            let balance = payments::balance_after(session, order.payment_id).await?;
+            Ok(Done::nothing(Ok(Paid { payment, balance })))
+        }
+        // The first answer again, so it is one that a request id may stand for.
+        Err(refusal @ Refusal::InsufficientFunds { .. }) => Ok(Done::nothing(Err(refusal))),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Cancels a payment that this transaction has locked.
+async fn take_back(session: &mut Session, payment: Payment, reason: &str, now: i64) -> Result<Done<Cancelled>, Error> {
+    let Cancellation::TakenBack { payment, user_id, refund } = payment.cancel(reason, now) else {
+        let balance = payments::balance_after(session, payment.payment_id).await?;
+        let refunded = payment.is_refunded();
+        return Ok(Done::nothing(Cancelled { payment, balance, refunded }));
+    };
+    payments::settle(session, &payment).await?;
+    let settled = Some(PaymentStatus::Cancelled);
+    if refund == 0 {
+        let balance = wallets::find(session, &user_id).await?.unwrap_or_default().balance;
+        return Ok(Done { answer: Cancelled { payment, balance, refunded: false }, settled, entry: None });
+    }
+    // It is there: the debit's entry refers to it.
+    let wallet = wallets::lock(session, &user_id).await?.unwrap_or_default();
+    let entry = post(session, wallet.refund(refund)?, &user_id, Some(payment.payment_id), now).await?;
+    let cancelled = Cancelled { balance: entry.balance_after, refunded: payment.is_refunded(), payment };
+    Ok(Done { answer: cancelled, settled, entry: Some(entry) })
+}
+
+/// Leaves a tombstone; if the payment arrives at this very moment after all, cancels it instead.
+async fn bar(session: &mut Session, command: &Cancel, now: i64) -> Result<Done<Cancelled>, Error> {
+    let tombstone = Payment::tombstone(command.payment_id, &command.reason, now);
+    if payments::claim(session, &tombstone).await? {
+        let answer = Cancelled { payment: tombstone, balance: 0, refunded: false };
+        return Ok(Done { answer, settled: Some(PaymentStatus::Cancelled), entry: None });
+    }
+    let payment = found(payments::lock(session, command.payment_id).await?)?;
+    take_back(session, payment, &command.reason, now).await
+}
+
+/// A payment that was there a moment ago. Rows are never removed, so it is; should it not be, the transaction starts again.
+fn found(payment: Option<Payment>) -> Result<Payment, Error> {
+    payment.ok_or_else(|| db::Error::lost_race("the payment").into())
+}

@@ -1,0 +1,33 @@
+//! What an operator may choose.
+
+use chassis::db::DbConfig;
+use tokio::net::TcpListener;
+
+pub use crate::domain::currency::{Currency, NotACurrency};
+
+/// The wallets' policy.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub struct Policy {
+    /// The currency of every wallet, an ISO 4217 code; amounts are whole numbers of its minor unit (KRW 1 = ₩1)
+    #[arg(long, env, default_value = "KRW")]
+    pub currency: Currency,
+}
+
+/// Everything the service needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the ledger is kept.
+    pub database: DbConfig,
+    /// The wallets' policy.
+    pub policy: Policy,
+}
+
+/// The sockets to serve on, already bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For gRPC.
+    pub grpc: TcpListener,
+    /// For `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process answers them.
+    pub http: Option<TcpListener>,
+}

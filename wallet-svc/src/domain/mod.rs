@@ -1,0 +1,19 @@
+//! The rules of wallets and payments: plain synchronous Rust. Ids and times come in as arguments; nothing here knows of a
+//! database or a protocol.
+//!
+//! ```text
+//! wallet + amount ──charge/spend/pay/refund──▶ movement | refusal          payment:  ──▶ COMPLETED ──cancel──▶ CANCELLED
+//!                                                                                     └─▶ FAILED
+//!                                                                  cancel first ──▶ CANCELLED (a tombstone)
+//! ```
+
+pub(crate) mod currency;
+pub(crate) mod payment;
+#[cfg(test)]
+mod properties;
+pub(crate) mod refusal;
+pub(crate) mod wallet;
+
+pub(crate) use payment::{Cancellation, Order, Payment, PaymentStatus, Purpose};
+pub(crate) use refusal::Refusal;
+pub(crate) use wallet::{Entry, Kind, Movement, Wallet};

@@ -1,0 +1,169 @@
+//! The gRPC face: reads requests, calls the use case, writes replies. No rule lives here but the form of single fields.
+
+mod convert;
+
+use boxoffice_proto::{
+    Fault,
+    validate::Checks,
+    wallet::{self as pb, wallet_service_server::WalletService},
+};
+use chassis::page;
+use serde::de::DeserializeOwned;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::{Cancel, EntryCursor, Ledger, Move, PaymentCursor},
+    config::Currency,
+    domain::{Entry, Order, payment::PAYABLE, wallet::AMOUNT},
+    error::Error,
+};
+
+/// How long the word may be that says why a payment was cancelled.
+const REASON: std::ops::RangeInclusive<usize> = 0..=128;
+
+/// Serves `boxoffice.wallet.v1.WalletService`.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    ledger: Ledger,
+    currency: Currency,
+}
+
+impl Service {
+    /// A service over a ledger whose wallets hold this currency.
+    pub(crate) const fn new(ledger: Ledger, currency: Currency) -> Self {
+        Self { ledger, currency }
+    }
+
+    fn wallet(&self, user_id: &str, balance: i64) -> pb::Wallet {
+        pb::Wallet { user_id: user_id.to_owned(), balance, currency: self.currency.to_string() }
+    }
+
+    fn wallet_after(&self, entry: &Entry) -> pb::Wallet {
+        self.wallet(&entry.user_id, entry.balance_after)
+    }
+}
+
+#[tonic::async_trait]
+impl WalletService for Service {
+    async fn charge_wallet(
+        &self,
+        request: Request<pb::ChargeWalletRequest>,
+    ) -> Result<Response<pb::ChargeWalletResponse>, Status> {
+        let request = request.into_inner();
+        let (command, request_id) = movement(&request.user_id, request.amount, &request.request_id)?;
+        let entry = self.ledger.charge(&command, request_id).await.map_err(refused)?;
+        Ok(Response::new(pb::ChargeWalletResponse { wallet: Some(self.wallet_after(&entry)), entry: Some(entry.into()) }))
+    }
+
+    async fn use_wallet(&self, request: Request<pb::UseWalletRequest>) -> Result<Response<pb::UseWalletResponse>, Status> {
+        let request = request.into_inner();
+        let (command, request_id) = movement(&request.user_id, request.amount, &request.request_id)?;
+        let entry = self.ledger.spend(&command, request_id).await.map_err(refused)?;
+        Ok(Response::new(pb::UseWalletResponse { wallet: Some(self.wallet_after(&entry)), entry: Some(entry.into()) }))
+    }
+
+    async fn get_wallet(&self, request: Request<pb::GetWalletRequest>) -> Result<Response<pb::GetWalletResponse>, Status> {
+        let mut checks = Checks::default();
+        let user_id = checks.user_id("user_id", &request.get_ref().user_id);
+        checks.finish()?;
+        let wallet = self.ledger.wallet(&user_id).await.map_err(refused)?;
+        Ok(Response::new(pb::GetWalletResponse { wallet: Some(self.wallet(&user_id, wallet.balance)) }))
+    }
+
+    async fn list_entries(&self, request: Request<pb::ListEntriesRequest>) -> Result<Response<pb::ListEntriesResponse>, Status> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let user_id = checks.user_id("user_id", &request.user_id);
+        let (from, size) = page_of(&mut checks, &request.page_token, request.page_size, EntryCursor::START);
+        checks.finish()?;
+        let page = self.ledger.entries(&user_id, from, size).await.map_err(refused)?;
+        let entries = page.items.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token: page.next }))
+    }
+
+    async fn create_payment(
+        &self,
+        request: Request<pb::CreatePaymentRequest>,
+    ) -> Result<Response<pb::CreatePaymentResponse>, Status> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let order = Order {
+            payment_id: checks.uuid("payment_id", &request.payment_id),
+            user_id: checks.user_id("user_id", &request.user_id),
+            reservation_id: checks.uuid("reservation_id", &request.reservation_id),
+            amount: checks.range("amount", request.amount, PAYABLE),
+        };
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let paid = self.ledger.pay(&order, request_id).await.map_err(refused)?;
+        Ok(Response::new(pb::CreatePaymentResponse { payment: Some(paid.payment.into()), balance: paid.balance }))
+    }
+
+    async fn get_payment(&self, request: Request<pb::GetPaymentRequest>) -> Result<Response<pb::GetPaymentResponse>, Status> {
+        let mut checks = Checks::default();
+        let payment_id = checks.uuid("payment_id", &request.get_ref().payment_id);
+        checks.finish()?;
+        let payment = self.ledger.payment(payment_id).await.map_err(refused)?;
+        Ok(Response::new(pb::GetPaymentResponse { payment: Some(payment.into()) }))
+    }
+
+    async fn list_payments(
+        &self,
+        request: Request<pb::ListPaymentsRequest>,
+    ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let user_id = checks.user_id("user_id", &request.user_id);
+        let (from, size) = page_of(&mut checks, &request.page_token, request.page_size, PaymentCursor::START);
+        checks.finish()?;
+        let page = self.ledger.payments(&user_id, from, size).await.map_err(refused)?;
+        let payments = page.items.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token: page.next }))
+    }
+
+    async fn cancel_payment(
+        &self,
+        request: Request<pb::CancelPaymentRequest>,
+    ) -> Result<Response<pb::CancelPaymentResponse>, Status> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let command = Cancel {
+            payment_id: checks.uuid("payment_id", &request.payment_id),
+            reason: checks.text("reason", &request.reason, REASON),
+        };
+        let request_id = checks.request_id(&request.request_id);
+        checks.finish()?;
+        let cancelled = self.ledger.cancel(&command, request_id).await.map_err(refused)?;
+        let payment = Some(cancelled.payment.into());
+        Ok(Response::new(pb::CancelPaymentResponse { payment, balance: cancelled.balance, refunded: cancelled.refunded }))
+    }
+}
+
+/// What ChargeWallet and UseWallet ask alike.
+fn movement(user_id: &str, amount: i64, request_id: &str) -> Result<(Move, Option<String>), Fault> {
+    let mut checks = Checks::default();
+    let command = Move { user_id: checks.user_id("user_id", user_id), amount: checks.range("amount", amount, AMOUNT) };
+    let request_id = checks.request_id(request_id);
+    checks.finish()?;
+    Ok((command, request_id))
+}
+
+/// Where a page starts and how long it is.
+fn page_of<C: DeserializeOwned>(checks: &mut Checks, token: &str, size: i32, start: C) -> (C, i64) {
+    let size = page::size(size).unwrap_or_else(|| {
+        checks.refuse("page_size", "must be 1 to 1000, or 0 for 50");
+        0
+    });
+    if token.is_empty() {
+        return (start, size);
+    }
+    let from = page::cursor(token).unwrap_or_else(|| {
+        checks.refuse("page_token", "must be the next_page_token of the page before");
+        start
+    });
+    (from, size)
+}
+
+fn refused(error: Error) -> Status {
+    Fault::from(error).into()
+}

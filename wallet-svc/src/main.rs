@@ -1,0 +1,40 @@
+//! The wallet service as a process of its own.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use chassis::{clock::Clock, db::DbConfig, lifecycle, telemetry::LogArgs};
+use clap::Parser;
+use tokio::net::TcpListener;
+use wallet_svc::{Config, Listeners, Policy, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Prepaid wallets over gRPC: an append-only ledger and its payments
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where to serve gRPC
+    #[arg(long, env, default_value = "127.0.0.1:24081")]
+    addr: SocketAddr,
+    /// Where to serve /healthz, /readyz and /metrics
+    #[arg(long, env, default_value = "127.0.0.1:24082")]
+    http_addr: SocketAddr,
+    /// The ledger's database: `sqlite:path/to/file.db` or `postgres://…`
+    #[arg(long, env, default_value = "sqlite:data/wallet.db", hide_env_values = true)]
+    database_url: String,
+    #[command(flatten)]
+    policy: Policy,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    lifecycle::run("wallet-svc", &args.log, async |shutdown| {
+        let listeners =
+            Listeners { grpc: TcpListener::bind(args.addr).await?, http: Some(TcpListener::bind(args.http_addr).await?) };
+        let database = DbConfig { url: args.database_url, schema: None };
+        serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
+    })
+}

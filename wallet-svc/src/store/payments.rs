@@ -1,0 +1,98 @@
+//! The payment rows. The row of a payment id is made once, and is the lock of all that happens under that id.
+
+use chassis::{
+    args,
+    db::{Error, Row, Session, Sql},
+};
+use uuid::Uuid;
+
+use super::unknown_word;
+use crate::domain::{Payment, PaymentStatus, Purpose};
+
+/// Waits for a transaction that is writing the same id, and then writes nothing.
+const CLAIM: &str = "\
+    INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payment_id) DO NOTHING";
+
+const SETTLE: &str = "UPDATE payment SET status = $2, reason = $3, settled_at = $4 WHERE payment_id = $1";
+
+const LOCK: Sql = Sql {
+    postgres: "SELECT payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at \
+        FROM payment WHERE payment_id = $1 FOR UPDATE",
+    sqlite: "SELECT payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at \
+        FROM payment WHERE payment_id = $1",
+};
+
+const FIND: &str = LOCK.sqlite;
+
+/// The balance after the payment's last movement; where nothing moved, the balance now; without a wallet, 0.
+const BALANCE: &str = "\
+    SELECT COALESCE( \
+        (SELECT balance_after FROM entry WHERE payment_id = $1 ORDER BY sequence DESC LIMIT 1), \
+        (SELECT w.balance FROM payment p JOIN wallet w ON w.user_id = p.user_id WHERE p.payment_id = $1), \
+        0) AS balance";
+
+const PAGE: &str = "\
+    SELECT payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at FROM payment \
+    WHERE user_id = $1 AND (created_at, payment_id) < ($2, $3) \
+    ORDER BY created_at DESC, payment_id DESC LIMIT $4";
+
+fn read(row: &Row) -> Result<Payment, Error> {
+    let word: String = row.get("status")?;
+    let status = PaymentStatus::ALL.into_iter().find(|status| status.as_str() == word);
+    let (user_id, reservation_id) = (row.get("user_id")?, row.get("reservation_id")?);
+    let purpose = match (user_id, reservation_id) {
+        (Some(user_id), Some(reservation_id)) => Some(Purpose { user_id, reservation_id }),
+        _ => None,
+    };
+    Ok(Payment {
+        payment_id: row.get("payment_id")?,
+        purpose,
+        amount: row.get("amount")?,
+        status: status.ok_or_else(|| unknown_word("payment.status", &word))?,
+        reason: row.get("reason")?,
+        created_at: row.get("created_at")?,
+        settled_at: row.get("settled_at")?,
+    })
+}
+
+/// Writes a payment unless its id is taken; says whether it was written.
+pub(crate) async fn claim(session: &mut Session, payment: &Payment) -> Result<bool, Error> {
+    let row = args![
+        payment.payment_id,
+        payment.purpose.as_ref().map(|purpose| purpose.user_id.as_str()),
+        payment.purpose.as_ref().map(|purpose| purpose.reservation_id),
+        payment.amount,
+        payment.status.as_str(),
+        &payment.reason,
+        payment.created_at,
+        payment.settled_at
+    ];
+    Ok(session.execute(CLAIM, row).await? == 1)
+}
+
+/// Writes what became of a payment, which must be locked by this transaction.
+pub(crate) async fn settle(session: &mut Session, payment: &Payment) -> Result<(), Error> {
+    let row = args![payment.payment_id, payment.status.as_str(), &payment.reason, payment.settled_at];
+    session.execute(SETTLE, row).await.map(drop)
+}
+
+/// A payment, locked until the transaction ends.
+pub(crate) async fn lock(session: &mut Session, payment_id: Uuid) -> Result<Option<Payment>, Error> {
+    session.optional(LOCK, args![payment_id]).await?.as_ref().map(read).transpose()
+}
+
+/// A payment as it is committed.
+pub(crate) async fn find(session: &mut Session, payment_id: Uuid) -> Result<Option<Payment>, Error> {
+    session.optional(FIND, args![payment_id]).await?.as_ref().map(read).transpose()
+}
+
+/// The balance that a payment left in its wallet.
+pub(crate) async fn balance_after(session: &mut Session, payment_id: Uuid) -> Result<i64, Error> {
+    session.one(BALANCE, args![payment_id]).await?.get("balance")
+}
+
+/// At most `limit` payments older than the given one, newest first.
+pub(crate) async fn page(session: &mut Session, user_id: &str, before: (i64, Uuid), limit: i64) -> Result<Vec<Payment>, Error> {
+    session.all(PAGE, args![user_id, before.0, before.1, limit]).await?.iter().map(read).collect()
+}
