@@ -21,7 +21,7 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24072")]
     http_addr: SocketAddr,
     /// Where the rows are: sqlite:path/to/file.db or postgres://user@host/database
-    #[arg(long, env, default_value = "sqlite:data/booking.db")]
+    #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/booking.db")]
     database_url: String,
     #[command(flatten)]
     policy: Policy,

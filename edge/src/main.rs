@@ -21,7 +21,7 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     grpc_addr: SocketAddr,
     /// The saga's journal: `sqlite:path/to/file.db` or `postgres://user@host/database`.
-    #[arg(long, env, default_value = "sqlite:./data/edge.db", hide_env_values = true)]
+    #[arg(long, env, hide_env_values = true, default_value = "sqlite:./data/edge.db")]
     database_url: String,
     #[command(flatten)]
     upstreams: Upstreams,

@@ -21,7 +21,7 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24032")]
     http_addr: SocketAddr,
     /// The database: sqlite:path/to/file.db or postgres://user@host/database
-    #[arg(long, env, default_value = "sqlite:data/queue.db", hide_env_values = true)]
+    #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/queue.db")]
     database_url: String,
     #[command(flatten)]
     policy: Policy,

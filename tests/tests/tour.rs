@@ -135,6 +135,7 @@ impl Tour {
         self.ready();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "there is no runtime here")]
     fn ready(&mut self) {
         let began = Instant::now();
         while !self.run("curl -s http://127.0.0.1:24000/readyz").contains("ready") {

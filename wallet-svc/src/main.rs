@@ -21,7 +21,7 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24082")]
     http_addr: SocketAddr,
     /// The ledger's database: `sqlite:path/to/file.db` or `postgres://…`
-    #[arg(long, env, default_value = "sqlite:data/wallet.db", hide_env_values = true)]
+    #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/wallet.db")]
     database_url: String,
     #[command(flatten)]
     policy: Policy,

@@ -57,6 +57,16 @@ impl App {
         result
     }
 
+    /// What this very request was answered before.
+    ///
+    /// # Errors
+    /// `ReservationNotFound` when it was not, `RequestIdReused`, or the database's.
+    pub async fn held_before(&self, command: &HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
+        let key = request_id.map(|id| Key::new(id, "HoldSeats", command));
+        let answer = recall(&mut self.db.read().await?, key.as_ref()).await?;
+        answer.ok_or(Error::Refused(Refusal::ReservationNotFound))
+    }
+
     #[tracing::instrument(level = "debug", skip_all)]
     async fn try_hold(&self, command: &HoldSeats, show: &Show, queue_id: &str, key: Option<&Key>) -> Result<Reservation, Error> {
         let mut session = self.db.begin().await?;

@@ -88,8 +88,13 @@ impl BookingService for Api {
     }
 
     async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {
-        let (command, request_id) = read::hold_seats(&request.into_inner())?;
-        let reservation = self.0.hold_seats(command, request_id).await;
+        let request = request.into_inner();
+        let (command, request_id) = read::hold_seats(&request)?;
+        let reservation = if request.replay_only {
+            self.0.held_before(&command, request_id).await
+        } else {
+            self.0.hold_seats(command, request_id).await
+        };
         Ok(Response::new(HoldSeatsResponse { reservation: answer(reservation)? }))
     }
 

@@ -101,7 +101,13 @@ fn new_show(concert_id: i64, starts_at: i64) -> CreateShowRequest {
 }
 
 fn hold_request(user: &str, show_id: i64, seats: &[i32], request_id: &str) -> HoldSeatsRequest {
-    HoldSeatsRequest { user_id: user.to_owned(), show_id, seat_numbers: seats.to_vec(), request_id: request_id.to_owned() }
+    HoldSeatsRequest {
+        user_id: user.to_owned(),
+        show_id,
+        seat_numbers: seats.to_vec(),
+        request_id: request_id.to_owned(),
+        replay_only: false,
+    }
 }
 
 #[track_caller]

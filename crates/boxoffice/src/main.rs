@@ -40,7 +40,7 @@ struct Up {
     #[arg(long, env, default_value = "./data")]
     data_dir: PathBuf,
     /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a schema of its own
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     database_url: Option<String>,
     #[command(flatten)]
     addresses: Addresses,

@@ -2,7 +2,7 @@
 //!
 //! Calls go round the replicas in turn. One that fails to take or answer a call is left out for a moment, so that [`retry`] meets
 //! another; when all are out, they are tried all the same, which answers at once instead of hanging. Every failure of the transport
-//! becomes UNAVAILABLE here (tonic itself reports some as UNKNOWN or CANCELLED).
+//! becomes UNAVAILABLE or DEADLINE_EXCEEDED here (tonic itself reports some as UNKNOWN or CANCELLED).
 
 use std::{
     convert::Infallible,
@@ -10,7 +10,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context as Poll_, Poll},
     time::Duration,
@@ -28,14 +28,17 @@ use crate::context::{Context, GRPC_TIMEOUT, TRACEPARENT, timeout_header};
 /// How long a call may take when its caller set no deadline.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one attempt of a call may take: a replica that hangs must leave time to ask another.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long to try to reach a replica.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that carries nothing is asked whether it still lives: without it, calls never recover after a healed partition.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a replica that failed is left out.
+/// How long a replica that failed is left out: so long after the first failure, twice as long after each further one.
 const LEFT_OUT: Duration = Duration::from_millis(500);
+/// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
+const DOUBLINGS: u32 = 5;
+const LATE: &str = "the service did not answer in time";
 /// Attempts of [`retry`].
 const ATTEMPTS: u32 = 5;
 
@@ -76,6 +79,8 @@ struct Replica {
     channel: tonic::transport::Channel,
     /// Milliseconds after `began` until which it is left out.
     left_out_until: AtomicU64,
+    /// Failures since it last answered.
+    failures: AtomicU32,
 }
 
 impl Channel {
@@ -89,7 +94,7 @@ impl Channel {
                 .http2_keep_alive_interval(KEEPALIVE_EVERY)
                 .keep_alive_timeout(KEEPALIVE_TIMEOUT)
                 .keep_alive_while_idle(true);
-            Replica { channel: endpoint.connect_lazy(), left_out_until: AtomicU64::new(0) }
+            Replica { channel: endpoint.connect_lazy(), left_out_until: AtomicU64::new(0), failures: AtomicU32::new(0) }
         };
         let all = target.0.iter().map(replica).collect();
         Self(Arc::new(Replicas { all, turn: AtomicUsize::new(0), began: Instant::now() }))
@@ -111,7 +116,9 @@ impl Replicas {
     }
 
     fn leave_out(&self, replica: &Replica) {
-        let until = self.now() + u64::try_from(LEFT_OUT.as_millis()).unwrap_or(0);
+        let before = replica.failures.fetch_add(1, Ordering::Relaxed);
+        let left_out = LEFT_OUT * 2_u32.pow(before.min(DOUBLINGS));
+        let until = self.now() + u64::try_from(left_out.as_millis()).unwrap_or(0);
         replica.left_out_until.store(until, Ordering::Relaxed);
     }
 }
@@ -138,19 +145,28 @@ impl Service<Request<Body>> for Channel {
                 Ok(Ok(response)) => {
                     if grpc_status(&response) == Some(Code::Unavailable) {
                         replicas.leave_out(replica);
+                    } else {
+                        replica.failures.store(0, Ordering::Relaxed);
                     }
                     return Ok(response);
                 }
+                // The transport reads the deadline's header as well, and may be the first to notice.
+                Ok(Err(error)) if is_timeout(&error) => Status::deadline_exceeded(LATE),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a replica could not be reached");
                     Status::unavailable("the service could not be reached")
                 }
-                Err(_late) => Status::deadline_exceeded("the service did not answer in time"),
+                Err(_late) => Status::deadline_exceeded(LATE),
             };
             replicas.leave_out(replica);
             Ok(status.into_http())
         })
     }
+}
+
+/// Is a passed deadline at the root of it?
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|cause| cause.is::<tonic::TimeoutExpired>())
 }
 
 /// The status of an answer that is nothing but a status.

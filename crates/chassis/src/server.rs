@@ -92,6 +92,7 @@ impl GrpcServer {
                 .register_encoded_file_descriptor_set(self.descriptors)
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            let builder = builder.with_service_name("grpc.health.v1.Health");
             self.services.iter().fold(builder, |builder, name| builder.with_service_name(*name))
         };
         let routes = self
@@ -212,7 +213,8 @@ where
 /// error carries.
 fn explained(bare: Status, domain: &'static str) -> Status {
     // tonic answers INTERNAL to a message that is no protobuf of the right kind; that is the caller's mistake, not ours.
-    let malformed = bare.code() == Code::Internal && bare.message().starts_with("failed to decode");
+    let decoding = ["failed to decode", "protocol error", "Unexpected EOF decoding"];
+    let malformed = bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
     let code = if malformed { Code::InvalidArgument } else { bare.code() };
     let mut details = ErrorDetails::with_error_info(word(code), domain, HashMap::new());
     if matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted) {

@@ -47,16 +47,30 @@ pub(super) async fn hold_seats(
     RequestId(request_id): RequestId,
     Body(new): Body<NewReservation>,
 ) -> Result<Response, Problem> {
-    let request = HoldSeatsRequest { user_id: new.user_id, show_id: new.show_id, seat_numbers: new.seat_numbers, request_id };
+    let request = HoldSeatsRequest {
+        user_id: new.user_id,
+        show_id: new.show_id,
+        seat_numbers: new.seat_numbers,
+        request_id,
+        replay_only: false,
+    };
     let reservation = Reservation::try_from(hold(&api, token.as_deref(), request).await?)?;
     json::created(&format!("/v1/reservations/{}", reservation.reservation_id), &reservation)
 }
 
-/// Holds seats for the holder of an ACTIVE token of the show's queue.
+/// Holds seats for the holder of an ACTIVE token of the show's queue. Who is refused may be repeating a request with a token that was
+/// used up since, and then gets the first answer again.
 pub(super) async fn hold(api: &Api, token: Option<&str>, request: HoldSeatsRequest) -> Result<proto::Reservation, Problem> {
     let token = present(token)?;
     let queue_id = api.gate.queue_of_show(request.show_id).await?;
-    api.admit(Some(token), &queue_id, Some(&request.user_id)).await?;
+    if let Err(refusal) = api.admit(Some(token), &queue_id, Some(&request.user_id)).await {
+        let replay = HoldSeatsRequest { replay_only: true, ..request };
+        return match ask!(api.clients.booking, hold_seats, replay) {
+            Ok(answer) => Ok(whole(answer.reservation)?),
+            Err(reused) if reused.code() == Reason::RequestIdReused.as_str() => Err(reused),
+            Err(_never_answered) => Err(refusal),
+        };
+    }
     let answer = ask!(api.clients.booking, hold_seats, request)?;
     Ok(whole(answer.reservation)?)
 }

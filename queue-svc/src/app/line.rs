@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use super::ended::Ended;
 use crate::{
     domain::{Command, Head, QueueView, Room, TokenRow, TokenView},
     error::Error,
@@ -49,6 +50,7 @@ pub(super) struct Line {
     pub(super) db: Db,
     pub(super) clock: Clock,
     room: RwLock<Room>,
+    lately_ended: parking_lot::Mutex<Ended>,
     /// The version readers see; streams wake by it.
     moved: watch::Sender<i64>,
     inbox: mpsc::Sender<Ask>,
@@ -65,6 +67,7 @@ impl Line {
             clock,
             moved: watch::Sender::new(room.version()),
             room: RwLock::new(room),
+            lately_ended: parking_lot::Mutex::default(),
             inbox,
             catching_up: Mutex::new(()),
             begun: AtomicU64::new(0),
@@ -96,6 +99,12 @@ impl Line {
         self.read(|room| room.view(&self.id, token, now))
     }
 
+    /// A token that ended lately.
+    pub(super) fn ended_view(&self, token: &Uuid) -> Option<TokenView> {
+        let row = self.lately_ended.lock().get(token)?;
+        Some(TokenView::of_row(row, Arc::clone(&self.id)))
+    }
+
     /// Hands a command to the writer and waits for its commit.
     pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Answer, Error> {
         let (answer, answered) = oneshot::channel();
@@ -108,6 +117,8 @@ impl Line {
 
     /// Takes over a committed state that is later than ours, then looks at it.
     pub(super) fn advance<T>(&self, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
+        // First here, then out of the room: a token is always found in one of them.
+        self.lately_ended.lock().keep(rows.iter());
         let (version, seen) = {
             let mut room = self.room.write();
             room.advance(head, rows);
@@ -123,6 +134,8 @@ impl Line {
         let version = room.version();
         let old = std::mem::replace(&mut *self.room.write(), room);
         drop(old);
+        // The database may have lost what ended.
+        *self.lately_ended.lock() = Ended::default();
         self.tell(version);
     }
 

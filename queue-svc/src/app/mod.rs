@@ -4,6 +4,7 @@
 //! The [`follow`] task keeps memory up with other replicas.
 
 mod batch;
+mod ended;
 mod follow;
 mod line;
 mod queues;

@@ -77,7 +77,7 @@ impl WaitingRoom {
         view_of(&line, user).ok_or(Error::TokenNotFound)
     }
 
-    /// Reads many tokens: live ones from memory; the rest, which have ended or are unknown, by one query.
+    /// Reads many tokens: live ones and those that ended lately from memory; the rest, long ended or unknown, by one query.
     ///
     /// # Errors
     /// The database's.
@@ -179,7 +179,7 @@ fn remember(lines: &[Arc<Line>], missing: &mut Vec<Uuid>, found: &mut HashMap<Uu
         }
         let now = line.clock.now();
         line.read(|room| {
-            missing.retain(|id| match room.view(&line.id, id, now) {
+            missing.retain(|id| match room.view(&line.id, id, now).or_else(|| line.ended_view(id)) {
                 Some(view) => {
                     found.insert(*id, view);
                     false

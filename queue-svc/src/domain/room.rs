@@ -4,7 +4,7 @@
 //! tokens leave it (SQL keeps them). What it answers costs O(log n) or less, whatever the length of the line.
 //!
 //! Memory, a waiting person with a name of up to 16 bytes: slot 96, name 16, two hash indexes 6 to 22, lane 8 to 16, deadline index
-//! about 30; measured 190 to 230 bytes (see the test below), 300 are allowed.
+//! about 30. `examples/measure.rs` found 173 counted and 215 resident with 1,000,000 waiting; 300 are allowed.
 
 use std::{collections::BTreeSet, hash::BuildHasher};
 

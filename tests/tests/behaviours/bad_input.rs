@@ -4,7 +4,7 @@ use boxoffice_proto::{Reason, booking, checkout, queue, wallet};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
-    client::{Call, violated},
+    client::{Call, Rest, violated},
     grpc::refused,
     scenarios,
     suite::Scenario,
@@ -249,13 +249,15 @@ async fn a_body_over_64_kib_is_refused(world: World) {
     let user = unique("user");
     let path = format!("/v1/wallets/{user}/charges");
     let padded = |size: usize| json!({"amount": 5, "padding": "x".repeat(size)});
-    let answer = world.rest.post(&path, padded(65 * 1024)).send().await;
+    // Clients of their own: after a body that it will not read, a server closes the connection.
+    let alone = || Rest::new(world.mesh.rest());
+    let answer = alone().post(&path, padded(65 * 1024)).send().await;
     assert!(matches!(answer.status, 400 | 413), "{} {}", answer.status, answer.text);
     assert!(answer.header("content-type").starts_with("application/problem+json"), "{}", answer.text);
     let _ = world.rest.get(&format!("/v1/wallets/{user}")).send().await.problem(404, "WALLET_NOT_FOUND");
     let _ = world.rest.post(&path, padded(60 * 1024)).expect(201).await;
     // Far beyond it the connection may be cut before all is sent; it is never accepted.
-    if let Ok(answer) = world.rest.post(&path, padded(8 * 1024 * 1024)).try_send().await {
+    if let Ok(answer) = alone().post(&path, padded(8 * 1024 * 1024)).try_send().await {
         assert!(matches!(answer.status, 400 | 413), "{}", answer.status);
     }
     assert_eq!(world.balance(&user).await, 5);
@@ -338,8 +340,13 @@ async fn wrong_fields_by_grpc_are_named(world: World) {
     let charge = wallet::ChargeWalletRequest { user_id: "a b".into(), amount: -1, request_id: "é".into() };
     let named = fields(refused(world.grpc.wallet().charge_wallet(charge).await, Reason::InvalidArgument));
     assert_eq!(named.len(), 3, "all at once: {named:?}");
-    let hold =
-        booking::HoldSeatsRequest { user_id: String::new(), show_id: sale.show, seat_numbers: vec![], request_id: String::new() };
+    let hold = booking::HoldSeatsRequest {
+        user_id: String::new(),
+        show_id: sale.show,
+        seat_numbers: vec![],
+        request_id: String::new(),
+        replay_only: false,
+    };
     let named = fields(refused(world.grpc.booking().hold_seats(hold).await, Reason::InvalidArgument));
     assert!(named.contains(&"user_id".to_owned()) && named.contains(&"seat_numbers".to_owned()), "{named:?}");
     let show = booking::CreateShowRequest {
@@ -361,7 +368,7 @@ async fn wrong_fields_by_grpc_are_named(world: World) {
     let create = queue::CreateQueueRequest { queue_id: "no spaces".into(), policy: Some(policy), request_id: String::new() };
     let named = fields(refused(world.grpc.queue().create_queue(create).await, Reason::InvalidArgument));
     assert_eq!(named.len(), 4, "{named:?}");
-    let many = queue::BatchGetTokensRequest { tokens: vec![Uuid::nil().to_string(); 1_001], ..Default::default() };
+    let many = queue::BatchGetTokensRequest { tokens: vec![Uuid::nil().to_string(); 1_001] };
     refused(world.grpc.queue().batch_get_tokens(many).await, Reason::InvalidArgument);
     let pay =
         checkout::PayRequest { user_id: String::new(), reservation_id: "x".into(), token: "y".into(), request_id: String::new() };
@@ -392,7 +399,8 @@ async fn broken_messages_by_grpc_are_refused(world: World) {
         let sent = client.post(url).header("content-type", "application/grpc").header("te", "trailers").body(body).send().await;
         if let Ok(answer) = sent {
             let status = answer.headers().get("grpc-status").map(|value| value.to_str().unwrap().to_owned());
-            assert!(status.as_deref().is_none_or(|code| code != "0"), "{status:?}");
+            // Neither OK, nor UNKNOWN or INTERNAL: it is the client's fault, and said to be.
+            assert!(status.as_deref().is_none_or(|code| !matches!(code, "0" | "2" | "13")), "{status:?} {:?}", answer.headers());
         }
     }
     let user = unique("user");

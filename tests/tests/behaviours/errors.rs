@@ -50,7 +50,13 @@ fn pay(user_id: &str, reservation_id: &str, token: &str) -> checkout::PayRequest
 }
 
 fn hold(user_id: &str, show_id: i64, seat_numbers: &[i32]) -> booking::HoldSeatsRequest {
-    booking::HoldSeatsRequest { user_id: user_id.into(), show_id, seat_numbers: seat_numbers.into(), request_id: String::new() }
+    booking::HoldSeatsRequest {
+        user_id: user_id.into(),
+        show_id,
+        seat_numbers: seat_numbers.into(),
+        request_id: String::new(),
+        replay_only: false,
+    }
 }
 
 async fn refusals_of_the_waiting_room(world: World) {
@@ -73,7 +79,7 @@ async fn refusals_of_the_waiting_room(world: World) {
     refused(world.grpc.queue().complete_token(complete).await, Reason::TokenNotFound);
     let leave = queue::LeaveQueueRequest { token: id(), request_id: String::new() };
     refused(world.grpc.queue().leave_queue(leave).await, Reason::TokenNotFound);
-    let batch = queue::BatchGetTokensRequest { tokens: vec![id()], ..Default::default() };
+    let batch = queue::BatchGetTokensRequest { tokens: vec![id()] };
     assert_eq!(world.grpc.queue().batch_get_tokens(batch).await.unwrap().into_inner().not_found.len(), 1);
 }
 
@@ -266,6 +272,10 @@ async fn refusals_of_confirming(world: World) {
 async fn a_show_that_has_begun_is_closed(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer(&sale).await;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the show must begin soon by the clock of the processes, which is the real one"
+    )]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let soon = prost_types::Timestamp { seconds: i64::try_from(now.as_secs()).unwrap() + 2, nanos: 0 };
     let create = booking::CreateShowRequest {

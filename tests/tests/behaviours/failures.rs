@@ -42,8 +42,13 @@ fn confirmation(reservation: &str, user: &str, payment: &str) -> ConfirmReservat
 }
 
 async fn held(world: &World, user: &str, show: i64, seats: &[i32]) -> String {
-    let request =
-        HoldSeatsRequest { user_id: user.to_owned(), show_id: show, seat_numbers: seats.to_vec(), request_id: String::new() };
+    let request = HoldSeatsRequest {
+        user_id: user.to_owned(),
+        show_id: show,
+        seat_numbers: seats.to_vec(),
+        request_id: String::new(),
+        replay_only: false,
+    };
     world.grpc.booking().hold_seats(request).await.unwrap().into_inner().reservation.unwrap().reservation_id
 }
 

@@ -15,6 +15,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_key_sent_many_times_at_once_is_one_charge,
     without_a_key_a_charge_is_a_new_charge,
     a_payment_is_replayed_after_its_token_is_completed,
+    a_hold_is_replayed_after_its_token_is_completed,
     a_key_used_by_rest_is_known_to_grpc,
     a_refusal_is_not_remembered,
     another_request_with_the_same_key_is_refused_on_every_route,
@@ -86,6 +87,19 @@ async fn a_payment_is_replayed_after_its_token_is_completed(world: World) {
     let _ = world.paying(&buyer, &other).key(&key).send().await.problem(422, "REQUEST_ID_REUSED");
 }
 
+async fn a_hold_is_replayed_after_its_token_is_completed(world: World) {
+    let sale = world.sale(4_000, 5).await;
+    let buyer = world.buyer_with(&sale, 10_000).await;
+    let key = unique("hold");
+    let first = world.holding(&buyer, sale.show, &[1, 2]).key(&key).expect(201).await;
+    let _ = world.paying(&buyer, &text(&first["reservationId"])).expect(201).await;
+    world.until(&buyer.token, "COMPLETED").await;
+    let again = world.holding(&buyer, sale.show, &[1, 2]).key(&key).expect(201).await;
+    assert_eq!(first, again, "the first answer, word for word");
+    let _ = world.holding(&buyer, sale.show, &[3]).key(&key).send().await.problem(422, "REQUEST_ID_REUSED");
+    let _ = world.holding(&buyer, sale.show, &[3]).key(&unique("hold")).send().await.problem(403, "TOKEN_NOT_ACTIVE");
+}
+
 async fn a_key_used_by_rest_is_known_to_grpc(world: World) {
     let (user, key) = (unique("user"), unique("key"));
     let first = world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 700})).key(&key).expect(201).await;
@@ -96,8 +110,13 @@ async fn a_key_used_by_rest_is_known_to_grpc(world: World) {
 
     let sale = world.sale(1_000, 5).await;
     let (buyer, key) = (world.buyer(&sale).await, unique("key"));
-    let hold =
-        HoldSeatsRequest { user_id: buyer.user.clone(), show_id: sale.show, seat_numbers: vec![3], request_id: key.clone() };
+    let hold = HoldSeatsRequest {
+        user_id: buyer.user.clone(),
+        show_id: sale.show,
+        seat_numbers: vec![3],
+        request_id: key.clone(),
+        replay_only: false,
+    };
     let held = world.grpc.booking().hold_seats(hold).await.unwrap().into_inner().reservation.unwrap();
     let again = world.holding(&buyer, sale.show, &[3]).key(&key).expect(201).await;
     assert_eq!(text(&again["reservationId"]), held.reservation_id);

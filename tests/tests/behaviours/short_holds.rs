@@ -126,7 +126,13 @@ async fn a_lapsed_hold_is_refused_by_rest_and_grpc(world: World) {
 async fn a_hold_is_kept_alive_while_its_payment_is_in_flight(world: World) {
     let sale = world.sale(1_000, 5).await;
     let user = unique("user");
-    let hold = HoldSeatsRequest { user_id: user.clone(), show_id: sale.show, seat_numbers: vec![1], request_id: String::new() };
+    let hold = HoldSeatsRequest {
+        user_id: user.clone(),
+        show_id: sale.show,
+        seat_numbers: vec![1],
+        request_id: String::new(),
+        replay_only: false,
+    };
     let held = world.grpc.booking().hold_seats(hold).await.unwrap().into_inner().reservation.unwrap();
     let payment = Uuid::new_v4().to_string();
     let extend = ExtendHoldRequest {

@@ -170,8 +170,13 @@ pub(in crate::http) async fn original_reserve_seat(
             return Err(Problem::field("date", "is not the date of this show"));
         }
     }
-    let request =
-        HoldSeatsRequest { user_id: new.user_id, show_id: new.concert_option_id, seat_numbers: vec![new.seat_id], request_id };
+    let request = HoldSeatsRequest {
+        user_id: new.user_id,
+        show_id: new.concert_option_id,
+        seat_numbers: vec![new.seat_id],
+        request_id,
+        replay_only: false,
+    };
     let held = hold(&api, token.as_deref(), request).await?;
     let until = whole(held.expires_at.as_ref().and_then(boxoffice_proto::time::micros))?;
     let reservation = OriginalReservation {

@@ -1,0 +1,153 @@
+"""Reads k8s/, Containerfile and compose.yaml against the programs. Run by tests/manifests; says everything that is wrong at once."""
+import copy
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import kubernetes_validate
+import yaml
+
+import cluster
+import image
+import programs
+import render
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The oldest version that runs these files as they are (preStop.sleep on by default, v1 of everything) and one of today.
+VERSIONS = ("1.32.0", "1.37.0")
+
+
+def constants():
+    """What the sources say: how long a program drains, and what its HTTP side answers."""
+    chassis = ROOT / "crates/chassis/src"
+    drain = re.search(r"pub const DRAIN: Duration = Duration::from_secs\((\d+)\);", (chassis / "lifecycle.rs").read_text())
+    paths = set(re.findall(r'\.route\("(/\w+)", get\(', (chassis / "probes.rs").read_text()))
+    if not drain or not paths >= {"/healthz", "/readyz", "/metrics"}:
+        sys.exit("lifecycle::DRAIN or the routes of probes.rs are not where they were: tell tests/deploy/check.py")
+    return int(drain[1]), paths
+
+
+def rendered():
+    for name in ("dev", "prod"):
+        folder = ROOT / "k8s/overlays" / name
+        overlay = cluster.Overlay(name, render.overlay(folder))
+        yield overlay, list(same_as_kustomize(folder, overlay))
+
+
+def same_as_kustomize(folder, overlay):
+    for tool, command in (("kubectl", ["kubectl", "kustomize"]), ("kustomize", ["kustomize", "build"])):
+        if not shutil.which(tool):
+            continue
+        version = subprocess.run([tool, "version", *(["--client"] if tool == "kubectl" else [])], capture_output=True, text=True).stdout
+        if not re.search(r"\bv5\.", version):
+            continue  # An old one does not know these files.
+        told = subprocess.run([*command, folder], capture_output=True, text=True)
+        if told.returncode != 0:
+            yield f"{overlay.name}: {tool}: {told.stderr}"
+            return
+        theirs = {render.identity(one): one for one in yaml.safe_load_all(told.stdout)}
+        ours = {render.identity(one): one for one in overlay.objects}
+        differ = [key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)]
+        yield from (f"{overlay.name}: {tool} renders {key} otherwise" for key in differ)
+        print(f"{overlay.name}: {tool} renders the same {len(theirs)} objects")
+        return
+    print(f"{overlay.name}: rendered by tests/deploy/render.py alone, there is no kustomize 5 here")
+
+
+def valid(overlay):
+    for one in overlay.objects:
+        for version in VERSIONS:
+            try:
+                kubernetes_validate.validate(one, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                yield f"{overlay.name}: {render.identity(one)} in Kubernetes {version}: {error.message}"
+
+
+def readme(overlays):
+    """The guide names what it must: every Secret, both overlays; and no file that is not there."""
+    text = (ROOT / "k8s/README.md").read_text()
+    secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for overlay in overlays for workload in overlay.workloads()
+               for container in render.containers(workload) for entry in container.get("env", []) if "valueFrom" in entry}
+    yield from (f"k8s/README.md does not say how {secret} is made" for secret in secrets if secret not in text)
+    named = set(re.findall(r"\bk8s/(?:base|overlays)/[\w./-]*\w", text))
+    yield from (f"k8s/README.md: {name} is not there" for name in named if not (ROOT / name).exists())
+
+
+def started(overlay, known, paths):
+    for workload in overlay.workloads():
+        given = {variable: value for variable, value in overlay.settings(workload).items() if value is not None}
+        yield from programs.start_and_end(known[workload["metadata"]["name"]], given, paths)
+
+
+def sold(known):
+    """The guide's own sale: its `console` block, line for line, against the launcher."""
+    [block] = re.findall(r"```console\n(.*?)```", (ROOT / "k8s/README.md").read_text(), re.S)
+    lines = block.splitlines()
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith(("$ ", "  "))]
+    shown = [line for line in lines if not line.startswith(("$ ", "  "))]
+    with known["boxoffice"].running() as address:
+        script = "\n".join(commands).replace("127.0.0.1:24000", address)
+        told = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60)
+    if told.stdout.splitlines() != shown:
+        yield f"k8s/README.md shows\n{chr(10).join(shown)}\nbut real is\n{told.stdout}{told.stderr}"
+
+
+# Each is one slip of the kind these checks are for. A check that does not see it is no check.
+SLIPS = [
+    ("dev", "ConfigMap", "queue-svc-", lambda one: one["data"].update(MAX_ACTIV="1")),
+    ("prod", "ConfigMap", "queue-svc-", lambda one: one["data"].update(ON_EXPIRY="keep")),
+    ("prod", "ConfigMap", "edge-", lambda one: one["data"].update(QUEUE_URL="http://queue-svc:24031")),
+    ("dev", "ConfigMap", "wallet-svc-", lambda one: one["data"].update(ADDR="127.0.0.1:24081")),
+    ("dev", "ConfigMap", "edge-", lambda one: one["data"].update(DATABASE_URL="sqlite:data/edge.db")),
+    ("prod", "StatefulSet", "queue-svc", lambda one: render.pod(one).update(terminationGracePeriodSeconds=20)),
+    ("prod", "StatefulSet", "queue-svc", lambda one: one["spec"].update(minReadySeconds=0)),
+    ("prod", "StatefulSet", "booking-svc", lambda one: render.containers(one)[0]["readinessProbe"]["grpc"].update(port=24072)),
+    ("prod", "StatefulSet", "booking-svc", lambda one: render.containers(one)[0]["livenessProbe"]["httpGet"].update(path="/health")),
+    ("prod", "StatefulSet", "wallet-svc", lambda one: render.containers(one)[0].pop("env")),
+    ("prod", "StatefulSet", "wallet-svc", lambda one: render.containers(one)[0]["securityContext"].pop("readOnlyRootFilesystem")),
+    ("prod", "Deployment", "edge", lambda one: render.containers(one)[0].pop("resources")),
+    ("prod", "Deployment", "edge", lambda one: one["spec"]["template"]["metadata"]["labels"].update({"app.kubernetes.io/name": "edges"})),
+    ("dev", "Deployment", "edge", lambda one: one["spec"].pop("strategy")),
+    ("prod", "Service", "booking-svc", lambda one: one["spec"].pop("clusterIP")),
+    ("prod", "Service", "edge", lambda one: one["spec"]["ports"][0].update(targetPort="web")),
+    ("prod", "HorizontalPodAutoscaler", "queue-svc", lambda one: one["spec"].update(maxReplicas=5)),
+    ("prod", "PodDisruptionBudget", "edge", lambda one: one["spec"]["selector"]["matchLabels"].update({"app.kubernetes.io/name": "edges"})),
+    ("prod", "NetworkPolicy", "edge-to-wallet-svc", lambda one: one["spec"]["ingress"][0]["ports"][0].update(port=24071)),
+    ("prod", "NetworkPolicy", "edge-to-services", lambda one: one["spec"]["egress"].pop()),
+    ("prod", "NetworkPolicy", "nobody-else", lambda one: one["spec"].update(policyTypes=["Ingress"])),
+    ("prod", "NetworkPolicy", "all-to-dns", lambda one: one["spec"].update(egress=[])),
+]
+
+
+def blind(overlays, check):
+    for number, (where, kind, name, slip) in enumerate(SLIPS):
+        [overlay] = [one for one in overlays if one.name == where]
+        other = cluster.Overlay(where, copy.deepcopy(overlay.objects))
+        slip(next(one for one in other.of(kind) if one["metadata"]["name"].startswith(name)))
+        if not list(check(other)):
+            yield f"slip {number} ({where}, {kind} {name}) is not seen"
+
+
+def main(folder):
+    drain, paths = constants()
+    known = {name: programs.Program(folder, name) for name in programs.NAMES}
+    overlays, wrong = [], []
+    for overlay, differences in rendered():
+        overlays.append(overlay)
+        wrong += differences
+
+    def check(overlay):
+        return cluster.all_of(overlay, known, paths, drain)
+
+    for overlay in overlays:
+        wrong += [*check(overlay), *valid(overlay), *started(overlay, known, paths)]
+    wrong += [*image.all_of(ROOT, known, paths, drain, overlays), *readme(overlays), *sold(known)]
+    if not wrong:
+        wrong += blind(overlays, check)
+    sys.exit("\n".join(wrong) or 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
