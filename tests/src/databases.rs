@@ -68,6 +68,38 @@ impl Databases {
         }
     }
 
+    /// Takes the PostgreSQL databases away, as an outage would: connections are cut and no new ones are taken.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn take_away(&self) {
+        self.each(|name| {
+            [
+                format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false"),
+                format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+            ]
+        })
+        .await;
+    }
+
+    /// Ends the outage.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn give_back(&self) {
+        self.each(|name| [format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")]).await;
+    }
+
+    async fn each<const N: usize>(&self, statements: impl Fn(&str) -> [String; N]) {
+        let Self::Postgres(urls) = self else { panic!("only a server's databases can be away") };
+        let mut admin = PgConnection::connect(&server_url()).await.expect("the throwaway PostgreSQL answers");
+        for url in urls {
+            for statement in statements(url.rsplit('/').next().unwrap_or_default()) {
+                run(&mut admin, &statement).await;
+            }
+        }
+    }
+
     /// Opens the database that has this table.
     ///
     /// # Panics

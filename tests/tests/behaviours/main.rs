@@ -12,6 +12,7 @@ mod lines;
 mod live;
 mod operations;
 mod original;
+mod outages;
 mod reading;
 mod replicas;
 mod restarts;
@@ -43,5 +44,5 @@ fn main() -> ExitCode {
     };
     let short_holds =
         Group { label: "short_holds", flags: &["--hold-ttl", "2s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
-    suite::main(&[ordinary, short_holds], &[restarts::SOLOS, replicas::SOLOS].concat())
+    suite::main(&[ordinary, short_holds], &[restarts::SOLOS, replicas::SOLOS, outages::SOLOS].concat())
 }

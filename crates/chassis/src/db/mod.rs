@@ -172,7 +172,8 @@ impl Db {
     /// None became free in time, or the database is out of reach.
     pub async fn read(&self) -> Result<Session, Error> {
         Ok(Session(match &self.0 {
-            Pools::Postgres(pool) => Link::PostgresRead(pool.acquire().await?),
+            // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
+            Pools::Postgres(pool) => Link::PostgresRead(pool.acquire().await.map_err(Error::Unavailable)?),
             Pools::Sqlite { readers, .. } => Link::SqliteRead(readers.acquire().await?),
         }))
     }
@@ -183,7 +184,7 @@ impl Db {
     /// None could be begun in time, or the database is out of reach.
     pub async fn begin(&self) -> Result<Session, Error> {
         Ok(Session(match &self.0 {
-            Pools::Postgres(pool) => Link::PostgresWrite(pool.begin().await?),
+            Pools::Postgres(pool) => Link::PostgresWrite(pool.begin().await.map_err(Error::Unavailable)?),
             Pools::Sqlite { writer, .. } => Link::SqliteWrite(writer.begin_with("BEGIN IMMEDIATE").await?),
         }))
     }
