@@ -12,8 +12,6 @@ mod grpc;
 mod http;
 mod store;
 
-use std::time::Duration;
-
 use axum::serve::ListenerExt;
 use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
 use boxoffice_proto::fault::DOMAIN;
@@ -21,10 +19,6 @@ use chassis::{clock::Clock, db::Db, health::Health, server::GrpcServer};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Policy, Upstreams};
-
-/// How long REST requests that are under way at shutdown may still take; checkouts get their own time after it, and both together
-/// stay below what [`chassis::lifecycle::DRAIN`] allows.
-const REST_DRAIN: Duration = Duration::from_secs(6);
 
 /// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, `CheckoutService` on the other, and in the background
 /// the recovery of checkouts that lost their runner and the relay of events.
@@ -92,7 +86,7 @@ async fn serve_rest(listener: tokio::net::TcpListener, router: axum::Router, shu
     let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(REST_DRAIN).await;
+        tokio::time::sleep(chassis::lifecycle::SERVER_DRAIN).await;
     };
     tokio::select! {
         served = serving => served,

@@ -35,15 +35,26 @@ pub async fn serve(
     room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db, shutdown.clone());
-    if let Some(http) = listeners.http {
-        tokio::spawn(probes::serve(http, health.clone(), shutdown.clone()));
-    }
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
-    let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
-    let served = server.serve(listeners.grpc, shutdown).await;
+    let server =
+        GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health.clone()).error_domain(DOMAIN).add_service(service);
+    // The probes outlive the draining, so that an orchestrator sees it.
+    let drained = CancellationToken::new();
+    let grpc = async {
+        let _drained = drained.clone().drop_guard();
+        server.serve(listeners.grpc, shutdown).await
+    };
+    let http = async {
+        match listeners.http {
+            Some(listener) => probes::serve(listener, health, drained.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let served = tokio::try_join!(grpc, http);
     // Only now that nobody asks any more: the writers finish the batch they are in.
     room.close().await;
-    Ok(served?)
+    served?;
+    Ok(())
 }
 
 fn fatal(error: Error) -> chassis::Error {

@@ -116,6 +116,9 @@ impl Replicas {
     }
 
     fn leave_out(&self, replica: &Replica) {
+        if replica.left_out_until.load(Ordering::Relaxed) > self.now() {
+            return; // One of several calls that failed together: one failure.
+        }
         let before = replica.failures.fetch_add(1, Ordering::Relaxed);
         let left_out = LEFT_OUT * 2_u32.pow(before.min(DOUBLINGS));
         let until = self.now() + u64::try_from(left_out.as_millis()).unwrap_or(0);
@@ -147,6 +150,7 @@ impl Service<Request<Body>> for Channel {
                         replicas.leave_out(replica);
                     } else {
                         replica.failures.store(0, Ordering::Relaxed);
+                        replica.left_out_until.store(0, Ordering::Relaxed);
                     }
                     return Ok(response);
                 }
@@ -158,7 +162,10 @@ impl Service<Request<Body>> for Channel {
                 }
                 Err(_late) => Status::deadline_exceeded(LATE),
             };
-            replicas.leave_out(replica);
+            // Less time than an attempt deserves says something about the caller, not about the replica.
+            if status.code() == Code::Unavailable || time == ATTEMPT_TIMEOUT {
+                replicas.leave_out(replica);
+            }
             Ok(status.into_http())
         })
     }

@@ -89,6 +89,7 @@ impl Health {
                     _ = ticks.tick() => {}
                 }
                 let there = matches!(time::timeout(PING_TIMEOUT, db.ping()).await, Ok(Ok(())));
+                db.set_away(!there);
                 health.set(if there { State::Ready } else { State::Failing });
             }
             health.set(State::Draining);

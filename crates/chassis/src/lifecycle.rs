@@ -10,8 +10,11 @@ use crate::{
     telemetry::{self, LogArgs},
 };
 
-/// How long what is in flight may take to finish after the first signal. A pod's grace period must be longer.
-pub const DRAIN: Duration = Duration::from_secs(15);
+/// How long a program may take to end after the first signal. A pod's grace period must be longer. It has room for stages that follow
+/// each other: in the launcher the edge's servers, its checkouts, then the services' servers.
+pub const DRAIN: Duration = Duration::from_secs(20);
+/// How long a server waits for the calls in flight. Also the price of a peer that neither speaks nor goes away.
+pub const SERVER_DRAIN: Duration = Duration::from_secs(6);
 /// What blocking tasks get after the program itself has ended.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 

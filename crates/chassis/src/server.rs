@@ -40,6 +40,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_IN_FLIGHT: usize = 8_192;
 /// When to ask again where the server itself refused for the moment.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What answers need to leave, and streams to end, once no call is in flight.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Silent connections are asked whether they live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
@@ -80,7 +82,7 @@ impl GrpcServer {
         self
     }
 
-    /// Serves until the shutdown, then finishes what is in flight, bounded by [`lifecycle::DRAIN`].
+    /// Serves until the shutdown, then finishes what is in flight, bounded by [`lifecycle::SERVER_DRAIN`].
     ///
     /// # Errors
     /// The listener failed, or the descriptors make no sense.
@@ -101,7 +103,8 @@ impl GrpcServer {
             .add_service(reflection().build_v1().map_err(io::Error::other)?)
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
-        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) };
+        let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share) };
         // The builder's own `tcp_nodelay` does not reach a listener that is handed in: answers would wait 40 ms for an ACK.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = Server::builder()
@@ -109,9 +112,16 @@ impl GrpcServer {
             .layer(calls)
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+        // A peer that never spoke, or does not hear that it should go, is waited for only while there are calls.
         let too_long = async {
             shutdown.cancelled().await;
-            time::sleep(lifecycle::DRAIN).await;
+            let last = time::Instant::now() + lifecycle::SERVER_DRAIN;
+            while time::Instant::now() < last {
+                time::sleep(LAST_ANSWERS).await;
+                if share.available_permits() == MAX_IN_FLIGHT {
+                    return;
+                }
+            }
         };
         tokio::select! {
             ended = serving => ended.map_err(io::Error::other),
@@ -267,6 +277,8 @@ fn finished(server: &'static str, method: &str, code: Code, took: Duration) {
         Code::Ok if comes_often(method) => tracing::debug!(?code, millis, "answered"),
         _ => tracing::info!(?code, millis, "answered"),
     }
+    // A caller may make names up, and each would be a series for good.
+    let method = if code == Code::Unimplemented { "unknown" } else { method };
     let labels = [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
     metrics::counter!("grpc_requests_total", &labels).increment(1);
     metrics::histogram!("grpc_request_seconds", "server" => server).record(took);

@@ -47,10 +47,15 @@ impl fmt::Debug for Guard {
 #[must_use]
 pub fn init(args: &LogArgs) -> Guard {
     let (writer, guard) = tracing_appender::non_blocking(io::stderr());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let asked = EnvFilter::try_from_default_env();
+    let misread = std::env::var_os(EnvFilter::DEFAULT_ENV).and(asked.as_ref().err().map(ToString::to_string));
+    let filter = asked.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let installed = tracing_subscriber::registry().with(layer(args.log_format, writer).with_filter(filter)).try_init();
     if installed.is_ok() {
         install_metrics();
+        if let Some(error) = misread {
+            tracing::warn!("RUST_LOG is not understood ({error}); logging as if it were not set");
+        }
     }
     Guard(guard)
 }

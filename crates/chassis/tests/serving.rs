@@ -149,6 +149,15 @@ async fn retries_are_bounded_and_nobody_there_is_unavailable_at_once() {
 }
 
 #[tokio::test]
+async fn a_peer_that_never_speaks_does_not_hold_up_the_shutdown() {
+    let running = serve().await;
+    let _silent = tokio::net::TcpStream::connect(running.addr).await.unwrap();
+    call(&channel(&[running.addr]), "Trace").await;
+    running.shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn what_is_in_flight_at_shutdown_is_finished() {
     let running = serve().await;
     let channel = channel(&[running.addr]);

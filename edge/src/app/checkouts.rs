@@ -165,7 +165,8 @@ impl Checkouts {
     /// Joins the user's checkout of this reservation that was under way at any time since the click, or begins one. A refusal is
     /// looked at twice: the other click may have gone through (and used up token and hold) while ours was being checked.
     async fn attach_or_begin(&self, command: &Pay, arrived: i64) -> Result<Entry, Error> {
-        if let Some(entry) = self.under_way(command, arrived).await? {
+        // Only a pending one: what was settled "since" by another replica's clock may be an earlier attempt that failed.
+        if let Some(entry) = self.under_way(command, i64::MAX).await? {
             return Ok(entry);
         }
         match self.begin(command).await {

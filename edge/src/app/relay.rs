@@ -92,15 +92,16 @@ impl Relay {
         let told = stream::iter(claimed).map(async |event| (self.tell(&event).await, event)).buffer_unordered(AT_ONCE);
         let (told, missed): (Vec<_>, Vec<_>) = told.collect::<Vec<_>>().await.into_iter().partition(|(taken, _)| *taken);
 
+        // First what was told: should the rest fail, nothing is told twice for it.
+        let any = !told.is_empty();
+        if any {
+            self.journal.mark_published(told.into_iter().map(|(_, event)| event.sequence).collect(), self.clock.now()).await?;
+        }
         for (_, event) in missed {
             let pause = (SECOND << event.attempts.clamp(1, 7).saturating_sub(1)).min(PAUSE_LAST);
             self.journal.postpone(event.sequence, self.clock.now() + pause).await?;
         }
-        if told.is_empty() {
-            return Ok(false);
-        }
-        self.journal.mark_published(told.into_iter().map(|(_, event)| event.sequence).collect(), self.clock.now()).await?;
-        Ok(true)
+        Ok(any)
     }
 
     /// Tells one event; `true` when it was taken.

@@ -61,9 +61,12 @@ pub(super) async fn hold_seats(
 /// Holds seats for the holder of an ACTIVE token of the show's queue. Who is refused may be repeating a request with a token that was
 /// used up since, and then gets the first answer again.
 pub(super) async fn hold(api: &Api, token: Option<&str>, request: HoldSeatsRequest) -> Result<proto::Reservation, Problem> {
-    let token = present(token)?;
-    let queue_id = api.gate.queue_of_show(request.show_id).await?;
-    if let Err(refusal) = api.admit(Some(token), &queue_id, Some(&request.user_id)).await {
+    let admitted = async {
+        let token = present(token)?;
+        let queue_id = api.gate.queue_of_show(request.show_id).await?;
+        api.admit(Some(token), &queue_id, Some(&request.user_id)).await
+    };
+    if let Err(refusal) = admitted.await {
         let replay = HoldSeatsRequest { replay_only: true, ..request };
         return match ask!(api.clients.booking, hold_seats, replay) {
             Ok(answer) => Ok(whole(answer.reservation)?),

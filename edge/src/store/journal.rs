@@ -165,13 +165,13 @@ impl Journal {
         one(&mut self.db.read().await?, SQL, args![request_id]).await
     }
 
-    /// The user's newest checkout of a reservation that is pending, or was settled after `since`.
+    /// The user's checkout of a reservation that is pending, or else the newest that was settled after `since`.
     pub(crate) async fn under_way(&self, user_id: &str, reservation_id: Uuid, since: i64) -> Result<Option<Entry>, Error> {
         const SQL: &str = concat!(
             "SELECT ",
             entry_columns!(),
             " FROM checkout WHERE reservation_id = $1 AND user_id = $2 AND (settled_at IS NULL OR settled_at > $3) \
-             ORDER BY created_at DESC LIMIT 1"
+             ORDER BY (settled_at IS NULL) DESC, created_at DESC LIMIT 1"
         );
         one(&mut self.db.read().await?, SQL, args![reservation_id, user_id, since]).await
     }

@@ -219,5 +219,5 @@ fn publish(line: &Line, plans: &[Plan], done: &[Done], decision: Decision, stran
         };
         plans.iter().map(answer).collect()
     };
-    if changed { line.advance(head, rows, dress) } else { line.read(dress) }
+    if changed { line.advance(head.version - 1, head, rows, dress) } else { line.read(dress) }
 }

@@ -115,13 +115,16 @@ impl Line {
         answered.await.map_err(|_| Error::Unknown)?
     }
 
-    /// Takes over a committed state that is later than ours, then looks at it.
-    pub(super) fn advance<T>(&self, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
+    /// Takes over a committed state that is later than ours, then looks at it. The rows are what changed after `since`: memory that
+    /// is older than that (it was put in place meanwhile) stays as it is, and catches up later.
+    pub(super) fn advance<T>(&self, since: i64, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
         // First here, then out of the room: a token is always found in one of them.
         self.lately_ended.lock().keep(rows.iter());
         let (version, seen) = {
             let mut room = self.room.write();
-            room.advance(head, rows);
+            if room.version() >= since {
+                room.advance(head, rows);
+            }
             let room = parking_lot::RwLockWriteGuard::downgrade(room);
             (room.version(), look(&room))
         };
@@ -131,9 +134,20 @@ impl Line {
 
     /// Puts a freshly loaded room in place of ours.
     pub(super) fn replace(&self, room: Room) {
+        self.replace_if(room, |_, _| true);
+    }
+
+    /// The same where it is better; looking and replacing are one step, since writer and follower both do it.
+    fn replace_if(&self, mut room: Room, is_better: impl FnOnce(&Room, &Room) -> bool) {
         let version = room.version();
-        let old = std::mem::replace(&mut *self.room.write(), room);
-        drop(old);
+        {
+            let mut ours = self.room.write();
+            if !is_better(&ours, &room) {
+                return;
+            }
+            std::mem::swap(&mut *ours, &mut room);
+        }
+        drop(room);
         // The database may have lost what ended.
         *self.lately_ended.lock() = Ended::default();
         self.tell(version);
@@ -172,11 +186,9 @@ impl Line {
         let mine = self.version();
         if there - mine > TOO_FAR_BEHIND {
             let Some(room) = load(session, &self.id).await? else { return Ok(()) };
-            if room.version() > self.version() {
-                self.replace(room);
-            }
+            self.replace_if(room, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
-            self.advance(head, rows, |_| ());
+            self.advance(mine, head, rows, |_| ());
         }
         Ok(())
     }
@@ -192,7 +204,7 @@ impl Line {
         if head.version > mine
             && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
         {
-            self.advance(head, rows, |_| ());
+            self.advance(mine, head, rows, |_| ());
         }
         Ok(())
     }

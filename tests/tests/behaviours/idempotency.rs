@@ -96,6 +96,9 @@ async fn a_hold_is_replayed_after_its_token_is_completed(world: World) {
     world.until(&buyer.token, "COMPLETED").await;
     let again = world.holding(&buyer, sale.show, &[1, 2]).key(&key).expect(201).await;
     assert_eq!(first, again, "the first answer, word for word");
+    let body = json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [1, 2]});
+    let bare = world.rest.post("/v1/reservations", body).key(&key).expect(201).await;
+    assert_eq!(first, bare, "before any other check, also of the token's being there");
     let _ = world.holding(&buyer, sale.show, &[3]).key(&key).send().await.problem(422, "REQUEST_ID_REUSED");
     let _ = world.holding(&buyer, sale.show, &[3]).key(&unique("hold")).send().await.problem(403, "TOKEN_NOT_ACTIVE");
 }

@@ -102,7 +102,13 @@ async fn a_sale_from_dates_to_payment(world: World) {
         world.rest.post(&format!("{BOOKING}/reserve-seat"), second).token(&other.token).send().await.problem(409, "SEAT_TAKEN");
     let _ = world.rest.post(&format!("{BALANCE}/charge"), json!({"userId": user, "amount": 3_500})).expect(200).await;
     let body = json!({"userId": user, "reservationId": reserved["reservationId"], "amount": 3_000});
-    let paid = world.rest.post(&format!("{BALANCE}/payment"), body).token(&token).expect(200).await;
+    let key = unique("key");
+    let paying = |body: &Value| world.rest.post(&format!("{BALANCE}/payment"), body.clone()).key(&key);
+    let paid = paying(&body).token(&token).expect(200).await;
+    assert_eq!(paying(&body).expect(200).await, paid, "the first answer again");
+    let mut other_amount = body;
+    other_amount["amount"] = json!(1);
+    let _ = paying(&other_amount).send().await.problem(422, "REQUEST_ID_REUSED");
     assert_eq!((&paid["status"], int(&paid["amount"])), (&json!("CONFIRMED"), 3_000));
     assert_eq!((&paid["reservationId"], who(&paid["userId"])), (&reserved["reservationId"], user.clone()));
     assert!(!text(&paid["paymentId"]).is_empty() && !text(&paid["message"]).is_empty());

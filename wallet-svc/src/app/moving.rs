@@ -1,6 +1,6 @@
 //! Money in and out of a wallet outside any payment.
 
-use chassis::idempotency::Key;
+use chassis::{db::Session, idempotency::Key};
 use serde::Serialize;
 
 use super::{Ledger, count_movement, post, recall, record};
@@ -35,7 +35,11 @@ impl Ledger {
         if let Some(entry) = recall(&mut session, key).await? {
             return Ok((entry, false));
         }
-        let movement = wallets::lock_or_open(&mut session, &command.user_id).await?.charge(command.amount)?;
+        let wallet = wallets::lock_or_open(&mut session, &command.user_id).await?;
+        let movement = match wallet.charge(command.amount) {
+            Ok(movement) => movement,
+            Err(refusal) => return first_answer(&mut session, key, refusal).await,
+        };
         let entry = post(&mut session, movement, &command.user_id, None, now).await?;
         record(&mut session, key, &entry, now).await?;
         session.commit().await?;
@@ -62,10 +66,21 @@ impl Ledger {
         let user_id = &command.user_id;
         let wallet = wallets::lock(&mut session, user_id).await?;
         let wallet = wallet.ok_or_else(|| Refusal::WalletNotFound { user_id: user_id.clone() })?;
-        let movement = wallet.spend(command.amount)?;
+        let movement = match wallet.spend(command.amount) {
+            Ok(movement) => movement,
+            Err(refusal) => return first_answer(&mut session, key, refusal).await,
+        };
         let entry = post(&mut session, movement, user_id, None, now).await?;
         record(&mut session, key, &entry, now).await?;
         session.commit().await?;
         Ok((entry, true))
+    }
+}
+
+/// A refusal, unless an equal request moved the money while this one waited for the wallet: then that one's answer.
+async fn first_answer(session: &mut Session, key: Option<&Key>, refusal: Refusal) -> Result<(Entry, bool), Error> {
+    match recall(session, key).await? {
+        Some(entry) => Ok((entry, false)),
+        None => Err(refusal.into()),
     }
 }

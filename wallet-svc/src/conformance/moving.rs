@@ -1,10 +1,10 @@
 //! Charging and using a wallet.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use boxoffice_proto::{Reason, wallet as pb};
 
-use super::{at_once, reason, worlds};
+use super::{World, at_once, reason, worlds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn three_hundred_concurrent_charges_of_a_new_user_make_one_wallet_with_their_sum() {
@@ -102,6 +102,20 @@ async fn a_request_id_sent_fifty_times_at_once_moves_money_once_and_answers_all_
         world.charge("ann", 9_000, "").await.unwrap();
         let replay = world.charge("ann", 500, "top-up-1").await.unwrap();
         assert_eq!(replay.wallet.unwrap().balance, 500, "the first answer, not the state of today");
+        world.audit().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn equal_uses_of_all_the_money_at_once_get_one_answer_and_no_refusal() {
+    for world in worlds().await {
+        for round in 0..5 {
+            world.charge("ann", 500, "").await.unwrap();
+            let use_all = |world: Arc<World>, _| async move { world.spend("ann", 500, &format!("all-{round}")).await.unwrap() };
+            let answers = at_once(&world, 20, use_all).await;
+            assert!(answers.iter().all(|answer| answer == &answers[0]), "{}", world.name());
+            assert_eq!(world.balance("ann").await, Ok(0));
+        }
         world.audit().await;
     }
 }

@@ -8,7 +8,16 @@ mod error;
 mod session;
 mod value;
 
-use std::{future::Future, path::Path, str::FromStr, time::Duration};
+use std::{
+    future::Future,
+    path::Path,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rand::Rng;
 use sqlx::{
@@ -29,7 +38,7 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 /// Reading connections beside SQLite's one writer.
 const SQLITE_READERS: u32 = 4;
 /// How long a request waits for a connection before it is refused as unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long another process may hold a SQLite file's write lock before we give up.
 const SQLITE_BUSY: Duration = Duration::from_secs(5);
 /// How often a transaction is tried that keeps losing against others.
@@ -51,6 +60,19 @@ pub struct DbConfig {
     pub url: String,
     /// On PostgreSQL, the schema to live in (made when missing); `None` is the server's default.
     pub schema: Option<String>,
+}
+
+impl DbConfig {
+    /// The database's address without its password, for messages.
+    fn place(&self) -> String {
+        match PgConnectOptions::from_str(&self.url) {
+            Ok(options) if self.url.starts_with("postgres") => {
+                format!("postgres://{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
+            }
+            _ if self.url.starts_with("sqlite:") => self.url.clone(),
+            _ => "(--database-url, DATABASE_URL)".to_owned(),
+        }
+    }
 }
 
 /// A service's migrations, one set a dialect. Made by [`migrations!`](crate::migrations).
@@ -75,7 +97,11 @@ macro_rules! migrations {
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Db(Pools);
+pub struct Db {
+    pools: Pools,
+    /// Set while the database is known to be out of reach: requests are then refused at once instead of each waiting for itself.
+    away: Arc<AtomicBool>,
+}
 
 #[derive(Clone, Debug)]
 enum Pools {
@@ -101,16 +127,18 @@ impl Db {
     /// # Errors
     /// The address makes no sense, the database is out of reach, or a migration failed.
     pub async fn open(config: &DbConfig, migrations: &Migrations) -> Result<Self, Error> {
-        if config.url.starts_with("sqlite:") {
+        let opened = if config.url.starts_with("sqlite:") {
             Self::open_sqlite(&config.url, &migrations.sqlite).await
         } else if config.url.starts_with("postgres:") || config.url.starts_with("postgresql:") {
             Self::open_postgres(config, &migrations.postgres).await
         } else {
             Err(Error::Other("a database URL starts with sqlite: or postgres://".into()))
-        }
+        };
+        let pools = opened.map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
+        Ok(Self { pools, away: Arc::default() })
     }
 
-    async fn open_sqlite(url: &str, migrations: &Migrator) -> Result<Self, Error> {
+    async fn open_sqlite(url: &str, migrations: &Migrator) -> Result<Pools, Error> {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -124,10 +152,10 @@ impl Db {
         let writer = pool().max_connections(1).connect_with(options.clone()).await?;
         migrations.run(&writer).await.map_err(|error| Error::Other(Box::new(error)))?;
         let readers = pool().max_connections(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self(Pools::Sqlite { writer, readers }))
+        Ok(Pools::Sqlite { writer, readers })
     }
 
-    async fn open_postgres(config: &DbConfig, migrations: &Migrator) -> Result<Self, Error> {
+    async fn open_postgres(config: &DbConfig, migrations: &Migrator) -> Result<Pools, Error> {
         // A session that stalls in the middle of a transaction (a stopped process, a cut line) must not keep its row locks.
         let mut options = PgConnectOptions::from_str(&config.url)?
             .options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "10s")]);
@@ -154,13 +182,13 @@ impl Db {
             .connect_with(options)
             .await?;
         migrations.run(&pool).await.map_err(|error| Error::Other(Box::new(error)))?;
-        Ok(Self(Pools::Postgres(pool)))
+        Ok(Pools::Postgres(pool))
     }
 
     /// Which dialect it speaks.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
-        match self.0 {
+        match self.pools {
             Pools::Postgres(_) => Dialect::Postgres,
             Pools::Sqlite { .. } => Dialect::Sqlite,
         }
@@ -171,7 +199,12 @@ impl Db {
     /// # Errors
     /// None became free in time, or the database is out of reach.
     pub async fn read(&self) -> Result<Session, Error> {
-        Ok(Session(match &self.0 {
+        self.there()?;
+        self.acquire().await
+    }
+
+    async fn acquire(&self) -> Result<Session, Error> {
+        Ok(Session(match &self.pools {
             // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
             Pools::Postgres(pool) => Link::PostgresRead(pool.acquire().await.map_err(Error::Unavailable)?),
             Pools::Sqlite { readers, .. } => Link::SqliteRead(readers.acquire().await?),
@@ -183,7 +216,8 @@ impl Db {
     /// # Errors
     /// None could be begun in time, or the database is out of reach.
     pub async fn begin(&self) -> Result<Session, Error> {
-        Ok(Session(match &self.0 {
+        self.there()?;
+        Ok(Session(match &self.pools {
             Pools::Postgres(pool) => Link::PostgresWrite(pool.begin().await.map_err(Error::Unavailable)?),
             Pools::Sqlite { writer, .. } => Link::SqliteWrite(writer.begin_with("BEGIN IMMEDIATE").await?),
         }))
@@ -194,7 +228,16 @@ impl Db {
     /// # Errors
     /// It is not.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.read().await?.one("SELECT 1 AS one", Vec::new()).await.map(drop)
+        self.acquire().await?.one("SELECT 1 AS one", Vec::new()).await.map(drop)
+    }
+
+    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has found.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    fn there(&self) -> Result<(), Error> {
+        if self.away.load(Ordering::Relaxed) { Err(Error::Unavailable(sqlx::Error::PoolTimedOut)) } else { Ok(()) }
     }
 
     /// The door to transactions: makes `attempt` (which begins and commits its own [`Session`]) again while it only lost against

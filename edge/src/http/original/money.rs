@@ -174,6 +174,10 @@ pub(in crate::http) async fn original_pay(
     }
     let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id: Some(request_id) };
     let payment = settled(&api, command).await?;
+    if payment.amount != new.amount {
+        // Only a replay gets here: another amount is another request.
+        return Err(boxoffice_proto::Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title()).into());
+    }
     let pending = payment.status == PaymentStatus::Pending;
     let (http, status, message) = if pending {
         (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")
