@@ -13,7 +13,14 @@ use std::sync::Arc;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, booking::booking_service_server::BookingServiceServer};
-use chassis::{clock::Clock, db::Db, health::Health, probes, server::GrpcServer};
+use chassis::{
+    Serving,
+    clock::Clock,
+    db::{Db, DbConfig},
+    health::Health,
+    network::Incoming,
+    server::GrpcServer,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,44 +30,38 @@ pub use config::{Config, Policy};
 #[derive(Debug)]
 pub struct Listeners {
     /// For gRPC.
-    pub grpc: TcpListener,
+    pub grpc: Incoming,
     /// For probes and metrics.
     pub http: Option<TcpListener>,
+}
+
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+///
+/// # Errors
+/// The database is out of reach, or a migration failed.
+pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
+    Ok(Db::migrate(database, &store::migrations()).await?)
 }
 
 /// Serves until the shutdown, and returns when what was in flight is done.
 ///
 /// # Errors
 /// The database cannot be opened, or a listener failed.
-pub async fn serve(
-    config: Config,
-    listeners: Listeners,
-    clock: Clock,
-    shutdown: CancellationToken,
-) -> Result<(), chassis::Error> {
+pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Serving {
+    Box::pin(run(config, listeners, clock, shutdown))
+}
+
+async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
     let app = Arc::new(app::App::new(db, clock, config.policy));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
-    let grpc = GrpcServer::new("booking-svc", DESCRIPTORS, health.clone())
+    let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .add_service(BookingServiceServer::new(grpc::Api(app)))
-        .serve(listeners.grpc, shutdown.clone());
-    // The probes answer as long as calls are being finished; either listener's failure ends the service.
-    let drained = CancellationToken::new();
-    let http = async {
-        match listeners.http {
-            Some(listener) => probes::serve(listener, health, drained.clone()).await,
-            None => Ok(()),
-        }
-    };
-    let grpc = async {
-        let ended = grpc.await;
-        drained.cancel();
-        ended
-    };
-    let served = tokio::try_join!(grpc, http);
+        .serve_with_probes(listeners.grpc, listeners.http, shutdown)
+        .await;
     sweeper.abort();
     served?;
     Ok(())

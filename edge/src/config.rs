@@ -1,7 +1,9 @@
 //! What can be set: typed, documented, and checked before any port opens.
 
-use chassis::{channel::Target, db::DbConfig};
-use tokio::net::TcpListener;
+use std::str::FromStr;
+
+use chassis::{channel::Target, db::DbConfig, network::Incoming};
+use http::{HeaderValue, uri::Authority};
 
 /// Everything the edge must be told.
 #[derive(Clone, Debug)]
@@ -18,9 +20,9 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Listeners {
     /// REST, SSE, WebSocket, probes and metrics.
-    pub rest: TcpListener,
+    pub rest: Incoming,
     /// gRPC: `CheckoutService`.
-    pub grpc: TcpListener,
+    pub grpc: Incoming,
 }
 
 /// How the edge behaves.
@@ -33,12 +35,58 @@ pub struct Policy {
     /// What becomes of a hold whose payment was refused: the seats are free at once, or stay held until the hold lapses.
     #[arg(long, env, value_enum, default_value_t = OnPaymentFailure::Release)]
     pub on_payment_failure: OnPaymentFailure,
-    /// Where outcomes are sent as CloudEvents (HTTP POST). Without it each is one log line of target `boxoffice::events`.
+    /// Where outcomes are sent as CloudEvents (HTTP POST). Without it each is one log line (target `boxoffice::events`).
     #[arg(long, env)]
     pub events_url: Option<String>,
-    /// Web origins that may call the REST API from a browser, comma separated; `*` is any. None by default.
-    #[arg(long, env, value_delimiter = ',')]
-    pub cors_origins: Vec<String>,
+    /// Web origins (`scheme://host[:port]`) that may call the REST API from a browser, comma separated; `*` is any. None by default.
+    #[arg(long, env, default_value = "", hide_default_value = true)]
+    pub cors_origins: Origins,
+}
+
+/// Web pages that may call, by where they come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// None.
+    None,
+    /// Any.
+    Any,
+    /// Those from here, each as a browser writes it in `Origin`.
+    Only(Vec<HeaderValue>),
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let all: Vec<&str> = list.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
+        if all.contains(&"*") {
+            return if all.len() == 1 { Ok(Self::Any) } else { Err("* is any origin: name no other beside it".to_owned()) };
+        }
+        let only = all.iter().map(|text| {
+            origin(text).ok_or_else(|| {
+                format!("{text:?} (flag --cors-origins, variable CORS_ORIGINS) is not scheme://host[:port] without a path, nor *")
+            })
+        });
+        let only = only.collect::<Result<Vec<_>, _>>()?;
+        Ok(if only.is_empty() { Self::None } else { Self::Only(only) })
+    }
+}
+
+/// An origin in the one way in which browsers write it: in lower case and without the port that the scheme implies.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let text = text.to_ascii_lowercase();
+    let (scheme, rest) = text.split_once("://")?;
+    let authority: Authority = rest.parse().ok()?;
+    let (host, port) = (authority.host(), authority.port_u16());
+    let named = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b)) && !host.is_empty();
+    let schemed = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) && !scheme.is_empty();
+    // Nothing but host and port: no user before it, no port that is no number.
+    let whole = rest == host || port.is_some_and(|port| rest == format!("{host}:{port}"));
+    if !named || !schemed || !whole {
+        return None;
+    }
+    let implied = matches!((scheme, port), ("http", Some(80)) | ("https", Some(443)));
+    HeaderValue::from_str(&format!("{scheme}://{}", if implied { host } else { rest })).ok()
 }
 
 /// Whether browsing passes the queue check.
@@ -71,4 +119,45 @@ pub struct Upstreams {
     /// The wallet service.
     #[arg(long, env, default_value = "http://127.0.0.1:24081")]
     pub wallet_url: Target,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(list: &str) -> Vec<String> {
+        match list.parse() {
+            Ok(Origins::Only(all)) => all.iter().map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()).collect(),
+            other => panic!("{list}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        assert_eq!("".parse(), Ok(Origins::None));
+        assert_eq!(" * ".parse(), Ok(Origins::Any));
+        let some = "https://Tickets.Example:443, http://localhost:5173,http://[::1]:80,capacitor://localhost";
+        assert_eq!(only(some), ["https://tickets.example", "http://localhost:5173", "http://[::1]", "capacitor://localhost"]);
+    }
+
+    #[test]
+    fn what_no_browser_would_send_is_refused_with_the_names_to_look_for() {
+        for bad in [
+            "tickets.example",
+            "https://",
+            "https://tickets.example/",
+            "https://tickets.example/app",
+            "https://*.example",
+            "https://ann@tickets.example",
+            "https://tickets.example:99999",
+            "https://tickets.example:",
+            "https://tic kets.example",
+            "https://b\u{fc}cher.example",
+            "null",
+        ] {
+            let why = bad.parse::<Origins>().expect_err(bad);
+            assert!(why.contains("--cors-origins") && why.contains("CORS_ORIGINS") && why.contains("scheme://host"), "{why}");
+        }
+        assert!("*,https://a.example".parse::<Origins>().is_err());
+    }
 }

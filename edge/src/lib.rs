@@ -12,26 +12,42 @@ mod grpc;
 mod http;
 mod store;
 
-use axum::serve::ListenerExt;
 use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
 use boxoffice_proto::fault::DOMAIN;
-use chassis::{clock::Clock, db::Db, health::Health, server::GrpcServer};
+use chassis::{
+    Serving,
+    clock::Clock,
+    db::{Db, DbConfig, Migrations},
+    health::Health,
+    network::Incoming,
+    server::GrpcServer,
+};
 use tokio_util::sync::CancellationToken;
 
-pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Policy, Upstreams};
+pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Upstreams};
+
+/// How long streams may take to say goodbye when everything else has ended.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+///
+/// # Errors
+/// The database is out of reach, or a migration failed.
+pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
+    Ok(Db::migrate(database, &migrations()).await?)
+}
 
 /// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, `CheckoutService` on the other, and in the background
 /// the recovery of checkouts that lost their runner and the relay of events.
 ///
 /// # Errors
 /// When the journal cannot be opened or migrated, or a listener fails.
-pub async fn serve(
-    config: Config,
-    listeners: Listeners,
-    clock: Clock,
-    shutdown: CancellationToken,
-) -> Result<(), chassis::Error> {
-    let db = Db::open(&config.database, &chassis::migrations!()).await?;
+pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Serving {
+    Box::pin(run(config, listeners, clock, shutdown))
+}
+
+async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
@@ -50,15 +66,16 @@ pub async fn serve(
     let background =
         [tokio::spawn(checkouts.clone().recover_until(shutdown.clone())), tokio::spawn(relay.run_until(shutdown.clone()))];
 
+    let followers = app::Followers::new(clients.clone(), shutdown.clone());
     let rest = http::router(http::Deps {
         polls: app::Polls::new(clients.clone()),
+        followers: followers.clone(),
         clients,
         gate,
         checkouts: checkouts.clone(),
         policy: config.policy,
         health: health.clone(),
         clock,
-        shutdown: shutdown.clone(),
     });
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
@@ -68,6 +85,10 @@ pub async fn serve(
 
     // Also when a listener failed: what is in flight is finished, and the background ends.
     shutdown.cancel();
+    // A WebSocket is no connection of the server's any more: nobody else waits until it has said goodbye.
+    if tokio::time::timeout(GOODBYE, followers.ended()).await.is_err() {
+        tracing::warn!("streams were still open after the drain; they are dropped");
+    }
     checkouts.drain().await;
     for task in background {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
@@ -77,13 +98,10 @@ pub async fn serve(
 }
 
 /// Serves REST; after `shutdown` what is under way may finish, for a bounded time.
-async fn serve_rest(listener: tokio::net::TcpListener, router: axum::Router, shutdown: CancellationToken) -> std::io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection without TCP_NODELAY");
-        }
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+async fn serve_rest(listener: Incoming, router: axum::Router, shutdown: CancellationToken) -> std::io::Result<()> {
+    // A router as it is would be copied whole for each connection, some 70 KiB; made into a service first, it is shared.
+    let router = router.into_make_service();
+    let serving = axum::serve(http::Listener(listener), router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(chassis::lifecycle::SERVER_DRAIN).await;
@@ -95,4 +113,8 @@ async fn serve_rest(listener: tokio::net::TcpListener, router: axum::Router, shu
             Ok(())
         }
     }
+}
+
+fn migrations() -> Migrations {
+    chassis::migrations!()
 }

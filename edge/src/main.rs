@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, lifecycle, telemetry::LogArgs};
+use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, telemetry::LogArgs};
 use clap::Parser;
 use edge::{Config, Listeners, Policy, Upstreams};
 use tokio::net::TcpListener;
@@ -23,6 +23,9 @@ struct Args {
     /// The saga's journal: `sqlite:path/to/file.db` or `postgres://user@host/database`.
     #[arg(long, env, hide_env_values = true, default_value = "sqlite:./data/edge.db")]
     database_url: String,
+    /// Only bring the database up to date, then end.
+    #[arg(long, env)]
+    migrate_only: bool,
     #[command(flatten)]
     upstreams: Upstreams,
     #[command(flatten)]
@@ -32,10 +35,14 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, database_url, upstreams, policy, log } = Args::parse();
+    let Args { rest_addr, grpc_addr, database_url, migrate_only, upstreams, policy, log } = flags::parse();
     lifecycle::run("edge", &log, async move |shutdown| {
-        let listeners = Listeners { rest: TcpListener::bind(rest_addr).await?, grpc: TcpListener::bind(grpc_addr).await? };
-        let config = Config { database: DbConfig { url: database_url, schema: None }, policy, upstreams };
-        edge::serve(config, listeners, Clock::system(), shutdown).await
+        let database = DbConfig { url: database_url, schema: None };
+        if migrate_only {
+            return edge::migrate(&database).await;
+        }
+        let (rest, grpc) = (TcpListener::bind(rest_addr).await?, TcpListener::bind(grpc_addr).await?);
+        let listeners = Listeners { rest: rest.into(), grpc: grpc.into() };
+        edge::serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
     })
 }

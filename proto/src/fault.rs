@@ -218,14 +218,16 @@ impl From<&Status> for Fault {
 /// What a status without details means. tonic itself reports a client's expired deadline and a dropped connection as Cancelled.
 const fn reason_of_bare(code: Code) -> Reason {
     match code {
-        Code::InvalidArgument | Code::OutOfRange => Reason::InvalidArgument,
         Code::DeadlineExceeded | Code::Cancelled => Reason::DeadlineExceeded,
         Code::ResourceExhausted => Reason::RateLimited,
         Code::Unavailable | Code::Aborted => Reason::Unavailable,
         Code::Unimplemented => Reason::Unimplemented,
         Code::NotFound => Reason::NotFound,
+        // Among them INVALID_ARGUMENT: a service of ours says which field, so this is somebody's on the way, and says nothing.
         Code::Ok
         | Code::Unknown
+        | Code::InvalidArgument
+        | Code::OutOfRange
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition

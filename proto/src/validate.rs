@@ -17,6 +17,12 @@ use uuid::Uuid;
 
 use crate::{Fault, Violation};
 
+/// [`Checks::user_id`] as a pattern for API documents (what lies beyond the basic plane is refused by the rule alone).
+pub const USER_ID: &str = concat!(
+    r"^[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f",
+    r"\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff]{1,64}$",
+);
+
 /// The violations found so far.
 #[derive(Debug, Default)]
 pub struct Checks {
@@ -29,10 +35,9 @@ impl Checks {
         self.violations.push(Violation::new(field, description));
     }
 
-    /// A user's id: 1 to 64 visible characters.
+    /// A user's id: 1 to 64 visible characters of any script.
     pub fn user_id(&mut self, field: &str, value: &str) -> String {
-        let visible = value.chars().all(|c| !c.is_control() && !c.is_whitespace());
-        if !visible || !(1..=64).contains(&value.chars().count()) {
+        if !(1..=64).contains(&value.chars().count()) || !value.chars().all(is_visible) {
             self.refuse(field, "must be 1 to 64 visible characters, without spaces");
         }
         value.to_owned()
@@ -50,9 +55,11 @@ impl Checks {
         value.to_owned()
     }
 
-    /// A UUID in its usual text form. Nil when it is not one.
+    /// A UUID in its usual text form: 36 characters, without braces or prefix. Nil when it is not one.
     pub fn uuid(&mut self, field: &str, value: &str) -> Uuid {
-        if let Ok(id) = Uuid::try_parse(value) {
+        if value.len() == 36
+            && let Ok(id) = Uuid::try_parse(value)
+        {
             return id;
         }
         self.refuse(field, "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6");
@@ -103,6 +110,34 @@ impl Checks {
     }
 }
 
+/// Does this show, by itself or as a mark on the character before it? Controls and spaces do not, nor what Unicode has reserved to be
+/// ignored in display (joiners, directions, variations, fillers, tags: two ids that differ in one would look alike), nor the blank
+/// Braille cell, annotation marks and code points that are no characters.
+fn is_visible(c: char) -> bool {
+    let ignorable = matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    let blank = matches!(c, '\u{2800}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+    !c.is_control() && !c.is_whitespace() && !ignorable && !blank
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,12 +150,70 @@ mod tests {
 
     #[test]
     fn user_ids_are_one_to_sixty_four_visible_characters() {
-        for good in ["a", "42", "Zoë-🎟", &"x".repeat(64)] {
+        for good in [
+            "a",
+            "42",
+            "Zoë-🎟",
+            "Zoe\u{308}",
+            "김하늘",
+            "한글",
+            "สมชาย",
+            "हिन्दी",
+            "محمد",
+            "李雷#7",
+            &"x".repeat(64),
+            &"하".repeat(64),
+        ] {
             assert!(!refused(|c| drop(c.user_id("u", good))), "{good}");
         }
-        for bad in ["", " ", "a b", "a\0", "a\u{7f}", &"x".repeat(65)] {
+        for bad in ["", " ", "a b", "a\0", "a\u{7f}", "a\u{a0}", "a\u{3000}", &"x".repeat(65)] {
             assert!(refused(|c| drop(c.user_id("u", bad))), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_user_id_holds_nothing_that_does_not_show() {
+        let soft_hyphen_and_on = [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{ffff}',
+            '\u{e0041}',
+            '\u{e0100}',
+        ];
+        for hidden in soft_hyphen_and_on {
+            assert!(refused(|c| drop(c.user_id("u", &format!("ann{hidden}")))), "{hidden:?}");
+        }
+    }
+
+    fn refused_uuid(text: &str) -> bool {
+        refused(|checks| {
+            checks.uuid("t", text);
+        })
+    }
+
+    #[test]
+    fn a_uuid_is_written_in_its_usual_form() {
+        assert!(!refused_uuid("3FA85F64-5717-4562-b3fc-2c963f66afa6"));
+        for bad in [
+            "",
+            "3fa85f6457174562b3fc2c963f66afa6",
+            "{3fa85f64-5717-4562-b3fc-2c963f66afa6}",
+            "3fa85f64-5717-4562-b3fc-2c963f66afag",
+        ] {
+            assert!(refused_uuid(bad), "{bad}");
+        }
+        assert!(refused_uuid("urn:uuid:3fa85f64-5717-4562-b3fc-2c963f66afa6"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p queue-svc --example measure -- room 1000 1000000     memory a waiter, and the cost of a poll, at these sizes
 //! cargo run --release -p queue-svc --example measure -- joins DATABASE_URL    durable joins a second, a thousand callers at once
+//! cargo run --release -p queue-svc --example measure -- batch DATABASE_URL    a thousand tokens read at once, one line among twenty
 //! ```
 //! Figures hold for the machine and the profile they were taken with; quote them with both.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its purpose")]
@@ -33,7 +34,8 @@ fn main() {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["room", sizes @ ..] => sizes.iter().for_each(|size| room(size.parse().unwrap())),
         ["joins", url] => joins(url),
-        _ => eprintln!("measure room SIZE... | measure joins DATABASE_URL"),
+        ["batch", url] => batch(url),
+        _ => eprintln!("measure room SIZE... | measure joins DATABASE_URL | measure batch DATABASE_URL"),
     }
 }
 
@@ -50,7 +52,7 @@ fn room(size: usize) {
     for (batch, ids) in ids.chunks(1_000).enumerate() {
         let join =
             |(at, id): (usize, &Uuid)| Command::Join { token: *id, user: format!("user-{batch:06}{at:03}").into(), priority: 5 };
-        let decision = decide(&room, ids.iter().enumerate().map(join).collect(), 1);
+        let decision = decide(&room, &[], ids.iter().enumerate().map(join).collect(), 1);
         room.advance(decision.head, decision.rows);
     }
     let joined = began.elapsed();
@@ -76,13 +78,49 @@ fn resident() -> usize {
     status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap() * 4_096
 }
 
-#[tokio::main]
-async fn joins(url: &str) {
+async fn open(url: &str) -> WaitingRoom {
     let config = DbConfig { url: url.to_owned(), schema: None };
     let db = Db::open(&config, &store::migrations()).await.unwrap();
-    let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+    WaitingRoom::open(db, Clock::system()).await.unwrap()
+}
+
+async fn new_line(room: &WaitingRoom) -> String {
     let queue = format!("measure-{}", Uuid::new_v4().simple());
     room.create_queue(&queue, nobody_enters(), None).await.unwrap();
+    queue
+}
+
+/// As BatchGetTokens does it, the wire aside.
+#[tokio::main]
+async fn batch(url: &str) {
+    let room = open(url).await;
+    for _ in 1..20 {
+        new_line(&room).await;
+    }
+    let queue = new_line(&room).await;
+    let joins = (0..1_000).map(|caller| {
+        let (room, queue) = (room.clone(), queue.clone());
+        tokio::spawn(async move { room.join(&queue, &format!("user-{caller}"), 5, None).await.unwrap().0.token })
+    });
+    let mut ids = Vec::new();
+    for join in joins.collect::<Vec<_>>() {
+        ids.push(join.await.unwrap());
+    }
+    let mut took: Vec<_> = Vec::new();
+    for _ in 0..2_000 {
+        let began = Instant::now();
+        assert!(room.tokens(&ids).await.unwrap().iter().all(Option::is_some));
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    println!("1,000 tokens of one of 20 lines: {:.0?} in the middle, {:.0?} at the 99th of a hundred", took[1_000], took[1_980]);
+    room.close().await;
+}
+
+#[tokio::main]
+async fn joins(url: &str) {
+    let room = open(url).await;
+    let queue = new_line(&room).await;
     let began = Instant::now();
     let callers = (0..CALLERS).map(|caller| {
         let (room, queue) = (room.clone(), queue.clone());

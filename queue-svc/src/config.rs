@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use chassis::db::DbConfig;
+use chassis::{db::DbConfig, network::Incoming};
 use tokio::net::TcpListener;
 
 use crate::domain::{OnExpiry, QueuePolicy};
+
+/// In seconds.
+const DAY: u64 = 24 * 3_600;
 
 /// The policy of the `default` queue. It counts when that queue is made, at the very first start; later it is changed by UpdateQueue.
 #[derive(clap::Args, Clone, Debug)]
@@ -29,6 +32,13 @@ pub struct Policy {
     /// What becomes of an admission that was not used: back to the tail, or expired (likewise)
     #[arg(long, env, value_enum, default_value_t = Expiry::Requeue)]
     pub on_expiry: Expiry,
+    /// After how long without a word (a poll, a stream, any call) a waiter leaves the line, 1s to 7d, or 0s for never (likewise)
+    #[arg(long, env, default_value = "10m", value_parser = waiting_grace)]
+    pub waiting_grace: Duration,
+    /// How long an admitted one may take to be heard of before the next gets the place, 1s to 24h, or 0s for as long as the admission
+    /// lasts (likewise)
+    #[arg(long, env, default_value = "90s", value_parser = show_up_within)]
+    pub show_up_within: Duration,
 }
 
 /// What becomes of an admission that was not used.
@@ -53,7 +63,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Listeners {
     /// For gRPC.
-    pub grpc: TcpListener,
+    pub grpc: Incoming,
     /// For healthz, readyz and metrics.
     pub http: Option<TcpListener>,
 }
@@ -72,25 +82,35 @@ impl Policy {
                 Expiry::Expire => OnExpiry::Expire,
             },
             paused: false,
+            waiting_grace: micros(self.waiting_grace),
+            show_up_within: micros(self.show_up_within),
         }
     }
 }
 
 fn active_ttl(text: &str) -> Result<Duration, String> {
-    span(text, 24 * 3_600)
+    span(text, 1, DAY)
 }
 
 fn waiting_ttl(text: &str) -> Result<Duration, String> {
-    span(text, 7 * 24 * 3_600)
+    span(text, 1, 7 * DAY)
 }
 
-fn span(text: &str, most: u64) -> Result<Duration, String> {
+fn waiting_grace(text: &str) -> Result<Duration, String> {
+    span(text, 0, 7 * DAY)
+}
+
+fn show_up_within(text: &str) -> Result<Duration, String> {
+    span(text, 0, DAY)
+}
+
+fn span(text: &str, least: u64, most: u64) -> Result<Duration, String> {
     let span = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 90s, 5m or 24h"))?;
-    let whole = span.subsec_nanos() == 0 && (1..=most).contains(&span.as_secs());
+    let whole = span.subsec_nanos() == 0 && (least..=most).contains(&span.as_secs());
     if whole {
         Ok(span)
     } else {
-        Err(format!("must be whole seconds, 1 s to {}", humantime::format_duration(Duration::from_secs(most))))
+        Err(format!("must be whole seconds, {least} s to {}", humantime::format_duration(Duration::from_secs(most))))
     }
 }
 
@@ -104,5 +124,6 @@ mod tests {
         for bad in ["", "0s", "1500ms", "25h", "5", "-1s"] {
             assert!(active_ttl(bad).is_err(), "{bad}");
         }
+        assert_eq!(waiting_grace("0s"), Ok(Duration::ZERO), "never");
     }
 }

@@ -40,9 +40,9 @@ pub enum Error {
     /// The request id was used for another request.
     #[error("the request id was used for another request")]
     RequestIdReused,
-    /// More commands wait than are taken; none of this one was done.
+    /// More commands wait than are taken, and nothing was done of this one; ask again after so many microseconds.
     #[error("too many commands are waiting")]
-    Busy,
+    Busy(i64),
     /// The transaction failed, or whether it was committed is unknown. The cause is in the log.
     #[error("the outcome is unknown")]
     Unknown,
@@ -96,19 +96,22 @@ impl From<Error> for Fault {
             }
             Error::TokenWrongUser => Self::new(Reason::TokenWrongUser, "The token belongs to another user."),
             Error::TokenWrongQueue => Self::new(Reason::TokenWrongQueue, "The token is of another queue."),
-            Error::QueueFull(after) => {
-                let seconds = u64::try_from(after).unwrap_or(0).div_ceil(1_000_000).max(1);
-                Self::new(Reason::QueueFull, format!("The line is full. Try again in {seconds} s."))
-                    .retry_after(Duration::from_secs(seconds))
-            }
+            Error::QueueFull(after) => come_back(Reason::QueueFull, "The line is full.", after),
             Error::PolicyDiffers => {
                 Self::invalid_field("policy", "differs from the policy of the queue, which exists already: use UpdateQueue")
             }
             Error::RequestIdReused => Self::new(Reason::RequestIdReused, "The request id was used for another request."),
-            Error::Busy => later("More people are joining than can be taken down at this moment."),
+            Error::Busy(after) => {
+                come_back(Reason::RateLimited, "More people are coming than can be written down at this moment.", after)
+            }
             Error::Unknown => later("The waiting room could not make sure of this. Send the same request again."),
         }
     }
+}
+
+fn come_back(reason: Reason, detail: &str, after: i64) -> Fault {
+    let seconds = u64::try_from(after).unwrap_or(0).div_ceil(1_000_000).max(1);
+    Fault::new(reason, format!("{detail} Try again in {seconds} s.")).retry_after(Duration::from_secs(seconds))
 }
 
 fn later(detail: &str) -> Fault {

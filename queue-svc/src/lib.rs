@@ -12,7 +12,13 @@ pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::queue::queue_service_server::QueueServiceServer;
-use chassis::{clock::Clock, db::Db, health::Health, probes, server::GrpcServer};
+use chassis::{
+    Serving,
+    clock::Clock,
+    db::{Db, DbConfig},
+    health::Health,
+    server::GrpcServer,
+};
 pub use config::{Config, Expiry, Listeners, Policy};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
@@ -20,37 +26,31 @@ use tokio_util::sync::CancellationToken;
 /// The line that always exists.
 pub const DEFAULT_QUEUE: &str = "default";
 
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+///
+/// # Errors
+/// The database is out of reach, or a migration failed.
+pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
+    Ok(Db::migrate(database, &store::migrations()).await?)
+}
+
 /// Serves the waiting room until the shutdown, then finishes what is in flight.
 ///
 /// # Errors
 /// The database could not be opened or read, or a listener failed.
-pub async fn serve(
-    config: Config,
-    listeners: Listeners,
-    clock: Clock,
-    shutdown: CancellationToken,
-) -> Result<(), chassis::Error> {
+pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Serving {
+    Box::pin(run(config, listeners, clock, shutdown))
+}
+
+async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
     let db = Db::open(&config.database, &store::migrations()).await?;
     let room = app::WaitingRoom::open(db.clone(), clock).await.map_err(fatal)?;
     room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db, shutdown.clone());
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
-    let server =
-        GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health.clone()).error_domain(DOMAIN).add_service(service);
-    // The probes outlive the draining, so that an orchestrator sees it.
-    let drained = CancellationToken::new();
-    let grpc = async {
-        let _drained = drained.clone().drop_guard();
-        server.serve(listeners.grpc, shutdown).await
-    };
-    let http = async {
-        match listeners.http {
-            Some(listener) => probes::serve(listener, health, drained.clone()).await,
-            None => Ok(()),
-        }
-    };
-    let served = tokio::try_join!(grpc, http);
+    let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
+    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
     // Only now that nobody asks any more: the writers finish the batch they are in.
     room.close().await;
     served?;

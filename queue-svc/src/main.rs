@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, lifecycle, telemetry::LogArgs};
+use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, telemetry::LogArgs};
 use clap::Parser;
-use queue_svc::{Config, Listeners, Policy, serve};
+use queue_svc::{Config, Listeners, Policy, migrate, serve};
 use tokio::net::TcpListener;
 
 #[global_allocator]
@@ -23,6 +23,9 @@ struct Args {
     /// The database: sqlite:path/to/file.db or postgres://user@host/database
     #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/queue.db")]
     database_url: String,
+    /// Only bring the database up to date, then end
+    #[arg(long, env)]
+    migrate_only: bool,
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
@@ -30,11 +33,14 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = flags::parse();
     lifecycle::run("queue-svc", &args.log, async |shutdown| {
-        let listeners =
-            Listeners { grpc: TcpListener::bind(args.addr).await?, http: Some(TcpListener::bind(args.http_addr).await?) };
-        let config = Config { database: DbConfig { url: args.database_url, schema: None }, policy: args.policy };
-        serve(config, listeners, Clock::system(), shutdown).await
+        let database = DbConfig { url: args.database_url, schema: None };
+        if args.migrate_only {
+            return migrate(&database).await;
+        }
+        let (grpc, http) = (TcpListener::bind(args.addr).await?, TcpListener::bind(args.http_addr).await?);
+        let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
+        serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -30,7 +30,7 @@ def constants():
 
 
 def rendered():
-    for name in ("dev", "prod"):
+    for name in ("dev", "prod", "prod/migrate"):
         folder = ROOT / "k8s/overlays" / name
         overlay = cluster.Overlay(name, render.overlay(folder))
         yield overlay, list(same_as_kustomize(folder, overlay))
@@ -79,6 +79,8 @@ def started(overlay, known, paths):
     for workload in overlay.workloads():
         given = {variable: value for variable, value in overlay.settings(workload).items() if value is not None}
         yield from programs.start_and_end(known[workload["metadata"]["name"]], given, paths)
+    for job in overlay.of("Job"):
+        yield from programs.migrates(known[job["metadata"]["name"].removeprefix("migrate-")])
 
 
 def sold(known):
@@ -98,21 +100,31 @@ def sold(known):
 SLIPS = [
     ("dev", "ConfigMap", "queue-svc-", lambda one: one["data"].update(MAX_ACTIV="1")),
     ("prod", "ConfigMap", "queue-svc-", lambda one: one["data"].update(ON_EXPIRY="keep")),
-    ("prod", "ConfigMap", "edge-", lambda one: one["data"].update(QUEUE_URL="http://queue-svc:24031")),
+    ("prod", "ConfigMap", "edge-", lambda one: one["data"].update(QUEUE_URL="http://queue-svc-0.queue-svc:24031")),
     ("dev", "ConfigMap", "wallet-svc-", lambda one: one["data"].update(ADDR="127.0.0.1:24081")),
     ("dev", "ConfigMap", "edge-", lambda one: one["data"].update(DATABASE_URL="sqlite:data/edge.db")),
-    ("prod", "StatefulSet", "queue-svc", lambda one: render.pod(one).update(terminationGracePeriodSeconds=20)),
-    ("prod", "StatefulSet", "queue-svc", lambda one: one["spec"].update(minReadySeconds=0)),
-    ("prod", "StatefulSet", "booking-svc", lambda one: render.containers(one)[0]["readinessProbe"]["grpc"].update(port=24072)),
-    ("prod", "StatefulSet", "booking-svc", lambda one: render.containers(one)[0]["livenessProbe"]["httpGet"].update(path="/health")),
-    ("prod", "StatefulSet", "wallet-svc", lambda one: render.containers(one)[0].pop("env")),
-    ("prod", "StatefulSet", "wallet-svc", lambda one: render.containers(one)[0]["securityContext"].pop("readOnlyRootFilesystem")),
+    ("prod", "Deployment", "queue-svc", lambda one: render.pod(one).update(terminationGracePeriodSeconds=20)),
+    ("prod", "Deployment", "queue-svc", lambda one: one["spec"].update(minReadySeconds=0)),
+    ("prod", "Deployment", "booking-svc", lambda one: render.containers(one)[0]["readinessProbe"]["grpc"].update(port=24072)),
+    ("prod", "Deployment", "booking-svc", lambda one: render.containers(one)[0]["livenessProbe"]["httpGet"].update(path="/health")),
+    ("prod", "Deployment", "wallet-svc", lambda one: render.containers(one)[0].pop("env")),
+    ("prod", "Deployment", "wallet-svc", lambda one: render.containers(one)[0]["securityContext"].pop("readOnlyRootFilesystem")),
     ("prod", "Deployment", "edge", lambda one: render.containers(one)[0].pop("resources")),
     ("prod", "Deployment", "edge", lambda one: one["spec"]["template"]["metadata"]["labels"].update({"app.kubernetes.io/name": "edges"})),
     ("dev", "Deployment", "edge", lambda one: one["spec"].pop("strategy")),
+    ("dev", "Deployment", "wallet-svc", lambda one: render.pod(one).pop("volumes")),
+    ("prod", "Deployment", "wallet-svc", lambda one: one["spec"]["strategy"]["rollingUpdate"].update(maxUnavailable=1)),
+    ("prod", "Service", "queue-svc", lambda one: one["spec"].update(publishNotReadyAddresses=True)),
+    ("prod", "Service", "edge-grpc", lambda one: one["spec"].pop("clusterIP")),
+    ("prod/migrate", "Job", "migrate-edge", lambda one: render.containers(one)[0].update(image="registry.example.com/boxoffice:0.0.9")),
+    ("prod/migrate", "Job", "migrate-edge", lambda one: render.containers(one)[0]["command"].pop()),
+    ("prod/migrate", "Job", "migrate-queue-svc", lambda one: render.containers(one)[0]["env"].pop()),
+    ("prod/migrate", "Job", "migrate-queue-svc", lambda one: render.containers(one)[0]["securityContext"].pop("capabilities")),
+    ("prod/migrate", "Job", "migrate-wallet-svc", lambda one: one["spec"]["template"]["metadata"]["labels"].update({"app.kubernetes.io/name": "wallet-svc"})),
     ("prod", "Service", "booking-svc", lambda one: one["spec"].pop("clusterIP")),
     ("prod", "Service", "edge", lambda one: one["spec"]["ports"][0].update(targetPort="web")),
-    ("prod", "HorizontalPodAutoscaler", "queue-svc", lambda one: one["spec"].update(maxReplicas=5)),
+    ("prod", "HorizontalPodAutoscaler", "queue-svc", lambda one: one["spec"].update(minReplicas=1)),
+    ("prod", "HorizontalPodAutoscaler", "queue-svc", lambda one: one["spec"]["scaleTargetRef"].update(kind="StatefulSet")),
     ("prod", "PodDisruptionBudget", "edge", lambda one: one["spec"]["selector"]["matchLabels"].update({"app.kubernetes.io/name": "edges"})),
     ("prod", "NetworkPolicy", "edge-to-wallet-svc", lambda one: one["spec"]["ingress"][0]["ports"][0].update(port=24071)),
     ("prod", "NetworkPolicy", "edge-to-services", lambda one: one["spec"]["egress"].pop()),
@@ -123,8 +135,7 @@ SLIPS = [
 
 def blind(overlays, check):
     for number, (where, kind, name, slip) in enumerate(SLIPS):
-        [overlay] = [one for one in overlays if one.name == where]
-        other = cluster.Overlay(where, copy.deepcopy(overlay.objects))
+        other = cluster.Overlay(where, copy.deepcopy(overlays[where].objects))
         slip(next(one for one in other.of(kind) if one["metadata"]["name"].startswith(name)))
         if not list(check(other)):
             yield f"slip {number} ({where}, {kind} {name}) is not seen"
@@ -133,17 +144,17 @@ def blind(overlays, check):
 def main(folder):
     drain, paths = constants()
     known = {name: programs.Program(folder, name) for name in programs.NAMES}
-    overlays, wrong = [], []
+    overlays, wrong = {}, []
     for overlay, differences in rendered():
-        overlays.append(overlay)
+        overlays[overlay.name] = overlay
         wrong += differences
 
     def check(overlay):
-        return cluster.all_of(overlay, known, paths, drain)
+        return cluster.all_of(overlay, overlays, known, paths, drain)
 
-    for overlay in overlays:
+    for overlay in overlays.values():
         wrong += [*check(overlay), *valid(overlay), *started(overlay, known, paths)]
-    wrong += [*image.all_of(ROOT, known, paths, drain, overlays), *readme(overlays), *sold(known)]
+    wrong += [*image.all_of(ROOT, known, paths, drain, overlays.values()), *readme(overlays.values()), *sold(known)]
     if not wrong:
         wrong += blind(overlays, check)
     sys.exit("\n".join(wrong) or 0)

@@ -1,10 +1,7 @@
 """A rendered overlay against the programs, and its objects against each other. Every check yields what is wrong, in a sentence."""
-import re
-
 from programs import PORTS
 from render import containers, pod
 
-POD_NAME = re.compile(r"(?P<set>[a-z-]+)-(?P<ordinal>\d+)\.(?P<service>[a-z-]+)")
 CALLS = {"QUEUE_URL": "queue-svc", "BOOKING_URL": "booking-svc", "WALLET_URL": "wallet-svc"}
 POSTGRES, DNS = 5432, 53
 
@@ -20,7 +17,7 @@ class Overlay:
         return next((one for one in self.of(kind) if one["metadata"]["name"] == name), None)
 
     def workloads(self):
-        return self.of("Deployment", "StatefulSet")
+        return self.of("Deployment")
 
     def settings(self, workload):
         """What its program finds in its environment; a value from a Secret is None."""
@@ -100,9 +97,11 @@ def services(overlay):
     for service in overlay.of("Service"):
         name, spec = service["metadata"]["name"], service["spec"]
         behind = overlay.selected({"matchLabels": spec["selector"]})
-        if [name_of(one) for one in behind] != [name]:
+        if [name_of(one) for one in behind] != [name.removesuffix("-grpc")]:
             yield f"Service {name} selects {[name_of(one) for one in behind]}"
             continue
+        if name.endswith("-grpc") and not headless(service):
+            yield f"Service {name} is one address: a gRPC client would stay with one replica"
         for port in spec["ports"]:
             if ports_of(behind[0]).get(port["targetPort"]) != port["port"]:
                 yield f"Service {name}: {port} leads nowhere"
@@ -113,35 +112,33 @@ def services(overlay):
         for spread in pod(workload)["topologySpreadConstraints"]:
             if [name_of(one) for one in overlay.selected(spread["labelSelector"])] != [name]:
                 yield f"{name} spreads over others' pods"
-        if workload["kind"] == "StatefulSet":
-            service = overlay.named("Service", workload["spec"]["serviceName"])
-            if not service or service["spec"].get("clusterIP") != "None":
-                yield f"{name}: its pods get no names from {workload['spec']['serviceName']}"
         if not overlay.named("ServiceAccount", pod(workload)["serviceAccountName"]):
             yield f"{name} has no ServiceAccount"
 
 
+def headless(service):
+    """Its name leads to the pods themselves, and only to those that are ready."""
+    return service["spec"].get("clusterIP") == "None" and not service["spec"].get("publishNotReadyAddresses")
+
+
 def addresses(overlay):
-    """The edge is told each replica that may come to life, and nothing else."""
+    """The edge is told the name of each service, and the name leads to all of its replicas."""
     told = overlay.settings(overlay.named("Deployment", "edge"))
     for variable, callee in CALLS.items():
-        replicas = most(overlay, overlay.named("StatefulSet", callee))
-        wanted = [f"http://{callee}-{ordinal}.{callee}:{PORTS[callee]['ADDR']}" for ordinal in range(replicas)]
-        if told.get(variable, "").split(",") != wanted:
-            yield f"edge: {variable} is {told.get(variable)}, but {callee} has up to {replicas} replicas: {','.join(wanted)}"
+        wanted = f"http://{callee}:{PORTS[callee]['ADDR']}"
+        if told.get(variable) != wanted:
+            yield f"edge: {variable} is {told.get(variable)}, not {wanted}"
+        service = overlay.named("Service", callee)
+        if not headless(service) or PORTS[callee]["ADDR"] not in [port["port"] for port in service["spec"]["ports"]]:
+            yield f"edge: {wanted} does not lead to every replica of {callee}"
 
 
 def scaler(overlay, workload):
     return next((one for one in overlay.of("HorizontalPodAutoscaler") if one["spec"]["scaleTargetRef"]["name"] == name_of(workload)), None)
 
 
-def most(overlay, workload):
-    found = scaler(overlay, workload)
-    return found["spec"]["maxReplicas"] if found else workload["spec"].get("replicas", 1)
-
-
 def locked_down(overlay):
-    for workload in overlay.workloads():
+    for workload in overlay.of("Deployment", "Job"):
         name, spec = name_of(workload), pod(workload)
         [container] = containers(workload)
         whole, own = spec["securityContext"], container["securityContext"]
@@ -164,15 +161,15 @@ def dev(overlay):
         if workload["spec"].get("replicas") != 1:
             yield f"dev: {name} is not one replica"
         url = overlay.settings(workload).get("DATABASE_URL") or ""
-        claims = {one["metadata"]["name"] for one in workload["spec"].get("volumeClaimTemplates", [])}
+        claims = set()
         for volume in pod(workload).get("volumes", []):
             if overlay.named("PersistentVolumeClaim", volume.get("persistentVolumeClaim", {}).get("claimName")):
                 claims.add(volume["name"])
         kept = [mount["mountPath"] for mount in container.get("volumeMounts", []) if mount["name"] in claims]
         if not any(url.startswith(f"sqlite:{path}/") for path in kept):
             yield f"dev: {name} keeps {url or 'its rows'} on no volume"
-    if overlay.named("Deployment", "edge")["spec"].get("strategy", {}).get("type") != "Recreate":
-        yield "dev: two edges would share a SQLite file"
+        if workload["spec"].get("strategy", {}).get("type") != "Recreate":
+            yield f"dev: two replicas of {name} would share a SQLite file"
 
 
 def prod(overlay):
@@ -189,8 +186,10 @@ def prod(overlay):
         secret = [one["valueFrom"]["secretKeyRef"] for one in container.get("env", []) if one["name"] == "DATABASE_URL"]
         if secret != [{"name": f"{name}-database", "key": "DATABASE_URL"}]:
             yield f"prod: {name} does not read its database from its Secret"
-        if workload["kind"] == "StatefulSet" and workload["spec"].get("minReadySeconds", 0) <= 30:
+        if workload["spec"].get("minReadySeconds", 0) <= 30:
             yield f"prod: a rollout of {name} is faster than DNS forgets"
+        if workload["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxUnavailable") != 0:
+            yield f"prod: a rollout of {name} takes a replica before there is another"
     yield from network(overlay)
 
 
@@ -216,7 +215,7 @@ def network(overlay):
             yield f"prod: {name_of(workload)} may be called on {sorted(into)}, but listens on {sorted(ports_of(workload).values())}"
     edge = overlay.named("Deployment", "edge")
     for callee in CALLS.values():
-        target, port = overlay.named("StatefulSet", callee), PORTS[callee]["ADDR"]
+        target, port = overlay.named("Deployment", callee), PORTS[callee]["ADDR"]
         if not passes(overlay, policies, edge, target, "egress", "to", port):
             yield f"prod: no policy lets the edge out to {callee}:{port}"
         if not passes(overlay, policies, target, edge, "ingress", "from", port):
@@ -236,15 +235,52 @@ def passes(overlay, policies, here, there, way, whom, port):
     )
 
 
-def all_of(overlay, programs, paths, drain):
-    own = {"dev": dev, "prod": prod}[overlay.name]
+def migrate(overlay, prod, programs):
+    """A Job for each program that has a database in prod, of the same image, with the same Secret, under the same policies."""
+    jobs = {name_of(one): one for one in overlay.of("Job")}
+    if jobs.keys() != {f"migrate-{name_of(one)}" for one in prod.workloads()}:
+        yield f"migrate: the Jobs are {sorted(jobs)}"
+        return
+    for workload in prod.workloads():
+        name, job = name_of(workload), jobs[f"migrate-{name_of(workload)}"]
+        [container], [served] = containers(job), containers(workload)
+        if container["image"] != served["image"]:
+            yield f"migrate: {name} would be migrated by {container['image']}, and served by {served['image']}"
+        if container["command"] != [f"/usr/local/bin/{name}", "--migrate-only"] or "MIGRATE_ONLY" not in programs[name].settings:
+            yield f"migrate: {name} runs {container['command']}"
+        [address] = [one for one in container["env"] if one["name"] == "DATABASE_URL"]
+        if address not in served.get("env", []):
+            yield f"migrate: {name} is migrated somewhere else"
+        if unknown := {one["name"] for one in container["env"]} - programs[name].settings:
+            yield f"migrate: {name} has no setting {sorted(unknown)}"
+        labels = job["spec"]["template"]["metadata"]["labels"].items()
+        for one in prod.of("Service", "PodDisruptionBudget"):
+            selector = one["spec"]["selector"]
+            if selector.get("matchLabels", selector).items() <= labels:
+                yield f"migrate: {one['kind']} {one['metadata']['name']} would take a Job for a replica"
+        out = {entry["port"] for one in prod.of("NetworkPolicy") if one["spec"]["podSelector"].get("matchLabels", {}).items() <= labels
+               for rule in one["spec"].get("egress", []) for entry in rule["ports"]}
+        if out != {DNS, POSTGRES}:
+            yield f"migrate: {name} may call ports {sorted(out)}"
+        if not overlay.named("ServiceAccount", pod(job)["serviceAccountName"]):
+            yield f"migrate: {name} has no ServiceAccount"
+        if pod(job)["restartPolicy"] != "Never":
+            yield f"migrate: {name} loses the log of a try that failed"
+
+
+def all_of(overlay, overlays, programs, paths, drain):
+    checks = {
+        "dev": lambda: dev(overlay),
+        "prod": lambda: prod(overlay),
+        "prod/migrate": lambda: migrate(overlay, overlays["prod"], programs),
+    }
     for check in (
         lambda: settings(overlay, programs),
         lambda: ports_and_probes(overlay, paths, drain),
         lambda: services(overlay),
-        lambda: addresses(overlay),
+        lambda: addresses(overlay) if overlay.workloads() else (),
         lambda: locked_down(overlay),
-        lambda: own(overlay),
+        checks[overlay.name],
     ):
         try:
             yield from (f"{overlay.name}: {wrong}" for wrong in check())

@@ -145,7 +145,7 @@ def all_of(root, programs, probes, drain, overlays):
     wrong += launcher(command, programs)
     wrong += list(compose(pathlib.Path(root), programs, paths, probes, drain))
     for overlay in overlays:
-        for workload in overlay.workloads():
+        for workload in overlay.of("Deployment", "Job"):
             spec = workload["spec"]["template"]["spec"]
             [container] = spec["containers"]
             if container["command"][0] not in paths:

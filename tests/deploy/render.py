@@ -108,7 +108,7 @@ def identity(resource):
 
 def pod(resource):
     """The pod that a workload makes, or nothing."""
-    return resource.get("spec", {}).get("template", {}).get("spec") if resource["kind"] in ("Deployment", "StatefulSet") else None
+    return resource.get("spec", {}).get("template", {}).get("spec") if resource["kind"] in ("Deployment", "Job") else None
 
 
 def containers(resource):

@@ -1,8 +1,11 @@
 //! REST as a client sees it: a status, headers and JSON, and nothing hidden by retries.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use reqwest::{Method, header::HeaderMap};
@@ -45,8 +48,17 @@ impl Rest {
     /// Never: a client without TLS needs nothing from the system.
     #[must_use]
     pub fn new(bases: Vec<String>) -> Self {
+        Self::impatient(bases, Duration::from_secs(60))
+    }
+
+    /// A client that waits only so long for an answer.
+    ///
+    /// # Panics
+    /// Never: a client without TLS needs nothing from the system.
+    #[must_use]
+    pub fn impatient(bases: Vec<String>, patience: Duration) -> Self {
         let http = reqwest::Client::builder()
-            .timeout(std::time::Duration::from_secs(60))
+            .timeout(patience)
             .pool_max_idle_per_host(64)
             .no_proxy()
             .build()

@@ -38,16 +38,20 @@ pub fn server_url() -> String {
     )
 }
 
+/// The database that every server has, on the server of this one.
+fn admin_url(url: &str) -> String {
+    url.rsplit_once('/').map_or_else(server_url, |(base, _)| format!("{base}/postgres"))
+}
+
 impl Databases {
-    /// Makes so many fresh databases on the throwaway server.
+    /// Makes so many fresh databases on this server.
     ///
     /// # Panics
     /// When the server does not answer.
-    pub async fn create(count: usize) -> Self {
+    pub async fn create(server: &str, count: usize) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let server = server_url();
         let (base, _) = server.rsplit_once('/').expect("the URL names a database");
-        let mut admin = PgConnection::connect(&server).await.expect("the throwaway PostgreSQL answers");
+        let mut admin = PgConnection::connect(server).await.expect("the throwaway PostgreSQL answers");
         let mut urls = Vec::new();
         for _ in 0..count {
             let name = format!("mesh_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -61,7 +65,7 @@ impl Databases {
     /// Drops what was made on the server. (Files go with the mesh's folder.)
     pub async fn remove(&self) {
         let Self::Postgres(urls) = self else { return };
-        let Ok(mut admin) = PgConnection::connect(&server_url()).await else { return };
+        let Ok(mut admin) = PgConnection::connect(&admin_url(&urls[0])).await else { return };
         for url in urls {
             let name = url.rsplit('/').next().unwrap_or_default();
             run(&mut admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
@@ -92,7 +96,7 @@ impl Databases {
 
     async fn each<const N: usize>(&self, statements: impl Fn(&str) -> [String; N]) {
         let Self::Postgres(urls) = self else { panic!("only a server's databases can be away") };
-        let mut admin = PgConnection::connect(&server_url()).await.expect("the throwaway PostgreSQL answers");
+        let mut admin = PgConnection::connect(&admin_url(&urls[0])).await.expect("the throwaway PostgreSQL answers");
         for url in urls {
             for statement in statements(url.rsplit('/').next().unwrap_or_default()) {
                 run(&mut admin, &statement).await;
@@ -141,6 +145,21 @@ impl Databases {
         None
     }
 
+    /// Gives a table another name under the running services, as a migration that went wrong would.
+    ///
+    /// # Panics
+    /// When there is no such table.
+    pub async fn rename(&self, table: &str, name: &str) {
+        let sql = format!("ALTER TABLE \"{table}\" RENAME TO \"{name}\"");
+        match &mut self.with_table(table).await {
+            Records::Sqlite(db) => {
+                run_sqlite(db, "PRAGMA busy_timeout = 10000").await;
+                run_sqlite(db, &sql).await;
+            }
+            Records::Postgres(db) => run(db, &sql).await,
+        }
+    }
+
     /// Keeps everybody else from writing (on PostgreSQL also from reading) this table until released: a service that needs it waits.
     ///
     /// # Panics
@@ -169,13 +188,14 @@ async fn run_sqlite(db: &mut SqliteConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(db).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
+/// Told by their names: to open and close a file of SQLite's besides would let go of every lock that this process has on it.
 fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
             found.extend(files_below(&path));
-        } else if std::fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")) {
+        } else if path.extension().is_some_and(|extension| extension == "db") {
             found.push(path);
         }
     }

@@ -3,6 +3,9 @@
 //! - [`mesh`] starts the programs in one of three [`mesh::Shape`]s, kills and restarts them, and stops them at the end.
 //! - [`client`] speaks REST to it, [`grpc`] speaks gRPC, [`world`] knows the steps of an on-sale.
 //! - [`audit`] looks into the databases afterwards: money conserved, no seat twice, nothing half-done.
+//! - [`trial`] runs one checkout through a mesh in which [`faults`] befall its calls ([`proxy`], [`wire`]), and judges what became of it;
+//!   [`load`] keeps buying whatever happens, and looks for what it was told; [`server`] is a PostgreSQL that may be crashed.
+//! - [`raw`] calls any method by its path.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
 //!
 //! Nothing outside the checkout is assumed to be running but the PostgreSQL of `TEST_POSTGRES_URL`, which `tests/run` starts.
@@ -12,8 +15,15 @@ pub mod audit;
 pub mod client;
 pub mod databases;
 pub mod eventually;
+pub mod faults;
 pub mod grpc;
+pub mod load;
 pub mod mesh;
 pub mod process;
+pub mod proxy;
+pub mod raw;
+pub mod server;
 pub mod suite;
+pub mod trial;
+pub mod wire;
 pub mod world;

@@ -5,6 +5,7 @@
 use std::{
     collections::HashSet,
     net::{SocketAddr, TcpListener},
+    path::Path,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::{
     audit,
-    databases::Databases,
+    databases::{Databases, server_url},
     process::{Process, Program, binary},
 };
 
@@ -27,10 +28,12 @@ pub enum Shape {
     SinglePostgres,
     /// The four programs, two replicas each, each service on its own PostgreSQL database.
     Cluster,
+    /// The four programs, one of each, on SQLite files: as the launcher, but something can stand between them.
+    ApartSqlite,
 }
 
 impl Shape {
-    /// All of them.
+    /// Those that people run, which every scenario must pass.
     pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::Cluster];
 
     /// Its name in a test's name.
@@ -40,6 +43,7 @@ impl Shape {
             Self::SingleSqlite => "single_sqlite",
             Self::SinglePostgres => "single_postgres",
             Self::Cluster => "cluster",
+            Self::ApartSqlite => "apart_sqlite",
         }
     }
 }
@@ -83,6 +87,26 @@ impl Role {
         }
     }
 }
+
+/// What stands between the programs of a mesh: where they are told to find each other and their databases. By default nothing does.
+/// (The launcher's services find each other by themselves.)
+pub trait Wiring: Sync {
+    /// Where the edge finds a replica of this service that listens here.
+    fn service(&self, _service: Role, at: SocketAddr) -> SocketAddr {
+        at
+    }
+
+    /// The URL under which a program of this role finds its database.
+    fn database(&self, _role: Role, url: &str) -> String {
+        url.to_owned()
+    }
+}
+
+/// Nothing in between.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct;
+
+impl Wiring for Direct {}
 
 /// One process and where it listens.
 #[derive(Debug)]
@@ -133,8 +157,16 @@ impl Mesh {
     /// # Panics
     /// When it is not ready in time; with its log.
     pub async fn start(shape: Shape, flags: &[&str]) -> Self {
+        Self::start_wired(shape, flags, None, &Direct).await
+    }
+
+    /// The same, on a PostgreSQL server of one's own if need be, and with something in between.
+    ///
+    /// # Panics
+    /// When it is not ready in time; with its log.
+    pub async fn start_wired(shape: Shape, flags: &[&str], server: Option<&str>, wiring: &dyn Wiring) -> Self {
         for attempt in 1.. {
-            match Self::try_start(shape, flags).await {
+            match Self::try_start(shape, flags, server, wiring).await {
                 Ok(mesh) => return mesh,
                 // Somebody else took a port between our look and the program's.
                 Err(log) if attempt < 3 && log.contains("in use") => {}
@@ -144,20 +176,19 @@ impl Mesh {
         unreachable!("the loop returns or panics")
     }
 
-    async fn try_start(shape: Shape, flags: &[&str]) -> Result<Self, String> {
+    async fn try_start(shape: Shape, flags: &[&str], server: Option<&str>, wiring: &dyn Wiring) -> Result<Self, String> {
         let dir = TempDir::with_prefix("mesh-").expect("a temporary folder can be made");
+        let server = || server.map_or_else(server_url, str::to_owned);
         let databases = match shape {
-            Shape::SingleSqlite => Databases::Sqlite(dir.path().join("data")),
-            Shape::SinglePostgres => Databases::create(1).await,
-            Shape::Cluster => Databases::create(4).await,
+            Shape::SingleSqlite | Shape::ApartSqlite => Databases::Sqlite(dir.path().join("data")),
+            Shape::SinglePostgres => Databases::create(&server(), 1).await,
+            Shape::Cluster => Databases::create(&server(), 4).await,
         };
         let mut mesh = Self { shape, nodes: Vec::new(), databases, dir };
-        match (&mesh.databases, shape) {
-            (Databases::Postgres(urls), Shape::Cluster) => {
-                let urls = urls.clone();
-                mesh.start_cluster(&urls, flags);
-            }
-            _ => mesh.start_single(flags),
+        match shape {
+            Shape::SingleSqlite | Shape::SinglePostgres => mesh.start_single(flags, wiring),
+            Shape::Cluster => mesh.start_programs(2, flags, wiring),
+            Shape::ApartSqlite => mesh.start_programs(1, flags, wiring),
         }
         for node in &mesh.nodes {
             if let Err(why) = node.ready(Duration::from_secs(30)).await {
@@ -169,7 +200,7 @@ impl Mesh {
         Ok(mesh)
     }
 
-    fn start_single(&mut self, flags: &[&str]) {
+    fn start_single(&mut self, flags: &[&str], wiring: &dyn Wiring) {
         let [rest, edge, queue, booking, wallet] = std::array::from_fn(|_| free_address());
         let mut args = vec!["up".to_owned()];
         let listens = [
@@ -184,26 +215,37 @@ impl Mesh {
         }
         match &self.databases {
             Databases::Sqlite(data) => args.extend(["--data-dir".to_owned(), data.display().to_string()]),
-            Databases::Postgres(urls) => args.extend(["--database-url".to_owned(), urls[0].clone()]),
+            Databases::Postgres(urls) => args.extend(["--database-url".to_owned(), wiring.database(Role::Launcher, &urls[0])]),
         }
         let grpc = vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
         self.spawn(Role::Launcher, "boxoffice", args, flags, rest, grpc);
     }
 
-    fn start_cluster(&mut self, urls: &[String], flags: &[&str]) {
+    /// The URL of each program's database: queue, booking, wallet, edge.
+    fn urls(&self) -> Vec<String> {
+        let file = |dir: &Path, name: &str| format!("sqlite:{}", dir.join(format!("{name}.db")).display());
+        match &self.databases {
+            Databases::Postgres(urls) => urls.clone(),
+            Databases::Sqlite(dir) => ["queue", "booking", "wallet", "edge"].iter().map(|name| file(dir, name)).collect(),
+        }
+    }
+
+    fn start_programs(&mut self, replicas: usize, flags: &[&str], wiring: &dyn Wiring) {
+        let urls = self.urls();
         let mut lists = Vec::new();
-        for (role, url) in Role::SERVICES.into_iter().zip(urls) {
+        for (role, url) in Role::SERVICES.into_iter().zip(&urls) {
             let mut addresses = Vec::new();
-            for replica in 1..=2 {
+            for replica in 1..=replicas {
                 let (grpc, http) = (free_address(), free_address());
-                let args = [("--addr", grpc.to_string()), ("--http-addr", http.to_string()), ("--database-url", url.clone())];
+                let url = wiring.database(role, url);
+                let args = [("--addr", grpc.to_string()), ("--http-addr", http.to_string()), ("--database-url", url)];
                 let name = format!("{}-{replica}", role.program());
                 self.spawn(role, &name, pairs(args), flags, http, vec![(role, grpc)]);
-                addresses.push(format!("http://{grpc}"));
+                addresses.push(format!("http://{}", wiring.service(role, grpc)));
             }
             lists.push(addresses.join(","));
         }
-        for replica in 1..=2 {
+        for replica in 1..=replicas {
             let (grpc, rest) = (free_address(), free_address());
             let args = [
                 ("--rest-addr", rest.to_string()),
@@ -211,10 +253,32 @@ impl Mesh {
                 ("--queue-url", lists[0].clone()),
                 ("--booking-url", lists[1].clone()),
                 ("--wallet-url", lists[2].clone()),
-                ("--database-url", urls[3].clone()),
+                ("--database-url", wiring.database(Role::Edge, &urls[3])),
             ];
             self.spawn(Role::Edge, &format!("edge-{replica}"), pairs(args), flags, rest, vec![(Role::Edge, grpc)]);
         }
+    }
+
+    /// Starts one more edge beside those of a mesh of programs on SQLite files, with a journal of its own.
+    ///
+    /// # Panics
+    /// When it does not become ready, or the mesh is of another shape.
+    pub async fn another_edge(&mut self) {
+        let Databases::Sqlite(data) = &self.databases else { panic!("a second edge would share a database") };
+        let name = format!("edge-{}", self.of(Role::Edge).len() + 1);
+        let journal = format!("sqlite:{}", data.join(format!("{name}.db")).display());
+        let [queue, booking, wallet] = Role::SERVICES.map(|service| self.grpc(service).join(","));
+        let (grpc, rest) = (free_address(), free_address());
+        let args = [
+            ("--rest-addr", rest.to_string()),
+            ("--grpc-addr", grpc.to_string()),
+            ("--queue-url", queue),
+            ("--booking-url", booking),
+            ("--wallet-url", wallet),
+            ("--database-url", journal),
+        ];
+        self.spawn(Role::Edge, &name, pairs(args), &[], rest, vec![(Role::Edge, grpc)]);
+        self.ready().await;
     }
 
     fn spawn(
@@ -295,6 +359,17 @@ impl Mesh {
     /// When one does not become ready.
     pub async fn restart(&self) {
         for node in &self.nodes {
+            node.process.restart();
+        }
+        self.ready().await;
+    }
+
+    /// Starts again what has ended, and waits until all are ready.
+    ///
+    /// # Panics
+    /// When one does not become ready.
+    pub async fn restart_ended(&self) {
+        for node in self.nodes.iter().filter(|node| node.process.ended().is_some()) {
             node.process.restart();
         }
         self.ready().await;

@@ -79,8 +79,10 @@ macro_rules! solos {
 /// costs little, few enough that two cores keep their timing.
 const AT_ONCE: usize = 6;
 const SOLOS_AT_ONCE: usize = 2;
-/// No scenario may take longer.
-const LIMIT: Duration = Duration::from_secs(120);
+/// No scenario may take longer, unless it was asked to kill very often.
+fn limit() -> Duration {
+    Duration::from_secs(120 + 6 * u64::from(crate::load::kills(0)))
+}
 
 struct Report {
     filter: Vec<String>,
@@ -127,9 +129,9 @@ impl Report {
 
     async fn run(&self, name: String, work: Run) {
         let begun = Instant::now();
-        let outcome = match tokio::spawn(NAME.scope(name.clone(), tokio::time::timeout(LIMIT, work))).await {
+        let outcome = match tokio::spawn(NAME.scope(name.clone(), tokio::time::timeout(limit(), work))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(format!("not through within {LIMIT:?}")),
+            Ok(Err(_)) => Err(format!("not through within {:?}", limit())),
             Err(_) => {
                 let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(messages.remove(&name).unwrap_or_default().join("\n"))

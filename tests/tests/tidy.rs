@@ -124,6 +124,8 @@ fn sql_is_written_in_the_store_alone() {
     for (name, text) in &rust() {
         let allowed = in_layer(name, "store")
             || name.starts_with("crates/chassis/src/")
+            // The judge reads tables, and shares no code with who writes them.
+            || name.starts_with("crates/audit/src/")
             || name.starts_with("tests/")
             || name.contains("/tests/");
         if allowed || name.ends_with("tests.rs") || name.contains("conformance") {

@@ -1,6 +1,6 @@
 //! What an operator may choose.
 
-use chassis::db::DbConfig;
+use chassis::{db::DbConfig, network::Incoming};
 use tokio::net::TcpListener;
 
 pub use crate::domain::currency::{Currency, NotACurrency};
@@ -27,7 +27,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Listeners {
     /// For gRPC.
-    pub grpc: TcpListener,
+    pub grpc: Incoming,
     /// For `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process answers them.
     pub http: Option<TcpListener>,
 }

@@ -18,41 +18,44 @@ mod store;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, wallet::wallet_service_server::WalletServiceServer};
-use chassis::{clock::Clock, db::Db, health::Health, probes, server::GrpcServer};
+use chassis::{
+    Serving,
+    clock::Clock,
+    db::{Db, DbConfig, Migrations},
+    health::Health,
+    server::GrpcServer,
+};
 pub use config::{Config, Listeners, Policy};
 use tokio_util::sync::CancellationToken;
 
 use crate::{app::Ledger, grpc::Service};
 
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+///
+/// # Errors
+/// The database is out of reach, or a migration failed.
+pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
+    Ok(Db::migrate(database, &migrations()).await?)
+}
+
 /// Serves until the shutdown, then finishes what is in flight.
 ///
 /// # Errors
 /// The database cannot be opened or migrated, or a listener failed.
-pub async fn serve(
-    config: Config,
-    listeners: Listeners,
-    clock: Clock,
-    shutdown: CancellationToken,
-) -> Result<(), chassis::Error> {
-    let db = Db::open(&config.database, &chassis::migrations!()).await?;
+pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Serving {
+    Box::pin(run(config, listeners, clock, shutdown))
+}
+
+async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
     let service = WalletServiceServer::new(Service::new(Ledger::new(db, clock), config.policy.currency));
-    let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health.clone()).error_domain(DOMAIN).add_service(service);
+    let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
+    Ok(server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await?)
+}
 
-    // The probes outlive the draining, so that an orchestrator sees it.
-    let drained = CancellationToken::new();
-    let grpc = async {
-        let _drained = drained.clone().drop_guard();
-        server.serve(listeners.grpc, shutdown).await
-    };
-    let http = async {
-        match listeners.http {
-            Some(listener) => probes::serve(listener, health, drained.clone()).await,
-            None => Ok(()),
-        }
-    };
-    tokio::try_join!(grpc, http)?;
-    Ok(())
+fn migrations() -> Migrations {
+    chassis::migrations!()
 }

@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, lifecycle, telemetry::LogArgs};
+use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, telemetry::LogArgs};
 use clap::Parser;
 use tokio::net::TcpListener;
-use wallet_svc::{Config, Listeners, Policy, serve};
+use wallet_svc::{Config, Listeners, Policy, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +23,9 @@ struct Args {
     /// The ledger's database: `sqlite:path/to/file.db` or `postgres://…`
     #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/wallet.db")]
     database_url: String,
+    /// Only bring the database up to date, then end
+    #[arg(long, env)]
+    migrate_only: bool,
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
@@ -30,11 +33,14 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = flags::parse();
     lifecycle::run("wallet-svc", &args.log, async |shutdown| {
-        let listeners =
-            Listeners { grpc: TcpListener::bind(args.addr).await?, http: Some(TcpListener::bind(args.http_addr).await?) };
         let database = DbConfig { url: args.database_url, schema: None };
+        if args.migrate_only {
+            return migrate(&database).await;
+        }
+        let (grpc, http) = (TcpListener::bind(args.addr).await?, TcpListener::bind(args.http_addr).await?);
+        let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
         serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -132,16 +132,29 @@ impl App {
     ///
     /// # Errors
     /// `ReservationNotFound`, `NotOwner`, `HoldExpired`, `ReservationCancelled`, `AlreadyPaid`, or the database's.
-    pub async fn extend_hold(&self, id: Uuid, user_id: &str, payment_id: Uuid, by: i64) -> Result<Reservation, Error> {
-        self.settle("extend_hold", id, user_id, Command::Extend { payment_id, by }).await
+    pub async fn extend_hold(
+        &self,
+        id: Uuid,
+        user_id: &str,
+        payment_id: Uuid,
+        by: i64,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
+        self.settle("extend_hold", id, user_id, Command::Extend { payment_id, by }, request_id).await
     }
 
     /// Makes a live hold the user's for good. Every refusal is final for this payment.
     ///
     /// # Errors
     /// As [`Self::extend_hold`], and `PaymentUsed`.
-    pub async fn confirm_reservation(&self, id: Uuid, user_id: &str, payment_id: Uuid) -> Result<Reservation, Error> {
-        let result = self.settle("confirm_reservation", id, user_id, Command::Confirm { payment_id }).await;
+    pub async fn confirm_reservation(
+        &self,
+        id: Uuid,
+        user_id: &str,
+        payment_id: Uuid,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
+        let result = self.settle("confirm_reservation", id, user_id, Command::Confirm { payment_id }, request_id).await;
         count("booking_confirmations_total", result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED"));
         result
     }
@@ -150,33 +163,54 @@ impl App {
     ///
     /// # Errors
     /// `ReservationNotFound`, `NotOwner`, `AlreadyPaid`, or the database's.
-    pub async fn cancel_reservation(&self, id: Uuid, user_id: &str) -> Result<Reservation, Error> {
-        self.settle("cancel_reservation", id, user_id, Command::Cancel).await
+    pub async fn cancel_reservation(&self, id: Uuid, user_id: &str, request_id: Option<String>) -> Result<Reservation, Error> {
+        self.settle("cancel_reservation", id, user_id, Command::Cancel, request_id).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(name))]
-    async fn settle(&self, name: &'static str, id: Uuid, user_id: &str, command: Command) -> Result<Reservation, Error> {
-        self.db.transact(name, || self.try_settle(id, user_id, command)).await
+    async fn settle(
+        &self,
+        name: &'static str,
+        id: Uuid,
+        user_id: &str,
+        command: Command,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
+        let key = request_id.map(|request_id| Key::new(request_id, name, &(id, user_id, command)));
+        self.db.transact(name, || self.try_settle(id, user_id, command, key.as_ref())).await
     }
 
     /// Locks the hold, asks the rules, writes what they say (a refusal for lateness is written too) and answers.
-    async fn try_settle(&self, id: Uuid, user_id: &str, command: Command) -> Result<Reservation, Error> {
+    async fn try_settle(&self, id: Uuid, user_id: &str, command: Command, key: Option<&Key>) -> Result<Reservation, Error> {
         let mut session = self.db.begin().await?;
+        if let Some(answer) = recall(&mut session, key).await? {
+            return Ok(answer);
+        }
         let hold = holds::lock(&mut session, id).await?.ok_or(Refusal::ReservationNotFound)?;
         let _touches = (self.maps.touch(hold.show_id), self.dates.touch(hold.concert_id));
         // After the lock: the time spent waiting for it counts.
         let now = self.clock.now();
         let verdict = hold.decide(user_id, command, now);
-        let Some(change) = verdict.change else {
-            session.rollback().await;
-            verdict.answer?;
-            return Ok(hold.seen_at(now));
+        let written = match verdict.change {
+            Some(change) => write(&mut session, &hold, change, now).await?,
+            None => Written::Whole,
         };
-        match write(&mut session, &hold, change, now).await? {
+        match written {
             Written::Whole => {
-                session.commit().await?;
+                let seen = match verdict.change {
+                    Some(change) => hold.apply(change, now).seen_at(now),
+                    None => hold.seen_at(now),
+                };
+                if verdict.answer.is_ok() {
+                    record(&mut session, key, &seen, now).await?;
+                }
+                if verdict.change.is_some() || key.is_some() {
+                    session.commit().await?;
+                } else {
+                    session.rollback().await;
+                }
                 verdict.answer?;
-                Ok(hold.apply(change, now).seen_at(now))
+                Ok(seen)
             }
             Written::SeatsLost => {
                 session.rollback().await;

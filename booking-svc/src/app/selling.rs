@@ -38,8 +38,8 @@ pub struct NewShow {
     pub seat_count: i32,
 }
 
-/// A page of a list, and the token of the next one (empty on the last).
-pub type Page<T> = (Vec<T>, String);
+/// A page of a list, and where the next one starts (if there is one).
+pub type Page<T, C> = (Vec<T>, Option<C>);
 
 impl App {
     /// Creates a concert, once per request id.
@@ -91,19 +91,19 @@ impl App {
     ///
     /// # Errors
     /// The database's.
-    pub async fn concerts(&self, size: i64, before: i64) -> Result<Page<Concert>, Error> {
+    pub async fn concerts(&self, size: i64, before: i64) -> Result<Page<Concert, i64>, Error> {
         let found = catalog::concerts(&mut self.db.read().await?, before, size + 1).await?;
-        Ok(cut(found, size, |concert| concert.concert_id))
+        Ok(page::cut(found, size, |concert| concert.concert_id))
     }
 
     /// A page of a concert's shows, newest first.
     ///
     /// # Errors
     /// `ConcertNotFound`, or the database's.
-    pub async fn shows(&self, concert_id: i64, size: i64, before: i64) -> Result<Page<Show>, Error> {
+    pub async fn shows(&self, concert_id: i64, size: i64, before: i64) -> Result<Page<Show, i64>, Error> {
         self.concert(concert_id).await?;
         let found = catalog::shows(&mut self.db.read().await?, concert_id, before, size + 1).await?;
-        Ok(cut(found, size, |show| show.show_id))
+        Ok(page::cut(found, size, |show| show.show_id))
     }
 }
 
@@ -112,15 +112,4 @@ impl NewShow {
         let Self { concert_id, starts_at, duration_minutes, title, description, price, seat_count } = self;
         Show { show_id: 0, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at }
     }
-}
-
-/// Makes a page of what was found: one row more than a page means that there is a next one.
-pub(super) fn cut<T, C: Serialize>(mut found: Vec<T>, size: i64, cursor: impl Fn(&T) -> C) -> Page<T> {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    if found.len() <= size {
-        return (found, String::new());
-    }
-    found.truncate(size);
-    let next = found.last().map(|last| page::token(&cursor(last))).unwrap_or_default();
-    (found, next)
 }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use chassis::page;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{
-    App,
-    selling::{Page, cut},
-};
+use super::{App, selling::Page};
 use crate::{
     domain::{Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
     error::Error,
@@ -82,9 +80,14 @@ impl App {
     ///
     /// # Errors
     /// The database's.
-    pub async fn reservations(&self, user_id: &str, size: i64, before: (i64, Uuid)) -> Result<Page<Reservation>, Error> {
+    pub async fn reservations(
+        &self,
+        user_id: &str,
+        size: i64,
+        before: (i64, Uuid),
+    ) -> Result<Page<Reservation, (i64, Uuid)>, Error> {
         let found = holds::of_user(&mut self.db.read().await?, user_id, before, size + 1).await?;
-        let (holds, next) = cut(found, size, |hold| (hold.held_at, hold.reservation_id));
+        let (holds, next) = page::cut(found, size, |hold| (hold.held_at, hold.reservation_id));
         let now = self.clock.now();
         Ok((holds.into_iter().map(|hold| hold.seen_at(now)).collect(), next))
     }

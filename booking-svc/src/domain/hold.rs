@@ -87,7 +87,7 @@ pub struct Reservation {
 }
 
 /// What its user wants of a hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Command {
     /// Keep it alive while this payment is in flight.
     Extend {

@@ -17,6 +17,7 @@ use boxoffice_proto::{
     },
     validate::Checks,
 };
+use chassis::page::List;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -44,12 +45,12 @@ impl BookingService for Api {
 
     async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
         let ListConcertsRequest { page_size, page_token } = request.into_inner();
-        let mut checks = Checks::default();
-        let (size, before) = read::page(&mut checks, page_size, &page_token, i64::MAX);
+        let (list, mut checks) = (List::of("concerts", ""), Checks::default());
+        let (size, before) = list.read(page_size, &page_token, i64::MAX, |field, wrong| checks.refuse(field, wrong));
         checks.finish()?;
-        let (concerts, next_page_token) = self.0.concerts(size, before).await.map_err(refuse)?;
+        let (concerts, next) = self.0.concerts(size, before).await.map_err(refuse)?;
         let concerts = concerts.iter().map(convert::concert).collect();
-        Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
+        Ok(Response::new(ListConcertsResponse { concerts, next_page_token: list.token(next.as_ref()) }))
     }
 
     async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
@@ -65,11 +66,12 @@ impl BookingService for Api {
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
         let ListShowsRequest { concert_id, page_size, page_token } = request.into_inner();
-        let mut checks = Checks::default();
-        let (size, before) = read::page(&mut checks, page_size, &page_token, i64::MAX);
+        let (list, mut checks) = (List::of("shows", concert_id), Checks::default());
+        let (size, before) = list.read(page_size, &page_token, i64::MAX, |field, wrong| checks.refuse(field, wrong));
         checks.finish()?;
-        let (shows, next_page_token) = self.0.shows(concert_id, size, before).await.map_err(refuse)?;
-        Ok(Response::new(ListShowsResponse { shows: shows.iter().map(convert::show).collect(), next_page_token }))
+        let (shows, next) = self.0.shows(concert_id, size, before).await.map_err(refuse)?;
+        let shows = shows.iter().map(convert::show).collect();
+        Ok(Response::new(ListShowsResponse { shows, next_page_token: list.token(next.as_ref()) }))
     }
 
     async fn list_available_dates(&self, request: Request<ListAvailableDatesRequest>) -> Answer<ListAvailableDatesResponse> {
@@ -101,11 +103,11 @@ impl BookingService for Api {
     async fn extend_hold(&self, request: Request<ExtendHoldRequest>) -> Answer<ExtendHoldResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let (id, user) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         let payment = checks.uuid("payment_id", &request.payment_id);
         let by = read::extend_by(&mut checks, request.extend_by.as_ref());
         checks.finish()?;
-        let reservation = self.0.extend_hold(id, &user, payment, by).await;
+        let reservation = self.0.extend_hold(id, &user, payment, by, request_id).await;
         Ok(Response::new(ExtendHoldResponse { reservation: answer(reservation)? }))
     }
 
@@ -120,29 +122,30 @@ impl BookingService for Api {
         let ListReservationsRequest { user_id, page_size, page_token } = request.into_inner();
         let mut checks = Checks::default();
         let user = checks.user_id("user_id", &user_id);
-        let (size, before) = read::page(&mut checks, page_size, &page_token, (i64::MAX, Uuid::max()));
+        let (list, newest) = (List::of("reservations", &user), (i64::MAX, Uuid::max()));
+        let (size, before) = list.read(page_size, &page_token, newest, |field, wrong| checks.refuse(field, wrong));
         checks.finish()?;
-        let (found, next_page_token) = self.0.reservations(&user, size, before).await.map_err(refuse)?;
+        let (found, next) = self.0.reservations(&user, size, before).await.map_err(refuse)?;
         let reservations = found.iter().map(convert::reservation).collect();
-        Ok(Response::new(ListReservationsResponse { reservations, next_page_token }))
+        Ok(Response::new(ListReservationsResponse { reservations, next_page_token: list.token(next.as_ref()) }))
     }
 
     async fn confirm_reservation(&self, request: Request<ConfirmReservationRequest>) -> Answer<ConfirmReservationResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let (id, user) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         let payment = checks.uuid("payment_id", &request.payment_id);
         checks.finish()?;
-        let reservation = self.0.confirm_reservation(id, &user, payment).await;
+        let reservation = self.0.confirm_reservation(id, &user, payment, request_id).await;
         Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
     }
 
     async fn cancel_reservation(&self, request: Request<CancelReservationRequest>) -> Answer<CancelReservationResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let (id, user) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         checks.finish()?;
-        let reservation = self.0.cancel_reservation(id, &user).await;
+        let reservation = self.0.cancel_reservation(id, &user, request_id).await;
         Ok(Response::new(CancelReservationResponse { reservation: answer(reservation)? }))
     }
 }

@@ -6,10 +6,8 @@ use boxoffice_proto::{
     time,
     validate::Checks,
 };
-use chassis::page;
 use chrono::NaiveDate;
 use prost_types::Duration;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::{
@@ -88,9 +86,14 @@ pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<SeatsOf, Fault> {
 }
 
 /// What every command on a hold names. The request id is looked at, and that is all: these commands are idempotent without.
-pub(super) fn whose(checks: &mut Checks, reservation_id: &str, user_id: &str, request_id: &str) -> (Uuid, String) {
-    let _looked_at = checks.request_id(request_id);
-    (checks.uuid("reservation_id", reservation_id), checks.user_id("user_id", user_id))
+pub(super) fn whose(
+    checks: &mut Checks,
+    reservation_id: &str,
+    user_id: &str,
+    request_id: &str,
+) -> (Uuid, String, Option<String>) {
+    let request_id = checks.request_id(request_id);
+    (checks.uuid("reservation_id", reservation_id), checks.user_id("user_id", user_id), request_id)
 }
 
 /// How much longer, in microseconds.
@@ -100,22 +103,6 @@ pub(super) fn extend_by(checks: &mut Checks, span: Option<&Duration>) -> i64 {
         checks.refuse("extend_by", "must be 1 s to 5 min");
         0
     })
-}
-
-/// How many, and before which.
-pub(super) fn page<C: DeserializeOwned>(checks: &mut Checks, size: i32, token: &str, first: C) -> (i64, C) {
-    let size = page::size(size).unwrap_or_else(|| {
-        checks.refuse("page_size", "must be 1 to 1000, or 0 for 50");
-        0
-    });
-    if token.is_empty() {
-        return (size, first);
-    }
-    let before = page::cursor(token).unwrap_or_else(|| {
-        checks.refuse("page_token", "is not one that was handed out here");
-        first
-    });
-    (size, before)
 }
 
 #[cfg(test)]

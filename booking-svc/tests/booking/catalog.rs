@@ -49,12 +49,12 @@ async fn lists_page_newest_first_and_lose_nothing_that_shares_an_instant() {
             app.create_concert(night(), None).await.unwrap();
         }
         let (first, next) = app.concerts(2, i64::MAX).await.unwrap();
-        let (second, _) = app.concerts(3, chassis::page::cursor(&next).unwrap()).await.unwrap();
+        let (second, _) = app.concerts(3, next.unwrap()).await.unwrap();
         let numbers: Vec<_> = first.iter().chain(&second).map(|concert| concert.concert_id).collect();
         assert_eq!(numbers, [5, 4, 3, 2, 1]);
         let shows = [another_show(app, 1, 9, START + DAY).await, another_show(app, 1, 9, START + 2 * DAY).await];
         let (page, end) = app.shows(1, 2, i64::MAX).await.unwrap();
-        assert_eq!((page, end.as_str()), (vec![shows[1].clone(), shows[0].clone()], ""));
+        assert_eq!((page, end), (vec![shows[1].clone(), shows[0].clone()], None));
         assert_eq!(refusal(app.shows(999, 2, i64::MAX).await), Refusal::ConcertNotFound);
 
         for seat in 1..=7 {
@@ -68,8 +68,8 @@ async fn lists_page_newest_first_and_lose_nothing_that_shares_an_instant() {
         loop {
             let (page, next) = app.reservations("ann", 2, before).await.unwrap();
             all.extend(page);
-            let Some(cursor) = chassis::page::cursor(&next) else { break };
-            before = cursor;
+            let Some(next) = next else { break };
+            before = next;
         }
         assert_eq!(all.len(), 7);
         assert!(all.windows(2).all(|pair| pair[0].hold.held_at >= pair[1].hold.held_at));

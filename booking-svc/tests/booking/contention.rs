@@ -91,7 +91,10 @@ async fn lapsed_holds_are_taken_swept_and_confirmed_at_once_without_deadlock_or_
                                 .map_err(|e| assert!(e.is_refusal(), "{e}")),
                         ),
                         1 => {
-                            assert_eq!(refusal(app.confirm_reservation(old, "early", Uuid::new_v4()).await), Refusal::HoldExpired)
+                            assert_eq!(
+                                refusal(app.confirm_reservation(old, "early", Uuid::new_v4(), None).await),
+                                Refusal::HoldExpired
+                            )
                         }
                         _ => drop(app.sweep().await.unwrap()),
                     }
@@ -134,7 +137,7 @@ async fn one_user_never_holds_more_of_a_show_than_the_limit_however_many_request
         let other = world.show(5).await;
         let paid = world.hold("ann", &other, &[1, 2, 3, 4]).await.unwrap();
         assert_eq!(refusal(world.hold("ann", &other, &[5]).await), Refusal::HoldLimit(4));
-        world.app.confirm_reservation(id(&paid), "ann", Uuid::new_v4()).await.unwrap();
+        world.app.confirm_reservation(id(&paid), "ann", Uuid::new_v4(), None).await.unwrap();
         world.hold("ann", &other, &[5]).await.unwrap();
         world.clock.advance(crate::world::TTL);
         world.hold("ann", &show, &[41, 42, 43, 44]).await.unwrap();
@@ -165,7 +168,7 @@ async fn of_many_payments_of_one_hold_at_once_one_confirms() {
         let reservation = world.hold("ann", &show, &[1, 2]).await.unwrap();
         let requests = (0..20).map(|_| {
             let (app, id) = (Arc::clone(&world.app), id(&reservation));
-            tokio::spawn(async move { app.confirm_reservation(id, "ann", Uuid::new_v4()).await })
+            tokio::spawn(async move { app.confirm_reservation(id, "ann", Uuid::new_v4(), None).await })
         });
         let results = join_all(requests).await;
         let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().map(Result::unwrap).partition(Result::is_ok);

@@ -52,7 +52,7 @@ async fn a_paid_seat_survives_every_sweep() {
         let show = world.show(3).await;
         let paid = world.hold("ann", &show, &[1, 2]).await.unwrap();
         let lapsing = world.hold("bob", &show, &[3]).await.unwrap();
-        world.app.confirm_reservation(id(&paid), "ann", PAYMENT).await.unwrap();
+        world.app.confirm_reservation(id(&paid), "ann", PAYMENT, None).await.unwrap();
         world.clock.advance(10 * TTL);
         assert_eq!(world.app.sweep().await.unwrap(), 1);
         assert_eq!(world.app.sweep().await.unwrap(), 0);
@@ -69,18 +69,18 @@ async fn an_old_hold_never_frees_a_seat_that_somebody_else_has_now() {
     for world in worlds().await {
         let show = world.show(2).await;
         let cancelled = world.hold("ann", &show, &[1]).await.unwrap();
-        world.app.cancel_reservation(id(&cancelled), "ann").await.unwrap();
+        world.app.cancel_reservation(id(&cancelled), "ann", None).await.unwrap();
         let lapsed = world.hold("ann", &show, &[2]).await.unwrap();
         world.clock.advance(TTL);
         // Bob takes both before anything was swept; Ann's old holds are then cancelled again, confirmed, and swept.
         let now_bobs = world.hold("bob", &show, &[1, 2]).await.unwrap();
-        assert_eq!(world.app.cancel_reservation(id(&cancelled), "ann").await.unwrap().status, Status::Cancelled);
-        assert_eq!(world.app.cancel_reservation(id(&lapsed), "ann").await.unwrap().status, Status::Expired);
-        assert_eq!(refusal(world.app.confirm_reservation(id(&lapsed), "ann", PAYMENT).await), Refusal::HoldExpired);
+        assert_eq!(world.app.cancel_reservation(id(&cancelled), "ann", None).await.unwrap().status, Status::Cancelled);
+        assert_eq!(world.app.cancel_reservation(id(&lapsed), "ann", None).await.unwrap().status, Status::Expired);
+        assert_eq!(refusal(world.app.confirm_reservation(id(&lapsed), "ann", PAYMENT, None).await), Refusal::HoldExpired);
         world.app.sweep().await.unwrap();
         assert_eq!(world.map(&show).await, [Availability::Held; 2], "{}", world.database.name);
         assert_eq!(refusal(world.hold("cid", &show, &[1]).await), taken(&[1]));
-        world.app.confirm_reservation(id(&now_bobs), "bob", PAYMENT).await.unwrap();
+        world.app.confirm_reservation(id(&now_bobs), "bob", PAYMENT, None).await.unwrap();
         world.audit().await;
     }
 }
@@ -91,25 +91,25 @@ async fn confirming_names_reservation_user_and_payment_and_happens_once() {
         let app = &world.app;
         let show = world.show(5).await;
         let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
-        assert_eq!(refusal(app.confirm_reservation(Uuid::nil(), "ann", PAYMENT).await), Refusal::ReservationNotFound);
-        assert_eq!(refusal(app.confirm_reservation(id(&held), "bob", PAYMENT).await), Refusal::NotOwner);
+        assert_eq!(refusal(app.confirm_reservation(Uuid::nil(), "ann", PAYMENT, None).await), Refusal::ReservationNotFound);
+        assert_eq!(refusal(app.confirm_reservation(id(&held), "bob", PAYMENT, None).await), Refusal::NotOwner);
         world.clock.advance(SECOND);
-        let confirmed = app.confirm_reservation(id(&held), "ann", PAYMENT).await.unwrap();
+        let confirmed = app.confirm_reservation(id(&held), "ann", PAYMENT, None).await.unwrap();
         assert_eq!(confirmed.status, Status::Confirmed);
         world.clock.advance(2 * TTL);
         assert_eq!(
-            app.confirm_reservation(id(&held), "ann", PAYMENT).await.unwrap(),
+            app.confirm_reservation(id(&held), "ann", PAYMENT, None).await.unwrap(),
             confirmed,
             "the same call, the same answer"
         );
-        assert_eq!(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE).await.unwrap(), confirmed);
-        assert_eq!(refusal(app.confirm_reservation(id(&held), "ann", OTHER_PAYMENT).await), Refusal::AlreadyPaid);
-        assert_eq!(refusal(app.extend_hold(id(&held), "ann", OTHER_PAYMENT, MINUTE).await), Refusal::AlreadyPaid);
-        assert_eq!(refusal(app.cancel_reservation(id(&held), "ann").await), Refusal::AlreadyPaid);
+        assert_eq!(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE, None).await.unwrap(), confirmed);
+        assert_eq!(refusal(app.confirm_reservation(id(&held), "ann", OTHER_PAYMENT, None).await), Refusal::AlreadyPaid);
+        assert_eq!(refusal(app.extend_hold(id(&held), "ann", OTHER_PAYMENT, MINUTE, None).await), Refusal::AlreadyPaid);
+        assert_eq!(refusal(app.cancel_reservation(id(&held), "ann", None).await), Refusal::AlreadyPaid);
         let other = world.hold("ann", &show, &[3]).await.unwrap();
-        assert_eq!(refusal(app.confirm_reservation(id(&other), "ann", PAYMENT).await), Refusal::PaymentUsed);
+        assert_eq!(refusal(app.confirm_reservation(id(&other), "ann", PAYMENT, None).await), Refusal::PaymentUsed);
         assert_eq!(world.status(&other).await, Status::Held, "{}: nothing of it was done", world.database.name);
-        app.confirm_reservation(id(&other), "ann", OTHER_PAYMENT).await.unwrap();
+        app.confirm_reservation(id(&other), "ann", OTHER_PAYMENT, None).await.unwrap();
         world.audit().await;
     }
 }
@@ -120,8 +120,8 @@ async fn a_refused_confirmation_stays_refused_even_by_a_slower_clock() {
         let show = world.show(2).await;
         let held = world.hold("ann", &show, &[1]).await.unwrap();
         let fast = world.replica(Clock::manual(START + TTL));
-        assert_eq!(refusal(fast.confirm_reservation(id(&held), "ann", PAYMENT).await), Refusal::HoldExpired);
-        assert_eq!(refusal(world.app.confirm_reservation(id(&held), "ann", PAYMENT).await), Refusal::HoldExpired);
+        assert_eq!(refusal(fast.confirm_reservation(id(&held), "ann", PAYMENT, None).await), Refusal::HoldExpired);
+        assert_eq!(refusal(world.app.confirm_reservation(id(&held), "ann", PAYMENT, None).await), Refusal::HoldExpired);
         assert_eq!(world.status(&held).await, Status::Expired);
         world.hold("bob", &show, &[1]).await.unwrap();
         world.audit().await;
@@ -132,20 +132,23 @@ async fn a_refused_confirmation_stays_refused_even_by_a_slower_clock() {
 async fn a_hold_whose_seat_went_by_a_faster_clock_is_lost_for_good_and_gives_back_the_rest() {
     for world in worlds().await {
         let show = world.show(3).await;
-        let extend = |held| world.app.extend_hold(held, "ann", PAYMENT, MINUTE * 5);
+        let extend = |held| world.app.extend_hold(held, "ann", PAYMENT, MINUTE * 5, None);
         for confirming in [true, false] {
             let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
             let fast = world.replica(Clock::manual(world.clock.now() + TTL));
             let bobs = hold(&fast, "bob", show.show_id, &[2]).await.unwrap();
             world.clock.advance(SECOND);
-            let refused =
-                if confirming { world.app.confirm_reservation(id(&held), "ann", PAYMENT).await } else { extend(id(&held)).await };
+            let refused = if confirming {
+                world.app.confirm_reservation(id(&held), "ann", PAYMENT, None).await
+            } else {
+                extend(id(&held)).await
+            };
             assert_eq!(refusal(refused), Refusal::HoldExpired, "{}", world.database.name);
             assert_eq!(world.status(&held).await, Status::Expired);
             assert_eq!(refusal(extend(id(&held)).await), Refusal::HoldExpired);
             let look = world.map(&show).await;
             assert_eq!(look, [Availability::Available, Availability::Held, Availability::Available]);
-            world.app.cancel_reservation(id(&bobs), "bob").await.unwrap();
+            world.app.cancel_reservation(id(&bobs), "bob", None).await.unwrap();
             world.audit().await;
         }
     }
@@ -157,13 +160,13 @@ async fn a_cancelled_hold_is_cancelled_for_good_and_its_seats_are_free() {
         let app = &world.app;
         let show = world.show(2).await;
         let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
-        assert_eq!(refusal(app.cancel_reservation(id(&held), "bob").await), Refusal::NotOwner);
-        assert_eq!(refusal(app.cancel_reservation(Uuid::nil(), "ann").await), Refusal::ReservationNotFound);
+        assert_eq!(refusal(app.cancel_reservation(id(&held), "bob", None).await), Refusal::NotOwner);
+        assert_eq!(refusal(app.cancel_reservation(Uuid::nil(), "ann", None).await), Refusal::ReservationNotFound);
         for _ in 0..2 {
-            assert_eq!(app.cancel_reservation(id(&held), "ann").await.unwrap().status, Status::Cancelled);
+            assert_eq!(app.cancel_reservation(id(&held), "ann", None).await.unwrap().status, Status::Cancelled);
         }
-        assert_eq!(refusal(app.confirm_reservation(id(&held), "ann", PAYMENT).await), Refusal::ReservationCancelled);
-        assert_eq!(refusal(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE).await), Refusal::ReservationCancelled);
+        assert_eq!(refusal(app.confirm_reservation(id(&held), "ann", PAYMENT, None).await), Refusal::ReservationCancelled);
+        assert_eq!(refusal(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE, None).await), Refusal::ReservationCancelled);
         world.hold("bob", &show, &[1, 2]).await.unwrap();
         world.audit().await;
     }
@@ -175,9 +178,9 @@ async fn an_extension_never_shortens_is_bounded_and_keeps_the_seats_too() {
         let app = &world.app;
         let show = world.show(2).await;
         let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
-        let extend = |by| app.extend_hold(id(&held), "ann", PAYMENT, by);
+        let extend = |by| app.extend_hold(id(&held), "ann", PAYMENT, by, None);
         assert_eq!(extend(SECOND).await.unwrap().hold.expires_at, START + TTL, "never shorter");
-        assert_eq!(refusal(app.extend_hold(id(&held), "bob", PAYMENT, MINUTE).await), Refusal::NotOwner);
+        assert_eq!(refusal(app.extend_hold(id(&held), "bob", PAYMENT, MINUTE, None).await), Refusal::NotOwner);
         world.clock.advance(TTL - SECOND);
         assert_eq!(extend(2 * MINUTE).await.unwrap().hold.expires_at, START + TTL + 2 * MINUTE - SECOND);
         world.clock.advance(MINUTE);
@@ -217,7 +220,7 @@ async fn a_refused_request_may_succeed_later_under_the_same_id() {
         let in_the_way = world.hold("bob", &show, &[1]).await.unwrap();
         let attempt = || hold_with_id(&world.app, "ann", show.show_id, &[1], Some("r-2"));
         assert_eq!(refusal(attempt().await), taken(&[1]));
-        world.app.cancel_reservation(id(&in_the_way), "bob").await.unwrap();
+        world.app.cancel_reservation(id(&in_the_way), "bob", None).await.unwrap();
         attempt().await.unwrap();
     }
 }

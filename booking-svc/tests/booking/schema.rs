@@ -11,7 +11,7 @@ async fn the_rows_themselves_refuse_what_must_never_be() {
         let show = world.show(5).await;
         let paid = world.hold("ann", &show, &[1]).await.unwrap();
         let payment = Uuid::new_v4();
-        world.app.confirm_reservation(id(&paid), "ann", payment).await.unwrap();
+        world.app.confirm_reservation(id(&paid), "ann", payment, None).await.unwrap();
         let held = world.hold("ann", &show, &[2]).await.unwrap();
         let reservation = "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
                            SELECT reservation_id, $2, user_id, concert_id, show_id, seats, amount, 1 FROM hold WHERE reservation_id = $1";

@@ -15,7 +15,7 @@ async fn a_replica_reads_its_own_writes_at_once_and_anothers_soon() {
         assert_eq!(world.map(&show).await, [Availability::Available; 2]);
         let held = world.hold("ann", &show, &[1]).await.unwrap();
         assert_eq!(world.map(&show).await, [Availability::Held, Availability::Available]);
-        world.app.confirm_reservation(id(&held), "ann", Uuid::new_v4()).await.unwrap();
+        world.app.confirm_reservation(id(&held), "ann", Uuid::new_v4(), None).await.unwrap();
         assert_eq!(world.map(&show).await, [Availability::Sold, Availability::Available]);
         hold(&other, "bob", show.show_id, &[2]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(250)).await;

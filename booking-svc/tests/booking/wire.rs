@@ -39,7 +39,7 @@ impl Server {
             let target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
             let (clock, shutdown) = (Clock::manual(START), CancellationToken::new());
             let config = Config { database: database.config.clone(), policy: Policy { max_held_seats: 3, ..Policy::default() } };
-            let listeners = Listeners { grpc: listener, http: None };
+            let listeners = Listeners { grpc: listener.into(), http: None };
             let serving = tokio::spawn(serve(config, listeners, clock.clone(), shutdown.clone()));
             let client = BookingServiceClient::new(Channel::new(&target));
             servers.push(Self { client, clock, shutdown, serving, _database: database });

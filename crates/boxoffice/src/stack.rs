@@ -133,19 +133,19 @@ impl Stack {
 
         let queue = Service::start(|stop| {
             let config = queue_svc::Config { database: databases.of("queue"), policy: queue };
-            queue_svc::serve(config, queue_svc::Listeners { grpc: queue_grpc, http: None }, clock.clone(), stop)
+            queue_svc::serve(config, queue_svc::Listeners { grpc: queue_grpc.into(), http: None }, clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
             let config = booking_svc::Config { database: databases.of("booking"), policy: booking };
-            booking_svc::serve(config, booking_svc::Listeners { grpc: booking_grpc, http: None }, clock.clone(), stop)
+            booking_svc::serve(config, booking_svc::Listeners { grpc: booking_grpc.into(), http: None }, clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
             let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet };
-            wallet_svc::serve(config, wallet_svc::Listeners { grpc: wallet_grpc, http: None }, clock.clone(), stop)
+            wallet_svc::serve(config, wallet_svc::Listeners { grpc: wallet_grpc.into(), http: None }, clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
             let config = edge::Config { database: databases.of("edge"), policy: edge, upstreams };
-            edge::serve(config, edge::Listeners { rest, grpc }, clock.clone(), stop)
+            edge::serve(config, edge::Listeners { rest: rest.into(), grpc: grpc.into() }, clock.clone(), stop)
         });
 
         let addresses = Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };

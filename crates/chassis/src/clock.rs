@@ -8,6 +8,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use tokio::time::Instant;
+
 /// One second in the unit of [`Clock::now`].
 pub const SECOND: i64 = 1_000_000;
 
@@ -19,6 +21,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<AtomicI64>),
+    Simulated { start: i64, began: Instant },
 }
 
 impl Clock {
@@ -34,16 +37,32 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicI64::new(start))))
     }
 
+    /// A clock that shows `start` now and goes with the runtime's timers: where their time is virtual, so is its own. It belongs to the
+    /// runtime in which it was made, since each has a virtual time of its own; for simulations.
+    #[must_use]
+    pub fn simulated(start: i64) -> Self {
+        Self(Source::Simulated { start, began: Instant::now() })
+    }
+
     /// Microseconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {
         match &self.0 {
             Source::System => system_now(),
             Source::Manual(at) => at.load(Ordering::SeqCst),
+            Source::Simulated { start, began } => {
+                start.saturating_add(i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX))
+            }
         }
     }
 
-    /// Moves a manual clock on; the machine's clock is not ours to move.
+    /// Is it a manual clock, which moves without waking anybody who sleeps until then?
+    #[must_use]
+    pub const fn is_moved_by_hand(&self) -> bool {
+        matches!(self.0, Source::Manual(_))
+    }
+
+    /// Moves a manual clock on; the others are not ours to move.
     pub fn advance(&self, micros: i64) {
         if let Source::Manual(at) = &self.0 {
             at.fetch_add(micros, Ordering::SeqCst);
@@ -55,4 +74,19 @@ impl Clock {
 fn system_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_simulated_clock_goes_with_the_timers() {
+        let clock = Clock::simulated(7 * SECOND);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let now = clock.clone().now();
+        assert!((7 * SECOND + 30_000..17 * SECOND).contains(&now), "{now}");
+    }
 }

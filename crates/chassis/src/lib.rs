@@ -8,9 +8,11 @@ pub mod clock;
 pub mod context;
 pub mod db;
 mod error;
+pub mod flags;
 pub mod health;
 pub mod idempotency;
 pub mod lifecycle;
+pub mod network;
 pub mod page;
 pub mod probes;
 pub mod server;
@@ -18,3 +20,6 @@ pub mod telemetry;
 pub mod testing;
 
 pub use error::Error;
+
+/// A service as it runs. Boxed, so that its code is made once, with its own crate, and not again with every program that awaits it.
+pub type Serving = futures::future::BoxFuture<'static, Result<(), Error>>;

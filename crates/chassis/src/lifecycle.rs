@@ -26,6 +26,7 @@ where
     F: Future<Output = Result<(), Error>>,
 {
     let _log = telemetry::init(log);
+    open_as_many_files_as_allowed();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -43,6 +44,16 @@ where
     });
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     code
+}
+
+/// Every connection is a file. What a process gets by default (1,024) is an old courtesy to `select`, which nothing here uses; what
+/// it may have is the administrator's word.
+fn open_as_many_files_as_allowed() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised; connections beyond it will wait");
+    }
 }
 
 fn failed(name: &str, error: &Error) -> ExitCode {

@@ -1,13 +1,21 @@
 //! The door to the database means the same on both dialects.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 
 use chassis::{
     args,
-    db::{Contended, Db, Dialect, Error, Migrations, Sql},
+    db::{Contended, Db, DbConfig, Dialect, Error, Migrations, Sql},
     idempotency::{self, Key},
     testing::{self, TestDatabase},
+};
+use futures::future::join_all;
+use sqlx::{
+    SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
 };
 use uuid::Uuid;
 
@@ -69,6 +77,40 @@ async fn a_list_is_one_argument() {
         let sizes: Vec<i64> = found.iter().map(|row| row.get("size").unwrap()).collect();
         assert_eq!(sizes, [3, 5], "{}", database.name);
     }
+}
+
+/// Fails where a statement may not take its time, and is slow enough that the others come while it runs.
+const SLOW: &str = "DO $$ BEGIN
+    ASSERT current_setting('statement_timeout') = '0', 'a migration may take longer than a request';
+    PERFORM pg_sleep(0.5);
+END $$; CREATE TABLE made_once (id bigint)";
+
+#[tokio::test]
+async fn replicas_that_start_together_migrate_once_and_all_start() {
+    let slow = Migration::new(1, "slow".into(), MigrationType::Simple, SLOW.into_sql_str(), false);
+    let postgres = Migrator::with_migrations(vec![slow]);
+    let migrations = Migrations { postgres, sqlite: Migrator::DEFAULT };
+    let config = DbConfig { url: testing::postgres_url().await, schema: None };
+    let began = Instant::now();
+    let opened = join_all((0..6).map(|_| Db::open(&config, &migrations))).await;
+    assert!(began.elapsed() < Duration::from_secs(5));
+    for db in opened {
+        let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
+        assert_eq!(row.get::<i64>("n").unwrap(), 1);
+    }
+    Db::migrate(&config, &migrations).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_frees_its_lock_and_is_tried_again() {
+    let with = |sql: &'static str| {
+        let migration = Migration::new(1, "one".into(), MigrationType::Simple, sql.into_sql_str(), false);
+        Migrations { postgres: Migrator::with_migrations(vec![migration]), sqlite: Migrator::DEFAULT }
+    };
+    let config = DbConfig { url: testing::postgres_url().await, schema: None };
+    Db::migrate(&config, &with("CREATE TABLE t (id bigint); SELECT 1/0")).await.unwrap_err();
+    let mended = with("CREATE TABLE t (id bigint)");
+    tokio::time::timeout(Duration::from_secs(5), Db::migrate(&config, &mended)).await.unwrap().unwrap();
 }
 
 #[tokio::test]

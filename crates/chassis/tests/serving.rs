@@ -1,95 +1,22 @@
 //! What every call gets from the server and the channel: a trace, a deadline, another replica, an end.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    task::{Context as Poll_, Poll},
-    time::Duration,
-};
+mod toy;
 
-use chassis::{
-    channel::{self, Channel},
-    context::Context,
-    health::Health,
-    server::GrpcServer,
+use std::{sync::atomic::Ordering, time::Duration};
+
+use chassis::{channel as calling, context::Context, health::Health, server::GrpcServer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
 };
-use futures::future::BoxFuture;
-use http::{Request, Response};
-use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, body::Body, server::NamedService};
+use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
-use tower::Service;
 
-/// Answers with what it is asked to do: the method's name decides.
-#[derive(Clone, Default)]
-struct Toy {
-    calls: Arc<AtomicU32>,
-}
-
-impl NamedService for Toy {
-    const NAME: &'static str = "toy.Toy";
-}
-
-impl Service<Request<Body>> for Toy {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Poll_<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async move {
-            let context = Context::current().unwrap();
-            let status = match request.uri().path() {
-                "/toy.Toy/Trace" => Status::not_found(context.trace.trace_id()),
-                "/toy.Toy/TimeLeft" => Status::not_found(context.remaining().as_millis().to_string()),
-                "/toy.Toy/Sleep" => {
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                    Status::not_found("slept")
-                }
-                "/toy.Toy/Panic" => panic!("as asked"),
-                _ => Status::unavailable("not now"),
-            };
-            Ok(status.into_http())
-        })
-    }
-}
-
-struct Running {
-    addr: SocketAddr,
-    toy: Toy,
-    shutdown: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-async fn serve() -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (addr, toy, shutdown) = (listener.local_addr().unwrap(), Toy::default(), CancellationToken::new());
-    let server = GrpcServer::new("toy", &[], Health::new()).add_service(toy.clone());
-    let task = tokio::spawn(server.serve(listener, shutdown.clone()));
-    Running { addr, toy, shutdown, task }
-}
-
-fn channel(addrs: &[SocketAddr]) -> Channel {
-    let list: Vec<String> = addrs.iter().map(|addr| format!("http://{addr}")).collect();
-    Channel::new(&list.join(",").parse().unwrap())
-}
-
-async fn call(channel: &Channel, method: &str) -> Status {
-    let mut client = tonic::client::Grpc::new(channel.clone());
-    let path = format!("/toy.Toy/{method}").parse().unwrap();
-    client.unary::<(), (), _>(tonic::Request::new(()), path, ProstCodec::default()).await.unwrap_err()
-}
+use crate::toy::{Toy, call, channel, serve};
 
 #[tokio::test]
 async fn the_trace_and_the_deadline_go_along() {
@@ -127,7 +54,7 @@ async fn a_dead_replica_costs_a_retry_and_no_error() {
     one.shutdown.cancel();
     one.task.await.unwrap().unwrap();
     for _ in 0..20 {
-        let answer = channel::retry(async || -> Result<tonic::Response<()>, Status> { Err(call(&channel, "Trace").await) }).await;
+        let answer = calling::retry(async || -> Result<tonic::Response<()>, Status> { Err(call(&channel, "Trace").await) }).await;
         assert_eq!(answer.unwrap_err().code(), Code::NotFound);
     }
     assert_eq!(two.toy.calls.load(Ordering::SeqCst), 20);
@@ -138,7 +65,7 @@ async fn retries_are_bounded_and_nobody_there_is_unavailable_at_once() {
     let running = serve().await;
     let channel_ = channel(&[running.addr]);
     let answer =
-        channel::retry(async || -> Result<tonic::Response<()>, Status> { Err(call(&channel_, "Unavailable").await) }).await;
+        calling::retry(async || -> Result<tonic::Response<()>, Status> { Err(call(&channel_, "Unavailable").await) }).await;
     assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
     assert_eq!(running.toy.calls.load(Ordering::SeqCst), 5);
 
@@ -151,7 +78,7 @@ async fn retries_are_bounded_and_nobody_there_is_unavailable_at_once() {
 #[tokio::test]
 async fn a_peer_that_never_speaks_does_not_hold_up_the_shutdown() {
     let running = serve().await;
-    let _silent = tokio::net::TcpStream::connect(running.addr).await.unwrap();
+    let _silent = TcpStream::connect(running.addr).await.unwrap();
     call(&channel(&[running.addr]), "Trace").await;
     running.shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
@@ -167,4 +94,48 @@ async fn what_is_in_flight_at_shutdown_is_finished() {
     running.shutdown.cancel();
     assert_eq!(in_flight.await.unwrap().message(), "slept");
     running.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_the_callers_mistake() {
+    let running = serve().await;
+    let swallow = async |size: usize| {
+        let mut client = tonic::client::Grpc::new(channel(&[running.addr]));
+        let path = "/toy.Toy/Swallow".parse().unwrap();
+        client.unary::<Vec<u8>, (), _>(tonic::Request::new(vec![7; size]), path, ProstCodec::default()).await
+    };
+    swallow(1 << 20).await.unwrap();
+    let refused = swallow(5 << 20).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    assert!(refused.message().starts_with("the message is too large: found 52428"), "{refused}");
+    assert!(refused.message().ends_with("the limit is: 4194304 bytes"), "{refused}");
+    let details = refused.get_error_details();
+    assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some("INVALID_ARGUMENT"));
+    assert!(details.retry_info().is_none(), "asking again does not help");
+}
+
+#[tokio::test]
+async fn the_probes_outlive_the_drain() {
+    let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (grpc, http, shutdown) = (bind().await, bind().await, CancellationToken::new());
+    let (grpc_addr, http_addr) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
+    let server = GrpcServer::new("toy", &[], Health::new()).add_service(Toy::default());
+    let task = tokio::spawn(server.serve_with_probes(grpc, Some(http), shutdown.clone()));
+    let alive = async || -> std::io::Result<bool> {
+        let mut link = TcpStream::connect(http_addr).await?;
+        link.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        link.read_to_string(&mut answer).await?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    };
+    let channel = channel(&[grpc_addr]);
+    call(&channel, "Trace").await;
+    let in_flight = tokio::spawn(async move { call(&channel, "Sleep").await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    shutdown.cancel();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(alive().await.unwrap(), "while a call is being finished");
+    assert_eq!(in_flight.await.unwrap().message(), "slept");
+    tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
+    assert!(alive().await.is_err(), "and no longer");
 }

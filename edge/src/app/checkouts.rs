@@ -14,7 +14,7 @@ use boxoffice_proto::{
 use chassis::{
     clock::Clock,
     context::{Context, TraceParent},
-    page,
+    page::{self, List},
 };
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
@@ -64,6 +64,8 @@ pub(crate) struct Filter {
     pub(crate) user_id: Option<String>,
     /// Only these; `None`: any.
     pub(crate) status: Option<Status>,
+    /// Only those that wait for a person.
+    pub(crate) parked: bool,
     /// As it came: 0 means 50.
     pub(crate) page_size: i32,
     /// As it came: empty for the first page.
@@ -127,31 +129,32 @@ impl Checkouts {
             .ok_or_else(|| Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title()).with("payment_id", checkout_id))
     }
 
+    /// Has a parked checkout tried again at once, by whichever replica looks first (within a second). Any other is left as it is.
+    ///
+    /// # Errors
+    /// PAYMENT_NOT_FOUND.
+    pub(crate) async fn retry(&self, checkout_id: Uuid) -> Result<Checkout, Fault> {
+        self.journal.unpark(checkout_id).await.map_err(Error::from)?;
+        self.get(checkout_id).await
+    }
+
     /// A page, newest first, and the next page's token (empty on the last).
     ///
     /// # Errors
     /// INVALID_ARGUMENT: `page_size`, `page_token`.
     pub(crate) async fn list(&self, filter: Filter) -> Result<(Vec<Checkout>, String), Fault> {
         let mut checks = Checks::default();
-        let size = page::size(filter.page_size);
-        if size.is_none() {
-            checks.refuse("page_size", "must be 0 to 1000");
-        }
-        let before: Option<(i64, Uuid)> = page::cursor(&filter.page_token);
-        if before.is_none() && !filter.page_token.is_empty() {
-            checks.refuse("page_token", "must be a nextPageToken as it was given");
-        }
+        let list = List::of("checkouts", format_args!("{:?} {:?} {}", filter.user_id, filter.status, filter.parked));
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let (size, before) = list.read(filter.page_size, &filter.page_token, None::<(i64, Uuid)>, refuse);
         checks.finish()?;
 
-        let size = size.unwrap_or_default();
-        let narrowed = Narrowed { user_id: filter.user_id, status: filter.status, before, limit: size + 1 };
+        let narrowed =
+            Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit: size + 1 };
         let entries = self.journal.list(&narrowed).await.map_err(Error::from)?;
-        let mut page: Vec<_> = entries.into_iter().map(|entry| entry.checkout).collect();
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let more = page.len() > size;
-        page.truncate(size);
-        let next = page.last().filter(|_| more).map(|last| page::token(&(last.created_at, last.checkout_id)));
-        Ok((page, next.unwrap_or_default()))
+        let checkouts = entries.into_iter().map(|entry| entry.checkout).collect();
+        let (checkouts, next) = page::cut(checkouts, size, |last: &Checkout| (last.created_at, last.checkout_id));
+        Ok((checkouts, list.token(next.as_ref())))
     }
 
     /// The checkout that this request began before.
@@ -192,17 +195,7 @@ impl Checkouts {
     async fn begin(&self, command: &Pay) -> Result<Option<Entry>, Error> {
         let (token, reservation) = self.admitted(command).await?;
         let now = self.clock.now();
-        let checkout = Checkout {
-            checkout_id: Uuid::new_v4(),
-            user_id: command.user_id.clone(),
-            reservation_id: command.reservation_id,
-            amount: reservation.amount,
-            status: Status::Pending,
-            reason: None,
-            created_at: now,
-            settled_at: None,
-            attempts: 1,
-        };
+        let checkout = Checkout::begun(Uuid::new_v4(), command.user_id.clone(), command.reservation_id, reservation.amount, now);
         let entry = Entry { checkout, token, refusal: None };
         let hold_until = hold_until(&reservation).unwrap_or(now);
 

@@ -30,6 +30,8 @@ pub(super) enum Mishap {
     Hangs,
     /// It never arrives, and the caller waits.
     Swallowed,
+    /// It is refused for no reason that the saga knows; and so is every later one.
+    Refused,
     /// It arrives only when the token is no longer ACTIVE.
     Late,
 }
@@ -42,6 +44,8 @@ pub(super) struct World {
     pub(super) balance: i64,
     pub(super) payments: HashMap<String, PaymentStatus>,
     pub(super) token: TokenStatus,
+    /// The version and the position of every token in a batch.
+    pub(super) place: (i64, i64),
     /// The next mishap of each method.
     pub(super) mishaps: HashMap<&'static str, Mishap>,
     /// The hold lapses right after the debit.
@@ -64,6 +68,7 @@ impl Fakes {
             balance,
             payments: HashMap::new(),
             token: TokenStatus::Active,
+            place: (1, 0),
             mishaps: HashMap::new(),
             lapses_after_debit: false,
             calls: HashMap::new(),
@@ -88,7 +93,10 @@ impl Fakes {
         let mishap = {
             let mut world = self.0.lock();
             *world.calls.entry(method).or_default() += 1;
-            world.mishaps.remove(method)
+            match world.mishaps.get(method) {
+                Some(Mishap::Refused) => return Err(no(Reason::InvalidArgument).into()),
+                _ => world.mishaps.remove(method),
+            }
         };
         while mishap == Some(Mishap::Late) && self.0.lock().token == TokenStatus::Active {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -213,9 +221,13 @@ impl QueueService for Fakes {
     ) -> Result<Response<BatchGetTokensResponse>, Status> {
         let (not_found, found): (Vec<_>, Vec<_>) =
             request.into_inner().tokens.into_iter().partition(|token| token.ends_with("000000000000"));
-        let tokens = found.into_iter().map(|token| Token { token, ..Token::default() }).collect();
         tokio::time::sleep(Duration::from_millis(20)).await;
-        self.serve("batch_get_tokens", |_| Ok(BatchGetTokensResponse { tokens, not_found })).await
+        let read = |world: &mut World| {
+            let ((version, position), status) = (world.place, world.token.into());
+            let token = |token| Token { token, queue_id: "default".into(), status, version, position, ..Token::default() };
+            Ok(BatchGetTokensResponse { tokens: found.into_iter().map(token).collect(), not_found })
+        };
+        self.serve("batch_get_tokens", read).await
     }
 
     absent! {

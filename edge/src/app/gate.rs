@@ -6,9 +6,9 @@ use boxoffice_proto::{
     Fault, Reason,
     booking::{GetConcertRequest, GetShowRequest},
     queue::{Token, VerifyTokenRequest},
+    validate::Checks,
 };
 use moka::future::Cache;
-use uuid::Uuid;
 
 use crate::clients::{Clients, call};
 
@@ -45,9 +45,9 @@ impl Gate {
         fresh: bool,
     ) -> Result<Token, Fault> {
         let token = token.map(str::trim).filter(|token| !token.is_empty()).ok_or_else(missing)?;
-        let token = Uuid::try_parse(token)
-            .map_err(|_| Fault::invalid_field("token", "must be a UUID, as given when joining the queue"))?
-            .to_string();
+        let mut checks = Checks::default();
+        let token = checks.uuid("token", token).to_string();
+        checks.finish()?;
         let ask =
             VerifyTokenRequest { token, queue_id: queue_id.to_owned(), user_id: user_id.unwrap_or_default().to_owned(), fresh };
         let answer = call(|| {

@@ -1,16 +1,24 @@
-//! The edge's use cases: passing the gate, polling, paying, and what goes on by itself (recovery, events).
+//! The edge's use cases: passing the gate, polling, following, paying, and what goes on by itself (recovery, events).
 
+mod batch;
 mod checkouts;
+mod followers;
+mod following;
 mod gate;
+mod pace;
 mod polls;
 mod relay;
 mod runner;
 mod running;
 mod steps;
+mod wheel;
 
 pub(crate) use self::{
     checkouts::{Checkouts, Filter, Pay},
+    followers::Followers,
+    following::{Ending, Following, News},
     gate::Gate,
+    pace::{Told, is_final},
     polls::Polls,
     relay::Relay,
 };

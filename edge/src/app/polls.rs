@@ -1,47 +1,52 @@
 //! The coalescer of polls: calls that are in flight share one `BatchGetTokens`.
 //!
-//! It drains without a timer: while one batch is on its way the next collects, so a lone poll waits for nothing and eleven
-//! thousand a second become a few hundred calls. Everything is bounded: the queue before it, the batch, the call.
+//! ```text
+//! poll ─┐                    ┌─ while a batch is on its way the next one collects ─┐
+//! poll ─┼─▶ bounded channel ─┼─▶ batch of at most 1,000, each token once ─▶ queue  ├─▶ each caller's answer
+//! poll ─┘                    └─ the batch is late: the next one leaves all the same ┘
+//! ```
+//! It drains without a timer: a lone poll waits for nothing, and eleven thousand a second become a few hundred calls. A replica that
+//! hangs holds up the polls of its own batch only: after [`PATIENCE`] the next batch leaves beside it. Everything is bounded: the
+//! channel, the batch, the batches on their way, the call.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use boxoffice_proto::{
-    Fault, Reason,
-    queue::{BatchGetTokensRequest, Token},
-};
+use boxoffice_proto::{Fault, Reason, queue::Token};
 use chassis::context::Context;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 use uuid::Uuid;
 
-use super::gate::hollow;
-use crate::clients::{Clients, call};
+use super::batch::{self, BATCH};
+use crate::clients::Clients;
 
-/// The most that one `BatchGetTokens` takes.
-const BATCH: usize = 1_000;
-/// Batches on their way at once: the second one hides the latency of the first; more would only make them smaller.
-const LANES: usize = 2;
 /// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it: come back later.
 const WAITING: usize = 20_000;
-/// How long one batch may take. A poll is asked again anyway.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// A batch takes a millisecond or two. One that takes longer than this is late, and the next does not wait for it.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Batches on their way at once, late ones included: enough that one hanging replica of two, which is left out after three seconds,
+/// never holds up the batches that the other one answers.
+const ON_THE_WAY: usize = 64;
+/// How long one batch may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 type Answer = Result<Token, Fault>;
 type Poll = (Uuid, oneshot::Sender<Answer>);
 
-/// Reads tokens for many callers at once. Cheap to clone; the lanes end with the last clone.
+/// Reads tokens for many callers at once. Cheap to clone; the coalescer ends with the last clone.
 #[derive(Clone)]
 pub(crate) struct Polls {
     sender: mpsc::Sender<Poll>,
 }
 
 impl Polls {
-    /// Starts the lanes.
+    /// Starts the coalescer.
     pub(crate) fn new(clients: Clients) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..LANES {
-            tokio::spawn(lane(clients.clone(), Arc::clone(&receiver)));
-        }
+        tokio::spawn(coalesce(clients, receiver));
         Self { sender }
     }
 
@@ -60,60 +65,66 @@ impl Polls {
 }
 
 /// Takes what waits, asks for it in one call, answers; until nobody can ask any more.
-async fn lane(clients: Clients, receiver: Arc<Mutex<mpsc::Receiver<Poll>>>) {
+async fn coalesce(clients: Clients, mut receiver: mpsc::Receiver<Poll>) {
+    let size = metrics::histogram!("polls_batch_size");
+    let mut on_the_way = FuturesUnordered::new();
+    let (mut newest, mut sent) = (0_u64, None::<Instant>);
+    let mut polls = Vec::with_capacity(BATCH);
     loop {
-        let mut batch = Vec::new();
-        // The other lane waits here while this one waits for the first poll; both then have their call on the way.
-        if receiver.lock().await.recv_many(&mut batch, BATCH).await == 0 {
-            return;
-        }
-        let mut asking: HashMap<Uuid, Vec<oneshot::Sender<Answer>>> = HashMap::with_capacity(batch.len());
-        for (token, caller) in batch {
-            if !caller.is_closed() {
-                asking.entry(token).or_default().push(caller);
+        let may_leave = sent.is_none() && on_the_way.len() < ON_THE_WAY;
+        tokio::select! {
+            count = receiver.recv_many(&mut polls, BATCH), if may_leave => {
+                if count == 0 {
+                    break;
+                }
+                // Whoever has gone away is not asked for.
+                polls.retain(|(_, caller)| !caller.is_closed());
+                if polls.is_empty() {
+                    continue;
+                }
+                size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
+                newest += 1;
+                sent = Some(Instant::now());
+                let (number, batch) = (newest, std::mem::take(&mut polls));
+                let clients = &clients;
+                on_the_way.push(async move {
+                    Context::fresh(TIMEOUT).scope(answer(clients, batch)).await;
+                    number
+                });
             }
-        }
-        if !asking.is_empty() {
-            metrics::histogram!("polls_batch_size").record(f64::from(u32::try_from(asking.len()).unwrap_or(u32::MAX)));
-            Context::fresh(TIMEOUT).scope(answer(&clients, asking)).await;
+            Some(number) = on_the_way.next(), if !on_the_way.is_empty() => {
+                if number == newest {
+                    sent = None;
+                }
+            }
+            // The newest is late.
+            () = sleep_until(sent.unwrap_or_else(Instant::now) + PATIENCE), if sent.is_some() => sent = None,
         }
     }
+    while on_the_way.next().await.is_some() {}
 }
 
-async fn answer(clients: &Clients, mut asking: HashMap<Uuid, Vec<oneshot::Sender<Answer>>>) {
-    let ask = BatchGetTokensRequest { tokens: asking.keys().map(Uuid::to_string).collect() };
-    let batch = call(|| {
-        let (mut queue, ask) = (clients.queue.clone(), ask.clone());
-        async move { queue.batch_get_tokens(ask).await }
-    });
-    match batch.await {
+/// Asks for each token once, and tells everyone who waits for it.
+async fn answer(clients: &Clients, mut polls: Vec<Poll>) {
+    polls.sort_unstable_by_key(|(token, _)| *token);
+    let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
+    ids.dedup();
+    let found = batch::read(clients, &ids).await;
+    let mut polls = polls.into_iter().peekable();
+    match found {
         Ok(found) => {
-            for token in found.tokens {
-                let callers = Uuid::try_parse(&token.token).ok().and_then(|id| asking.remove(&id));
-                tell(callers.unwrap_or_default(), Ok(token));
-            }
-            for unknown in found.not_found {
-                let callers = Uuid::try_parse(&unknown).ok().and_then(|id| asking.remove(&id));
-                tell(callers.unwrap_or_default(), Err(Fault::new(Reason::TokenNotFound, Reason::TokenNotFound.title())));
-            }
-            for callers in asking.into_values() {
-                tell(callers, Err(hollow("BatchGetTokens")));
-            }
-        }
-        Err(fault) => {
-            for callers in asking.into_values() {
-                tell(callers, Err(fault.clone()));
+            for (id, token) in ids.iter().zip(found) {
+                let answer = token.ok_or_else(|| Fault::new(Reason::TokenNotFound, Reason::TokenNotFound.title()));
+                while let Some((_, caller)) = polls.next_if(|(asked, _)| asked == id) {
+                    if polls.peek().is_none_or(|(asked, _)| asked != id) {
+                        // The last one, and mostly the only one, gets it without a copy. Who has gone away is passed over.
+                        drop(caller.send(answer));
+                        break;
+                    }
+                    drop(caller.send(answer.clone()));
+                }
             }
         }
-    }
-}
-
-/// One answer to everyone who asked for it; who has gone away is passed over.
-fn tell(mut callers: Vec<oneshot::Sender<Answer>>, answer: Answer) {
-    if let Some(last) = callers.pop() {
-        for caller in callers {
-            drop(caller.send(answer.clone()));
-        }
-        drop(last.send(answer));
+        Err(fault) => polls.for_each(|(_, caller)| drop(caller.send(Err(fault.clone())))),
     }
 }

@@ -38,17 +38,7 @@ async fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
 }
 
 async fn settle_one(journal: &Journal, clock: &Clock) -> Uuid {
-    let checkout = Checkout {
-        checkout_id: Uuid::new_v4(),
-        user_id: "ann".into(),
-        reservation_id: Uuid::new_v4(),
-        amount: 1,
-        status: Status::Pending,
-        reason: None,
-        created_at: clock.now(),
-        settled_at: None,
-        attempts: 1,
-    };
+    let checkout = Checkout::begun(Uuid::new_v4(), "ann".into(), Uuid::new_v4(), 1, clock.now());
     let entry = Entry { checkout: checkout.clone(), token: Uuid::nil(), refusal: None };
     journal.begin(&entry, None, Uuid::nil(), clock.now()).await.unwrap();
     let checkout = Checkout { status: Status::Completed, settled_at: Some(clock.now()), ..checkout };

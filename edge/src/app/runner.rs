@@ -29,7 +29,7 @@ use crate::{
     domain::{
         checkout::{Checkout, Entry},
         event,
-        saga::{Ending, Next, Saga},
+        saga::{Ending, Next, STUCK_AFTER, Saga},
     },
     store::{Journal, Settlement},
 };
@@ -47,6 +47,10 @@ const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LAST: Duration = Duration::from_secs(2);
 /// After so many rounds (half a minute or so) without an outcome somebody should look; and again after as many more.
 const ALERT_EVERY: i64 = 20;
+/// How long a parked checkout is left alone; then it is tried again, for whatever was wrong may have been put right.
+const PARKED: i64 = 60 * SECOND;
+/// How often the parked are counted, for the metric.
+const COUNT: Duration = Duration::from_secs(5);
 /// How long what is in flight at shutdown may still take.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -112,36 +116,76 @@ impl Runner {
     }
 
     /// Runs a checkout to its end, or until this process stops.
-    pub(super) async fn run(&self, turn: Turn, entry: Entry, first: Saga, hold_until: i64, trace: TraceParent) {
+    pub(super) async fn run(&self, turn: Turn, mut entry: Entry, first: Saga, hold_until: i64, trace: TraceParent) {
         let span = tracing::info_span!("checkout", checkout_id = %entry.checkout.checkout_id, trace_id = %trace.trace_id());
         let work = async {
-            let (ending, rounds) = self.drive(&entry, first, hold_until, trace).await?;
+            let (ending, rounds) = self.drive(&mut entry, first, hold_until, trace).await?;
             self.settle(&entry.checkout, ending, rounds).await
         };
-        // Without an outcome the turn ends here, and the lease lapses or is let go: another replica takes the checkout up.
+        // Without an outcome the turn ends here, and the lease lapses or is let go: another replica takes the checkout up, or this
+        // one does when a parked one's time has come.
         if let Some(settled) = work.instrument(span).await {
             turn.settled(settled);
         }
     }
 
-    /// Step after step. Answers the ending and how many rounds were lost on unknown outcomes; `None` when this process stops.
-    async fn drive(&self, entry: &Entry, first: Saga, mut hold_until: i64, trace: TraceParent) -> Option<(Ending, i64)> {
-        let (mut saga, mut rounds) = (first, 0);
+    /// Step after step. Answers the ending and how many rounds were lost on unknown outcomes; `None` when this process stops, or
+    /// the checkout was parked.
+    async fn drive(&self, entry: &mut Entry, first: Saga, mut hold_until: i64, trace: TraceParent) -> Option<(Ending, i64)> {
+        let (mut saga, mut rounds, mut stuck) = (first, 0, 0);
         loop {
             let step = saga.name();
             let taken = steps::take(&self.0.clients, trace.child(), entry, &saga).await;
             hold_until = taken.hold_until.unwrap_or(hold_until);
             tracing::debug!(step, outcome = ?taken.outcome, "step");
-            match saga.next(taken.outcome, self.0.release) {
-                Next::Run(next) => saga = next,
+            entry.checkout.story.note(&saga, &taken.outcome, self.now());
+            let same = match saga.next(taken.outcome, self.0.release) {
+                Next::Run(next) => {
+                    (saga, stuck) = (next, 0);
+                    continue;
+                }
                 Next::End(ending) => return Some((ending, rounds)),
                 Next::Again(same) => {
-                    rounds += 1;
-                    alert(entry.checkout.checkout_id, step, rounds);
-                    self.pause(rounds).await?;
-                    saga = same.again(hold_until - self.now());
+                    stuck = 0;
+                    same
                 }
+                Next::Stuck(same) => {
+                    stuck += 1;
+                    same
+                }
+            };
+            rounds += 1;
+            if stuck == STUCK_AFTER && self.park(&entry.checkout, step).await {
+                return None;
             }
+            if rounds == 1 || rounds % ALERT_EVERY == 0 {
+                self.note(&entry.checkout).await;
+            }
+            alert(entry.checkout.checkout_id, step, rounds);
+            self.pause(rounds).await?;
+            saga = same.again(hold_until - self.now());
+        }
+    }
+
+    /// Leaves a checkout to a person, and says so. `false` when that could not be written: then it goes on here.
+    async fn park(&self, checkout: &Checkout, step: &'static str) -> bool {
+        let now = self.now();
+        if let Err(error) = self.0.journal.park(checkout.checkout_id, self.0.id, now, now + PARKED, &checkout.story).await {
+            tracing::warn!(%error, "a checkout could not be parked");
+            return false;
+        }
+        let reason = checkout.story.lines().last().and_then(|line| line.reason.as_deref());
+        metrics::counter!("checkouts_parked_total", "step" => step).increment(1);
+        tracing::error!(
+            parent: None, alert = true, checkout_id = %checkout.checkout_id, step, reason,
+            "a checkout is parked: it is tried once a minute, and at once by RetryCheckout; GetCheckout tells its story"
+        );
+        true
+    }
+
+    async fn note(&self, checkout: &Checkout) {
+        if let Err(error) = self.0.journal.note(checkout.checkout_id, self.0.id, &checkout.story).await {
+            tracing::warn!(%error, "the story of a checkout could not be kept");
         }
     }
 
@@ -202,7 +246,13 @@ impl Runner {
                 self.take_over().await;
             }
         };
-        tokio::join!(renewing, taking_over);
+        let counting = async {
+            let mut counts = ticks(COUNT);
+            while shutdown.run_until_cancelled(counts.tick()).await.is_some() {
+                self.count_parked().await;
+            }
+        };
+        tokio::join!(renewing, taking_over, counting);
     }
 
     async fn renew(&self) {
@@ -215,6 +265,13 @@ impl Runner {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a count of parked checkouts")]
+    async fn count_parked(&self) {
+        if let Ok(parked) = self.0.journal.parked().await {
+            metrics::gauge!("checkouts_parked").set(parked as f64);
+        }
+    }
+
     async fn take_over(&self) {
         let now = self.now();
         let taken = match self.0.journal.take_over(self.0.id, now, now + LEASE, TAKEN_AT_ONCE).await {
@@ -222,11 +279,12 @@ impl Runner {
             Err(error) if error.is_contended() => return,
             Err(error) => return tracing::warn!(%error, "lapsed checkouts could not be looked for"),
         };
-        for entry in taken {
+        for mut entry in taken {
             // It runs here, and only its heartbeat was late.
             let Some(turn) = self.turn(entry.checkout.checkout_id) else { continue };
             tracing::warn!(checkout_id = %entry.checkout.checkout_id, attempts = entry.checkout.attempts, "checkout taken over");
             metrics::counter!("checkouts_taken_over_total").increment(1);
+            entry.checkout.story.taken_over(now);
             let runner = self.clone();
             self.spawn(async move { runner.run(turn, entry, Saga::resume(), now, TraceParent::random()).await });
         }
@@ -261,6 +319,6 @@ fn ticks(period: Duration) -> Interval {
 fn alert(checkout_id: Uuid, step: &'static str, rounds: i64) {
     if rounds % ALERT_EVERY == 0 {
         metrics::counter!("checkout_stuck_total", "step" => step).increment(1);
-        tracing::error!(parent: None, %checkout_id, step, rounds, "a checkout does not get on; it is tried again until it does");
+        tracing::error!(parent: None, alert = true, %checkout_id, step, rounds, "a checkout does not get on; it is tried again until it does");
     }
 }

@@ -73,15 +73,9 @@ mod tests {
 
     fn entry(checkout_id: Uuid) -> Entry {
         let checkout = Checkout {
-            checkout_id,
-            user_id: "ann".into(),
-            reservation_id: Uuid::from_u128(2),
-            amount: 1,
             status: Status::Completed,
-            reason: None,
-            created_at: 0,
             settled_at: Some(1),
-            attempts: 1,
+            ..Checkout::begun(checkout_id, "ann".into(), Uuid::from_u128(2), 1, 0)
         };
         Entry { checkout, token: Uuid::nil(), refusal: None }
     }

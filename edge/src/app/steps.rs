@@ -92,7 +92,7 @@ async fn debit(clients: &Clients, entry: &Entry) -> Outcome {
             Some(PaymentStatus::Completed) => Outcome::Done,
             Some(PaymentStatus::Failed) => refused(Reason::InsufficientFunds),
             Some(PaymentStatus::Cancelled) => refused(Reason::ReservationCancelled),
-            Some(PaymentStatus::Unspecified) | None => Outcome::Unknown,
+            Some(PaymentStatus::Unspecified) | None => Outcome::Unknown(Reason::Internal),
         },
         Err(fault) => refused_or_unknown(fault),
     }
@@ -170,14 +170,14 @@ fn done<T>(answer: Result<T, Fault>) -> Outcome {
 /// queue is somebody's on the way, and says nothing about the step.
 fn refused_or_unknown(fault: Fault) -> Outcome {
     let unknown = fault.reason.leaves_outcome_unknown() || matches!(fault.reason, Reason::NotFound | Reason::QueueFull);
-    if unknown { Outcome::Unknown } else { Outcome::Refused(fault) }
+    if unknown { Outcome::Unknown(fault.reason) } else { Outcome::Refused(fault) }
 }
 
 const fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done | Outcome::TakenBack { .. } => "done",
         Outcome::Refused(_) => "refused",
-        Outcome::Unknown => "unknown",
+        Outcome::Unknown(_) => "unknown",
     }
 }
 

@@ -21,7 +21,11 @@ use super::{
 use crate::{
     clients::Clients,
     config::{OnPaymentFailure, Upstreams},
-    domain::checkout::{Checkout, Status},
+    domain::{
+        checkout::{Checkout, Status},
+        saga::STUCK_AFTER,
+        story::Tried,
+    },
     store::Journal,
 };
 
@@ -239,6 +243,53 @@ async fn a_lost_refund_is_asked_for_until_it_is_known() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator_has_it_tried_again() {
+    on_both(PRICE, async |stage| {
+        stage.world(|world| {
+            world.lapses_after_debit = true;
+            world.mishaps.insert("cancel_payment", Mishap::Refused);
+        });
+        let replica = stage.replica().await;
+        let parked = async || replica.list(Filter { parked: true, ..Filter::default() }).await.unwrap().0;
+        let begun = replica.pay(click(None)).await.unwrap();
+        assert_eq!(begun.status, Status::Pending, "nothing is promised while the refund stays out");
+        while parked().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let checkout = &parked().await[0];
+        assert!(checkout.checkout_id == begun.checkout_id && checkout.parked_at.is_some());
+        let told = |checkout: &Checkout| -> Vec<_> {
+            let lines = checkout.story.lines().iter();
+            lines.map(|line| (line.step.clone(), line.outcome, line.reason.clone(), line.times)).collect()
+        };
+        let line =
+            |step: &str, outcome, reason: Option<&str>, times| (step.to_owned(), outcome, reason.map(str::to_owned), times);
+        let until_parked = [
+            line("create_payment", Tried::Done, None, 1),
+            line("confirm_reservation", Tried::Refused, Some("HOLD_EXPIRED"), 1),
+            line("cancel_payment", Tried::Refused, Some("INVALID_ARGUMENT"), STUCK_AFTER),
+        ];
+        assert_eq!(told(checkout), until_parked);
+
+        stage.world(|world| world.mishaps.clear());
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(parked().await.len(), 1, "it is left alone");
+        assert_eq!(replica.retry(begun.checkout_id).await.unwrap().parked_at, None);
+        let ended = settled(&replica).await;
+        assert_eq!((ended.status, ended.parked_at), (Status::Compensated, None));
+        assert_eq!(stage.world(|world| world.balance), PRICE);
+        let since = [
+            line("taken_over", Tried::Done, None, 1),
+            line("extend_hold", Tried::Refused, Some("HOLD_EXPIRED"), 1),
+            line("cancel_payment", Tried::Done, None, 1),
+        ];
+        assert_eq!(told(&ended)[until_parked.len()..], since);
+        assert_eq!(replica.retry(begun.checkout_id).await.unwrap(), ended, "what is settled stays settled");
+    })
+    .await;
 }
 
 /// A replica on a runtime of its own, which goes away in the middle of a call, as a killed process does.

@@ -12,6 +12,8 @@ use boxoffice_proto::Fault;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::story::Story;
+
 /// Where a checkout stands. All but `Pending` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Status {
@@ -73,6 +75,29 @@ pub(crate) struct Checkout {
     pub(crate) settled_at: Option<i64>,
     /// How many times it was taken up.
     pub(crate) attempts: i64,
+    /// Since when it waits for a person; only of a pending one. It is still tried once a minute.
+    pub(crate) parked_at: Option<i64>,
+    /// What was tried, as far as the journal was told.
+    pub(crate) story: Story,
+}
+
+impl Checkout {
+    /// One that begins.
+    pub(crate) fn begun(checkout_id: Uuid, user_id: String, reservation_id: Uuid, amount: i64, created_at: i64) -> Self {
+        Self {
+            checkout_id,
+            user_id,
+            reservation_id,
+            amount,
+            status: Status::Pending,
+            reason: None,
+            created_at,
+            settled_at: None,
+            attempts: 1,
+            parked_at: None,
+            story: Story::default(),
+        }
+    }
 }
 
 /// A checkout with what the journal keeps of it besides: what a runner needs, and what a replay answers.

@@ -60,15 +60,10 @@ mod tests {
 
     fn settled(status: Status, reason: Option<&str>) -> Checkout {
         Checkout {
-            checkout_id: Uuid::from_u128(7),
-            user_id: "ann".into(),
-            reservation_id: Uuid::from_u128(8),
-            amount: 50,
             status,
             reason: reason.map(str::to_owned),
-            created_at: 1_000_000,
             settled_at: (status != Status::Pending).then_some(2_500_000),
-            attempts: 1,
+            ..Checkout::begun(Uuid::from_u128(7), "ann".into(), Uuid::from_u128(8), 50, 1_000_000)
         }
     }
 

@@ -3,3 +3,4 @@
 pub(crate) mod checkout;
 pub(crate) mod event;
 pub(crate) mod saga;
+pub(crate) mod story;

@@ -22,6 +22,8 @@ const SECOND: i64 = 1_000_000;
 pub(crate) const ENOUGH_HOLD: i64 = 60 * SECOND;
 /// What a hold is extended to, from now. Booking bounds the sum of it.
 pub(crate) const EXTEND_BY: i64 = 120 * SECOND;
+/// After so many answers in a row that cannot be (about seven seconds) a checkout is parked: a person must look.
+pub(crate) const STUCK_AFTER: u32 = 10;
 
 /// Where a checkout stands between two calls. What led to a compensation goes along.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +56,8 @@ pub(crate) enum Outcome {
     },
     /// It did not take effect, and never will.
     Refused(Fault),
-    /// It may have taken effect, or may yet.
-    Unknown,
+    /// It may have taken effect, or may yet: no answer, or one that says so.
+    Unknown(Reason),
 }
 
 /// What to do next.
@@ -65,6 +67,8 @@ pub(crate) enum Next {
     Run(Saga),
     /// The same again, a little later.
     Again(Saga),
+    /// The same again, though nothing but a person may help: after [`STUCK_AFTER`] of these in a row the checkout is parked.
+    Stuck(Saga),
     /// Over.
     End(Ending),
 }
@@ -106,7 +110,9 @@ impl Saga {
     /// What follows from an outcome. `release`: the policy for the hold when the wallet refuses.
     pub(crate) fn next(self, outcome: Outcome, release: bool) -> Next {
         match (self, outcome) {
-            (saga, Outcome::Unknown) => Next::Again(saga),
+            // A service that is there and fails at this very step.
+            (saga, Outcome::Unknown(Reason::Internal | Reason::Unimplemented)) => Next::Stuck(saga),
+            (saga, Outcome::Unknown(_)) => Next::Again(saga),
 
             (Self::Extend, Outcome::Done) => Next::Run(Self::Debit),
             (Self::Debit, Outcome::Done) => Next::Run(Self::Confirm),
@@ -129,11 +135,11 @@ impl Saga {
                 Next::End(Ending::Failed(first_cause(reason, why)))
             }
             // A compensation never gives up; and an answer that does not belong to the question is no answer.
-            (saga @ Self::Refund(_), Outcome::Done | Outcome::Refused(_)) => Next::Again(saga),
+            (saga @ Self::Refund(_), Outcome::Done | Outcome::Refused(_)) => Next::Stuck(saga),
             (
                 saga @ (Self::Extend | Self::Debit | Self::Confirm | Self::Complete | Self::Release(_)),
                 Outcome::TakenBack { .. },
-            ) => Next::Again(saga),
+            ) => Next::Stuck(saga),
         }
     }
 

@@ -232,7 +232,7 @@ impl Scene {
             return;
         }
         let mishap = Self { mishaps: self.mishaps - 1, ..self.clone() };
-        let unknown = || saga.clone().next(Outcome::Unknown, release);
+        let unknown = || saga.clone().next(Outcome::Unknown(Reason::Unavailable), release);
         scenes.push(mishap.after(index, served.clone(), unknown()));
         scenes.push(mishap.after(index, self.world.clone(), unknown()));
         scenes.push(mishap.after(index, self.world.clone().with_late(call), unknown()));
@@ -245,7 +245,7 @@ impl Scene {
     fn after(&self, index: usize, world: World, next: Next) -> Self {
         let mut scene = Self { world, ..self.clone() };
         match next {
-            Next::Run(saga) | Next::Again(saga) => scene.runners[index] = Runner::at(&saga),
+            Next::Run(saga) | Next::Again(saga) | Next::Stuck(saga) => scene.runners[index] = Runner::at(&saga),
             Next::End(ending) => {
                 scene.runners.remove(index);
                 let status = ending.status();
@@ -327,7 +327,7 @@ fn without_mishaps_a_checkout_settles_within_six_calls_from_anywhere() {
                 let mut world = World { hold, payment, ..world(PRICE) };
                 let mut next = Next::Run(saga.clone());
                 for _ in 0..6 {
-                    if let Next::Run(saga) | Next::Again(saga) = next.clone() {
+                    if let Next::Run(saga) | Next::Again(saga) | Next::Stuck(saga) = next.clone() {
                         let outcome = world.serve(call_of(&saga));
                         next = saga.next(outcome, true);
                     }
@@ -342,7 +342,10 @@ fn without_mishaps_a_checkout_settles_within_six_calls_from_anywhere() {
 fn an_unknown_outcome_never_leads_anywhere_but_to_the_same_question() {
     let why = || Fault::new(Reason::HoldExpired, "no");
     for saga in [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())] {
-        assert_eq!(saga.clone().next(Outcome::Unknown, true), Next::Again(saga));
+        for reason in [Reason::Unavailable, Reason::DeadlineExceeded] {
+            assert_eq!(saga.clone().next(Outcome::Unknown(reason), true), Next::Again(saga.clone()));
+        }
+        assert_eq!(saga.clone().next(Outcome::Unknown(Reason::Internal), true), Next::Stuck(saga));
     }
 }
 
@@ -354,7 +357,7 @@ fn a_token_that_ran_out_does_not_undo_a_sale() {
 #[test]
 fn a_refund_that_is_refused_is_asked_for_again() {
     let saga = Saga::Refund(Fault::new(Reason::HoldExpired, "no"));
-    assert_eq!(saga.clone().next(refused(Reason::InvalidArgument), true), Next::Again(saga));
+    assert_eq!(saga.clone().next(refused(Reason::InvalidArgument), true), Next::Stuck(saga));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use boxoffice_proto::{
     Fault,
     checkout::{
-        Checkout as Wire, CheckoutStatus, GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse,
-        PayRequest, PayResponse, checkout_service_server::CheckoutService,
+        Attempt, AttemptOutcome, Checkout as Wire, CheckoutStatus, GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest,
+        ListCheckoutsResponse, PayRequest, PayResponse, RetryCheckoutRequest, RetryCheckoutResponse,
+        checkout_service_server::CheckoutService,
     },
     time::timestamp,
     validate::Checks,
@@ -13,7 +14,10 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{Checkouts, Filter, Pay},
-    domain::checkout::{self, Checkout},
+    domain::{
+        checkout::{self, Checkout},
+        story::{self, Tried},
+    },
 };
 
 /// The gRPC face of [`Checkouts`].
@@ -40,6 +44,14 @@ impl CheckoutService for Service {
         checks.finish()?;
         let checkout = self.checkouts.get(checkout_id).await?;
         Ok(Response::new(GetCheckoutResponse { checkout: Some(wire(checkout)) }))
+    }
+
+    async fn retry_checkout(&self, request: Request<RetryCheckoutRequest>) -> Result<Response<RetryCheckoutResponse>, Status> {
+        let mut checks = Checks::default();
+        let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
+        checks.finish()?;
+        let checkout = self.checkouts.retry(checkout_id).await?;
+        Ok(Response::new(RetryCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
     async fn list_checkouts(&self, request: Request<ListCheckoutsRequest>) -> Result<Response<ListCheckoutsResponse>, Status> {
@@ -73,7 +85,7 @@ fn filter(request: ListCheckoutsRequest) -> Result<Filter, Fault> {
         }
     };
     checks.finish()?;
-    Ok(Filter { user_id, status, page_size: request.page_size, page_token: request.page_token })
+    Ok(Filter { user_id, status, parked: request.parked, page_size: request.page_size, page_token: request.page_token })
 }
 
 fn wire(checkout: Checkout) -> Wire {
@@ -93,5 +105,23 @@ fn wire(checkout: Checkout) -> Wire {
         created_at: Some(timestamp(checkout.created_at)),
         settled_at: checkout.settled_at.map(timestamp),
         attempts: i32::try_from(checkout.attempts).unwrap_or(i32::MAX),
+        parked_at: checkout.parked_at.map(timestamp),
+        timeline: checkout.story.lines().iter().map(attempt).collect(),
+    }
+}
+
+fn attempt(line: &story::Attempt) -> Attempt {
+    let outcome = match line.outcome {
+        Tried::Done => AttemptOutcome::Done,
+        Tried::Refused => AttemptOutcome::Refused,
+        Tried::Unknown => AttemptOutcome::Unknown,
+    };
+    Attempt {
+        step: line.step.clone(),
+        outcome: outcome.into(),
+        reason: line.reason.clone().unwrap_or_default(),
+        first_at: Some(timestamp(line.first_at)),
+        last_at: Some(timestamp(line.last_at)),
+        times: line.times,
     }
 }

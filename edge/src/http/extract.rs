@@ -1,13 +1,15 @@
-//! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it.
+//! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it. Of two headers or
+//! parameters of one name nobody knows which is meant: they are refused.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use axum::{
     body::to_bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use boxoffice_proto::validate::Checks;
+use chassis::page;
 use serde_json::Value;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -33,11 +35,16 @@ pub(super) trait Word: Sized {
 
 impl Word for i64 {
     fn read(checks: &mut Checks, name: &str, raw: &str) -> Self {
-        raw.parse().unwrap_or_else(|_| {
-            checks.refuse(name, "must be a whole number of at most 64 bits");
+        whole(raw).unwrap_or_else(|| {
+            checks.refuse(name, "must be a whole number of at most 64 bits, in plain digits");
             0
         })
     }
+}
+
+/// A whole number in the one way to write it: each thing has one address, so `+1` and `01` are none.
+fn whole<T: FromStr + ToString>(raw: &str) -> Option<T> {
+    raw.parse().ok().filter(|number: &T| number.to_string() == raw)
 }
 
 impl Word for Uuid {
@@ -72,11 +79,22 @@ impl<S: Send + Sync, T: Word> FromRequestParts<S> for Segment<T> {
             .await
             .map_err(|_| Problem::field("path", "must be percent-encoded UTF-8"))?;
         let (name, raw) = params.iter().next().ok_or_else(Problem::internal)?;
-        let mut checks = Checks::default();
-        let word = T::read(&mut checks, name, raw);
-        checks.finish()?;
-        Ok(Self(word))
+        word(name, raw).map(Self)
     }
+}
+
+fn word<T: Word>(name: &str, raw: &str) -> Result<T, Problem> {
+    let mut checks = Checks::default();
+    let word = T::read(&mut checks, name, raw);
+    checks.finish()?;
+    Ok(word)
+}
+
+/// A header that is sent once at most.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
+    let mut all = headers.get_all(name).iter();
+    let first = all.next();
+    if all.next().is_some() { Err(Problem::field(name, "must be sent once at most")) } else { Ok(first) }
 }
 
 /// A JSON object of at most 64 KiB.
@@ -92,8 +110,14 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         if announced.is_some_and(|length| length > BODY_LIMIT as u64) {
             return Err(too_large());
         }
-        if parts.headers.contains_key(header::CONTENT_TYPE) && !is_json(&parts.headers) {
-            return Err(unsupported());
+        let media_type = single(&parts.headers, "Content-Type")?;
+        if media_type.is_some_and(|media_type| !is_json(media_type)) {
+            return Err(no_json());
+        }
+        if single(&parts.headers, "Content-Encoding")?
+            .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            return Err(compressed());
         }
         let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
         let bytes = read
@@ -102,8 +126,8 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         if bytes.is_empty() {
             return Err(Problem::field("body", "is required: a JSON object"));
         }
-        if !is_json(&parts.headers) {
-            return Err(unsupported());
+        if media_type.is_none() {
+            return Err(no_json());
         }
         match serde_json::from_slice::<Value>(&bytes) {
             Ok(Value::Object(object)) => {
@@ -120,12 +144,17 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
     }
 }
 
-fn unsupported() -> Problem {
+fn no_json() -> Problem {
     Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as Content-Type: application/json.")
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn compressed() -> Problem {
+    Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as it is: compressed ones (Content-Encoding) are not taken.")
+        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let media_type = media_type.to_str().unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
@@ -148,7 +177,8 @@ impl<S: Send + Sync> FromRequestParts<S> for QueueToken {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let value = parts.headers.get("x-queue-token").map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+        let value = single(&parts.headers, "X-Queue-Token")?;
+        let value = value.map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
         Ok(Self(value.filter(|token| !token.is_empty())))
     }
 }
@@ -160,7 +190,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get("idempotency-key") else {
+        let Some(value) = single(&parts.headers, "Idempotency-Key")? else {
             return Ok(Self(Uuid::new_v4().to_string()));
         };
         match value.to_str() {
@@ -175,8 +205,18 @@ pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {
     /// A parameter; empty is absent.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    pub(super) fn get(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut all = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let first = all.next();
+        if all.next().is_some() {
+            return Err(Problem::field(name, "must be given once at most"));
+        }
+        Ok(first.filter(|value| !value.is_empty()))
+    }
+
+    /// A parameter that must be there.
+    pub(super) fn need<T: Word>(&self, name: &str) -> Result<T, Problem> {
+        word(name, self.get(name)?.ok_or_else(|| Problem::field(name, "is required"))?)
     }
 }
 
@@ -206,10 +246,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::from_request_parts(parts, state).await?;
-        let page_size = params.get("pageSize").map_or(Ok(0), str::parse);
-        let Some(page_size) = page_size.ok().filter(|size| (0..=1_000).contains(size)) else {
-            return Err(Problem::field("pageSize", "must be a whole number, 0 to 1000"));
+        let page_size = params.get("pageSize")?.map_or(Some(0), whole);
+        let Some(page_size) = page_size.filter(|size| page::size(*size).is_some()) else {
+            return Err(Problem::field("pageSize", "must be a whole number, 1 to 1000, or 0 for 50"));
         };
-        Ok(Self { page_size, page_token: params.get("pageToken").unwrap_or_default().to_owned() })
+        Ok(Self { page_size, page_token: params.get("pageToken")?.unwrap_or_default().to_owned() })
     }
 }

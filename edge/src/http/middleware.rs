@@ -88,11 +88,13 @@ pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next
     let spanned = || tracing::info_span!("http", %method, route, trace_id = %context.trace.trace_id());
     let span = if poll { tracing::debug_span!("http", %method, route, trace_id = %context.trace.trace_id()) } else { spanned() };
 
-    let work = context.scope(answer(&bounds, &uri, route, request, next));
+    let probe = matches!(method, Method::GET | Method::HEAD) && matches!(route, "/healthz" | "/readyz" | "/metrics");
+    let work = context.scope(answer(&bounds, &uri, (route, probe), request, next));
     let mut response = work.instrument(span.clone()).await;
-    let probe = matches!(route, "/healthz" | "/readyz" | "/metrics");
     let mut code = None;
-    if !probe && let Some(problem) = problem::of(&mut response) {
+    // A probe's 503 is its answer, in its own words.
+    let by_a_library = |status| if probe { None } else { problem::made_of(status) };
+    if let Some(problem) = problem::of(&mut response).or_else(|| by_a_library(response.status())) {
         code = Some(problem.code());
         response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
     }
@@ -113,14 +115,13 @@ pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next
 }
 
 /// The handler's answer, or why there is none.
-async fn answer(bounds: &Bounds, uri: &Uri, route: &str, request: Request, next: Next) -> Response {
+async fn answer(bounds: &Bounds, uri: &Uri, (route, probe): (&str, bool), request: Request, next: Next) -> Response {
     if let Some(problem) = absurd(uri, request.headers()) {
         return problem.into_response();
     }
     // Probes must be answered most of all when everything else stands still.
-    let unbounded = matches!(route, "/healthz" | "/readyz" | "/metrics");
-    let permit = if unbounded { None } else { bounds.places.try_acquire().ok() };
-    if permit.is_none() && !unbounded {
+    let permit = if probe { None } else { bounds.places.try_acquire().ok() };
+    if permit.is_none() && !probe {
         let fault = Fault::new(Reason::Unavailable, "The server has as much to do as it can at this moment.");
         return Problem::from(fault.retry_after(Duration::from_secs(1))).into_response();
     }

@@ -2,7 +2,7 @@
 //! becomes JSON. No rule about tickets lives here.
 //!
 //! ```text
-//! CORS ▸ gzip ▸ observe (trace, span, one log line, metrics, bounds, deadline, panics, problem documents) ▸ handler
+//! listener ▸ CORS ▸ observe (trace, span, one log line, metrics, bounds, deadline, panics, problem documents) ▸ handler
 //! ```
 //! Everything a client can send wrongly is answered with a [`problem`] document; nothing it sends makes a 500.
 
@@ -10,6 +10,7 @@ mod concerts;
 mod extract;
 mod fields;
 pub(crate) mod json;
+mod listener;
 mod middleware;
 mod openapi;
 mod original;
@@ -28,23 +29,16 @@ mod wallets;
 use std::sync::Arc;
 
 use axum::extract::State;
-use boxoffice_proto::Reason;
+use boxoffice_proto::{Reason, validate::Checks};
 use chassis::{clock::Clock, health::Health};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use self::problem::Problem;
-pub(crate) use self::router::router;
+pub(crate) use self::{listener::Listener, router::router};
 use crate::{
     app,
     clients::Clients,
     config::{Browse, Policy},
 };
-
-/// How many SSE and WebSocket streams may be open at once. At some 20 KiB each this is 2 GiB; more people than that should poll,
-/// which costs the edge nothing while they wait.
-const STREAMS: usize = 100_000;
 
 /// What the REST side is built from.
 pub(crate) struct Deps {
@@ -62,8 +56,8 @@ pub(crate) struct Deps {
     pub(crate) health: Health,
     /// The time.
     pub(crate) clock: Clock,
-    /// Ends the streams.
-    pub(crate) shutdown: CancellationToken,
+    /// Places followed for the streams.
+    pub(crate) followers: app::Followers,
 }
 
 /// What the handlers share.
@@ -74,8 +68,7 @@ struct Api {
     checkouts: app::Checkouts,
     browse: Browse,
     clock: Clock,
-    shutdown: CancellationToken,
-    streams: Arc<Semaphore>,
+    followers: app::Followers,
 }
 
 /// The state of every handler.
@@ -105,9 +98,9 @@ fn present(token: Option<&str>) -> Result<&str, Problem> {
         let detail = "Join the queue, wait until the token is ACTIVE, and send it along as the header X-Queue-Token.";
         boxoffice_proto::Fault::new(Reason::TokenMissing, detail)
     })?;
-    if Uuid::try_parse(token).is_err() {
-        return Err(Problem::field("X-Queue-Token", "must be a UUID, as given when joining the queue"));
-    }
+    let mut checks = Checks::default();
+    checks.uuid("X-Queue-Token", token);
+    checks.finish()?;
     Ok(token)
 }
 

@@ -1,15 +1,16 @@
 //! The OpenAPI document: what the handlers' annotations say, completed with what holds for many operations at once (refusals with
-//! an example each, the token's and the key's headers), so that nothing is said twice.
+//! an example each, the token's and the key's headers, [examples](samples) of answers, and [which call may follow](links)), so that
+//! nothing is said twice.
 
-use boxoffice_proto::Reason;
+mod links;
+mod samples;
+
+use boxoffice_proto::{Reason, validate::USER_ID};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::{
-    concerts,
-    json::{USER_ID, UserIdText},
-    original, payments, problem, queues, reservations, seats, streams, tokens, wallets,
-};
+use self::samples::Samples;
+use super::{concerts, json::UserIdText, original, payments, problem, queues, reservations, seats, streams, tokens, wallets};
 
 /// What an operation takes and may be refused with, beyond what its annotation says.
 pub(super) struct Operation {
@@ -33,11 +34,15 @@ const ALWAYS: &[Reason] =
 const TITLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 /// A description: no control characters but tabs and line breaks.
 const DESCRIPTION: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-/// The routes of the chassis.
-const OPERATIONS: [(&str, &str, &str); 3] = [
-    ("/healthz", "Does the process live?", "text/plain"),
-    ("/readyz", "Can it do its work?", "text/plain"),
-    ("/metrics", "Metrics in Prometheus' text format", "text/plain"),
+/// A trace context as W3C writes it.
+const TRACEPARENT: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$";
+/// The routes that are no handler's of ours: path, id, summary, media type, example.
+const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
+    ("/healthz", "healthz", "Does the process live?", "text/plain", "ok\n"),
+    ("/readyz", "readyz", "Can it do its work?", "text/plain", "ready\n"),
+    ("/metrics", "metrics", "Metrics in Prometheus' text format", "text/plain", "# TYPE http_requests_total counter\n"),
+    ("/openapi.json", "openapi", "This document", "application/json", ""),
+    ("/docs/", "docs", "This page", "text/html", "<!DOCTYPE html>"),
 ];
 
 impl Operation {
@@ -79,7 +84,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         description = "A high-demand ticket on-sale: join the line, hold seats, pay from a prepaid wallet.\n\n\
             Times are RFC 3339 UTC, money is a whole number of minor units, ids of users are texts. Unknown fields are ignored. \
             Errors are `application/problem+json` (RFC 9457); branch on `code`, the gRPC reason. `Retry-After` says when to ask \
-            again. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again. A W3C \
+            again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again. A W3C \
             `traceparent` header is taken up, and every answer carries one.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -112,72 +117,105 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi) -> Vec<u8> {
     document["components"]["schemas"]["OriginalNewToken"]["properties"]["requestedTime"] =
         json!({"description": "Accepted and not used: the order is that of arrival"});
     document["components"]["schemas"]["NewShow"]["properties"]["description"]["pattern"] = json!(DESCRIPTION);
+    document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"] = event();
+    document["components"]["headers"]["traceparent"] =
+        json!({"description": "The W3C trace context of this request", "schema": {"type": "string", "pattern": TRACEPARENT}});
+    let samples = Samples::new(&document);
     if let Some(paths) = document["paths"].as_object_mut() {
-        for item in paths.values_mut().filter_map(Value::as_object_mut) {
-            for operation in item.values_mut().filter_map(Value::as_object_mut) {
-                complete_operation(operation);
-            }
+        for (path, id, summary, media_type, example) in OPERATIONS {
+            paths.insert(path.to_owned(), json!({"get": operation(id, summary, media_type, example)}));
         }
-        for (path, summary, media_type) in OPERATIONS {
-            let content = json!({media_type: {"schema": {"type": "string"}}});
-            let mut responses = json!({"200": {"description": "Yes", "content": content}});
-            if path == "/readyz" {
-                responses["503"] = json!({"description": "Not at this moment", "content": content});
+        for (path, item) in paths {
+            for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+                complete_operation(path, operation, &samples);
             }
-            let id = path.trim_start_matches('/');
-            let operation = json!({"tags": ["operations"], "operationId": id, "summary": summary, "responses": responses});
-            paths.insert(path.to_owned(), json!({"get": operation}));
         }
     }
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-fn complete_operation(operation: &mut Map<String, Value>) {
-    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
-    let Some(known) = operations().find(|known| known.id == id) else { return };
-    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-        if parameter["name"] == "userId" {
-            parameter["schema"] = json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": USER_ID});
+/// An operation of [`OPERATIONS`].
+fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value {
+    let content = match media_type {
+        "application/json" => json!({media_type: {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}}),
+        _ => json!({media_type: {"schema": {"type": "string"}, "example": example}}),
+    };
+    let mut responses = json!({"200": {"description": "Yes", "content": content}});
+    if id == "readyz" {
+        let content = json!({media_type: {"schema": {"type": "string"}, "example": "draining\n"}});
+        responses["503"] = json!({"description": "Not at this moment", "content": content});
+    }
+    json!({"tags": ["operations"], "operationId": id, "summary": summary, "responses": responses})
+}
+
+/// One event of a stream; its data is the token's JSON.
+fn event() -> Value {
+    let data = json!({"type": "string", "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/Token"}});
+    let properties = json!({"event": {"const": "token"}, "id": {"type": "string"}, "data": data});
+    json!({"type": "object", "description": "Each event", "required": ["event", "id", "data"], "properties": properties})
+}
+
+fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &Samples) {
+    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let known = operations().find(|known| known.id == id);
+    let has_body = operation.contains_key("requestBody");
+    if let Some(known) = known {
+        complete_parameters(operation, known);
+    }
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    if let Some(known) = known {
+        for reason in known.reasons.iter().chain(known.gate).chain(ALWAYS) {
+            refusal(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
+        }
+        if has_body {
+            refusal(responses, path, 408, "REQUEST_TIMEOUT", "The body took too long to arrive.");
+            refusal(responses, path, 413, "PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB.");
+            refusal(responses, path, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json, and not compressed.");
+        }
+        if id == "token_socket" {
+            refusal(responses, path, 426, "UPGRADE_REQUIRED", "This address speaks WebSocket.");
         }
     }
-    let has_body = operation.contains_key("requestBody");
-    let mut headers = Vec::new();
+    refusal(responses, path, 414, "URI_TOO_LONG", "The address is longer than 8 KiB.");
+    refusal(responses, path, 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "The headers are larger than 16 KiB, or more than 64.");
+    samples.fill(responses);
+    for (status, response) in responses.iter_mut() {
+        if status.starts_with('2') {
+            links::add(&id, response);
+        }
+        response["headers"]["traceparent"] = json!({"$ref": "#/components/headers/traceparent"});
+    }
+}
+
+/// The headers that an operation takes, and an example of every parameter.
+fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation) {
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    let Some(parameters) = parameters.as_array_mut() else { return };
     if !known.gate.is_empty() {
-        headers.push(header(
-            "X-Queue-Token",
-            true,
-            "An ACTIVE token of the queue that guards this",
-            &json!({"type": "string", "format": "uuid"}),
-        ));
+        let schema = json!({"type": "string", "format": "uuid"});
+        parameters.push(header("X-Queue-Token", true, "An ACTIVE token of the queue that guards this", &schema));
     }
     if known.takes_key {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"});
-        headers.push(header("Idempotency-Key", false, "The same key and request get the first answer again", &schema));
+        parameters.push(header("Idempotency-Key", false, "The same key and request get the first answer again", &schema));
     }
-    if !headers.is_empty() {
-        let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
-        parameters.as_array_mut().into_iter().for_each(|parameters| parameters.append(&mut headers));
+    for parameter in parameters {
+        if parameter["name"] == "userId" {
+            parameter["schema"] = json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": USER_ID});
+        }
+        if parameter.get("example").is_none() {
+            // In the schema, where it teaches but is not filled in by a page: as a value it would be wrong nearly always.
+            let example = match parameter["name"].as_str() {
+                Some("Idempotency-Key") => "order-4711",
+                Some("If-None-Match") => "\"9f2d5c1e0a7b4d38\"",
+                Some("Last-Event-ID") => "9f2d5c1e0a7b4d38",
+                Some("pageToken") => "",
+                _ => "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11",
+            };
+            parameter["schema"]["examples"] = json!([example]);
+        }
     }
-    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    for reason in known.reasons.iter().chain(known.gate).chain(ALWAYS) {
-        refusal(responses, reason.http().as_u16(), reason.as_str(), reason.title());
-    }
-    if has_body {
-        refusal(responses, 408, "REQUEST_TIMEOUT", "The body took too long to arrive.");
-        refusal(responses, 413, "PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB.");
-        refusal(responses, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.");
-    }
-    if id_of_socket(known.id) {
-        refusal(responses, 426, "UPGRADE_REQUIRED", "This address speaks WebSocket.");
-    }
-    responses.insert(
-        "default".to_owned(),
-        json!({"description": "Any other refusal (405, 414, 431 among them)", "content": content()}),
-    );
-}
-
-fn id_of_socket(id: &str) -> bool {
-    id == "token_socket"
 }
 
 fn header(name: &str, required: bool, description: &str, schema: &Value) -> Value {
@@ -189,7 +227,7 @@ fn content() -> Value {
 }
 
 /// Adds a refusal to the response of its status, with an example.
-fn refusal(responses: &mut Map<String, Value>, status: u16, code: &str, title: &str) {
+fn refusal(responses: &mut Map<String, Value>, path: &str, status: u16, code: &str, title: &str) {
     let response = responses.entry(status.to_string()).or_insert_with(|| {
         let mut response = json!({"description": title, "content": content()});
         if matches!(status, 429 | 503 | 504) {
@@ -200,7 +238,7 @@ fn refusal(responses: &mut Map<String, Value>, status: u16, code: &str, title: &
     });
     let mut example = json!({
         "type": format!("urn:boxoffice:problem:{code}"), "title": title, "status": status, "detail": title,
-        "instance": "/v1/…", "code": code,
+        "instance": path, "code": code,
     });
     match code {
         "INVALID_ARGUMENT" => {
@@ -230,7 +268,9 @@ mod tests {
     use super::*;
 
     /// The contract's table, written again.
-    const ROUTES: [&str; 36] = [
+    const ROUTES: [&str; 38] = [
+        "get /openapi.json",
+        "get /docs/",
         "get /healthz",
         "get /readyz",
         "get /metrics",
@@ -294,7 +334,7 @@ mod tests {
             }
             assert!(known.contains(id.as_str()), "{name} has no entry in OPERATIONS");
             assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{name}");
-            for status in ["400", "500", "503", "504", "default"] {
+            for status in ["400", "414", "431", "500", "503", "504"] {
                 assert!(operation["responses"][status].is_object(), "{name}: {status}");
             }
             assert!(seen.insert(id), "{name}: its id is taken");

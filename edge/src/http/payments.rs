@@ -46,7 +46,10 @@ pub(super) const PAY: &[Reason] = &[
             headers(("Location" = String, description = "The payment's address"))),
         (status = 202, description = "Still settling: it goes on by itself, ask at `Location`", body = Payment, headers(
             ("Location" = String, description = "The payment's address"),
-            ("Retry-After" = i64, description = "When to ask, in seconds"))),
+            ("Retry-After" = i64, description = "When to ask, in seconds")),
+            example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
+                "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "PENDING", "reason": null,
+                "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": null})),
     ))]
 pub(super) async fn pay(
     State(api): App,
@@ -115,7 +118,7 @@ pub(super) async fn list_payments(
     Segment(UserId(user_id)): Segment<UserId>,
     page: Page,
 ) -> Result<Response, Problem> {
-    let filter = Filter { user_id: Some(user_id), status: None, page_size: page.page_size, page_token: page.page_token };
+    let filter = Filter { user_id: Some(user_id), page_size: page.page_size, page_token: page.page_token, ..Filter::default() };
     let (checkouts, next_page_token) = api.checkouts.list(filter).await?;
     let payments = checkouts.into_iter().map(Payment::from).collect();
     json::answer(StatusCode::OK, &Payments { payments, next_page_token })

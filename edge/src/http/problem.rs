@@ -1,8 +1,8 @@
 //! Problem documents (RFC 9457): the one place where a refusal becomes HTTP.
 //!
 //! A handler answers a [`Problem`]; it travels as an extension of the response to the middleware around it, which knows path and
-//! trace and [renders](render) it there. What the libraries below answer by themselves (405 and the like) is made one too. An
-//! INTERNAL one shows nothing but the trace id.
+//! trace and [renders](render) it there. What the libraries below answer by themselves (405 and the like) is [made one](made_of)
+//! too. An INTERNAL one shows nothing but the trace id.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -99,6 +99,17 @@ impl Problem {
         }))
     }
 
+    /// A refusal of which nothing is known but the status.
+    pub(super) fn bare(status: StatusCode) -> Self {
+        if status == StatusCode::BAD_REQUEST {
+            return Self::field(
+                "request",
+                "is not well-formed HTTP: the first line, a header or the length of the body is malformed",
+            );
+        }
+        Self::http(status, words(status).1)
+    }
+
     /// A refusal of one field.
     pub(super) fn field(field: &str, description: impl Into<String>) -> Self {
         Fault::invalid_field(field, description).into()
@@ -162,18 +173,34 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The problem that a response carries; or the one to make of an error that a library answered by itself.
+/// The problem that a response carries.
 pub(super) fn of(response: &mut Response) -> Option<Arc<Problem>> {
-    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
-        return Some(problem);
-    }
-    let status = response.status();
+    response.extensions_mut().remove::<Arc<Problem>>()
+}
+
+/// The problem to make of an error that a library answered by itself.
+pub(super) fn made_of(status: StatusCode) -> Option<Arc<Problem>> {
     let error = status.is_client_error() || status.is_server_error();
-    error.then(|| Arc::new(Problem::http(status, words(status).1)))
+    error.then(|| Arc::new(Problem::bare(status)))
 }
 
 /// Writes the document, and what of it belongs into headers; keeps the headers that are there (`Allow`).
 pub(super) fn render(problem: &Problem, instance: &str, trace_id: &str, response: Response) -> Response {
+    let (inner, body) = (&problem.0, document(problem, instance, trace_id));
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    if let Some(after) = inner.retry_after {
+        parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+    }
+    if let Some((name, value)) = &inner.header {
+        parts.headers.insert(name.clone(), value.clone());
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// The document as JSON.
+pub(super) fn document(problem: &Problem, instance: &str, trace_id: &str) -> Vec<u8> {
     let inner = &problem.0;
     let document = Document {
         kind: format!("urn:boxoffice:problem:{}", inner.code),
@@ -186,17 +213,7 @@ pub(super) fn render(problem: &Problem, instance: &str, trace_id: &str, response
         trace_id: inner.status.is_server_error().then_some(trace_id),
         metadata: inner.metadata.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())).map(|(k, v)| (&**k, &**v)).collect(),
     };
-    let body = serde_json::to_vec(&document).unwrap_or_default();
-    let (mut parts, _) = response.into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    if let Some(after) = inner.retry_after {
-        parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
-    }
-    if let Some((name, value)) = &inner.header {
-        parts.headers.insert(name.clone(), value.clone());
-    }
-    Response::from_parts(parts, Body::from(body))
+    serde_json::to_vec(&document).unwrap_or_default()
 }
 
 /// Members that metadata must not replace.
@@ -234,7 +251,9 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request took too long to arrive."),
         StatusCode::PAYLOAD_TOO_LARGE => ("PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB."),
         StatusCode::URI_TOO_LONG => ("URI_TOO_LONG", "The address is longer than 8 KiB."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json, and not compressed.")
+        }
         StatusCode::UPGRADE_REQUIRED => ("UPGRADE_REQUIRED", "This address speaks WebSocket."),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             ("REQUEST_HEADER_FIELDS_TOO_LARGE", "The headers are larger than 16 KiB, or more than 64.")

@@ -1,38 +1,36 @@
 //! The table of routes and the layers around it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use tower::ServiceBuilder;
 use tower_http::{
-    compression::{
-        CompressionLayer,
-        predicate::{NotForContentType, Predicate, SizeAbove},
-    },
-    cors::{AllowOrigin, Any, CorsLayer},
+    compression::{CompressionLayer, predicate::SizeAbove},
+    cors::{AllowOrigin, CorsLayer},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Api, Deps, STREAMS, concerts, json,
+    Api, Deps, concerts, json,
     middleware::{Bounds, observe},
     openapi, original, payments,
     problem::Problem,
     queues, reservations, seats, streams, tokens, wallets,
 };
+use crate::config::Origins;
 
 /// Bodies below this are sent as they are: they fit one packet, and the work would cost more than it saves.
 const COMPRESS_ABOVE: u64 = 1_024;
 
 /// The whole REST side.
 pub(crate) fn router(deps: Deps) -> Router {
-    let cors = cors(&deps.policy.cors_origins);
+    let cors = cors(deps.policy.cors_origins);
     let probes = chassis::probes::router(deps.health);
     let api = Arc::new(Api {
         clients: deps.clients,
@@ -41,24 +39,21 @@ pub(crate) fn router(deps: Deps) -> Router {
         checkouts: deps.checkouts,
         browse: deps.policy.browse,
         clock: deps.clock,
-        shutdown: deps.shutdown,
-        streams: Arc::new(tokio::sync::Semaphore::new(STREAMS)),
+        followers: deps.followers,
     });
     let (routes, document) = table().split_for_parts();
     let document: &'static [u8] = Vec::leak(openapi::complete(document));
-    let layers = ServiceBuilder::new()
-        .option_layer(cors)
-        .layer(CompressionLayer::new().gzip(true).compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE)))
-        .layer(axum::middleware::from_fn_with_state(Bounds::new(), observe));
-    routes
-        .with_state(api)
-        .merge(probes)
+    let layers = ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(Bounds::new(), observe));
+    let pages = probes
         .route("/", get(|| async { Redirect::to("/docs/") }))
         .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
         // Without `vendored` and a config of our own it would fetch its parts from elsewhere and loop on the slash.
-        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true)))
-        .fallback(nothing_here)
-        .layer(layers)
+        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true)));
+    routes.with_state(api).merge(pages.layer(compression())).fallback(nothing_here).layer(layers)
+}
+
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().br(true).gzip(true).compress_when(SizeAbove::new(COMPRESS_ABOVE))
 }
 
 async fn nothing_here() -> Response {
@@ -67,11 +62,21 @@ async fn nothing_here() -> Response {
 
 /// Every documented route.
 pub(super) fn table() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::with_openapi(openapi::head())
+    OpenApiRouter::with_openapi(openapi::head()).merge(places()).merge(sales().layer(compression()))
+}
+
+/// What a crowd asks for: small answers, and streams. They are never compressed, and must not be wrapped in what could: the state of
+/// the encoders, some 7 KB, would be a part of every poll and of every open stream.
+fn places() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
         .routes(routes!(tokens::issue_token))
         .routes(routes!(tokens::get_token, tokens::leave_queue))
         .routes(routes!(streams::token_events))
         .routes(routes!(streams::token_socket))
+}
+
+fn sales() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
         .routes(routes!(queues::get_queue, queues::put_queue))
         .routes(routes!(concerts::create_concert, concerts::list_concerts))
         .routes(routes!(concerts::get_concert))
@@ -99,12 +104,13 @@ pub(super) fn table() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(original::money::original_pay))
 }
 
-/// Which web pages may call: the configured origins, all with `*`, none by default.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
-    let origins: HashSet<&str> = origins.iter().map(|origin| origin.trim()).filter(|origin| !origin.is_empty()).collect();
-    if origins.is_empty() {
-        return None;
-    }
+/// Which web pages may call.
+fn cors(origins: Origins) -> Option<CorsLayer> {
+    let origins = match origins {
+        Origins::None => return None,
+        Origins::Any => AllowOrigin::any(),
+        Origins::Only(origins) => AllowOrigin::list(origins),
+    };
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(
@@ -113,9 +119,5 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         )
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("traceparent")])
         .max_age(Duration::from_secs(3_600));
-    if origins.contains("*") {
-        return Some(layer.allow_origin(Any));
-    }
-    let origins: Vec<HeaderValue> = origins.into_iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    Some(layer.allow_origin(AllowOrigin::list(origins)))
+    Some(layer.allow_origin(origins))
 }

@@ -4,12 +4,13 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
     booking::{ListAvailableDatesRequest, ListSeatsRequest},
+    validate::Checks,
 };
 use chrono::NaiveDate;
 
 use super::{
     Api, App, ask,
-    extract::{Params, QueueToken, Segment},
+    extract::{Params, QueueToken, Segment, Word},
     json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats, whole},
     openapi::{GATE, Operation},
     present,
@@ -56,7 +57,7 @@ pub(super) async fn list_seats_of_date(
     QueueToken(token): QueueToken,
     params: Params,
 ) -> Result<Response, Problem> {
-    let date = date(&params)?;
+    let Date(date) = params.need("date")?;
     api.admit_browsing(token.as_deref(), concert_id).await?;
     json::answer(StatusCode::OK, &free_seats(&api, concert_id, date).await?)
 }
@@ -69,17 +70,20 @@ pub(super) async fn free_seats(api: &Api, concert_id: i64, date: String) -> Resu
     Ok(FreeSeats { concert_id, date, shows })
 }
 
-/// The query's `date`.
-pub(super) fn date(params: &Params) -> Result<String, Problem> {
-    let date = params.get("date").ok_or_else(|| Problem::field("date", "is required, as YYYY-MM-DD"))?;
-    if !is_date(date) {
-        return Err(Problem::field("date", "must be a date as YYYY-MM-DD, such as 2026-12-24"));
+/// A date of the calendar.
+pub(super) struct Date(pub(super) String);
+
+impl Word for Date {
+    fn read(checks: &mut Checks, name: &str, raw: &str) -> Self {
+        if !is_date(raw) {
+            checks.refuse(name, "must be a date as YYYY-MM-DD, such as 2026-12-24");
+        }
+        Self(raw.to_owned())
     }
-    Ok(date.to_owned())
 }
 
 /// Is this a date of the calendar, written as `YYYY-MM-DD`?
-pub(super) fn is_date(text: &str) -> bool {
+fn is_date(text: &str) -> bool {
     let shaped = text.len() == 10
         && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
     shaped && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()

@@ -1,140 +1,63 @@
 //! A place that tells of itself: SSE and WebSocket.
 //!
-//! Both follow a token through the same coalesced reads as polls: ask again when the token says so, send only what has changed.
-//! A stream ends after a final status, on shutdown (the client comes back to another replica), or when the queue cannot be
-//! reached for long. How many there are is bounded.
+//! Both show what the room's follower ([`app::Followers`]) finds, and hold nothing but the latest of it: no task, timer or call of a
+//! stream's own (a WebSocket has the task that took over its connection). The JSON is made when the client can take it.
+//!
+//! A client that takes nothing is not waited for: what it missed is replaced by what is true by then, and once its own buffers have
+//! been full for [`STALLED`] the connection ends (the kernel sees to it; a WebSocket's send gives up after the same time).
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io::Write,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
+    body::{Body, Bytes},
     extract::{
         State,
         ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    response::{IntoResponse, Response},
 };
-use boxoffice_proto::{Fault, Reason, queue as proto, time};
-use chassis::context::Context;
-use futures::stream;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, interval, sleep_until, timeout},
-};
+use boxoffice_proto::{Reason, queue as proto};
+use chassis::network::STALLED;
+use futures::{Stream, StreamExt};
+use rand::Rng;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{Api, App, extract::Segment, json::Token, openapi::Operation, problem::Problem, tokens::etag};
+use super::{App, extract::Segment, json::Token, openapi::Operation, problem::Problem};
+use crate::app::{Ending, Following, News, Told, is_final};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] =
     &[Operation::new("token_events", &[Reason::TokenNotFound]), Operation::new("token_socket", &[Reason::TokenNotFound])];
 
-/// Between two signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A WebSocket from which nothing was heard for so long is gone: two heartbeats went unanswered.
-const SILENCE: Duration = Duration::from_secs(40);
-/// A client that takes nothing for so long is dropped; its next message would only wait behind this one.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bounds of what a token says about when to ask again.
-const SOONEST: Duration = Duration::from_millis(250);
-const LATEST: Duration = Duration::from_secs(10);
-/// Reads that may fail in a row, a second apart, before the client is sent away to come back.
-const FAILURES: u32 = 30;
-/// How long one read may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a client is told.
-struct Update {
-    json: String,
-    id: String,
-}
-
-/// Follows one token.
-struct Follower {
-    api: Arc<Api>,
-    token: Uuid,
-    context: Context,
-    due: Instant,
-    told: Option<String>,
-    failures: u32,
-    ended: bool,
-    first: Option<proto::Token>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Follower {
-    /// Begins to follow a token that exists.
-    async fn new(api: Arc<Api>, token: Uuid, told: Option<String>) -> Result<Self, Problem> {
-        let place = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
-            let detail = "As many streams are open as there may be: poll GET /v1/tokens/{token} instead.";
-            Fault::new(Reason::Unavailable, detail).retry_after(Duration::from_secs(10))
-        })?;
-        let first = api.polls.get(token).await?;
-        let context = Context::current().unwrap_or_else(|| Context::fresh(READ_TIMEOUT));
-        let due = Instant::now();
-        Ok(Self { api, token, context, due, told, failures: 0, ended: false, first: Some(first), _place: place })
-    }
-
-    /// Would there never be anything to tell: is the token final, and the client knows it already?
-    fn is_over(&self) -> bool {
-        let token = self.first.clone().and_then(|token| Token::try_from(token).ok());
-        token.is_some_and(|token| token.is_final() && self.told == update(&token).map(|update| update.id))
-    }
-
-    /// Waits for the next thing to tell; `None` at the end. May be dropped and called again.
-    async fn next(&mut self) -> Option<Update> {
-        while !self.ended {
-            let shutdown = self.api.shutdown.clone();
-            tokio::select! {
-                () = shutdown.cancelled() => return None,
-                () = sleep_until(self.due) => {}
-            }
-            let read = match self.first.take() {
-                Some(token) => Ok(token),
-                None => {
-                    let context = Context { deadline: Instant::now() + READ_TIMEOUT, ..self.context };
-                    context.scope(self.api.polls.get(self.token)).await
-                }
-            };
-            match read {
-                Ok(token) => {
-                    self.failures = 0;
-                    let wait =
-                        token.poll_after.as_ref().and_then(time::span_micros).and_then(|micros| u64::try_from(micros).ok());
-                    self.due = Instant::now() + Duration::from_micros(wait.unwrap_or(0)).clamp(SOONEST, LATEST);
-                    let token = Token::try_from(token).ok()?;
-                    self.ended = token.is_final();
-                    let update = update(&token)?;
-                    if self.told.as_ref() != Some(&update.id) {
-                        self.told = Some(update.id.clone());
-                        return Some(update);
-                    }
-                }
-                Err(fault) if fault.reason.leaves_outcome_unknown() && self.failures < FAILURES => {
-                    self.failures += 1;
-                    self.due = Instant::now() + Duration::from_secs(1);
-                }
-                Err(_) => return None,
-            }
-        }
-        None
-    }
-}
-
-fn update(token: &Token) -> Option<Update> {
-    let json = serde_json::to_string(token).ok()?;
-    let id = etag(json.as_bytes()).trim_matches('"').to_owned();
-    Some(Update { json, id })
-}
+/// When a client whose stream was cut comes back: spread over some seconds, since an edge that ends cuts all its streams at once.
+const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
+/// Room for an event, so that it is written without growing.
+const EVENT: usize = 768;
+/// The largest message a WebSocket client may send; none is expected.
+const MESSAGE_LIMIT: usize = 4 * 1_024;
+/// And how many in [`WINDOW`]; pongs and the like are a few.
+const MESSAGES: u32 = 100;
+const WINDOW: Duration = Duration::from_secs(10);
+/// Pings that may stay unanswered; the next one finds the client gone.
+const UNANSWERED: u32 = 2;
+/// How long the other side may take to say goodbye as well.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Follow a place as server-sent events
 ///
-/// Event `token`, data = the token's JSON: its state at once, then every change, until a final status. A comment every 15 s keeps
-/// the line open. `Last-Event-ID` resumes: what the client knows is not sent again; when there will be nothing more, 204 tells it
-/// to stay away.
+/// Event `token`, data = the token's JSON: its state at once, then changes until a final status, after which the stream ends. The
+/// first ten in line hear of each step at once, the next thousand about once a second, those behind when their place has changed by
+/// 1 %, or after some seconds of silence. A comment about every 15 s keeps the line open. `retry:` says when to come back after the
+/// stream was cut; `Last-Event-ID` continues it: what the client knows is not sent again, and when there will be nothing more, 204
+/// tells it to stay away. A client that does not read gets the latest state when it does, and is cut off after half a minute.
 #[utoipa::path(get, path = "/v1/tokens/{token}/events", tag = "queue",
     params(
         ("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
@@ -142,7 +65,7 @@ fn update(token: &Token) -> Option<Update> {
     ),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream",
-            example = "event: token\nid: 9f2d5c1e0a7b4d38\ndata: {\"status\":\"WAITING\",\"position\":17}\n\n"),
+            example = "retry: 2750\nevent: token\nid: 57.17\ndata: {\"status\":\"WAITING\",\"position\":17}\n\n"),
         (status = 204, description = "The token is final, and the client knows it"),
     ))]
 pub(super) async fn token_events(
@@ -150,25 +73,71 @@ pub(super) async fn token_events(
     Segment(token): Segment<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let told = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let follower = Follower::new(api, token, told).await?;
-    if follower.is_over() {
+    let told: Option<Told> = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let first = api.polls.get(token).await?;
+    if is_final(&first) && told == Some(Told::of(&first)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let events = stream::unfold(follower, |mut follower| async move {
-        let update = follower.next().await?;
-        Some((Ok::<_, Infallible>(Event::default().event("token").id(update.id).data(update.json)), follower))
-    });
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
+    let events = Events { following: api.followers.follow(first, told)?, opening: Some(come_back()) };
+    let mut response = Response::new(Body::from_stream(events));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // A proxy must pass events on as they come.
-    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// The body of a stream of events.
+struct Events {
+    following: Following,
+    /// The `retry:` that comes before everything else.
+    opening: Option<u32>,
+}
+
+impl Stream for Events {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let news = this.following.poll_next_unpin(cx);
+        let opening = this.opening.take();
+        let part = match (news, opening) {
+            (Poll::Ready(Some(News::Token(token))), opening) => event(opening, *token),
+            (Poll::Ready(Some(News::Heartbeat)), None) => Some(Bytes::from_static(b":\n\n")),
+            (Poll::Ready(Some(News::End(Ending::Restart))), _) => Some(format!("retry: {}\n: come back\n\n", come_back()).into()),
+            (Poll::Ready(Some(News::End(Ending::Final | Ending::Unknown)) | None), _) => None,
+            // Who continues may have nothing to be told yet.
+            (Poll::Ready(Some(News::Heartbeat)) | Poll::Pending, Some(retry)) => Some(format!("retry: {retry}\n\n").into()),
+            (Poll::Pending, None) => return Poll::Pending,
+        };
+        Poll::Ready(part.map(Ok))
+    }
+}
+
+/// A token as an event.
+fn event(retry: Option<u32>, token: proto::Token) -> Option<Bytes> {
+    let id = Told::of(&token);
+    let token = Token::try_from(token).ok()?;
+    let mut event = Vec::with_capacity(EVENT);
+    if let Some(retry) = retry {
+        writeln!(event, "retry: {retry}").ok()?;
+    }
+    write!(event, "event: token\nid: {id}\ndata: ").ok()?;
+    serde_json::to_writer(&mut event, &token).ok()?;
+    event.extend_from_slice(b"\n\n");
+    Some(event.into())
+}
+
+fn come_back() -> u32 {
+    rand::rng().random_range(COME_BACK_MILLIS)
 }
 
 /// Follow a place over a WebSocket
 ///
-/// Text messages with the token's JSON: its state at once, then every change; closed with 1000 after a final status. What the
-/// client sends is ignored.
+/// Text messages with the token's JSON: its state at once, then changes as in the stream of events. Closed with 1000 after a final
+/// status, with 1012 when the server restarts: come back. A ping about every 15 s must be answered. What the client sends is ignored,
+/// within bounds (100 messages of 4 KiB in 10 s): beyond them it is closed with 1008.
 #[utoipa::path(get, path = "/v1/tokens/{token}/ws", tag = "queue",
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 101, description = "The connection is a WebSocket now")))]
@@ -181,40 +150,68 @@ pub(super) async fn token_socket(
         Problem::http(StatusCode::UPGRADE_REQUIRED, "Open this address as a WebSocket (HTTP/1.1 upgrade, version 13).")
             .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
-    let follower = Follower::new(api, token, None).await?;
-    Ok(upgrade.max_message_size(4 * 1_024).on_upgrade(move |socket| talk(socket, follower)))
+    let following = api.followers.follow(api.polls.get(token).await?, None)?;
+    // The buffers are kept as long as the stream is open: what is sent goes out at once, and what comes in is small.
+    let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT).read_buffer_size(512);
+    let upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(64 * 1_024);
+    Ok(upgrade.on_upgrade(move |socket| talk(socket, following)))
 }
 
 /// Until the end of the token, of the client, or of the edge.
-async fn talk(mut socket: WebSocket, mut follower: Follower) {
-    let mut heartbeat = interval(HEARTBEAT);
-    let mut heard = Instant::now();
-    loop {
-        let message = tokio::select! {
-            update = follower.next() => match update {
-                Some(update) => Message::Text(update.json.into()),
-                None => break,
-            },
-            _ = heartbeat.tick() => {
-                if heard.elapsed() > SILENCE {
+async fn talk(mut socket: WebSocket, mut following: Following) {
+    let (mut unanswered, mut received, mut window) = (0, 0, Instant::now());
+    let goodbye = loop {
+        tokio::select! {
+            news = following.next() => {
+                let message = match news {
+                    Some(News::Token(token)) => text(*token),
+                    Some(News::Heartbeat) if unanswered < UNANSWERED => {
+                        unanswered += 1;
+                        Some(Message::Ping(Bytes::new()))
+                    }
+                    Some(News::Heartbeat) => return,
+                    Some(News::End(Ending::Final)) => break (close_code::NORMAL, "final"),
+                    Some(News::End(Ending::Restart)) => break (close_code::RESTART, "come back"),
+                    Some(News::End(Ending::Unknown)) | None => break (close_code::NORMAL, "unknown"),
+                };
+                let Some(message) = message else { break (close_code::ERROR, "internal") };
+                if !matches!(timeout(STALLED, socket.send(message)).await, Ok(Ok(()))) {
                     return;
                 }
-                Message::Ping(Vec::new().into())
             }
-            received = socket.recv() => match received {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            message = socket.recv() => match message {
+                // The other side's goodbye is answered while the rest is read.
+                Some(Ok(Message::Close(_))) => return listen(&mut socket).await,
                 Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {
-                    heard = Instant::now();
-                    continue;
+                    unanswered = 0;
+                    if window.elapsed() >= WINDOW {
+                        (received, window) = (0, Instant::now());
+                    }
+                    received += 1;
+                    if received > MESSAGES {
+                        break (close_code::POLICY, "too many messages");
+                    }
                 }
-            },
-        };
-        if !matches!(timeout(SEND_TIMEOUT, socket.send(message)).await, Ok(Ok(()))) {
-            return;
+                Some(Err(_)) => break (close_code::POLICY, "too large or malformed"),
+                None => return,
+            }
         }
-    }
-    let (code, reason) = if follower.ended { (close_code::NORMAL, "final") } else { (close_code::AWAY, "come back") };
+    };
+    drop(following);
+    let (code, reason) = goodbye;
     let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-    // Whether it arrives or not, this is the end.
-    let _ = timeout(SEND_TIMEOUT, socket.send(close)).await;
+    if matches!(timeout(GOODBYE, socket.send(close)).await, Ok(Ok(()))) {
+        listen(&mut socket).await;
+    }
+}
+
+/// A moment for the other side's goodbye; whether it comes or not, this is the end.
+async fn listen(socket: &mut WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = timeout(GOODBYE, rest).await;
+}
+
+fn text(token: proto::Token) -> Option<Message> {
+    let token = Token::try_from(token).ok()?;
+    Some(Message::Text(serde_json::to_string(&token).ok()?.into()))
 }

@@ -1,12 +1,16 @@
 //! Joining a line, polling a place, leaving.
 //!
-//! The poll is the hottest path of the whole: one coalesced read, one serialisation, and its hash as `ETag`.
+//! The poll is the hottest path of the whole: one coalesced read, a tag reckoned from what can change, and the JSON only for those who
+//! do not have it yet.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::{
+    convert::Infallible,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use boxoffice_proto::{
@@ -59,6 +63,9 @@ pub(super) async fn issue_token(
     Ok(response)
 }
 
+/// Room for a token's JSON, so that it is written without growing.
+const TOKEN_JSON: usize = 640;
+
 /// Ask for a place
 ///
 /// Cheap: ask again after `Retry-After` (about 1 s near the front, 5 s and more further back), with `If-None-Match`.
@@ -75,11 +82,18 @@ pub(super) async fn issue_token(
             ("ETag" = String, description = "As it was"),
             ("Retry-After" = i64, description = "When to ask again, in seconds"))),
     ))]
-pub(super) async fn get_token(State(api): App, Segment(token): Segment<Uuid>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn get_token(State(api): App, Segment(token): Segment<Uuid>, known: Known) -> Result<Response, Problem> {
     let token = Token::try_from(api.polls.get(token).await?)?;
-    let body = serde_json::to_vec(&token).map_err(|_| Problem::internal())?;
-    let mut response = tagged(body, &headers);
+    let tag = token_tag(&token);
+    let mut response = if known.has(&tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let mut body = Vec::with_capacity(TOKEN_JSON);
+        serde_json::to_writer(&mut body, &token).map_err(|_| Problem::internal())?;
+        json::raw(StatusCode::OK, body)
+    };
     let out = response.headers_mut();
+    out.insert(header::ETAG, tag);
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if token.poll_after_seconds > 0 {
         out.insert(header::RETRY_AFTER, HeaderValue::from(token.poll_after_seconds));
@@ -99,47 +113,138 @@ pub(super) async fn leave_queue(State(api): App, Segment(token): Segment<Uuid>) 
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What the client has already: `If-None-Match`, and nothing else of the headers (copying them all would cost a poll more than the
+/// answer).
+pub(super) struct Known(Vec<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for Known {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect()))
+    }
+}
+
+impl Known {
+    fn has(&self, tag: &HeaderValue) -> bool {
+        self.0.iter().any(|known| matches(known, tag))
+    }
+}
+
 /// JSON with its `ETag`; 304 when the client has it already.
 pub(super) fn tagged(body: Vec<u8>, headers: &HeaderMap) -> Response {
-    let tag = etag(&body);
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&body);
+    let tag = tag(hasher.finish());
     let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|known| matches(known, &tag));
     let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { json::raw(StatusCode::OK, body) };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+    response.headers_mut().insert(header::ETAG, tag);
     response
 }
 
-/// A hash of what the client sees, the same on every replica.
-pub(super) fn etag(body: &[u8]) -> String {
+/// The tag of a token's answer, the same on every replica: a hash of everything in it that can change, but for when to ask again,
+/// which `Retry-After` tells with a 304 as well.
+fn token_tag(token: &Token) -> HeaderValue {
+    // Named one by one: whoever adds a field has to decide about it here.
+    let Token {
+        status,
+        priority,
+        ticket,
+        position,
+        waiting_behind,
+        estimated_wait_seconds,
+        estimated_wait_seconds_low,
+        estimated_wait_seconds_high,
+        delay_reason,
+        active_until,
+        valid_until,
+        requeues,
+        token: _,
+        queue_id: _,
+        user_id: _,
+        entered_at: _,
+        poll_after_seconds: _,
+    } = token;
     let mut hasher = DefaultHasher::new();
-    hasher.write(body);
-    format!("\"{:016x}\"", hasher.finish())
+    let place = [*ticket, *position, *waiting_behind, valid_until.0, active_until.map_or(0, |until| until.0)];
+    let wait = [*estimated_wait_seconds, *estimated_wait_seconds_low, *estimated_wait_seconds_high];
+    let reason = delay_reason.map_or(0, |reason| reason as u8 + 1);
+    (place, wait, reason, *status as u8, priority, requeues).hash(&mut hasher);
+    tag(hasher.finish())
+}
+
+/// Sixteen hex digits in quotes.
+fn tag(hash: u64) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = *b"\"................\"";
+    for (at, byte) in hash.to_be_bytes().into_iter().enumerate() {
+        text[1 + 2 * at] = DIGITS[usize::from(byte >> 4)];
+        text[2 + 2 * at] = DIGITS[usize::from(byte & 0xf)];
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// Does `If-None-Match` name this tag? Compared weakly, as RFC 9110 says.
-fn matches(header: &HeaderValue, tag: &str) -> bool {
-    let Ok(known) = header.to_str() else { return false };
+fn matches(header: &HeaderValue, tag: &HeaderValue) -> bool {
+    let (Ok(known), Ok(tag)) = (header.to_str(), tag.to_str()) else { return false };
     known.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use boxoffice_proto::{queue as proto, time::timestamp};
+
     use super::*;
 
     #[test]
     fn a_known_body_is_not_sent_again() {
         let body = b"{}".to_vec();
         let mut headers = HeaderMap::new();
-        assert_eq!(tagged(body.clone(), &headers).status(), StatusCode::OK);
-        let tag = etag(&body);
-        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
-            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_str(&known).unwrap_or(HeaderValue::from_static("")));
+        let first = tagged(body.clone(), &headers);
+        assert_eq!(first.status(), StatusCode::OK);
+        let tag = first.headers()[header::ETAG].to_str().unwrap();
+        for known in [tag.to_owned(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+            headers.insert(header::IF_NONE_MATCH, known.parse().unwrap());
             let response = tagged(body.clone(), &headers);
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{known}");
-            assert_eq!(response.headers()[header::ETAG], tag.as_str());
+            assert_eq!(response.headers()[header::ETAG], tag);
         }
-        assert_eq!(tagged(b"{\"a\":1}".to_vec(), &HeaderMap::new()).status(), StatusCode::OK);
-        assert_ne!(etag(b"a"), etag(b"b"));
+        assert_eq!(tagged(b"{\"a\":1}".to_vec(), &headers).headers()[header::ETAG].len(), 18);
+        assert_ne!(tagged(b"{\"a\":1}".to_vec(), &headers).headers()[header::ETAG], tag);
+    }
+
+    #[test]
+    fn a_token_s_tag_changes_with_all_that_can_change_but_the_advice() {
+        let base = proto::Token {
+            status: proto::TokenStatus::Waiting.into(),
+            position: 7,
+            entered_at: Some(timestamp(1)),
+            valid_until: Some(timestamp(2)),
+            ..proto::Token::default()
+        };
+        let tag = |change: &dyn Fn(&mut proto::Token)| {
+            let mut token = base.clone();
+            change(&mut token);
+            token_tag(&Token::try_from(token).unwrap())
+        };
+        let same = tag(&|_| ());
+        let second = |seconds: i64| Some(boxoffice_proto::time::duration(seconds * 1_000_000));
+        assert_eq!(tag(&|token| token.poll_after = second(9)), same);
+        let changes: [&dyn Fn(&mut proto::Token); 9] = [
+            &|token| token.status = proto::TokenStatus::Active.into(),
+            &|token| token.position = 6,
+            &|token| token.ticket = 1,
+            &|token| token.waiting_behind = 1,
+            &|token| token.estimated_wait = second(3),
+            &|token| token.estimated_wait_high = second(3),
+            &|token| token.delay_reason = proto::DelayReason::Paused.into(),
+            &|token| token.valid_until = Some(timestamp(3)),
+            &|token| token.requeues = 1,
+        ];
+        let mut tags: Vec<_> = changes.iter().map(|change| tag(*change)).chain([same]).collect();
+        tags.sort_unstable_by_key(|tag| tag.as_bytes().to_vec());
+        tags.dedup();
+        assert_eq!(tags.len(), 10);
     }
 }

@@ -7,10 +7,11 @@ use chassis::{
 };
 use uuid::Uuid;
 
-use super::rows::{entry, entry_columns, write};
+use super::rows::{entry, entry_columns, tell, write};
 use crate::domain::{
     checkout::{Checkout, Entry, Status},
     event::Event,
+    story::Story,
 };
 
 /// The journal. Cheap to clone.
@@ -39,6 +40,8 @@ pub(crate) struct Narrowed {
     pub(crate) user_id: Option<String>,
     /// Only these; `None`: any.
     pub(crate) status: Option<Status>,
+    /// Only those that wait for a person.
+    pub(crate) parked: bool,
     /// Only what is older than this one.
     pub(crate) before: Option<(i64, Uuid)>,
     /// How many at most.
@@ -123,8 +126,8 @@ impl Journal {
         let mut session = self.db.begin().await?;
         let updated = session.optional(
             concat!(
-                "UPDATE checkout SET status = $2, reason = $3, refusal = $4, settled_at = $5, attempts = attempts + $6 \
-                 WHERE checkout_id = $1 AND status = 'PENDING' RETURNING ",
+                "UPDATE checkout SET status = $2, reason = $3, refusal = $4, settled_at = $5, attempts = attempts + $6, \
+                 story = $7, parked_at = NULL WHERE checkout_id = $1 AND status = 'PENDING' RETURNING ",
                 entry_columns!()
             ),
             args![
@@ -133,7 +136,8 @@ impl Journal {
                 checkout.reason.clone(),
                 refusal.as_ref().map(write).transpose()?,
                 checkout.settled_at,
-                *rounds
+                *rounds,
+                tell(&checkout.story)?
             ],
         );
         let Some(row) = updated.await? else { return Ok(None) };
@@ -191,9 +195,21 @@ impl Journal {
              ORDER BY created_at DESC, checkout_id DESC LIMIT $4"
         );
         let (at, id) = narrowed.before.unwrap_or((i64::MAX, Uuid::max()));
+        const PARKED: &str = concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM checkout WHERE parked_at IS NOT NULL AND ($1 = '' OR status = $1) AND (created_at, checkout_id) < ($2, $3) \
+             AND ($5 = '' OR user_id = $5) ORDER BY created_at DESC, checkout_id DESC LIMIT $4"
+        );
         let mut args = args![narrowed.status.map_or("", Status::as_str), at, id, narrowed.limit];
-        args.extend(narrowed.user_id.as_ref().map(Into::into));
-        let sql = if narrowed.user_id.is_some() { USER } else { ANYBODY };
+        let sql = match (&narrowed.user_id, narrowed.parked) {
+            (None, false) => ANYBODY,
+            (Some(_), false) => USER,
+            (_, true) => PARKED,
+        };
+        if sql != ANYBODY {
+            args.push(narrowed.user_id.clone().unwrap_or_default().into());
+        }
         self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
     }
 
@@ -208,6 +224,49 @@ impl Journal {
         let mut session = self.db.begin().await?;
         session.execute(SQL, args![runner, lease_until, working_on]).await?;
         session.commit().await
+    }
+
+    /// Keeps the story so far, for whoever asks why a checkout takes long.
+    pub(crate) async fn note(&self, checkout_id: Uuid, runner: Uuid, story: &Story) -> Result<(), Error> {
+        let mut session = self.db.begin().await?;
+        let noted = session.execute(
+            "UPDATE checkout SET story = $3 WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'",
+            args![checkout_id, runner, tell(story)?],
+        );
+        noted.await?;
+        session.commit().await
+    }
+
+    /// Parks a checkout that does not get on: it is visible as such, and left alone until `until`.
+    pub(crate) async fn park(&self, checkout_id: Uuid, runner: Uuid, now: i64, until: i64, story: &Story) -> Result<(), Error> {
+        let mut session = self.db.begin().await?;
+        let parked = session.execute(
+            "UPDATE checkout SET parked_at = COALESCE(parked_at, $3), lease_until = $4, story = $5 \
+             WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'",
+            args![checkout_id, runner, now, until, tell(story)?],
+        );
+        parked.await?;
+        session.commit().await
+    }
+
+    /// Lets a parked checkout be taken up at once, by whichever replica looks first. Any other one is left as it is.
+    pub(crate) async fn unpark(&self, checkout_id: Uuid) -> Result<(), Error> {
+        let unpark = async || {
+            let mut session = self.db.begin().await?;
+            let unparked = session.execute(
+                "UPDATE checkout SET parked_at = NULL, lease_until = 0 WHERE checkout_id = $1 AND parked_at IS NOT NULL",
+                args![checkout_id],
+            );
+            unparked.await?;
+            session.commit().await
+        };
+        self.db.transact("unpark_checkout", unpark).await
+    }
+
+    /// How many are parked.
+    pub(crate) async fn parked(&self) -> Result<i64, Error> {
+        let sql = "SELECT COUNT(*) AS parked FROM checkout WHERE parked_at IS NOT NULL";
+        self.db.read().await?.one(sql, Vec::new()).await?.get("parked")
     }
 
     /// Takes over checkouts whose lease has lapsed. Several replicas share them out without waiting for each other.

@@ -6,12 +6,16 @@ use boxoffice_proto::{Fault, Reason};
 use chassis::db::{Error, Row};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::checkout::{Checkout, Entry};
+use crate::domain::{
+    checkout::{Checkout, Entry},
+    story::Story,
+};
 
 /// The columns of [`entry`].
 macro_rules! entry_columns {
     () => {
-        "checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, attempts, created_at, settled_at"
+        "checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, attempts, created_at, settled_at, \
+         parked_at, story"
     };
 }
 pub(super) use entry_columns;
@@ -28,6 +32,11 @@ pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
         created_at: row.get("created_at")?,
         settled_at: row.get("settled_at")?,
         attempts: row.get("attempts")?,
+        parked_at: row.get("parked_at")?,
+        story: match row.get::<Option<String>>("story")? {
+            Some(kept) => serde_json::from_str(&kept).map_err(|error| Error::Other(error.into()))?,
+            None => Story::default(),
+        },
     };
     let refusal = match (row.get::<Option<String>>("refusal")?, checkout.reason.as_deref()) {
         (Some(kept), _) => Some(read(&kept)?),
@@ -39,6 +48,10 @@ pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
         (None, None) => None,
     };
     Ok(Entry { checkout, token: row.get("token")?, refusal })
+}
+
+pub(super) fn tell(story: &Story) -> Result<String, Error> {
+    serde_json::to_string(story).map_err(|error| Error::Other(error.into()))
 }
 
 /// A refusal as it is kept, to be told again word by word.

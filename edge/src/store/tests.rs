@@ -16,6 +16,7 @@ use crate::domain::{
     checkout::{Checkout, Entry, Status},
     event,
     saga::Ending,
+    story::Story,
 };
 
 const NOW: i64 = 1_764_000_000_000_000;
@@ -30,17 +31,7 @@ async fn on_both(test: impl AsyncFn(Journal)) {
 }
 
 fn new(reservation_id: Uuid, created_at: i64) -> Entry {
-    let checkout = Checkout {
-        checkout_id: Uuid::new_v4(),
-        user_id: ANN.into(),
-        reservation_id,
-        amount: 150_000,
-        status: Status::Pending,
-        reason: None,
-        created_at,
-        settled_at: None,
-        attempts: 1,
-    };
+    let checkout = Checkout::begun(Uuid::new_v4(), ANN.into(), reservation_id, 150_000, created_at);
     Entry { checkout, token: Uuid::new_v4(), refusal: None }
 }
 
@@ -232,11 +223,21 @@ async fn lists_page_newest_first_and_narrow_by_user_and_status() {
         assert_eq!(walked, newest_first);
 
         let of = async |user: Option<&str>, status| {
-            let narrowed = Narrowed { user_id: user.map(str::to_owned), status, before: None, limit: 10 };
+            let narrowed = Narrowed { user_id: user.map(str::to_owned), status, limit: 10, ..Narrowed::default() };
             journal.list(&narrowed).await.unwrap().len()
         };
         assert_eq!((of(None, None).await, of(Some("bob"), None).await), (5, 0));
         assert_eq!((of(None, Some(Status::Failed)).await, of(Some(ANN), Some(Status::Pending)).await), (1, 4));
+
+        let parked = async |user: Option<&str>| {
+            let narrowed = Narrowed { user_id: user.map(str::to_owned), parked: true, limit: 10, ..Narrowed::default() };
+            journal.list(&narrowed).await.unwrap().len()
+        };
+        let pending = Narrowed { status: Some(Status::Pending), limit: 1, ..Narrowed::default() };
+        let stuck = journal.list(&pending).await.unwrap()[0].checkout.checkout_id;
+        journal.park(stuck, Uuid::nil(), NOW, NOW + 60 * SECOND, &Story::default()).await.unwrap();
+        assert_eq!((parked(None).await, parked(Some(ANN)).await, parked(Some("bob")).await), (1, 1, 0));
+        assert_eq!(journal.parked().await.unwrap(), 1);
     })
     .await;
 }

@@ -40,8 +40,8 @@ enum Plan {
 
 type Answers = Vec<Result<Answer, Error>>;
 
-/// Runs the batch in a transaction; `distrust` reads memory anew first.
-pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], distrust: bool) -> Result<Answers, Error> {
+/// Runs the batch in a transaction, with who was heard of; `distrust` reads memory anew first.
+pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], distrust: bool) -> Result<Answers, Error> {
     let mut session = line.db.begin().await?;
     let head = store::queue::lock(&mut session, &line.id).await?.ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
     if distrust {
@@ -53,8 +53,9 @@ pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], distrust: bool) -> R
     let recorded = store::request::recall(&mut session, ids).await?;
     let (plans, commands) = plan(asks, &recorded)?;
 
+    line.listen();
     let now = line.clock.now();
-    let decision = line.read(|room| decide(room, commands, now));
+    let decision = line.read(|room| decide(room, heard, commands, now));
     let strangers = ended(&mut session, strangers(line, &plans, &decision)).await?;
     let done = done(asks, &plans, &decision, &strangers);
     let records = records(asks, &plans, &done, || line.read(|room| queue_after(line, room, &decision)))?;
@@ -207,7 +208,7 @@ fn publish(line: &Line, plans: &[Plan], done: &[Done], decision: Decision, stran
         };
         let answer = |plan: &Plan| match plan {
             Plan::Reused => Err(Error::RequestIdReused),
-            Plan::Replay(Recorded::Queue(view)) => Ok(Answer::Queue(view.clone())),
+            Plan::Replay(Recorded::Queue(view)) => Ok(Answer::Queue(view.clone().at_present(room.queue_view(&line.id)))),
             Plan::Replay(Recorded::Token { token, created }) => view(token, None, *created),
             Plan::Decide(at) | Plan::Like(at) => match &done[*at] {
                 Done::Token { row, created } => view(&row.token, Some(row), *created),

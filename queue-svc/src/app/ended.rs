@@ -52,6 +52,7 @@ mod tests {
             active_until: None,
             valid_until: 1,
             admitted_at: None,
+            heard_at: 0,
             requeues: 0,
             version: 1,
         };

@@ -13,19 +13,27 @@ use chassis::{
     db::{self, Db, Session},
     idempotency::Key,
 };
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::ended::Ended;
+use super::{
+    Inner,
+    crowd::{Crowd, Place},
+    ended::Ended,
+    hearing::{Ears, News},
+};
 use crate::{
-    domain::{Command, Head, QueueView, Room, TokenRow, TokenView},
+    domain::{Command, Head, QueueView, Room, SECOND, TokenRow, TokenView},
     error::Error,
     store,
 };
 
 /// Behind by more commits than this, what is live is read anew rather than everything that changed since, ended tokens included.
 const TOO_FAR_BEHIND: i64 = 5_000;
+
+/// How far the beginning of listening moves on at a time: all deadlines follow.
+const MOVES: i64 = 10 * SECOND;
 
 /// A command on its way to the writer.
 #[derive(Debug)]
@@ -34,6 +42,8 @@ pub(super) struct Ask {
     /// Set when the caller sent a request id.
     pub(super) key: Option<Key>,
     pub(super) answer: oneshot::Sender<Result<Answer, Error>>,
+    /// A join's place among those who wait.
+    _place: Option<Place>,
 }
 
 /// What a command is answered.
@@ -54,21 +64,27 @@ pub(super) struct Line {
     /// The version readers see; streams wake by it.
     moved: watch::Sender<i64>,
     inbox: mpsc::Sender<Ask>,
+    pub(super) crowd: Crowd,
+    pub(super) news: News,
+    ears: Arc<Ears>,
     catching_up: Mutex<()>,
     begun: AtomicU64,
     done: AtomicU64,
 }
 
 impl Line {
-    pub(super) fn new(id: &str, db: Db, clock: Clock, room: Room, inbox: mpsc::Sender<Ask>) -> Self {
+    pub(super) fn new(id: &str, all: &Inner, room: Room, inbox: mpsc::Sender<Ask>) -> Self {
         let line = Self {
             id: id.into(),
-            db,
-            clock,
+            db: all.db.clone(),
+            clock: all.clock.clone(),
             moved: watch::Sender::new(room.version()),
             room: RwLock::new(room),
             lately_ended: parking_lot::Mutex::default(),
             inbox,
+            crowd: Crowd::new(Arc::clone(&all.joining)),
+            news: News::default(),
+            ears: Arc::clone(&all.ears),
             catching_up: Mutex::new(()),
             begun: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -80,6 +96,11 @@ impl Line {
     /// Looks into the committed room.
     pub(super) fn read<T>(&self, look: impl FnOnce(&Room) -> T) -> T {
         look(&self.room.read())
+    }
+
+    /// The committed room, for several looks; not to be kept across I/O.
+    pub(super) fn look(&self) -> RwLockReadGuard<'_, Room> {
+        self.room.read()
     }
 
     pub(super) fn version(&self) -> i64 {
@@ -94,9 +115,54 @@ impl Line {
         self.read(|room| room.queue_view(&self.id))
     }
 
-    pub(super) fn view(&self, token: &Uuid) -> Option<TokenView> {
+    /// A live token for somebody who asks about it, and is heard of by that.
+    pub(super) fn ask_about(&self, token: &Uuid) -> Option<TokenView> {
         let now = self.clock.now();
-        self.read(|room| room.view(&self.id, token, now))
+        let (view, is_news) = self.read(|room| room.ask(&self.id, token, now))?;
+        self.ears.hear(now);
+        if is_news {
+            self.news.add([*token]);
+        }
+        Some(view)
+    }
+
+    /// Many of them by one look at the room; `None` for those that are not live here.
+    pub(super) fn ask_about_all(&self, tokens: &[Uuid], found: &mut Vec<Option<TokenView>>) {
+        let now = self.clock.now();
+        let mut news = Vec::new();
+        let before = found.len();
+        {
+            let room = self.look();
+            found.extend(tokens.iter().map(|token| {
+                let (view, is_news) = room.ask(&self.id, token, now)?;
+                if is_news {
+                    news.push(*token);
+                }
+                Some(view)
+            }));
+        }
+        if found[before..].iter().any(Option::is_some) {
+            self.ears.hear(now);
+        }
+        if !news.is_empty() {
+            self.news.add(news);
+        }
+    }
+
+    /// A user's live token, likewise.
+    pub(super) fn ask_about_user(&self, user: &str) -> Option<TokenView> {
+        let token = self.read(|room| room.token_of(user))?;
+        self.ask_about(&token)
+    }
+
+    /// Sees to it that nobody is given up for a silence that may have been ours.
+    pub(super) fn listen(&self) {
+        let now = self.clock.now();
+        let since = self.ears.listening_since(now);
+        // While nobody at all is heard, `since` is now, and all deadlines are counted anew; once in a while will do.
+        if self.read(|room| since > room.listening().saturating_add(room.head().policy.patience().min(MOVES))) {
+            self.room.write().listen_from(since);
+        }
     }
 
     /// A token that ended lately.
@@ -108,11 +174,15 @@ impl Line {
     /// Hands a command to the writer and waits for its commit.
     pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Answer, Error> {
         let (answer, answered) = oneshot::channel();
-        self.inbox.try_send(Ask { command, key, answer }).map_err(|_| {
-            metrics::counter!("queue_refused_busy_total", "queue" => self.id.to_string()).increment(1);
-            Error::Busy
-        })?;
+        let joins = matches!(command, Command::Join { .. });
+        let place = joins.then(|| self.crowd.enter(self.clock.now())).transpose().map_err(|after| self.busy(after))?;
+        self.inbox.try_send(Ask { command, key, answer, _place: place }).map_err(|_| self.busy(SECOND))?;
         answered.await.map_err(|_| Error::Unknown)?
+    }
+
+    fn busy(&self, after: i64) -> Error {
+        metrics::counter!("queue_refused_busy_total", "queue" => self.id.to_string()).increment(1);
+        Error::Busy(after)
     }
 
     /// Takes over a committed state that is later than ours, then looks at it. The rows are what changed after `since`: memory that
@@ -140,14 +210,19 @@ impl Line {
     /// The same where it is better; looking and replacing are one step, since writer and follower both do it.
     fn replace_if(&self, mut room: Room, is_better: impl FnOnce(&Room, &Room) -> bool) {
         let version = room.version();
+        // Before the lock, since all deadlines follow from it; under it only what changed meanwhile.
+        room.listen_from(self.read(Room::listening));
         {
             let mut ours = self.room.write();
             if !is_better(&ours, &room) {
                 return;
             }
+            room.listen_from(ours.listening());
             std::mem::swap(&mut *ours, &mut room);
         }
         drop(room);
+        // Who is heard of will be reported anew, since the new room knows of no report.
+        self.news.forget();
         // The database may have lost what ended.
         *self.lately_ended.lock() = Ended::default();
         self.tell(version);

@@ -4,22 +4,25 @@
 //! The [`follow`] task keeps memory up with other replicas.
 
 mod batch;
+mod crowd;
 mod ended;
 mod follow;
+mod hearing;
 mod line;
+mod lines;
 mod queues;
 mod tokens;
 mod watch;
 mod writer;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use chassis::{clock::Clock, db::Db};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::line::Line;
+use self::{hearing::Ears, line::Line, lines::Lines};
 pub use self::{queues::Cursor, tokens::Claim};
 use crate::error::Error;
 
@@ -31,7 +34,10 @@ pub struct WaitingRoom(Arc<Inner>);
 struct Inner {
     db: Db,
     clock: Clock,
-    lines: RwLock<HashMap<Arc<str>, Arc<Line>>>,
+    lines: RwLock<Lines>,
+    ears: Arc<Ears>,
+    /// Joins that wait, over all lines.
+    joining: Arc<AtomicUsize>,
     /// One opening of lines at a time.
     opening: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
@@ -45,10 +51,13 @@ impl WaitingRoom {
     /// # Errors
     /// The database's.
     pub async fn open(db: Db, clock: Clock) -> Result<Self, Error> {
+        let now = clock.now();
         let inner = Inner {
             db,
             clock,
             lines: RwLock::default(),
+            ears: Arc::new(Ears::new(now)),
+            joining: Arc::default(),
             opening: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -70,10 +79,6 @@ impl WaitingRoom {
         self.0.lines.read().get(queue_id).cloned()
     }
 
-    fn lines(&self) -> Vec<Arc<Line>> {
-        self.0.lines.read().values().cloned().collect()
-    }
-
     /// The line of this name; one that is unknown here may have been made by another replica a moment ago.
     async fn find_line(&self, queue_id: &str) -> Result<Arc<Line>, Error> {
         if let Some(line) = self.line(queue_id) {
@@ -89,10 +94,11 @@ impl WaitingRoom {
             return Ok(Some(line));
         }
         let mut session = self.0.db.read().await?;
-        let Some(room) = line::load(&mut session, queue_id).await? else { return Ok(None) };
+        let Some(mut room) = line::load(&mut session, queue_id).await? else { return Ok(None) };
+        room.listen_from(self.0.ears.listening_since(self.0.clock.now()));
         let (sender, inbox) = mpsc::channel(writer::MAX_PENDING);
-        let line = Arc::new(Line::new(queue_id, self.0.db.clone(), self.0.clock.clone(), room, sender));
-        self.0.lines.write().insert(Arc::clone(&line.id), Arc::clone(&line));
+        let line = Arc::new(Line::new(queue_id, &self.0, room, sender));
+        self.0.lines.write().insert(&line);
         self.0.tasks.spawn(writer::run(Arc::clone(&line), inbox, self.0.stop.clone()));
         Ok(Some(line))
     }

@@ -24,7 +24,7 @@ impl WaitingRoom {
         // Also on a replay: another replica may have made it.
         let line = self.find_line(queue_id).await?;
         match recalled {
-            Some(view) => Ok(view),
+            Some(view) => Ok(view.at_present(line.queue_view())),
             None => Ok(line.queue_view()),
         }
     }
@@ -89,7 +89,7 @@ impl WaitingRoom {
     pub async fn list_queues(&self, size: usize, after: Option<Cursor>) -> Result<(Vec<QueueView>, Option<Cursor>), Error> {
         self.sync().await?;
         let place = |view: &QueueView| (view.created_at, view.queue_id.clone());
-        let mut views: Vec<_> = self.lines().iter().map(|line| line.queue_view()).collect();
+        let mut views: Vec<_> = self.0.lines.read().all().map(|line| line.queue_view()).collect();
         if let Some(after) = after {
             views.retain(|view| place(view) < after);
         }

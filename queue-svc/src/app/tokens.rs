@@ -1,6 +1,6 @@
 //! Use cases of tokens: join, complete, leave, read, verify.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use chassis::idempotency::Key;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use super::{
     line::{Answer, Line, ended},
 };
 use crate::{
-    domain::{Command, Status, TokenView},
+    domain::{Command, Status, TokenView, line_tag, tagged},
     error::Error,
 };
 
@@ -31,11 +31,15 @@ impl WaitingRoom {
     /// Joins a line, or finds the place already held; tells whether the token is new.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::RequestIdReused`], the writer's.
+    /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::Busy`], [`Error::RequestIdReused`], the writer's.
     pub async fn join(&self, queue_id: &str, user: &str, priority: u8, key: Option<Key>) -> Result<(TokenView, bool), Error> {
         let line = self.find_line(queue_id).await?;
-        let command = Command::Join { token: Uuid::new_v4(), user: user.into(), priority };
-        token(line.ask(command, key).await?)
+        let id = tagged(Uuid::new_v4(), line_tag(queue_id));
+        match line.ask(Command::Join { token: id, user: user.into(), priority }, key).await {
+            // Whoever has a place already is not sent away: memory knows it.
+            Err(Error::Busy(after)) => line.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after)),
+            answered => token(answered?),
+        }
     }
 
     /// Ends an ACTIVE token after a payment.
@@ -61,7 +65,7 @@ impl WaitingRoom {
     /// # Errors
     /// [`Error::TokenNotFound`], the database's.
     pub async fn token(&self, id: Uuid) -> Result<TokenView, Error> {
-        self.tokens(&[id]).await?.remove(&id).ok_or(Error::TokenNotFound)
+        self.tokens(&[id]).await?.pop().flatten().ok_or(Error::TokenNotFound)
     }
 
     /// Reads a user's live token of a line.
@@ -70,22 +74,21 @@ impl WaitingRoom {
     /// [`Error::QueueNotFound`], [`Error::TokenNotFound`], the database's.
     pub async fn token_of(&self, queue_id: &str, user: &str) -> Result<TokenView, Error> {
         let line = self.find_line(queue_id).await?;
-        if let Some(view) = view_of(&line, user) {
+        if let Some(view) = line.ask_about_user(user) {
             return Ok(view);
         }
         line.catch_up().await?;
-        view_of(&line, user).ok_or(Error::TokenNotFound)
+        line.ask_about_user(user).ok_or(Error::TokenNotFound)
     }
 
-    /// Reads many tokens: live ones and those that ended lately from memory; the rest, long ended or unknown, by one query.
+    /// Reads many tokens, in the order asked for: live ones and those that ended lately from memory; the rest, long ended or unknown,
+    /// by one query.
     ///
     /// # Errors
     /// The database's.
-    pub async fn tokens(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, TokenView>, Error> {
-        let lines = self.lines();
-        let mut found = HashMap::with_capacity(ids.len());
-        let mut missing = ids.to_vec();
-        remember(&lines, &mut missing, &mut found);
+    pub async fn tokens(&self, ids: &[Uuid]) -> Result<Vec<Option<TokenView>>, Error> {
+        let mut found = self.remembered(ids);
+        let missing: Vec<_> = ids.iter().zip(&found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
         if missing.is_empty() {
             return Ok(found);
         }
@@ -93,27 +96,47 @@ impl WaitingRoom {
             let mut session = self.0.db.read().await?;
             ended(&mut session, missing).await?
         };
-        // Live, and not in memory: another replica wrote it a moment ago.
-        let mut moved = Vec::new();
-        for (id, (queue_id, row)) in rows {
-            if row.status.is_live() {
-                moved.push((queue_id, id));
+        for (id, view) in ids.iter().zip(&mut found).filter(|(_, view)| view.is_none()) {
+            let Some((queue_id, row)) = rows.get(id) else { continue };
+            *view = if row.status.is_live() {
+                // Live, and not in memory: another replica wrote it a moment ago.
+                let line = self.find_line(queue_id).await?;
+                if line.ask_about(id).is_none() {
+                    line.catch_up().await?;
+                }
+                match line.ask_about(id) {
+                    Some(view) => Some(view),
+                    // It ended in between.
+                    None => self.ended_token(*id).await?,
+                }
             } else {
-                found.insert(id, TokenView::of_row(row, queue_id.into()));
-            }
-        }
-        for (queue_id, id) in moved {
-            let line = self.find_line(&queue_id).await?;
-            if line.view(&id).is_none() {
-                line.catch_up().await?;
-            }
-            match line.view(&id) {
-                Some(view) => found.insert(id, view),
-                // It ended in between.
-                None => self.ended_token(id).await?.and_then(|view| found.insert(id, view)),
+                Some(TokenView::of_row(row.clone(), queue_id.as_str().into()))
             };
         }
         Ok(found)
+    }
+
+    /// What memory knows of these. Tokens of one line that come one after the other share one look at its room.
+    fn remembered(&self, ids: &[Uuid]) -> Vec<Option<TokenView>> {
+        let lines = self.0.lines.read();
+        let mut found = Vec::with_capacity(ids.len());
+        let mut rest = ids;
+        while let Some(id) = rest.first() {
+            let together = if let [line] = lines.tagged(id) {
+                let same = |id: &&Uuid| matches!(lines.tagged(id), [other] if Arc::ptr_eq(line, other));
+                let together = rest.iter().take_while(same).count();
+                line.ask_about_all(&rest[..together], &mut found);
+                together
+            } else {
+                found.push(None);
+                1
+            };
+            rest = &rest[together..];
+        }
+        for (id, view) in ids.iter().zip(&mut found).filter(|(_, view)| view.is_none()) {
+            *view = lines.remembered(id);
+        }
+        found
     }
 
     async fn ended_token(&self, id: Uuid) -> Result<Option<TokenView>, Error> {
@@ -129,8 +152,10 @@ impl WaitingRoom {
     /// [`Error::TokenNotFound`], [`Error::TokenWrongQueue`], [`Error::TokenWrongUser`], [`Error::TokenNotActive`], the database's.
     pub async fn verify(&self, claim: &Claim) -> Result<TokenView, Error> {
         let now = self.0.clock.now();
-        let lines = self.lines();
-        if let Some((line, view)) = lines.iter().find_map(|line| Some((line, line.view(&claim.token)?))) {
+        let line = self.0.lines.read().with(&claim.token).cloned();
+        if let Some(line) = line
+            && let Some(view) = line.ask_about(&claim.token)
+        {
             let verdict = judge(claim, view, now);
             if !claim.fresh && verdict.is_ok() {
                 return verdict;
@@ -146,16 +171,11 @@ impl WaitingRoom {
 
     /// The line a token stands or stood in.
     async fn line_of(&self, id: &Uuid) -> Result<Arc<Line>, Error> {
-        if let Some(line) = self.line_with(id) {
-            return Ok(line);
+        if let Some(line) = self.0.lines.read().with(id) {
+            return Ok(Arc::clone(line));
         }
         let view = self.ended_token(*id).await?.ok_or(Error::TokenNotFound)?;
         self.find_line(&view.queue_id).await
-    }
-
-    /// The line in which a token is live, as far as memory knows.
-    pub(super) fn line_with(&self, id: &Uuid) -> Option<Arc<Line>> {
-        self.lines().into_iter().find(|line| line.read(|room| room.status(id).is_some()))
     }
 }
 
@@ -163,30 +183,6 @@ fn token(answer: Answer) -> Result<(TokenView, bool), Error> {
     match answer {
         Answer::Token { view, created } => Ok((view, created)),
         Answer::Queue(_) => Err(Error::RequestIdReused),
-    }
-}
-
-fn view_of(line: &Line, user: &str) -> Option<TokenView> {
-    let now = line.clock.now();
-    line.read(|room| room.view(&line.id, &room.token_of(user)?, now))
-}
-
-/// Moves those that memory has from `missing` to `found`; each room is locked once.
-fn remember(lines: &[Arc<Line>], missing: &mut Vec<Uuid>, found: &mut HashMap<Uuid, TokenView>) {
-    for line in lines {
-        if missing.is_empty() {
-            return;
-        }
-        let now = line.clock.now();
-        line.read(|room| {
-            missing.retain(|id| match room.view(&line.id, id, now).or_else(|| line.ended_view(id)) {
-                Some(view) => {
-                    found.insert(*id, view);
-                    false
-                }
-                None => true,
-            });
-        });
     }
 }
 

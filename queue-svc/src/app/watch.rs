@@ -24,6 +24,9 @@ const STEP: Duration = Duration::from_secs(1);
 /// the rest. It bounds how often a thousand streams wake for a line that moves a hundred times a second.
 const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Duration::from_secs(1));
 
+/// How often an open stream counts as a word from its user at least.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
 struct Following {
     room: WaitingRoom,
     line: Arc<Line>,
@@ -45,7 +48,7 @@ impl WaitingRoom {
         shutdown: &CancellationToken,
     ) -> Result<impl Stream<Item = Result<TokenView, Error>> + use<>, Error> {
         let now = self.token(token).await?;
-        let following = match self.line_with(&token) {
+        let following = match self.0.lines.read().with(&token).cloned() {
             Some(line) if now.status.is_live() => Some(Following {
                 room: self.clone(),
                 moved: line.changes(),
@@ -92,7 +95,7 @@ impl Following {
     async fn next(&mut self) -> Result<TokenView, Error> {
         loop {
             self.moved.borrow_and_update();
-            let view = match self.line.view(&self.token) {
+            let view = match self.line.ask_about(&self.token) {
                 Some(view) => view,
                 None => self.room.token(self.token).await?,
             };
@@ -101,6 +104,8 @@ impl Following {
             }
             let owed = self.told.as_ref().is_some_and(|told| told.position != view.position);
             let next_step = self.told_at + STEP;
+            let patience = self.line.read(|room| room.head().policy.patience());
+            let heartbeat = Duration::from_micros(u64::try_from(patience).unwrap_or(0)).min(HEARTBEAT);
             let moved = &mut self.moved;
             let pause = async {
                 time::sleep(look_after(view.position)).await;
@@ -108,6 +113,8 @@ impl Following {
                     changed = moved.changed() => changed,
                     // A step that came too soon after the last is told late, not never.
                     () = time::sleep_until(next_step), if owed => Ok(()),
+                    // An open stream is somebody who is there, also when nothing moves.
+                    () = time::sleep(heartbeat) => Ok(()),
                 }
             };
             tokio::select! {

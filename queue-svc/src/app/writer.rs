@@ -6,13 +6,18 @@
 //!
 //! Memory is changed after the commit only, so nothing has to be undone when it fails. When it is unknown whether it took effect,
 //! the callers are told so, and the next batch finds out: under the lock it first catches up with what the database holds.
-//! While one batch is under way the next collects; no timer delays anybody.
+//! While one batch is under way the next collects; no timer delays anybody. Between batches the writer sleeps until time has something to
+//! do for it, so an idle line costs nothing.
 
 use std::{sync::Arc, time::Duration};
 
 use chassis::db::Contended;
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::line::Answer;
 use super::{
@@ -21,56 +26,75 @@ use super::{
 };
 use crate::{domain::Room, error::Error};
 
-/// Commands that may wait for the writer; beyond it callers are told to come again. At a thousand a batch these are ten batches,
-/// well within any caller's patience.
-pub(super) const MAX_PENDING: usize = 10_000;
+/// Commands that may wait for the writer. Joins are sent away long before ([`Crowd`](super::crowd::Crowd)), so that somebody who pays
+/// or leaves finds room in any storm.
+pub(super) const MAX_PENDING: usize = 8_192;
 /// Commands in one transaction: enough to share its cost, few enough to keep it short.
 const MAX_BATCH: usize = 1_000;
 /// How often a batch is tried that only lost against other transactions.
 const ATTEMPTS: u32 = 8;
 /// A batch that takes longer is given up as unknown.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to sleep at most: what other replicas commit may bring a deadline nearer.
-const MAX_SLEEP: Duration = Duration::from_millis(50);
-const MIN_SLEEP: Duration = Duration::from_millis(1);
+/// How long to sleep at most, for clocks that are set.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+/// The same with a clock that is moved without a word.
+const MAX_SLEEP_BY_HAND: Duration = Duration::from_millis(20);
+/// What time does it does so often at most: admissions that a saturated cap allows go together by a few.
+const MIN_SLEEP: Duration = Duration::from_millis(5);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// After a failure time's own work waits so long; commands do not.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 /// Runs until shutdown, or until nobody can send any more.
 pub(super) async fn run(line: Arc<Line>, mut inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) {
-    let mut pause = Duration::ZERO;
+    let mut moved = line.changes();
+    let mut own_work_from = Instant::now();
     loop {
         let mut asks = Vec::new();
-        let sleep = until_deadline(&line).max(pause);
+        let wake = due(&line).max(own_work_from);
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return last_words(&line).await,
             taken = inbox.recv_many(&mut asks, MAX_BATCH) => if taken == 0 { return },
-            () = time::sleep(sleep) => {}
+            () = time::sleep_until(wake) => {}
+            // Another replica's commit, a new policy: what was due may not be, or something else may be sooner.
+            changed = moved.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+            () = line.news.came() => continue,
         }
         // Who has gone needs no place: under overload this work would help nobody.
         asks.retain(|ask| !ask.answer.is_closed());
-        if asks.is_empty() && !until_deadline(&line).is_zero() {
+        if asks.is_empty() && due(&line) > Instant::now() {
             continue;
         }
-        pause = if commit(&line, asks).await { Duration::ZERO } else { AFTER_FAILURE };
+        let pause = if commit(&line, asks).await { MIN_SLEEP } else { AFTER_FAILURE };
+        own_work_from = Instant::now() + pause;
     }
 }
 
-/// Time until the room changes by itself; zero when it is due.
-fn until_deadline(line: &Line) -> Duration {
-    let Some(at) = line.read(Room::next_deadline) else { return MAX_SLEEP };
-    match u64::try_from(at - line.clock.now()) {
-        Ok(left) if left > 0 => Duration::from_micros(left).clamp(MIN_SLEEP, MAX_SLEEP),
-        _ => Duration::ZERO,
+/// Who was heard of in the last moment before a shutdown is written down as well, if the database is there.
+async fn last_words(line: &Arc<Line>) {
+    if line.news.due().is_some() && time::timeout(LAST_WORDS, commit(line, Vec::new())).await.is_err() {
+        tracing::debug!(queue = %line.id, "the last word of who was heard of is lost");
     }
+}
+
+/// When there is work without a command: the room changes by itself, or news wants to be written down.
+fn due(line: &Line) -> Instant {
+    let sleep = if line.clock.is_moved_by_hand() { MAX_SLEEP_BY_HAND } else { MAX_SLEEP };
+    let left = line.read(Room::next_deadline).map(|at| u64::try_from(at - line.clock.now()).unwrap_or(0));
+    let by_itself = Instant::now() + left.map_or(sleep, |left| Duration::from_micros(left).min(sleep));
+    line.news.due().map_or(by_itself, |news| news.min(by_itself))
 }
 
 /// Does a batch and answers everybody in it. False when it failed.
 async fn commit(line: &Arc<Line>, asks: Vec<Ask>) -> bool {
-    let began = time::Instant::now();
+    let began = Instant::now();
     let size = asks.len();
-    let result = match time::timeout(BATCH_TIMEOUT, attempts(line, &asks)).await {
+    let heard = line.news.take();
+    let result = match time::timeout(BATCH_TIMEOUT, attempts(line, &asks, &heard)).await {
         Ok(result) => result,
         Err(_late) => {
             tracing::warn!(queue = %line.id, size, "a batch took too long; its outcome is unknown");
@@ -84,12 +108,15 @@ async fn commit(line: &Arc<Line>, asks: Vec<Ask>) -> bool {
     metrics::histogram!("queue_batch_seconds").record(began.elapsed());
     match result {
         Ok(answers) => {
+            line.look().reported(&heard);
+            line.crowd.written(size, began.elapsed());
             for (ask, answer) in asks.into_iter().zip(answers) {
                 let _gone = ask.answer.send(answer);
             }
             true
         }
         Err(error) => {
+            line.news.add(heard);
             if error.is_a_mistake() {
                 tracing::error!(queue = %line.id, size, %error, "a batch failed");
             } else {
@@ -114,11 +141,11 @@ fn refusal(error: &Error, line: &Line) -> Error {
     }
 }
 
-async fn attempts(line: &Arc<Line>, asks: &[Ask]) -> Result<Vec<Result<Answer, Error>>, Error> {
+async fn attempts(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid]) -> Result<Vec<Result<Answer, Error>>, Error> {
     let mut tries = 1;
     let mut distrust = false;
     loop {
-        let error = match batch::attempt(line, asks, distrust).await {
+        let error = match batch::attempt(line, asks, heard, distrust).await {
             Ok(answers) => return Ok(answers),
             Err(error) => error,
         };

@@ -1,8 +1,9 @@
 //! Deciding what a batch of commands does, without touching the committed room.
 //!
-//! A [`Draft`] lies over a [`Room`]: rows changed so far, and who stands at the tail since. First the time does its work (what is
-//! due expires), then the commands in turn, and after each of these whoever may enter is admitted. So a batch does what its commands
-//! would do one by one, wherever it is cut, and a place is filled in the transaction that frees it.
+//! A [`Draft`] lies over a [`Room`]: rows changed so far, and who stands at the tail since. First it is noted who was heard of, then
+//! the time does its work (what is due expires), then the commands in turn, and after each of these whoever may enter is admitted.
+//! So a batch does what its commands would do one by one, wherever it is cut, and a place is filled in the transaction that
+//! frees it. How long a silence may be is the policy's as the batch begins; a change of that counts from the next one.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -74,10 +75,13 @@ pub struct Decision {
     pub changed: bool,
 }
 
-/// Decides a batch at `now`. An empty one lets time do its work.
+/// Decides a batch at `now`: who was heard of, and what is asked for. An empty one lets time do its work.
 #[must_use]
-pub fn decide(room: &Room, commands: Vec<Command>, now: i64) -> Decision {
+pub fn decide(room: &Room, heard: &[Uuid], commands: Vec<Command>, now: i64) -> Decision {
     let mut draft = Draft::new(room, now);
+    for token in heard {
+        draft.hear(token);
+    }
     for token in room.due(draft.now, MAX_EXPIRED) {
         draft.expire_if_due(&token);
     }
@@ -109,7 +113,7 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn new(room: &'a Room, now: i64) -> Self {
         let mut head = room.head().clone();
-        head.decided_at = head.decided_at.max(now);
+        head.pass(now, room.waiting());
         Self {
             room,
             now: head.decided_at,
@@ -140,6 +144,7 @@ impl<'a> Draft<'a> {
     fn join(&mut self, token: Uuid, user: Box<str>, priority: u8) -> Outcome {
         if let Some(held) = self.token_of(&user) {
             self.expire_if_due(&held);
+            self.hear(&held);
             if let Some(row) = self.current(&held).filter(|row| row.status.is_live()) {
                 return Outcome::Joined { row, created: false };
             }
@@ -159,6 +164,7 @@ impl<'a> Draft<'a> {
             active_until: None,
             valid_until: self.now.saturating_add(policy.waiting_ttl),
             admitted_at: None,
+            heard_at: self.now,
             requeues: 0,
             version: 0,
         };
@@ -182,19 +188,39 @@ impl<'a> Draft<'a> {
         Outcome::Left(if row.status.is_live() { self.end(row, Status::Left) } else { row })
     }
 
+    /// Notes that a token was heard of, where that is news.
+    fn hear(&mut self, token: &Uuid) {
+        let Some(row) = self.current(token).filter(|row| row.status.is_live()) else { return };
+        if self.room.head().policy.is_news(row.instants(), self.now) {
+            self.put(TokenRow { heard_at: self.now, ..row });
+        }
+    }
+
     /// Does to a token what its deadline says, if that has passed.
     fn expire_if_due(&mut self, token: &Uuid) {
-        let Some(row) = self.current(token) else { return };
-        if row.deadline().is_none_or(|deadline| deadline > self.now) {
+        let Some(row) = self.current(token).filter(|row| row.status.is_live()) else { return };
+        if !self.is_due(&row) {
             return;
         }
-        let again = self.head.policy.on_expiry == OnExpiry::Requeue && row.valid_until > self.now;
-        if row.status == Status::Active && again {
-            let requeues = row.requeues.saturating_add(1);
-            self.enqueue(TokenRow { status: Status::Waiting, active_until: None, admitted_at: None, requeues, ..row });
-        } else {
-            self.end(row, Status::Expired);
+        if row.status == Status::Active && self.head.policy.on_expiry == OnExpiry::Requeue {
+            let again = TokenRow {
+                status: Status::Waiting,
+                active_until: None,
+                admitted_at: None,
+                requeues: row.requeues.saturating_add(1),
+                ..row.clone()
+            };
+            // Not whoever may wait no longer, or went away long ago.
+            if !self.is_due(&again) {
+                self.enqueue(again);
+                return;
+            }
         }
+        self.end(row, Status::Expired);
+    }
+
+    fn is_due(&self, row: &TokenRow) -> bool {
+        self.room.head().policy.deadline(row.instants(), self.room.listening()) <= self.now
     }
 
     /// Gives a row the next ticket and puts it at the tail of its lane.
@@ -207,6 +233,9 @@ impl<'a> Draft<'a> {
     }
 
     fn end(&mut self, row: TokenRow, status: Status) -> TokenRow {
+        if row.status == Status::Waiting {
+            self.head.gave_up();
+        }
         let row = TokenRow { status, active_until: None, ..row };
         self.put(row.clone());
         row
@@ -214,10 +243,7 @@ impl<'a> Draft<'a> {
 
     fn may_admit(&self) -> bool {
         let policy = &self.head.policy;
-        !policy.paused
-            && self.active < policy.max_active
-            && self.admitted < MAX_ADMITTED
-            && self.head.admissions.left(self.now, policy.admit_per_minute) > 0
+        !policy.paused && self.active < policy.max_active && self.admitted < MAX_ADMITTED && self.head.cap_allows()
     }
 
     fn admit_all(&mut self) {
@@ -225,8 +251,7 @@ impl<'a> Draft<'a> {
             let Some(token) = self.next_waiter() else { break };
             let Some(row) = self.current(&token) else { break };
             let waited = self.room.status(&token) == Some(Status::Waiting);
-            self.head.admissions.add(self.now, waited);
-            self.head.serving_ticket = self.head.serving_ticket.max(row.ticket);
+            self.head.admit(row.ticket, waited);
             self.admitted += 1;
             let until = self.now.saturating_add(self.head.policy.active_ttl);
             self.put(TokenRow { status: Status::Active, active_until: Some(until), admitted_at: Some(self.now), ..row });
@@ -290,8 +315,7 @@ impl<'a> Draft<'a> {
 
     /// A hundredth of the line should have gone in by then: 1 to 60 s.
     fn retry_after(&self) -> i64 {
-        let wait = self.head.wait_for((self.head.policy.max_waiting / 100).max(1));
-        wait.unwrap_or(i64::MAX).clamp(SECOND, 60 * SECOND)
+        self.room.speed().wait(self.head.policy.max_waiting / 100, 60 * SECOND).likely.max(SECOND)
     }
 
     fn finish(mut self, outcomes: Vec<Outcome>) -> Decision {

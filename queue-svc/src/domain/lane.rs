@@ -58,9 +58,20 @@ impl Lane {
             self.tree[at - 1] -= 1;
             at += lowbit(at);
         }
+        while self.slots.last() == Some(&GONE) {
+            // An entry counts none that come after it, so the tree may be cut off with the list.
+            self.slots.pop();
+            self.tree.pop();
+        }
         while self.slots.get(self.front) == Some(&GONE) {
             self.front += 1;
         }
+        self.front = self.front.min(self.slots.len());
+    }
+
+    /// The last one standing.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.slots.last().copied()
     }
 
     /// How many stand up to and including this place: 1 for the first in the lane.
@@ -125,6 +136,10 @@ mod tests {
                 prop_assert_eq!(lane.rank(*place) as usize, before + 1);
             }
             prop_assert_eq!(lane.next(lane.front()).map(|(_, slot)| slot), naive.first().copied());
+            prop_assert_eq!(lane.last(), naive.last().copied());
+            let place = lane.push(len, i64::from(len));
+            prop_assert_eq!(lane.rank(place) as usize, naive.len() + 1, "whoever comes after is counted after all");
+            naive.push(len);
             prop_assert_eq!(lane.take(), naive);
         }
     }

@@ -9,8 +9,11 @@
 //! ([`draft`]) in which the commands of one batch see each other.
 
 mod draft;
+mod estimate;
 mod head;
 mod lane;
+mod pace;
+mod permits;
 mod policy;
 mod room;
 mod slab;
@@ -19,13 +22,16 @@ mod view;
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod on_sale_tests;
 
 pub use draft::{Command, Decision, MAX_ADMITTED, MAX_EXPIRED, Outcome, decide};
 pub use head::{Admissions, Head};
+pub use pace::Delay;
 pub use policy::{OnExpiry, PolicyPatch, QueuePolicy};
 pub use room::Room;
-pub use token::{LANES, Status, TokenRow};
-pub use view::{QueueView, TokenView};
+pub use token::{LANES, Status, TokenRow, line_tag, tag_of, tagged};
+pub use view::{LaneView, QueueView, TokenView};
 
 /// One second in microseconds, the unit of every instant and span here.
 pub const SECOND: i64 = 1_000_000;

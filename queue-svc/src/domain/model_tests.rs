@@ -30,6 +30,12 @@ enum Step {
         max_waiting: i64,
         requeue: bool,
         paused: bool,
+        /// Seconds: the waiting grace and the time to show up.
+        patience: (i64, i64),
+    },
+    /// Somebody is heard of.
+    Hear {
+        pick: u8,
     },
     Wait {
         seconds: u8,
@@ -45,9 +51,12 @@ fn step() -> impl Strategy<Value = Step> {
         10 => (0_u8..40, prop_oneof![Just(5_u8), 0_u8..10]).prop_map(|(user, priority)| Step::Join { user, priority }),
         3 => any::<u8>().prop_map(|pick| Step::Complete { pick }),
         3 => any::<u8>().prop_map(|pick| Step::Leave { pick }),
-        1 => (0_i64..6, 1_i64..9, 0_i64..20, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
-            |(max_active, per_minute, max_waiting, requeue, paused)| Step::Policy { max_active, per_minute, max_waiting, requeue, paused }
+        1 => (0_i64..6, 1_i64..9, 0_i64..20, any::<bool>(), prop::bool::weighted(0.2), (0_i64..60, 0_i64..30)).prop_map(
+            |(max_active, per_minute, max_waiting, requeue, paused, patience)| Step::Policy {
+                max_active, per_minute, max_waiting, requeue, paused, patience
+            }
         ),
+        4 => any::<u8>().prop_map(|pick| Step::Hear { pick }),
         3 => (0_u8..40).prop_map(|seconds| Step::Wait { seconds }),
         5 => any::<bool>().prop_map(|replica| Step::Cut { replica }),
     ]
@@ -63,14 +72,20 @@ struct Plain {
     ticket: i64,
     active_until: i64,
     valid_until: i64,
+    admitted_at: i64,
+    heard_at: i64,
     requeues: u32,
 }
 
 struct Model {
     tokens: Vec<Plain>,
     policy: QueuePolicy,
+    /// The grace and the time to show up, as the batch began.
+    patience: (i64, i64),
     last_ticket: i64,
     admitted_at: Vec<i64>,
+    /// When each permit is back.
+    back_at: Vec<i64>,
 }
 
 impl Model {
@@ -79,15 +94,28 @@ impl Model {
     }
 
     fn expire(&mut self, now: i64) {
-        let deadline = |t: &Plain| if t.status == Status::Active { t.active_until } else { t.valid_until };
+        let (grace, show_up) = self.patience;
+        let deadline = |t: &Plain| {
+            let silent = grace + grace / 4 + 2 * SECOND;
+            match t.status {
+                Status::Active if show_up > 0 && t.heard_at < t.admitted_at => {
+                    t.active_until.min(t.admitted_at + show_up + 2 * SECOND)
+                }
+                Status::Active => t.active_until,
+                Status::Waiting if grace > 0 => t.valid_until.min(t.heard_at + silent),
+                Status::Waiting | Status::Completed | Status::Expired | Status::Left => t.valid_until,
+            }
+        };
         let mut due: Vec<_> = self.tokens.iter().filter(|t| t.status.is_live() && deadline(t) <= now).cloned().collect();
         due.sort_by_key(|t| (deadline(t), t.ticket));
         for one in due {
-            let requeue = self.policy.on_expiry == OnExpiry::Requeue && one.status == Status::Active && one.valid_until > now;
+            let may_wait = one.valid_until > now && (grace == 0 || one.heard_at + grace + grace / 4 + 2 * SECOND > now);
+            let requeue = self.policy.on_expiry == OnExpiry::Requeue && one.status == Status::Active && may_wait;
             let token = self.tokens.iter_mut().find(|t| t.token == one.token).unwrap();
             if requeue {
                 self.last_ticket += 1;
                 (token.status, token.ticket, token.active_until) = (Status::Waiting, self.last_ticket, 0);
+                token.admitted_at = 0;
                 token.requeues += 1;
             } else {
                 (token.status, token.active_until) = (Status::Expired, 0);
@@ -97,25 +125,30 @@ impl Model {
 
     fn admit(&mut self, now: i64) {
         loop {
-            let recent = self.admitted_at.iter().filter(|at| at.div_euclid(SECOND) > now.div_euclid(SECOND) - 61).count();
+            let out = self.back_at.iter().filter(|back| **back > now).count();
             let full = self.count(Status::Active) >= self.policy.max_active;
-            if self.policy.paused || full || i64::try_from(recent).unwrap() >= self.policy.admit_per_minute {
+            let cap = self.policy.admit_per_minute;
+            if self.policy.paused || full || i64::try_from(out).unwrap() >= cap {
                 return;
             }
             let waiting = self.tokens.iter_mut().filter(|token| token.status == Status::Waiting);
             let Some(next) = waiting.min_by_key(|token| (token.priority, token.ticket)) else { return };
             (next.status, next.active_until) = (Status::Active, now + self.policy.active_ttl);
+            next.admitted_at = now;
             self.admitted_at.push(now);
+            let apart = (60 * SECOND / cap).min(SECOND);
+            let last = self.back_at.iter().filter(|back| **back > now).max().copied();
+            self.back_at.push(last.map_or(0, |last| last + apart).max(now + 60 * SECOND));
         }
     }
 
     fn run(&mut self, command: &Command, now: i64) {
         match command {
             Command::Join { token, user, priority } => {
-                let held = self.tokens.iter().any(|t| t.user == **user && t.status.is_live());
+                let held = self.tokens.iter().find(|t| t.user == **user && t.status.is_live()).map(|t| t.token);
                 let before = (self.tokens.len(), self.last_ticket, self.admitted_at.len());
-                if held {
-                    return;
+                if let Some(held) = held {
+                    return self.hear(&held, now);
                 }
                 self.last_ticket += 1;
                 self.tokens.push(Plain {
@@ -126,6 +159,8 @@ impl Model {
                     ticket: self.last_ticket,
                     active_until: 0,
                     valid_until: now + self.policy.waiting_ttl,
+                    admitted_at: 0,
+                    heard_at: now,
                     requeues: 0,
                 });
                 self.admit(now);
@@ -141,6 +176,15 @@ impl Model {
             Command::SetPolicy(patch) => self.policy = patch.apply(&self.policy),
         }
         self.admit(now);
+    }
+
+    fn hear(&mut self, token: &Uuid, now: i64) {
+        let (grace, show_up) = self.patience;
+        for t in self.tokens.iter_mut().filter(|t| t.token == *token) {
+            let shows_up = t.status == Status::Active && show_up > 0 && t.heard_at < t.admitted_at;
+            let news = t.status.is_live() && (shows_up || (grace > 0 && now - t.heard_at >= grace / 4));
+            t.heard_at = if news { now } else { t.heard_at };
+        }
     }
 
     fn end(&mut self, token: &Uuid, status: Status, from: impl Fn(Status) -> bool) {
@@ -187,6 +231,8 @@ fn policy() -> QueuePolicy {
         admit_per_minute: 6,
         on_expiry: OnExpiry::Requeue,
         paused: false,
+        waiting_grace: 60 * SECOND,
+        show_up_within: 15 * SECOND,
     }
 }
 
@@ -202,6 +248,9 @@ fn same(table: &Table, rooms: &[Room; 2], model: &Model) {
             ticket: row.ticket,
             active_until: row.active_until.unwrap_or(0),
             valid_until: row.valid_until,
+            // Of those who ended it is of no interest.
+            admitted_at: if row.status.is_live() { row.admitted_at.unwrap_or(0) } else { plain.admitted_at },
+            heard_at: row.heard_at,
             requeues: row.requeues,
         };
         assert_eq!(as_plain, *plain);
@@ -221,11 +270,12 @@ fn in_any_minute(admitted: &[i64]) -> usize {
     admitted.iter().map(|from| admitted.iter().filter(|at| (*from..*from + 60 * SECOND).contains(at)).count()).max().unwrap_or(0)
 }
 
+fn pick_of(model: &Model, pick: u8) -> Option<Uuid> {
+    model.tokens.get(usize::from(pick) % model.tokens.len().max(1)).map(|token| token.token)
+}
+
 fn commands_of(step: &Step, model: &Model, next_id: &mut u128) -> Option<Command> {
-    let pick = |pick: u8| {
-        let index = usize::from(pick) % model.tokens.len().max(1);
-        model.tokens.get(index).map_or(Uuid::nil(), |token| token.token)
-    };
+    let pick = |pick: u8| pick_of(model, pick).unwrap_or_default();
     match step {
         Step::Join { user, priority } => {
             *next_id += 1;
@@ -233,21 +283,29 @@ fn commands_of(step: &Step, model: &Model, next_id: &mut u128) -> Option<Command
         }
         Step::Complete { pick: one } => Some(Command::Complete(pick(*one))),
         Step::Leave { pick: one } => Some(Command::Leave(pick(*one))),
-        Step::Policy { max_active, per_minute, max_waiting, requeue, paused } => Some(Command::SetPolicy(PolicyPatch {
-            max_active: Some(*max_active),
-            admit_per_minute: Some(*per_minute),
-            max_waiting: Some(*max_waiting),
-            on_expiry: Some(if *requeue { OnExpiry::Requeue } else { OnExpiry::Expire }),
-            paused: Some(*paused),
-            ..PolicyPatch::default()
-        })),
-        Step::Wait { .. } | Step::Cut { .. } => None,
+        Step::Policy { max_active, per_minute, max_waiting, requeue, paused, patience } => {
+            Some(Command::SetPolicy(PolicyPatch {
+                max_active: Some(*max_active),
+                admit_per_minute: Some(*per_minute),
+                max_waiting: Some(*max_waiting),
+                on_expiry: Some(if *requeue { OnExpiry::Requeue } else { OnExpiry::Expire }),
+                paused: Some(*paused),
+                waiting_grace: Some(patience.0 * SECOND),
+                show_up_within: Some(patience.1 * SECOND),
+                ..PolicyPatch::default()
+            }))
+        }
+        Step::Wait { .. } | Step::Cut { .. } | Step::Hear { .. } => None,
     }
 }
 
-fn flush(batch: &mut Vec<Command>, room: &mut Room, table: &mut Table, now: i64) {
+fn flush(heard: &[Uuid], batch: &mut Vec<Command>, room: &mut Room, table: &mut Table, now: i64) {
     table.bring_up_to_date(room);
-    let decision = decide(room, std::mem::take(batch), now);
+    for token in heard {
+        assert!(!room.hear(token, now) || !room.hear(token, now), "one report is enough");
+    }
+    room.reported(heard);
+    let decision = decide(room, heard, std::mem::take(batch), now);
     if decision.changed {
         table.commit(&decision);
         assert!(room.advance(decision.head, decision.rows));
@@ -263,7 +321,15 @@ proptest! {
         let head = Head::new(policy(), now);
         let mut table = Table { head: head.clone(), rows: BTreeMap::new() };
         let mut rooms = [Room::new(head.clone()), Room::new(head)];
-        let mut model = Model { tokens: Vec::new(), policy: policy(), last_ticket: 0, admitted_at: Vec::new() };
+        let patience = |policy: &QueuePolicy| (policy.waiting_grace, policy.show_up_within);
+        let mut model = Model {
+            tokens: Vec::new(),
+            policy: policy(),
+            patience: patience(&policy()),
+            last_ticket: 0,
+            admitted_at: Vec::new(),
+            back_at: Vec::new(),
+        };
         let (mut batch, mut turn, mut next_id) = (Vec::new(), 0, 0);
         let mut highest_cap = policy().admit_per_minute;
         for step in steps {
@@ -277,15 +343,19 @@ proptest! {
                 batch.push(command);
                 continue;
             }
-            flush(&mut batch, &mut rooms[turn], &mut table, now);
+            flush(&[], &mut batch, &mut rooms[turn], &mut table, now);
+            model.patience = patience(&model.policy);
+            let mut heard = Vec::new();
             match step {
                 Step::Wait { seconds } => now += i64::from(seconds) * SECOND + 137,
                 Step::Cut { replica } => turn = usize::from(replica),
+                Step::Hear { pick } => heard.extend(pick_of(&model, pick)),
                 Step::Join { .. } | Step::Complete { .. } | Step::Leave { .. } | Step::Policy { .. } => unreachable!("commands"),
             }
+            heard.iter().for_each(|token| model.hear(token, now));
             model.expire(now);
             model.admit(now);
-            flush(&mut batch, &mut rooms[turn], &mut table, now);
+            flush(&heard, &mut batch, &mut rooms[turn], &mut table, now);
             for room in &mut rooms {
                 table.bring_up_to_date(room);
             }
@@ -306,9 +376,9 @@ proptest! {
             user: format!("{number}").into(),
             priority: *lane,
         });
-        let decision = decide(&room, joins.collect(), now);
+        let decision = decide(&room, &[], joins.collect(), now);
         room.advance(decision.head, decision.rows);
-        let open = decide(&room, vec![Command::SetPolicy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
+        let open = decide(&room, &[], vec![Command::SetPolicy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
         room.advance(open.head, open.rows);
         let mut order = Vec::new();
         while room.active() > 0 {
@@ -317,7 +387,7 @@ proptest! {
             now_in.sort_by_key(|number| (lanes[*number], *number));
             let first = now_in[0];
             order.push((lanes[first], first));
-            let done = decide(&room, vec![Command::Complete(Uuid::from_u128(first as u128 + 1))], now);
+            let done = decide(&room, &[], vec![Command::Complete(Uuid::from_u128(first as u128 + 1))], now);
             room.advance(done.head, done.rows);
         }
         prop_assert!(order.is_sorted(), "{:?}", order);
@@ -329,9 +399,9 @@ proptest! {
 fn a_user_who_leaves_and_joins_in_one_batch_has_one_live_token_and_the_tail() {
     let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, ..QueuePolicy::default() }, 0));
     let join = |id: u128, user: &str| Command::Join { token: Uuid::from_u128(id), user: user.into(), priority: 5 };
-    let first = decide(&room, vec![join(1, "ann"), join(2, "bob")], 0);
+    let first = decide(&room, &[], vec![join(1, "ann"), join(2, "bob")], 0);
     room.advance(first.head, first.rows);
-    let again = decide(&room, vec![Command::Leave(Uuid::from_u128(1)), join(3, "ann"), join(4, "ann")], 0);
+    let again = decide(&room, &[], vec![Command::Leave(Uuid::from_u128(1)), join(3, "ann"), join(4, "ann")], 0);
     assert_eq!(again.rows.len(), 2);
     assert_eq!(again.rows[0].status, Status::Left, "who ends is written first");
     assert!(matches!(&again.outcomes[2], Outcome::Joined { row, created: false } if row.token == Uuid::from_u128(3)));
@@ -344,12 +414,12 @@ fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
     let policy = QueuePolicy { max_active: 5_000, admit_per_minute: 1_000_000, paused: true, ..QueuePolicy::default() };
     let mut room = Room::new(Head::new(policy, 0));
     let joins = (1..=6_000).map(|id| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 });
-    let joined = decide(&room, joins.collect(), 0);
+    let joined = decide(&room, &[], joins.collect(), 0);
     room.advance(joined.head, joined.rows);
     let mut sizes = Vec::new();
     let mut commands = vec![Command::SetPolicy(PolicyPatch { paused: Some(false), ..PolicyPatch::default() })];
     loop {
-        let decision = decide(&room, std::mem::take(&mut commands), 0);
+        let decision = decide(&room, &[], std::mem::take(&mut commands), 0);
         if !decision.changed {
             break;
         }
@@ -364,9 +434,9 @@ fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
 fn a_replica_whose_clock_is_behind_does_not_turn_time_back() {
     let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
     let join = |id: u128| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 };
-    let ahead = decide(&room, vec![join(1)], 100 * SECOND);
+    let ahead = decide(&room, &[], vec![join(1)], 100 * SECOND);
     room.advance(ahead.head, ahead.rows);
-    let behind = decide(&room, vec![join(2)], 40 * SECOND);
+    let behind = decide(&room, &[], vec![join(2)], 40 * SECOND);
     assert_eq!(behind.rows[0].entered_at, 100 * SECOND);
     assert_eq!(behind.head.decided_at, 100 * SECOND);
 }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SECOND;
+use super::{SECOND, Status};
+
+/// What a decision about somebody who was not heard of waits longer than it must: clocks may differ by a second, and word of a
+/// hearing takes a moment to be written down.
+const LATE: i64 = 2 * SECOND;
 
 /// What becomes of an ACTIVE token whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +55,66 @@ pub struct QueuePolicy {
     pub on_expiry: OnExpiry,
     /// Nobody is admitted while this is set.
     pub paused: bool,
+    /// A waiting token that was not heard of for this long is given up; 0 = never.
+    #[serde(default)]
+    pub waiting_grace: i64,
+    /// An admitted token that was not heard of for this long after its admission loses its place; 0 = never.
+    #[serde(default)]
+    pub show_up_within: i64,
+}
+
+/// The instants of a live token that decide when time alone changes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instants {
+    pub(super) status: Status,
+    pub(super) valid_until: i64,
+    /// While ACTIVE.
+    pub(super) active_until: i64,
+    /// While ACTIVE.
+    pub(super) admitted_at: i64,
+    pub(super) heard_at: i64,
+}
+
+impl QueuePolicy {
+    /// When time alone changes a live token. `listening` is since when anybody could have been heard at all.
+    pub(super) fn deadline(&self, token: Instants, listening: i64) -> i64 {
+        if token.status == Status::Active {
+            let shows_up = self.show_up_within > 0 && !token.has_shown_up();
+            let by = token.admitted_at.max(listening).saturating_add(self.show_up_within + LATE);
+            if shows_up { token.active_until.min(by) } else { token.active_until }
+        } else if self.waiting_grace > 0 {
+            // What is remembered may be that much older than what was heard.
+            let silent = self.waiting_grace + self.remembered_to() + LATE;
+            token.valid_until.min(token.heard_at.max(listening).saturating_add(silent))
+        } else {
+            token.valid_until
+        }
+    }
+
+    /// To what precision it is remembered when a waiting token was heard of: a row is written no oftener than that.
+    const fn remembered_to(&self) -> i64 {
+        self.waiting_grace / 4
+    }
+
+    /// Must it be written down that this token was heard of now?
+    pub(super) fn is_news(&self, token: Instants, now: i64) -> bool {
+        let shows_up = token.status == Status::Active && self.show_up_within > 0 && !token.has_shown_up();
+        // Also while ACTIVE: it may have to wait again.
+        shows_up || (self.waiting_grace > 0 && now - token.heard_at >= self.remembered_to())
+    }
+
+    /// How long a waiting token may be left unasked and still be heard of in time.
+    #[must_use]
+    pub fn patience(&self) -> i64 {
+        let third = |span: i64| if span > 0 { (span / 3).max(SECOND / 4) } else { i64::MAX };
+        third(self.waiting_grace).min(third(self.show_up_within))
+    }
+}
+
+impl Instants {
+    const fn has_shown_up(self) -> bool {
+        self.heard_at >= self.admitted_at
+    }
 }
 
 impl Default for QueuePolicy {
@@ -64,6 +128,8 @@ impl Default for QueuePolicy {
             admit_per_minute: 6_000,
             on_expiry: OnExpiry::Requeue,
             paused: false,
+            waiting_grace: 600 * SECOND,
+            show_up_within: 90 * SECOND,
         }
     }
 }
@@ -79,6 +145,10 @@ pub struct PolicyPatch {
     pub admit_per_minute: Option<i64>,
     pub on_expiry: Option<OnExpiry>,
     pub paused: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_grace: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show_up_within: Option<i64>,
 }
 
 impl PolicyPatch {
@@ -93,6 +163,8 @@ impl PolicyPatch {
             admit_per_minute: self.admit_per_minute.unwrap_or(to.admit_per_minute),
             on_expiry: self.on_expiry.unwrap_or(to.on_expiry),
             paused: self.paused.unwrap_or(to.paused),
+            waiting_grace: self.waiting_grace.unwrap_or(to.waiting_grace),
+            show_up_within: self.show_up_within.unwrap_or(to.show_up_within),
         }
     }
 }

@@ -3,10 +3,13 @@
 //! It changes in one way only, [`Room::advance`]: new rows of the database, whether this replica wrote them or another one. Final
 //! tokens leave it (SQL keeps them). What it answers costs O(log n) or less, whatever the length of the line.
 //!
-//! Memory, a waiting person with a name of up to 16 bytes: slot 96, name 16, two hash indexes 6 to 22, lane 8 to 16, deadline index
-//! about 30. `examples/measure.rs` found 173 counted and 215 resident with 1,000,000 waiting; 300 are allowed.
+//! One thing about a live token is not committed: that it was heard of since its row was written. Readers note it ([`Room::hear`]),
+//! and the writer writes it down.
+//!
+//! Memory, a waiting person with a name of up to 16 bytes: slot 104, name 16, two hash indexes 6 to 22, lane 8 to 16, deadline index
+//! about 30; `examples/measure.rs` measures it, and 300 are allowed.
 
-use std::{collections::BTreeSet, hash::BuildHasher};
+use std::{collections::BTreeSet, hash::BuildHasher, sync::atomic::Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
@@ -14,6 +17,7 @@ use uuid::Uuid;
 use super::{
     Head, LANES, Status, TokenRow,
     lane::Lane,
+    pace::Speed,
     slab::{Slab, Slot},
 };
 
@@ -28,6 +32,10 @@ pub struct Room {
     lanes: [Lane; LANES],
     deadlines: BTreeSet<(i64, u32)>,
     active: i64,
+    /// As of `head`.
+    speed: Speed,
+    /// Since when anybody could be heard here.
+    listening: i64,
 }
 
 impl Room {
@@ -35,6 +43,7 @@ impl Room {
     #[must_use]
     pub fn new(head: Head) -> Self {
         Self {
+            speed: head.speed(0),
             head,
             slab: Slab::default(),
             hash: DefaultHashBuilder::default(),
@@ -43,6 +52,7 @@ impl Room {
             lanes: Default::default(),
             deadlines: BTreeSet::new(),
             active: 0,
+            listening: i64::MIN,
         }
     }
 
@@ -70,6 +80,24 @@ impl Room {
         self.active
     }
 
+    pub(super) const fn speed(&self) -> &Speed {
+        &self.speed
+    }
+
+    /// Since when anybody could be heard here.
+    #[must_use]
+    pub const fn listening(&self) -> i64 {
+        self.listening
+    }
+
+    /// Since when anybody could be heard here. Nobody is given up for a silence before that, for it may have been ours.
+    pub fn listen_from(&mut self, at: i64) {
+        if at > self.listening {
+            self.listening = at;
+            self.index_deadlines();
+        }
+    }
+
     /// A live token.
     #[must_use]
     pub fn token(&self, token: &Uuid) -> Option<TokenRow> {
@@ -95,8 +123,34 @@ impl Room {
         self.find(token).and_then(|at| self.place(at))
     }
 
+    /// Somebody with this token was heard of. True when that must be written down and nobody else has said so yet.
+    #[must_use]
+    pub fn hear(&self, token: &Uuid, now: i64) -> bool {
+        self.find(token).is_some_and(|at| self.hear_slot(self.slab.get(at), now))
+    }
+
+    pub(super) fn hear_slot(&self, slot: &Slot, now: i64) -> bool {
+        self.head.policy.is_news(slot.instants(), now) && slot.report()
+    }
+
+    /// What was reported of these has been written down, or was no news after all.
+    pub fn reported(&self, tokens: &[Uuid]) {
+        for at in tokens.iter().filter_map(|token| self.find(token)) {
+            self.slab.get(at).reported.store(false, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn slot(&self, token: &Uuid) -> Option<(u32, &Slot)> {
         self.find(token).map(|at| (at, self.slab.get(at)))
+    }
+
+    /// The lanes in which somebody waits: number, how many, the first ticket and the last.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (u8, i64, i64, i64)> {
+        self.lanes.iter().zip(0_u8..).filter_map(|(lane, number)| {
+            let ticket = |slot| self.slab.get(slot).ticket;
+            let (_, first) = lane.next(lane.front())?;
+            Some((number, i64::from(lane.live()), ticket(first), ticket(lane.last()?)))
+        })
     }
 
     pub(super) fn place(&self, at: u32) -> Option<i64> {
@@ -119,7 +173,13 @@ impl Room {
         for row in rows {
             self.apply(row);
         }
+        let rules = |head: &Head| (head.policy.waiting_grace, head.policy.show_up_within);
+        let new_rules = rules(&self.head) != rules(&head);
         self.head = head;
+        self.speed = self.head.speed(self.active);
+        if new_rules {
+            self.index_deadlines();
+        }
         true
     }
 
@@ -128,6 +188,7 @@ impl Room {
         for row in rows {
             self.apply(row);
         }
+        self.speed = self.head.speed(self.active);
     }
 
     fn apply(&mut self, row: TokenRow) {
@@ -159,11 +220,10 @@ impl Room {
             && slot.ticket == row.ticket
             && slot.priority == row.priority;
         if keeps_place {
-            self.deadlines.remove(&(slot.deadline(), at));
-            let place = slot.place;
-            let slot = self.slab.get_mut(at);
-            *slot = Slot { place, ..Slot::new(row) };
-            self.deadlines.insert((slot.deadline(), at));
+            let (place, deadline) = (slot.place, self.deadline(slot));
+            self.deadlines.remove(&(deadline, at));
+            *self.slab.get_mut(at) = Slot { place, ..Slot::new(row) };
+            self.deadlines.insert((self.deadline(self.slab.get(at)), at));
         } else {
             self.unlink(at);
             *self.slab.get_mut(at) = Slot::new(row);
@@ -186,7 +246,7 @@ impl Room {
     /// Enters a slot into its lane or the count of the admitted, and into the deadlines.
     fn link(&mut self, at: u32) {
         let slot = self.slab.get(at);
-        self.deadlines.insert((slot.deadline(), at));
+        self.deadlines.insert((self.deadline(slot), at));
         if slot.status == Status::Active {
             self.active += 1;
             return;
@@ -205,7 +265,7 @@ impl Room {
 
     fn unlink(&mut self, at: u32) {
         let slot = self.slab.get(at);
-        self.deadlines.remove(&(slot.deadline(), at));
+        self.deadlines.remove(&(self.deadline(slot), at));
         if slot.status == Status::Active {
             self.active -= 1;
             return;
@@ -225,6 +285,15 @@ impl Room {
         }
     }
 
+    fn deadline(&self, slot: &Slot) -> i64 {
+        self.head.policy.deadline(slot.instants(), self.listening)
+    }
+
+    /// All deadlines anew, since what they follow from has changed.
+    fn index_deadlines(&mut self) {
+        self.deadlines = self.by_token.iter().map(|at| (self.deadline(self.slab.get(*at)), *at)).collect();
+    }
+
     /// When this room next changes by time alone: a deadline passes, or the rate cap lets somebody in. A time that has passed means
     /// now.
     #[must_use]
@@ -232,7 +301,7 @@ impl Room {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let policy = &self.head.policy;
         let could_admit = !policy.paused && self.active < policy.max_active && self.waiting() > 0;
-        let opens = could_admit.then(|| self.head.admissions.opens_at(self.head.decided_at, policy.admit_per_minute));
+        let opens = could_admit.then(|| self.head.opens_at());
         first.into_iter().chain(opens).min()
     }
 
@@ -241,7 +310,7 @@ impl Room {
         let mut due: Vec<&Slot> =
             self.deadlines.range(..=(now, u32::MAX)).take(limit).map(|(_, at)| self.slab.get(*at)).collect();
         // Not in the order of slots, which differs from replica to replica.
-        due.sort_unstable_by_key(|slot| (slot.deadline(), slot.ticket));
+        due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
         due.into_iter().map(|slot| slot.token).collect()
     }
 
@@ -281,6 +350,7 @@ mod tests {
             active_until: None,
             valid_until: number + 1_000_000,
             admitted_at: None,
+            heard_at: number,
             requeues: 0,
             version: 1,
         }

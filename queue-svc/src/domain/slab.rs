@@ -1,13 +1,15 @@
 //! The live tokens of a room in fixed chunks: growing never moves what is there (no pause, no doubled memory while it copies).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use uuid::Uuid;
 
-use super::{Status, TokenRow};
+use super::{Status, TokenRow, policy::Instants};
 
 const CHUNK: usize = 4_096;
 
-/// A live token, as small as it gets: 96 bytes and the user's name.
-#[derive(Clone, Debug)]
+/// A live token, as small as it gets: 104 bytes and the user's name.
+#[derive(Debug)]
 pub(super) struct Slot {
     pub(super) token: Uuid,
     pub(super) user: Box<str>,
@@ -18,15 +20,18 @@ pub(super) struct Slot {
     pub(super) active_until: i64,
     /// 0 before the first admission.
     pub(super) admitted_at: i64,
+    pub(super) heard_at: i64,
     pub(super) version: i64,
     pub(super) requeues: u32,
     /// Where it stands in its lane's list, while it waits.
     pub(super) place: u32,
     pub(super) status: Status,
     pub(super) priority: u8,
+    /// It was heard of since `heard_at`, and that is on its way to the writer: what readers may change.
+    pub(super) reported: AtomicBool,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 96);
+const _: () = assert!(size_of::<Slot>() <= 104);
 
 impl Slot {
     pub(super) fn new(row: TokenRow) -> Self {
@@ -38,11 +43,13 @@ impl Slot {
             valid_until: row.valid_until,
             active_until: row.active_until.unwrap_or(0),
             admitted_at: row.admitted_at.unwrap_or(0),
+            heard_at: row.heard_at,
             version: row.version,
             requeues: row.requeues,
             place: 0,
             status: row.status,
             priority: row.priority,
+            reported: AtomicBool::new(false),
         }
     }
 
@@ -57,13 +64,26 @@ impl Slot {
             active_until: (self.active_until != 0).then_some(self.active_until),
             valid_until: self.valid_until,
             admitted_at: (self.admitted_at != 0).then_some(self.admitted_at),
+            heard_at: self.heard_at,
             requeues: self.requeues,
             version: self.version,
         }
     }
 
-    pub(super) fn deadline(&self) -> i64 {
-        if self.status == Status::Active { self.active_until } else { self.valid_until }
+    pub(super) fn instants(&self) -> Instants {
+        Instants {
+            status: self.status,
+            valid_until: self.valid_until,
+            active_until: self.active_until,
+            admitted_at: self.admitted_at,
+            heard_at: self.heard_at,
+        }
+    }
+
+    /// Notes that the writer is to be told of this one; false when it is being told already.
+    pub(super) fn report(&self) -> bool {
+        // Looked at before it is written to: a poll that changes nothing leaves the line of memory to all readers.
+        !self.reported.load(Ordering::Relaxed) && !self.reported.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn lane(&self) -> usize {

@@ -2,8 +2,34 @@
 
 use uuid::Uuid;
 
+use super::policy::Instants;
+
 /// How many lanes a line has: priorities 0 (first) to 9 (last).
 pub const LANES: usize = 10;
+
+/// What the ids of a line's tokens have in common, so that a token is looked for in its own line first. It tells nothing but that two
+/// tokens may be of one line; 106 random bits are left.
+#[must_use]
+pub fn line_tag(queue_id: &str) -> u16 {
+    let hash = queue_id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let [a, b, c, d] = hash.to_be_bytes();
+    u16::from_be_bytes([a ^ c, b ^ d])
+}
+
+/// A random id with a line's tag.
+#[must_use]
+pub const fn tagged(random: Uuid, tag: u16) -> Uuid {
+    let mut bytes = random.into_bytes();
+    [bytes[10], bytes[11]] = tag.to_be_bytes();
+    Uuid::from_bytes(bytes)
+}
+
+/// An id's tag; of an id made elsewhere it means nothing.
+#[must_use]
+pub const fn tag_of(token: &Uuid) -> u16 {
+    let bytes = token.as_bytes();
+    u16::from_be_bytes([bytes[10], bytes[11]])
+}
 
 /// Where a token stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +112,8 @@ pub struct TokenRow {
     pub valid_until: i64,
     /// When it was last admitted.
     pub admitted_at: Option<i64>,
+    /// When it was last heard of, as far as that is written down.
+    pub heard_at: i64,
     /// How often it was sent back to the tail.
     pub requeues: u32,
     /// The queue's version that last changed it.
@@ -93,13 +121,14 @@ pub struct TokenRow {
 }
 
 impl TokenRow {
-    /// When time alone changes it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<i64> {
-        match self.status {
-            Status::Waiting => Some(self.valid_until),
-            Status::Active => self.active_until,
-            Status::Completed | Status::Expired | Status::Left => None,
+    /// What decides when time alone changes it.
+    pub(super) fn instants(&self) -> Instants {
+        Instants {
+            status: self.status,
+            valid_until: self.valid_until,
+            active_until: self.active_until.unwrap_or(0),
+            admitted_at: self.admitted_at.unwrap_or(0),
+            heard_at: self.heard_at,
         }
     }
 

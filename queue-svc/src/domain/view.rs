@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{OnExpiry, QueuePolicy, Room, SECOND, Status, TokenRow, slab::Slot};
+use super::{Delay, OnExpiry, QueuePolicy, Room, SECOND, Status, TokenRow, estimate::Estimate, slab::Slot};
 
 /// Nobody is told to wait longer than this before asking again.
 const NEAR: [(i64, i64); 3] = [(10, 1), (100, 2), (5_000, 5)];
@@ -24,6 +24,9 @@ pub struct TokenView {
     pub position: i64,
     pub waiting_behind: i64,
     pub estimated_wait: i64,
+    pub estimated_wait_low: i64,
+    pub estimated_wait_high: i64,
+    pub delay: Option<Delay>,
     pub entered_at: i64,
     pub active_until: Option<i64>,
     pub valid_until: i64,
@@ -32,8 +35,18 @@ pub struct TokenView {
     pub version: i64,
 }
 
+/// A lane in which somebody waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Lane")]
+pub struct LaneView {
+    pub priority: u8,
+    pub waiting: i64,
+    pub next_ticket: i64,
+    pub last_ticket: i64,
+}
+
 /// A line as everyone sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Queue")]
 pub struct QueueView {
     pub queue_id: String,
@@ -42,18 +55,47 @@ pub struct QueueView {
     pub active: i64,
     pub policy: QueuePolicy,
     pub created_at: i64,
+    /// These three tell of the moment and are not part of what is recorded.
+    #[serde(skip)]
+    pub lanes: Vec<LaneView>,
+    #[serde(skip)]
+    pub places_per_minute: f64,
+    #[serde(skip)]
+    pub delay: Option<Delay>,
+}
+
+impl QueueView {
+    /// A recorded answer, with what tells of the moment as it is now.
+    #[must_use]
+    pub fn at_present(self, now: Self) -> Self {
+        Self { lanes: now.lanes, places_per_minute: now.places_per_minute, delay: now.delay, ..self }
+    }
 }
 
 impl Room {
-    /// A live token as seen at `now`. Everything but `poll_after` (and the wait's cap) is a function of committed state alone.
+    /// A live token as seen at `now`. Everything but `poll_after` of an admitted one is a function of committed state alone.
     #[must_use]
     pub fn view(&self, queue_id: &Arc<str>, token: &Uuid, now: i64) -> Option<TokenView> {
         let (at, slot) = self.slot(token)?;
+        Some(self.view_of(queue_id, at, slot, now))
+    }
+
+    /// The same for its user, who is heard of by asking: also tells whether that must be written down.
+    #[must_use]
+    pub fn ask(&self, queue_id: &Arc<str>, token: &Uuid, now: i64) -> Option<(TokenView, bool)> {
+        let (at, slot) = self.slot(token)?;
+        Some((self.view_of(queue_id, at, slot, now), self.hear_slot(slot, now)))
+    }
+
+    fn view_of(&self, queue_id: &Arc<str>, at: u32, slot: &Slot, now: i64) -> TokenView {
         let position = self.place(at).unwrap_or(0);
         let waits = slot.status == Status::Waiting;
-        let ends = if waits { slot.valid_until } else { self.end_of_admission(slot) };
-        let estimate = self.head().wait_for(position).unwrap_or(i64::MAX).min(slot.valid_until - slot.entered_at);
-        Some(TokenView {
+        let estimate = if waits {
+            self.speed().wait(position, slot.valid_until - slot.entered_at)
+        } else {
+            Estimate { low: 0, likely: 0, high: 0 }
+        };
+        TokenView {
             token: slot.token,
             queue_id: Arc::clone(queue_id),
             user: slot.user.clone(),
@@ -62,18 +104,21 @@ impl Room {
             ticket: slot.ticket,
             position,
             waiting_behind: if waits { self.waiting() - position } else { 0 },
-            estimated_wait: if waits { estimate } else { 0 },
+            estimated_wait: estimate.likely,
+            estimated_wait_low: estimate.low,
+            estimated_wait_high: estimate.high,
+            delay: self.speed().delay.filter(|_| waits),
             entered_at: slot.entered_at,
             active_until: (!waits).then_some(slot.active_until),
-            valid_until: ends,
+            valid_until: if waits { slot.valid_until } else { self.end_of_admission(slot) },
             poll_after: if waits {
-                poll_waiting(&slot.token, position)
+                poll_waiting(&slot.token, position).min(self.head().policy.patience())
             } else {
                 poll_active(&slot.token, slot.active_until - now)
             },
             requeues: slot.requeues,
             version: slot.version,
-        })
+        }
     }
 
     /// When an admitted token ends if nothing happens: with its admission, or where it would wait again, not before it may wait.
@@ -94,6 +139,12 @@ impl Room {
             active: self.active(),
             policy: self.head().policy.clone(),
             created_at: self.head().created_at,
+            lanes: self
+                .lanes()
+                .map(|(priority, waiting, next_ticket, last_ticket)| LaneView { priority, waiting, next_ticket, last_ticket })
+                .collect(),
+            places_per_minute: self.speed().places_per_minute(self.waiting()),
+            delay: self.speed().delay.filter(|_| self.waiting() > 0),
         }
     }
 }
@@ -112,6 +163,9 @@ impl TokenView {
             position: 0,
             waiting_behind: 0,
             estimated_wait: 0,
+            estimated_wait_low: 0,
+            estimated_wait_high: 0,
+            delay: None,
             entered_at: row.entered_at,
             active_until: row.active_until,
             valid_until: row.valid_until,

@@ -1,14 +1,17 @@
 //! Protobuf ↔ domain.
 
+use std::ops::RangeInclusive;
+
 use boxoffice_proto::{
     queue as pb,
     time::{duration, span_micros, timestamp},
     validate::Checks,
 };
 
-use crate::domain::{OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView};
+use crate::domain::{Delay, LaneView, OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView};
 
-const DAY: i64 = 24 * 3_600 * SECOND;
+/// In seconds.
+const DAY: i64 = 24 * 3_600;
 
 /// A policy as sent: what is left out stays `None`.
 pub(super) fn patch(checks: &mut Checks, policy: Option<pb::QueuePolicy>) -> PolicyPatch {
@@ -28,17 +31,20 @@ pub(super) fn patch(checks: &mut Checks, policy: Option<pb::QueuePolicy>) -> Pol
         max_active: number("policy.max_active", policy.max_active, 0, 1_000_000),
         max_waiting: number("policy.max_waiting", policy.max_waiting, 0, 10_000_000),
         admit_per_minute: number("policy.admit_per_minute", policy.admit_per_minute, 1, 10_000_000),
-        active_ttl: span(checks, "policy.active_ttl", policy.active_ttl, DAY, "24 hours"),
-        waiting_ttl: span(checks, "policy.waiting_ttl", policy.waiting_ttl, 7 * DAY, "7 days"),
+        active_ttl: span(checks, "policy.active_ttl", policy.active_ttl, 1..=DAY),
+        waiting_ttl: span(checks, "policy.waiting_ttl", policy.waiting_ttl, 1..=7 * DAY),
         on_expiry,
         paused: policy.paused,
+        waiting_grace: span(checks, "policy.waiting_grace", policy.waiting_grace, 0..=7 * DAY),
+        show_up_within: span(checks, "policy.show_up_within", policy.show_up_within, 0..=DAY),
     }
 }
 
-fn span(checks: &mut Checks, field: &str, span: Option<prost_types::Duration>, most: i64, words: &str) -> Option<i64> {
-    let micros = span_micros(&span?).filter(|micros| (SECOND..=most).contains(micros) && micros % SECOND == 0);
+/// A span of whole seconds.
+fn span(checks: &mut Checks, field: &str, span: Option<prost_types::Duration>, bounds: RangeInclusive<i64>) -> Option<i64> {
+    let micros = span_micros(&span?).filter(|micros| micros % SECOND == 0 && bounds.contains(&(micros / SECOND)));
     if micros.is_none() {
-        checks.refuse(field, format!("must be whole seconds, 1 s to {words}"));
+        checks.refuse(field, format!("must be whole seconds, {} to {}", bounds.start(), bounds.end()));
     }
     micros
 }
@@ -51,6 +57,23 @@ pub(super) fn queue(view: QueueView) -> pb::Queue {
         active: view.active,
         policy: Some(policy(&view.policy)),
         created_at: Some(timestamp(view.created_at)),
+        lanes: view.lanes.into_iter().map(lane).collect(),
+        places_per_minute: view.places_per_minute,
+        delay_reason: delay(view.delay).into(),
+    }
+}
+
+fn lane(lane: LaneView) -> pb::Lane {
+    let LaneView { priority, waiting, next_ticket, last_ticket } = lane;
+    pb::Lane { priority: i32::from(priority), waiting, next_ticket, last_ticket }
+}
+
+const fn delay(delay: Option<Delay>) -> pb::DelayReason {
+    match delay {
+        None => pb::DelayReason::Unspecified,
+        Some(Delay::Paused) => pb::DelayReason::Paused,
+        Some(Delay::Full) => pb::DelayReason::Full,
+        Some(Delay::Slower) => pb::DelayReason::Slower,
     }
 }
 
@@ -67,6 +90,8 @@ fn policy(policy: &QueuePolicy) -> pb::QueuePolicy {
         }
         .into(),
         paused: Some(policy.paused),
+        waiting_grace: Some(duration(policy.waiting_grace)),
+        show_up_within: Some(duration(policy.show_up_within)),
     }
 }
 
@@ -87,6 +112,9 @@ pub(super) fn token(view: TokenView) -> pb::Token {
         poll_after: Some(duration(view.poll_after)),
         requeues: i32::try_from(view.requeues).unwrap_or(i32::MAX),
         version: view.version,
+        estimated_wait_low: Some(duration(view.estimated_wait_low)),
+        estimated_wait_high: Some(duration(view.estimated_wait_high)),
+        delay_reason: delay(view.delay).into(),
     }
 }
 

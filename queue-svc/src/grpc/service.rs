@@ -1,6 +1,6 @@
 //! `boxoffice.queue.v1.QueueService`.
 
-use std::{collections::HashSet, pin::Pin};
+use std::pin::Pin;
 
 use boxoffice_proto::{
     Fault,
@@ -13,11 +13,12 @@ use boxoffice_proto::{
     },
     validate::Checks,
 };
-use chassis::{idempotency::Key, page};
+use chassis::{idempotency::Key, page::List};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::convert;
 use crate::{
@@ -104,20 +105,15 @@ impl QueueService for Service {
 
     async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
         let request = request.into_inner();
-        let mut checks = Checks::default();
-        let size = page::size(request.page_size).and_then(|size| usize::try_from(size).ok());
-        if size.is_none() {
-            checks.refuse("page_size", "must be 0 to 1000");
-        }
-        let after = page::cursor::<Cursor>(&request.page_token);
-        if after.is_none() && !request.page_token.is_empty() {
-            checks.refuse("page_token", "must be a next_page_token of an earlier page");
-        }
+        let (list, mut checks) = (List::of("queues", ""), Checks::default());
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let (size, after) = list.read(request.page_size, &request.page_token, None::<Cursor>, refuse);
         checks.finish()?;
-        let (views, next) = self.room.list_queues(size.unwrap_or_default(), after).await.map_err(told)?;
+        let size = usize::try_from(size).unwrap_or_default();
+        let (views, next) = self.room.list_queues(size, after).await.map_err(told)?;
         Ok(Response::new(ListQueuesResponse {
             queues: views.into_iter().map(convert::queue).collect(),
-            next_page_token: next.as_ref().map(page::token).unwrap_or_default(),
+            next_page_token: list.token(next.as_ref()),
         }))
     }
 
@@ -157,14 +153,22 @@ impl QueueService for Service {
         if asked.len() > MAX_BATCH {
             return Err(Fault::invalid_field("tokens", format!("must be at most {MAX_BATCH}")).into());
         }
-        let ids: Vec<_> = asked.iter().enumerate().map(|(at, token)| checks.uuid(&format!("tokens[{at}]"), token)).collect();
+        let mut ids = Vec::with_capacity(asked.len());
+        for (at, token) in asked.iter().enumerate() {
+            // The field's name is put together only where something is wrong with it.
+            ids.push(
+                Uuid::try_parse(token)
+                    .ok()
+                    .filter(|_| token.len() == 36)
+                    .unwrap_or_else(|| checks.uuid(&format!("tokens[{at}]"), token)),
+            );
+        }
         checks.finish()?;
-        let unique: HashSet<_> = ids.iter().copied().collect();
-        let views = self.room.tokens(&unique.into_iter().collect::<Vec<_>>()).await.map_err(told)?;
+        let views = self.room.tokens(&ids).await.map_err(told)?;
         let (mut tokens, mut not_found) = (Vec::with_capacity(ids.len()), Vec::new());
-        for (id, word) in ids.iter().zip(asked) {
-            match views.get(id) {
-                Some(view) => tokens.push(convert::token(view.clone())),
+        for (word, view) in asked.into_iter().zip(views) {
+            match view {
+                Some(view) => tokens.push(convert::token(view)),
                 None => not_found.push(word),
             }
         }

@@ -52,8 +52,8 @@ pub async fn version(session: &mut Session, queue_id: &str) -> Result<Option<i64
 /// The database's.
 pub async fn insert(session: &mut Session, queue_id: &str, head: &Head) -> Result<bool, Error> {
     let statement = "INSERT INTO queue (queue_id, max_active, max_waiting, active_ttl, waiting_ttl, admit_per_minute, on_expiry, \
-                     paused, version, last_ticket, serving_ticket, decided_at, admissions, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
+                     paused, waiting_grace, show_up_within, version, last_ticket, serving_ticket, decided_at, admissions, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
     let mut args = columns(queue_id, head)?;
     args.push(head.created_at.into());
     Ok(session.execute(statement, args).await? == 1)
@@ -65,8 +65,8 @@ pub async fn insert(session: &mut Session, queue_id: &str, head: &Head) -> Resul
 /// The database's.
 pub async fn write(session: &mut Session, queue_id: &str, head: &Head) -> Result<(), Error> {
     let statement = "UPDATE queue SET max_active = $2, max_waiting = $3, active_ttl = $4, waiting_ttl = $5, admit_per_minute = $6, \
-                     on_expiry = $7, paused = $8, version = $9, last_ticket = $10, serving_ticket = $11, decided_at = $12, \
-                     admissions = $13 WHERE queue_id = $1 AND version = $9 - 1";
+                     on_expiry = $7, paused = $8, waiting_grace = $9, show_up_within = $10, version = $11, last_ticket = $12, \
+                     serving_ticket = $13, decided_at = $14, admissions = $15 WHERE queue_id = $1 AND version = $11 - 1";
     match session.execute(statement, columns(queue_id, head)?).await? {
         1 => Ok(()),
         _ => Err(Error::lost_race("the queue's row")),
@@ -85,6 +85,8 @@ fn columns(queue_id: &str, head: &Head) -> Result<Vec<Value>, Error> {
         policy.admit_per_minute,
         policy.on_expiry.code(),
         policy.paused,
+        policy.waiting_grace,
+        policy.show_up_within,
         head.version,
         head.last_ticket,
         head.serving_ticket,
@@ -106,6 +108,8 @@ pub(super) fn head(row: &Row) -> Result<Head, Error> {
             admit_per_minute: row.get("admit_per_minute")?,
             on_expiry: OnExpiry::from_code(on_expiry).ok_or_else(|| strange("on_expiry", on_expiry))?,
             paused: row.get("paused")?,
+            waiting_grace: row.get("waiting_grace")?,
+            show_up_within: row.get("show_up_within")?,
         },
         version: row.get("version")?,
         last_ticket: row.get("last_ticket")?,

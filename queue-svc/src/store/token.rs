@@ -17,34 +17,35 @@ const PAGE: i64 = 10_000;
 /// as arrays, on SQLite as one JSON text.
 const WRITE: Sql = Sql {
     postgres: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
-               admitted_at, requeues, version) \
+               admitted_at, heard_at, requeues, version) \
                SELECT t.token, $1, t.user_id, t.status, t.priority, t.ticket, t.entered_at, t.active_until, t.valid_until, \
-               t.admitted_at, t.requeues, $2 \
+               t.admitted_at, t.heard_at, t.requeues, $2 \
                FROM UNNEST($3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], \
-               $10::bigint[], $11::bigint[], $12::bigint[]) WITH ORDINALITY AS t (token, user_id, status, priority, ticket, \
-               entered_at, active_until, valid_until, admitted_at, requeues, nth) ORDER BY t.nth \
+               $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) WITH ORDINALITY AS t (token, user_id, status, priority, \
+               ticket, entered_at, active_until, valid_until, admitted_at, heard_at, requeues, nth) ORDER BY t.nth \
                ON CONFLICT (token) DO UPDATE SET status = excluded.status, ticket = excluded.ticket, \
                active_until = excluded.active_until, valid_until = excluded.valid_until, admitted_at = excluded.admitted_at, \
-               requeues = excluded.requeues, version = excluded.version",
+               heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
     sqlite: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
-             admitted_at, requeues, version) \
+             admitted_at, heard_at, requeues, version) \
              SELECT unhex(t.value ->> 0), $1, t.value ->> 1, t.value ->> 2, t.value ->> 3, t.value ->> 4, t.value ->> 5, \
-             t.value ->> 6, t.value ->> 7, t.value ->> 8, t.value ->> 9, $2 FROM json_each($3) AS t WHERE true ORDER BY t.key \
+             t.value ->> 6, t.value ->> 7, t.value ->> 8, t.value ->> 9, t.value ->> 10, $2 FROM json_each($3) AS t WHERE true ORDER BY t.key \
              ON CONFLICT (token) DO UPDATE SET status = excluded.status, ticket = excluded.ticket, \
              active_until = excluded.active_until, valid_until = excluded.valid_until, admitted_at = excluded.admitted_at, \
-             requeues = excluded.requeues, version = excluded.version",
+             heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
 };
 
 /// Head and changed tokens in one statement, which is one snapshot: a follower needs no lock and never sees half a commit.
-const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at, active_until, valid_until, admitted_at, requeues, \
-    version, CAST(NULL AS BIGINT) AS max_active, CAST(NULL AS BIGINT) AS max_waiting, CAST(NULL AS BIGINT) AS active_ttl, \
+const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at, active_until, valid_until, admitted_at, heard_at, \
+    requeues, version, CAST(NULL AS BIGINT) AS max_active, CAST(NULL AS BIGINT) AS max_waiting, CAST(NULL AS BIGINT) AS active_ttl, \
     CAST(NULL AS BIGINT) AS waiting_ttl, CAST(NULL AS BIGINT) AS admit_per_minute, CAST(NULL AS BIGINT) AS on_expiry, \
-    CAST(NULL AS BOOLEAN) AS paused, CAST(NULL AS BIGINT) AS last_ticket, CAST(NULL AS BIGINT) AS serving_ticket, \
+    CAST(NULL AS BOOLEAN) AS paused, CAST(NULL AS BIGINT) AS waiting_grace, CAST(NULL AS BIGINT) AS show_up_within, \
+    CAST(NULL AS BIGINT) AS last_ticket, CAST(NULL AS BIGINT) AS serving_ticket, \
     CAST(NULL AS BIGINT) AS decided_at, CAST(NULL AS TEXT) AS admissions, CAST(NULL AS BIGINT) AS created_at \
     FROM token WHERE queue_id = $1 AND version > $2 \
-    UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, version, max_active, max_waiting, active_ttl, \
-    waiting_ttl, admit_per_minute, on_expiry, paused, last_ticket, serving_ticket, decided_at, admissions, created_at \
-    FROM queue WHERE queue_id = $1";
+    UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, version, max_active, max_waiting, active_ttl, \
+    waiting_ttl, admit_per_minute, on_expiry, paused, waiting_grace, show_up_within, last_ticket, serving_ticket, decided_at, admissions, \
+    created_at FROM queue WHERE queue_id = $1";
 
 const LIVE: &str = "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND status IN (1, 2) ORDER BY ticket LIMIT $3";
 
@@ -74,6 +75,7 @@ pub async fn write(session: &mut Session, queue_id: &str, version: i64, rows: &[
             column(rows, |row| row.active_until),
             column(rows, |row| row.valid_until),
             column(rows, |row| row.admitted_at),
+            column(rows, |row| row.heard_at),
             column(rows, |row| i64::from(row.requeues)),
         ],
         Dialect::Sqlite => args![queue_id, version, json_rows(rows)],
@@ -97,6 +99,7 @@ fn json_rows(rows: &[TokenRow]) -> String {
             row.active_until,
             row.valid_until,
             row.admitted_at,
+            row.heard_at,
             row.requeues
         ])
     };
@@ -153,6 +156,7 @@ fn read(row: &Row) -> Result<TokenRow, Error> {
         active_until: row.get("active_until")?,
         valid_until: number("valid_until")?,
         admitted_at: row.get("admitted_at")?,
+        heard_at: number("heard_at")?,
         requeues: u32::try_from(requeues).map_err(|_| strange("requeues", requeues))?,
         version: number("version")?,
     })

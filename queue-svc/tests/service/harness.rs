@@ -33,6 +33,8 @@ pub(crate) fn policy() -> Policy {
         waiting_ttl: Duration::from_secs(24 * 3_600),
         admit_per_minute: 6_000,
         on_expiry: Expiry::Requeue,
+        waiting_grace: Duration::from_secs(600),
+        show_up_within: Duration::from_secs(90),
     }
 }
 
@@ -42,7 +44,7 @@ impl Replica {
         let address = grpc.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let config = Config { database: database.clone(), policy };
-        let task = tokio::spawn(serve(config, Listeners { grpc, http: None }, clock.clone(), shutdown.clone()));
+        let task = tokio::spawn(serve(config, Listeners { grpc: grpc.into(), http: None }, clock.clone(), shutdown.clone()));
         let client = eventually("the service answers", || async move {
             let mut client = QueueServiceClient::connect(format!("http://{address}")).await.ok()?;
             let request = pb::GetQueueRequest::default();

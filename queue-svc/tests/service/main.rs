@@ -1,7 +1,9 @@
 //! The waiting room as its callers see it: real gRPC, on both databases, one replica or two.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod crowd;
 mod harness;
+mod hearing;
 mod line;
 mod refusals;
 mod replicas;

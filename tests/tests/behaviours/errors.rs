@@ -1,5 +1,5 @@
 //! Every refusal of the contract, once by REST and once by gRPC: the right HTTP status, gRPC code and reason. (HOLD_EXPIRED is in
-//! `short_holds`, QUEUE_FULL in `lines`, UNAVAILABLE in `replicas`, DEADLINE_EXCEEDED in `deadlines`.)
+//! `short_holds`, QUEUE_FULL in `lines`, UNAVAILABLE in `outages`, DEADLINE_EXCEEDED in `deadlines`.)
 
 use std::time::Duration;
 
@@ -7,12 +7,16 @@ use boxoffice_proto::{Reason, booking, checkout, queue, wallet};
 use serde_json::json;
 use tests::{
     client::Call,
+    eventually::{eventually, holds},
     grpc::refused,
-    scenarios,
-    suite::Scenario,
+    mesh::Shape,
+    scenarios, solos,
+    suite::{Scenario, Solo},
     world::{Buyer, Sale, World, text, unique},
 };
 use tokio::time::sleep;
+use tonic::Code;
+use tonic_types::StatusExt;
 use uuid::Uuid;
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
@@ -26,6 +30,8 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_reused_request_id_is_refused,
     unknown_routes_and_methods_are_refused,
 ];
+
+pub(crate) const SOLOS: &[Solo] = solos![Shape::ALL; a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace];
 
 /// The REST face of a reason, by the contract's own table.
 async fn rest(call: Call, reason: Reason) {
@@ -320,4 +326,61 @@ async fn unknown_routes_and_methods_are_refused(world: World) {
     assert_eq!(method.status, 405, "{}", method.text);
     assert!(method.header("content-type").starts_with("application/problem+json"), "{:?} {}", method.headers, method.text);
     assert!(method.header("allow").contains("GET"), "{:?}", method.headers);
+}
+
+/// A table loses its name under each service, which no client can bring about: both faces say INTERNAL, and nobody learns why but who
+/// reads the log by the trace id.
+async fn a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace(shape: Shape) {
+    let world = World::start(shape, &[]).await;
+    let sale = world.sale(1_000, 5).await;
+    let buyer = world.buyer_with(&sale, 5_000).await;
+    let reservation = world.hold(&buyer, sale.show, &[1]).await;
+    let paid = text(&world.paying(&buyer, &reservation).expect(201).await["paymentId"]);
+    let join = format!("/v1/queues/{}/tokens", sale.queue);
+    let ask = |table: &str| match table {
+        "token" => world.rest.post(&join, json!({"userId": unique("user")})),
+        "concert" => world.rest.get("/v1/concerts"),
+        "wallet" => world.rest.get(&format!("/v1/wallets/{}", buyer.user)),
+        _ => world.rest.get(&format!("/v1/payments/{paid}")),
+    };
+    for table in ["token", "concert", "wallet", "checkout"] {
+        world.mesh.databases.rename(table, "hidden").await;
+        let answer = ask(table).send().await;
+        let problem = answer.clone().problem(500, "INTERNAL");
+        let members: Vec<_> = problem.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(members, ["code", "detail", "instance", "status", "title", "traceId", "type"], "{table}");
+        assert!(problem["detail"].as_str().unwrap().contains("trace id"), "{problem}");
+        let trace = text(&problem["traceId"]);
+        assert!(answer.header("traceparent").contains(&trace), "{:?}", answer.headers);
+        let logged = |log: String| log.lines().any(|line| line.contains(&trace) && line.contains("\"level\":\"ERROR\""));
+        eventually(Duration::from_secs(5), || async {
+            holds(world.mesh.nodes.iter().any(|node| logged(node.process.log())), |found| *found)
+        })
+        .await;
+
+        let (user_id, checkout_id) = (buyer.user.clone(), paid.clone());
+        let status = match table {
+            "token" => {
+                let issue =
+                    queue::IssueTokenRequest { queue_id: sale.queue.clone(), user_id: unique("user"), ..Default::default() };
+                world.grpc.queue().issue_token(issue).await.map(drop)
+            }
+            "concert" => world.grpc.booking().list_concerts(booking::ListConcertsRequest::default()).await.map(drop),
+            "wallet" => world.grpc.wallet().get_wallet(wallet::GetWalletRequest { user_id }).await.map(drop),
+            _ => world.grpc.checkout().get_checkout(checkout::GetCheckoutRequest { checkout_id }).await.map(drop),
+        }
+        .expect_err(table);
+        assert_eq!((status.code(), status.message()), (Code::Internal, Reason::Internal.title()), "{table}");
+        let info = status.get_error_details().error_info().cloned().unwrap_or_else(|| panic!("{table}: {status:?}"));
+        assert_eq!((info.domain.as_str(), info.reason.as_str()), ("boxoffice", "INTERNAL"), "{table}");
+        assert!(info.metadata.is_empty(), "{table}: {info:?}");
+
+        world.mesh.databases.rename("hidden", table).await;
+        eventually(Duration::from_secs(10), || async { holds(ask(table).send().await.status, |status| *status < 300) }).await;
+    }
+    let second = world.admitted(&sale.queue, &buyer.user).await;
+    let reservation = world.hold(&second, sale.show, &[2]).await;
+    let _ = world.paying(&second, &reservation).expect(201).await;
+    assert_eq!(world.balance(&buyer.user).await, 3_000);
+    world.finish().await;
 }

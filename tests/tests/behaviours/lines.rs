@@ -283,6 +283,8 @@ async fn a_changed_policy_keeps_what_is_left_out(world: World) {
         ("waitingTtlSeconds", json!(86_400)),
         ("admitPerMinute", json!(6_000)),
         ("paused", json!(false)),
+        ("waitingGraceSeconds", json!(600)),
+        ("showUpWithinSeconds", json!(90)),
     ] {
         assert_eq!(seen[field], value, "{field} of {seen}");
     }

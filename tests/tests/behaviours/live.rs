@@ -36,7 +36,7 @@ async fn third_in_line(world: &World) -> (Vec<String>, String) {
     (tokens, followed)
 }
 
-async fn leave(world: &World, token: &str) {
+pub(crate) async fn leave(world: &World, token: &str) {
     let _ = world.rest.delete(&format!("/v1/tokens/{token}")).expect(204).await;
 }
 

@@ -4,26 +4,43 @@
 
 mod acceptance;
 mod bad_input;
+mod contention;
+mod crashes;
+mod crowd;
 mod deadlines;
 mod errors;
 mod failures;
 mod idempotency;
 mod lines;
 mod live;
+mod malformed;
+mod manners;
 mod operations;
 mod original;
 mod outages;
+mod overload;
 mod reading;
+mod repeated;
 mod replicas;
 mod restarts;
 mod saga;
+mod saga_crashes;
+mod saga_faults;
 mod short_holds;
+mod streams;
+mod waiting_room;
 
 use std::process::ExitCode;
 
 use tests::suite::{self, Group};
 
 fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, flag, address, file] = args.as_slice()
+        && flag == "--hold-streams"
+    {
+        return crowd::hold_streams(address, file);
+    }
     let ordinary = Group {
         label: "",
         flags: &[],
@@ -34,15 +51,36 @@ fn main() -> ExitCode {
             bad_input::TOGETHER,
             idempotency::TOGETHER,
             lines::TOGETHER,
+            waiting_room::TOGETHER,
             live::TOGETHER,
+            malformed::TOGETHER,
+            manners::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
+            streams::TOGETHER,
         ]
         .concat(),
-        alone: [acceptance::ALONE, deadlines::ALONE, saga::ALONE].concat(),
+        alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
     };
     let short_holds =
         Group { label: "short_holds", flags: &["--hold-ttl", "2s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
-    suite::main(&[ordinary, short_holds], &[restarts::SOLOS, replicas::SOLOS, outages::SOLOS].concat())
+    suite::main(
+        &[ordinary, short_holds],
+        &[
+            crowd::SOLOS,
+            streams::SOLOS,
+            errors::SOLOS,
+            manners::SOLOS,
+            restarts::SOLOS,
+            replicas::SOLOS,
+            outages::SOLOS,
+            saga_faults::SOLOS,
+            saga_crashes::SOLOS,
+            crashes::SOLOS,
+            repeated::SOLOS,
+            overload::SOLOS,
+        ]
+        .concat(),
+    )
 }

@@ -18,10 +18,11 @@ use tests::{
     suite::Solo,
     world::{Buyer, Sale, World, text, unique},
 };
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::Cluster];
     one_replica_of_each_killed_under_load_is_not_felt_beyond_a_retry,
+    a_rolling_restart_of_the_services_is_not_felt_at_all,
     a_payment_goes_on_when_its_edge_is_killed,
     a_service_without_any_replica_is_unavailable_until_it_is_back,
     calls_are_balanced_over_the_replicas,
@@ -70,23 +71,47 @@ async fn purchase(world: &World, sale: &Sale, seat: i32, felt: &AtomicU64) {
     assert_eq!(wallet["balance"], 500);
 }
 
+/// Eight buyers who buy one seat after the other.
+struct Rush {
+    over: Arc<AtomicBool>,
+    felt: Arc<AtomicU64>,
+    seats: Arc<AtomicU64>,
+    buyers: Vec<JoinHandle<()>>,
+}
+
+impl Rush {
+    async fn start(world: &World) -> Self {
+        let queue = world.queue(json!({"maxActive": 1_000, "admitPerMinute": 1_000_000})).await;
+        let sale = world.sale_behind(queue, 1_000, 5_000).await;
+        let (over, felt, seats) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let buyers = (0..8)
+            .map(|_| {
+                let (world, sale, over, felt, seats) =
+                    (world.clone(), sale.clone(), Arc::clone(&over), Arc::clone(&felt), Arc::clone(&seats));
+                tokio::spawn(async move {
+                    while !over.load(Ordering::Relaxed) {
+                        let seat = i32::try_from(seats.fetch_add(1, Ordering::Relaxed)).unwrap() + 1;
+                        purchase(&world, &sale, seat, &felt).await;
+                    }
+                })
+            })
+            .collect();
+        Self { over, felt, seats, buyers }
+    }
+
+    /// How many seats were sold, and how often a client had to ask again.
+    async fn end(self) -> (u64, u64) {
+        self.over.store(true, Ordering::Relaxed);
+        for buyer in self.buyers {
+            buyer.await.unwrap();
+        }
+        (self.seats.load(Ordering::Relaxed), self.felt.load(Ordering::Relaxed))
+    }
+}
+
 async fn one_replica_of_each_killed_under_load_is_not_felt_beyond_a_retry(shape: Shape) {
     let world = World::start(shape, &[]).await;
-    let queue = world.queue(json!({"maxActive": 1_000, "admitPerMinute": 1_000_000})).await;
-    let sale = world.sale_behind(queue, 1_000, 5_000).await;
-    let (over, felt, seats) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let buyers: Vec<_> = (0..8)
-        .map(|_| {
-            let (world, sale, over, felt, seats) =
-                (world.clone(), sale.clone(), Arc::clone(&over), Arc::clone(&felt), Arc::clone(&seats));
-            tokio::spawn(async move {
-                while !over.load(Ordering::Relaxed) {
-                    let seat = i32::try_from(seats.fetch_add(1, Ordering::Relaxed)).unwrap() + 1;
-                    purchase(&world, &sale, seat, &felt).await;
-                }
-            })
-        })
-        .collect();
+    let rush = Rush::start(&world).await;
     for role in [Role::Queue, Role::Booking, Role::Wallet, Role::Edge] {
         sleep(Duration::from_millis(1_000)).await;
         world.mesh.of(role)[0].process.kill();
@@ -94,14 +119,29 @@ async fn one_replica_of_each_killed_under_load_is_not_felt_beyond_a_retry(shape:
         world.mesh.of(role)[0].process.restart();
         world.mesh.ready().await;
     }
-    over.store(true, Ordering::Relaxed);
-    for buyer in buyers {
-        buyer.await.unwrap();
-    }
-    let (sold, felt) = (seats.load(Ordering::Relaxed), felt.load(Ordering::Relaxed));
+    let (sold, felt) = rush.end().await;
     assert!(sold >= 20, "only {sold} purchases in all that time");
     // Clients of a killed edge meet a refused connection while it is down; beyond that retries are rare.
     assert!(felt < sold * 10, "{felt} retries for {sold} purchases");
+    world.finish().await;
+}
+
+async fn a_rolling_restart_of_the_services_is_not_felt_at_all(shape: Shape) {
+    let world = World::start(shape, &[]).await;
+    let rush = Rush::start(&world).await;
+    for role in [Role::Queue, Role::Booking, Role::Wallet] {
+        for node in world.mesh.of(role) {
+            sleep(Duration::from_millis(500)).await;
+            node.process.signal(Signal::Term);
+            let ended = node.process.wait(Duration::from_secs(20)).await.unwrap();
+            assert!(ended.success(), "{role:?}: {ended}");
+            node.process.restart();
+            world.mesh.ready().await;
+        }
+    }
+    let (sold, felt) = rush.end().await;
+    assert!(sold >= 20, "only {sold} purchases in all that time");
+    assert_eq!(felt, 0, "of {sold} purchases");
     world.finish().await;
 }
 

@@ -34,23 +34,8 @@ impl PaymentCursor {
     pub(crate) const START: Self = Self { created_at: i64::MAX, payment_id: Uuid::max() };
 }
 
-/// A page, and the token of the next (empty on the last).
-#[derive(Clone, Debug)]
-pub(crate) struct Page<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) next: String,
-}
-
-impl<T> Page<T> {
-    /// A page of what was read with a limit of one more than its size.
-    fn cut<C: Serialize>(mut items: Vec<T>, size: i64, cursor: impl FnOnce(&T) -> C) -> Self {
-        let size = usize::try_from(size).unwrap_or(0);
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = items.last().filter(|_| more).map(|last| page::token(&cursor(last))).unwrap_or_default();
-        Self { items, next }
-    }
-}
+/// A page, and where the next one starts (if there is one).
+type Page<T, C> = (Vec<T>, Option<C>);
 
 impl Ledger {
     /// A user's wallet.
@@ -60,14 +45,14 @@ impl Ledger {
     }
 
     /// A wallet's movements, newest first.
-    pub(crate) async fn entries(&self, user_id: &str, from: EntryCursor, size: i64) -> Result<Page<Entry>, Error> {
+    pub(crate) async fn entries(&self, user_id: &str, from: EntryCursor, size: i64) -> Result<Page<Entry, EntryCursor>, Error> {
         let mut session = self.db.read().await?;
         let items = entries::page(&mut session, user_id, from.sequence, size + 1).await?;
         // A wallet is opened by its first entry, so only an empty page leaves the question open.
         if items.is_empty() && wallets::find(&mut session, user_id).await?.is_none() {
             return Err(no_wallet(user_id).into());
         }
-        Ok(Page::cut(items, size, |last| EntryCursor { sequence: last.sequence }))
+        Ok(page::cut(items, size, |last| EntryCursor { sequence: last.sequence }))
     }
 
     /// A payment.
@@ -78,10 +63,15 @@ impl Ledger {
     }
 
     /// A user's payments, newest first.
-    pub(crate) async fn payments(&self, user_id: &str, from: PaymentCursor, size: i64) -> Result<Page<Payment>, Error> {
+    pub(crate) async fn payments(
+        &self,
+        user_id: &str,
+        from: PaymentCursor,
+        size: i64,
+    ) -> Result<Page<Payment, PaymentCursor>, Error> {
         let mut session = self.db.read().await?;
         let items = payments::page(&mut session, user_id, (from.created_at, from.payment_id), size + 1).await?;
-        Ok(Page::cut(items, size, |last| PaymentCursor { created_at: last.created_at, payment_id: last.payment_id }))
+        Ok(page::cut(items, size, |last| PaymentCursor { created_at: last.created_at, payment_id: last.payment_id }))
     }
 }
 

@@ -94,6 +94,11 @@ async fn bad_sizes_and_foreign_page_tokens_are_refused_by_field() {
         let of_entries = world.entries("ann", 1, "").await.unwrap().next_page_token;
         let fault = world.payments("ann", 1, &of_entries).await.unwrap_err();
         assert_eq!((fault.reason, fault.violations[0].field.as_str()), (Reason::InvalidArgument, "page_token"));
+        for _ in 0..2 {
+            world.charge("bob", 1, "").await.unwrap();
+        }
+        let of_bob = world.entries("bob", 1, "").await.unwrap().next_page_token;
+        assert_eq!(world.entries("ann", 1, &of_bob).await.unwrap_err().violations[0].field, "page_token");
         for token in ["x", "AAAA", "\u{1f39f}", &"A".repeat(5_000)] {
             assert_eq!(world.entries("ann", 1, token).await.unwrap_err().violations[0].field, "page_token");
         }

@@ -22,7 +22,7 @@ async fn start(config: Config) -> Running {
     let address: SocketAddr = grpc.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let http = Some(TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let ended = tokio::spawn(crate::serve(config, Listeners { grpc, http }, Clock::system(), shutdown.clone()));
+    let ended = tokio::spawn(crate::serve(config, Listeners { grpc: grpc.into(), http }, Clock::system(), shutdown.clone()));
     let client = WalletServiceClient::connect(format!("http://{address}")).await.unwrap();
     Running { client, shutdown, ended }
 }
@@ -84,7 +84,7 @@ async fn replicas_that_start_together_on_a_new_postgres_all_come_up() {
 async fn a_database_that_cannot_be_opened_is_told_at_the_start() {
     let database = chassis::db::DbConfig { url: "mysql://somewhere".to_owned(), schema: None };
     let config = Config { database, policy: Policy { currency: "KRW".parse().unwrap() } };
-    let listeners = Listeners { grpc: TcpListener::bind("127.0.0.1:0").await.unwrap(), http: None };
+    let listeners = Listeners { grpc: TcpListener::bind("127.0.0.1:0").await.unwrap().into(), http: None };
     let ended = crate::serve(config, listeners, Clock::system(), CancellationToken::new()).await;
     assert!(matches!(ended, Err(chassis::Error::Db(_))), "{ended:?}");
 }

@@ -7,8 +7,7 @@ use boxoffice_proto::{
     validate::Checks,
     wallet::{self as pb, wallet_service_server::WalletService},
 };
-use chassis::page;
-use serde::de::DeserializeOwned;
+use chassis::page::List;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -74,11 +73,12 @@ impl WalletService for Service {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.user_id);
-        let (from, size) = page_of(&mut checks, &request.page_token, request.page_size, EntryCursor::START);
+        let (list, refuse) = (List::of("entries", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
+        let (size, from) = list.read(request.page_size, &request.page_token, EntryCursor::START, refuse);
         checks.finish()?;
-        let page = self.ledger.entries(&user_id, from, size).await.map_err(refused)?;
-        let entries = page.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token: page.next }))
+        let (entries, next) = self.ledger.entries(&user_id, from, size).await.map_err(refused)?;
+        let entries = entries.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token: list.token(next.as_ref()) }))
     }
 
     async fn create_payment(
@@ -114,11 +114,12 @@ impl WalletService for Service {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.user_id);
-        let (from, size) = page_of(&mut checks, &request.page_token, request.page_size, PaymentCursor::START);
+        let (list, refuse) = (List::of("payments", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
+        let (size, from) = list.read(request.page_size, &request.page_token, PaymentCursor::START, refuse);
         checks.finish()?;
-        let page = self.ledger.payments(&user_id, from, size).await.map_err(refused)?;
-        let payments = page.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token: page.next }))
+        let (payments, next) = self.ledger.payments(&user_id, from, size).await.map_err(refused)?;
+        let payments = payments.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token: list.token(next.as_ref()) }))
     }
 
     async fn cancel_payment(
@@ -146,22 +147,6 @@ fn movement(user_id: &str, amount: i64, request_id: &str) -> Result<(Move, Optio
     let request_id = checks.request_id(request_id);
     checks.finish()?;
     Ok((command, request_id))
-}
-
-/// Where a page starts and how long it is.
-fn page_of<C: DeserializeOwned>(checks: &mut Checks, token: &str, size: i32, start: C) -> (C, i64) {
-    let size = page::size(size).unwrap_or_else(|| {
-        checks.refuse("page_size", "must be 1 to 1000, or 0 for 50");
-        0
-    });
-    if token.is_empty() {
-        return (start, size);
-    }
-    let from = page::cursor(token).unwrap_or_else(|| {
-        checks.refuse("page_token", "must be the next_page_token of the page before");
-        start
-    });
-    (from, size)
 }
 
 fn refused(error: Error) -> Status {

@@ -5,12 +5,13 @@
 //! `synchronous=FULL`, one writing connection and readers beside it; PostgreSQL as its server is configured.
 
 mod error;
+mod line;
+mod open;
 mod session;
 mod value;
 
 use std::{
     future::Future,
-    path::Path,
     str::FromStr,
     sync::{
         Arc,
@@ -20,27 +21,14 @@ use std::{
 };
 
 use rand::Rng;
-use sqlx::{
-    Connection, PgPool, SqlitePool,
-    migrate::Migrator,
-    pool::PoolOptions,
-    postgres::{PgConnectOptions, PgConnection},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use sqlx::{PgPool, SqlitePool, migrate::Migrator, postgres::PgConnectOptions};
 
 pub use error::Error;
+use line::Line;
 use session::Link;
 pub use session::{Session, Sql};
 pub use value::{Column, Row, Value};
 
-/// Connections a service keeps to PostgreSQL at most: eight processes of ten fit the server's default of one hundred.
-const POSTGRES_CONNECTIONS: u32 = 10;
-/// Reading connections beside SQLite's one writer.
-const SQLITE_READERS: u32 = 4;
-/// How long a request waits for a connection before it is refused as unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long another process may hold a SQLite file's write lock before we give up.
-const SQLITE_BUSY: Duration = Duration::from_secs(5);
 /// How often a transaction is tried that keeps losing against others.
 const ATTEMPTS: u32 = 10;
 
@@ -101,6 +89,9 @@ pub struct Db {
     pools: Pools,
     /// Set while the database is known to be out of reach: requests are then refused at once instead of each waiting for itself.
     away: Arc<AtomicBool>,
+    /// Who waits to read, and who waits to write.
+    readers: Line,
+    writers: Line,
 }
 
 #[derive(Clone, Debug)]
@@ -122,69 +113,6 @@ impl Contended for Error {
 }
 
 impl Db {
-    /// Connects, and brings the tables up to date.
-    ///
-    /// # Errors
-    /// The address makes no sense, the database is out of reach, or a migration failed.
-    pub async fn open(config: &DbConfig, migrations: &Migrations) -> Result<Self, Error> {
-        let opened = if config.url.starts_with("sqlite:") {
-            Self::open_sqlite(&config.url, &migrations.sqlite).await
-        } else if config.url.starts_with("postgres:") || config.url.starts_with("postgresql:") {
-            Self::open_postgres(config, &migrations.postgres).await
-        } else {
-            Err(Error::Other("a database URL starts with sqlite: or postgres://".into()))
-        };
-        let pools = opened.map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
-        Ok(Self { pools, away: Arc::default() })
-    }
-
-    async fn open_sqlite(url: &str, migrations: &Migrator) -> Result<Pools, Error> {
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(SQLITE_BUSY);
-        if let Some(folder) = options.get_filename().parent().filter(|folder| *folder != Path::new("")) {
-            tokio::fs::create_dir_all(folder).await.map_err(sqlx::Error::Io)?;
-        }
-        let pool = || PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
-        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-        migrations.run(&writer).await.map_err(|error| Error::Other(Box::new(error)))?;
-        let readers = pool().max_connections(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Pools::Sqlite { writer, readers })
-    }
-
-    async fn open_postgres(config: &DbConfig, migrations: &Migrator) -> Result<Pools, Error> {
-        // A session that stalls in the middle of a transaction (a stopped process, a cut line) must not keep its row locks.
-        let mut options = PgConnectOptions::from_str(&config.url)?
-            .options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "10s")]);
-        if let Some(schema) = &config.schema {
-            let plain = schema.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            if !plain {
-                return Err(Error::Other("a schema's name is lower-case letters and '_'".into()));
-            }
-            let mut link = PgConnection::connect_with(&options).await?;
-            let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
-            // Two replicas that start together may race to make it; the loser finds it made.
-            if let Err(error) = sqlx::query(create).execute(&mut link).await.map_err(Error::from)
-                && !error.is_unique()
-            {
-                return Err(error);
-            }
-            link.close().await?;
-            options = options.options([("search_path", schema)]);
-        }
-        let pool = PoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await?;
-        migrations.run(&pool).await.map_err(|error| Error::Other(Box::new(error)))?;
-        Ok(Pools::Postgres(pool))
-    }
-
     /// Which dialect it speaks.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
@@ -206,8 +134,8 @@ impl Db {
     async fn acquire(&self) -> Result<Session, Error> {
         Ok(Session(match &self.pools {
             // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
-            Pools::Postgres(pool) => Link::PostgresRead(pool.acquire().await.map_err(Error::Unavailable)?),
-            Pools::Sqlite { readers, .. } => Link::SqliteRead(readers.acquire().await?),
+            Pools::Postgres(pool) => Link::PostgresRead(self.readers.wait(pool.acquire()).await.map_err(Error::Unavailable)?),
+            Pools::Sqlite { readers, .. } => Link::SqliteRead(self.readers.wait(readers.acquire()).await?),
         }))
     }
 
@@ -218,8 +146,8 @@ impl Db {
     pub async fn begin(&self) -> Result<Session, Error> {
         self.there()?;
         Ok(Session(match &self.pools {
-            Pools::Postgres(pool) => Link::PostgresWrite(pool.begin().await.map_err(Error::Unavailable)?),
-            Pools::Sqlite { writer, .. } => Link::SqliteWrite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Link::PostgresWrite(self.writers.wait(pool.begin()).await.map_err(Error::Unavailable)?),
+            Pools::Sqlite { writer, .. } => Link::SqliteWrite(self.writers.wait(writer.begin_with("BEGIN IMMEDIATE")).await?),
         }))
     }
 

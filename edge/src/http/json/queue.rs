@@ -13,6 +13,11 @@ words! {
 }
 
 words! {
+    /// Why an estimate is longer than it was: the line is paused, every place is taken and none becomes free, or it moves more slowly.
+    DelayReason of proto::DelayReason { Paused, Full, Slower }
+}
+
+words! {
     /// What becomes of an ACTIVE token whose time is over.
     OnExpiry of proto::OnExpiry { Requeue, Expire }
 }
@@ -44,9 +49,18 @@ pub(crate) struct Token {
     /// How many wait behind it.
     #[schema(minimum = 0, example = 230)]
     pub(crate) waiting_behind: i64,
-    /// When it will be admitted, as far as the rate of admission tells.
+    /// When it will be admitted, as far as the speed of the line tells.
     #[schema(minimum = 0, example = 12)]
     pub(crate) estimated_wait_seconds: i64,
+    /// The range in which to read that: hardly sooner than this,
+    #[schema(minimum = 0, example = 9)]
+    pub(crate) estimated_wait_seconds_low: i64,
+    /// hardly later than this.
+    #[schema(minimum = 0, example = 18)]
+    pub(crate) estimated_wait_seconds_high: i64,
+    /// Why the estimate is longer than it was; null when all is as usual.
+    #[schema(required)]
+    pub(crate) delay_reason: Option<DelayReason>,
     /// When it joined.
     pub(crate) entered_at: Instant,
     /// When the admission ends; null unless ACTIVE.
@@ -62,13 +76,6 @@ pub(crate) struct Token {
     pub(crate) requeues: i32,
 }
 
-impl Token {
-    /// Will it never change again?
-    pub(crate) const fn is_final(&self) -> bool {
-        !matches!(self.status, TokenStatus::Waiting | TokenStatus::Active)
-    }
-}
-
 impl TryFrom<proto::Token> for Token {
     type Error = Hollow;
 
@@ -82,6 +89,9 @@ impl TryFrom<proto::Token> for Token {
             position: token.position,
             waiting_behind: token.waiting_behind,
             estimated_wait_seconds: seconds(token.estimated_wait.as_ref()),
+            estimated_wait_seconds_low: seconds(token.estimated_wait_low.as_ref()),
+            estimated_wait_seconds_high: seconds(token.estimated_wait_high.as_ref()),
+            delay_reason: DelayReason::read(token.delay_reason).ok(),
             entered_at: Instant::read(token.entered_at.as_ref())?,
             active_until,
             valid_until: Instant::read(token.valid_until.as_ref())?,
@@ -91,6 +101,32 @@ impl TryFrom<proto::Token> for Token {
             queue_id: token.queue_id,
             user_id: token.user_id,
         })
+    }
+}
+
+/// A lane in which somebody waits: about `(ticket - nextTicket) * (waiting - 1) / (lastTicket - nextTicket)` of it are before a ticket,
+/// and all who wait in the lanes before. Who has a ticket below `nextTicket` waits no longer: ask for the token.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Lane {
+    /// The lane: 0 is served first, 9 last.
+    #[schema(minimum = 0, maximum = 9, example = 5)]
+    priority: i32,
+    /// How many wait in it.
+    #[schema(minimum = 1, example = 247)]
+    waiting: i64,
+    /// The ticket of the first of them.
+    #[schema(example = 1026)]
+    next_ticket: i64,
+    /// The ticket of the last of them.
+    #[schema(example = 1290)]
+    last_ticket: i64,
+}
+
+impl From<proto::Lane> for Lane {
+    fn from(lane: proto::Lane) -> Self {
+        let proto::Lane { priority, waiting, next_ticket, last_ticket } = lane;
+        Self { priority, waiting, next_ticket, last_ticket }
     }
 }
 
@@ -110,6 +146,14 @@ pub(crate) struct Queue {
     /// How many are admitted.
     #[schema(minimum = 0, example = 6000)]
     active: i64,
+    /// The lanes in which somebody waits, in order: what turns a ticket into a place.
+    lanes: Vec<Lane>,
+    /// How many places the line moves on a minute: a place divided by this is the wait in minutes; 0 when nobody is admitted.
+    #[schema(minimum = 0, example = 5870.5)]
+    places_per_minute: f64,
+    /// Why that is less than it was; null when all is as usual.
+    #[schema(required)]
+    delay_reason: Option<DelayReason>,
     /// How many may be ACTIVE at once.
     #[schema(example = 6000)]
     max_active: i64,
@@ -130,6 +174,12 @@ pub(crate) struct Queue {
     /// True: nobody is admitted.
     #[schema(example = false)]
     paused: bool,
+    /// After how long without a word a waiting token ends; 0 = never.
+    #[schema(example = 600)]
+    waiting_grace_seconds: i64,
+    /// How long an admitted token may take to be heard of; 0 = its whole time.
+    #[schema(example = 90)]
+    show_up_within_seconds: i64,
     /// When it was created.
     created_at: Instant,
 }
@@ -144,6 +194,9 @@ impl TryFrom<proto::Queue> for Queue {
             serving_ticket: queue.serving_ticket,
             waiting: queue.waiting,
             active: queue.active,
+            lanes: queue.lanes.into_iter().map(Lane::from).collect(),
+            places_per_minute: queue.places_per_minute,
+            delay_reason: DelayReason::read(queue.delay_reason).ok(),
             max_active: policy.max_active.unwrap_or_default(),
             max_waiting: policy.max_waiting.unwrap_or_default(),
             active_ttl_seconds: seconds(policy.active_ttl.as_ref()),
@@ -151,6 +204,8 @@ impl TryFrom<proto::Queue> for Queue {
             admit_per_minute: policy.admit_per_minute.unwrap_or_default(),
             on_expiry: OnExpiry::read(policy.on_expiry)?,
             paused: policy.paused.unwrap_or_default(),
+            waiting_grace_seconds: seconds(policy.waiting_grace.as_ref()),
+            show_up_within_seconds: seconds(policy.show_up_within.as_ref()),
             created_at: Instant::read(queue.created_at.as_ref())?,
         })
     }
@@ -197,6 +252,12 @@ pub(crate) struct QueuePolicy {
     on_expiry: Option<OnExpiry>,
     /// True: nobody is admitted until it is false again.
     paused: Option<bool>,
+    /// After how long without a word (a poll, a stream, any call) a waiting token ends; 0 = never.
+    #[schema(minimum = 0, maximum = 604_800)]
+    waiting_grace_seconds: Option<i64>,
+    /// How long an admitted token may take to be heard of before the next one gets its place; 0 = its whole time.
+    #[schema(minimum = 0, maximum = 86_400)]
+    show_up_within_seconds: Option<i64>,
 }
 
 impl FromFields for QueuePolicy {
@@ -216,6 +277,8 @@ impl FromFields for QueuePolicy {
                 }
             }),
             paused: fields.optional_bool("paused"),
+            waiting_grace_seconds: fields.optional_integer("waitingGraceSeconds", 0..=604_800),
+            show_up_within_seconds: fields.optional_integer("showUpWithinSeconds", 0..=86_400),
         }
     }
 }
@@ -236,6 +299,8 @@ impl From<QueuePolicy> for proto::QueuePolicy {
             admit_per_minute: policy.admit_per_minute,
             on_expiry: on_expiry.into(),
             paused: policy.paused,
+            waiting_grace: policy.waiting_grace_seconds.map(span),
+            show_up_within: policy.show_up_within_seconds.map(span),
         }
     }
 }

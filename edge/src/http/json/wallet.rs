@@ -1,6 +1,6 @@
 //! Wallets, their entries, and payments.
 
-use boxoffice_proto::wallet as proto;
+use boxoffice_proto::{validate::USER_ID, wallet as proto};
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -39,9 +39,6 @@ impl ToSchema for UserIdText {
         "UserId".into()
     }
 }
-
-/// What a user's id looks like.
-pub(crate) const USER_ID: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]{1,64}$";
 
 words! {
     /// What a movement was.
@@ -156,6 +153,10 @@ pub(crate) enum PaymentStatus {
 /// One payment of one reservation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
+    "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "COMPLETED", "reason": null,
+    "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": "2026-12-24T19:30:00.012345Z"}))]
 pub(crate) struct Payment {
     /// Its id.
     #[schema(format = Uuid, example = "7c9e6679-7425-40de-944b-e07fc1f90ae7")]
@@ -172,7 +173,7 @@ pub(crate) struct Payment {
     /// Where it stands.
     pub(crate) status: PaymentStatus,
     /// Why it did not complete; null when fine.
-    #[schema(required, example = "INSUFFICIENT_FUNDS")]
+    #[schema(required)]
     pub(crate) reason: Option<String>,
     /// When it was begun.
     pub(crate) created_at: Instant,

@@ -160,7 +160,10 @@ pub(in crate::http) async fn original_get_balance(
         (status = 200, description = "Paid", body = OriginalPayment),
         (status = 202, description = "Still settling: it goes on by itself", body = OriginalPayment, headers(
             ("Location" = String, description = "Where to ask"),
-            ("Retry-After" = i64, description = "When to ask, in seconds"))),
+            ("Retry-After" = i64, description = "When to ask, in seconds")),
+            example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "1",
+                "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "PENDING",
+                "message": "The payment is still settling; ask again at Location."})),
     ))]
 pub(in crate::http) async fn original_pay(
     State(api): App,

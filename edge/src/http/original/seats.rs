@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 
 use super::super::{
     App, ask,
-    extract::{Body, Params, QueueToken, RequestId, Segment},
+    extract::{Body, Params, QueueToken, RequestId, Segment, Word},
     fields::{Fields, FromFields},
     json::{self, Dates, Instant, UserIdText, whole},
     openapi::{GATE, GATE_OF_USER, Operation},
     problem::Problem,
     reservations::{HOLD, hold},
-    seats::{date, dates, is_date},
+    seats::{Date, dates},
 };
 
 /// What each operation may be refused with.
@@ -75,16 +75,12 @@ pub(in crate::http) struct OriginalNewReservation {
 
 impl FromFields for OriginalNewReservation {
     fn read(fields: &mut Fields) -> Self {
-        let new = Self {
+        Self {
             user_id: fields.user_id("userId"),
             concert_option_id: fields.integer("concertOptionId", 1..=i64::MAX),
             seat_id: fields.small("seatId", 1..=i32::MAX),
-            date: fields.optional_text("date", 0..=64),
-        };
-        if new.date.as_deref().is_some_and(|date| !is_date(date)) {
-            fields.checks.refuse("date", "must be a date as YYYY-MM-DD, such as 2026-12-24");
+            date: fields.optional_text("date", 0..=64).map(|date| Date::read(&mut fields.checks, "date", &date).0),
         }
-        new
     }
 }
 
@@ -137,9 +133,8 @@ pub(in crate::http) async fn original_list_seats(
     QueueToken(token): QueueToken,
     params: Params,
 ) -> Result<Response, Problem> {
-    let concert_id = params.get("concertId").ok_or_else(|| Problem::field("concertId", "is required"))?;
-    let concert_id = concert_id.parse().map_err(|_| Problem::field("concertId", "must be a whole number of at most 64 bits"))?;
-    let date = date(&params)?;
+    let concert_id = params.need("concertId")?;
+    let Date(date) = params.need("date")?;
     api.admit_browsing(token.as_deref(), concert_id).await?;
     let request = ListSeatsRequest { show_id: 0, concert_id, date: date.clone() };
     let answer = ask!(api.clients.booking, list_seats, request)?;

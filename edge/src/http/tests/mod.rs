@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod malformed;
 mod queue;
 mod refusals;
 
@@ -26,12 +27,12 @@ use crate::{
 const TOKEN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
 /// A router whose services are ports that nobody listens on.
-async fn alone(browse: Browse, cors: &[&str]) -> (Router, tempfile::TempDir) {
+async fn alone(browse: Browse, cors: &str) -> (Router, tempfile::TempDir) {
     build("http://127.0.0.1:1", browse, cors, CancellationToken::new()).await
 }
 
 /// A router over services at this address.
-async fn build(url: &str, browse: Browse, cors: &[&str], shutdown: CancellationToken) -> (Router, tempfile::TempDir) {
+async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToken) -> (Router, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = db::DbConfig { url: format!("sqlite:{}", folder.path().join("edge.db").display()), schema: None };
     let journal = store::Journal::new(db::Db::open(&config, &chassis::migrations!()).await.unwrap());
@@ -42,21 +43,17 @@ async fn build(url: &str, browse: Browse, cors: &[&str], shutdown: CancellationT
     let relay = app::Relay::new(journal.clone(), clock.clone(), None).unwrap();
     let checkouts =
         app::Checkouts::new(journal, clients.clone(), gate.clone(), relay.bell(), clock.clone(), OnPaymentFailure::Release);
-    let policy = Policy {
-        browse,
-        on_payment_failure: OnPaymentFailure::Release,
-        events_url: None,
-        cors_origins: cors.iter().map(|origin| (*origin).to_owned()).collect(),
-    };
+    let policy =
+        Policy { browse, on_payment_failure: OnPaymentFailure::Release, events_url: None, cors_origins: cors.parse().unwrap() };
     let deps = Deps {
         polls: app::Polls::new(clients.clone()),
+        followers: app::Followers::new(clients.clone(), shutdown),
         clients,
         gate,
         checkouts,
         policy,
         health: Health::new(),
         clock,
-        shutdown,
     };
     (router(deps), folder)
 }

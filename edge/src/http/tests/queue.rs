@@ -49,7 +49,7 @@ async fn scripted() -> (Router, Script, String, CancellationToken, tempfile::Tem
     let server = tonic::transport::Server::builder().add_service(QueueServiceServer::new(script.clone()));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(grpc)));
     let shutdown = CancellationToken::new();
-    let (router, folder) = build(&url, Browse::Token, &[], shutdown.clone()).await;
+    let (router, folder) = build(&url, Browse::Token, "", shutdown.clone()).await;
     let rest = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = rest.local_addr().unwrap().to_string();
     tokio::spawn(axum::serve(rest, router.clone()).into_future());
@@ -67,10 +67,24 @@ async fn a_first_join_is_201_and_a_second_200_with_the_same_address() {
         assert_eq!(headers["location"], format!("/v1/tokens/{TOKEN}"));
         let told = json!({
             "token": TOKEN, "queueId": "default", "userId": "42", "status": "WAITING", "priority": 5, "ticket": 42, "position": 2,
-            "waitingBehind": 0, "estimatedWaitSeconds": 2, "enteredAt": "1970-01-01T00:00:01.000000Z", "activeUntil": null,
+            "waitingBehind": 0, "estimatedWaitSeconds": 2, "estimatedWaitSecondsLow": 0, "estimatedWaitSecondsHigh": 0,
+            "delayReason": null, "enteredAt": "1970-01-01T00:00:01.000000Z", "activeUntil": null,
             "validUntil": "1970-01-01T00:00:09.000000Z", "pollAfterSeconds": 1, "requeues": 0,
         });
         assert_eq!(body, told);
+    }
+}
+
+#[tokio::test]
+async fn a_join_that_is_put_off_is_told_when_to_come_back() {
+    let (router, ..) = scripted().await;
+    for path in ["/v1/queues/default/tokens", "/queue-management/api/token"] {
+        let (status, headers, body) = send(&router, request(Method::POST, path, json!({"userId": "crowd"}).to_string())).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (429, Some("RATE_LIMITED")), "{path} {body}");
+        assert_eq!(
+            (&headers["retry-after"], &headers["content-type"]),
+            (&"2".parse().unwrap(), &"application/problem+json".parse().unwrap())
+        );
     }
 }
 
@@ -126,7 +140,7 @@ async fn events(address: &str, last: Option<&str>) -> (u16, Vec<(String, Value)>
     let response = ask.send().await.unwrap();
     let status = response.status().as_u16();
     let text = tokio::time::timeout(Duration::from_secs(10), response.text()).await.unwrap().unwrap();
-    let told = text.split("\n\n").filter(|event| !event.trim().is_empty()).map(|event| {
+    let told = text.split("\n\n").filter(|event| event.contains("data:")).map(|event| {
         let line = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         assert_eq!(line("event:"), "token");
         (line("id:"), serde_json::from_str(&line("data:")).unwrap())
@@ -217,6 +231,11 @@ impl QueueService for Script {
     type WatchTokenStream = tokio_stream::Empty<Result<WatchTokenResponse, Status>>;
 
     async fn issue_token(&self, ask: Ask<IssueTokenRequest>) -> Result<Reply<IssueTokenResponse>, Status> {
+        if let "crowd" = ask.get_ref().user_id.as_str() {
+            return Err(Fault::new(Reason::RateLimited, "Too many join at once.")
+                .retry_after(Duration::from_millis(1_500))
+                .into());
+        }
         let (token, _, created) = self.0.lock().clone();
         let token = Token { user_id: ask.into_inner().user_id, ..token };
         Ok(Reply::new(IssueTokenResponse { token: Some(token), created }))

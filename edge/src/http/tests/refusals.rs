@@ -19,7 +19,7 @@ async fn refusal(router: &Router, request: Request<Body>) -> (u16, String, Vec<S
 
 #[tokio::test]
 async fn what_http_alone_refuses_is_a_problem_document_too() {
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     let not_found = refusal(&router, request(Method::GET, "/v1/nothing", "")).await;
     assert_eq!((not_found.0, not_found.1.as_str()), (404, "NOT_FOUND"));
 
@@ -42,13 +42,63 @@ async fn what_http_alone_refuses_is_a_problem_document_too() {
     stuffed.headers_mut().insert("x-stuff", "x".repeat(17_000).parse().unwrap());
     assert_eq!(refusal(&router, stuffed).await.0, 431);
 
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let (status, headers, body) = send(&router, request(Method::POST, path, "")).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (405, Some("METHOD_NOT_ALLOWED")), "{path}");
+        assert_eq!(headers["allow"], "GET,HEAD", "{path}");
+        let long = request(Method::GET, &format!("{path}?{}", "1".repeat(9_000)), "");
+        assert_eq!(refusal(&router, long).await.0, 414);
+    }
+
     let plain = request(Method::GET, &format!("/v1/tokens/{TOKEN}/ws"), "");
     assert_eq!(refusal(&router, plain).await.0, 426);
 }
 
 #[tokio::test]
+async fn of_two_headers_or_parameters_of_one_name_none_is_chosen() {
+    let (router, _folder) = alone(Browse::Token, "").await;
+    for (name, value) in [
+        ("Idempotency-Key", "k"),
+        ("X-Queue-Token", TOKEN),
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "identity"),
+    ] {
+        let hold = json!({"userId": "ann", "showId": 1, "seatNumbers": [1]}).to_string();
+        let mut twice = request(Method::POST, "/v1/reservations", hold);
+        twice.headers_mut().remove(name);
+        for _ in 0..2 {
+            twice.headers_mut().append(name, value.parse().unwrap());
+        }
+        assert_eq!(refusal(&router, twice).await, (400, "INVALID_ARGUMENT".to_owned(), vec![name.to_owned()]), "{name}");
+    }
+    for (path, name) in [
+        ("/v1/concerts?pageSize=1&pageSize=2", "pageSize"),
+        ("/v1/concerts?pageToken=a&pageToken=", "pageToken"),
+        ("/v1/concerts/1/seats?date=2026-12-24&date=2026-12-24", "date"),
+    ] {
+        assert_eq!(refusal(&router, request(Method::GET, path, "")).await.2, [name], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_as_such() {
+    let (router, _folder) = alone(Browse::Token, "").await;
+    for encoding in ["gzip", "br", "x", "gzip, identity"] {
+        let mut compressed = request(Method::POST, "/v1/concerts", vec![0x1f, 0x8b, 8, 0]);
+        compressed.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+        let (status, headers, body) = send(&router, compressed).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (415, Some("UNSUPPORTED_MEDIA_TYPE")), "{encoding}");
+        assert!(body["detail"].as_str().unwrap().contains("Content-Encoding"), "{body}");
+        assert_eq!(headers["accept-encoding"], "identity");
+    }
+    let mut plain = request(Method::POST, "/v1/concerts", "[]");
+    plain.headers_mut().insert("content-encoding", "Identity".parse().unwrap());
+    assert_eq!(refusal(&router, plain).await.2, ["body"], "read as it is");
+}
+
+#[tokio::test]
 async fn a_malformed_body_is_refused_by_name() {
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     for malformed in ["", "{", "[]", "7", "null", "\"x\"", "{\"title\": 1e999}", "{\"title\": \"\\ud800\"}", "\u{feff}{}"] {
         let (status, code, fields) = refusal(&router, request(Method::POST, "/v1/concerts", malformed)).await;
         assert_eq!((status, code.as_str(), fields), (400, "INVALID_ARGUMENT", vec!["body".to_owned()]), "{malformed}");
@@ -61,7 +111,7 @@ async fn a_malformed_body_is_refused_by_name() {
 
 #[tokio::test]
 async fn wrong_fields_are_named_as_the_client_wrote_them() {
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     let cases: &[(&str, Value, &[&str])] = &[
         ("/v1/queues/default/tokens", json!({}), &["userId"]),
         ("/v1/queues/default/tokens", json!({"userId": "ann", "priority": 10}), &["priority"]),
@@ -98,10 +148,20 @@ async fn wrong_fields_are_named_as_the_client_wrote_them() {
 
 #[tokio::test]
 async fn wrong_addresses_are_refused_by_the_parameter_s_name() {
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     let cases = [
         ("/v1/concerts/abc", "concertId"),
         ("/v1/concerts/99999999999999999999", "concertId"),
+        ("/v1/concerts/+1", "concertId"),
+        ("/v1/concerts/01", "concertId"),
+        ("/v1/shows/-0/seats", "showId"),
+        ("/v1/concerts/1%2F", "concertId"),
+        ("/v1/wallets/a%E2%80%8Bb", "userId"),
+        ("/v1/users/%E2%80%AEbob/payments", "userId"),
+        ("/v1/tokens/3fa85f6457174562b3fc2c963f66afa6", "token"),
+        ("/v1/concerts?pageSize=+5", "pageSize"),
+        ("/v1/concerts?pageSize=05", "pageSize"),
+        ("/api-orchestration/api/reservations/available-seats?concertId=01&date=2026-02-03", "concertId"),
         ("/v1/tokens/nope", "token"),
         ("/v1/tokens/nope/events", "token"),
         ("/v1/reservations/1", "reservationId"),
@@ -123,7 +183,7 @@ async fn wrong_addresses_are_refused_by_the_parameter_s_name() {
 
 #[tokio::test]
 async fn without_a_token_nothing_is_booked() {
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     let hold = json!({"userId": "ann", "showId": 1, "seatNumbers": [1]}).to_string();
     let (status, headers, body) = send(&router, request(Method::POST, "/v1/reservations", hold.clone())).await;
     assert_eq!((status.as_u16(), body["code"].as_str()), (401, Some("TOKEN_MISSING")));
@@ -142,7 +202,7 @@ async fn without_a_token_nothing_is_booked() {
 
 #[tokio::test]
 async fn a_service_that_is_away_is_a_503_that_says_when_to_come_back() {
-    let (router, _folder) = alone(Browse::Open, &[]).await;
+    let (router, _folder) = alone(Browse::Open, "").await;
     for path in
         ["/v1/concerts/1", "/v1/concerts/1/dates", "/v1/wallets/ann", "/v1/queues/default", &format!("/v1/tokens/{TOKEN}")]
     {
@@ -159,7 +219,7 @@ async fn a_service_that_is_away_is_a_503_that_says_when_to_come_back() {
 
 #[tokio::test]
 async fn the_document_and_its_page_are_served_without_the_internet() {
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     let (status, _, document) = send(&router, request(Method::GET, "/openapi.json", "")).await;
     assert_eq!((status.as_u16(), document["openapi"].as_str()), (200, Some("3.1.0")));
     let response = router.clone().oneshot(request(Method::GET, "/docs/", "")).await.unwrap();
@@ -178,14 +238,14 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
 
 #[tokio::test]
 async fn web_pages_may_call_only_from_configured_origins() {
-    let (router, _folder) = alone(Browse::Token, &["https://tickets.example"]).await;
+    let (router, _folder) = alone(Browse::Token, "https://tickets.example").await;
     for (origin, allowed) in [("https://tickets.example", true), ("https://evil.example", false)] {
         let preflight = Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("origin", origin);
         let preflight = preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
         let (status, headers, _) = send(&router, preflight).await;
         assert_eq!((status.as_u16(), headers.contains_key("access-control-allow-origin")), (200, allowed), "{origin}");
     }
-    let (router, _folder) = alone(Browse::Token, &[]).await;
+    let (router, _folder) = alone(Browse::Token, "").await;
     let (_, headers, _) = send(&router, request(Method::GET, "/v1/nothing", "")).await;
     assert!(!headers.contains_key("access-control-allow-origin"));
 }

@@ -1,10 +1,8 @@
-//! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures, and a bounded share.
+//! What every call gets: a trace, a deadline, one log line, measures, a bounded share of the server; and refusals that explain themselves.
 
 use std::{
     any::Any,
     collections::HashMap,
-    convert::Infallible,
-    io,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context as Poll_, Poll},
@@ -13,149 +11,33 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
-use tokio::{net::TcpListener, sync::Semaphore, time};
-use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Status,
-    body::Body,
-    server::NamedService,
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
-use tonic_health::server::{HealthReporter, health_reporter};
+use tokio::{sync::Semaphore, time};
+use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use crate::{
-    channel::grpc_status,
-    context::Context,
-    health::{Health, State},
-    lifecycle,
-};
+use crate::{channel::grpc_status, context::Context};
 
 /// Until when a call is answered whose caller set no deadline, and the most that any caller gets.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls in flight at once; beyond it a call is refused rather than queued without end.
-const MAX_IN_FLIGHT: usize = 8_192;
 /// When to ask again where the server itself refused for the moment.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// What answers need to leave, and streams to end, once no call is in flight.
-const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// Silent connections are asked whether they live.
-const KEEPALIVE: Duration = Duration::from_secs(20);
+/// The longest method name that is written into logs and measures; ours have at most half of it.
+const METHOD_LENGTH: usize = 48;
+/// Stands for a method that is not ours.
+const UNKNOWN: &str = "unknown";
 
-/// A gRPC server of one or more services.
-#[derive(Debug)]
-pub struct GrpcServer {
-    name: &'static str,
-    domain: &'static str,
-    descriptors: &'static [u8],
-    health: Health,
-    routes: Routes,
-    services: Vec<&'static str>,
-}
-
-impl GrpcServer {
-    /// A server that as yet serves only its health; `descriptors` is the encoded file descriptor set for reflection.
-    #[must_use]
-    pub fn new(name: &'static str, descriptors: &'static [u8], health: Health) -> Self {
-        Self { name, domain: name, descriptors, health, routes: Routes::default(), services: Vec::new() }
-    }
-
-    /// The `domain` of the `ErrorInfo` that refusals of the server itself carry; its name unless told.
-    #[must_use]
-    pub const fn error_domain(mut self, domain: &'static str) -> Self {
-        self.domain = domain;
-        self
-    }
-
-    /// Adds a service.
-    #[must_use]
-    pub fn add_service<S>(mut self, service: S) -> Self
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-    {
-        self.services.push(S::NAME);
-        self.routes = self.routes.add_service(service);
-        self
-    }
-
-    /// Serves until the shutdown, then finishes what is in flight, bounded by [`lifecycle::SERVER_DRAIN`].
-    ///
-    /// # Errors
-    /// The listener failed, or the descriptors make no sense.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        let (reporter, health_service) = health_reporter();
-        tokio::spawn(report(reporter, self.services.clone(), self.health.clone()));
-        let reflection = || {
-            let builder = tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(self.descriptors)
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-            let builder = builder.with_service_name("grpc.health.v1.Health");
-            self.services.iter().fold(builder, |builder, name| builder.with_service_name(*name))
-        };
-        let routes = self
-            .routes
-            .add_service(health_service)
-            .add_service(reflection().build_v1().map_err(io::Error::other)?)
-            .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
-
-        let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share) };
-        // The builder's own `tcp_nodelay` does not reach a listener that is handed in: answers would wait 40 ms for an ACK.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .layer(calls)
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
-        // A peer that never spoke, or does not hear that it should go, is waited for only while there are calls.
-        let too_long = async {
-            shutdown.cancelled().await;
-            let last = time::Instant::now() + lifecycle::SERVER_DRAIN;
-            while time::Instant::now() < last {
-                time::sleep(LAST_ANSWERS).await;
-                if share.available_permits() == MAX_IN_FLIGHT {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            ended = serving => ended.map_err(io::Error::other),
-            () = too_long => Ok(()),
-        }
-    }
-}
-
-/// Tells `grpc.health.v1` what [`Health`] says, for the server as a whole ("") and for each service.
-async fn report(reporter: HealthReporter, services: Vec<&'static str>, health: Health) {
-    let mut changes = health.changes();
-    loop {
-        let serving = match *changes.borrow_and_update() {
-            State::Ready => tonic_health::ServingStatus::Serving,
-            State::Starting | State::Failing | State::Draining => tonic_health::ServingStatus::NotServing,
-        };
-        for name in services.iter().copied().chain([""]) {
-            reporter.set_service_status(name, serving).await;
-        }
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
+#[derive(Clone)]
+pub(super) struct CallLayer {
+    pub(super) server: &'static str,
+    pub(super) domain: &'static str,
+    /// A permit a call; without one left a call is refused.
+    pub(super) share: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
-struct CallLayer {
-    server: &'static str,
-    domain: &'static str,
-    share: Arc<Semaphore>,
-}
-
-#[derive(Clone)]
-struct Calls<S> {
+pub(super) struct Calls<S> {
     inner: S,
     layer: CallLayer,
 }
@@ -188,7 +70,7 @@ where
             return Box::pin(async { Ok(refusal.into_http()) });
         };
         let context = Context::from_headers(request.headers(), DEFAULT_TIMEOUT);
-        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let method = method(request.uri().path()).to_owned();
         let CallLayer { server, domain, .. } = self.layer;
         let trace_id = context.trace.trace_id();
         let span = if comes_often(&method) {
@@ -222,15 +104,22 @@ where
 /// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message) the `ErrorInfo` that every
 /// error carries.
 fn explained(bare: Status, domain: &'static str) -> Status {
-    // tonic answers INTERNAL to a message that is no protobuf of the right kind; that is the caller's mistake, not ours.
-    let decoding = ["failed to decode", "protocol error", "Unexpected EOF decoding"];
+    // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE to one that is too large; these
+    // are the caller's mistakes, which asking again does not mend.
+    let decoding = ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message"];
     let malformed = bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
-    let code = if malformed { Code::InvalidArgument } else { bare.code() };
+    let size =
+        bare.message().strip_prefix("Error, decoded message length too large: ").filter(|_| bare.code() == Code::OutOfRange);
+    let code = if malformed || size.is_some() { Code::InvalidArgument } else { bare.code() };
+    let message = size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}"));
     let mut details = ErrorDetails::with_error_info(word(code), domain, HashMap::new());
+    if code == Code::InvalidArgument {
+        details.add_bad_request_violation("message", &message);
+    }
     if matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted) {
         details.set_retry_info(Some(RETRY_AFTER));
     }
-    Status::with_error_details(code, bare.message(), details)
+    Status::with_error_details(code, message, details)
 }
 
 /// The code as it is written in the specification.
@@ -262,6 +151,13 @@ fn panicked(panic: &(dyn Any + Send)) -> Response<Body> {
     Status::internal("something went wrong that should not").into_http()
 }
 
+/// The method's name as logs show it. The path is whatever the caller wrote; what cannot be a name of ours is not repeated.
+fn method(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let plain = (1..=METHOD_LENGTH).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if plain { name } else { UNKNOWN }
+}
+
 /// Probes and polls come by the thousand and say nothing new: they are logged at debug.
 fn comes_often(method: &str) -> bool {
     matches!(method, "BatchGetTokens" | "Check" | "Watch")
@@ -278,8 +174,22 @@ fn finished(server: &'static str, method: &str, code: Code, took: Duration) {
         _ => tracing::info!(?code, millis, "answered"),
     }
     // A caller may make names up, and each would be a series for good.
-    let method = if code == Code::Unimplemented { "unknown" } else { method };
+    let method = if code == Code::Unimplemented { UNKNOWN } else { method };
     let labels = [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
     metrics::counter!("grpc_requests_total", &labels).increment(1);
     metrics::histogram!("grpc_request_seconds", "server" => server).record(took);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_nobody_gave_a_method_is_not_repeated() {
+        assert_eq!(method("/boxoffice.queue.v1.QueueService/BatchGetTokens"), "BatchGetTokens");
+        assert_eq!(method("/grpc.health.v1.Health/Check"), "Check");
+        for made_up in ["", "/", "/a/", "/a/b c", "/a/%0a", "/a/\u{1b}[31m", &format!("/a/{}", "x".repeat(49))] {
+            assert_eq!(method(made_up), UNKNOWN, "{made_up}");
+        }
+    }
 }

@@ -1,0 +1,161 @@
+//! Judges a mesh by what its services have written down: is money conserved, is every paid seat somebody's and nobody else's, has
+//! every checkout one outcome, did everybody enter in turn?
+//!
+//! It reads tables with SQL and shares no type with the services: a judge that shares code with what it judges shares its mistakes.
+//! It only reads, through one snapshot a service (PostgreSQL: a REPEATABLE READ, READ ONLY transaction; SQLite: a read
+//! transaction of a read-only connection), so it may look while the mesh works. Rows are streamed in key order and compared as they
+//! pass: what it keeps in memory does not grow with them (one small record a line, and the differences, of which
+//! [`report::KEPT`] a law are kept).
+//!
+//! # Why work in flight is no false alarm
+//!
+//! *Inside a service* a snapshot is one instant between transactions, and every invariant holds at every commit: what differs
+//! there is a fault. Two judgements use the clock as well. A hold about to lapse (within [`seats::SLACK`]) may be taken for lapsed by
+//! its service, whose clock is another: it is not judged. And a checkout may be PENDING for as long as [`Options::unsettled_after`].
+//!
+//! *Across services* the snapshots are of different instants, so their order is chosen, and follows from the saga's: the journal's row
+//! is written before any money moves, and settled after the last step.
+//!
+//! 1. First the journal. A checkout that is settled there had its payment and its reservation in their final states before this instant.
+//! 2. Then wallet and booking. Final states stay, so both snapshots show them: whatever disagrees with a settled checkout is a fault.
+//!    A checkout that was PENDING is in flight: whatever its payment and reservation are, it is not judged but by its age.
+//! 3. A payment or a reservation that the first look at the journal does not know is looked up in the journal again. If its checkout is
+//!    there now, it was begun in between, and is in flight. If not, it never had one: its row would be older than both.
+//!
+//! *Lastly*, a difference counts only if a second look, [`Options::recheck_after`] later, finds it again. By the reasoning above the
+//! first look is right already as long as each address is the database that its service writes to; the second covers addresses of
+//! replicas that lag behind.
+//!
+//! A limit of a line that is exceeded may have been lowered since: those who are in stay in. It is a difference when somebody entered
+//! although the line was over it (the newest admission is the last thing that happened there, or happened between the two looks), else a
+//! note.
+//!
+//! # What it costs
+//!
+//! A scan of every table, sorted by its keys. While a snapshot is open PostgreSQL keeps old row versions and SQLite's write-ahead
+//! log grows; both are cleared away afterwards. A SQLite file that nobody has open is read without creating anything beside it.
+
+mod checkouts;
+mod error;
+mod law;
+mod lines;
+mod money;
+mod outcomes;
+pub mod render;
+pub mod report;
+pub mod seats;
+mod snapshot;
+mod sources;
+
+use std::{sync::Arc, time::Duration};
+
+pub use error::Error;
+pub use report::{Checked, Difference, Law, Report};
+pub use sources::{Place, Sources};
+
+use report::Look;
+use snapshot::Snapshot;
+
+/// Told now and then while a look goes on: what is being read, and how many rows of it have been.
+pub type Progress = Arc<dyn Fn(&str, u64) + Send + Sync>;
+
+/// How strictly to judge.
+#[derive(Clone)]
+pub struct Options {
+    /// How long a checkout may be unsettled.
+    pub unsettled_after: Duration,
+    /// When to look again at what seems wrong; `None`: the first look counts.
+    pub recheck_after: Option<Duration>,
+    /// Whether money and seats may also be moved past the edge, over the services' own gRPC. What no checkout knows is then counted
+    /// instead of judged.
+    pub direct_calls: bool,
+    /// Who is told how far it is.
+    pub progress: Option<Progress>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { unsettled_after, recheck_after, direct_calls, progress: _ } = self;
+        f.debug_struct("Options")
+            .field("unsettled_after", unsettled_after)
+            .field("recheck_after", recheck_after)
+            .field("direct_calls", direct_calls)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// For a mesh at work.
+    #[must_use]
+    pub const fn running() -> Self {
+        Self {
+            unsettled_after: Duration::from_secs(300),
+            recheck_after: Some(Duration::from_secs(3)),
+            direct_calls: false,
+            progress: None,
+        }
+    }
+
+    /// For a mesh that was stopped: nothing may be in flight any more.
+    #[must_use]
+    pub const fn at_rest() -> Self {
+        Self { unsettled_after: Duration::ZERO, recheck_after: None, direct_calls: false, progress: None }
+    }
+}
+
+/// Audits.
+///
+/// # Errors
+/// A database cannot be opened or read, or is none of ours: then nothing is known.
+pub async fn audit(sources: &Sources, options: &Options) -> Result<Report, Error> {
+    let first = look(sources, options).await?;
+    match options.recheck_after {
+        Some(pause) if !first.is_quiet() => {
+            tokio::time::sleep(pause).await;
+            Ok(look(sources, options).await?.confirming(&first))
+        }
+        Some(_) | None => Ok(first.conclude()),
+    }
+}
+
+/// One look at everything. Every snapshot that is compared with another is taken before the first is read: journal first.
+async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
+    let mut look = Look::new(options.progress.clone());
+    let mut edge = Snapshot::of(sources.edge.as_ref(), "edge", &["checkout"]).await?;
+    let mut wallet = Snapshot::of(sources.wallet.as_ref(), "wallet", &["wallet", "entry", "payment"]).await?;
+    let mut booking = Snapshot::of(sources.booking.as_ref(), "booking", &["show", "seat", "hold", "reservation"]).await?;
+    let mut queue = Snapshot::of(sources.queue.as_ref(), "queue", &["queue", "token"]).await?;
+    // After the snapshots: what lapsed before this instant may or may not have been tidied in them, but is judged as lapsed.
+    let now = now();
+    if let (Some(edge), Some(wallet), Some(booking)) = (&mut edge, &mut wallet, &mut booking) {
+        outcomes::judge(&mut look, edge, wallet, booking, sources.edge.as_ref(), options.direct_calls).await?;
+    } else {
+        look.skip("payments against reservations: that takes the databases of edge, wallet and booking");
+    }
+    if let Some(edge) = &mut edge {
+        checkouts::judge(&mut look, edge, now, options.unsettled_after).await?;
+    }
+    if let Some(wallet) = &mut wallet {
+        money::judge(&mut look, wallet).await?;
+    }
+    if let Some(booking) = &mut booking {
+        seats::judge(&mut look, booking, now).await?;
+    }
+    if let Some(queue) = &mut queue {
+        lines::judge(&mut look, queue).await?;
+    }
+    for (name, snapshot) in [("edge", edge), ("wallet", wallet), ("booking", booking), ("queue", queue)] {
+        match snapshot {
+            Some(snapshot) => snapshot.close().await?,
+            None => look.skip(&format!("the data of {name}: no address given")),
+        }
+    }
+    Ok(look)
+}
+
+/// The machine's time, in microseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "a judge has a clock of its own")]
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

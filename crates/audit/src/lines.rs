@@ -1,0 +1,263 @@
+//! The waiting room: tickets in order, nobody overtaken, nobody in twice, and no more inside than may be.
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt;
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    law::Breaches,
+    report::{Difference, Doubt, Law, Look},
+    snapshot::{Row, Snapshot, Sql},
+};
+
+const LINES: &str = "SELECT queue_id, max_active, admit_per_minute, last_ticket, serving_ticket, decided_at, version FROM queue";
+/// By ticket, which is the order of arrival. The unique index has it.
+const TOKENS: &str = "SELECT queue_id, ticket, token, status, priority, entered_at, admitted_at, requeues, version \
+                      FROM token ORDER BY queue_id, ticket";
+const TWICE: &str = "SELECT queue_id, user_id, MIN({id:token}), MAX({id:token}), CAST(COUNT(*) AS TEXT) FROM token \
+                     WHERE status IN (1, 2) GROUP BY queue_id, user_id HAVING COUNT(*) > 1";
+const LANES: usize = 10;
+const WAITING: i64 = 1;
+const ACTIVE: i64 = 2;
+const MINUTE: i64 = 60_000_000;
+
+/// A line's own row.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    max_active: i64,
+    admit_per_minute: i64,
+    last_ticket: i64,
+    serving_ticket: i64,
+    decided_at: i64,
+    version: i64,
+}
+
+/// One token.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    ticket: i64,
+    id: Uuid,
+    status: i64,
+    lane: usize,
+    entered_at: i64,
+    admitted_at: Option<i64>,
+    requeues: i64,
+    version: i64,
+}
+
+/// One line on the way through its tickets.
+#[derive(Debug)]
+struct Line {
+    name: String,
+    head: Option<Head>,
+    last: Option<Token>,
+    /// The last who came for the first time.
+    came: Option<Token>,
+    lanes: [Lane; LANES],
+    active: i64,
+    lately: i64,
+    newest: Option<Token>,
+    served: i64,
+}
+
+/// What came earlier in a lane, and has not been told yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lane {
+    waiting: Option<Token>,
+    latest: Option<Token>,
+}
+
+pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
+    let mut heads = heads(snapshot).await?;
+    look.checked().lines = u64::try_from(heads.len()).unwrap_or(u64::MAX);
+    walk(look, snapshot, &mut heads).await?;
+    let twice = Breaches {
+        law: Law::LineOne,
+        sql: Sql::from(TWICE),
+        ids: &["line", "user", "token", "token"],
+        what: "{1} has {4} live tokens in {0}",
+    };
+    twice.judge(look, snapshot).await
+}
+
+async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, Head>, Error> {
+    let mut heads = HashMap::new();
+    let mut rows = snapshot.rows(LINES);
+    while let Some(row) = rows.try_next().await? {
+        let head = Head {
+            max_active: row.get(1)?,
+            admit_per_minute: row.get(2)?,
+            last_ticket: row.get(3)?,
+            serving_ticket: row.get(4)?,
+            decided_at: row.get(5)?,
+            version: row.get(6)?,
+        };
+        heads.insert(row.get(0)?, head);
+    }
+    Ok(heads)
+}
+
+async fn walk(look: &mut Look, snapshot: &mut Snapshot, heads: &mut HashMap<String, Head>) -> Result<(), Error> {
+    let mut rows = snapshot.rows(TOKENS);
+    let mut line: Option<Line> = None;
+    while let Some(row) = rows.try_next().await? {
+        let name: String = row.get(0)?;
+        if line.as_ref().is_none_or(|line| line.name != name) {
+            line.take().into_iter().for_each(|line| line.close(look));
+            let head = heads.remove(&name);
+            line = Some(Line::new(name, head));
+        }
+        let token = Token::read(&row)?;
+        if let Some(line) = &mut line {
+            line.next(look, token);
+        }
+        let checked = look.checked();
+        checked.tokens += 1;
+        checked.active += u64::from(token.status == ACTIVE);
+        checked.waiting += u64::from(token.status == WAITING);
+        let tokens = checked.tokens;
+        look.read("tokens", tokens);
+    }
+    line.into_iter().for_each(|line| line.close(look));
+    Ok(())
+}
+
+impl Token {
+    fn read(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            ticket: row.get(1)?,
+            id: row.get(2)?,
+            status: row.get(3)?,
+            lane: usize::try_from(row.get::<i64>(4)?).unwrap_or(LANES).min(LANES - 1),
+            entered_at: row.get(5)?,
+            admitted_at: row.get(6)?,
+            requeues: row.get(7)?,
+            version: row.get(8)?,
+        })
+    }
+
+    fn admitted(&self) -> i64 {
+        self.admitted_at.unwrap_or(i64::MIN)
+    }
+}
+
+impl Line {
+    fn new(name: String, head: Option<Head>) -> Self {
+        Self {
+            name,
+            head,
+            last: None,
+            came: None,
+            lanes: [Lane::default(); LANES],
+            active: 0,
+            lately: 0,
+            newest: None,
+            served: 0,
+        }
+    }
+
+    fn ids(&self, tokens: &[&Token]) -> Vec<(&'static str, String)> {
+        let mut ids = vec![("line", self.name.clone())];
+        ids.extend(tokens.iter().map(|token| ("token", token.id.to_string())));
+        ids
+    }
+
+    fn next(&mut self, look: &mut Look, token: Token) {
+        let name = &self.name;
+        if let Some(last) = self.last.filter(|last| last.ticket == token.ticket) {
+            let what = format!("ticket {} of {name} was given twice", token.ticket);
+            // Which of the two comes first is the database's mood.
+            let both = if last.id < token.id { [&last, &token] } else { [&token, &last] };
+            look.differs(Law::LineOrder, what, self.ids(&both));
+        }
+        // A requeued token has a later ticket than its arrival deserves, by the rules.
+        if token.requeues == 0 {
+            if let Some(before) = self.came.filter(|before| before.entered_at > token.entered_at) {
+                let what = format!("ticket {} of {name} came before ticket {}", token.ticket, before.ticket);
+                look.differs(Law::LineOrder, what, self.ids(&[&before, &token]));
+            } else {
+                self.came = Some(token);
+            }
+        }
+        self.in_lane(look, &token);
+        if token.status == ACTIVE {
+            self.active += 1;
+        }
+        if let Some(admitted_at) = token.admitted_at {
+            self.served = token.ticket;
+            self.lately += i64::from(self.head.is_some_and(|head| admitted_at > head.decided_at - MINUTE));
+            if self.newest.is_none_or(|newest| newest.admitted() <= admitted_at) {
+                self.newest = Some(token);
+            }
+        }
+        self.last = Some(token);
+    }
+
+    fn in_lane(&mut self, look: &mut Look, token: &Token) {
+        let Lane { waiting, latest } = self.lanes[token.lane];
+        let (name, lane) = (&self.name, token.lane);
+        if token.status == WAITING && waiting.is_none() {
+            self.lanes[lane].waiting = Some(*token);
+        }
+        let Some(admitted_at) = token.admitted_at else { return };
+        if let Some(waiting) = waiting {
+            let what = format!("ticket {} of {name} (lane {lane}) waits, ticket {} was admitted", waiting.ticket, token.ticket);
+            look.differs(Law::LineOrder, what, self.ids(&[&waiting, token]));
+            self.lanes[lane].waiting = None;
+        }
+        match latest {
+            Some(latest) if latest.admitted() > admitted_at => {
+                let what = format!(
+                    "ticket {} of {name} (lane {lane}) was admitted {} µs after ticket {}",
+                    latest.ticket,
+                    latest.admitted().saturating_sub(admitted_at),
+                    token.ticket
+                );
+                look.differs(Law::LineOrder, what, self.ids(&[&latest, token]));
+                // Told once, not for everybody behind it.
+                self.lanes[lane].latest = Some(*token);
+            }
+            Some(_) | None => self.lanes[lane].latest = Some(*token),
+        }
+    }
+
+    fn close(self, look: &mut Look) {
+        let Some(head) = self.head else {
+            let what = format!("there are tokens of a line {} that is not there", self.name);
+            return look.differs(Law::LineOrder, what, self.ids(&[]));
+        };
+        let highest = self.last.map_or(0, |last| last.ticket);
+        if highest > head.last_ticket || self.served > head.serving_ticket {
+            let what = format!(
+                "{} gave out {} tickets and served up to {}, by its tokens {highest} and {}",
+                self.name, head.last_ticket, head.serving_ticket, self.served
+            );
+            look.differs(Law::LineOrder, what, self.ids(&[]));
+        }
+        if self.active > head.max_active {
+            let what = format!("{} people are ACTIVE in {}, which allows {}", self.active, self.name, head.max_active);
+            self.over(look, head, Law::LineCap, what, head.max_active);
+        }
+        if self.lately > head.admit_per_minute {
+            let what = format!(
+                "{} people were admitted to {} in a minute, which allows {}",
+                self.lately, self.name, head.admit_per_minute
+            );
+            self.over(look, head, Law::LineRate, what, head.admit_per_minute);
+        }
+    }
+
+    /// A limit is exceeded: because somebody entered, if that was in the last thing that happened here (an admission's version alone
+    /// does not say so: a token is written again when it is heard of); else perhaps because it was lowered.
+    fn over(&self, look: &mut Look, head: Head, law: Law, what: String, limit: i64) {
+        let Some(newest) = self.newest else { return };
+        let difference = Difference { law, what, ids: self.ids(&[]) };
+        if newest.version == head.version && newest.admitted_at == Some(head.decided_at) {
+            look.differs(law, difference.what, difference.ids);
+        } else {
+            look.doubts(Doubt { difference, line: self.name.clone(), limit, newest: newest.admitted() });
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Across the services: a checkout, its payment and its reservation tell one story.
+//!
+//! The three tables are read side by side in the order of the one id that they share. What is judged when, and why that raises no
+//! false alarm while payments are in flight, is told at the top of this crate.
+
+use futures::TryStreamExt;
+use uuid::Uuid;
+
+use crate::{
+    Error, Place,
+    report::{Law, Look},
+    snapshot::{Row, Rows, Snapshot},
+};
+
+const CHECKOUTS: &str = "SELECT checkout_id, status, user_id, reservation_id, amount FROM checkout ORDER BY checkout_id";
+const PAYMENTS: &str = "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
+const RESERVATIONS: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
+
+/// What one of the three says about a payment's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Word {
+    id: Uuid,
+    status: String,
+    /// Whose, what for and how much; not on a payment that was barred before it arrived.
+    deal: Option<Deal>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Deal {
+    user: String,
+    reservation: Uuid,
+    amount: i64,
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.deal {
+            Some(Deal { user, reservation, amount }) => {
+                write!(f, "{} ({user}, {amount}, reservation {reservation})", self.status)
+            }
+            None => f.write_str(&self.status),
+        }
+    }
+}
+
+/// One table on its way through its ids.
+struct Table<'a> {
+    rows: Rows<'a>,
+    next: Option<Word>,
+}
+
+impl<'a> Table<'a> {
+    async fn open(snapshot: &'a mut Snapshot, sql: &'static str) -> Result<Self, Error> {
+        let mut table = Self { rows: snapshot.rows(sql), next: None };
+        table.step().await?;
+        Ok(table)
+    }
+
+    async fn step(&mut self) -> Result<Option<Word>, Error> {
+        let next = self.rows.try_next().await?.as_ref().map(word).transpose()?;
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+
+    /// Everything it says about this id.
+    async fn about(&mut self, id: Uuid) -> Result<Vec<Word>, Error> {
+        let mut words = Vec::new();
+        while self.next.as_ref().is_some_and(|word| word.id == id) {
+            words.extend(self.step().await?);
+        }
+        Ok(words)
+    }
+}
+
+fn word(row: &Row) -> Result<Word, Error> {
+    let (user, reservation): (Option<String>, Option<Uuid>) = (row.get(2)?, row.get(3)?);
+    let amount = row.get(4)?;
+    let deal = user.zip(reservation).map(|(user, reservation)| Deal { user, reservation, amount });
+    Ok(Word { id: row.get(0)?, status: row.get(1)?, deal })
+}
+
+pub(crate) async fn judge(
+    look: &mut Look,
+    edge: &mut Snapshot,
+    wallet: &mut Snapshot,
+    booking: &mut Snapshot,
+    journal: Option<&Place>,
+    direct_calls: bool,
+) -> Result<(), Error> {
+    let mut checkouts = Table::open(edge, CHECKOUTS).await?;
+    let mut payments = Table::open(wallet, PAYMENTS).await?;
+    let mut reservations = Table::open(booking, RESERVATIONS).await?;
+    // Opened when it is first needed, which is after the snapshots.
+    let mut later: Option<Snapshot> = None;
+    let mut read = 0;
+    loop {
+        let heads = [&checkouts.next, &payments.next, &reservations.next];
+        let Some(id) = heads.into_iter().flatten().map(|word| word.id).min() else { break };
+        let checkout = checkouts.about(id).await?.pop();
+        let payment = payments.about(id).await?.pop();
+        let mine = reservations.about(id).await?;
+        read += 1;
+        look.read("checkouts", read);
+        if let Some(checkout) = checkout {
+            settled(look, &checkout, payment.as_ref(), &mine);
+            continue;
+        }
+        if payment.as_ref().is_none_or(|payment| payment.status != "COMPLETED") && mine.is_empty() {
+            continue; // Nothing came of it, for nobody.
+        }
+        if direct_calls {
+            look.checked().direct += 1;
+            continue;
+        }
+        if later.is_none() {
+            later = Snapshot::of(journal, "edge", &["checkout"]).await?;
+        }
+        let begun_meanwhile = match &mut later {
+            Some(journal) => journal.rows_of(KNOWN, id).try_next().await?.is_some(),
+            None => false,
+        };
+        if !begun_meanwhile {
+            stray(look, id, payment.as_ref(), &mine);
+        }
+    }
+    if let Some(later) = later {
+        later.close().await?;
+    }
+    Ok(())
+}
+
+const KNOWN: &str = "SELECT status FROM checkout WHERE checkout_id = $1";
+
+/// What must be true of a checkout that has ended. One that has not is on its way, wherever its payment and reservation are.
+fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Word]) {
+    let status = payment.map_or("", |payment| payment.status.as_str());
+    let checked = look.checked();
+    checked.checkouts += 1;
+    let right = match checkout.status.as_str() {
+        "COMPLETED" => {
+            checked.completed += 1;
+            let same = |word: &Word| word.deal == checkout.deal;
+            status == "COMPLETED" && payment.is_some_and(same) && mine.len() == 1 && mine.iter().all(same)
+        }
+        "COMPENSATED" => {
+            checked.compensated += 1;
+            status == "CANCELLED" && payment.is_some_and(|payment| payment.deal == checkout.deal) && mine.is_empty()
+        }
+        "FAILED" => {
+            checked.failed += 1;
+            status != "COMPLETED" && mine.is_empty()
+        }
+        _ => {
+            checked.in_flight += 1;
+            true
+        }
+    };
+    if !right {
+        let what = format!("a checkout is {checkout}, its payment {}, its reservation {}", told(payment), told(mine));
+        // Paid and nobody's, or somebody's and not paid; else only the checkout tells another story.
+        let law = if (status == "COMPLETED") == mine.is_empty() { Law::PaidIffMine } else { Law::OneOutcome };
+        look.differs(law, what, ids("checkout", checkout.id, payment, mine));
+    }
+}
+
+/// A payment or a reservation that no checkout knows, before or after.
+fn stray(look: &mut Look, id: Uuid, payment: Option<&Word>, mine: &[Word]) {
+    let paid = payment.is_some_and(|payment| payment.status == "COMPLETED");
+    let what = format!("a payment that no checkout knows is {}, its reservation {}", told(payment), told(mine));
+    if paid && mine.len() == 1 {
+        look.differs(Law::OneOutcome, what, ids("payment", id, payment, mine));
+    } else {
+        look.differs(Law::PaidIffMine, what, ids("payment", id, payment, mine));
+    }
+}
+
+fn told<'a>(words: impl IntoIterator<Item = &'a Word>) -> String {
+    let words: Vec<_> = words.into_iter().map(Word::to_string).collect();
+    if words.is_empty() { "not there".to_owned() } else { words.join(" and ") }
+}
+
+fn ids(name: &'static str, id: Uuid, payment: Option<&Word>, mine: &[Word]) -> Vec<(&'static str, String)> {
+    let mut ids = vec![(name, id.to_string())];
+    let deals = payment.into_iter().chain(mine).filter_map(|word| word.deal.as_ref());
+    for deal in deals {
+        let reservation = ("reservation", deal.reservation.to_string());
+        if !ids.contains(&reservation) {
+            ids.push(reservation);
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(status: &str, amount: i64) -> Word {
+        let deal = Deal { user: "ann".to_owned(), reservation: Uuid::from_u128(2), amount };
+        Word { id: Uuid::from_u128(1), status: status.to_owned(), deal: Some(deal) }
+    }
+
+    fn judged(checkout: &str, payment: Option<Word>, mine: &[Word]) -> Option<Law> {
+        let mut look = Look::new(None);
+        settled(&mut look, &word(checkout, 10), payment.as_ref(), mine);
+        look.conclude().differences.first().map(|difference| difference.law)
+    }
+
+    #[test]
+    fn a_settled_checkout_has_one_story() {
+        let (paid, mine) = (|| Some(word("COMPLETED", 10)), || vec![word("CONFIRMED", 10)]);
+        assert_eq!(judged("COMPLETED", paid(), &mine()), None);
+        assert_eq!(judged("COMPLETED", paid(), &[]), Some(Law::PaidIffMine));
+        assert_eq!(judged("COMPLETED", None, &mine()), Some(Law::PaidIffMine));
+        assert_eq!(judged("COMPLETED", Some(word("COMPLETED", 9)), &mine()), Some(Law::OneOutcome));
+        assert_eq!(judged("COMPENSATED", Some(word("CANCELLED", 10)), &[]), None);
+        assert_eq!(judged("COMPENSATED", paid(), &[]), Some(Law::PaidIffMine));
+        assert_eq!(judged("COMPENSATED", None, &[]), Some(Law::OneOutcome));
+        for unpaid in [None, Some(word("FAILED", 10)), Some(Word { deal: None, ..word("CANCELLED", 0) })] {
+            assert_eq!(judged("FAILED", unpaid, &[]), None);
+        }
+        assert_eq!(judged("FAILED", paid(), &[]), Some(Law::PaidIffMine));
+    }
+
+    #[test]
+    fn one_that_is_in_flight_may_be_anywhere() {
+        for mine in [vec![], vec![word("CONFIRMED", 10)]] {
+            for payment in [None, Some(word("COMPLETED", 10)), Some(word("CANCELLED", 10))] {
+                assert_eq!(judged("PENDING", payment, &mine), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What an audit says: differences with the ids that explain them, notes, and what was looked at.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crate::Progress;
+
+/// So many differences of one law are kept; those beyond are counted.
+pub const KEPT: usize = 1_000;
+/// Rows between two words of progress.
+const TOLD_EVERY: u64 = 20_000;
+
+/// What must always be so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each is told by Law::says")]
+pub enum Law {
+    LedgerSum,
+    LedgerNoGap,
+    PayOnce,
+    SeatOnce,
+    SoldStays,
+    AllOrNone,
+    PaidOnce,
+    PaidIffMine,
+    OneOutcome,
+    OneLiveCheckout,
+    Settled,
+    LineOrder,
+    LineOne,
+    LineCap,
+    LineRate,
+}
+
+impl Law {
+    /// Its id, as ARCHITECTURE.md has it.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::LedgerSum => "I-LEDGER-SUM",
+            Self::LedgerNoGap => "I-LEDGER-NO-GAP",
+            Self::PayOnce => "I-PAY-ONCE",
+            Self::SeatOnce => "I-SEAT-ONCE",
+            Self::SoldStays => "I-SOLD-STAYS",
+            Self::AllOrNone => "I-ALL-OR-NONE",
+            Self::PaidOnce => "I-PAID-ONCE",
+            Self::PaidIffMine => "I-PAID-IFF-MINE",
+            Self::OneOutcome => "I-ONE-OUTCOME",
+            Self::OneLiveCheckout => "I-ONE-LIVE-CHECKOUT",
+            Self::Settled => "I-SETTLED",
+            Self::LineOrder => "I-LINE-ORDER",
+            Self::LineOne => "I-LINE-ONE",
+            Self::LineCap => "I-LINE-CAP",
+            Self::LineRate => "I-LINE-RATE",
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::LedgerSum => "a wallet's balance is the sum of its entries, and every entry tells the balance after it",
+            Self::LedgerNoGap => "a wallet's entries are numbered 1, 2, 3 without a gap",
+            Self::PayOnce => {
+                "a payment that completed was debited once, one that was cancelled was refunded once, others moved nothing"
+            }
+            Self::SeatOnce => "a seat is in one hand at most",
+            Self::SoldStays => "the seats that are sold are those of the confirmed reservations, held are those of live holds",
+            Self::AllOrNone => "a show has its seats 1 to N, and a hold or a reservation lists its seats",
+            Self::PaidOnce => "a hold is confirmed exactly when there is a reservation of it, by one payment",
+            Self::PaidIffMine => "a payment is completed if and only if its reservation is confirmed",
+            Self::OneOutcome => "a settled checkout, its payment and its reservation tell one story",
+            Self::OneLiveCheckout => "a reservation is being paid for, or has been, by one checkout",
+            Self::Settled => "a checkout settles within its bound",
+            Self::LineOrder => "tickets rise, none is given twice, and inside a lane nobody overtakes",
+            Self::LineOne => "a user has one live token in a line",
+            Self::LineCap => "no more are admitted at once than the line allows",
+            Self::LineRate => "no more are admitted in a minute than the line allows",
+        }
+    }
+}
+
+/// Something that is not as a law says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The law.
+    pub law: Law,
+    /// What is wrong, with the numbers that explain it.
+    pub what: String,
+    /// Which rows: by these one finds them, and tells one difference from another.
+    pub ids: Vec<(&'static str, String)>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.law.id(), self.what)?;
+        self.ids.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+/// How much was looked at. All zero for a service whose data was not given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "counts, by name")]
+pub struct Checked {
+    pub lines: u64,
+    pub tokens: u64,
+    pub active: u64,
+    pub waiting: u64,
+    pub shows: u64,
+    pub seats: u64,
+    pub sold: u64,
+    pub holds: u64,
+    pub held: u64,
+    pub reservations: u64,
+    pub wallets: u64,
+    pub entries: u64,
+    pub payments: u64,
+    pub charged: i128,
+    pub used: i128,
+    pub paid: i128,
+    pub refunded: i128,
+    pub balances: i128,
+    pub checkouts: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub compensated: u64,
+    pub in_flight: u64,
+    /// Payments and reservations that no checkout knows, where those are allowed.
+    pub direct: u64,
+}
+
+/// The result.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What is wrong.
+    pub differences: Vec<Difference>,
+    /// How many more there are of a law than were kept.
+    pub more: BTreeMap<Law, u64>,
+    /// What an operator should know, but is not wrong for certain.
+    pub notes: Vec<String>,
+    /// What was not looked at, and why.
+    pub skipped: Vec<String>,
+    /// What was.
+    pub checked: Checked,
+}
+
+impl Report {
+    /// Is nothing wrong?
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// A line over one of its limits, which may have been lowered since its people entered.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubt {
+    pub(crate) difference: Difference,
+    pub(crate) line: String,
+    pub(crate) limit: i64,
+    /// When the last of them entered.
+    pub(crate) newest: i64,
+}
+
+/// One look's findings, as they come in.
+pub(crate) struct Look {
+    report: Report,
+    kept: BTreeMap<Law, usize>,
+    doubts: Vec<Doubt>,
+    progress: Option<Progress>,
+}
+
+impl Look {
+    pub(crate) fn new(progress: Option<Progress>) -> Self {
+        Self { report: Report::default(), kept: BTreeMap::new(), doubts: Vec::new(), progress }
+    }
+
+    /// Notes a difference.
+    pub(crate) fn differs(&mut self, law: Law, what: String, ids: Vec<(&'static str, String)>) {
+        self.add(Difference { law, what, ids });
+    }
+
+    fn add(&mut self, difference: Difference) {
+        let kept = self.kept.entry(difference.law).or_default();
+        if *kept < KEPT {
+            *kept += 1;
+            self.report.differences.push(difference);
+        } else {
+            *self.report.more.entry(difference.law).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn doubts(&mut self, doubt: Doubt) {
+        self.doubts.push(doubt);
+    }
+
+    pub(crate) fn skip(&mut self, what: &str) {
+        self.report.skipped.push(what.to_owned());
+    }
+
+    pub(crate) fn checked(&mut self) -> &mut Checked {
+        &mut self.report.checked
+    }
+
+    /// One more row of this has been read.
+    pub(crate) fn read(&self, what: &str, rows: u64) {
+        if let Some(progress) = &self.progress
+            && rows.is_multiple_of(TOLD_EVERY)
+        {
+            progress(what, rows);
+        }
+    }
+
+    /// Is there nothing to look at again?
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.report.is_clean() && self.doubts.is_empty()
+    }
+
+    /// As the only look.
+    pub(crate) fn conclude(mut self) -> Report {
+        let undecided =
+            |doubt: Doubt| format!("{}. This is as it should be if the limit was lowered since.", doubt.difference.what);
+        self.report.notes.extend(self.doubts.into_iter().map(undecided));
+        self.report
+    }
+
+    /// As the second look: only what the first saw as well is left. Of a law with more differences than are kept all stand: the two
+    /// looks may have kept different ones.
+    pub(crate) fn confirming(mut self, first: &Self) -> Report {
+        let entered_meanwhile = |doubt: &Doubt| {
+            let same = |before: &Doubt| {
+                (before.difference.law, &before.line, before.limit) == (doubt.difference.law, &doubt.line, doubt.limit)
+            };
+            first.doubts.iter().any(|before| same(before) && before.newest < doubt.newest)
+        };
+        let (certain, doubts) = std::mem::take(&mut self.doubts).into_iter().partition(entered_meanwhile);
+        let certain: Vec<Doubt> = certain;
+        self.doubts = doubts;
+        let key = |difference: &Difference| (difference.law, difference.ids.clone());
+        let before: BTreeSet<_> = first.report.differences.iter().map(key).collect();
+        let many = |law: &Law| first.report.more.contains_key(law) && self.report.more.contains_key(law);
+        let many: BTreeSet<Law> = self.report.more.keys().copied().filter(many).collect();
+        self.report.differences.retain(|difference| many.contains(&difference.law) || before.contains(&key(difference)));
+        self.report.more.retain(|law, _| many.contains(law));
+        self.report.differences.extend(certain.into_iter().map(|doubt| doubt.difference));
+        self.conclude()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(seats: &[u32]) -> Look {
+        let mut look = Look::new(None);
+        for seat in seats {
+            look.differs(Law::SeatOnce, format!("seat {seat}"), vec![("seat", seat.to_string())]);
+        }
+        look
+    }
+
+    fn over(newest: i64, limit: i64) -> Look {
+        let difference = Difference { law: Law::LineCap, what: "over".to_owned(), ids: vec![("line", "a".to_owned())] };
+        let mut look = Look::new(None);
+        look.doubts(Doubt { difference, line: "a".to_owned(), limit, newest });
+        look
+    }
+
+    #[test]
+    fn only_what_stands_in_two_looks_counts() {
+        let report = look(&[2, 3]).confirming(&look(&[1, 2]));
+        assert_eq!(report.differences.iter().map(|difference| difference.what.as_str()).collect::<Vec<_>>(), ["seat 2"]);
+    }
+
+    #[test]
+    fn a_law_with_more_differences_than_are_kept_stands() {
+        let kept = u32::try_from(KEPT).expect("small");
+        let (first, second): (Vec<_>, Vec<_>) = ((0..=kept).collect(), (kept..=2 * kept).collect());
+        let report = look(&second).confirming(&look(&first));
+        assert_eq!((report.differences.len(), report.more[&Law::SeatOnce]), (KEPT, 1));
+    }
+
+    #[test]
+    fn a_limit_that_is_exceeded_counts_when_somebody_entered_meanwhile() {
+        assert!(over(5, 10).confirming(&over(5, 10)).is_clean(), "nobody entered: the limit was lowered");
+        assert!(over(6, 9).confirming(&over(5, 10)).is_clean(), "the limit was changed between the looks");
+        assert!(!over(6, 10).confirming(&over(5, 10)).is_clean());
+        assert_eq!(over(5, 10).conclude().notes.len(), 1);
+    }
+}

@@ -1,0 +1,238 @@
+//! One instant of one service's database, read and never written.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use sqlx::Row as _;
+use sqlx::{
+    AssertSqlSafe, Connection, Decode, PgConnection, Postgres, Sqlite, SqliteConnection, Type,
+    postgres::PgRow,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
+use uuid::Uuid;
+
+use crate::{Error, Place};
+
+/// A statement: the same text for both dialects, or one for each. In both, `{id:column}` stands for a UUID as text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sql {
+    pub(crate) postgres: &'static str,
+    pub(crate) sqlite: &'static str,
+}
+
+impl From<&'static str> for Sql {
+    fn from(both: &'static str) -> Self {
+        Self { postgres: both, sqlite: both }
+    }
+}
+
+/// A read-only transaction whose instant is fixed.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    service: &'static str,
+    place: Place,
+    link: Link,
+    /// A SQLite file at rest, as it was when it was opened.
+    asleep: Option<Asleep>,
+}
+
+#[derive(Debug)]
+enum Link {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// A row of either dialect, its columns by number.
+#[derive(Debug)]
+pub(crate) enum Row {
+    Postgres(PgRow),
+    Sqlite(SqliteRow),
+}
+
+pub(crate) type Rows<'a> = BoxStream<'a, Result<Row, Error>>;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Asleep {
+    file: PathBuf,
+    size: u64,
+    written: Option<SystemTime>,
+}
+
+impl Asleep {
+    /// `None` when somebody has the file open, or has left it without tidying: there is a write-ahead log.
+    fn of(file: &PathBuf) -> Option<Self> {
+        let log = PathBuf::from(format!("{}-wal", file.display()));
+        if log.exists() {
+            return None;
+        }
+        let about = std::fs::metadata(file).ok()?;
+        Some(Self { file: file.clone(), size: about.len(), written: about.modified().ok() })
+    }
+}
+
+impl Snapshot {
+    /// Opens a place, if there is one, makes sure that it is what it should be, and fixes the instant.
+    pub(crate) async fn of(
+        place: Option<&Place>,
+        service: &'static str,
+        tables: &'static [&'static str],
+    ) -> Result<Option<Self>, Error> {
+        let Some(place) = place else { return Ok(None) };
+        let failed = |cause| Error::Database { service, place: place.to_string(), cause };
+        let (link, asleep) = match place {
+            Place::Sqlite(file) => {
+                if !file.is_file() {
+                    return Err(Error::NoFile { service, path: file.display().to_string() });
+                }
+                // A write-ahead log needs an index beside it, which even a reader would make. Without a log there is nothing to index.
+                let asleep = Asleep::of(file);
+                let options = SqliteConnectOptions::new()
+                    .filename(file)
+                    .read_only(true)
+                    .immutable(asleep.is_some())
+                    .row_buffer_size(1_000)
+                    .busy_timeout(std::time::Duration::from_secs(10));
+                let mut link = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+                sqlx::raw_sql("BEGIN").execute(&mut link).await.map_err(failed)?;
+                (Link::Sqlite(link), asleep)
+            }
+            Place::Postgres { options, schema } => {
+                let mut options = (**options).clone().application_name("boxoffice audit");
+                // One snapshot waits while another is read, for as long as it takes.
+                options = options.options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
+                if let Some(schema) = schema {
+                    options = options.options([("search_path", schema)]);
+                }
+                let mut link = PgConnection::connect_with(&options).await.map_err(failed)?;
+                sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut link).await.map_err(failed)?;
+                (Link::Postgres(link), None)
+            }
+        };
+        let mut snapshot = Self { service, place: place.clone(), link, asleep };
+        for &table in tables {
+            snapshot.look_for(table).await?;
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// The first of these fixes the instant, in both dialects: it reads the table.
+    async fn look_for(&mut self, table: &'static str) -> Result<(), Error> {
+        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} LIMIT 1) AS any_row");
+        let looked = match &mut self.link {
+            Link::Postgres(link) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(link).await.map(drop),
+            Link::Sqlite(link) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(link).await.map(drop),
+        };
+        match looked {
+            Ok(()) => Ok(()),
+            Err(sqlx::Error::Database(said)) if is_no_such_table(&*said) => {
+                Err(Error::NoTable { service: self.service, place: self.place.to_string(), table })
+            }
+            Err(cause) => Err(self.failed(cause)),
+        }
+    }
+
+    /// The rows of a query, one after the other.
+    pub(crate) fn rows(&mut self, sql: impl Into<Sql>) -> Rows<'_> {
+        self.rows_at(sql, 0)
+    }
+
+    /// The same; `{now}` in the query stands for this instant.
+    pub(crate) fn rows_at(&mut self, sql: impl Into<Sql>, now: i64) -> Rows<'_> {
+        let sql = sql.into();
+        let (service, place) = (self.service, &self.place);
+        let failed = move |cause| Error::Database { service, place: place.to_string(), cause };
+        let spelled = |text: &str, id: fn(&str) -> String| AssertSqlSafe(spell(text, id).replace("{now}", &now.to_string()));
+        match &mut self.link {
+            Link::Postgres(link) => {
+                let query = sqlx::query(spelled(sql.postgres, |column| format!("CAST({column} AS TEXT)")));
+                query.fetch(link).map_ok(Row::Postgres).map_err(failed).boxed()
+            }
+            Link::Sqlite(link) => {
+                let query = sqlx::query(spelled(sql.sqlite, hyphenated));
+                query.fetch(link).map_ok(Row::Sqlite).map_err(failed).boxed()
+            }
+        }
+    }
+
+    /// The rows of a query that asks about one id, `$1`.
+    pub(crate) fn rows_of(&mut self, sql: &'static str, id: Uuid) -> Rows<'_> {
+        let (service, place) = (self.service, &self.place);
+        let failed = move |cause| Error::Database { service, place: place.to_string(), cause };
+        match &mut self.link {
+            Link::Postgres(link) => sqlx::query(sql).bind(id).fetch(link).map_ok(Row::Postgres).map_err(failed).boxed(),
+            Link::Sqlite(link) => sqlx::query(sql).bind(id).fetch(link).map_ok(Row::Sqlite).map_err(failed).boxed(),
+        }
+    }
+
+    /// The only row of a query that has one.
+    pub(crate) async fn one(&mut self, sql: impl Into<Sql>) -> Result<Row, Error> {
+        let row = self.rows(sql).try_next().await?;
+        row.ok_or_else(|| self.failed(sqlx::Error::RowNotFound))
+    }
+
+    fn failed(&self, cause: sqlx::Error) -> Error {
+        Error::Database { service: self.service, place: self.place.to_string(), cause }
+    }
+
+    /// Lets go of the instant.
+    pub(crate) async fn close(self) -> Result<(), Error> {
+        let (service, place) = (self.service, self.place.to_string());
+        let closed = match self.link {
+            Link::Postgres(link) => link.close().await,
+            Link::Sqlite(link) => link.close().await,
+        };
+        if let Some(asleep) = self.asleep
+            && Asleep::of(&asleep.file).as_ref() != Some(&asleep)
+        {
+            return Err(Error::Woken { service, place });
+        }
+        closed.map_err(|cause| Error::Database { service, place, cause })
+    }
+}
+
+/// PostgreSQL has a code for it, SQLite only words.
+fn is_no_such_table(said: &dyn sqlx::error::DatabaseError) -> bool {
+    said.code().as_deref() == Some("42P01") || said.message().starts_with("no such table")
+}
+
+fn hyphenated(column: &str) -> String {
+    let part = |from: u32, length: u32| format!("substr(hex({column}), {from}, {length})");
+    let parts = [part(1, 8), part(9, 4), part(13, 4), part(17, 4), part(21, 12)];
+    format!("CASE WHEN {column} IS NULL THEN NULL ELSE lower({}) END", parts.join(" || '-' || "))
+}
+
+fn spell(sql: &str, id: fn(&str) -> String) -> String {
+    let mut spelled = String::new();
+    let mut rest = sql;
+    while let Some((before, (column, after))) = rest.split_once("{id:").and_then(|(b, tail)| Some((b, tail.split_once('}')?))) {
+        spelled.push_str(before);
+        spelled.push_str(&id(column));
+        rest = after;
+    }
+    spelled + rest
+}
+
+impl Row {
+    /// A column's value; an `Option` where it may be NULL.
+    pub(crate) fn get<T>(&self, column: usize) -> Result<T, Error>
+    where
+        T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        match self {
+            Self::Postgres(row) => row.try_get(column),
+            Self::Sqlite(row) => row.try_get(column),
+        }
+        .map_err(Error::Unreadable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_spelled_in_each_dialect() {
+        assert_eq!(spell("SELECT {id:a.b}, {id:c} FROM t", |column| format!("<{column}>")), "SELECT <a.b>, <c> FROM t");
+        assert_eq!(spell("SELECT 1", hyphenated), "SELECT 1");
+    }
+}

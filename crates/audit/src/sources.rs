@@ -1,0 +1,110 @@
+//! Where the services keep their rows.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::Error;
+
+/// One service's database.
+#[derive(Clone)]
+pub enum Place {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// How to reach it.
+        options: Box<PgConnectOptions>,
+        /// The schema that the tables live in, when it is not the connection's own.
+        schema: Option<&'static str>,
+    },
+}
+
+/// The databases to look into; those that are `None` are not judged.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The waiting room's.
+    pub queue: Option<Place>,
+    /// Booking's.
+    pub booking: Option<Place>,
+    /// The wallet's.
+    pub wallet: Option<Place>,
+    /// The edge's: the saga's journal.
+    pub edge: Option<Place>,
+}
+
+impl Sources {
+    /// The launcher's SQLite files in its folder.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        let file = |service: &str| Some(Place::Sqlite(folder.join(format!("{service}.db"))));
+        Self { queue: file("queue"), booking: file("booking"), wallet: file("wallet"), edge: file("edge") }
+    }
+
+    /// The launcher's schemas in one PostgreSQL database.
+    ///
+    /// # Errors
+    /// The address is none of PostgreSQL's.
+    pub fn in_schemas(url: &str) -> Result<Self, Error> {
+        let Place::Postgres { options, .. } = url.parse()? else { return Err(Error::Address("a postgres:// address".into())) };
+        let schema = |schema| Some(Place::Postgres { options: options.clone(), schema: Some(schema) });
+        Ok(Self { queue: schema("queue"), booking: schema("booking"), wallet: schema("wallet"), edge: schema("edge") })
+    }
+}
+
+impl FromStr for Place {
+    type Err = Error;
+
+    /// Reads `sqlite:path` or `postgres://…`. What is refused is not repeated: it may hold a password.
+    fn from_str(url: &str) -> Result<Self, Error> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Ok(Self::Sqlite(PathBuf::from(path.split('?').next().unwrap_or_default())));
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = url.parse().map_err(|_| Error::Address("not an address of PostgreSQL".into()))?;
+            return Ok(Self::Postgres { options: Box::new(options), schema: None });
+        }
+        Err(Error::Address("not a database's address".into()))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres { options, schema } => {
+                let database = options.get_database().unwrap_or_default();
+                write!(f, "postgres://{}:{}/{database}", options.get_host(), options.get_port())?;
+                schema.map_or(Ok(()), |schema| write!(f, ", schema {schema}"))
+            }
+        }
+    }
+}
+
+/// As it is displayed: without the password.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_and_its_password_is_never_told() {
+        let place: Place = "postgres://me:s3cret@db.example:5433/tickets".parse().expect("an address");
+        assert_eq!(place.to_string(), "postgres://db.example:5433/tickets");
+        assert!(!format!("{place:?}").contains("s3cret"));
+        let file: Place = "sqlite:data/wallet.db".parse().expect("an address");
+        assert_eq!(file.to_string(), "data/wallet.db");
+        let refused = "mysql://me:s3cret@x/y".parse::<Place>().expect_err("no such dialect").to_string();
+        assert!(!refused.contains("s3cret"), "{refused}");
+    }
+}

@@ -1,0 +1,140 @@
+//! `boxoffice audit`: the judge of the databases, for an operator's terminal or a cron job.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use audit::{Options, Place, Progress, Report, Sources, render};
+use clap::{Args, ValueEnum};
+
+/// Which databases, and how strictly.
+#[derive(Args)]
+#[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
+pub(crate) struct Audit {
+    /// Folder of the launcher's SQLite files
+    #[arg(long, env, default_value = "./data")]
+    data_dir: PathBuf,
+    /// The launcher's PostgreSQL server instead of files; each service in a schema of its own
+    #[arg(long, env, hide_env_values = true)]
+    database_url: Option<String>,
+    /// Of separate programs: the queue service's database, `sqlite:path/to/file.db` or `postgres://…`
+    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    queue_database_url: Option<String>,
+    /// The booking service's
+    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    booking_database_url: Option<String>,
+    /// The wallet service's
+    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    wallet_database_url: Option<String>,
+    /// The edge's: the journal of checkouts
+    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    edge_database_url: Option<String>,
+    /// How long a checkout may take until it counts as left lying
+    #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration)]
+    unsettled_after: Duration,
+    /// What seems wrong is looked at again after so long, and counts only if it still is; 0s: one look
+    #[arg(long, env, default_value = "3s", value_parser = humantime::parse_duration)]
+    recheck_after: Duration,
+    /// Count, instead of judge, payments and reservations that were made past the edge, over the services' own gRPC
+    #[arg(long)]
+    direct_calls: bool,
+    /// What the result looks like
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+const SEPARATE: &str = "Separate programs (those that are given are judged, instead of the above)";
+
+/// What the result looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A summary, and each difference with its ids
+    Text,
+    /// One JSON object
+    Json,
+}
+
+const ABOUT: &str = "\
+Check that no money, seat or place is lost or given twice, while the mesh runs or at rest
+
+It reads the services' own databases and compares what they say:
+  money      each wallet's balance is the sum of its entries, entry by entry, numbered without a gap; a payment that completed was
+             debited once, one that was cancelled was refunded once
+  seats      no seat in two hands; the sold ones are exactly those of the confirmed reservations
+  checkouts  a payment is completed if and only if its reservation is confirmed; none is unsettled beyond --unsettled-after
+  lines      tickets in order, nobody overtaken, no live token twice, no more inside than --max-active, no more a minute than may be
+
+It only reads, one consistent snapshot a service, and never writes or locks: run it against the live mesh as often as you like. Payments
+in flight are told apart from faults by the order in which it looks; what still seems wrong is looked at twice.";
+
+const AFTER: &str = "\
+Exit codes: 0 nothing is wrong · 1 differences, printed with their ids · 2 could not look (a wrong flag or address, no such table)
+
+Examples:
+  boxoffice audit                                                     the launcher's files under ./data
+  boxoffice audit --database-url postgres://me@localhost/boxoffice    the launcher's schemas
+  boxoffice audit --edge-database-url postgres://…/edge --wallet-database-url postgres://…/wallet \\
+                  --booking-database-url postgres://…/booking --queue-database-url postgres://…/queue
+  boxoffice audit --format json | jq '.differences[].what'";
+
+/// Differences were found.
+const DIFFERENCES: u8 = 1;
+/// Nothing is known.
+const COULD_NOT_LOOK: u8 = 2;
+
+impl Audit {
+    pub(crate) fn run(self) -> ExitCode {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let judged = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+            let audit = async { audit::audit(&self.sources()?, &self.options()).await };
+            runtime.block_on(audit).map_err(|error| error.to_string())
+        });
+        match judged {
+            Ok(report) => self.tell(&report),
+            Err(error) => {
+                let _unread = writeln!(io::stderr(), "boxoffice audit: {error}");
+                ExitCode::from(COULD_NOT_LOOK)
+            }
+        }
+    }
+
+    fn tell(&self, report: &Report) -> ExitCode {
+        super::print(&match self.format {
+            Format::Text => render::text(report),
+            Format::Json => format!("{:#}\n", render::json(report)),
+        });
+        if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENCES) }
+    }
+
+    fn sources(&self) -> Result<Sources, audit::Error> {
+        let place = |url: &Option<String>| url.as_deref().map(str::parse::<Place>).transpose();
+        let apart = Sources {
+            queue: place(&self.queue_database_url)?,
+            booking: place(&self.booking_database_url)?,
+            wallet: place(&self.wallet_database_url)?,
+            edge: place(&self.edge_database_url)?,
+        };
+        if apart.queue.is_some() || apart.booking.is_some() || apart.wallet.is_some() || apart.edge.is_some() {
+            return Ok(apart);
+        }
+        self.database_url.as_deref().map_or_else(|| Ok(Sources::in_folder(&self.data_dir)), Sources::in_schemas)
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            unsettled_after: self.unsettled_after,
+            recheck_after: Some(self.recheck_after).filter(|pause| !pause.is_zero()),
+            direct_calls: self.direct_calls,
+            progress: io::stderr().is_terminal().then(|| Arc::new(tell_progress) as Progress),
+        }
+    }
+}
+
+/// On one line of a terminal, written over each time; the spaces cover what was longer.
+fn tell_progress(what: &str, rows: u64) {
+    let _unread = write!(io::stderr(), "\r{rows} {what} read        \r");
+}

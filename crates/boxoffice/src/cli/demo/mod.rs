@@ -1,0 +1,260 @@
+//! `boxoffice demo`: a season in a running mesh, made over its public REST API as anybody could make it.
+//!
+//! Run again it changes nothing: every request carries an idempotency key of its own, so that it finds what the first run made, also
+//! when that was cut off anywhere. Only what time has taken back (a hold that lapsed, an admission that ended) is done anew.
+
+mod api;
+mod season;
+
+use std::{process::ExitCode, time::Duration};
+
+use api::{Api, Failure, With, number, text};
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, SEASON, VISITORS, Visitor};
+use serde_json::{Value, json};
+
+/// How often a visit is begun again whose hold or admission has ended meanwhile.
+const ATTEMPTS: u32 = 1_000;
+/// How long a visitor waits to be let in, in seconds.
+const PATIENCE: u32 = 30;
+
+/// Where the mesh is.
+#[derive(Args)]
+#[command(
+    long_about = "Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought\n\n\
+                  Everything goes through the public REST API, the tickets through line, hold and payment. Run again it changes \
+                  nothing. Start it against a fresh mesh: what it makes stays.",
+    after_help = "Exit codes: 0 done · 1 the mesh does not answer, or refused something"
+)]
+pub(crate) struct Demo {
+    /// The edge's REST address
+    #[arg(long, env, default_value = "http://127.0.0.1:24000")]
+    rest_url: String,
+}
+
+/// A show that is on sale.
+struct OnSale {
+    concert: i64,
+    id: i64,
+    title: String,
+    seats: i64,
+}
+
+/// How a visit ended.
+struct Visit {
+    token: String,
+    reservation: String,
+    told: String,
+}
+
+impl Demo {
+    pub(crate) fn run(self) -> ExitCode {
+        use std::io::Write;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let done = match runtime {
+            Ok(runtime) => runtime.block_on(self.fill()).map_err(|failure| failure.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match done {
+            Ok(told) => super::print(&told),
+            Err(why) => {
+                let _unread = writeln!(std::io::stderr(), "boxoffice demo: {why}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn fill(&self) -> Result<String, Failure> {
+        let api = Api::new(&self.rest_url)?;
+        let busy = json!({"maxActive": BUSY_ACTIVE});
+        let line = api.put(&format!("/v1/queues/{BUSY}"), busy).await?;
+        let mut told = format!("The season at {}:\n\n", self.rest_url);
+        let today = today();
+        let mut shows = Vec::new();
+        for concert in SEASON {
+            let (lines, on_sale) = stage(&api, concert, today).await?;
+            told.push_str(&lines);
+            shows.push(on_sale);
+        }
+        told.push_str("\nThe visitors:\n\n");
+        let mut ann = None;
+        for visitor in VISITORS {
+            let (concert, show, _) = visitor.wants;
+            let visit = visit(&api, visitor, &shows[concert][show]).await?;
+            told.push_str(&format!("  {}\n", visit.told));
+            ann = ann.or(Some(visit));
+        }
+        let mut last = Value::Null;
+        for fan in 1..=FANS {
+            last = api
+                .post(&format!("/v1/queues/{BUSY}/tokens"), json!({"userId": format!("demo-fan-{fan}")}), With::default())
+                .await?;
+        }
+        told.push_str(&format!(
+            "\nThe line: {FANS} fans at {BUSY}, which lets {} in at once; the last is number {} in line.\n",
+            number(&line, "maxActive")?,
+            number(&last, "position")?
+        ));
+        if let Some(ann) = ann {
+            told.push_str(&what_to_try(&self.rest_url, &ann, &text(&last, "token")?, &shows[1][1]));
+        }
+        Ok(told)
+    }
+}
+
+fn today() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(chassis::clock::Clock::system().now()).unwrap_or_default()
+}
+
+/// A title as part of a key, which has no spaces.
+fn slug(title: &str) -> String {
+    title.replace(' ', "-")
+}
+
+/// Puts a concert on, or finds it and the shows that it has, and tells of it.
+async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Result<(String, Vec<OnSale>), Failure> {
+    let key = format!("demo-concert/{}", slug(concert.title));
+    let body = json!({"title": concert.title, "queueId": concert.line});
+    let made = api.post("/v1/concerts", body, With { key: Some(&key), token: None }).await?;
+    let id = number(&made, "concertId")?;
+    let there = api.get(&format!("/v1/concerts/{id}/shows?pageSize=100")).await?;
+    let there = there["shows"].as_array().cloned().unwrap_or_default();
+    let mut told = format!("  {id:>3}  {}\n", concert.title);
+    let mut shows = Vec::new();
+    for show in concert.shows {
+        let found = there.iter().find(|there| there["title"] == show.title).cloned();
+        let show = match found {
+            Some(found) => found,
+            None => {
+                let begins = season::begins(show, today).unwrap_or(today);
+                let body = json!({
+                    "title": show.title, "description": show.description, "price": show.price, "seatCount": show.seats,
+                    "startsAt": begins.to_rfc3339_opts(SecondsFormat::Secs, true), "durationMinutes": show.minutes,
+                });
+                let key = format!("demo-show/{id}/{}/{}", begins.date_naive(), slug(show.title));
+                api.post(&format!("/v1/concerts/{id}/shows"), body, With { key: Some(&key), token: None }).await?
+            }
+        };
+        let (seats, price, starts) = (number(&show, "seatCount")?, number(&show, "price")?, text(&show, "startsAt")?);
+        let on_sale = OnSale { concert: id, id: number(&show, "showId")?, title: text(&show, "title")?, seats };
+        let starts = starts.get(..16).unwrap_or_default().replace('T', " ");
+        told.push_str(&format!(
+            "         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats at {price:>7}\n",
+            on_sale.id, on_sale.title
+        ));
+        shows.push(on_sale);
+    }
+    Ok((told, shows))
+}
+
+/// Tops the wallet up, joins the line, holds seats, and pays if the visitor does. What has lapsed since the last time is begun again.
+async fn visit(api: &Api, visitor: &Visitor, show: &OnSale) -> Result<Visit, Failure> {
+    let Visitor { user, charge, .. } = visitor;
+    let key = format!("demo-charge/{user}");
+    api.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": charge}), With { key: Some(&key), token: None }).await?;
+    let mut outcome = attempt(api, visitor, show, 1).await;
+    for number in 2..=ATTEMPTS {
+        let lapsed = |failure: &Failure| {
+            matches!(failure.code(), "TOKEN_NOT_ACTIVE" | "TOKEN_NOT_FOUND" | "HOLD_EXPIRED" | "RESERVATION_CANCELLED")
+        };
+        if !outcome.as_ref().is_err_and(lapsed) {
+            break;
+        }
+        outcome = attempt(api, visitor, show, number).await;
+    }
+    outcome
+}
+
+async fn attempt(api: &Api, visitor: &Visitor, show: &OnSale, attempt: u32) -> Result<Visit, Failure> {
+    let Visitor { user, .. } = visitor;
+    let key = |what: &str| format!("demo-{what}/{user}/{attempt}");
+    let joined = key("join");
+    let body = json!({"userId": user});
+    let token = api.post(&format!("/v1/queues/{DEFAULT}/tokens"), body, With { key: Some(&joined), token: None }).await?;
+    let token = text(&token, "token")?;
+    until_admitted(api, &token).await?;
+    let (reservation, seats) = hold(api, visitor, show, &token, &key("hold")).await?;
+    let id = text(&reservation, "reservationId")?;
+    let amount = number(&reservation, "amount")?;
+    let told = |what: &str| format!("{user:<9} {what} seats {seats} of show {} ({}) for {amount}", show.id, show.title);
+    if !visitor.pays {
+        // The answer to the first run's request may be old by now.
+        let now = api.get(&format!("/v1/reservations/{id}")).await?;
+        let lapsed = text(&now, "status")? == "EXPIRED";
+        if lapsed {
+            return Err(Failure::Refused { code: "HOLD_EXPIRED".to_owned(), what: format!("the hold {id} has lapsed") });
+        }
+        return Ok(Visit { token, reservation: id, told: told("holds") });
+    }
+    let paid = key("pay");
+    let body = json!({"userId": user, "reservationId": id});
+    match api.post("/v1/payments", body, With { key: Some(&paid), token: Some(&token) }).await {
+        Ok(payment) => {
+            let word = if payment["status"] == "COMPLETED" { "bought" } else { "is paying for" };
+            Ok(Visit { token, reservation: id, told: told(word) })
+        }
+        Err(failure) if failure.code() == "INSUFFICIENT_FUNDS" => {
+            Ok(Visit { token, reservation: id, told: told("had not enough money to buy") })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Waits while the token waits. One that has ended may have been used up by the first run: its requests are answered as they were.
+async fn until_admitted(api: &Api, token: &str) -> Result<(), Failure> {
+    for _ in 0..PATIENCE {
+        if api.get(&format!("/v1/tokens/{token}")).await?["status"] != "WAITING" {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Err(Failure::NoAnswer(format!("the line {DEFAULT} is too long for the demo's visitors: nobody was let in for {PATIENCE} s")))
+}
+
+/// Holds the seats that the visitor wants, or some further back when somebody else has those. Also tells which.
+async fn hold(api: &Api, visitor: &Visitor, show: &OnSale, token: &str, key: &str) -> Result<(Value, String), Failure> {
+    let Visitor { user, wants: (_, _, first), seats, .. } = visitor;
+    let mut refused = Failure::NoAnswer("no seats".to_owned());
+    for row in 0..5 {
+        let first = first + row * seats;
+        if first + seats > show.seats + 1 {
+            break;
+        }
+        let numbers: Vec<i64> = (first..first + seats).collect();
+        let key = format!("{key}/{first}");
+        let body = json!({"userId": user, "showId": show.id, "seatNumbers": numbers});
+        match api.post("/v1/reservations", body, With { key: Some(&key), token: Some(token) }).await {
+            Ok(reservation) => {
+                let seats = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Ok((reservation, seats));
+            }
+            Err(failure) if failure.code() == "SEAT_TAKEN" => refused = failure,
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(refused)
+}
+
+fn what_to_try(base: &str, ann: &Visit, fan: &str, show: &OnSale) -> String {
+    let Visit { token, reservation, .. } = ann;
+    let OnSale { concert, id, .. } = show;
+    format!(
+        "
+Try next:
+
+  {base}/docs                                   every call, from the browser
+  curl -s {base}/v1/concerts/{concert}/shows
+  curl -s {base}/v1/reservations/{reservation}
+  curl -s {base}/v1/users/demo-ann/payments
+  curl -s {base}/v1/wallets/demo-ann/entries
+  curl -sN {base}/v1/tokens/{fan}/events        a place in line, live
+  curl -s {base}/v1/queues/{BUSY}
+  curl -s {base}/v1/shows/{id}/seats -H \"X-Queue-Token: $(curl -s {base}/v1/queues/{DEFAULT}/tokens \\
+    -H 'Content-Type: application/json' -d '{{\"userId\":\"me\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\"
+  boxoffice audit                               is all of it as it must be?
+
+demo-ann's queue token was {token}; it was used up by the payment.
+"
+    )
+}

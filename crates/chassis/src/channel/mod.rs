@@ -1,0 +1,146 @@
+//! Calling another service: balanced over its replicas, with the caller's trace and deadline, and away from replicas that fail.
+//!
+//! A call goes to the replica with the fewest calls waiting, in turn among equals; there is one connection to each. Replicas come and go
+//! as the target's names say (see `replicas`). One that fails to take or answer a call is left out for a moment.
+//!
+//! **A call that was not sent goes to another replica by itself**, whether or not it may be repeated: when no connection could be made,
+//! or when the server had said that it goes (GOAWAY) before the call was put on the connection. The HTTP/2 client hands such a call back
+//! whole, which it never does once a byte of it was written. A call that was sent and not answered is never sent again in here: its
+//! outcome is unknown, the caller gets UNAVAILABLE or DEADLINE_EXCEEDED, and [`retry`] is for those that may be repeated.
+
+mod replica;
+mod replicas;
+mod retry;
+mod target;
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context as Poll_, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::time::{self, Instant};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Code, Status, body::Body};
+use tower::Service;
+
+use self::{
+    replica::{Failed, Replica},
+    replicas::Replicas,
+};
+pub use self::{retry::retry, target::Target};
+use crate::context::{Context, GRPC_TIMEOUT, TRACEPARENT, timeout_header};
+
+/// How long a call may take when its caller set no deadline.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one attempt of a call may take: a replica that hangs must leave time to ask another.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often one call may find that its connection has just ended, before the replica counts as unreachable.
+const UNSENT: u32 = 3;
+
+/// A client's way to all replicas of a service. Clones share connections.
+#[derive(Clone, Debug)]
+pub struct Channel(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    replicas: Arc<Replicas>,
+    /// Looks the target's names up as long as there is a clone of the channel; addresses need nobody.
+    _follower: Option<AbortOnDropHandle<()>>,
+}
+
+impl Channel {
+    /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is called in.
+    #[must_use]
+    pub fn new(target: &Target) -> Self {
+        let replicas = Arc::new(Replicas::new());
+        let addresses: Option<Vec<_>> =
+            target.places.iter().map(|place| Some((place.address()?, place.authority.clone()))).collect();
+        let follower = match addresses {
+            Some(addresses) => {
+                replicas.learn(addresses.into_iter(), &target.network);
+                None
+            }
+            None => Some(AbortOnDropHandle::new(tokio::spawn(replicas::follow(target.clone(), Arc::clone(&replicas))))),
+        };
+        Self(Arc::new(Inner { replicas, _follower: follower }))
+    }
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Poll_<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let context = Context::current().unwrap_or_else(|| Context::fresh(DEFAULT_TIMEOUT));
+        let time = context.remaining().min(ATTEMPT_TIMEOUT);
+        request.headers_mut().insert(TRACEPARENT, context.trace.child().header());
+        request.headers_mut().insert(GRPC_TIMEOUT, timeout_header(time));
+        // The clone keeps the names followed while the call is on its way.
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { Ok(inner.replicas.ask(request, time).await.unwrap_or_else(Status::into_http)) })
+    }
+}
+
+impl Replicas {
+    /// Sends a call to one replica, or as many as are needed until one has taken it.
+    async fn ask(&self, mut request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
+        let until = Instant::now() + time;
+        let late = || Status::deadline_exceeded("the service did not answer in time");
+        let all = time::timeout_at(until, self.all()).await.map_err(|_| late())?;
+        let (mut tried, mut unsent) = (Vec::new(), 0);
+        while let Some(replica) = self.pick(&all, &tried) {
+            let Ok(answer) = time::timeout_at(until, replica.send(request)).await else {
+                // Less time than an attempt deserves says something about the caller, not about the replica.
+                if time == ATTEMPT_TIMEOUT {
+                    replica.leave_out();
+                }
+                return Err(late());
+            };
+            match answer {
+                Ok(response) => return Ok(judged(replica, response)),
+                Err(Failed::Unsent(back)) if unsent < UNSENT => {
+                    unsent += 1;
+                    request = *back;
+                }
+                Err(Failed::Unsent(back) | Failed::Unreachable(back)) => {
+                    replica.leave_out();
+                    self.look_again();
+                    tried.push(replica.addr);
+                    request = *back;
+                }
+                Err(Failed::Broken(error)) => {
+                    tracing::debug!(addr = %replica.addr, %error, "a connection broke under a call");
+                    replica.leave_out();
+                    self.look_again();
+                    return Err(Status::unavailable("the connection to the service broke"));
+                }
+            }
+        }
+        self.look_again();
+        Err(Status::unavailable("the service could not be reached"))
+    }
+}
+
+/// A replica that says it cannot work now is left out; any other answer speaks for it.
+fn judged(replica: &Replica, response: Response<Body>) -> Response<Body> {
+    if grpc_status(&response) == Some(Code::Unavailable) {
+        replica.leave_out();
+    } else {
+        replica.praise();
+    }
+    response
+}
+
+/// The status of an answer that is nothing but a status.
+pub(crate) fn grpc_status<B>(response: &Response<B>) -> Option<Code> {
+    response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+}

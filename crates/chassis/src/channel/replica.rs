@@ -1,0 +1,181 @@
+//! One address of a service, the connection to it, and how it has been doing.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use http::{
+    Request, Response, Uri,
+    uri::{Authority, Scheme},
+};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::{self, Instant};
+use tonic::body::Body;
+
+use crate::network::Network;
+
+/// How long to try to reach a replica.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that carries nothing is asked whether it still lives: without it, calls never recover after a healed partition.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a replica that failed is left out: so long after the first failure, twice as long after each further one.
+const LEFT_OUT: Duration = Duration::from_millis(500);
+/// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
+const DOUBLINGS: u32 = 5;
+
+/// A connection, made once for all who wait for it; `None` when it could not be.
+type Link = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
+
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub(super) addr: SocketAddr,
+    authority: Authority,
+    network: Arc<dyn Network>,
+    link: Mutex<Option<Link>>,
+    /// Calls that wait for their answer to begin.
+    waiting: AtomicUsize,
+    born: Instant,
+    /// Milliseconds after `born` until which it is left out.
+    left_out_until: AtomicU64,
+    /// Failures since it last answered.
+    failures: AtomicU32,
+}
+
+/// Why there is no answer.
+pub(super) enum Failed {
+    /// There is no connection, and none could be made. Nothing was sent.
+    Unreachable(Box<Request<Body>>),
+    /// The connection ended (the server is going, and said so) before the call was put on it. Nothing was sent.
+    Unsent(Box<Request<Body>>),
+    /// The connection broke. Whether the call was heard is not known.
+    Broken(hyper::Error),
+}
+
+impl Replica {
+    pub(super) fn new(addr: SocketAddr, authority: Authority, network: Arc<dyn Network>) -> Self {
+        Self {
+            addr,
+            authority,
+            network,
+            link: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
+            born: Instant::now(),
+            left_out_until: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
+        }
+    }
+
+    /// Sends a call and waits for its answer to begin.
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Failed> {
+        let _waits = Waits::new(&self.waiting);
+        let Some(mut link) = self.link().await else {
+            return Err(Failed::Unreachable(Box::new(request)));
+        };
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        (parts.scheme, parts.authority) = (Some(Scheme::HTTP), Some(self.authority.clone()));
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        match link.try_send_request(request).await {
+            Ok(response) => Ok(response.map(Body::new)),
+            Err(mut failed) => Err(match failed.take_message() {
+                Some(unsent) => Failed::Unsent(Box::new(unsent)),
+                None => Failed::Broken(failed.into_error()),
+            }),
+        }
+    }
+
+    /// The connection that is open or being made, or else a new one.
+    fn link(&self) -> Link {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = |link: &&Link| link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()));
+        if let Some(link) = link.as_ref().filter(usable) {
+            return link.clone();
+        }
+        // In a task of its own, so that it is made although the first who asked stops waiting.
+        let making = tokio::spawn(connect(Arc::clone(&self.network), self.addr));
+        link.insert(making.map(|made| made.ok().flatten()).boxed().shared()).clone()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// May it be sent work, as far as we know?
+    pub(super) fn is_fit(&self) -> bool {
+        self.left_out_until.load(Ordering::Relaxed) <= self.age()
+    }
+
+    /// It answered as it should.
+    pub(super) fn praise(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        self.left_out_until.store(0, Ordering::Relaxed);
+    }
+
+    /// It failed, and is left out for a while.
+    pub(super) fn leave_out(&self) {
+        if !self.is_fit() {
+            return; // One of several calls that failed together: one failure.
+        }
+        let before = self.failures.fetch_add(1, Ordering::Relaxed);
+        let left_out = LEFT_OUT * 2_u32.pow(before.min(DOUBLINGS));
+        let until = self.age() + u64::try_from(left_out.as_millis()).unwrap_or(0);
+        self.left_out_until.store(until, Ordering::Relaxed);
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+async fn connect(network: Arc<dyn Network>, addr: SocketAddr) -> Option<SendRequest<Body>> {
+    let making = async {
+        let io = network.connect(addr).await?;
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2.timer(TokioTimer::new()).keep_alive_interval(KEEPALIVE_EVERY).keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        http2.keep_alive_while_idle(true).handshake(TokioIo::new(io)).await.map_err(std::io::Error::other)
+    };
+    match time::timeout(CONNECT_TIMEOUT, making).await {
+        Ok(Ok((link, connection))) => {
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%addr, %error, "a connection ended");
+                }
+            });
+            Some(link)
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%addr, %error, "a replica could not be reached");
+            None
+        }
+        Err(_late) => {
+            tracing::debug!(%addr, "a replica could not be reached in time");
+            None
+        }
+    }
+}
+
+/// Counts one who waits, as long as it does.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

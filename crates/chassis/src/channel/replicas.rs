@@ -1,0 +1,197 @@
+//! All replicas of a service: found by name, found again, and chosen from.
+//!
+//! Names are looked up every few seconds, and at once when a replica cannot be reached, so that new replicas are used and gone ones
+//! forgotten. A name that cannot be looked up, or leads nowhere, keeps the addresses it had: a resolver that is away takes nobody's
+//! service away. An address that stays keeps its connection.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use http::uri::Authority;
+use tokio::{
+    sync::{Notify, watch},
+    time::{self, Instant},
+};
+
+use super::{
+    replica::Replica,
+    target::{Place, Target},
+};
+use crate::network::Network;
+
+/// How often names are looked up.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// However much fails, not more often than this.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(500);
+/// How long a look-up may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most replicas that a channel knows, and so the most connections it has: more than a service that shares a database has use for.
+const MAX_REPLICAS: usize = 64;
+
+type All = Arc<[Arc<Replica>]>;
+
+#[derive(Debug)]
+pub(super) struct Replicas {
+    /// `None` until the names have been looked up once.
+    all: watch::Sender<Option<All>>,
+    turn: AtomicUsize,
+    look_again: Notify,
+}
+
+impl Replicas {
+    pub(super) fn new() -> Self {
+        Self { all: watch::Sender::new(None), turn: AtomicUsize::new(0), look_again: Notify::new() }
+    }
+
+    /// All that are known; waits for the first look-up.
+    pub(super) async fn all(&self) -> All {
+        if let Some(all) = &*self.all.borrow() {
+            return Arc::clone(all);
+        }
+        let mut changes = self.all.subscribe();
+        let known = changes.wait_for(Option::is_some).await;
+        known.ok().and_then(|all| all.clone()).unwrap_or_default()
+    }
+
+    /// Of those that are fit and were not `tried`, the one with the fewest calls waiting, or the next in turn among equals. When none is
+    /// fit, the next in turn, once: that answers at once instead of hanging.
+    pub(super) fn pick<'a>(&self, all: &'a [Arc<Replica>], tried: &[SocketAddr]) -> Option<&'a Replica> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = |step: usize| &*all[turn.wrapping_add(step) % all.len()];
+        let fit = |replica: &&Replica| replica.is_fit() && !tried.contains(&replica.addr);
+        let best = (0..all.len()).map(in_turn).filter(fit).min_by_key(|replica| replica.waiting());
+        best.or_else(|| (tried.is_empty() && !all.is_empty()).then(|| in_turn(0)))
+    }
+
+    /// Somebody may have moved.
+    pub(super) fn look_again(&self) {
+        self.look_again.notify_one();
+    }
+
+    /// Takes the addresses as all there are, the same replica for the same address.
+    pub(super) fn learn(&self, found: impl Iterator<Item = (SocketAddr, Authority)>, network: &Arc<dyn Network>) {
+        let before = self.all.borrow().clone();
+        let known = before.as_deref().unwrap_or_default();
+        let (mut after, mut new) = (Vec::new(), Vec::new());
+        for (addr, authority) in found {
+            if after.iter().chain(&new).any(|replica: &Arc<Replica>| replica.addr == addr) {
+                continue;
+            }
+            match known.iter().find(|replica| replica.addr == addr) {
+                Some(replica) => after.push(Arc::clone(replica)),
+                None => new.push(Arc::new(Replica::new(addr, authority, Arc::clone(network)))),
+            }
+        }
+        if before.is_some() && new.is_empty() && after.len() == known.len() {
+            return;
+        }
+        after.append(&mut new);
+        if after.len() > MAX_REPLICAS {
+            tracing::warn!(found = after.len(), used = MAX_REPLICAS, "a service has more replicas than this one calls");
+            after.truncate(MAX_REPLICAS);
+        }
+        let addresses: Vec<_> = after.iter().map(|replica| replica.addr).collect();
+        tracing::debug!(?addresses, "the replicas of a service");
+        self.all.send_replace(Some(after.into()));
+    }
+}
+
+/// Keeps `replicas` what the target's names lead to, for ever.
+pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
+    let Target { places, network } = target;
+    let mut last: Vec<Vec<SocketAddr>> = vec![Vec::new(); places.len()];
+    loop {
+        let began = Instant::now();
+        let found = join_all(places.iter().map(|place| look_up(place, network.as_ref()))).await;
+        for (last, found) in last.iter_mut().zip(found) {
+            if !found.is_empty() {
+                *last = found;
+            }
+        }
+        let authorities = places.iter().map(|place| &place.authority);
+        let all = authorities.zip(&last).flat_map(|(authority, found)| found.iter().map(|addr| (*addr, authority.clone())));
+        replicas.learn(all, &network);
+        time::sleep_until(began + LOOK_AT_MOST_EVERY).await;
+        let _nobody_asked = time::timeout_at(began + LOOK_EVERY, replicas.look_again.notified()).await;
+    }
+}
+
+/// Where a place is; nothing when that cannot be said.
+async fn look_up(place: &Place, network: &dyn Network) -> Vec<SocketAddr> {
+    if let Some(address) = place.address() {
+        return vec![address];
+    }
+    match time::timeout(LOOK_TIMEOUT, network.resolve(place.host.clone(), place.port)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::debug!(host = %place.host, %error, "a name could not be looked up");
+            Vec::new()
+        }
+        Err(_late) => {
+            tracing::debug!(host = %place.host, "a name could not be looked up in time");
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Tcp;
+
+    fn knowing(ports: impl IntoIterator<Item = u16>) -> Replicas {
+        let replicas = Replicas::new();
+        learn(&replicas, ports);
+        replicas
+    }
+
+    fn learn(replicas: &Replicas, ports: impl IntoIterator<Item = u16>) {
+        let found = ports.into_iter().map(|port| (SocketAddr::from(([127, 0, 0, 1], port)), Authority::from_static("toy")));
+        replicas.learn(found, &(Arc::new(Tcp) as Arc<dyn Network>));
+    }
+
+    fn picked(replicas: &Replicas, all: &All, tried: &[SocketAddr]) -> Option<u16> {
+        replicas.pick(all, tried).map(|replica| replica.addr.port())
+    }
+
+    #[tokio::test]
+    async fn replicas_are_taken_in_turn_and_one_that_failed_is_left_out_for_a_moment() {
+        let replicas = knowing([1, 2]);
+        let all = replicas.all().await;
+        assert_eq!([picked(&replicas, &all, &[]), picked(&replicas, &all, &[])], [Some(1), Some(2)]);
+        all[0].leave_out();
+        for _ in 0..4 {
+            assert_eq!(picked(&replicas, &all, &[]), Some(2));
+        }
+        all[1].leave_out();
+        assert!(picked(&replicas, &all, &[]).is_some(), "when all are out, one is tried all the same");
+        assert_eq!(picked(&replicas, &all, &[all[0].addr]), None, "but only one");
+        all[1].praise();
+        assert_eq!(picked(&replicas, &all, &[all[0].addr]), Some(2));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_stays_is_the_same_replica_and_one_that_goes_is_forgotten() {
+        let replicas = knowing([1, 2]);
+        let before = replicas.all().await;
+        learn(&replicas, [3, 2, 2]);
+        let after = replicas.all().await;
+        assert_eq!(after.iter().map(|replica| replica.addr.port()).collect::<Vec<_>>(), [2, 3]);
+        assert!(Arc::ptr_eq(&before[1], &after[0]));
+    }
+
+    #[tokio::test]
+    async fn connections_are_bounded_and_those_that_are_known_come_first() {
+        let replicas = knowing([9_999]);
+        learn(&replicas, (1..=100).chain([9_999]));
+        let all = replicas.all().await;
+        assert_eq!((all.len(), all[0].addr.port()), (MAX_REPLICAS, 9_999));
+    }
+}

@@ -1,0 +1,89 @@
+//! Where a service is, as an operator writes it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use http::{Uri, uri::Authority};
+
+use crate::network::{Network, Tcp};
+
+/// Where a service is: one or more `http://host:port`, comma separated. A host name stands for every address it leads to, now and later;
+/// an IP address for itself.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub(super) places: Vec<Place>,
+    pub(super) network: Arc<dyn Network>,
+}
+
+/// One of a target's addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// What calls name as the place they are meant for, whichever address they go to.
+    pub(super) authority: Authority,
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Target {
+    /// The same places on another network than the machine's.
+    #[must_use]
+    pub fn on(self, network: Arc<dyn Network>) -> Self {
+        Self { network, ..self }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let places =
+            list.split(',').map(str::trim).filter(|one| !one.is_empty()).map(Place::parse).collect::<Result<Vec<_>, _>>()?;
+        if places.is_empty() {
+            return Err("at least one http://host:port is needed".to_owned());
+        }
+        Ok(Self { places, network: Arc::new(Tcp) })
+    }
+}
+
+impl Place {
+    fn parse(one: &str) -> Result<Self, String> {
+        let uri: Uri = one.parse().map_err(|error| format!("{one}: {error}"))?;
+        match uri.authority() {
+            Some(authority) if uri.scheme_str() == Some("http") => Ok(Self {
+                authority: authority.clone(),
+                host: authority.host().trim_matches(['[', ']']).to_owned(),
+                port: authority.port_u16().unwrap_or(80),
+            }),
+            _ => Err(format!("{one}: write http://host:port")),
+        }
+    }
+
+    /// The address where it is one, and nothing need be asked.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.host.parse::<IpAddr>().ok()?, self.port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_list_of_http_addresses() {
+        assert_eq!("http://a:1, http://b:2".parse::<Target>().map(|t| t.places.len()), Ok(2));
+        for bad in ["", ",", "a:1", "ftp://a:1", "http://"] {
+            assert!(bad.parse::<Target>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_ip_address_of_either_kind_needs_no_resolver_and_a_name_does() {
+        let address = |target: &str| target.parse::<Target>().expect("a target").places[0].address();
+        assert_eq!(address("http://10.0.0.1:7"), Some("10.0.0.1:7".parse().expect("an address")));
+        assert_eq!(address("http://[fd00::1]:7"), Some("[fd00::1]:7".parse().expect("an address")));
+        assert_eq!(address("http://queue-svc:7"), None);
+    }
+}

@@ -1,0 +1,191 @@
+//! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts another network in.
+//!
+//! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds and reaches its replicas
+//! through a [`Network`] that its target carries. Neither knows more of a connection than that bytes go in and out. The box around each
+//! connection costs one indirect call a read or write, beside a system call.
+
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt, future::BoxFuture, stream, stream::BoxStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream, lookup_host},
+    time,
+};
+use tonic::transport::server::Connected;
+
+/// How long nothing is accepted after the system had no room for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a peer may take nothing, or acknowledge nothing, of what is sent to it.
+pub const STALLED: Duration = Duration::from_secs(30);
+
+/// Where names lead, and how what is there is reached.
+pub trait Network: fmt::Debug + Send + Sync {
+    /// Every address of a host, with this port.
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+    /// A connection to an address.
+    fn connect(&self, to: SocketAddr) -> BoxFuture<'static, io::Result<Connection>>;
+}
+
+/// The machine's network.
+#[derive(Clone, Copy, Debug)]
+pub struct Tcp;
+
+impl Network for Tcp {
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
+    }
+
+    fn connect(&self, to: SocketAddr) -> BoxFuture<'static, io::Result<Connection>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(to).await?;
+            stream.set_nodelay(true)?;
+            Ok(Connection::new(stream))
+        })
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// A connection of any kind.
+pub struct Connection(Box<dyn Io>);
+
+impl Connection {
+    /// Wraps what carries bytes both ways.
+    pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+        Self(Box::new(io))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, from)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}
+
+/// The connections that come in: a bound listener's, or any other stream of them. It never fails; it may end.
+pub struct Incoming(BoxStream<'static, Connection>);
+
+impl Incoming {
+    /// Connections of another network.
+    pub fn new<IO>(connections: impl Stream<Item = IO> + Send + 'static) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self(connections.map(Connection::new).boxed())
+    }
+}
+
+impl From<TcpListener> for Incoming {
+    fn from(listener: TcpListener) -> Self {
+        Self::new(stream::unfold(listener, async |listener| Some((accept(&listener).await, listener))))
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Incoming")
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Connection;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Connection>> {
+        self.0.poll_next_unpin(cx)
+    }
+}
+
+impl axum::serve::Listener for Incoming {
+    type Io = Connection;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (Connection, ()) {
+        match self.0.next().await {
+            Some(connection) => (connection, ()),
+            None => futures::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The next connection. One that ended before it was taken is passed over; with no room for more, those that are open go on.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it answers would wait 40 ms for an ACK.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection without TCP_NODELAY");
+                }
+                let_go_of_the_dead(&stream);
+                return stream;
+            }
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A peer that has gone without a word, or does not read (its window stays shut), must not keep its connection: the kernel ends it,
+/// without a timer of ours. Elsewhere than on Linux it takes the kernel's own patience, some minutes.
+fn let_go_of_the_dead(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALLED)) {
+        tracing::debug!(%error, "a connection without TCP_USER_TIMEOUT");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}

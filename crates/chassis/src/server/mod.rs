@@ -1,0 +1,154 @@
+//! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures, and a bounded share.
+
+mod calls;
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use http::{Request, Response};
+use tokio::{net::TcpListener, sync::Semaphore, time};
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
+use tonic_health::server::{HealthReporter, health_reporter};
+use tower::Service;
+
+use self::calls::CallLayer;
+use crate::{
+    health::{Health, State},
+    lifecycle,
+    network::Incoming,
+    probes,
+};
+
+/// Calls in flight at once; beyond it a call is refused rather than queued without end.
+const MAX_IN_FLIGHT: usize = 8_192;
+/// What answers need to leave, and streams to end, once no call is in flight.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// Silent connections are asked whether they live.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// A gRPC server of one or more services.
+#[derive(Debug)]
+pub struct GrpcServer {
+    name: &'static str,
+    domain: &'static str,
+    descriptors: &'static [u8],
+    health: Health,
+    routes: Routes,
+    services: Vec<&'static str>,
+}
+
+impl GrpcServer {
+    /// A server that as yet serves only its health; `descriptors` is the encoded file descriptor set for reflection.
+    #[must_use]
+    pub fn new(name: &'static str, descriptors: &'static [u8], health: Health) -> Self {
+        Self { name, domain: name, descriptors, health, routes: Routes::default(), services: Vec::new() }
+    }
+
+    /// The `domain` of the `ErrorInfo` that refusals of the server itself carry; its name unless told.
+    #[must_use]
+    pub const fn error_domain(mut self, domain: &'static str) -> Self {
+        self.domain = domain;
+        self
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.services.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// As [`serve`](Self::serve), with the probes and metrics of [`probes`] on a listener of their own, where there is one. They outlive
+    /// the draining, so that an orchestrator sees it; either listener's failure ends both.
+    ///
+    /// # Errors
+    /// A listener failed, or the descriptors make no sense.
+    pub async fn serve_with_probes(
+        self,
+        incoming: impl Into<Incoming>,
+        http: Option<TcpListener>,
+        shutdown: CancellationToken,
+    ) -> io::Result<()> {
+        let (health, drained) = (self.health.clone(), CancellationToken::new());
+        let probes = async {
+            match http {
+                Some(listener) => probes::serve(listener, health, drained.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let grpc = async {
+            let _drained = drained.clone().drop_guard();
+            self.serve(incoming, shutdown).await
+        };
+        tokio::try_join!(grpc, probes).map(|_| ())
+    }
+
+    /// Serves until the shutdown, then finishes what is in flight, bounded by [`lifecycle::SERVER_DRAIN`].
+    ///
+    /// # Errors
+    /// The listener failed, or the descriptors make no sense.
+    pub async fn serve(self, incoming: impl Into<Incoming>, shutdown: CancellationToken) -> io::Result<()> {
+        let (reporter, health_service) = health_reporter();
+        tokio::spawn(report(reporter, self.services.clone(), self.health.clone()));
+        let reflection = || {
+            let builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(self.descriptors)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            let builder = builder.with_service_name("grpc.health.v1.Health");
+            self.services.iter().fold(builder, |builder, name| builder.with_service_name(*name))
+        };
+        let routes = self
+            .routes
+            .add_service(health_service)
+            .add_service(reflection().build_v1().map_err(io::Error::other)?)
+            .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
+
+        let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share) };
+        let incoming = incoming.into().map(Ok::<_, Infallible>);
+        let serving = Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .layer(calls)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+        // A peer that never spoke, or does not hear that it should go, is waited for only while there are calls.
+        let too_long = async {
+            shutdown.cancelled().await;
+            let last = time::Instant::now() + lifecycle::SERVER_DRAIN;
+            while time::Instant::now() < last {
+                time::sleep(LAST_ANSWERS).await;
+                if share.available_permits() == MAX_IN_FLIGHT {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            ended = serving => ended.map_err(io::Error::other),
+            () = too_long => Ok(()),
+        }
+    }
+}
+
+/// Tells `grpc.health.v1` what [`Health`] says, for the server as a whole ("") and for each service.
+async fn report(reporter: HealthReporter, services: Vec<&'static str>, health: Health) {
+    let mut changes = health.changes();
+    loop {
+        let serving = match *changes.borrow_and_update() {
+            State::Ready => tonic_health::ServingStatus::Serving,
+            State::Starting | State::Failing | State::Draining => tonic_health::ServingStatus::NotServing,
+        };
+        for name in services.iter().copied().chain([""]) {
+            reporter.set_service_status(name, serving).await;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}

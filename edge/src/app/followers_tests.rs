@@ -1,0 +1,113 @@
+//! Followers over a queue service that does as it is told: many streams, few calls, and each hears what it must.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use boxoffice_proto::queue::TokenStatus;
+use futures::{StreamExt, future::join_all};
+use tokio::time::timeout;
+
+use super::*;
+use crate::app::{News, fakes::Fakes, fakes::Mishap};
+
+/// Followers over a queue that says of every token that it waits at the same place.
+async fn over_a_fake() -> (Followers, Fakes, CancellationToken) {
+    let (fakes, upstreams) = Fakes::start(0, 0).await;
+    stands_at(&fakes, TokenStatus::Waiting, 1, 3);
+    let shutdown = CancellationToken::new();
+    (Followers::new(Clients::new(&upstreams), shutdown.clone()), fakes, shutdown)
+}
+
+fn stands_at(fakes: &Fakes, status: TokenStatus, version: i64, position: i64) {
+    let mut world = fakes.0.lock();
+    (world.token, world.place) = (status, (version, position));
+}
+
+fn third(id: u128) -> Token {
+    let token = Uuid::from_u128((1 << 96) | id).to_string();
+    Token { token, queue_id: "default".into(), status: TokenStatus::Waiting.into(), version: 1, position: 3, ..Token::default() }
+}
+
+async fn next(following: &mut Following) -> Option<News> {
+    timeout(Duration::from_secs(5), following.next()).await.unwrap()
+}
+
+fn told(news: Option<News>) -> (TokenStatus, i64) {
+    match news {
+        Some(News::Token(token)) => (token.status(), token.position),
+        other @ (Some(News::Heartbeat | News::End(_)) | None) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn many_streams_share_calls_and_each_hears_every_step_to_the_end() {
+    let (followers, fakes, _shutdown) = over_a_fake().await;
+    // Two streams a token: two tabs.
+    let mut streams: Vec<Following> = (2..2_502).map(|n| followers.follow(third(n / 2), None).unwrap()).collect();
+    for (status, version, position) in
+        [(TokenStatus::Waiting, 1, 3), (TokenStatus::Waiting, 1, 2), (TokenStatus::Active, 2, 0), (TokenStatus::Completed, 3, 0)]
+    {
+        stands_at(&fakes, status, version, position);
+        for news in join_all(streams.iter_mut().map(next)).await {
+            assert_eq!(told(news), (status, position));
+        }
+    }
+    for end in join_all(streams.iter_mut().map(next)).await {
+        assert_eq!(end, Some(News::End(Ending::Final)));
+    }
+    // Two calls hold them all, every 100 ms in front and every second once admitted.
+    let calls = fakes.0.lock().calls["batch_get_tokens"];
+    assert!(calls < 100, "{calls} calls");
+    assert!(followers.0.rooms.lock().is_empty(), "a room that nobody follows is given up");
+    drop(streams);
+    timeout(Duration::from_secs(1), followers.ended()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_comes_back_hears_only_what_is_news() {
+    let (followers, fakes, _shutdown) = over_a_fake().await;
+    let mut knows = followers.follow(third(1), Some(Told::of(&third(1)))).unwrap();
+    let mut missed = followers.follow(third(2), Some("1.4".parse().unwrap())).unwrap();
+    let mut ahead = followers.follow(third(3), Some("2.2".parse().unwrap())).unwrap();
+    assert_eq!(told(next(&mut missed).await), (TokenStatus::Waiting, 3));
+    let quiet = timeout(Duration::from_millis(500), knows.next()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    stands_at(&fakes, TokenStatus::Waiting, 2, 2);
+    assert_eq!(told(next(&mut knows).await), (TokenStatus::Waiting, 2));
+    // A replica that lagged behind said the older state, which was not told.
+    stands_at(&fakes, TokenStatus::Waiting, 2, 1);
+    assert_eq!(told(next(&mut ahead).await), (TokenStatus::Waiting, 1));
+}
+
+#[tokio::test]
+async fn streams_outlive_a_queue_that_is_away() {
+    let (followers, fakes, _shutdown) = over_a_fake().await;
+    let mut stream = followers.follow(third(1), None).unwrap();
+    assert_eq!(told(next(&mut stream).await), (TokenStatus::Waiting, 3));
+    fakes.0.lock().mishaps.insert("batch_get_tokens", Mishap::Lost);
+    while fakes.0.lock().mishaps.contains_key("batch_get_tokens") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stands_at(&fakes, TokenStatus::Waiting, 1, 2);
+    assert_eq!(told(next(&mut stream).await), (TokenStatus::Waiting, 2));
+}
+
+#[tokio::test]
+async fn at_shutdown_everyone_is_told_to_come_back() {
+    let (followers, _fakes, shutdown) = over_a_fake().await;
+    let mut streams: Vec<Following> = (0..50).map(|n| followers.follow(third(n), None).unwrap()).collect();
+    shutdown.cancel();
+    streams.push(followers.follow(third(50), None).unwrap());
+    for mut stream in streams {
+        assert_eq!(told(next(&mut stream).await), (TokenStatus::Waiting, 3));
+        assert_eq!(next(&mut stream).await, Some(News::End(Ending::Restart)));
+    }
+    timeout(Duration::from_secs(1), followers.ended()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_is_forgotten_ends_its_stream() {
+    let (followers, ..) = over_a_fake().await;
+    let mut stream = followers.follow(Token { token: Uuid::nil().to_string(), ..third(0) }, None).unwrap();
+    assert_eq!(told(next(&mut stream).await), (TokenStatus::Waiting, 3));
+    assert_eq!(next(&mut stream).await, Some(News::End(Ending::Unknown)));
+}

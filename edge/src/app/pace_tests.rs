@@ -1,0 +1,112 @@
+//! How often who is looked at and what is told, over made-up lines.
+
+use boxoffice_proto::time::duration;
+
+use super::*;
+
+fn waiting(version: i64, position: i64) -> Token {
+    Token {
+        status: TokenStatus::Waiting.into(),
+        version,
+        position,
+        estimated_wait: Some(duration(60_000_000)),
+        ..Token::default()
+    }
+}
+
+fn known(version: i64, position: i64, now: Tick) -> Memory {
+    let token = waiting(version, position);
+    Memory::new(Told::of(&token), &token, now)
+}
+
+#[test]
+fn an_event_s_id_names_the_state_and_is_read_back() {
+    let told = Told::of(&waiting(57, 3));
+    assert_eq!(told.to_string(), "57.3");
+    assert_eq!("57.3".parse(), Ok(told));
+    for strange in ["", "57", "57.", ".3", "a.b", "57.3.1", "99999999999999999999.1"] {
+        assert_eq!(strange.parse::<Told>(), Err(()), "{strange}");
+    }
+}
+
+#[test]
+fn who_comes_back_is_told_what_changed_and_never_what_is_older() {
+    let told = Told::of(&waiting(57, 3));
+    assert!(!told.is_news(&waiting(57, 3)));
+    assert!(told.is_news(&waiting(57, 2)) && told.is_news(&waiting(58, 3)));
+    assert!(!told.is_news(&waiting(56, 1)), "a replica that lags behind");
+}
+
+#[test]
+fn the_first_ten_are_told_each_step_at_once() {
+    let mut memory = known(1, 3, 100);
+    assert_eq!(memory.judge(&waiting(1, 2), 101), Verdict::Tell);
+    assert_eq!(memory.judge(&waiting(1, 2), 102), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 1), 103), Verdict::Tell);
+}
+
+#[test]
+fn further_back_a_step_is_told_once_a_second_and_not_forgotten() {
+    let mut memory = known(1, 500, 100);
+    assert_eq!(memory.judge(&waiting(1, 499), 105), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 499), 110), Verdict::Tell);
+}
+
+#[test]
+fn far_behind_one_percent_is_told_and_less_only_after_silence() {
+    let mut memory = known(1, 50_000, 100);
+    assert_eq!(memory.judge(&waiting(1, 49_501), 150), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 49_500), 151), Verdict::Tell);
+    assert_eq!(memory.judge(&waiting(1, 49_499), 200), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 49_499), 151 + SILENCE), Verdict::Tell);
+}
+
+#[test]
+fn a_change_of_the_token_is_told_wherever_it_stands() {
+    let mut memory = known(1, 50_000, 100);
+    let admitted = Token { status: TokenStatus::Active.into(), version: 2, ..Token::default() };
+    assert_eq!(memory.judge(&admitted, 101), Verdict::Tell);
+    assert_eq!(memory.judge(&waiting(1, 49_000), 150), Verdict::Keep, "a replica that lags behind");
+}
+
+#[test]
+fn a_place_that_got_worse_is_believed_when_seen_twice() {
+    let mut memory = known(1, 5, 100);
+    assert_eq!(memory.judge(&waiting(1, 6), 101), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 5), 102), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 6), 103), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 6), 104), Verdict::Tell);
+}
+
+#[test]
+fn silence_ends_in_a_heartbeat_or_in_what_else_has_changed() {
+    let mut memory = known(1, 5, 100);
+    assert_eq!(memory.judge(&waiting(1, 5), 99 + SILENCE), Verdict::Keep);
+    assert_eq!(memory.judge(&waiting(1, 5), 100 + SILENCE), Verdict::Heartbeat);
+    assert_eq!(memory.rest(100 + 2 * SILENCE), Verdict::Heartbeat);
+    let paused = Token { estimated_wait: Some(duration(600_000_000)), ..waiting(1, 5) };
+    assert_eq!(memory.judge(&paused, 101 + 2 * SILENCE), Verdict::Keep);
+    assert_eq!(memory.judge(&paused, 100 + 3 * SILENCE), Verdict::Tell);
+}
+
+#[test]
+fn who_is_near_or_soon_admitted_is_looked_at_more_often() {
+    let at =
+        |position, seconds: i64| Band::of(&Token { estimated_wait: Some(duration(seconds * 1_000_000)), ..waiting(1, position) });
+    assert_eq!([at(1, 60), at(10, 60), at(900, 0)], [Band::Front; 3]);
+    assert_eq!([at(0, 0), at(11, 60), at(1_000, 60), at(9_000, 5)], [Band::Near; 4]);
+    assert_eq!([at(1_001, 60), at(10_001, 0), at(1_000_000, 5)], [Band::Far; 3]);
+}
+
+#[test]
+fn a_crowd_that_came_together_is_spread_over_the_pause() {
+    let mut buckets = [0_usize; 64];
+    for id in 0..50_000_u128 {
+        let token = Uuid::from_u128(id);
+        let first = Band::Far.first_pause(&token, 7);
+        assert!((1..=5 * SECOND).contains(&first));
+        assert!((4 * SECOND..=6 * SECOND).contains(&Band::Far.pause(&token, 7 + first)));
+        buckets[usize::try_from(first).unwrap_or_default()] += 1;
+    }
+    assert!(buckets.iter().all(|&count| count < 1_300), "{buckets:?}");
+}

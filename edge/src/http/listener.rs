@@ -1,0 +1,160 @@
+//! The connections under the router, where two things happen that no layer above can do.
+//!
+//! **What is no request is refused in our words.** A malformed request line, an address of 64 KiB, 400 KiB of headers and the like never
+//! become a request: hyper answers with a bare status and closes, and nothing above hears of it. hyper has no hook for that, so its
+//! answer is recognised on its way out and the problem document is written into it. Ours are told from it by their `traceparent`;
+//! every other write is passed on after a look at its first bytes. HTTP/2 has no such answers: there a broken frame ends the stream or
+//! the connection with an error code, and too large headers are a bare 431 of the h2 library.
+//!
+//! **Who is refused hears of it.** A refusal may leave before the client has sent all (a body over 64 KiB). Were the connection closed
+//! with that unread, the kernel would reset it, and the client might lose the answer: the rest is read and dropped, for a moment.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    body::Bytes,
+    http::{StatusCode, header},
+};
+use chassis::context::{TRACEPARENT, TraceParent};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::problem::{self, MEDIA_TYPE, Problem};
+
+/// How long a client that goes on sending is listened to after the last answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A listener for REST over another one.
+#[derive(Debug)]
+pub(crate) struct Listener<L>(pub(crate) L);
+
+impl<L: axum::serve::Listener> axum::serve::Listener for Listener<L> {
+    type Io = Connection<L::Io>;
+    type Addr = L::Addr;
+
+    async fn accept(&mut self) -> (Self::Io, L::Addr) {
+        let (stream, peer) = self.0.accept().await;
+        (Connection { stream, instead: None, lingering: None, unread: false }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<L::Addr> {
+        self.0.local_addr()
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    stream: S,
+    /// What is left to write of our refusal, and how long hyper's was in whose place it stands.
+    instead: Option<(Bytes, usize)>,
+    /// Until when what the client still sends is dropped; set when our side is closed.
+    lingering: Option<Pin<Box<Sleep>>>,
+    /// Was there anything to drop?
+    unread: bool,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.instead.is_none() {
+            let Some(refusal) = in_our_words(bytes) else { return Pin::new(&mut this.stream).poll_write(cx, bytes) };
+            this.instead = Some((refusal.into(), bytes.len()));
+        }
+        while let Some((rest, stands_for)) = &mut this.instead {
+            if rest.is_empty() {
+                let written = *stands_for;
+                this.instead = None;
+                return Poll::Ready(Ok(written));
+            }
+            match ready!(Pin::new(&mut this.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => drop(rest.split_to(written)),
+            }
+        }
+        Poll::Ready(Ok(0))
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, all: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let first = all.iter().find(|bytes| !bytes.is_empty()).map_or(&[][..], |bytes| bytes);
+        if self.instead.is_some() || is_error(first) {
+            return self.poll_write(cx, first);
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(cx, all)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let over = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut scratch = [0; 4 * 1_024];
+        loop {
+            let mut dropped = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut dropped) {
+                Poll::Ready(Ok(())) if !dropped.filled().is_empty() => this.unread = true,
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                // A client that has nothing under way is not waited for.
+                Poll::Pending if !this.unread => return Poll::Ready(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        over.as_mut().poll(cx).map(Ok)
+    }
+}
+
+/// Do these bytes begin a refusal?
+fn is_error(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/1.1 4") || bytes.starts_with(b"HTTP/1.0 4")
+}
+
+/// The whole answer that should go out instead of hyper's bare one; `None` for anything else. (A document of ours cannot look like one:
+/// there is no line break as in a head within JSON.)
+fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
+    const EMPTY: &str = "content-length: 0\r\n";
+    if !is_error(bytes) {
+        return None;
+    }
+    let head = std::str::from_utf8(bytes).ok()?;
+    if !head.ends_with("\r\n\r\n") || !head.contains(EMPTY) || head.contains(TRACEPARENT) {
+        return None;
+    }
+    let status = StatusCode::from_bytes(bytes.get(9..12)?).ok()?;
+    let (problem, trace) = (Problem::bare(status), TraceParent::random());
+    tracing::info!(status = status.as_u16(), code = problem.code(), trace_id = trace.trace_id(), "refused: no request");
+    metrics::counter!("http_requests_total", "route" => "malformed", "status" => status.as_str().to_owned()).increment(1);
+    // There is no path to name: the star stands for the server as a whole.
+    let document = problem::document(&problem, "*", &trace.trace_id());
+    let told = format!(
+        "{}: {}\r\n{}: {MEDIA_TYPE}\r\n{}: no-store\r\n{TRACEPARENT}: {trace}\r\n",
+        header::CONTENT_LENGTH,
+        document.len(),
+        header::CONTENT_TYPE,
+        header::CACHE_CONTROL,
+    );
+    let mut answer = head.replacen(EMPTY, &told, 1).into_bytes();
+    answer.extend(document);
+    Some(answer)
+}

@@ -1,0 +1,85 @@
+//! The protos are the manual: of each RPC they say what it means, whether repeating it does harm, which reasons it may be refused
+//! with (words that exist), and when to try again; and nothing in them goes without a comment.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::HashMap;
+
+use boxoffice_proto::{DESCRIPTORS, Reason};
+use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+/// The parts of an RPC's comment, each at the beginning of a line.
+const PARTS: [&str; 3] = ["Idempotency: ", "Reasons: ", "Retry: "];
+
+fn files() -> Vec<FileDescriptorProto> {
+    let all = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+    all.into_iter().filter(|file| file.package().starts_with("boxoffice.")).collect()
+}
+
+/// The comment before each thing, by its path in the file's descriptor.
+fn comments(file: &FileDescriptorProto) -> HashMap<Vec<i32>, String> {
+    let places = file.source_code_info.iter().flat_map(|info| &info.location);
+    places.map(|place| (place.path.clone(), place.leading_comments().to_owned())).collect()
+}
+
+/// Words as reasons are written.
+fn shouted(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    words.filter(|word| word.len() > 3)
+}
+
+#[test]
+fn every_rpc_says_its_meaning_idempotency_reasons_and_when_to_retry() {
+    let mut wrong = Vec::new();
+    for file in files() {
+        let comments = comments(&file);
+        for (s, service) in (0_i32..).zip(&file.service) {
+            for (m, method) in (0_i32..).zip(&service.method) {
+                let comment = comments.get(&vec![6, s, 2, m]).map_or("", String::as_str);
+                let lines: Vec<&str> = comment.lines().map(str::trim).collect();
+                let starts: Vec<_> = PARTS.iter().map(|part| lines.iter().position(|line| line.starts_with(part))).collect();
+                let in_order = starts.iter().all(Option::is_some) && starts.is_sorted() && starts[0] > Some(0);
+                if !in_order {
+                    wrong.push(format!("{}: its meaning, then {PARTS:?}, each on a line of its own", method.name()));
+                    continue;
+                }
+                let reasons = lines[starts[1].unwrap()..starts[2].unwrap()].join(" ");
+                let unknown = shouted(&reasons).filter(|word| word.parse::<Reason>().is_err() && *word != "UUID");
+                wrong.extend(unknown.map(|word| format!("{}: {word} is no reason", method.name())));
+                if !shouted(&reasons).any(|word| word.parse::<Reason>().is_ok()) {
+                    wrong.push(format!("{}: no reason is named", method.name()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn every_message_field_and_value_is_commented() {
+    let mut bare = Vec::new();
+    for file in files() {
+        let comments = comments(&file);
+        let mut check = |path: Vec<i32>, name: String| {
+            if comments.get(&path).is_none_or(|comment| comment.trim().is_empty()) {
+                bare.push(name);
+            }
+        };
+        for (i, message) in (0_i32..).zip(&file.message_type) {
+            check(vec![4, i], message.name().to_owned());
+            for (f, field) in (0_i32..).zip(&message.field) {
+                check(vec![4, i, 2, f], format!("{}.{}", message.name(), field.name()));
+            }
+        }
+        for (i, set) in (0_i32..).zip(&file.enum_type) {
+            check(vec![5, i], set.name().to_owned());
+            for (v, value) in (0_i32..).zip(&set.value) {
+                check(vec![5, i, 2, v], value.name().to_owned());
+            }
+        }
+        for (i, service) in (0_i32..).zip(&file.service) {
+            check(vec![6, i], service.name().to_owned());
+        }
+    }
+    assert!(bare.is_empty(), "without a comment: {}", bare.join(", "));
+}

@@ -1,0 +1,132 @@
+//! More than fits: a storm of joins while the database stands still, and a start with a long line.
+#![allow(clippy::print_stdout, reason = "the figures are for whoever reads")]
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use boxoffice_proto::{Fault, Reason};
+use chassis::{
+    args,
+    clock::Clock,
+    db::{Db, Dialect},
+    testing::databases,
+};
+use futures::future::join_all;
+use queue_svc::{
+    Error, Policy,
+    app::WaitingRoom,
+    domain::{QueuePolicy, Status},
+};
+
+use crate::harness::{Replica, eventually, join, policy, queue};
+
+/// More than one line has room for.
+const CROWD: usize = 3_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
+    for database in databases().await {
+        let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
+        let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+        let policy = QueuePolicy { max_active: 1, ..QueuePolicy::default() };
+        room.create_queue("rock", policy.clone(), None).await.unwrap();
+        let active = room.join("rock", "active", 5, None).await.unwrap().0;
+        let early = room.join("rock", "early", 5, None).await.unwrap().0;
+        let holder = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
+        let mut lock = holder.begin().await.unwrap();
+        lock.execute("UPDATE queue SET version = version", args![]).await.unwrap();
+        let began = Instant::now();
+        let joins: Vec<_> = (0..CROWD)
+            .map(|number| {
+                let room = room.clone();
+                tokio::spawn(async move { (room.join("rock", &format!("u{number}"), 5, None).await, began.elapsed()) })
+            })
+            .collect();
+        eventually("the others are sent away", || async {
+            (joins.iter().filter(|join| join.is_finished()).count() >= CROWD / 5).then_some(())
+        })
+        .await;
+        // While all of this waits, whoever has a place is answered, and whoever pays is not sent away.
+        assert!(matches!(room.join("rock", "one-more", 5, None).await, Err(Error::Busy(_))), "{}", database.name);
+        let again = room.join("rock", "early", 5, None).await.unwrap();
+        assert_eq!((again.0.token, again.1, room.token(early.token).await.unwrap().position), (early.token, false, 1));
+        let pays = tokio::spawn({
+            let room = room.clone();
+            async move { room.complete(active.token, None).await }
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        lock.rollback().await;
+        let (mut written, mut slowest) = (Vec::new(), Duration::ZERO);
+        for answer in join_all(joins).await {
+            match answer.unwrap() {
+                (Ok((token, created)), _) => {
+                    assert!(created);
+                    written.push(token);
+                }
+                (Err(error), after) => {
+                    let fault = Fault::from(error);
+                    assert_eq!(fault.reason, Reason::RateLimited, "{fault}");
+                    assert!((1..=60).contains(&fault.retry_after.unwrap().as_secs()), "{:?}", fault.retry_after);
+                    slowest = slowest.max(after);
+                }
+            }
+        }
+        println!("{}: {} written of {CROWD}, the others sent away within {slowest:?}", database.name, written.len());
+        assert!((1_900..2_500).contains(&written.len()), "{} written", written.len());
+        assert!(slowest < Duration::from_secs(2), "at once, not after the stall: {slowest:?}");
+        assert_eq!(pays.await.unwrap().unwrap().status, Status::Completed);
+        assert_eq!(room.token(early.token).await.unwrap().status, Status::Active, "in the same transaction");
+        let people = i64::try_from(written.len()).unwrap();
+        let tickets: BTreeSet<_> = written.iter().map(|token| token.ticket).collect();
+        assert_eq!(tickets, (3..=people + 2).collect(), "no gap, no duplicate");
+        let commits: BTreeSet<_> = written.iter().map(|token| token.version).collect();
+        assert!(commits.len() <= 12, "{} commits for {people} joins", commits.len());
+        assert_eq!(room.join("rock", "later", 5, None).await.unwrap().0.position, people + 1);
+        room.close().await;
+    }
+}
+
+const WAITING: i64 = 110_000;
+
+/// A line of 110,000, and as many who came and went, as rows.
+async fn fill(db: &Db) {
+    let statement = match db.dialect() {
+        Dialect::Postgres => {
+            "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, valid_until, requeues, version, heard_at) \
+             SELECT gen_random_uuid(), 'default', 'user-' || n, CASE WHEN n % 2 = 0 THEN 1 ELSE 3 END, n % 10, n, 1, $2, 0, 1, 1 \
+             FROM generate_series(1, $1::bigint) AS n"
+        }
+        Dialect::Sqlite => {
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1) \
+             INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, valid_until, requeues, version, heard_at) \
+             SELECT randomblob(16), 'default', 'user-' || n, CASE WHEN n % 2 = 0 THEN 1 ELSE 3 END, n % 10, n, 1, $2, 0, 1, 1 FROM numbers"
+        }
+    };
+    let mut session = db.begin().await.unwrap();
+    session.execute(statement, args![2 * WAITING, i64::MAX / 2]).await.unwrap();
+    session.execute("UPDATE queue SET version = 1, last_ticket = $1", args![2 * WAITING]).await.unwrap();
+    session.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_hundred_and_ten_thousand_waiting_takes_seconds() {
+    for database in databases().await {
+        let closed = Policy { max_active: 0, max_waiting: 1_000_000, ..policy() };
+        Replica::start(&database.config, closed.clone(), &Clock::system()).await.stop().await;
+        let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
+        fill(&db).await;
+        let began = Instant::now();
+        let replica = Replica::start(&database.config, closed, &Clock::system()).await;
+        let took = began.elapsed();
+        println!("{}: ready with {WAITING} waiting after {took:?}", database.name);
+        assert!(took < Duration::from_secs(15), "{took:?}");
+        let line = queue(&replica.client).await;
+        assert_eq!((line.waiting, line.lanes.len()), (WAITING, 5), "{}", database.name);
+        let last = join(&replica.client, "one-more").await.unwrap();
+        // Lanes 0, 2 and 4 go before the fifth, in which nobody else waits.
+        assert_eq!((last.ticket, last.position), (2 * WAITING + 1, WAITING / 5 * 3 + 1));
+        replica.stop().await;
+    }
+}

@@ -1,0 +1,158 @@
+//! Takes the figures that the documents quote, one command each: `cargo run --release --bin bench -- polls`. See the README beside.
+//!
+//! Each command runs twice: the outer half ([`keeper`]) makes what is needed, the inner half (`inside`) measures.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its purpose")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measurement that cannot go on should say where; what it counts is far from any bound"
+)]
+
+mod bare;
+mod crowd;
+mod histogram;
+mod http;
+mod keeper;
+mod load;
+mod meter;
+mod report;
+mod sale;
+mod scenarios;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Takes the figures that the documents quote.
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Outer(Scenario),
+    /// What polls are compared with: serves until it is killed
+    #[command(hide = true)]
+    Bare,
+    /// The measurement itself, started by the outer half
+    #[command(hide = true, subcommand)]
+    Inside(Scenario),
+}
+
+/// What is measured.
+#[derive(Subcommand, Clone, Copy)]
+enum Scenario {
+    /// Polls over REST with 1,000, 110,000 and 1,000,000 waiting, against a bare axum handler
+    Polls(Size),
+    /// 1,000,000 durable joins over REST
+    Joins(Size),
+    /// 1,000,000 waiting: memory each, ready after a restart, and how soon a freed place is taken
+    Waiting(Size),
+    /// The whole planned load at once, for 60 s, at its rates
+    Planned(Size),
+    /// Open SSE streams: memory each, and what a moving line costs
+    Streams(Size),
+    /// Holds against the database's own limit, and a seat that everybody wants
+    Holds(Size),
+    /// Checkouts, 64 in flight, on PostgreSQL and on SQLite
+    Checkouts(Size),
+    /// 100,000 seats sold, from joining to paying
+    Funnel(Size),
+}
+
+/// How much of it.
+#[derive(clap::Args, Clone, Copy)]
+struct Size {
+    /// A hundredth of everything: shows that the program works, and makes no figures
+    #[arg(long)]
+    trial: bool,
+}
+
+impl Size {
+    /// A number of people or seats, or of a trial.
+    const fn of(self, whole: usize) -> usize {
+        if self.trial { whole.div_ceil(100) } else { whole }
+    }
+
+    /// Seconds a step lasts.
+    const fn seconds(self, whole: u64) -> u64 {
+        if self.trial { 1 } else { whole }
+    }
+}
+
+impl Scenario {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Polls(_) => "polls",
+            Self::Joins(_) => "joins",
+            Self::Waiting(_) => "waiting",
+            Self::Planned(_) => "planned",
+            Self::Streams(_) => "streams",
+            Self::Holds(_) => "holds",
+            Self::Checkouts(_) => "checkouts",
+            Self::Funnel(_) => "funnel",
+        }
+    }
+
+    const fn size(self) -> Size {
+        match self {
+            Self::Polls(size)
+            | Self::Joins(size)
+            | Self::Waiting(size)
+            | Self::Planned(size)
+            | Self::Streams(size)
+            | Self::Holds(size)
+            | Self::Checkouts(size)
+            | Self::Funnel(size) => size,
+        }
+    }
+
+    async fn measure(self) {
+        println!("{}: {}", self.name(), meter::conditions());
+        if cfg!(debug_assertions) || self.size().trial {
+            println!("  A TRIAL, OR NOT OPTIMISED: these are no figures");
+        }
+        match self {
+            Self::Polls(size) => scenarios::polls::measure(size).await,
+            Self::Joins(size) => scenarios::joins::measure(size).await,
+            Self::Waiting(size) => scenarios::waiting::measure(size).await,
+            Self::Planned(size) => scenarios::planned::measure(size).await,
+            Self::Streams(size) => scenarios::streams::measure(size).await,
+            Self::Holds(size) => scenarios::holds::measure(size).await,
+            Self::Checkouts(size) => scenarios::checkouts::measure(size).await,
+            Self::Funnel(size) => scenarios::funnel::measure(size).await,
+        }
+    }
+}
+
+/// A runtime; the generator has one thread, so that it takes no more of the machine than it must.
+fn runtime(mut builder: tokio::runtime::Builder) -> tokio::runtime::Runtime {
+    builder.enable_all().build().expect("a runtime")
+}
+
+fn main() -> ExitCode {
+    let one_thread = || runtime(tokio::runtime::Builder::new_current_thread());
+    match Cli::parse().command {
+        Command::Outer(scenario) => {
+            let mut args = vec![scenario.name().to_owned()];
+            args.extend(scenario.size().trial.then(|| "--trial".to_owned()));
+            one_thread().block_on(keeper::run(&args))
+        }
+        Command::Inside(scenario) => {
+            one_thread().block_on(scenario.measure());
+            ExitCode::SUCCESS
+        }
+        Command::Bare => {
+            runtime(tokio::runtime::Builder::new_multi_thread()).block_on(bare::serve());
+            ExitCode::SUCCESS
+        }
+    }
+}

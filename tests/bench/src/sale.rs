@@ -1,0 +1,43 @@
+//! What is on sale in a measurement: a concert behind the line `default`, with as many shows as are needed.
+
+use serde_json::{Value, json};
+use tests::world::{World, int};
+
+use crate::crowd::Seat;
+
+/// The price of every seat.
+pub(crate) const PRICE: i64 = 1_000;
+
+/// A concert whose shows have a date each.
+pub(crate) struct Sale {
+    pub(crate) concert: i64,
+    pub(crate) shows: Vec<i64>,
+    seats_each: usize,
+}
+
+/// The date of the n-th show: no two shows share one until the calendar of 28-day months is used up.
+pub(crate) fn date(show: usize) -> String {
+    format!("{}-{:02}-{:02}", 2031 + show / 336, show / 28 % 12 + 1, show % 28 + 1)
+}
+
+impl Sale {
+    /// Puts shows with this many seats together on sale, in shows of so many each.
+    pub(crate) async fn open(world: &World, seats: usize, seats_each: usize) -> Self {
+        let concert = world.rest.post("/v1/concerts", json!({"title": "The measured one"})).expect(201).await;
+        let concert = int(&concert["concertId"]);
+        let mut shows = Vec::new();
+        for show in 0..seats.div_ceil(seats_each) {
+            let body: Value = json!({"startsAt": format!("{}T19:00:00Z", date(show)), "durationMinutes": 120,
+                "title": format!("Evening {show}"), "price": PRICE, "seatCount": seats_each});
+            shows.push(int(&world.rest.post(&format!("/v1/concerts/{concert}/shows"), body).expect(201).await["showId"]));
+        }
+        Self { concert, shows, seats_each }
+    }
+
+    /// The n-th seat of all. Neighbours in this order are in different shows, as the choices of people who come together are.
+    pub(crate) fn seat(&self, n: usize) -> Seat {
+        let (show, number) = (n % self.shows.len(), n / self.shows.len());
+        assert!(number < self.seats_each, "there are only {} seats", self.seats_each * self.shows.len());
+        Seat { show: self.shows[show], number: number + 1 }
+    }
+}

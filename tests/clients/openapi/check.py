@@ -1,0 +1,118 @@
+"""The OpenAPI document against itself and against the edge: valid 3.1, complete with an example of everything, and nothing that the
+edge answers to generated requests, sound or broken, is a 5xx or outside of it.
+
+    python check.py http://HOST:PORT FOLDER
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import urllib.request
+
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+
+SEED, EXAMPLES = "20261122", "8"
+
+
+def problems(document):
+    """What the document lacks, or has wrong."""
+    parts = {"components": document["components"]}
+
+    def fits(what, schema, value):
+        for error in OAS31Validator({**schema, **parts}, format_checker=OAS31Validator.FORMAT_CHECKER).iter_errors(value):
+            yield f"{what}: {value!r} does not fit its schema: {error.message}"
+
+    def samples(schema, given):
+        if "$ref" in schema:
+            schema = {**document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]}
+        named = [example["value"] for example in given.get("examples", {}).values()]
+        return named + [given[key] for key in ["example"] if key in given] or schema.get("examples") or [schema[key] for key in ["example"] if key in schema]
+
+    def sampled(what, holder):
+        found = samples(holder["schema"], holder)
+        if not found:
+            yield f"{what} has no example"
+        for value in found:
+            if holder["schema"].get("type") != "string" or not isinstance(value, str):
+                yield from fits(what, holder["schema"], value)
+
+    ids = set()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            name = f"{method} {path}"
+            if operation["operationId"] in ids or not operation.get("summary") or not operation.get("tags"):
+                yield f"{name} lacks an id of its own, a summary or a tag"
+            ids.add(operation["operationId"])
+            original = path.startswith(("/queue-management/", "/api-orchestration/"))
+            if original != (operation["tags"] == ["original"]):
+                yield f"{name}: tag {operation['tags']}"
+            in_path = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+            if in_path != {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}:
+                yield f"{name}: parameters of the path"
+            for parameter in operation.get("parameters", []):
+                if not parameter.get("description"):
+                    yield f"{name}: {parameter['name']} has no description"
+                yield from sampled(f"{name}: {parameter['name']}", parameter)
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                yield from sampled(f"{name}: body", content)
+            for status, response in operation["responses"].items():
+                if status >= "400" and status != "503" and "application/problem+json" not in response.get("content", {}):
+                    yield f"{name}: {status} is no problem document"
+                for content in response.get("content", {}).values():
+                    if content["schema"].get("$ref") or "examples" in content or "example" in content:
+                        yield from sampled(f"{name}: {status}", content) if "event-stream" not in str(response["content"]) else ()
+                    else:
+                        yield f"{name}: {status} has no example"
+
+
+def main(base, folder):
+    with urllib.request.urlopen(f"{base}/openapi.json", timeout=20) as answer:
+        document = json.load(answer)
+    if not document["openapi"].startswith("3.1."):
+        raise SystemExit(f"not OpenAPI 3.1: {document['openapi']}")
+    validate(document)
+    found = list(problems(document))
+    if found:
+        raise SystemExit("\n".join(found))
+    operations = sum(len(item) for item in document["paths"].values())
+    print(f"openapi.json: valid 3.1, {operations} operations, all with examples that fit")
+
+    explore(base, folder)
+    # Again with somebody's place in the line (as it was before, whatever became of it), who may do what strangers are refused.
+    policy = {"maxActive": 6000, "maxWaiting": 100_000, "admitPerMinute": 6000, "activeTtlSeconds": 300, "paused": False}
+    send(base, "PUT", "/v1/queues/default", {**policy, "showUpWithinSeconds": 0})
+    place = send(base, "POST", "/v1/queues/default/tokens", {"userId": "ann"})
+    if place["status"] != "ACTIVE":
+        raise SystemExit(f"nobody is let in: {place}")
+    token = place["token"]
+    guarded = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if any(parameter["name"] == "X-Queue-Token" for parameter in operation.get("parameters", []))
+    ]
+    only = [argument for each in guarded for argument in ("--include-operation-id", each)]
+    explore(base, folder, "--header", f"X-Queue-Token: {token}", "--mode", "positive", "--phases", "examples,fuzzing", *only)
+
+
+def send(base, method, path, body):
+    """What a call with a JSON body answers."""
+    request = urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def explore(base, folder, *more):
+    """Sends generated requests to every operation and judges every answer by the document."""
+    config = pathlib.Path(__file__).with_name("schemathesis.toml")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{base}/openapi.json", "--checks", "all"]
+    command += ["--seed", SEED, "--max-examples", EXAMPLES, "--no-shrink", "--continue-on-failure", "--request-timeout", "5", "--no-color"]
+    ended = subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True, timeout=220)
+    if ended.returncode != 0:
+        raise SystemExit(ended.stdout[-12_000:] + ended.stderr)
+    print("\n".join(line.strip() for line in ended.stdout.splitlines() if "selected /" in line or "generated," in line))
+
+
+main(*sys.argv[1:3])

@@ -1,0 +1,399 @@
+//! One checkout put on trial: the real saga against the real services, with mishaps on the way, and a verdict on what became of it.
+//!
+//! Whatever happens, it must be settled within [`BOUND`], as one of: paid and mine, not mine and nothing taken, not mine and money
+//! back; what the client was told must be what is; and asked again with its key, by any face and replica, the answer must be the same.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use boxoffice_proto::{
+    Fault,
+    booking::{CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, HoldSeatsResponse, ReservationStatus},
+    checkout::PayRequest,
+    queue::{GetTokenRequest, IssueTokenRequest, TokenStatus},
+    wallet::{ChargeWalletRequest, EntryKind, ListEntriesRequest},
+};
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::sleep};
+use tonic::{Code, Response, Status};
+use uuid::Uuid;
+
+use crate::{
+    client::{Answer, Rest},
+    faults::{Case, Faults, Meeting, Mishap, Moment, Rule, Then},
+    mesh::{Mesh, Role, Shape, Wiring},
+    proxy,
+    wire::Wire,
+    world::{Buyer, Sale, World, unique},
+};
+
+/// A checkout is settled within this, whatever single thing goes wrong: a lease of 3 s, a look every 0.5 s, an attempt of 3 s, pauses
+/// of at most 2 s, and as much again for a busy machine.
+pub const BOUND: Duration = Duration::from_secs(20);
+const PRICE: i64 = 1_000;
+const MONEY: i64 = 1_500;
+
+/// What would become of the checkout if nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It is paid.
+    Paid,
+    /// The wallet refuses; the hold is given back.
+    Poor,
+    /// The reservation is cancelled after the debit: the money goes back.
+    Cancelled,
+    /// It is cancelled before the debit: a payment that never was is barred.
+    CancelledEarly,
+    /// The hold lapses after the debit, and somebody else takes the seat.
+    Lapsed,
+}
+
+/// How it must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Paid and mine.
+    Paid,
+    /// Not mine; nothing was taken.
+    Nothing,
+    /// Not mine; taken and given back.
+    MoneyBack,
+}
+
+/// A checkout to be tried.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its course.
+    pub course: Course,
+    /// What goes wrong.
+    pub rules: Vec<Rule>,
+    /// How it must end all the same.
+    pub ending: Ending,
+}
+
+impl Course {
+    /// How it ends when nothing goes wrong.
+    #[must_use]
+    pub const fn ending(self) -> Ending {
+        match self {
+            Self::Paid => Ending::Paid,
+            Self::Poor | Self::CancelledEarly => Ending::Nothing,
+            Self::Cancelled | Self::Lapsed => Ending::MoneyBack,
+        }
+    }
+
+    /// With this mishap, and the ending that it should have all the same.
+    #[must_use]
+    pub fn with(self, rule: Rule) -> Plan {
+        Plan { course: self, rules: vec![rule], ending: self.ending() }
+    }
+
+    /// The call at which the course is turned.
+    const fn turn(self) -> Option<(&'static str, Moment)> {
+        match self {
+            Self::Paid | Self::Poor => None,
+            Self::Cancelled | Self::Lapsed => Some(("CreatePayment", Moment::After)),
+            Self::CancelledEarly => Some(("ExtendHold", Moment::Before)),
+        }
+    }
+}
+
+/// A mesh in which calls between the edge and the services, and on PostgreSQL commits of the journal, meet [`Faults`]. Holds are
+/// short enough that every payment begins by extending its own.
+#[derive(Clone, Debug)]
+pub struct Court {
+    /// The mesh.
+    pub world: World,
+    /// What goes wrong.
+    pub faults: Faults,
+    sale: Sale,
+    seat: Arc<AtomicI32>,
+}
+
+struct Between(Faults, Mutex<Vec<Wire>>);
+
+impl Wiring for Between {
+    fn service(&self, _: Role, at: SocketAddr) -> SocketAddr {
+        proxy::before(at, self.0.clone())
+    }
+
+    fn database(&self, role: Role, url: &str) -> String {
+        if role != Role::Edge || url.starts_with("sqlite:") {
+            return url.to_owned();
+        }
+        let (wire, url) = Wire::before_postgres(url, self.0.clone());
+        self.1.lock().expect("nobody panics with it").push(wire);
+        url
+    }
+}
+
+/// A checkout that was begun.
+#[derive(Debug)]
+pub struct Trial {
+    court: Court,
+    plan: Plan,
+    /// Where the call stands at which the course is turned.
+    turn: Option<Arc<Meeting>>,
+    case: Case,
+    buyer: Buyer,
+    reservation: String,
+    key: String,
+}
+
+impl Court {
+    /// Opens it.
+    pub async fn open(shape: Shape) -> Self {
+        let faults = Faults::default();
+        let between = Between(faults.clone(), Mutex::default());
+        let mesh = Mesh::start_wired(shape, &["--hold-ttl", "45s"], None, &between).await;
+        let world = World::new(Arc::new(mesh));
+        let queue = world.queue(json!({"maxActive": 100_000, "admitPerMinute": 1_000_000})).await;
+        let sale = world.sale_behind(queue, PRICE, 5_000).await;
+        Self { world, faults, sale, seat: Arc::default() }
+    }
+
+    /// Closes it: everything stops cleanly, and the audit finds nothing.
+    pub async fn close(self) {
+        let Self { world, .. } = self;
+        world.finish().await;
+    }
+
+    /// Somebody with a token, money and a hold. The services are asked directly: nothing has gone wrong yet.
+    pub async fn begin(&self, mut plan: Plan) -> Trial {
+        let user_id = Uuid::new_v4().to_string();
+        let grpc = &self.world.grpc;
+        let join = IssueTokenRequest { queue_id: self.sale.queue.clone(), user_id: user_id.clone(), ..Default::default() };
+        let token = grpc.queue().issue_token(join).await.unwrap().into_inner().token.unwrap().token;
+        let amount = if plan.course == Course::Poor { PRICE - 1 } else { MONEY };
+        let charge = ChargeWalletRequest { user_id: user_id.clone(), amount, request_id: unique("charge") };
+        let charged = || {
+            let (mut wallet, charge) = (grpc.wallet(), charge.clone());
+            async move { wallet.charge_wallet(charge).await }
+        };
+        patiently(charged).await.unwrap();
+        let reservation = self.hold(&user_id, self.seat.fetch_add(1, Ordering::Relaxed) + 1).await.unwrap();
+        let turn = plan.course.turn().map(|(method, moment)| {
+            let meeting = Arc::<Meeting>::default();
+            // However often it is asked meanwhile.
+            plan.rules.insert(0, Rule::first(method, 1_000, Mishap::Stands(moment, Then::Goes, Arc::clone(&meeting))));
+            meeting
+        });
+        let case = self.faults.case(&[&user_id, &token, &reservation], plan.rules.clone());
+        let buyer = Buyer { user: user_id, token };
+        Trial { court: self.clone(), plan, turn, case, buyer, reservation, key: unique("pay") }
+    }
+
+    async fn hold(&self, user: &str, seat: i32) -> Result<String, String> {
+        let (user_id, show_id) = (user.to_owned(), self.sale.show);
+        let request_id = unique("hold");
+        let hold = HoldSeatsRequest { user_id, show_id, seat_numbers: vec![seat], request_id, ..Default::default() };
+        let held = patiently(|| self.hold_once(hold.clone())).await.map_err(|status| format!("seat {seat}: {status:?}"))?;
+        Ok(held.reservation.unwrap().reservation_id)
+    }
+
+    async fn hold_once(&self, hold: HoldSeatsRequest) -> Result<HoldSeatsResponse, Status> {
+        self.world.grpc.booking().hold_seats(hold).await.map(Response::into_inner)
+    }
+
+    /// Tries it from the first click to the verdict; answers how long it took to settle.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn judge(&self, plan: Plan) -> Result<Duration, String> {
+        let trial = self.begin(plan).await;
+        let (turning, begun) = (trial.turning(), Instant::now());
+        let told = trial.told(&self.world.rest).await;
+        let took = begun.elapsed();
+        let turned = turning.await.unwrap_or_else(|lost| Err(lost.to_string()));
+        turned.map_err(|why| trial.explain(&format!("its course was not turned: {why}")))?;
+        trial.verdict(&told?).await.map(|()| took)
+    }
+}
+
+impl Trial {
+    /// Something about this trial, with its whole story.
+    #[must_use]
+    pub fn explain(&self, what: &str) -> String {
+        let Plan { course, rules, .. } = &self.plan;
+        let rules: Vec<_> = rules.iter().map(|r| format!("{}[{}+{}] {:?}", r.method, r.first, r.times, r.mishap)).collect();
+        format!("{course:?} with {}: {what}\n      {}", rules.join(" and "), self.court.faults.story(self.case))
+    }
+
+    /// Turns the course when its moment comes.
+    pub fn turning(&self) -> JoinHandle<Result<(), String>> {
+        let (court, course) = (self.court.clone(), self.plan.course);
+        let (user, reservation) = (self.buyer.user.clone(), self.reservation.clone());
+        let turn = self.turn.clone();
+        tokio::spawn(async move {
+            let Some(meeting) = turn else { return Ok(()) };
+            meeting.of(1, BOUND).await.map_err(|_| "its turn was never reached")?;
+            match course {
+                Course::Paid | Course::Poor => {}
+                Course::Cancelled | Course::CancelledEarly => court.cancel(&user, &reservation).await?,
+                Course::Lapsed => court.lapse(&user, &reservation).await?,
+            }
+            meeting.end();
+            Ok(())
+        })
+    }
+
+    /// One click.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn click(&self, rest: &Rest) -> Result<Answer, String> {
+        let body = json!({"userId": self.buyer.user, "reservationId": self.reservation});
+        rest.post("/v1/payments", body).token(&self.buyer.token).key(&self.key).try_send().await
+    }
+
+    /// Clicks, with the same key, until the answer is final: paid, or refused with what became of the payment.
+    ///
+    /// # Errors
+    /// When it is not settled in time.
+    pub async fn told(&self, rest: &Rest) -> Result<Answer, String> {
+        let (mut seen, begun) = (Vec::new(), Instant::now());
+        loop {
+            match self.click(rest).await {
+                Ok(answer) if is_final(&answer) => return Ok(answer),
+                Ok(answer) => seen.push(format!("{} {}", answer.status, answer.code())),
+                Err(error) => seen.push(error),
+            }
+            if begun.elapsed() > BOUND {
+                return Err(self.explain(&format!("not settled in {BOUND:?}; told {seen:?}")));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Is what the client was told what is, and is it told so again?
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub async fn verdict(&self, told: &Answer) -> Result<(), String> {
+        let wrong = |what: String| Err(self.explain(&what));
+        if self.court.faults.met(self.case) == 0 {
+            return wrong("no mishap was met: the trial proves nothing".to_owned());
+        }
+        let ending = match (told.status, told.body["status"].as_str(), told.body["paymentStatus"].as_str()) {
+            (201, Some("COMPLETED"), _) => Ending::Paid,
+            (400.., _, Some("FAILED")) => Ending::Nothing,
+            (400.., _, Some("CANCELLED")) => Ending::MoneyBack,
+            _ => return wrong(format!("told {} {}", told.status, told.text)),
+        };
+        if ending != self.plan.ending {
+            return wrong(format!("should end as {:?}, told {} {}", self.plan.ending, told.status, told.text));
+        }
+        let truth = self.truth().await;
+        if truth != Ok(ending) {
+            return wrong(format!("told {ending:?}, but {truth:?}"));
+        }
+        for _ in 0..2 {
+            let again = self.click(&self.court.world.rest).await.map_err(|error| self.explain(&error))?;
+            self.agree(told, &again)?;
+        }
+        let pay = PayRequest {
+            user_id: self.buyer.user.clone(),
+            reservation_id: self.reservation.clone(),
+            token: self.buyer.token.clone(),
+            request_id: self.key.clone(),
+        };
+        let by_grpc = self.court.world.grpc.checkout().pay(pay).await.map_err(|status| Fault::from(&status));
+        let same = match &by_grpc {
+            Ok(answer) => answer.get_ref().checkout.as_ref().is_some_and(|c| told.body["paymentId"] == c.checkout_id.as_str()),
+            Err(fault) => told.code() == fault.reason.as_str(),
+        };
+        if same { Ok(()) } else { wrong(format!("told {}, by gRPC {by_grpc:?}", told.text)) }
+    }
+
+    /// Do two final answers say the same?
+    ///
+    /// # Errors
+    /// How they differ.
+    pub fn agree(&self, one: &Answer, other: &Answer) -> Result<(), String> {
+        if (one.status, essence(&one.body)) == (other.status, essence(&other.body)) {
+            return Ok(());
+        }
+        Err(self.explain(&format!("told {} {}, and {} {}", one.status, one.text, other.status, other.text)))
+    }
+
+    /// Cancels its reservation behind the edge's back.
+    pub async fn cancel(&self) {
+        self.court.cancel(&self.buyer.user, &self.reservation).await.unwrap();
+    }
+
+    /// What is, as the services say.
+    async fn truth(&self) -> Result<Ending, String> {
+        let grpc = &self.court.world.grpc;
+        let entries = ListEntriesRequest { user_id: self.buyer.user.clone(), ..Default::default() };
+        let entries = grpc.wallet().list_entries(entries).await.map_err(|status| status.to_string())?.into_inner().entries;
+        let kinds: Vec<_> = entries.iter().rev().map(|entry| entry.kind()).collect();
+        let balance: i64 = entries.iter().map(|entry| entry.amount).sum();
+        let reservation = GetReservationRequest { reservation_id: self.reservation.clone() };
+        let reservation = grpc.booking().get_reservation(reservation).await.map_err(|status| status.to_string())?;
+        let status = reservation.get_ref().reservation.as_ref().map(|reservation| reservation.status());
+        let mine = status == Some(ReservationStatus::Confirmed);
+        let token = GetTokenRequest { token: self.buyer.token.clone(), ..Default::default() };
+        let token =
+            grpc.queue().get_token(token).await.map_err(|status| status.to_string())?.into_inner().token.unwrap().status();
+        // A token that the waiting room itself was heard to refuse is left as it is.
+        let spared = self.plan.rules.iter().any(|r| r.method == "CompleteToken" && matches!(r.mishap, Mishap::Refused(_)));
+        match (kinds.as_slice(), mine) {
+            ([EntryKind::Charge, EntryKind::Payment], true) if (token == TokenStatus::Completed) != spared => Ok(Ending::Paid),
+            ([EntryKind::Charge], false) => Ok(Ending::Nothing),
+            ([EntryKind::Charge, EntryKind::Payment, EntryKind::Refund], false) if balance == MONEY => Ok(Ending::MoneyBack),
+            _ => Err(format!("entries {kinds:?}, balance {balance}, reservation {status:?}, token {token:?}")),
+        }
+    }
+}
+
+impl Court {
+    async fn cancel(&self, user: &str, reservation: &str) -> Result<(), String> {
+        let (user_id, reservation_id) = (user.to_owned(), reservation.to_owned());
+        let cancel = CancelReservationRequest { reservation_id, user_id, request_id: String::new() };
+        self.world.grpc.booking().cancel_reservation(cancel).await.map(drop).map_err(|status| status.to_string())
+    }
+
+    /// Lets a hold lapse, as time would, and somebody else take its seat.
+    async fn lapse(&self, user: &str, reservation: &str) -> Result<(), String> {
+        let get = GetReservationRequest { reservation_id: reservation.to_owned() };
+        let held = self.world.grpc.booking().get_reservation(get).await.unwrap().into_inner().reservation.unwrap();
+        let mut booking = self.world.mesh.databases.with_table("hold").await;
+        let id = reservation.replace('-', "");
+        booking.rows(&format!("UPDATE hold SET promised_until = 1, expires_at = 1 WHERE user_id = '{user}'")).await;
+        booking.rows(&format!("UPDATE seat SET held_until = 1 WHERE {{id:hold_id}} = '{id}'")).await;
+        self.hold(&Uuid::new_v4().to_string(), held.seat_numbers[0]).await.map(drop)
+    }
+}
+
+/// Asks again while the service is busy: what comes before a trial is not on trial.
+async fn patiently<T, F: Future<Output = Result<T, Status>>>(call: impl Fn() -> F) -> Result<T, Status> {
+    let begun = Instant::now();
+    loop {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable && begun.elapsed() < BOUND => {
+                sleep(Duration::from_millis(100)).await
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Paid, or refused with what became of the payment.
+#[must_use]
+pub fn is_final(answer: &Answer) -> bool {
+    answer.status == 201 || answer.body["paymentStatus"].is_string()
+}
+
+/// An answer without what is this request's alone.
+fn essence(body: &Value) -> Value {
+    let mut body = body.clone();
+    for own in ["traceId", "instance"] {
+        body.as_object_mut().map(|object| object.remove(own));
+    }
+    body
+}

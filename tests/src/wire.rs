@@ -1,0 +1,205 @@
+//! A TCP proxy: it slows, cuts and refuses connections, and before PostgreSQL it can lose a commit on its way there or its
+//! acknowledgement on the way back.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::sleep,
+};
+
+use crate::faults::{COMMIT, Faults, Loss, Mishap, Moment, Then};
+
+/// A proxy before one server. It ends with the runtime.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// Where it listens.
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    server: SocketAddr,
+    faults: Faults,
+    /// Each change cuts every connection.
+    cuts: watch::Sender<u64>,
+    late_by: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl Wire {
+    /// Before this server; transactions meet what `faults` says of [`COMMIT`].
+    ///
+    /// # Panics
+    /// When there is no port left.
+    #[must_use]
+    pub fn before(server: SocketAddr, faults: Faults) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a fresh socket takes options");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (cuts, late_by, closed) = (watch::Sender::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let state = Arc::new(State { server, faults, cuts, late_by, closed });
+        let wire = Self { address, state: Arc::clone(&state) };
+        tokio::spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&state).carry(client));
+            }
+        });
+        wire
+    }
+
+    /// Before the server of a PostgreSQL URL: the proxy, and the URL that leads through it.
+    ///
+    /// # Panics
+    /// When the URL has no address.
+    #[must_use]
+    pub fn before_postgres(url: &str, faults: Faults) -> (Self, String) {
+        let host = url.split_once('@').and_then(|(_, rest)| rest.split_once('/')).map(|(host, _)| host);
+        let host = host.expect("postgres://user@host:port/database");
+        let wire = Self::before(host.parse().expect("an address and a port"), faults);
+        let through = url.replacen(host, &wire.address.to_string(), 1);
+        (wire, through)
+    }
+
+    /// Cuts every connection that is open now.
+    pub fn cut(&self) {
+        self.state.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Makes everything late by so much, each way.
+    pub fn slow(&self, by: Duration) {
+        self.state.late_by.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Cuts every connection and takes no new one, or takes them again.
+    pub fn close(&self, closed: bool) {
+        self.state.closed.store(closed, Ordering::Relaxed);
+        self.cut();
+    }
+}
+
+impl State {
+    async fn carry(self: Arc<Self>, mut client: TcpStream) {
+        let mut cuts = self.cuts.subscribe();
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(mut server) = TcpStream::connect(self.server).await else { return };
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        let mut said = Said::default();
+        let mut deaf = false;
+        loop {
+            let passed = tokio::select! {
+                read = client.read(&mut up) => match read {
+                    Ok(length) if length > 0 => self.up(&mut said, &up[..length], &mut server, &mut deaf).await,
+                    Ok(_) | Err(_) => None,
+                },
+                read = server.read(&mut down) => match read {
+                    Ok(length) if length > 0 && !deaf => self.pass(&down[..length], &mut client).await,
+                    Ok(_) | Err(_) => None,
+                },
+                _ = cuts.changed() => None,
+            };
+            if passed.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// From the client to the server. `None`: the connection ends here. `deaf`: it ends when the server answers.
+    async fn up(&self, said: &mut Said, bytes: &[u8], server: &mut TcpStream, deaf: &mut bool) -> Option<()> {
+        let mishap = said.commits(bytes).and_then(|transaction| self.faults.on(COMMIT, &transaction));
+        match mishap {
+            None | Some(Mishap::Refused(_) | Mishap::Twice | Mishap::Echo(_)) => {}
+            Some(Mishap::Lost(Moment::Before, Loss::Silence)) => std::future::pending().await,
+            Some(Mishap::Lost(Moment::Before, Loss::Cut | Loss::Code(_))) => return None,
+            Some(Mishap::Lost(Moment::After, _)) => *deaf = true,
+            Some(Mishap::Slow(by)) => sleep(by).await,
+            Some(Mishap::Stands(Moment::Before, then, meeting)) => {
+                meeting.stand().await;
+                if then == Then::Vanishes {
+                    return None;
+                }
+            }
+            Some(Mishap::Stands(Moment::After, _, meeting)) => {
+                self.pass(bytes, server).await?;
+                server.readable().await.ok()?;
+                meeting.stand().await;
+                return None;
+            }
+        }
+        self.pass(bytes, server).await
+    }
+
+    async fn pass(&self, bytes: &[u8], to: &mut TcpStream) -> Option<()> {
+        let late_by = self.late_by.load(Ordering::Relaxed);
+        if late_by > 0 {
+            sleep(Duration::from_millis(late_by)).await;
+        }
+        to.write_all(bytes).await.ok()
+    }
+}
+
+/// What a client has said since its transaction began.
+#[derive(Debug, Default)]
+struct Said {
+    open: bool,
+    bytes: Vec<u8>,
+}
+
+/// PostgreSQL's simple query messages: a letter, the length, the text, a zero.
+const BEGINS: &[u8] = b"Q\0\0\0\x0aBEGIN\0";
+const COMMITS: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+
+impl Said {
+    /// The whole transaction, if these bytes commit it.
+    fn commits(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(at) = find_last(&self.bytes, BEGINS) {
+            self.bytes.drain(..at + BEGINS.len());
+            self.open = true;
+        }
+        if self.open && find_last(&self.bytes, COMMITS).is_some() {
+            self.open = false;
+            return Some(std::mem::take(&mut self.bytes));
+        }
+        if !self.open {
+            // Enough to recognise a beginning that came in two pieces.
+            self.bytes.drain(..self.bytes.len().saturating_sub(BEGINS.len()));
+        }
+        None
+    }
+}
+
+fn find_last(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).rposition(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_what_was_said_between_its_beginning_and_its_commit() {
+        let mut said = Said::default();
+        assert_eq!(said.commits(b"SELECT 1"), None);
+        assert_eq!(said.commits(&BEGINS[..4]), None);
+        assert_eq!(said.commits(&BEGINS[4..]), None);
+        assert_eq!(said.commits(b"INSERT"), None);
+        let whole = said.commits(COMMITS).unwrap();
+        assert!(whole.starts_with(b"INSERT") && whole.ends_with(COMMITS));
+        assert_eq!(said.commits(COMMITS), None, "nothing was begun");
+    }
+}

@@ -1,0 +1,136 @@
+//! Everybody wants the same thing at once: no deadlock, no 500, nobody waits without end, and exactly as many win as can. (Three
+//! hundred at one seat, and charges and uses by themselves, are in `acceptance`.)
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use boxoffice_proto::{
+    Reason,
+    booking::HoldSeatsRequest,
+    wallet::{ChargeWalletRequest, UseWalletRequest},
+};
+use futures::future::join_all;
+use tests::{
+    client::Answer,
+    grpc::refused,
+    scenarios,
+    suite::Scenario,
+    world::{World, int, text, unique},
+};
+use tokio::time::sleep;
+use tonic::Code;
+
+pub(crate) const ALONE: &[Scenario] = scenarios![
+    two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can,
+    one_user_charges_and_uses_three_hundred_times_at_once,
+    fifty_equal_payments_over_all_edges_are_one_payment,
+];
+
+/// Nobody waits longer, on a machine that does something else besides.
+const BOUNDED: Duration = Duration::from_secs(10);
+
+/// Even ones take seats upwards, odd ones downwards, four of eight in a row: every two of them meet somewhere.
+async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(world: World) {
+    let sale = world.sale(1_000, 8).await;
+    let begun = Instant::now();
+    let holds = (0..200_i32).map(|nth| {
+        let first = nth % 5 + 1;
+        let mut seat_numbers: Vec<i32> = (first..first + 4).collect();
+        if nth % 2 == 1 {
+            seat_numbers.reverse();
+        }
+        let hold = HoldSeatsRequest { user_id: unique("user"), show_id: sale.show, seat_numbers, ..Default::default() };
+        let mut booking = world.grpc.booking();
+        tokio::spawn(async move { booking.hold_seats(hold).await })
+    });
+    let mut owners = HashMap::new();
+    for answer in join_all(holds).await {
+        match answer.unwrap() {
+            Ok(held) => {
+                let held = held.into_inner().reservation.unwrap();
+                for seat in &held.seat_numbers {
+                    assert_eq!(owners.insert(*seat, held.reservation_id.clone()), None, "seat {seat} was given twice");
+                }
+            }
+            Err(status) => drop(refused::<()>(Err(status), Reason::SeatTaken)),
+        }
+    }
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    let winners = owners.values().collect::<HashSet<_>>().len();
+    assert!(winners == owners.len() / 4 && (1..=2).contains(&winners), "{winners} have {} seats", owners.len());
+    // Whoever lost left nothing behind: what the winners have not got is free.
+    let free: Vec<i32> = (1..=8).filter(|seat| !owners.contains_key(seat)).collect();
+    if !free.is_empty() {
+        let rest = HoldSeatsRequest { user_id: unique("user"), show_id: sale.show, seat_numbers: free, ..Default::default() };
+        world.grpc.booking().hold_seats(rest).await.unwrap();
+    }
+}
+
+async fn one_user_charges_and_uses_three_hundred_times_at_once(world: World) {
+    let user = unique("user");
+    world.charge(&user, 300_000).await;
+    let begun = Instant::now();
+    // Who is told to come back does so, with the same id.
+    let moves = (0..600).map(|nth| {
+        let (grpc, user_id, request_id) = (world.grpc.clone(), user.clone(), unique("move"));
+        tokio::spawn(async move {
+            loop {
+                let moved = if nth % 2 == 0 {
+                    let charge = ChargeWalletRequest { user_id: user_id.clone(), amount: 500, request_id: request_id.clone() };
+                    grpc.wallet().charge_wallet(charge).await.map(|answer| answer.into_inner().entry)
+                } else {
+                    let spend = UseWalletRequest { user_id: user_id.clone(), amount: 1_000, request_id: request_id.clone() };
+                    grpc.wallet().use_wallet(spend).await.map(|answer| answer.into_inner().entry)
+                };
+                match moved {
+                    Err(status) if status.code() == Code::Unavailable => sleep(Duration::from_millis(200)).await,
+                    moved => return moved,
+                }
+            }
+        })
+    });
+    let mut sequences = HashSet::new();
+    for answer in join_all(moves).await {
+        assert!(sequences.insert(answer.unwrap().unwrap().unwrap().sequence), "each has an entry of its own");
+    }
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    assert_eq!(world.balance(&user).await, 300_000 + 300 * 500 - 300 * 1_000);
+    let entries = world.entries(&user).await;
+    assert_eq!(entries.len(), 601);
+    assert_eq!(entries.iter().map(|entry| int(&entry["amount"])).sum::<i64>(), 150_000);
+}
+
+async fn fifty_equal_payments_over_all_edges_are_one_payment(world: World) {
+    for with_a_key in [true, false] {
+        let sale = world.sale(1_000, 5).await;
+        let buyer = world.buyer_with(&sale, 100_000).await;
+        let reservation = world.hold(&buyer, sale.show, &[1]).await;
+        let key = unique("pay");
+        let click = || if with_a_key { world.paying(&buyer, &reservation).key(&key) } else { world.paying(&buyer, &reservation) };
+        let clicks = (0..50).map(|_| {
+            let call = click();
+            tokio::spawn(async move {
+                let begun = Instant::now();
+                (call.send().await, begun.elapsed())
+            })
+        });
+        let answers: Vec<(Answer, Duration)> = join_all(clicks).await.into_iter().map(Result::unwrap).collect();
+        let mut ids = HashSet::new();
+        for (answer, took) in answers {
+            assert!(took < BOUNDED, "{took:?}");
+            match answer.status {
+                201 | 202 => drop(ids.insert(text(&answer.body["paymentId"]))),
+                // Without a key, who comes when it is over is told so.
+                403 | 409 if !with_a_key => {
+                    assert!(matches!(answer.code(), "TOKEN_NOT_ACTIVE" | "ALREADY_PAID"), "{}", answer.text)
+                }
+                status => panic!("{status} {}", answer.text),
+            }
+        }
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert_eq!(world.balance(&buyer.user).await, 99_000);
+        assert_eq!(world.reservation(&reservation).await["status"], "CONFIRMED");
+    }
+}

@@ -1,0 +1,274 @@
+//! The manners of the REST side: what a cache, a browser, a tracer or a thrifty client relies on, besides the answer itself.
+
+use std::time::Duration;
+
+use boxoffice_proto::{Reason, booking, queue};
+use futures::StreamExt;
+use reqwest::{Client, Method, Version};
+use serde_json::{Value, json};
+use tests::{
+    client::{Answer, Rest, violated},
+    eventually::{eventually, holds},
+    grpc::refused,
+    mesh::Shape,
+    scenarios, solos,
+    suite::{Scenario, Solo},
+    world::{World, int, text, unique},
+};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+pub(crate) const TOGETHER: &[Scenario] = scenarios![
+    every_refusal_is_a_problem_document,
+    the_details_of_a_grpc_refusal_survive_into_the_json,
+    every_creation_says_where_the_thing_is,
+    caches_are_told_what_they_may_keep,
+    a_trace_comes_in_and_goes_out,
+    large_answers_are_compressed_as_the_client_likes,
+    small_answers_and_streams_are_not_compressed,
+    http_1_and_http_2_are_spoken,
+    without_configuration_no_other_origin_may_call,
+];
+pub(crate) const SOLOS: &[Solo] = solos![&[Shape::SingleSqlite]; configured_origins_may_call_from_a_browser];
+
+const SOON: Duration = Duration::from_secs(10);
+
+async fn every_refusal_is_a_problem_document(world: World) {
+    let charges = format!("/v1/wallets/{}/charges", unique("user"));
+    let too_large = json!({"amount": 5, "padding": "x".repeat(65 * 1_024)});
+    for (call, status, code) in [
+        (world.rest.get("/v1/nowhere"), 404, "NOT_FOUND"),
+        (world.rest.get("/nowhere/at/all"), 404, "NOT_FOUND"),
+        (world.rest.call(Method::PATCH, "/v1/concerts"), 405, "METHOD_NOT_ALLOWED"),
+        // A client of its own: after a body that it will not read, a server closes the connection.
+        (Rest::new(world.mesh.rest()).post(&charges, too_large), 413, "PAYLOAD_TOO_LARGE"),
+        (world.rest.call(Method::POST, &charges).raw("text/plain", "5"), 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (world.rest.call(Method::POST, &charges).raw("application/json", "{\"amount\": }"), 400, "INVALID_ARGUMENT"),
+        (world.rest.get(&format!("/v1/payments/{}", Uuid::new_v4())), 404, "PAYMENT_NOT_FOUND"),
+    ] {
+        let answer = call.send().await;
+        assert_eq!(answer.header("cache-control"), "no-store", "{}", answer.what);
+        assert_eq!(answer.header("allow").contains("POST"), status == 405, "{}: {:?}", answer.what, answer.headers);
+        let path = answer.what.split(' ').nth(1).unwrap_or_default().to_owned();
+        let problem = answer.problem(status, code);
+        assert_eq!(problem["instance"], path);
+        assert_eq!(problem["type"], format!("urn:boxoffice:problem:{code}"));
+    }
+}
+
+async fn the_details_of_a_grpc_refusal_survive_into_the_json(world: World) {
+    let sale = world.sale(1_000, 5).await;
+    let (ann, bob) = (world.buyer(&sale).await, world.buyer(&sale).await);
+    world.hold(&ann, sale.show, &[2, 3]).await;
+    let hold = |seats: &[i32], user: &str| booking::HoldSeatsRequest {
+        user_id: user.into(),
+        show_id: sale.show,
+        seat_numbers: seats.into(),
+        ..Default::default()
+    };
+    let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 2, 3], &bob.user)).await, Reason::SeatTaken);
+    let problem = world.holding(&bob, sale.show, &[1, 2, 3]).send().await.problem(409, "SEAT_TAKEN");
+    assert_eq!((&problem["seatNumbers"], &problem["detail"]), (&json!(fault.metadata["seat_numbers"]), &json!(fault.detail)));
+
+    let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 1], " ")).await, Reason::InvalidArgument);
+    let body = json!({"userId": " ", "showId": sale.show, "seatNumbers": [1, 1]});
+    let problem = world.rest.post("/v1/reservations", body).token(&bob.token).send().await.problem(400, "INVALID_ARGUMENT");
+    assert_eq!((fault.violations.len(), violated(&problem)), (2, vec!["userId".to_owned(), "seatNumbers".to_owned()]));
+
+    let full = world.queue(json!({"maxActive": 0, "maxWaiting": 0})).await;
+    let join = queue::IssueTokenRequest { queue_id: full.clone(), user_id: unique("user"), ..Default::default() };
+    assert!(refused(world.grpc.queue().issue_token(join).await, Reason::QueueFull).retry_after.is_some());
+    let answer = world.rest.post(&format!("/v1/queues/{full}/tokens"), json!({"userId": unique("user")})).send().await;
+    assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1), "{:?}", answer.headers);
+    let _ = answer.problem(429, "QUEUE_FULL");
+}
+
+/// The thing at the address that an answer names is the thing that was answered.
+async fn leads_to_it(world: &World, answer: Answer) -> Value {
+    let (what, location) = (answer.what.clone(), answer.header("location"));
+    let body = answer.expect(201);
+    assert!(location.starts_with("/v1/"), "{what}: {location:?}");
+    let there = world.rest.get(&location).expect(200).await;
+    for (name, value) in body.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("Id") || *name == "token") {
+        assert_eq!(&there[name], value, "{what}: {location}");
+    }
+    body
+}
+
+async fn every_creation_says_where_the_thing_is(world: World) {
+    let line = unique("line");
+    leads_to_it(&world, world.rest.put(&format!("/v1/queues/{line}"), json!({"maxActive": 10})).send().await).await;
+    let new = json!({"title": "Located", "queueId": line});
+    let concert = int(&leads_to_it(&world, world.rest.post("/v1/concerts", new).send().await).await["concertId"]);
+    let new = json!({"startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 60, "title": "x", "price": 100});
+    let show = world.rest.post(&format!("/v1/concerts/{concert}/shows"), new).send().await;
+    let show = int(&leads_to_it(&world, show).await["showId"]);
+    let user = unique("üser/with?signs");
+    let charged = format!("/v1/wallets/{}/charges", user.replace('/', "%2F").replace('?', "%3F"));
+    leads_to_it(&world, world.rest.post(&charged, json!({"amount": 500})).send().await).await;
+    let joined = world.rest.post(&format!("/v1/queues/{line}/tokens"), json!({"userId": user})).send().await;
+    let token = text(&leads_to_it(&world, joined).await["token"]);
+    world.until(&token, "ACTIVE").await;
+    let new = json!({"userId": user, "showId": show, "seatNumbers": [1]});
+    let held = leads_to_it(&world, world.rest.post("/v1/reservations", new).token(&token).send().await).await;
+    let new = json!({"userId": user, "reservationId": held["reservationId"]});
+    leads_to_it(&world, world.rest.post("/v1/payments", new).token(&token).send().await).await;
+}
+
+async fn caches_are_told_what_they_may_keep(world: World) {
+    let sale = world.sale(1_000, 5).await;
+    let buyer = world.buyer_with(&sale, 100).await;
+    let line = format!("/v1/queues/{}", sale.queue);
+    for (path, kept) in [
+        (line.clone(), "public, max-age=1"),
+        (format!("/v1/tokens/{}", buyer.token), "private, no-cache"),
+        (format!("/v1/wallets/{}", buyer.user), "no-store"),
+        (format!("/v1/concerts/{}", sale.concert), "no-store"),
+        (format!("/api-orchestration/api/balance/{}", buyer.user), "no-store"),
+    ] {
+        let answer = world.rest.get(&path).send().await;
+        assert_eq!((answer.status, answer.header("cache-control").as_str()), (200, kept), "{path}");
+        let head = world.rest.call(Method::HEAD, &path).send().await;
+        assert_eq!((head.status, head.text.as_str(), head.header("cache-control").as_str()), (200, "", kept), "{path}");
+    }
+    // Another replica may follow a moment later, and until then tell the line as it was.
+    let ask = |tag: String| world.rest.get(&line).header("if-none-match", tag).send();
+    let same = eventually(SOON, || async {
+        let tag = world.rest.get(&line).send().await.header("etag");
+        holds((ask(tag.clone()).await, tag), |(answer, _)| answer.status == 304)
+    });
+    let (same, tag) = same.await;
+    assert_eq!(
+        (same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()),
+        ("", tag.clone(), "public, max-age=1")
+    );
+    let _ = world.rest.put(&line, json!({"maxActive": 999})).expect(200).await;
+    let changed = eventually(SOON, || async { holds(ask(tag.clone()).await, |answer| answer.status == 200) }).await;
+    assert_ne!(changed.header("etag"), tag);
+}
+
+async fn a_trace_comes_in_and_goes_out(world: World) {
+    let trace = |answer: &Answer| {
+        let header = answer.header("traceparent");
+        let parts: Vec<_> = header.split('-').map(str::to_owned).collect();
+        let lengths: Vec<_> = parts.iter().map(String::len).collect();
+        assert_eq!(lengths, [2, 32, 16, 2], "{}: {header:?}", answer.what);
+        (parts[1].clone(), parts[2].clone())
+    };
+    let mine = Uuid::new_v4().simple().to_string();
+    for path in ["/v1/concerts", "/v1/nowhere", "/healthz", "/openapi.json"] {
+        let parent = format!("00-{mine}-00f067aa0ba902b7-01");
+        let (id, span) = trace(&world.rest.get(path).header("traceparent", &parent).send().await);
+        assert_eq!(id, mine, "{path}");
+        assert_ne!(span, "00f067aa0ba902b7", "{path}: the span is the edge's own");
+    }
+    let broken = ["", "00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "garbage"];
+    for parent in broken {
+        let (id, _) = trace(&world.rest.get("/v1/concerts").header("traceparent", parent).send().await);
+        assert!(id != mine && id.bytes().any(|b| b != b'0'), "{parent:?}: {id}");
+    }
+}
+
+async fn large_answers_are_compressed_as_the_client_likes(world: World) {
+    let sale = world.sale(1_000, 2_000).await;
+    let buyer = world.buyer(&sale).await;
+    let path = format!("/v1/shows/{}/seats", sale.show);
+    let client = Client::builder().no_proxy().build().unwrap();
+    let read = |accepted: &'static str| {
+        let request = client.get(format!("{}{path}", world.rest.base())).header("x-queue-token", &buyer.token);
+        async move {
+            let response = request.header("accept-encoding", accepted).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+            let (encoding, vary) = (header("content-encoding"), header("vary"));
+            assert_eq!(vary, "accept-encoding", "{accepted}");
+            (encoding, response.bytes().await.unwrap())
+        }
+    };
+    let (encoding, plain) = read("identity").await;
+    assert!(encoding.is_empty() && serde_json::from_slice::<Value>(&plain).is_ok(), "{encoding}");
+    for (accepted, expected) in
+        [("gzip", "gzip"), ("br", "br"), ("gzip, br", "br"), ("br;q=0.5, gzip;q=0.9", "gzip"), ("zstd, x", "")]
+    {
+        let (encoding, body) = read(accepted).await;
+        assert_eq!(encoding, expected, "{accepted}");
+        assert_eq!(body.starts_with(&[0x1f, 0x8b]), expected == "gzip", "{accepted}");
+        let smaller = body.len() * 5 < plain.len();
+        assert_eq!(smaller, !expected.is_empty(), "{accepted}: {} of {} bytes", body.len(), plain.len());
+    }
+}
+
+async fn small_answers_and_streams_are_not_compressed(world: World) {
+    let queue = world.queue(json!({"maxActive": 0})).await;
+    let token = text(&world.join(&queue, &unique("user")).await["token"]);
+    for path in [format!("/v1/tokens/{token}"), format!("/v1/queues/{queue}"), "/v1/nowhere".to_owned()] {
+        let answer = world.rest.get(&path).header("accept-encoding", "br, gzip").send().await;
+        assert!(answer.header("content-encoding").is_empty() && !answer.body.is_null(), "{path}: {:?}", answer.headers);
+    }
+    let events = world.rest.get(&format!("/v1/tokens/{token}/events")).header("accept-encoding", "br, gzip").stream().await;
+    assert!(!events.headers().contains_key("content-encoding"), "{:?}", events.headers());
+    // The token waits for ever: its one event comes although the stream goes on.
+    let first = timeout(SOON, events.bytes_stream().next()).await.expect("an event at once").unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains(&token));
+}
+
+async fn http_1_and_http_2_are_spoken(world: World) {
+    let queue = world.queue(json!({"maxActive": 0})).await;
+    let client = || Client::builder().no_proxy();
+    for (client, version) in [
+        (client().http1_only().build().unwrap(), Version::HTTP_11),
+        (client().http2_prior_knowledge().build().unwrap(), Version::HTTP_2),
+    ] {
+        let base = world.rest.base();
+        let join = client.post(format!("{base}/v1/queues/{queue}/tokens")).json(&json!({"userId": unique("user")}));
+        let joined = join.send().await.unwrap();
+        assert_eq!((joined.version(), joined.status().as_u16()), (version, 201));
+        let token = text(&joined.json::<Value>().await.unwrap()["token"]);
+        let events = client.get(format!("{base}/v1/tokens/{token}/events")).send().await.unwrap();
+        assert_eq!(events.version(), version);
+        let first = timeout(SOON, events.bytes_stream().next()).await.expect("an event at once").unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&first).contains("WAITING"), "{version:?}");
+        let refused = client.get(format!("{base}/v1/nowhere")).send().await.unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), refused.headers()["content-type"].as_bytes()),
+            (404, &b"application/problem+json"[..])
+        );
+    }
+}
+
+/// What a browser asks before a page may send what this API needs.
+async fn preflight(world: &World, origin: &str) -> Answer {
+    let call = world.rest.call(Method::OPTIONS, "/v1/reservations").header("origin", origin);
+    let headers = "content-type,idempotency-key,x-queue-token,if-none-match,traceparent";
+    call.header("access-control-request-method", "POST").header("access-control-request-headers", headers).send().await
+}
+
+async fn without_configuration_no_other_origin_may_call(world: World) {
+    let answer = world.rest.get("/v1/concerts").header("origin", "https://tickets.example").send().await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin").as_str()), (200, ""));
+    let asked = preflight(&world, "https://tickets.example").await;
+    assert!(asked.header("access-control-allow-origin").is_empty(), "{:?}", asked.headers);
+}
+
+async fn configured_origins_may_call_from_a_browser(shape: Shape) {
+    let world = World::start(shape, &["--cors-origins", "https://tickets.example,http://localhost:5173"]).await;
+    for origin in ["https://tickets.example", "http://localhost:5173"] {
+        let asked = preflight(&world, origin).await;
+        assert_eq!((asked.status, asked.header("access-control-allow-origin").as_str()), (200, origin));
+        let (methods, headers) = (asked.header("access-control-allow-methods"), asked.header("access-control-allow-headers"));
+        assert!(["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)), "{methods}");
+        assert!(["idempotency-key", "x-queue-token", "traceparent"].iter().all(|name| headers.contains(name)), "{headers}");
+        assert!(!asked.header("access-control-max-age").is_empty());
+        // A refusal too must be readable by the page.
+        for (path, status) in [("/v1/concerts", 200), ("/v1/nowhere", 404)] {
+            let answer = world.rest.get(path).header("origin", origin).send().await;
+            assert_eq!((answer.status, answer.header("access-control-allow-origin").as_str()), (status, origin));
+            let exposed = answer.header("access-control-expose-headers");
+            assert!(["etag", "location", "retry-after", "traceparent"].iter().all(|name| exposed.contains(name)), "{exposed}");
+        }
+    }
+    let stranger = preflight(&world, "https://elsewhere.example").await;
+    assert_ne!(stranger.header("access-control-allow-origin"), "https://elsewhere.example");
+    assert_ne!(stranger.header("access-control-allow-origin"), "*");
+    world.finish().await;
+}

@@ -1,0 +1,303 @@
+//! The faults, as SQL over the rows of the story, and what is to be found of each.
+
+/// Something that must never be.
+pub(super) struct Fault {
+    pub(super) name: &'static str,
+    /// Whose data.
+    pub(super) service: &'static str,
+    /// What goes before in a SQLite file: taking away the rule of the schema that would refuse it. (A copy on PostgreSQL has no rules.)
+    pub(super) rule: &'static str,
+    pub(super) sql: &'static str,
+    /// Law and ids of every difference that it makes.
+    pub(super) found: &'static [&'static str],
+    /// How many notes.
+    pub(super) notes: usize,
+}
+
+const fn fault(name: &'static str, service: &'static str, sql: &'static str, found: &'static [&'static str]) -> Fault {
+    Fault { name, service, rule: "", sql, found, notes: 0 }
+}
+
+impl Fault {
+    const fn without(self, rule: &'static str) -> Self {
+        Self { rule, ..self }
+    }
+}
+
+/// Takes every rule off a table.
+macro_rules! bare {
+    ($table:literal) => {
+        concat!(
+            "CREATE TABLE bare AS SELECT * FROM ",
+            $table,
+            "; DROP TABLE ",
+            $table,
+            "; ALTER TABLE bare RENAME TO ",
+            $table,
+            ";"
+        )
+    };
+}
+
+const APPEND_ONLY: &str = "DROP TRIGGER entry_append_only_update; DROP TRIGGER entry_append_only_delete;";
+
+pub(super) const FAULTS: &[Fault] = &[
+    // --- money
+    fault(
+        "a balance was changed",
+        "wallet",
+        "UPDATE wallet SET balance = balance + 1 WHERE user_id = '{ann_user}'",
+        &["I-LEDGER-SUM user={ann_user}"],
+    ),
+    fault(
+        "an entry in the middle is gone",
+        "wallet",
+        "DELETE FROM entry WHERE user_id = '{ann_user}' AND sequence = 2",
+        &["I-LEDGER-NO-GAP user={ann_user} sequence=2"],
+    )
+    .without(APPEND_ONLY),
+    fault(
+        "the last entry is gone",
+        "wallet",
+        "DELETE FROM entry WHERE user_id = '{saver}' AND sequence = 2",
+        &["I-LEDGER-NO-GAP user={saver}"],
+    )
+    .without(APPEND_ONLY),
+    fault(
+        "an entry's amount was changed",
+        "wallet",
+        "UPDATE entry SET amount = 299, entry_id = {id:ghost} WHERE user_id = '{saver}' AND sequence = 2",
+        &["I-LEDGER-SUM user={saver} sequence=2 entry={ghost}"],
+    )
+    .without(APPEND_ONLY),
+    fault(
+        "a wallet is gone",
+        "wallet",
+        "UPDATE entry SET entry_id = {id:ghost} WHERE user_id = '{saver}' AND sequence = 1; \
+         DELETE FROM entry WHERE user_id = '{saver}' AND sequence = 2; DELETE FROM wallet WHERE user_id = '{saver}'",
+        &["I-LEDGER-SUM user={saver} sequence=1 entry={ghost}"],
+    )
+    .without(bare!("entry")),
+    fault(
+        "a payment was debited twice",
+        "wallet",
+        "INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
+         SELECT user_id, 4, {id:ghost}, kind, -4000, balance_after - 4000, payment_id, created_at FROM entry \
+         WHERE user_id = '{bob_user}' AND sequence = 3; \
+         UPDATE wallet SET balance = balance - 4000, entries = 4 WHERE user_id = '{bob_user}'",
+        &["I-PAY-ONCE payment={bob_pay} kind=PAYMENT"],
+    )
+    .without(bare!("entry")),
+    fault(
+        "a completed payment was never debited",
+        "wallet",
+        "DELETE FROM entry WHERE user_id = '{bob_user}' AND sequence = 3; \
+         UPDATE wallet SET balance = 15000, entries = 2 WHERE user_id = '{bob_user}'",
+        &["I-PAY-ONCE payment={bob_pay} user={bob_user}"],
+    )
+    .without(APPEND_ONLY),
+    // --- payments against reservations
+    fault(
+        "a completed payment was cancelled, its reservation stands",
+        "wallet",
+        "UPDATE payment SET status = 'CANCELLED', reason = 'PLANTED' WHERE payment_id = {id:ann_pay}",
+        &["I-PAY-ONCE payment={ann_pay} user={ann_user}", "I-PAID-IFF-MINE checkout={ann_pay} reservation={ann}"],
+    ),
+    fault(
+        "a settled checkout tells another ending",
+        "edge",
+        "UPDATE checkout SET status = 'FAILED', reason = 'PLANTED' WHERE checkout_id = {id:ann_pay}",
+        &["I-ONE-OUTCOME checkout={ann_pay} reservation={ann}"],
+    ),
+    fault(
+        "a checkout is over another amount than its payment",
+        "edge",
+        "UPDATE checkout SET amount = amount + 1 WHERE checkout_id = {id:ann_pay}",
+        &["I-ONE-OUTCOME checkout={ann_pay} reservation={ann}"],
+    ),
+    fault(
+        "a checkout was forgotten",
+        "edge",
+        "DELETE FROM outbox WHERE checkout_id = {id:ann_pay}; DELETE FROM checkout_request WHERE checkout_id = {id:ann_pay}; \
+         DELETE FROM checkout WHERE checkout_id = {id:ann_pay}",
+        &["I-ONE-OUTCOME payment={ann_pay} reservation={ann}"],
+    ),
+    fault(
+        "a reservation was lost after its payment",
+        "booking",
+        "DELETE FROM reservation WHERE reservation_id = {id:bob}; \
+         UPDATE seat SET sold = FALSE, hold_id = NULL, held_until = NULL WHERE show_id = {show} AND seat_number = 3; \
+         UPDATE hold SET status = 'CANCELLED', payment_id = NULL WHERE reservation_id = {id:bob}",
+        &["I-PAID-IFF-MINE checkout={bob_pay} reservation={bob}"],
+    ),
+    fault(
+        "a checkout is overdue",
+        "edge",
+        "UPDATE checkout SET status = 'PENDING', settled_at = NULL, created_at = created_at - 3600000000 \
+         WHERE checkout_id = {id:ann_pay}",
+        &["I-SETTLED checkout={ann_pay} user={ann_user} reservation={ann}"],
+    ),
+    fault(
+        "a checkout is in flight, which is no fault",
+        "edge",
+        "UPDATE checkout SET status = 'PENDING', settled_at = NULL WHERE checkout_id = {id:ann_pay}",
+        &[],
+    ),
+    fault(
+        "two checkouts of one reservation are live",
+        "edge",
+        "UPDATE checkout SET reservation_id = {id:bob}, status = 'PENDING', settled_at = NULL WHERE checkout_id = {id:ann_pay}",
+        &["I-ONE-LIVE-CHECKOUT reservation={bob} {both_pays}"],
+    )
+    .without("DROP INDEX checkout_one_live;"),
+    // --- seats
+    fault(
+        "a free seat is marked as sold",
+        "booking",
+        "UPDATE seat SET sold = TRUE, hold_id = {id:ghost}, held_until = 0 WHERE show_id = {show} AND seat_number = 9",
+        &["I-SOLD-STAYS show={show} seat=9 reservation={ghost}"],
+    ),
+    fault(
+        "a held seat is marked as sold",
+        "booking",
+        "UPDATE seat SET sold = TRUE WHERE show_id = {show} AND seat_number = 4",
+        &["I-SOLD-STAYS show={show} seat=4 reservation={cid}"],
+    ),
+    fault(
+        "a sold seat was freed",
+        "booking",
+        "UPDATE seat SET sold = FALSE, hold_id = NULL, held_until = NULL WHERE show_id = {show} AND seat_number = 3",
+        &["I-SOLD-STAYS show={show} seat=3 reservation={bob}"],
+    ),
+    fault(
+        "a sold seat was given to somebody else",
+        "booking",
+        "UPDATE seat SET sold = FALSE, hold_id = {id:cid}, held_until = 9000000000000000 WHERE show_id = {show} AND seat_number = 3",
+        &["I-SOLD-STAYS show={show} seat=3 reservation={bob}"],
+    ),
+    fault(
+        "two reservations have one seat",
+        "booking",
+        "UPDATE hold SET seats = '[1,3]', seat_total = 2 WHERE reservation_id = {id:bob}; \
+         UPDATE reservation SET seats = '[1,3]' WHERE reservation_id = {id:bob}",
+        &["I-SEAT-ONCE show={show} seat=1 {ann_and_bob}"],
+    ),
+    fault(
+        "two live holds have one seat",
+        "booking",
+        "UPDATE hold SET seats = '[4,5]', seat_total = 2 WHERE reservation_id = {id:dan}",
+        &["I-SEAT-ONCE show={show} seat=4 {cid_and_dan}"],
+    ),
+    fault(
+        "a seat is held by a hold that is not there",
+        "booking",
+        "DELETE FROM hold WHERE reservation_id = {id:cid}",
+        &["I-SOLD-STAYS show={show} seat=4 reservation={cid}"],
+    ),
+    fault(
+        "a live hold has lost its seat",
+        "booking",
+        "UPDATE seat SET hold_id = NULL, held_until = NULL WHERE show_id = {show} AND seat_number = 5",
+        &["I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
+    ),
+    fault(
+        "a seat lapses before its hold",
+        "booking",
+        "UPDATE seat SET held_until = 1 WHERE show_id = {show} AND seat_number = 5",
+        &["I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
+    ),
+    fault(
+        "a hold was reopened behind its reservation",
+        "booking",
+        "UPDATE hold SET status = 'EXPIRED', payment_id = NULL WHERE reservation_id = {id:bob}",
+        &["I-PAID-ONCE reservation={bob} payment="],
+    ),
+    fault(
+        "a reservation has another user than its hold",
+        "booking",
+        "UPDATE hold SET user_id = 'somebody' WHERE reservation_id = {id:bob}",
+        &["I-PAID-ONCE reservation={bob} payment={bob_pay}"],
+    ),
+    fault(
+        "a seat is not there",
+        "booking",
+        "DELETE FROM seat WHERE show_id = {show} AND seat_number = 8",
+        &["I-ALL-OR-NONE show={show}"],
+    ),
+    fault(
+        "a hold lists no seats",
+        "booking",
+        "UPDATE hold SET seats = 'nonsense' WHERE reservation_id = {id:dan}",
+        &["I-ALL-OR-NONE reservation={dan}", "I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
+    ),
+    // --- lines
+    fault(
+        "a user is in a line twice",
+        "queue",
+        "UPDATE token SET user_id = (SELECT user_id FROM token WHERE token = {id:third}) \
+         WHERE token = {id:fourth}",
+        &["I-LINE-ONE line={line} user={third_user} {third_and_fourth}"],
+    )
+    .without("DROP INDEX token_live_once;"),
+    fault(
+        "one more was let in than may be",
+        "queue",
+        "UPDATE token SET status = 2, active_until = 9000000000000000, \
+         admitted_at = (SELECT decided_at FROM queue WHERE queue_id = '{line}'), \
+         version = (SELECT version FROM queue WHERE queue_id = '{line}') WHERE token = {id:third}; \
+         UPDATE queue SET serving_ticket = 3 WHERE queue_id = '{line}'",
+        &["I-LINE-CAP line={line}"],
+    ),
+    Fault {
+        notes: 1,
+        ..fault(
+            "a limit was lowered below those who are in, which is no fault",
+            "queue",
+            "UPDATE queue SET max_active = 1 WHERE queue_id = '{line}'",
+            &[],
+        )
+    },
+    fault(
+        "more were let in within a minute than may be",
+        "queue",
+        "UPDATE queue SET admit_per_minute = 1 WHERE queue_id = '{line}'; \
+         UPDATE token SET version = (SELECT version FROM queue WHERE queue_id = '{line}'), \
+         admitted_at = (SELECT decided_at FROM queue WHERE queue_id = '{line}') WHERE token = {id:second}",
+        &["I-LINE-RATE line={line}"],
+    ),
+    fault(
+        "somebody was overtaken",
+        "queue",
+        "UPDATE token SET status = 2, active_until = 9000000000000000, \
+         admitted_at = (SELECT decided_at FROM queue WHERE queue_id = '{line}') WHERE token = {id:fourth}; \
+         UPDATE queue SET serving_ticket = 4, max_active = 9 WHERE queue_id = '{line}'",
+        &["I-LINE-ORDER line={line} token={third} token={fourth}"],
+    ),
+    fault(
+        "two were admitted in the wrong order",
+        "queue",
+        "UPDATE token SET admitted_at = admitted_at + 10000000 WHERE token = {id:first}",
+        &["I-LINE-ORDER line={line} token={first} token={second}"],
+    ),
+    fault(
+        "a ticket is older than the one before it",
+        "queue",
+        "UPDATE token SET entered_at = 1 WHERE token = {id:fourth}",
+        &["I-LINE-ORDER line={line} token={third} token={fourth}"],
+    ),
+    fault(
+        "a ticket was given twice",
+        "queue",
+        "UPDATE token SET ticket = 3 WHERE token = {id:fourth}; \
+         UPDATE token SET entered_at = (SELECT entered_at FROM token WHERE token = {id:third}) WHERE token = {id:fourth}",
+        &["I-LINE-ORDER line={line} {third_and_fourth}"],
+    )
+    .without(bare!("token")),
+    fault(
+        "tickets beyond the last were given",
+        "queue",
+        "UPDATE queue SET last_ticket = 3 WHERE queue_id = '{line}'",
+        &["I-LINE-ORDER line={line}"],
+    ),
+    fault("a line was forgotten", "queue", "DELETE FROM queue WHERE queue_id = '{line}'", &["I-LINE-ORDER line={line}"]),
+];
