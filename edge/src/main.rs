@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, telemetry::LogArgs};
+use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, network::listen, telemetry::LogArgs};
 use clap::Parser;
 use edge::{Config, Listeners, Policy, Upstreams};
-use tokio::net::TcpListener;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,7 +40,7 @@ fn main() -> ExitCode {
         if migrate_only {
             return edge::migrate(&database).await;
         }
-        let (rest, grpc) = (TcpListener::bind(rest_addr).await?, TcpListener::bind(grpc_addr).await?);
+        let (rest, grpc) = (listen(rest_addr)?, listen(grpc_addr)?);
         let listeners = Listeners { rest: rest.into(), grpc: grpc.into() };
         edge::serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
     })

@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, telemetry::LogArgs};
+use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, network::listen, telemetry::LogArgs};
 use clap::Parser;
 use queue_svc::{Config, Listeners, Policy, migrate, serve};
-use tokio::net::TcpListener;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,7 +38,7 @@ fn main() -> ExitCode {
         if args.migrate_only {
             return migrate(&database).await;
         }
-        let (grpc, http) = (TcpListener::bind(args.addr).await?, TcpListener::bind(args.http_addr).await?);
+        let (grpc, http) = (listen(args.addr)?, listen(args.http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
         serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
     })

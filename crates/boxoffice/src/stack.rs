@@ -7,6 +7,7 @@ use chassis::{
     channel::{Channel, Target},
     clock::Clock,
     db::DbConfig,
+    network::listen,
 };
 use tokio::{
     net::TcpListener,
@@ -120,11 +121,11 @@ impl Stack {
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let Settings { addresses: wanted, databases, queue, booking, wallet, edge } = settings;
-        let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr).await?;
-        let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr).await?;
-        let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr).await?;
-        let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr).await?;
-        let (wallet_grpc, wallet_addr) = bind("--wallet-addr", wanted.wallet_addr).await?;
+        let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
+        let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr)?;
+        let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
+        let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr)?;
+        let (wallet_grpc, wallet_addr) = bind("--wallet-addr", wanted.wallet_addr)?;
         let upstreams = edge::Upstreams {
             queue_url: target(queue_addr)?,
             booking_url: target(booking_addr)?,
@@ -202,13 +203,13 @@ impl Stack {
     }
 }
 
-async fn bind(flag: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let bound = async {
-        let listener = TcpListener::bind(addr).await?;
+fn bind(flag: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = || {
+        let listener = listen(addr)?;
         let addr = listener.local_addr()?;
         io::Result::Ok((listener, addr))
     };
-    bound.await.map_err(|error| Error::Config(format!("{flag} {addr}: {error}")))
+    bound().map_err(|error| Error::Config(format!("{flag}: {error}")))
 }
 
 fn target(addr: SocketAddr) -> Result<Target, Error> {

@@ -16,7 +16,7 @@ use std::{
 use futures::{Stream, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream, lookup_host},
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     time,
 };
 use tonic::transport::server::Connected;
@@ -26,6 +26,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a peer may take nothing, or acknowledge nothing, of what is sent to it.
 pub const STALLED: Duration = Duration::from_secs(30);
+
+/// Connections that may wait to be accepted. The usual 128 is less than a crowd that comes at once, and who does not fit in waits a
+/// second before trying again.
+const BACKLOG: u32 = 4_096;
+
+/// Listens on an address.
+///
+/// # Errors
+/// It is taken, or not this machine's; the message names it.
+pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let listening = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As every server does: what a connection of the last run has left behind does not keep the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
+}
 
 /// Where names lead, and how what is there is reached.
 pub trait Network: fmt::Debug + Send + Sync {

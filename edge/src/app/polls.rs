@@ -77,6 +77,11 @@ async fn coalesce(clients: Clients, mut receiver: mpsc::Receiver<Poll>) {
                 if count == 0 {
                     break;
                 }
+                // Whoever else is ready to ask at this very moment comes along: the first one only woke us.
+                tokio::task::yield_now().await;
+                while polls.len() < BATCH && let Ok(poll) = receiver.try_recv() {
+                    polls.push(poll);
+                }
                 // Whoever has gone away is not asked for.
                 polls.retain(|(_, caller)| !caller.is_closed());
                 if polls.is_empty() {
