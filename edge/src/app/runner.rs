@@ -155,7 +155,7 @@ impl Runner {
                 }
             };
             rounds += 1;
-            if stuck == STUCK_AFTER && self.park(&entry.checkout, step).await {
+            if stuck >= STUCK_AFTER && self.park(&entry.checkout, step).await {
                 return None;
             }
             if rounds == 1 || rounds % ALERT_EVERY == 0 {
