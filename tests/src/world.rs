@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
+use boxoffice_proto::queue::{ListQueuesRequest, queue_service_client::QueueServiceClient};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tonic::transport::Channel;
 
 use crate::{
     client::{Answer, Call, Rest},
@@ -171,13 +173,38 @@ impl World {
         Buyer { user: user.to_owned(), token }
     }
 
-    /// Waits until a token has this status.
+    /// Waits until a token has this status, whichever replica is asked from then on.
     pub async fn until(&self, token: &str, status: &str) -> Value {
-        eventually(Duration::from_secs(15), || async {
+        let seen = eventually(Duration::from_secs(15), || async {
             let answer = self.rest.get(&format!("/v1/tokens/{token}")).send().await;
             holds(answer.body, |body| body["status"] == status)
         })
-        .await
+        .await;
+        self.level().await;
+        seen
+    }
+
+    /// Brings every replica of queue-svc to this moment: each answers from its memory, which may be a tenth of a second behind what
+    /// another one committed. What is compared with an earlier answer is read after this.
+    pub async fn level(&self) {
+        // Listing looks at the database; a replica that is away has nothing to catch up with.
+        let ask = |replica: &Channel| QueueServiceClient::new(replica.clone());
+        join_all(self.grpc.queue.all().iter().map(|replica| async {
+            let _ = ask(replica).list_queues(ListQueuesRequest { page_size: 1, ..ListQueuesRequest::default() }).await;
+        }))
+        .await;
+    }
+
+    /// Reads a token, as all replicas know it.
+    pub async fn token(&self, id: &str) -> Value {
+        self.level().await;
+        self.rest.get(&format!("/v1/tokens/{id}")).expect(200).await
+    }
+
+    /// Reads a line, as all replicas know it.
+    pub async fn line(&self, queue: &str) -> Value {
+        self.level().await;
+        self.rest.get(&format!("/v1/queues/{queue}")).expect(200).await
     }
 
     /// Tops up a wallet.

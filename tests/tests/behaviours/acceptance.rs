@@ -38,6 +38,7 @@ async fn joins_are_distinct(world: World, users: usize) {
     let tickets: HashSet<_> = tokens.iter().map(|token| int(&token["ticket"])).collect();
     assert_eq!(tickets.len(), users, "no two tokens share a ticket");
     let mut positions = HashSet::new();
+    world.level().await;
     for token in &tokens {
         let token = world.rest.get(&format!("/v1/tokens/{}", text(&token["token"]))).expect(200).await;
         assert_eq!(token["status"], "WAITING");
@@ -64,7 +65,7 @@ async fn one_user_joins_ten_times_at_once_and_has_one_token(world: World) {
     assert_eq!((created, found), (1, 9), "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
     let tokens: HashSet<_> = answers.iter().map(|answer| text(&answer.body["token"])).collect();
     assert_eq!(tokens.len(), 1);
-    assert_eq!(world.rest.get(&format!("/v1/queues/{queue}")).expect(200).await["waiting"], 1);
+    assert_eq!(world.line(&queue).await["waiting"], 1);
 }
 
 async fn one_of_many_wins_the_seat(world: World, users: usize) {

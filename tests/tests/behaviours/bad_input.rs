@@ -190,7 +190,7 @@ async fn nothing_changed(world: &World, user: &str, queue: &str, shows: &str) {
     assert_eq!(world.balance(user).await, 5_000);
     let page = world.rest.get(&format!("/v1/users/{user}/reservations")).expect(200).await;
     assert_eq!(page["reservations"], json!([]));
-    let line = world.rest.get(&format!("/v1/queues/{queue}")).expect(200).await;
+    let line = world.line(queue).await;
     assert_eq!((int(&line["maxActive"]), int(&line["active"]), int(&line["waiting"])), (1_000, 1, 0));
     assert_eq!(world.rest.get(shows).expect(200).await["shows"].as_array().unwrap().len(), 1);
 }

@@ -20,9 +20,8 @@ pub(crate) const SOLOS: &[Solo] = &[
     tests::solos![&[Shape::Cluster]; a_mesh_that_is_struck_again_and_again_loses_nothing_it_has_answered][0],
 ];
 
-/// From the blow to the first success of every step, the program's start included: nine times in ten,
+/// From the blow to the first success of every step, the program's start included; one time in ten the machine may be slow just then.
 const RECOVERY: Duration = Duration::from_secs(5);
-/// and however slow the machine is just then.
 const AT_MOST: Duration = Duration::from_secs(30);
 const BUYERS: usize = 8;
 /// As many as a show may have, for the long run; making them takes a second.
@@ -42,34 +41,50 @@ impl Dice {
     }
 }
 
+/// The blows of one kind.
+struct Blows {
+    kind: &'static str,
+    /// How long work stood still after each.
+    took: Vec<Duration>,
+}
+
+impl Blows {
+    fn of(kind: &'static str) -> Self {
+        Self { kind, took: Vec::new() }
+    }
+}
+
 /// Says how long work stood still, and fails when that was too long too often.
-#[expect(clippy::print_stdout, reason = "the figure is what the long run is for")]
-fn conclude(what: &str, mut took: Vec<Duration>, bought: Bought) {
-    took.sort_unstable();
-    let at = |share: usize| took[((took.len() - 1) * share).div_ceil(100)];
-    let (median, most, last) = (at(50), at(90), at(100));
-    println!(
-        "    {what} {} times, {bought:?}; work went on after {median:.1?} (median), {most:.1?} (90 %), {last:.1?} (at most)",
-        took.len()
-    );
-    assert!(most < RECOVERY, "work went on after {most:?} or more one time in ten");
+#[expect(clippy::print_stdout, reason = "the figures are what the long run is for")]
+fn conclude(blows: impl IntoIterator<Item = Blows>, bought: Bought) {
+    println!("    {bought:?}");
+    for Blows { kind, mut took } in blows {
+        took.sort_unstable();
+        let at = |share: usize| took[((took.len() - 1) * share).div_ceil(100)];
+        let (median, most, last) = (at(50), at(90), at(100));
+        let times = took.len();
+        println!("    {kind} {times} times: work went on after {median:.1?} (median), {most:.1?} (90 %), {last:.1?} (at most)");
+        // Of a few one may be the slow one.
+        let bound = if times < 20 { median } else { most };
+        assert!(bound < RECOVERY, "{kind}: work went on after {took:?}");
+    }
 }
 
 async fn a_process_that_is_killed_again_and_again_loses_nothing_it_has_answered(shape: Shape) {
     let world = World::start(shape, &["--hold-ttl", "1h"]).await;
     let load = Load::start(&world, BUYERS, SEATS).await;
-    let (mut dice, mut took) = (Dice(1), Vec::new());
+    let (mut dice, mut killed) = (Dice(1), Blows::of("killed"));
     for nth in 0..kills(12) {
         dice.pause(20, 400).await;
         let process = &world.mesh.nodes[0].process;
         process.restart();
         match load.recovered(AT_MOST).await {
-            Ok(after) => took.push(after),
+            Ok(after) => killed.took.push(after),
             Err(why) => panic!("kill {nth}: {why}\n{}", world.mesh.logs(15)),
         }
     }
     let bought = load.finish(&world).await.unwrap_or_else(|why| panic!("{why}"));
-    conclude("killed", took, bought);
+    conclude([killed], bought);
     world.finish().await;
 }
 
@@ -109,27 +124,30 @@ async fn a_mesh_that_is_struck_again_and_again_loses_nothing_it_has_answered(sha
     let mesh = Mesh::start_wired(shape, &["--hold-ttl", "1h"], Some(&server.url), &wires).await;
     let world = World::new(std::sync::Arc::new(mesh));
     let load = Load::start(&world, BUYERS, SEATS).await;
-    let (mut dice, mut took) = (Dice(2), Vec::new());
+    let mut dice = Dice(2);
+    let mut blows =
+        ["a program killed", "a program stopped", "services cut off", "databases cut off", "PostgreSQL restarted"].map(Blows::of);
     for nth in 0..kills(12) {
         dice.pause(20, 400).await;
         let node = &world.mesh.nodes[usize::try_from(dice.below(8)).unwrap()].process;
-        let blow = nth % 6;
-        match blow {
-            0 | 1 => node.kill(),
-            2 => node.signal(Signal::Stop),
-            3 => wires.cut(SERVICES),
-            4 => wires.cut(DATABASES),
+        // Every other one kills.
+        let kind = [0, 1, 0, 2, 0, 3, 0, 4][nth as usize % 8];
+        match kind {
+            0 => node.kill(),
+            1 => node.signal(Signal::Stop),
+            2 => wires.cut(SERVICES),
+            3 => wires.cut(DATABASES),
             _ => server.restart().await,
         }
         match load.recovered(AT_MOST).await {
-            Ok(after) => took.push(after),
-            Err(why) => panic!("blow {nth} (kind {blow}, {}): {why}\n{}", node.name(), world.mesh.logs(8)),
+            Ok(after) => blows[kind].took.push(after),
+            Err(why) => panic!("blow {nth} ({}, {}): {why}\n{}", blows[kind].kind, node.name(), world.mesh.logs(8)),
         }
         node.signal(Signal::Cont);
         world.mesh.restart_ended().await;
     }
     let bought = load.finish(&world).await.unwrap_or_else(|why| panic!("{why}"));
-    conclude("struck", took, bought);
+    conclude(blows, bought);
     world.finish().await;
     drop(server);
 }

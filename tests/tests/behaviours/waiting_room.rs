@@ -30,14 +30,6 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
 
 pub(crate) const ALONE: &[Scenario] = scenarios![a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place];
 
-async fn line(world: &World, queue: &str) -> Value {
-    world.rest.get(&format!("/v1/queues/{queue}")).expect(200).await
-}
-
-async fn token(world: &World, id: &str) -> Value {
-    world.rest.get(&format!("/v1/tokens/{id}")).expect(200).await
-}
-
 async fn joined(world: &World, queue: &str, count: usize) -> Vec<String> {
     let mut tokens = Vec::new();
     for _ in 0..count {
@@ -53,23 +45,22 @@ async fn leave(world: &World, id: &str) {
 async fn a_waiter_who_went_away_makes_room_and_one_who_asks_stays(world: World) {
     let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 2})).await;
     let tokens = joined(&world, &queue, 3).await;
-    let told = token(&world, &tokens[1]).await;
+    let told = world.token(&tokens[1]).await;
     assert!(int(&told["pollAfterSeconds"]) <= 1, "often enough to stay heard of: {told}");
     // Only the second one asks. The others are gone after the grace and what it takes to be sure.
     eventually(Duration::from_secs(20), || async {
-        let now = token(&world, &tokens[1]).await;
+        let now = world.token(&tokens[1]).await;
         assert_eq!(now["status"], "WAITING", "{now}");
         holds(now, |now| now["position"] == 1)
     })
     .await;
-    eventually(Duration::from_secs(10), || async { holds(token(&world, &tokens[1]).await, |now| now["waitingBehind"] == 0) })
-        .await;
+    eventually(Duration::from_secs(10), || async { holds(world.token(&tokens[1]).await, |now| now["waitingBehind"] == 0) }).await;
     for gone in [&tokens[0], &tokens[2]] {
         world.until(gone, "EXPIRED").await;
     }
     let _ = world.rest.put(&format!("/v1/queues/{queue}"), json!({"waitingGraceSeconds": 0})).expect(200).await;
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(line(&world, &queue).await["waiting"], 1, "never means never");
+    assert_eq!(world.line(&queue).await["waiting"], 1, "never means never");
 }
 
 async fn an_admission_that_nobody_takes_up_goes_to_the_next(world: World) {
@@ -81,14 +72,14 @@ async fn an_admission_that_nobody_takes_up_goes_to_the_next(world: World) {
         // The second is admitted now and does not ask; the third asks, and has the place soon after.
         world.until(&tokens[2], "ACTIVE").await;
         assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
-        let second = token(&world, &tokens[1]).await;
+        let second = world.token(&tokens[1]).await;
         match policy {
             "REQUEUE" => assert_eq!((&second["status"], &second["requeues"]), (&json!("WAITING"), &json!(1)), "{second}"),
             _ => assert_eq!(second["status"], "EXPIRED"),
         }
         // Whoever has shown up keeps the place without asking all the time.
         sleep(Duration::from_secs(5)).await;
-        assert_eq!(token(&world, &tokens[2]).await["status"], "ACTIVE");
+        assert_eq!(world.token(&tokens[2]).await["status"], "ACTIVE");
     }
 }
 
@@ -96,11 +87,11 @@ async fn an_open_stream_is_somebody_who_is_there(world: World) {
     let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 3})).await;
     let tokens = joined(&world, &queue, 2).await;
     let stream = world.rest.get(&format!("/v1/tokens/{}/events", tokens[1])).stream().await;
-    eventually(Duration::from_secs(20), || async { holds(line(&world, &queue).await, |line| line["waiting"] == 1) }).await;
+    eventually(Duration::from_secs(20), || async { holds(world.line(&queue).await, |line| line["waiting"] == 1) }).await;
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(line(&world, &queue).await["waiting"], 1, "the one with the stream is there");
+    assert_eq!(world.line(&queue).await["waiting"], 1, "the one with the stream is there");
     drop(stream);
-    eventually(Duration::from_secs(30), || async { holds(line(&world, &queue).await, |line| line["waiting"] == 0) }).await;
+    eventually(Duration::from_secs(30), || async { holds(world.line(&queue).await, |line| line["waiting"] == 0) }).await;
 }
 
 async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
@@ -110,10 +101,8 @@ async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
         world.until(leaver, "ACTIVE").await;
         leave(&world, leaver).await;
     }
-    // From a replica that knows of all who left: what is told later is compared with it.
-    let seen =
-        eventually(Duration::from_secs(2), || async { holds(token(&world, &tokens[11]).await, |seen| seen["position"] == 3) })
-            .await;
+    let seen = world.token(&tokens[11]).await;
+    assert_eq!(seen["position"], 3, "{seen}");
     let [low, likely, high] =
         ["estimatedWaitSecondsLow", "estimatedWaitSeconds", "estimatedWaitSecondsHigh"].map(|field| int(&seen[field]));
     assert!(0 <= low && low <= likely && likely <= high && high > 0, "{seen}");
@@ -121,15 +110,11 @@ async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
     let active = world.until(&tokens[8], "ACTIVE").await;
     assert_eq!((&active["estimatedWaitSeconds"], &active["estimatedWaitSecondsHigh"]), (&json!(0), &json!(0)));
     let _ = world.rest.put(&format!("/v1/queues/{queue}"), json!({"paused": true})).expect(200).await;
-    let paused = eventually(Duration::from_secs(2), || async {
-        holds(token(&world, &tokens[11]).await, |seen| seen["delayReason"] == "PAUSED")
-    })
-    .await;
+    let paused = world.token(&tokens[11]).await;
+    assert_eq!(paused["delayReason"], "PAUSED", "{paused}");
     assert!(int(&paused["estimatedWaitSecondsHigh"]) > high, "{paused}");
-    eventually(Duration::from_secs(2), || async { holds(line(&world, &queue).await, |line| line["delayReason"] == "PAUSED") })
-        .await;
-    // Nothing happens, so nothing else is told, once every replica knows of the pause.
-    sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.line(&queue).await["delayReason"], "PAUSED");
+    // Nothing happens, so nothing else is told.
     let answer = world.rest.get(&format!("/v1/tokens/{}", tokens[11])).send().await;
     sleep(Duration::from_millis(1_500)).await;
     let again = world.rest.get(&format!("/v1/tokens/{}", tokens[11])).header("if-none-match", answer.header("etag")).send().await;
@@ -156,18 +141,18 @@ async fn a_ticket_and_the_answer_for_everyone_make_a_place(world: World) {
         let body = json!({"userId": unique("user"), "priority": priority});
         tokens.push(world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await);
     }
-    let seen =
-        eventually(Duration::from_secs(2), || async { holds(line(&world, &queue).await, |line| line["waiting"] == 8) }).await;
+    let seen = world.line(&queue).await;
+    assert_eq!(seen["waiting"], 8, "{seen}");
     for joined in &tokens {
-        let now = token(&world, &text(&joined["token"])).await;
+        let now = world.token(&text(&joined["token"])).await;
         let place = reckoned(&seen, int(&now["priority"]), int(&now["ticket"]));
         let off = (place - int(&now["position"])).abs();
         assert!(off <= 1, "{place} reckoned, {now}");
     }
     // Ends of lanes are exact, also after somebody in the middle has left.
     leave(&world, &text(&tokens[2]["token"])).await;
-    let seen =
-        eventually(Duration::from_secs(2), || async { holds(line(&world, &queue).await, |line| line["waiting"] == 7) }).await;
+    let seen = world.line(&queue).await;
+    assert_eq!(seen["waiting"], 7, "{seen}");
     for (at, place) in [(1, 1), (4, 2), (0, 3), (7, 6), (6, 7)] {
         assert_eq!(reckoned(&seen, int(&tokens[at]["priority"]), int(&tokens[at]["ticket"])), place, "{seen}");
     }
@@ -193,20 +178,15 @@ async fn rooms_at_once_do_not_know_of_each_other(world: World) {
         let mut tickets: Vec<_> = here.iter().map(|token| int(&token["ticket"])).collect();
         tickets.sort_unstable();
         assert_eq!(tickets, (1..=30).collect::<Vec<_>>(), "each room counts for itself");
-        let now = eventually(Duration::from_secs(2), || async {
-            holds(line(&world, queue).await, |line| int(&line["active"]) + int(&line["waiting"]) == 30)
-        })
-        .await;
-        assert_eq!(int(&now["active"]), *places);
+        let now = world.line(queue).await;
+        assert_eq!((int(&now["active"]), int(&now["waiting"])), (*places, 30 - *places));
     }
     // One is paused, one emptied; the others go on as they were.
     let _ = world.rest.put(&format!("/v1/queues/{}", rooms[0].0), json!({"paused": true})).expect(200).await;
     join_all(tokens[30..60].iter().map(|token| async { leave(&world, &text(&token["token"])).await })).await;
     for (number, active, waiting) in [(0, 1, 29), (1, 0, 0), (2, 3, 27), (3, 4, 26)] {
-        eventually(Duration::from_secs(3), || async {
-            holds(line(&world, &rooms[number].0).await, |line| line["active"] == active && line["waiting"] == waiting)
-        })
-        .await;
+        let now = world.line(&rooms[number].0).await;
+        assert_eq!((int(&now["active"]), int(&now["waiting"])), (active, waiting), "{now}");
     }
 }
 
@@ -219,10 +199,8 @@ async fn a_policy_changes_while_people_come_and_go(world: World) {
             let body = json!({"userId": unique("user"), "priority": priority});
             let id = text(&world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await["token"]);
             if number % 9 != 0 {
-                eventually(Duration::from_secs(60), || async {
-                    holds(token(&world, &id).await, |now| now["status"] == "ACTIVE")
-                })
-                .await;
+                eventually(Duration::from_secs(60), || async { holds(world.token(&id).await, |now| now["status"] == "ACTIVE") })
+                    .await;
             }
             leave(&world, &id).await;
         })
@@ -240,14 +218,11 @@ async fn a_policy_changes_while_people_come_and_go(world: World) {
         sleep(Duration::from_millis(250)).await;
         let changed = world.rest.put(&format!("/v1/queues/{queue}"), policy).expect(200).await;
         highest = highest.max(int(&changed["maxActive"]));
-        assert!(int(&line(&world, &queue).await["active"]) <= highest);
+        assert!(int(&world.line(&queue).await["active"]) <= highest);
     }
     join_all(visits).await.into_iter().for_each(|visit| visit.unwrap());
-    eventually(Duration::from_secs(3), || async {
-        holds(line(&world, &queue).await, |line| line["active"] == 0 && line["waiting"] == 0 && line["lanes"] == json!([]))
-    })
-    .await;
-    let kept = line(&world, &queue).await;
+    let kept = world.line(&queue).await;
+    assert_eq!((&kept["active"], &kept["waiting"], &kept["lanes"]), (&json!(0), &json!(0), &json!([])));
     assert_eq!(
         (&kept["maxActive"], &kept["waitingGraceSeconds"], &kept["showUpWithinSeconds"]),
         (&json!(9), &json!(120), &json!(60))
@@ -313,7 +288,7 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
     // Whoever has a place is answered, joining again or asking.
     let again = stormed.clone().issue_token(request(user)).await.unwrap().into_inner();
     assert_eq!((&again.token.unwrap().token, again.created), (&place, false));
-    assert_eq!(token(&world, &place).await["position"], 1);
+    assert_eq!(world.rest.get(&format!("/v1/tokens/{place}")).expect(200).await["position"], 1);
     assert!(begun.elapsed() < Duration::from_secs(3), "at once: {:?}", begun.elapsed());
     sleep(Duration::from_millis(200)).await;
     lock.release().await;
@@ -343,9 +318,8 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
         }
     }
     assert!(refused >= 100, "{refused}");
-    let now = eventually(Duration::from_secs(5), || async {
-        holds(line(&world, &queue).await, |line| int(&line["waiting"]) == written)
-    })
-    .await;
+    let now =
+        eventually(Duration::from_secs(5), || async { holds(world.line(&queue).await, |line| int(&line["waiting"]) == written) })
+            .await;
     assert_eq!(int(&now["lanes"][0]["lastTicket"]), written, "those who were sent away used no ticket");
 }
