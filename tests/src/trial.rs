@@ -216,6 +216,12 @@ impl Court {
 }
 
 impl Trial {
+    /// Who is on trial.
+    #[must_use]
+    pub const fn buyer(&self) -> &Buyer {
+        &self.buyer
+    }
+
     /// Something about this trial, with its whole story.
     #[must_use]
     pub fn explain(&self, what: &str) -> String {

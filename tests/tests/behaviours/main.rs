@@ -19,6 +19,7 @@ mod operations;
 mod original;
 mod outages;
 mod overload;
+mod parked;
 mod reading;
 mod repeated;
 mod replicas;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
             crashes::SOLOS,
             repeated::SOLOS,
             overload::SOLOS,
+            parked::SOLOS,
         ]
         .concat(),
     )
