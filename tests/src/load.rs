@@ -21,8 +21,8 @@ use crate::{
 
 /// The steps whose first success after a blow is waited for.
 const STEPS: [&str; 4] = ["join", "charge", "hold", "pay"];
-/// How long a buyer waits for an answer before asking the next edge.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// How long a buyer waits for an answer before asking the next edge, as a balancer in front of them would.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// No step may take longer, whatever happens.
 const LONGEST: Duration = Duration::from_secs(60);
 const CHARGED: i64 = 1_500;
