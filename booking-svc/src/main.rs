@@ -3,7 +3,12 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use booking_svc::{Config, Listeners, Policy, migrate, serve};
-use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, network::listen, telemetry::LogArgs};
+use chassis::{
+    clock::Clock,
+    flags,
+    program::{self, Rows, listen},
+    telemetry::LogArgs,
+};
 use clap::Parser;
 
 #[global_allocator]
@@ -11,7 +16,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Booking: concerts, shows and seats; seats held for a while, then confirmed or free again
 #[derive(Parser)]
-#[command(name = "booking-svc", version)]
+#[command(
+    name = "booking-svc",
+    version = built::version!(),
+    mut_arg("database_url", |arg| arg.default_value("sqlite:data/booking.db")),
+    after_long_help = EXAMPLES
+)]
 struct Args {
     /// Where to serve gRPC
     #[arg(long, env, default_value = "127.0.0.1:24071")]
@@ -19,27 +29,26 @@ struct Args {
     /// Where to serve /healthz, /readyz and /metrics
     #[arg(long, env, default_value = "127.0.0.1:24072")]
     http_addr: SocketAddr,
-    /// Where the rows are: sqlite:path/to/file.db or postgres://user@host/database
-    #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/booking.db")]
-    database_url: String,
-    /// Only bring the database up to date, then end
-    #[arg(long, env)]
-    migrate_only: bool,
+    #[command(flatten)]
+    rows: Rows,
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
     log: LogArgs,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  booking-svc                                                                      a SQLite file under ./data, 127.0.0.1 alone
+  booking-svc --addr 0.0.0.0:24071 --database-url postgres://booking@db/booking    a replica of a cluster
+  booking-svc --migrate-only --database-url postgres://booking@db/booking          before the replicas of a new version
+  grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
+
 fn main() -> ExitCode {
-    let args: Args = flags::parse();
-    lifecycle::run("booking-svc", &args.log, async |shutdown| {
-        let database = DbConfig { url: args.database_url, schema: None };
-        if args.migrate_only {
-            return migrate(&database).await;
-        }
-        let (grpc, http) = (listen(args.addr)?, listen(args.http_addr)?);
+    let Args { addr, http_addr, rows, policy, log } = flags::parse();
+    program::run("booking-svc", &log, rows, migrate, async move |database, shutdown| {
+        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -15,6 +15,8 @@ use crate::config::Upstreams;
 pub(crate) struct Clients {
     /// The waiting room.
     pub(crate) queue: QueueServiceClient<Channel>,
+    /// The same connections, for calls whose answers are read otherwise than the generated client does.
+    pub(crate) to_queue: Channel,
     /// Concerts, shows, seats.
     pub(crate) booking: BookingServiceClient<Channel>,
     /// Money.
@@ -24,8 +26,10 @@ pub(crate) struct Clients {
 impl Clients {
     /// Clients of these services. Connects on first use.
     pub(crate) fn new(upstreams: &Upstreams) -> Self {
+        let to_queue = Channel::new(&upstreams.queue_url);
         Self {
-            queue: QueueServiceClient::new(Channel::new(&upstreams.queue_url)),
+            queue: QueueServiceClient::new(to_queue.clone()),
+            to_queue,
             booking: BookingServiceClient::new(Channel::new(&upstreams.booking_url)),
             wallet: WalletServiceClient::new(Channel::new(&upstreams.wallet_url)),
         }

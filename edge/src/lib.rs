@@ -19,7 +19,6 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
-    network::Incoming,
     server::GrpcServer,
 };
 use tokio_util::sync::CancellationToken;
@@ -67,7 +66,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         [tokio::spawn(checkouts.clone().recover_until(shutdown.clone())), tokio::spawn(relay.run_until(shutdown.clone()))];
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
-    let rest = http::router(http::Deps {
+    let rest = http::Front::new(http::Deps {
         polls: app::Polls::new(clients.clone()),
         followers: followers.clone(),
         clients,
@@ -81,7 +80,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         .error_domain(DOMAIN)
         .add_service(CheckoutServiceServer::new(grpc::Service::new(checkouts.clone())));
     let served =
-        tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), serve_rest(listeners.rest, rest, shutdown.clone()));
+        tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), http::serve(listeners.rest, rest, shutdown.clone()));
 
     // Also when a listener failed: what is in flight is finished, and the background ends.
     shutdown.cancel();
@@ -95,24 +94,6 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     }
     served?;
     Ok(())
-}
-
-/// Serves REST; after `shutdown` what is under way may finish, for a bounded time.
-async fn serve_rest(listener: Incoming, router: axum::Router, shutdown: CancellationToken) -> std::io::Result<()> {
-    // A router as it is would be copied whole for each connection, some 70 KiB; made into a service first, it is shared.
-    let router = router.into_make_service();
-    let serving = axum::serve(http::Listener(listener), router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(chassis::lifecycle::SERVER_DRAIN).await;
-    };
-    tokio::select! {
-        served = serving => served,
-        () = overdue => {
-            tracing::warn!("REST requests were still under way at the end of the drain; they are dropped");
-            Ok(())
-        }
-    }
 }
 
 fn migrations() -> Migrations {

@@ -2,29 +2,35 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, network::listen, telemetry::LogArgs};
+use chassis::{
+    clock::Clock,
+    flags,
+    program::{self, Rows, listen},
+    telemetry::LogArgs,
+};
 use clap::Parser;
-use edge::{Config, Listeners, Policy, Upstreams};
+use edge::{Config, Listeners, Policy, Upstreams, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// REST in, gRPC out; and the saga that pays.
+/// REST in, gRPC out; and the saga that pays
 #[derive(Parser)]
-#[command(name = "edge", version)]
+#[command(
+    name = "edge",
+    version = built::version!(),
+    mut_arg("database_url", |arg| arg.default_value("sqlite:data/edge.db")),
+    after_long_help = EXAMPLES
+)]
 struct Args {
-    /// Where to serve REST, SSE, WebSocket, probes and metrics.
+    /// Where to serve REST, SSE, WebSocket, probes and metrics
     #[arg(long, env, default_value = "127.0.0.1:24000")]
     rest_addr: SocketAddr,
-    /// Where to serve gRPC.
+    /// Where to serve gRPC
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     grpc_addr: SocketAddr,
-    /// The saga's journal: `sqlite:path/to/file.db` or `postgres://user@host/database`.
-    #[arg(long, env, hide_env_values = true, default_value = "sqlite:./data/edge.db")]
-    database_url: String,
-    /// Only bring the database up to date, then end.
-    #[arg(long, env)]
-    migrate_only: bool,
+    #[command(flatten)]
+    rows: Rows,
     #[command(flatten)]
     upstreams: Upstreams,
     #[command(flatten)]
@@ -33,15 +39,19 @@ struct Args {
     log: LogArgs,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  edge                                                          the services on 127.0.0.1, its journal in a SQLite file under ./data
+  edge --queue-url http://queue-1:24031,http://queue-2:24031    two replicas of a service, balanced
+  edge --queue-url http://queue-svc:24031                       a name: every address it leads to, looked up every 5 s
+  edge --migrate-only --database-url postgres://edge@db/edge    before the replicas of a new version
+  edge --browse open --on-payment-failure keep                  dates and seats for all; a refused payment keeps the hold";
+
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, database_url, migrate_only, upstreams, policy, log } = flags::parse();
-    lifecycle::run("edge", &log, async move |shutdown| {
-        let database = DbConfig { url: database_url, schema: None };
-        if migrate_only {
-            return edge::migrate(&database).await;
-        }
-        let (rest, grpc) = (listen(rest_addr)?, listen(grpc_addr)?);
+    let Args { rest_addr, grpc_addr, rows, upstreams, policy, log } = flags::parse();
+    program::run("edge", &log, rows, migrate, async move |database, shutdown| {
+        let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
         let listeners = Listeners { rest: rest.into(), grpc: grpc.into() };
-        edge::serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
     })
 }

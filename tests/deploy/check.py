@@ -13,6 +13,7 @@ import cluster
 import image
 import programs
 import render
+import rules
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The oldest version that runs these files as they are (preStop.sleep on by default, v1 of everything) and one of today.
@@ -66,13 +67,40 @@ def valid(overlay):
 
 
 def readme(overlays):
-    """The guide names what it must: every Secret, both overlays; and no file that is not there."""
+    """The guide's commands are about what the overlays make: every path, namespace, object, port, label and Secret."""
     text = (ROOT / "k8s/README.md").read_text()
-    secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for overlay in overlays for workload in overlay.workloads()
-               for container in render.containers(workload) for entry in container.get("env", []) if "valueFrom" in entry}
-    yield from (f"k8s/README.md does not say how {secret} is made" for secret in secrets if secret not in text)
+    objects = [one for overlay in overlays for one in overlay.objects]
+    there = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for one in objects
+               for container in render.containers(one) for entry in container.get("env", []) if "valueFrom" in entry}
+    made = set(re.findall(r"^secret (\S+) +'postgres://", text, re.M))
+    if made != secrets or "--from-literal=DATABASE_URL=" not in text:
+        yield f"k8s/README.md makes the Secrets {sorted(made)}, the pods read {sorted(secrets)}"
     named = set(re.findall(r"\bk8s/(?:base|overlays)/[\w./-]*\w", text))
     yield from (f"k8s/README.md: {name} is not there" for name in named if not (ROOT / name).exists())
+    spaces = {name for kind, name in there if kind == "Namespace"}
+    yield from (f"k8s/README.md: there is no namespace {name}" for name in set(re.findall(r"kubectl -n (\S+)", text)) - spaces)
+    for kind, name in re.findall(r"\b(deployment|service|job)/([\w-]+)", text):
+        if (kind.capitalize(), name) not in there:
+            yield f"k8s/README.md: there is no {kind} {name}"
+    for name, ports in re.findall(r"port-forward service/([\w-]+)((?: \d+)+)", text):
+        for service in (one for one in objects if one["kind"] == "Service" and one["metadata"]["name"] == name):
+            if not set(map(int, ports.split())) <= {port["port"] for port in service["spec"]["ports"]}:
+                yield f"k8s/README.md forwards{ports} of {name}, which has {service['spec']['ports']}"
+    for loop in re.findall(r"for one in ([^;]+);", text):
+        if sorted(loop.split()) != sorted({name for kind, name in there if kind == "Deployment"}):
+            yield f"k8s/README.md waits for {loop}"
+    for key, value in re.findall(r" -l (\S+?)=(\S+)", text):
+        if {one["kind"] for one in objects if one["metadata"].get("labels", {}).get(key) == value} < {"Job"}:
+            yield f"k8s/README.md: nothing is labelled {key}={value}"
+    [front] = re.findall(r"kubectl label namespace \S+ (\S+)", text)
+    if front != cluster.FRONT:
+        yield f"k8s/README.md labels the front {front}"
+    [(pods, connections)] = re.findall(r"all (\d+) that the autoscalers allow (\d+)", text)
+    most = sum(one["spec"]["maxReplicas"] for one in objects if one["kind"] == "HorizontalPodAutoscaler")
+    each = re.search(r"POSTGRES_CONNECTIONS: u32 = (\d+);", (ROOT / "crates/chassis/src/db/open.rs").read_text())[1]
+    if (int(pods), int(connections)) != (most, most * int(each)):
+        yield f"k8s/README.md: {most} processes of {each} connections, not {pods} and {connections}"
 
 
 def started(overlay, known, paths):
@@ -130,6 +158,26 @@ SLIPS = [
     ("prod", "NetworkPolicy", "edge-to-services", lambda one: one["spec"]["egress"].pop()),
     ("prod", "NetworkPolicy", "nobody-else", lambda one: one["spec"].update(policyTypes=["Ingress"])),
     ("prod", "NetworkPolicy", "all-to-dns", lambda one: one["spec"].update(egress=[])),
+    ("prod", "NetworkPolicy", "all-to-dns", lambda one: one["spec"]["egress"][0]["ports"].pop(0)),
+    ("prod", "NetworkPolicy", "all-to-dns", lambda one: one["spec"]["egress"][0]["to"][0].pop("podSelector")),
+    ("prod", "NetworkPolicy", "all-to-postgres", lambda one: one["spec"]["egress"][0].pop("to")),
+    ("prod", "NetworkPolicy", "all-to-postgres", lambda one: one["spec"]["egress"][0]["to"][0]["ipBlock"].update(cidr="0.0.0.0/0")),
+    ("prod", "NetworkPolicy", "monitoring-to-queue-svc", lambda one: one["spec"]["ingress"][0]["from"][0]["namespaceSelector"].pop("matchLabels")),
+    ("prod", "NetworkPolicy", "edge-to-queue-svc", lambda one: one["spec"]["ingress"][0]["from"][0]["podSelector"].pop("matchLabels")),
+    ("prod", "NetworkPolicy", "front-to-edge", lambda one: one["spec"]["ingress"][0].pop("from")),
+    ("prod", "NetworkPolicy", "edge-to-services", lambda one: one["spec"].update(policyTypes=["Ingress"])),
+    ("prod", "Deployment", "edge", lambda one: render.containers(one)[0].update(readinessProbe={"httpGet": {"path": "/readyz", "port": "rest"}})),
+    ("prod", "Deployment", "edge", lambda one: render.containers(one)[0]["readinessProbe"]["grpc"].update(service="edge")),
+    ("prod", "Deployment", "edge", lambda one: render.containers(one)[0]["lifecycle"].update(preStop={"exec": {"command": ["sleep", "5"]}})),
+    ("prod", "Deployment", "edge", lambda one: render.containers(one)[0]["resources"]["requests"].update(memory="2Gi")),
+    ("prod", "Deployment", "edge", lambda one: render.containers(one)[0]["ports"][0].update(name="rest-and-websocket")),
+    ("prod", "Deployment", "edge", lambda one: render.pod(one).update(hostNetwork=True)),
+    ("prod", "Deployment", "edge", lambda one: one["spec"].update(progressDeadlineSeconds=30)),
+    ("prod", "Deployment", "edge", lambda one: one["metadata"].update(namespace="default")),
+    ("dev", "Deployment", "edge", lambda one: one["spec"]["strategy"].update(rollingUpdate={"maxSurge": 1})),
+    ("dev", "Deployment", "edge", lambda one: render.pod(one).update(volumes=[{"name": "data", "hostPath": {"path": "/data"}}])),
+    ("prod", "HorizontalPodAutoscaler", "edge", lambda one: one["spec"].update(maxReplicas=1)),
+    ("prod", "PodDisruptionBudget", "edge", lambda one: one["spec"].update(minAvailable=1)),
 ]
 
 
@@ -150,7 +198,8 @@ def main(folder):
         wrong += differences
 
     def check(overlay):
-        return cluster.all_of(overlay, overlays, known, paths, drain)
+        yield from (f"{overlay.name}: {wrong}" for wrong in rules.all_of(overlay))
+        yield from cluster.all_of(overlay, overlays, known, paths, drain)
 
     for overlay in overlays.values():
         wrong += [*check(overlay), *valid(overlay), *started(overlay, known, paths)]

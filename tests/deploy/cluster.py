@@ -1,9 +1,13 @@
 """A rendered overlay against the programs, and its objects against each other. Every check yields what is wrong, in a sentence."""
+import re
+
 from programs import PORTS
 from render import containers, pod
 
 CALLS = {"QUEUE_URL": "queue-svc", "BOOKING_URL": "booking-svc", "WALLET_URL": "wallet-svc"}
 POSTGRES, DNS = 5432, 53
+FRONT, MONITORING = "boxoffice/front=true", "kubernetes.io/metadata.name=monitoring"
+DNS_SERVERS = "kubernetes.io/metadata.name=kube-system k8s-app=kube-dns"
 
 
 class Overlay:
@@ -78,10 +82,12 @@ def ports_and_probes(overlay, paths, drain):
             web = PORTS[name].get("HTTP_ADDR", PORTS[name].get("REST_ADDR"))
             if http and (http["path"] not in paths or ports.get(http["port"], http["port"]) != web):
                 yield f"{name}: {kind} asks for {http}"
-            elif grpc and grpc["port"] != PORTS[name].get("ADDR", PORTS[name].get("GRPC_ADDR")):
-                yield f"{name}: {kind} asks for {grpc}"
+            elif grpc and grpc != {"port": PORTS[name].get("ADDR", PORTS[name].get("GRPC_ADDR"))}:
+                yield f"{name}: {kind} asks for {grpc}, not for the server as a whole"
             elif not http and not grpc:
                 yield f"{name} has no {kind}"
+        if "grpc" not in container.get("readinessProbe", {}):
+            yield f"{name}: whether it is ready is not asked of grpc.health.v1"
         if container.get("livenessProbe", {}).get("httpGet", {}).get("path") == "/readyz":
             yield f"{name} would be restarted for a database that is away"
         sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
@@ -194,7 +200,7 @@ def prod(overlay):
 
 
 def network(overlay):
-    """What must be open is, and what is open has somebody who listens or calls."""
+    """Nobody but who must: the flows that the policies open are exactly those that the programs need."""
     policies = overlay.of("NetworkPolicy")
     for workload in overlay.workloads():
         if not any(
@@ -204,35 +210,44 @@ def network(overlay):
             for one in policies
         ):
             yield f"prod: {name_of(workload)} is open to everybody"
-        out = {port for one in policies if workload in overlay.selected(one["spec"]["podSelector"])
-               for rule in one["spec"].get("egress", []) for port in (entry["port"] for entry in rule["ports"])}
-        calls = {PORTS[callee]["ADDR"] for callee in CALLS.values()} if name_of(workload) == "edge" else set()
-        if out != {DNS, POSTGRES} | calls:
-            yield f"prod: {name_of(workload)} may call ports {sorted(out)}, but calls {sorted({DNS, POSTGRES} | calls)}"
-        into = {port for one in policies if workload in overlay.selected(one["spec"]["podSelector"])
-                for rule in one["spec"].get("ingress", []) for port in (entry["port"] for entry in rule["ports"])}
-        if into != set(ports_of(workload).values()):
-            yield f"prod: {name_of(workload)} may be called on {sorted(into)}, but listens on {sorted(ports_of(workload).values())}"
-    edge = overlay.named("Deployment", "edge")
-    for callee in CALLS.values():
-        target, port = overlay.named("Deployment", callee), PORTS[callee]["ADDR"]
-        if not passes(overlay, policies, edge, target, "egress", "to", port):
-            yield f"prod: no policy lets the edge out to {callee}:{port}"
-        if not passes(overlay, policies, target, edge, "ingress", "from", port):
-            yield f"prod: no policy lets the edge in at {callee}:{port}"
+    names = [name_of(one) for one in overlay.workloads()]
+    web = {name: ports.get("HTTP_ADDR", ports.get("REST_ADDR")) for name, ports in PORTS.items()}
+    services = {(callee, PORTS[callee]["ADDR"]) for callee in CALLS.values()}
+    into = {(callee, "edge", "TCP", port) for callee, port in services}
+    into |= {("edge", FRONT, "TCP", port) for port in PORTS["edge"].values()}
+    into |= {(name, MONITORING, "TCP", web[name]) for name in names}
+    out = {("edge", callee, "TCP", port) for callee, port in services}
+    out |= {(name, DNS_SERVERS, protocol, DNS) for name in names for protocol in ("UDP", "TCP")}
+    opened = flows(overlay, "egress", "to")
+    databases = {flow for flow in opened if flow[3] == POSTGRES}
+    for flow in databases:
+        if not re.fullmatch(r"[\d.]+/(?!0$)\d+", flow[1]):
+            yield f"prod: PostgreSQL would be looked for at {flow[1]}"
+    if {(name, protocol) for name, _, protocol, _ in databases} != {(name, "TCP") for name in names}:
+        yield f"prod: not each program reaches PostgreSQL: {sorted(databases)}"
+    for what, expected, found in (("called", into, flows(overlay, "ingress", "from")), ("calling", out, opened - databases)):
+        yield from (f"prod: no policy has {flow[0]} {what} on {flow[3]} ({flow[1]})" for flow in expected - found)
+        yield from (f"prod: a policy has {flow[0]} {what} on {flow[3]} ({flow[1]}), which nobody needs" for flow in found - expected)
 
 
-def passes(overlay, policies, here, there, way, whom, port):
-    def is_there(peer):
-        return "podSelector" in peer and "namespaceSelector" not in peer and there in overlay.selected(peer["podSelector"])
+def flows(overlay, way, whom):
+    """(program, the other side, protocol, port) of everything that some policy opens."""
+    def other(peer):
+        if "ipBlock" in peer:
+            return peer["ipBlock"]["cidr"]
+        if "namespaceSelector" not in peer:
+            return " ".join(name_of(one) for one in overlay.selected(peer["podSelector"]))
+        labels = peer["namespaceSelector"].get("matchLabels", {}) | peer.get("podSelector", {}).get("matchLabels", {})
+        return " ".join(f"{key}={value}" for key, value in labels.items()) or "everybody"
 
-    return any(
-        here in overlay.selected(one["spec"]["podSelector"])
-        and any(is_there(peer) for peer in rule[whom])
-        and any(entry["port"] == port for entry in rule["ports"])
-        for one in policies
-        for rule in one["spec"].get(way, [])
-    )
+    return {
+        (name_of(workload), peer, port.get("protocol", "TCP"), port["port"])
+        for policy in overlay.of("NetworkPolicy")
+        for workload in overlay.selected(policy["spec"]["podSelector"])
+        for rule in policy["spec"].get(way, [])
+        for peer in ([other(peer) for peer in rule.get(whom, [])] or ["everybody"])
+        for port in rule.get("ports", [{"port": "every port"}])
+    }
 
 
 def migrate(overlay, prod, programs):

@@ -1,8 +1,13 @@
 """Containerfile, .containerignore and compose.yaml, read: there need be no engine to know that their paths, ports and programs exist."""
 import fnmatch
+import json
+import os
 import pathlib
 import re
 import shlex
+import shutil
+import subprocess
+import tempfile
 import tomllib
 
 import yaml
@@ -39,6 +44,10 @@ def image(root):
     taken = set(re.findall(r"target/release/([\w-]+)", run))
     if not built == taken == set(NAMES):
         wrong.append(f"Containerfile builds {sorted(built)} and takes {sorted(taken)}, the programs are {sorted(NAMES)}")
+    wrong += builds_from(root, copied)
+    if ("ARG", "BOXOFFICE_COMMIT=") not in build or build.index(("ARG", "BOXOFFICE_COMMIT=")) > build.index(("RUN", run)):
+        wrong.append("Containerfile: --version cannot be told the commit")
+    wrong += [f"Containerfile: {rest} may be another image tomorrow" for word, rest in steps if word == "FROM" and not pinned(rest.split()[0])]
     if "--locked" not in run:
         wrong.append("Containerfile does not build what Cargo.lock says")
 
@@ -67,6 +76,30 @@ def launcher(command, programs):
     return [f"Containerfile: boxoffice has no setting {flag}" for flag in flags - programs["boxoffice"].settings]
 
 
+def pinned(name):
+    """Does the name of an image say which one, today and tomorrow?"""
+    _, colon, tag = name.rpartition("/")[2].partition(":")
+    return bool(colon and tag) and tag != "latest"
+
+
+def builds_from(root, copied):
+    """What the image copies is enough: cargo finds every package of the workspace, and its lock fits."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in copied:
+            whole = root / name
+            copy = shutil.copytree if whole.is_dir() else shutil.copy
+            copy(whole, pathlib.Path(folder, name))
+        told = subprocess.run(
+            ["cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"],
+            cwd=folder, capture_output=True, text=True, timeout=120, env={**os.environ, "CARGO_TARGET_DIR": f"{folder}/target"},
+        )
+    if told.returncode != 0:
+        yield f"Containerfile: {told.stderr}"
+        return
+    targets = {target["name"] for package in json.loads(told.stdout)["packages"] for target in package["targets"] if "bin" in target["kind"]}
+    yield from (f"Containerfile: {name} cannot be built from what is copied" for name in set(NAMES) - targets)
+
+
 def seconds(text):
     return int(re.fullmatch(r"(\d+)s", text)[1])
 
@@ -74,6 +107,7 @@ def seconds(text):
 def compose(root, programs, paths, probes, drain):
     text = yaml.safe_load((root / "compose.yaml").read_text())
     services, replicas = text["services"], {}
+    yield from whole(text)
     for name, service in services.items():
         lost = [other for other in service.get("depends_on", {}) if other not in services]
         yield from (f"compose: {name} waits for {other}, which is not there" for other in lost)
@@ -93,8 +127,11 @@ def compose(root, programs, paths, probes, drain):
             yield f"compose: {name} is killed after {service['stop_grace_period']}, but drains for {drain} s"
         if not (service["read_only"] and service["cap_drop"] == ["ALL"]):
             yield f"compose: {name} is not locked down"
-        if not (root / service["build"]["dockerfile"]).is_file():
-            yield f"compose: {service['build']['dockerfile']} is not there"
+        recipe = root / service["build"]["dockerfile"]
+        if not recipe.is_file():
+            yield f"compose: {recipe.name} is not there"
+        elif lost := set(service["build"].get("args", [])) - set(re.findall(r"^ARG (\w+)", recipe.read_text(), re.M)):
+            yield f"compose: {recipe.name} takes no {sorted(lost)}"
         for published in service.get("ports", []):
             if not published.startswith("127.0.0.1:") or int(published.rsplit(":", 1)[1]) not in PORTS[program.name].values():
                 yield f"compose: {name} publishes {published}"
@@ -103,6 +140,29 @@ def compose(root, programs, paths, probes, drain):
         return
     yield from told(services, replicas, probes)
     yield from databases(text, services, replicas)
+
+
+# Every word of the Compose specification that we use.
+WORDS = {
+    "build", "cap_drop", "command", "configs", "depends_on", "environment", "healthcheck", "image", "init", "networks", "ports", "read_only",
+    "restart", "security_opt", "stop_grace_period", "volumes",
+}
+
+
+def whole(text):
+    """No word that means nothing, and nothing that is referred to and not there."""
+    for name, service in text["services"].items():
+        yield from (f"compose: {name}: {word} is no word of Compose that we know" for word in service.keys() - WORDS)
+        if not pinned(service["image"]):
+            yield f"compose: {name} runs {service['image']}, which may be another image tomorrow"
+        for kind in ("configs", "networks", "volumes"):
+            for entry in service.get(kind, []):
+                source = entry["source"] if isinstance(entry, dict) else entry.split(":")[0]
+                if source not in text[kind]:
+                    yield f"compose: {name} refers to {source}, which {kind} does not have"
+        for other, wait in service.get("depends_on", {}).items():
+            if wait["condition"] == "service_healthy" and "healthcheck" not in text["services"][other]:
+                yield f"compose: {name} waits for the health of {other}, which nobody checks"
 
 
 def told(services, replicas, probes):
@@ -152,6 +212,6 @@ def all_of(root, programs, probes, drain, overlays):
                 wrong.append(f"{overlay.name}: {container['command'][0]} is not in the image")
             if spec["securityContext"]["runAsUser"] != uid:
                 wrong.append(f"{overlay.name}: runs as another user than the image's {uid}")
-            if not re.search(r"(^|/)boxoffice:[\w.]+$", container["image"]):
+            if not re.search(r"(^|/)boxoffice:", container["image"]) or not pinned(container["image"]):
                 wrong.append(f"{overlay.name}: {container['image']} names no version of the image")
     return wrong

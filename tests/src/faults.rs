@@ -5,7 +5,7 @@
 //! each with a mishap of its own, and the proxies need not understand what they carry.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -202,15 +202,28 @@ impl Faults {
         for id in ids {
             book.of.entry(id).or_insert(case);
         }
-        let chapter = &mut book.cases[case];
-        let count = chapter.seen.entry(method.to_owned()).or_default();
+        book.cases[case].meet(method)
+    }
+
+    /// What is to happen to this message, which may be several cases' (a group commit): for each of them. Ids that travel with it are
+    /// nobody's.
+    pub(crate) fn on_all(&self, method: &str, message: &[u8]) -> Vec<Mishap> {
+        let mut book = self.book();
+        let cases: BTreeSet<usize> = ids_in(message).iter().filter_map(|id| book.of.get(id).copied()).collect();
+        cases.into_iter().filter_map(|case| book.cases[case].meet(method)).collect()
+    }
+}
+
+impl Chapter {
+    /// Counts a message, and tells its mishap.
+    fn meet(&mut self, method: &str) -> Option<Mishap> {
+        let count = self.seen.entry(method.to_owned()).or_default();
         let nth = *count;
         *count += 1;
-        let rule =
-            chapter.rules.iter().find(|rule| rule.method == method && (rule.first..rule.first + rule.times).contains(&nth));
+        let rule = self.rules.iter().find(|rule| rule.method == method && (rule.first..rule.first + rule.times).contains(&nth));
         let mishap = rule.map(|rule| rule.mishap.clone());
-        chapter.met += usize::from(mishap.is_some());
-        chapter.story.push(mishap.as_ref().map_or_else(|| method.to_owned(), |mishap| format!("{method} ({mishap:?})")));
+        self.met += usize::from(mishap.is_some());
+        self.story.push(mishap.as_ref().map_or_else(|| method.to_owned(), |mishap| format!("{method} ({mishap:?})")));
         mishap
     }
 }
@@ -231,6 +244,18 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    #[test]
+    fn a_commit_of_several_cases_counts_for_each_of_them() {
+        let ids = [1, 2, 3].map(|n| Uuid::from_u128(n).to_string());
+        let faults = Faults::default();
+        let slow = |by| vec![Rule { method: COMMIT, first: 1, times: 1, mishap: Mishap::Slow(Duration::from_secs(by)) }];
+        let (ann, bob) = (faults.case(&[&ids[0]], slow(1)), faults.case(&[&ids[1]], slow(2)));
+        assert!(faults.on_all(COMMIT, format!("{} {} {}", ids[0], ids[1], ids[2]).as_bytes()).is_empty());
+        assert_eq!(faults.on_all(COMMIT, ids[2].as_bytes()).len(), 0, "an id that merely travelled along");
+        assert_eq!(faults.on_all(COMMIT, format!("{}{}", ids[1], ids[0]).as_bytes()).len(), 2);
+        assert_eq!((faults.met(ann), faults.met(bob)), (1, 1));
+    }
 
     #[test]
     fn a_case_is_known_by_any_of_its_ids_and_by_those_that_travelled_with_them() {

@@ -343,6 +343,7 @@ impl Trial {
         let reservation = grpc.booking().get_reservation(reservation).await.map_err(|status| status.to_string())?;
         let status = reservation.get_ref().reservation.as_ref().map(|reservation| reservation.status());
         let mine = status == Some(ReservationStatus::Confirmed);
+        self.court.world.level().await;
         let token = GetTokenRequest { token: self.buyer.token.clone(), ..Default::default() };
         let token =
             grpc.queue().get_token(token).await.map_err(|status| status.to_string())?.into_inner().token.unwrap().status();

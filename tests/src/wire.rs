@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -119,27 +120,39 @@ impl State {
     }
 
     /// From the client to the server. `None`: the connection ends here. `deaf`: it ends when the server answers.
+    ///
+    /// A transaction may be several cases': what happens to one of them happens to all, and where they differ the worst does.
     async fn up(&self, said: &mut Said, bytes: &[u8], server: &mut TcpStream, deaf: &mut bool) -> Option<()> {
-        let mishap = said.commits(bytes).and_then(|transaction| self.faults.on(COMMIT, &transaction));
-        match mishap {
-            None | Some(Mishap::Refused(_) | Mishap::Twice | Mishap::Echo(_)) => {}
-            Some(Mishap::Lost(Moment::Before, Loss::Silence)) => std::future::pending().await,
-            Some(Mishap::Lost(Moment::Before, Loss::Cut | Loss::Code(_))) => return None,
-            Some(Mishap::Lost(Moment::After, _)) => *deaf = true,
-            Some(Mishap::Slow(by)) => sleep(by).await,
-            Some(Mishap::Stands(Moment::Before, then, meeting)) => {
-                meeting.stand().await;
-                if then == Then::Vanishes {
-                    return None;
-                }
-            }
-            Some(Mishap::Stands(Moment::After, _, meeting)) => {
-                self.pass(bytes, server).await?;
-                server.readable().await.ok()?;
-                meeting.stand().await;
-                return None;
+        let mishaps = said.commits(bytes).map(|transaction| self.faults.on_all(COMMIT, &transaction)).unwrap_or_default();
+        let stands = |at: Moment| {
+            let meetings = mishaps.iter().filter_map(move |mishap| {
+                let Mishap::Stands(moment, then, meeting) = mishap else { return None };
+                (*moment == at).then(|| (*then, Arc::clone(meeting)))
+            });
+            meetings.collect::<Vec<_>>()
+        };
+        let lost = |at: Moment| mishaps.iter().any(|mishap| matches!(mishap, Mishap::Lost(moment, _) if *moment == at));
+        if mishaps.iter().any(|mishap| matches!(mishap, Mishap::Lost(Moment::Before, Loss::Silence))) {
+            std::future::pending().await
+        }
+        for mishap in &mishaps {
+            if let Mishap::Slow(by) = mishap {
+                sleep(*by).await;
             }
         }
+        let before = stands(Moment::Before);
+        join_all(before.iter().map(|(_, meeting)| meeting.stand())).await;
+        if lost(Moment::Before) || before.iter().any(|(then, _)| *then == Then::Vanishes) {
+            return None;
+        }
+        let after = stands(Moment::After);
+        if !after.is_empty() {
+            self.pass(bytes, server).await?;
+            server.readable().await.ok()?;
+            join_all(after.iter().map(|(_, meeting)| meeting.stand())).await;
+            return None;
+        }
+        *deaf = lost(Moment::After);
         self.pass(bytes, server).await
     }
 

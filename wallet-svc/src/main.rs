@@ -2,7 +2,12 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use chassis::{clock::Clock, db::DbConfig, flags, lifecycle, network::listen, telemetry::LogArgs};
+use chassis::{
+    clock::Clock,
+    flags,
+    program::{self, Rows, listen},
+    telemetry::LogArgs,
+};
 use clap::Parser;
 use wallet_svc::{Config, Listeners, Policy, migrate, serve};
 
@@ -11,7 +16,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Prepaid wallets over gRPC: an append-only ledger and its payments
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    name = "wallet-svc",
+    version = built::version!(),
+    mut_arg("database_url", |arg| arg.default_value("sqlite:data/wallet.db")),
+    after_long_help = EXAMPLES
+)]
 struct Args {
     /// Where to serve gRPC
     #[arg(long, env, default_value = "127.0.0.1:24081")]
@@ -19,27 +29,26 @@ struct Args {
     /// Where to serve /healthz, /readyz and /metrics
     #[arg(long, env, default_value = "127.0.0.1:24082")]
     http_addr: SocketAddr,
-    /// The ledger's database: `sqlite:path/to/file.db` or `postgres://…`
-    #[arg(long, env, hide_env_values = true, default_value = "sqlite:data/wallet.db")]
-    database_url: String,
-    /// Only bring the database up to date, then end
-    #[arg(long, env)]
-    migrate_only: bool,
+    #[command(flatten)]
+    rows: Rows,
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
     log: LogArgs,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  wallet-svc                                                                    a SQLite file under ./data, 127.0.0.1 alone
+  wallet-svc --addr 0.0.0.0:24081 --database-url postgres://wallet@db/wallet    a replica of a cluster
+  wallet-svc --migrate-only --database-url postgres://wallet@db/wallet          before the replicas of a new version
+  grpcurl -plaintext 127.0.0.1:24081 list                                       what it serves";
+
 fn main() -> ExitCode {
-    let args: Args = flags::parse();
-    lifecycle::run("wallet-svc", &args.log, async |shutdown| {
-        let database = DbConfig { url: args.database_url, schema: None };
-        if args.migrate_only {
-            return migrate(&database).await;
-        }
-        let (grpc, http) = (listen(args.addr)?, listen(args.http_addr)?);
+    let Args { addr, http_addr, rows, policy, log } = flags::parse();
+    program::run("wallet-svc", &log, rows, migrate, async move |database, shutdown| {
+        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy: args.policy }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
     })
 }

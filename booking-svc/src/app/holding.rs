@@ -4,7 +4,7 @@ use chassis::{db::Session, idempotency::Key};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{App, coalesced::Touch, recall, record};
+use super::{App, Confirm, coalesced::Touch, recall, record};
 use crate::{
     domain::{
         Hold, Refusal, Reservation, Selection, Show, State,
@@ -47,7 +47,7 @@ impl App {
         let show = self.show(command.show_id).await?;
         let queue_id = self.concert(show.concert_id).await?.queue_id.clone();
         let key = request_id.map(|id| Key::new(id, "HoldSeats", &command));
-        let touches = [self.maps.touch(show.show_id), self.dates.touch(show.concert_id)];
+        let touches = self.memory.touch(show.show_id, show.concert_id);
         let attempt = || self.try_hold(&command, &show, &queue_id, key.as_ref());
         let result = self.db.transact("hold_seats", attempt).await;
         if result.as_ref().is_err_and(Error::is_refusal) {
@@ -154,9 +154,19 @@ impl App {
         payment_id: Uuid,
         request_id: Option<String>,
     ) -> Result<Reservation, Error> {
-        let result = self.settle("confirm_reservation", id, user_id, Command::Confirm { payment_id }, request_id).await;
+        let result = self.confirm(id, user_id, payment_id, request_id).await;
         count("booking_confirmations_total", result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED"));
         result
+    }
+
+    async fn confirm(&self, id: Uuid, user_id: &str, payment_id: Uuid, request_id: Option<String>) -> Result<Reservation, Error> {
+        let plain = Confirm { reservation_id: id, user_id: user_id.to_owned(), payment_id };
+        if request_id.is_none()
+            && let Some(confirmed) = self.confirms.ask(plain).await?
+        {
+            return Ok(confirmed);
+        }
+        self.settle("confirm_reservation", id, user_id, Command::Confirm { payment_id }, request_id).await
     }
 
     /// Gives a hold back. One that has ended unpaid already is answered as it is.
@@ -187,7 +197,7 @@ impl App {
             return Ok(answer);
         }
         let hold = holds::lock(&mut session, id).await?.ok_or(Refusal::ReservationNotFound)?;
-        let _touches = (self.maps.touch(hold.show_id), self.dates.touch(hold.concert_id));
+        let _touches = self.memory.touch(hold.show_id, hold.concert_id);
         // After the lock: the time spent waiting for it counts.
         let now = self.clock.now();
         let verdict = hold.decide(user_id, command, now);

@@ -1,6 +1,7 @@
 //! The use cases: what happens in which transaction.
 
 mod coalesced;
+mod confirming;
 mod holding;
 mod selling;
 mod sweeping;
@@ -10,19 +11,21 @@ use std::sync::Arc;
 
 use chassis::{
     clock::Clock,
-    db::{Db, Session},
+    db::{Db, Group, Session},
     idempotency::{self, Key},
 };
 use moka::future::Cache;
 use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
 
 use crate::{
     config::Policy,
-    domain::{Availability, Concert, Refusal, Show},
+    domain::{Availability, Concert, Hold, Refusal, Reservation, Show},
     error::Error,
     store::catalog,
 };
-use coalesced::Coalesced;
+use coalesced::{Coalesced, Touch};
+use confirming::Confirm;
 
 pub use holding::HoldSeats;
 pub use selling::{NewConcert, NewShow, Page};
@@ -39,23 +42,35 @@ pub struct App {
     policy: Policy,
     concerts: Cache<i64, Arc<Concert>>,
     shows: Cache<i64, Arc<Show>>,
+    memory: Arc<Memory>,
+    reads: Group<Uuid, Option<Hold>>,
+    confirms: Group<Confirm, Option<Reservation>>,
+}
+
+/// The short memory of what many look at.
+#[derive(Debug)]
+struct Memory {
     maps: Coalesced<Arc<[Availability]>>,
     dates: Coalesced<Arc<[String]>>,
 }
 
+impl Memory {
+    /// Announces that seats of this show change hands.
+    fn touch(&self, show_id: i64, concert_id: i64) -> [Touch<'_>; 2] {
+        [self.maps.touch(show_id), self.dates.touch(concert_id)]
+    }
+}
+
 impl App {
-    /// A service over a database.
+    /// A service over a database. On a runtime: what many want at once is done by tasks of its own.
     #[must_use]
     pub fn new(db: Db, clock: Clock, policy: Policy) -> Self {
-        Self {
-            db,
-            clock,
-            policy,
-            concerts: Cache::new(FACTS),
-            shows: Cache::new(FACTS),
-            maps: Coalesced::new(),
-            dates: Coalesced::new(),
-        }
+        let memory = Arc::new(Memory { maps: Coalesced::new(), dates: Coalesced::new() });
+        let reads = Group::of_reads(db.clone(), "read_holds", confirming::find);
+        let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
+        let confirm = move |db, asks| confirming::confirm(db, ticking.clone(), Arc::clone(&touched), asks);
+        let confirms = Group::of_writes(db.clone(), "confirm_holds", confirm);
+        Self { db, clock, policy, concerts: Cache::new(FACTS), shows: Cache::new(FACTS), memory, reads, confirms }
     }
 
     /// Reads a concert.

@@ -72,7 +72,7 @@ impl App {
     pub async fn create_show(&self, new: NewShow, request_id: Option<String>) -> Result<Show, Error> {
         let concert = self.concert(new.concert_id).await?;
         let key = request_id.map(|id| Key::new(id, "CreateShow", &new));
-        let _touch = self.dates.touch(concert.concert_id);
+        let _touch = self.memory.dates.touch(concert.concert_id);
         let attempt = async || {
             let mut session = self.db.begin().await?;
             if let Some(answer) = recall(&mut session, key.as_ref()).await? {

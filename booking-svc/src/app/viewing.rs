@@ -48,7 +48,7 @@ impl App {
             let unfree = seats::unfree(&mut self.db.read().await?, show.show_id, now).await?;
             Ok::<_, Error>(lay_out(show.seat_count, &unfree.held, &unfree.sold))
         };
-        let seats = self.maps.get(show.show_id, now, load).await?;
+        let seats = self.memory.maps.get(show.show_id, now, load).await?;
         Ok(SeatMap { show, seats })
     }
 
@@ -64,7 +64,7 @@ impl App {
             let starts = catalog::free_starts(&mut self.db.read().await?, concert_id, now).await?;
             Ok::<_, Error>(dates::distinct(starts).into())
         };
-        self.dates.get(concert_id, now, load).await
+        self.memory.dates.get(concert_id, now, load).await
     }
 
     /// Reads a reservation.
@@ -72,7 +72,7 @@ impl App {
     /// # Errors
     /// `ReservationNotFound`, or the database's.
     pub async fn reservation(&self, id: Uuid) -> Result<Reservation, Error> {
-        let hold = holds::hold(&mut self.db.read().await?, id).await?;
+        let hold = self.reads.ask(id).await?;
         Ok(hold.ok_or(Refusal::ReservationNotFound)?.seen_at(self.clock.now()))
     }
 

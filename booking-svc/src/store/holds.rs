@@ -1,8 +1,10 @@
 //! Holds and the confirmed reservations that come of them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chassis::{
     args,
-    db::{Dialect, Error, Row, Session, Sql},
+    db::{self, Dialect, Error, Row, Session, Sql},
 };
 use uuid::Uuid;
 
@@ -71,21 +73,50 @@ async fn held_seats(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
 
 macro_rules! select_hold {
     ($rest:literal) => {
+        select_hold!(from "hold ", $rest)
+    };
+    (from $from:literal, $rest:literal) => {
         concat!(
             "SELECT reservation_id, user_id, concert_id, show_id, queue_id, seats, amount, status, held_at, promised_until, ",
-            "expires_at, closed_at, payment_id FROM hold ",
+            "expires_at, closed_at, payment_id FROM ",
+            $from,
             $rest
         )
     };
 }
 
-/// Reads a hold.
+/// Reads holds, each by its key. (`(SELECT $1)` hides from PostgreSQL's planner how long the list is, so that one plan serves all.)
 ///
 /// # Errors
 /// The database's.
-pub async fn hold(session: &mut Session, id: Uuid) -> Result<Option<Hold>, Error> {
-    let row = session.optional(select_hold!("WHERE reservation_id = $1"), args![id]).await?;
-    row.map(|row| read_hold(&row)).transpose()
+pub async fn holds(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
+    let sql = Sql {
+        postgres: select_hold!(from "UNNEST((SELECT $1::uuid[])) AS a (id)",
+            " CROSS JOIN LATERAL (SELECT * FROM hold WHERE reservation_id = a.id LIMIT 1) AS h"),
+        sqlite: ALL_SQLITE,
+    };
+    all(session, sql, ids).await
+}
+
+/// Reads holds and locks their rows to the transaction's end, one after the other in the order of their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn lock_all(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
+    let sql = Sql {
+        postgres: select_hold!(from "UNNEST((SELECT $1::uuid[])) AS a (id)",
+            " CROSS JOIN LATERAL (SELECT * FROM hold WHERE reservation_id = a.id FOR UPDATE) AS h"),
+        sqlite: ALL_SQLITE,
+    };
+    all(session, sql, ids).await
+}
+
+const ALL_SQLITE: &str = select_hold!(from "json_each($1) AS a", " CROSS JOIN hold AS h WHERE h.reservation_id = unhex(a.value)");
+
+async fn all(session: &mut Session, sql: Sql, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let rows = session.all(sql, args![ids]).await?;
+    rows.iter().map(|row| read_hold(row).map(|hold| (hold.reservation_id, hold))).collect()
 }
 
 /// Reads a hold and locks its row to the transaction's end.
@@ -189,6 +220,53 @@ pub async fn confirm(session: &mut Session, id: Uuid, payment_id: Uuid, now: i64
     match session.execute(insert, args![id, payment_id, now]).await {
         Ok(_) => Ok(true),
         // The hold's row is locked and was HELD, so it has no reservation yet: the key that was there already is the payment's.
+        Err(error) if error.is_unique() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Closes locked holds as confirmed and writes their reservations; false when one was not HELD, or when a payment has confirmed another
+/// reservation (then all is to be undone). The holds are updated by inserting what
+/// is there, which reaches each by its key, whatever the planner believes of a young table.
+///
+/// # Errors
+/// The database's.
+pub async fn confirm_all(session: &mut Session, confirmed: impl Iterator<Item = (Uuid, Uuid)>, now: i64) -> Result<bool, Error> {
+    let mut rows: Vec<_> = confirmed.collect();
+    if rows.is_empty() {
+        return Ok(true);
+    }
+    rows.sort_unstable();
+    let count = rows.len();
+    let rows = rows.into_iter().map(|(id, payment_id)| args![id, payment_id]).collect();
+    let mut args = args![now];
+    args.extend(db::table(session.dialect(), rows));
+    if session.dialect() == Dialect::Sqlite {
+        let update = "UPDATE hold SET status = 'CONFIRMED', closed_at = $1, payment_id = c.payment_id
+                      FROM (SELECT unhex(value ->> 0) AS id, unhex(value ->> 1) AS payment_id FROM json_each($2)) AS c
+                      WHERE hold.reservation_id = c.id AND hold.closed_at IS NULL";
+        session.execute(update, args.clone()).await?;
+    }
+    let insert = Sql {
+        postgres: "WITH closed AS (
+                       INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
+                           held_at, promised_until, expires_at, closed_at, payment_id)
+                       SELECT h.reservation_id, h.user_id, h.concert_id, h.show_id, h.queue_id, h.seats, h.seat_total, h.amount,
+                           'CONFIRMED', h.held_at, h.promised_until, h.expires_at, $1, c.payment
+                       FROM UNNEST((SELECT $2::uuid[]), (SELECT $3::uuid[])) AS c (id, payment)
+                       CROSS JOIN LATERAL (SELECT * FROM hold WHERE reservation_id = c.id AND closed_at IS NULL LIMIT 1) AS h
+                       ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, closed_at = excluded.closed_at,
+                           payment_id = excluded.payment_id WHERE hold.closed_at IS NULL
+                       RETURNING reservation_id, payment_id, user_id, concert_id, show_id, seats, amount)
+                   INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
+                   SELECT reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, $1 FROM closed",
+        sqlite: "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
+                 SELECT h.reservation_id, h.payment_id, h.user_id, h.concert_id, h.show_id, h.seats, h.amount, $1
+                 FROM json_each($2) AS c CROSS JOIN hold AS h
+                 WHERE h.reservation_id = unhex(c.value ->> 0) AND h.payment_id = unhex(c.value ->> 1)",
+    };
+    match session.execute(insert, args).await {
+        Ok(written) => Ok(usize::try_from(written) == Ok(count)),
         Err(error) if error.is_unique() => Ok(false),
         Err(error) => Err(error),
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use chassis::{
     args,
-    db::{Dialect, Error, Session, Sql},
+    db::{self, Dialect, Error, Session, Sql},
 };
 use uuid::Uuid;
 
@@ -90,6 +90,37 @@ pub async fn sell(session: &mut Session, hold: &Hold) -> Result<bool, Error> {
     };
     let sold = session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id]).await?;
     Ok(usize::try_from(sold) == Ok(hold.seats.len()))
+}
+
+/// Sells the seats of several holds to them; false when one has not got all of its seats any more (then all is to be undone). Like
+/// [`sell`], in one lock order across all holds; seats are updated by inserting what is there, which reaches each by its key.
+///
+/// # Errors
+/// The database's.
+pub async fn sell_all(session: &mut Session, holds: impl Iterator<Item = &Hold>) -> Result<bool, Error> {
+    let mut seats = Vec::new();
+    for hold in holds {
+        seats.extend(hold.seats.iter().map(|seat| (hold.show_id, i64::from(*seat), hold.reservation_id)));
+    }
+    if seats.is_empty() {
+        return Ok(true);
+    }
+    seats.sort_unstable();
+    let sql = Sql {
+        postgres: "INSERT INTO seat (show_id, seat_number, hold_id, held_until, sold)
+                   SELECT c.show_id, c.seat_number, c.hold_id, c.held_until, TRUE
+                   FROM UNNEST((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::uuid[])) AS s (show, number, hold)
+                   CROSS JOIN LATERAL (SELECT * FROM seat WHERE show_id = s.show AND seat_number = s.number
+                       AND hold_id = s.hold AND NOT sold LIMIT 1) AS c
+                   ON CONFLICT (show_id, seat_number) DO UPDATE SET sold = TRUE
+                   WHERE seat.hold_id = excluded.hold_id AND NOT seat.sold",
+        sqlite: "UPDATE seat SET sold = TRUE
+                 FROM (SELECT value ->> 0 AS show, value ->> 1 AS number, unhex(value ->> 2) AS hold FROM json_each($1)) AS s
+                 WHERE seat.show_id = s.show AND seat.seat_number = s.number AND seat.hold_id = s.hold AND NOT seat.sold",
+    };
+    let rows = seats.iter().map(|(show, number, hold)| args![*show, *number, *hold]).collect();
+    let sold = session.execute(sql, db::table(session.dialect(), rows)).await?;
+    Ok(usize::try_from(sold) == Ok(seats.len()))
 }
 
 /// Frees what is held by exactly these holds and not sold. The time plays no part in it.

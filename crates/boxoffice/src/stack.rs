@@ -1,13 +1,13 @@
 //! Starting and stopping the four services together.
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use chassis::{
     Error,
     channel::{Channel, Target},
     clock::Clock,
     db::DbConfig,
-    network::listen,
+    program::listen,
 };
 use tokio::{
     net::TcpListener,
@@ -204,12 +204,9 @@ impl Stack {
 }
 
 fn bind(flag: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let bound = || {
-        let listener = listen(addr)?;
-        let addr = listener.local_addr()?;
-        io::Result::Ok((listener, addr))
-    };
-    bound().map_err(|error| Error::Config(format!("{flag}: {error}")))
+    let listener = listen(flag, addr)?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
 }
 
 fn target(addr: SocketAddr) -> Result<Target, Error> {

@@ -43,7 +43,9 @@ impl TraceParent {
     /// The trace's id, 32 hex digits: what people search logs for.
     #[must_use]
     pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace)
+        let mut text = [0; 32];
+        hex(&mut text, &self.trace.to_be_bytes());
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands.
@@ -65,13 +67,30 @@ impl TraceParent {
     /// As a header.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+        HeaderValue::from_bytes(&self.text()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    fn text(&self) -> [u8; 55] {
+        let mut text = *b"00-................................-................-..";
+        hex(&mut text[3..35], &self.trace.to_be_bytes());
+        hex(&mut text[36..52], &self.span.to_be_bytes());
+        hex(&mut text[53..55], &[self.flags]);
+        text
+    }
+}
+
+/// Writes bytes as two hex digits each: every request is named so several times.
+pub(crate) fn hex(into: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0xf)];
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+        f.write_str(&String::from_utf8_lossy(&self.text()))
     }
 }
 

@@ -3,19 +3,42 @@
 use std::env;
 
 use clap::{
-    Parser,
+    Command, Parser,
     error::{ContextKind, ContextValue},
 };
 
-/// The command line of this process; a wrong one ends it with exit code 2 and a message that says what to do.
+/// What a program ends with, in a line and in full.
+const EXIT_CODES: &str =
+    "Exit codes: 0 ended as asked · 1 could not start, failed, or had to end with work in flight · 2 a wrong flag or variable";
+const TAUGHT: &str = "\
+Exit codes:
+  0  ended as asked: SIGTERM or Ctrl-C, with everything in flight finished
+  1  could not start, failed, or ended with work in flight (a second signal, or 20 s after the first)
+  2  a wrong flag or variable
+
+Environment:
+  A flag with an [env: NAME] can be set by that variable instead; the flag wins.
+  RUST_LOG   what is logged, such as `debug` or `info,sqlx=debug`
+  NO_COLOR   no colours in help and errors (logs never have any)";
+
+/// The command line of this process; a wrong one ends it with exit code 2 and a message that says what to do. `--help` ends with what
+/// holds for every program (exit codes, environment), then with what the program itself says there, such as examples.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    C::try_parse().unwrap_or_else(|error| naming_the_variable(error, &C::command()).exit())
+    let mut command = taught(C::command());
+    let read = command.try_get_matches_from_mut(env::args_os());
+    let read = read.and_then(|mut matches| C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
+    read.unwrap_or_else(|error| naming_the_variable(error, &command).exit())
+}
+
+fn taught(command: Command) -> Command {
+    let own = command.get_after_long_help().map(|own| format!("\n\n{own}")).unwrap_or_default();
+    command.after_help(EXIT_CODES).after_long_help(format!("{TAUGHT}{own}"))
 }
 
 /// A wrong value may have come from the environment, where nobody looks: then clap's message, which names the flag, gets a line that
 /// names the variable.
-fn naming_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+fn naming_the_variable(mut error: clap::Error, command: &Command) -> clap::Error {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
     let flag = argument.split([' ', '=']).next().unwrap_or_default().to_owned();
     let typed = env::args().any(|word| word.split('=').next() == Some(&flag));
@@ -27,15 +50,20 @@ fn naming_the_variable(mut error: clap::Error, command: &clap::Command) -> clap:
     error
 }
 
-fn variable_of(command: &clap::Command, long: &str) -> Option<String> {
+fn variable_of(command: &Command, long: &str) -> Option<String> {
     let argument = command.get_arguments().find(|argument| argument.get_long() == Some(long));
     let variable = argument.and_then(|argument| argument.get_env()).map(|name| name.to_string_lossy().into_owned());
     variable.or_else(|| command.get_subcommands().find_map(|command| variable_of(command, long)))
 }
 
+/// The environment variable of a flag.
+pub(crate) fn variable(flag: &str) -> String {
+    flag.trim_start_matches('-').to_ascii_uppercase().replace('-', "_")
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::{Arg, Command};
+    use clap::Arg;
 
     use super::*;
 
@@ -47,5 +75,6 @@ mod tests {
         assert_eq!(variable_of(&command, "max-active").as_deref(), Some("MAX_ACTIVE"));
         assert_eq!(variable_of(&command, "unsettled-after").as_deref(), Some("UNSETTLED_AFTER"));
         assert_eq!(variable_of(&command, "no-such-flag"), None);
+        assert_eq!(variable("--max-active"), "MAX_ACTIVE");
     }
 }

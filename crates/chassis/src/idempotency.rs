@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     args,
+    context::hex,
     db::{self, Session},
 };
 
@@ -38,7 +39,9 @@ impl Key {
         hash.update(method);
         hash.update([0]);
         hash.update(serde_json::to_vec(command).unwrap_or_default());
-        let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut fingerprint = [0; 64];
+        hex(&mut fingerprint, &hash.finalize());
+        let fingerprint = String::from_utf8_lossy(&fingerprint).into_owned();
         Self { request_id, fingerprint }
     }
 

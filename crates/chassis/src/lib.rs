@@ -15,6 +15,8 @@ pub mod lifecycle;
 pub mod network;
 pub mod page;
 pub mod probes;
+pub mod program;
+pub mod rfc3339;
 pub mod server;
 pub mod telemetry;
 pub mod testing;

@@ -17,9 +17,12 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 pub const SERVER_DRAIN: Duration = Duration::from_secs(6);
 /// What blocking tasks get after the program itself has ended.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+/// As for a command line that cannot be read.
+const WRONG_SETTING: u8 = 2;
 
 /// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it has finished); a
-/// second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit code 1).
+/// second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit code 1, or 2 for a setting that makes no
+/// sense).
 pub fn run<P, F>(name: &'static str, log: &LogArgs, program: P) -> ExitCode
 where
     P: FnOnce(CancellationToken) -> F,
@@ -58,7 +61,10 @@ fn open_as_many_files_as_allowed() {
 
 fn failed(name: &str, error: &Error) -> ExitCode {
     tracing::error!("{name}: {error}");
-    ExitCode::FAILURE
+    match error {
+        Error::Config(_) => ExitCode::from(WRONG_SETTING),
+        Error::Db(_) | Error::Io(_) | Error::Task(_) => ExitCode::FAILURE,
+    }
 }
 
 /// Ends only when the process has to: on a second signal, or when draining takes too long.

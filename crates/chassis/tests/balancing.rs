@@ -134,6 +134,19 @@ async fn replicas_that_come_and_go_are_noticed_without_a_failure() {
 }
 
 #[tokio::test]
+async fn a_service_that_has_moved_as_a_whole_is_found_by_the_very_call_that_missed_it() {
+    let (one, two) = (serve().await, serve().await);
+    let names = Names::of(&[one.addr]);
+    let channel = names.channel();
+    call(&channel, "Trace").await;
+    names.now(&[two.addr]);
+    one.shutdown.cancel();
+    one.task.await.unwrap().unwrap();
+    assert_eq!(call(&channel, "Nap").await.message(), "slept");
+    assert_eq!(two.calls(), 1);
+}
+
+#[tokio::test]
 async fn a_resolver_that_fails_or_knows_nothing_takes_no_address_away() {
     let (one, two) = (serve().await, serve().await);
     let dead = serve().await;

@@ -8,7 +8,7 @@ use std::{
 
 use chassis::{
     args,
-    db::{Contended, Db, DbConfig, Dialect, Error, Migrations, Sql},
+    db::{self, Contended, Db, DbConfig, Dialect, Error, Fate, Migrations, Sql},
     idempotency::{self, Key},
     testing::{self, TestDatabase},
 };
@@ -99,6 +99,26 @@ async fn replicas_that_start_together_migrate_once_and_all_start() {
         assert_eq!(row.get::<i64>("n").unwrap(), 1);
     }
     Db::migrate(&config, &migrations).await.unwrap();
+}
+
+#[tokio::test]
+async fn programs_that_start_together_on_one_fresh_file_migrate_it_once_and_all_start() {
+    // Slow enough that the others come while it runs, and failing where it runs twice.
+    const SLOW: &str = "CREATE TABLE made_once AS
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT max(i) AS i FROM n";
+    let migration =
+        |number, sql: &'static str| Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let both = vec![migration(1, SLOW), migration(2, "CREATE TABLE later (id INTEGER)")];
+    let migrations = Migrations { postgres: Migrator::DEFAULT, sqlite: Migrator::with_migrations(both) };
+    let databases = testing::databases().await;
+    let file = &databases.iter().find(|database| database.name == "sqlite").unwrap().config.url;
+    for round in 0..10 {
+        let config = DbConfig { url: format!("{file}.{round}"), schema: None };
+        for db in join_all((0..6).map(|_| Db::open(&config, &migrations))).await {
+            let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
+            assert_eq!(row.get::<i64>("n").unwrap(), 2);
+        }
+    }
 }
 
 #[tokio::test]
@@ -199,4 +219,21 @@ async fn fifty_equal_requests_at_once_are_one_and_another_request_is_refused() {
         let reused = count_once(&db, &other).await.unwrap_err();
         assert!(matches!(reused, Failure::Request(idempotency::Error::Reused)), "{}: {reused}", database.name);
     }
+}
+
+#[tokio::test]
+async fn a_simulated_database_gives_its_commits_the_fates_that_it_is_told() {
+    let databases = testing::databases().await;
+    let mut fates = [Fate::Done, Fate::Lost, Fate::Unheard].into_iter();
+    db::simulate(move || fates.next().unwrap_or(Fate::Done));
+    let db = open(&databases[0]).await;
+    for (size, is_told) in [(1, true), (2, false), (3, false)] {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(INSERT, args![Uuid::new_v4(), "x", size, true]).await.unwrap();
+        let told = tx.commit().await;
+        assert!(if is_told { told.is_ok() } else { told.is_err_and(|error| error.is_unavailable()) }, "{size}");
+    }
+    let rows = db.read().await.unwrap().all("SELECT size FROM thing ORDER BY size", vec![]).await.unwrap();
+    let sizes: Vec<_> = rows.iter().map(|row| row.get::<i64>("size").unwrap()).collect();
+    assert_eq!(sizes, [1, 3], "what was lost is undone");
 }

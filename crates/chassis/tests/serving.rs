@@ -139,3 +139,36 @@ async fn the_probes_outlive_the_drain() {
     tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
     assert!(alive().await.is_err(), "and no longer");
 }
+
+/// The type of the next HTTP/2 frame; `None` at the end of the connection.
+async fn frame(link: &mut TcpStream) -> Option<u8> {
+    let mut head = [0_u8; 9];
+    link.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut body = vec![0; usize::try_from(length).unwrap()];
+    link.read_exact(&mut body).await.ok()?;
+    Some(head[3])
+}
+
+#[tokio::test]
+async fn a_server_that_ends_says_goaway_on_every_connection() {
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    let running = serve().await;
+    let mut links = Vec::new();
+    for _ in 0..3 {
+        let mut link = TcpStream::connect(running.addr).await.unwrap();
+        link.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        link.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.unwrap();
+        assert_eq!(frame(&mut link).await, Some(SETTINGS));
+        links.push(link);
+    }
+    running.shutdown.cancel();
+    for mut link in links {
+        let mut told = Vec::new();
+        while !told.contains(&GOAWAY) {
+            let next = tokio::time::timeout(Duration::from_secs(5), frame(&mut link)).await.unwrap();
+            told.push(next.unwrap_or_else(|| panic!("it ended without GOAWAY: {told:?}")));
+        }
+    }
+}

@@ -107,10 +107,7 @@ impl Checkouts {
             Context::current().map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)));
         let arrived = self.clock.now();
 
-        let entry = match self.replayed(&command).await? {
-            Some(entry) => entry,
-            None => self.attach_or_begin(&command, arrived).await?,
-        };
+        let entry = self.attach_or_begin(&command, arrived).await?;
         let entry = self.outcome(entry, until).await?;
         match entry.refusal {
             Some(refusal) => Err(refusal),
@@ -160,19 +157,39 @@ impl Checkouts {
     /// The checkout that this request began before.
     async fn replayed(&self, command: &Pay) -> Result<Option<Entry>, Error> {
         let Some(request_id) = &command.request_id else { return Ok(None) };
-        let Some(entry) = self.journal.of_request(request_id).await? else { return Ok(None) };
-        let same = entry.checkout.user_id == command.user_id && entry.checkout.reservation_id == command.reservation_id;
-        if same { Ok(Some(entry)) } else { Err(Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title()).into()) }
+        self.journal.of_request(request_id).await?.map(|entry| same(command, entry)).transpose()
     }
 
-    /// Joins the user's checkout of this reservation that was under way at any time since the click, or begins one. A refusal is
-    /// looked at twice: the other click may have gone through (and used up token and hold) while ours was being checked.
-    async fn attach_or_begin(&self, command: &Pay, arrived: i64) -> Result<Entry, Error> {
-        // Only a pending one: what was settled "since" by another replica's clock may be an earlier attempt that failed.
-        if let Some(entry) = self.under_way(command, i64::MAX).await? {
-            return Ok(entry);
+    /// What a click is answered without any check: a replay, or the user's checkout of this reservation that is pending now. (Only a
+    /// pending one: what was settled "since" by another replica's clock may be an earlier attempt that failed.)
+    async fn known(&self, command: &Pay) -> Result<Option<Entry>, Error> {
+        let seen = self.journal.seen(command.request_id.as_deref(), command.reservation_id).await?;
+        if let Some(entry) = seen.named {
+            return same(command, entry).map(Some);
         }
-        match self.begin(command).await {
+        let Some(entry) = seen.pending.filter(|entry| entry.checkout.user_id == command.user_id) else { return Ok(None) };
+        self.attach(command, &entry).await?;
+        Ok(Some(entry))
+    }
+
+    /// Joins the user's checkout of this reservation that was under way at any time since the click, or begins one. The journal is
+    /// asked while the checks are made, and what it knows goes before what they say. A refusal is looked at once more: the other
+    /// click may have gone through (and used up token and hold) while ours was being checked.
+    async fn attach_or_begin(&self, command: &Pay, arrived: i64) -> Result<Entry, Error> {
+        let known = async {
+            match self.known(command).await {
+                Ok(None) => Ok(()),
+                Ok(Some(entry)) => Err(Ok(entry)),
+                Err(error) => Err(Err(error)),
+            }
+        };
+        let checked = async { Ok(self.admitted(command).await) };
+        let begun = match tokio::try_join!(known, checked) {
+            Err(known) => return known,
+            Ok(((), Ok((token, reservation)))) => self.begin(command, token, &reservation).await,
+            Ok(((), Err(refusal))) => Err(refusal.into()),
+        };
+        match begun {
             Ok(Some(entry)) => Ok(entry),
             // Lost the race for the journal's unique row: whoever won it, however it ended, is this click's answer too.
             Ok(None) => match self.replayed(command).await? {
@@ -185,19 +202,26 @@ impl Checkouts {
 
     async fn under_way(&self, command: &Pay, since: i64) -> Result<Option<Entry>, Error> {
         let found = self.journal.under_way(&command.user_id, command.reservation_id, since).await?;
-        if let (Some(entry), Some(request_id)) = (&found, &command.request_id) {
-            self.journal.name(request_id, entry.checkout.checkout_id).await?;
+        if let Some(entry) = &found {
+            self.attach(command, entry).await?;
         }
         Ok(found)
     }
 
-    /// Checks token and reservation, writes the checkout, and sets it going. `None`: another one was written first.
-    async fn begin(&self, command: &Pay) -> Result<Option<Entry>, Error> {
-        let (token, reservation) = self.admitted(command).await?;
+    /// Lets the request's id stand for this checkout from now on.
+    async fn attach(&self, command: &Pay, entry: &Entry) -> Result<(), Error> {
+        match &command.request_id {
+            Some(request_id) => Ok(self.journal.name(request_id, entry.checkout.checkout_id).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the checkout, and sets it going. `None`: another one was written first.
+    async fn begin(&self, command: &Pay, token: Uuid, reservation: &Reservation) -> Result<Option<Entry>, Error> {
         let now = self.clock.now();
         let checkout = Checkout::begun(Uuid::new_v4(), command.user_id.clone(), command.reservation_id, reservation.amount, now);
         let entry = Entry { checkout, token, refusal: None };
-        let hold_until = hold_until(&reservation).unwrap_or(now);
+        let hold_until = hold_until(reservation).unwrap_or(now);
 
         // On a task of its own from here on: whether the row is written and its saga run is not the caller's connection's to decide.
         let (tell, told) = oneshot::channel();
@@ -273,6 +297,12 @@ impl Checkouts {
     pub(crate) async fn drain(&self) {
         self.runner.drain().await;
     }
+}
+
+/// The checkout that a request id stands for, if it is this very request's.
+fn same(command: &Pay, entry: Entry) -> Result<Entry, Error> {
+    let same = entry.checkout.user_id == command.user_id && entry.checkout.reservation_id == command.reservation_id;
+    if same { Ok(entry) } else { Err(Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title()).into()) }
 }
 
 /// May this user pay for this reservation now?

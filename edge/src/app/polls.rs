@@ -20,11 +20,13 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::batch::{self, BATCH};
+use super::batch::{self, BATCH, Piece};
 use crate::clients::Clients;
 
 /// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it: come back later.
 const WAITING: usize = 20_000;
+/// How often the others who are ready get a turn before a batch leaves: some microseconds, which make it half as large again.
+const TURNS: usize = 3;
 /// A batch takes a millisecond or two. One that takes longer than this is late, and the next does not wait for it.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Batches on their way at once, late ones included: enough that one hanging replica of two, which is left out after three seconds,
@@ -33,7 +35,7 @@ const ON_THE_WAY: usize = 64;
 /// How long one batch may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-type Answer = Result<Token, Fault>;
+type Answer = Result<Piece, Fault>;
 type Poll = (Uuid, oneshot::Sender<Answer>);
 
 /// Reads tokens for many callers at once. Cheap to clone; the coalescer ends with the last clone.
@@ -54,13 +56,14 @@ impl Polls {
     ///
     /// # Errors
     /// TOKEN_NOT_FOUND; UNAVAILABLE when too many polls wait already; what the batch failed with.
-    pub(crate) async fn get(&self, token: Uuid) -> Answer {
+    pub(crate) async fn get(&self, token: Uuid) -> Result<Token, Fault> {
         let (answer, answered) = oneshot::channel();
         self.sender.try_send((token, answer)).map_err(|_| {
             metrics::counter!("polls_shed_total").increment(1);
             Fault::new(Reason::Unavailable, "Too many are asking at this moment.").retry_after(Duration::from_secs(2))
         })?;
-        answered.await.unwrap_or_else(|_| Err(Fault::new(Reason::Unavailable, Reason::Unavailable.title())))
+        let answer = answered.await.unwrap_or_else(|_| Err(Fault::new(Reason::Unavailable, Reason::Unavailable.title())));
+        answer?.read(token)
     }
 }
 
@@ -77,10 +80,17 @@ async fn coalesce(clients: Clients, mut receiver: mpsc::Receiver<Poll>) {
                 if count == 0 {
                     break;
                 }
-                // Whoever else is ready to ask at this very moment comes along: the first one only woke us.
-                tokio::task::yield_now().await;
-                while polls.len() < BATCH && let Ok(poll) = receiver.try_recv() {
-                    polls.push(poll);
+                // Whoever else is ready to ask at this very moment comes along: the first one only woke us. As long as there
+                // are some, there may be more.
+                for _ in 0..TURNS {
+                    let before = polls.len();
+                    tokio::task::yield_now().await;
+                    while polls.len() < BATCH && let Ok(poll) = receiver.try_recv() {
+                        polls.push(poll);
+                    }
+                    if polls.len() == before || polls.len() == BATCH {
+                        break;
+                    }
                 }
                 // Whoever has gone away is not asked for.
                 polls.retain(|(_, caller)| !caller.is_closed());
@@ -114,7 +124,7 @@ async fn answer(clients: &Clients, mut polls: Vec<Poll>) {
     polls.sort_unstable_by_key(|(token, _)| *token);
     let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
     ids.dedup();
-    let found = batch::read(clients, &ids).await;
+    let found = batch::ask(clients, &ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {

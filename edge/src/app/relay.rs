@@ -14,12 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Journal, Outgoing};
 
-/// Events claimed at a time, and sent side by side. A receiver that answers nothing costs a batch 64 / 16 x 5 s = 20 s,
+/// Checkouts claimed at a time, and told of side by side. A receiver that answers nothing costs a batch 64 / 16 x 5 s = 20 s, one that
+/// answers at the last moment twice that,
 const BATCH: i64 = 64;
 const AT_ONCE: usize = 16;
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
 /// which must be well below how long a claim lasts, or another relay sends the same again.
 const CLAIM: i64 = 60 * SECOND;
+/// Rounds are so far apart at least, so that under load each has much to tell.
+const REST: Duration = Duration::from_millis(20);
+/// Checkouts in a round that is only logged.
+const LOGGED: i64 = 512;
 /// How often to look without having been called (another replica may have died over its claims).
 const LOOK: Duration = Duration::from_secs(1);
 /// The pause after an event was not taken: 1 s, doubled up to a minute.
@@ -71,8 +76,11 @@ impl Relay {
             let mut prune = tokio::time::interval(PRUNE);
             loop {
                 match self.relay_some().await {
-                    // There may be more, such as the second event of a checkout whose first was just told.
-                    Ok(true) => continue,
+                    // There may be more.
+                    Ok(true) => {
+                        tokio::time::sleep(REST).await;
+                        continue;
+                    }
                     Ok(false) => {}
                     Err(error) => tracing::warn!(%error, "events could not be read from the outbox or marked in it"),
                 }
@@ -86,55 +94,27 @@ impl Relay {
         shutdown.run_until_cancelled(relaying).await;
     }
 
-    /// Claims a batch, tells it, marks it. `true` when something was told.
+    /// Claims a batch, tells it, marks it. `true` when something was told wholly.
     async fn relay_some(&self) -> Result<bool, chassis::db::Error> {
         let now = self.clock.now();
+        let Some((client, url)) = &self.receiver else {
+            return Ok(self.journal.tell_events(now, LOGGED, log).await? > 0);
+        };
         let claimed = self.journal.claim_events(now, now + CLAIM, BATCH).await?;
-        let told = stream::iter(claimed).map(async |event| (self.tell(&event).await, event)).buffer_unordered(AT_ONCE);
-        let (told, missed): (Vec<_>, Vec<_>) = told.collect::<Vec<_>>().await.into_iter().partition(|(taken, _)| *taken);
+        let told = stream::iter(claimed).map(|row| tell(client, url, row)).buffer_unordered(AT_ONCE);
+        let (told, missed): (Vec<_>, Vec<_>) =
+            told.collect::<Vec<_>>().await.into_iter().partition(|row| row.told >= row.events.len());
 
         // First what was told: should the rest fail, nothing is told twice for it.
         let any = !told.is_empty();
         if any {
-            self.journal.mark_published(told.into_iter().map(|(_, event)| event.sequence).collect(), self.clock.now()).await?;
+            self.journal.mark_published(told.into_iter().map(|row| row.sequence).collect(), self.clock.now()).await?;
         }
-        for (_, event) in missed {
-            let pause = (SECOND << event.attempts.clamp(1, 7).saturating_sub(1)).min(PAUSE_LAST);
-            self.journal.postpone(event.sequence, self.clock.now() + pause).await?;
+        for row in missed {
+            let pause = (SECOND << row.attempts.clamp(1, 7).saturating_sub(1)).min(PAUSE_LAST);
+            self.journal.postpone(row.sequence, row.told, self.clock.now() + pause).await?;
         }
         Ok(any)
-    }
-
-    /// Tells one event; `true` when it was taken.
-    async fn tell(&self, event: &Outgoing) -> bool {
-        let Some((client, url)) = &self.receiver else {
-            // Not all of it: whoever knows a reservation's id may read it.
-            let body: Value = serde_json::from_str(&event.body).unwrap_or_default();
-            let (kind, checkout_id, reason) = (&event.kind, body["subject"].as_str(), body["data"]["reason"].as_str());
-            tracing::info!(target: "boxoffice::events", kind, checkout_id, reason, "event");
-            count("logged");
-            return true;
-        };
-        let post = client.post(url.clone()).header(CONTENT_TYPE, "application/cloudevents+json").body(event.body.clone());
-        let refused = match post.send().await {
-            Ok(answer) if answer.status().is_success() => {
-                count("sent");
-                return true;
-            }
-            Ok(answer) => format!("it answered {}", answer.status()),
-            // Not the URL itself, which may hold a secret.
-            Err(error) => error.without_url().to_string(),
-        };
-        count("missed");
-        tracing::warn!(kind = event.kind, attempts = event.attempts, refused, "the receiver of events did not take one");
-        if event.attempts % ALERT_EVERY == 0 {
-            tracing::error!(
-                kind = event.kind,
-                attempts = event.attempts,
-                "an event does not get through; it is tried until it does"
-            );
-        }
-        false
     }
 
     async fn prune(&self) {
@@ -142,6 +122,44 @@ impl Relay {
             tracing::warn!(%error, "old events could not be deleted");
         }
     }
+}
+
+/// One line of the log. Not all of it: whoever knows a reservation's id may read it.
+fn log(event: &Value) {
+    let (kind, checkout_id, reason) = (event["type"].as_str(), event["subject"].as_str(), event["data"]["reason"].as_str());
+    tracing::info!(target: "boxoffice::events", kind, checkout_id, reason, "event");
+    count("logged");
+}
+
+/// Tells a checkout's events one after the other, as far as they are taken.
+async fn tell(client: &Client, url: &Url, mut row: Outgoing) -> Outgoing {
+    while let Some(event) = row.events.get(row.told)
+        && post(client, url, event, row.attempts).await
+    {
+        row.told += 1;
+    }
+    row
+}
+
+/// Sends one event; `true` when it was taken.
+async fn post(client: &Client, url: &Url, event: &Value, attempts: i64) -> bool {
+    let kind = event["type"].as_str();
+    let post = client.post(url.clone()).header(CONTENT_TYPE, "application/cloudevents+json").body(event.to_string());
+    let refused = match post.send().await {
+        Ok(answer) if answer.status().is_success() => {
+            count("sent");
+            return true;
+        }
+        Ok(answer) => format!("it answered {}", answer.status()),
+        // Not the URL itself, which may hold a secret.
+        Err(error) => error.without_url().to_string(),
+    };
+    count("missed");
+    tracing::warn!(kind, attempts, refused, "the receiver of events did not take one");
+    if attempts % ALERT_EVERY == 0 {
+        tracing::error!(kind, attempts, "an event does not get through; it is tried until it does");
+    }
+    false
 }
 
 fn count(outcome: &'static str) {

@@ -190,13 +190,26 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Some(value) = single(&parts.headers, "Idempotency-Key")? else {
-            return Ok(Self(Uuid::new_v4().to_string()));
-        };
-        match value.to_str() {
-            Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Self(key.to_owned())),
-            _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
-        }
+        Ok(Self(key(parts)?.unwrap_or_else(|| Uuid::new_v4().to_string())))
+    }
+}
+
+/// `Idempotency-Key`, if the client gave one: for what is done once by another key in any case.
+pub(super) struct ClientKey(pub(super) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        key(parts).map(Self)
+    }
+}
+
+fn key(parts: &Parts) -> Result<Option<String>, Problem> {
+    let Some(value) = single(&parts.headers, "Idempotency-Key")? else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
     }
 }
 

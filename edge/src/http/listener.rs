@@ -31,6 +31,9 @@ use super::problem::{self, MEDIA_TYPE, Problem};
 /// How long a client that goes on sending is listened to after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What is small: every poll's answer, and the documents.
+const SMALL: usize = 1_536;
+
 /// A listener for REST over another one.
 #[derive(Debug)]
 pub(crate) struct Listener<L>(pub(crate) L);
@@ -93,7 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         if self.instead.is_some() || is_error(first) {
             return self.poll_write(cx, first);
         }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, all)
+        // To copy a small body behind its head costs less than to hand the kernel two pieces.
+        let mut whole = [0; SMALL];
+        match joined(all, &mut whole) {
+            Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, all),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -123,6 +131,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         }
         over.as_mut().poll(cx).map(Ok)
     }
+}
+
+/// The pieces one behind the other, if they are small.
+fn joined<'a>(pieces: &[io::IoSlice<'_>], whole: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+    let mut length = 0;
+    for piece in pieces {
+        whole.get_mut(length..length + piece.len())?.copy_from_slice(piece);
+        length += piece.len();
+    }
+    whole.get(..length)
 }
 
 /// Do these bytes begin a refusal?

@@ -4,7 +4,15 @@
 //! The log names the route's template, never the path: tokens stand in paths. A poll that went well is logged at DEBUG, since
 //! there are thousands a second; everything else at INFO.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -17,10 +25,13 @@ use chassis::context::{Context, TRACEPARENT};
 use futures::FutureExt;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::problem::{self, Problem};
+use super::{
+    front::POLL,
+    problem::{self, Problem},
+};
 
 /// How long an answer may take. Streams are not bound by it: their answer begins at once.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -35,9 +46,19 @@ const HEADER_COUNT: usize = 64;
 /// What requests share.
 #[derive(Clone)]
 pub(super) struct Bounds {
-    places: Arc<Semaphore>,
+    in_flight: Arc<AtomicUsize>,
+    most: usize,
     deadline: Duration,
     meters: Arc<Meters>,
+}
+
+/// One of the requests in flight, as long as it is.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The meters of each route, kept: looking them up by their labels would cost a poll more than the measuring.
@@ -73,27 +94,82 @@ impl Meters {
 
 impl Bounds {
     pub(super) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(IN_FLIGHT)), deadline: DEADLINE, meters: Arc::default() }
+        Self { in_flight: Arc::default(), most: IN_FLIGHT, deadline: DEADLINE, meters: Arc::default() }
+    }
+
+    /// A place for one more request; `None` when there are too many.
+    fn enter(&self) -> Option<Place<'_>> {
+        let place = Place(&self.in_flight);
+        // Who finds no place gives back what was counted for it.
+        (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
+    }
+}
+
+/// A request, as far as what is done around it goes.
+pub(super) struct Asked<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    route: &'a str,
+    kind: Kind,
+    context: Context,
+    began: Instant,
+    /// Why it is not even handled.
+    absurd: Option<Problem>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Poll,
+    Probe,
+    Other,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(method: &'a Method, uri: &'a Uri, route: &'a str, headers: &HeaderMap, bounds: &Bounds) -> Self {
+        let began = Instant::now();
+        let context = Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
+        let kind = match route {
+            POLL if method == Method::GET => Kind::Poll,
+            "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => Kind::Probe,
+            _ => Kind::Other,
+        };
+        Self { method, uri, route, kind, context, began, absurd: absurd(uri, headers) }
+    }
+
+    fn span(&self) -> tracing::Span {
+        let Self { method, route, .. } = self;
+        tracing::info_span!("http", %method, route, trace_id = %self.context.trace.trace_id())
+    }
+
+    /// The span of a poll is off unless DEBUG is on.
+    fn span_if_told(&self) -> tracing::Span {
+        let Self { method, route, .. } = self;
+        match self.kind {
+            Kind::Poll => tracing::debug_span!("http", %method, route, trace_id = %self.context.trace.trace_id()),
+            Kind::Probe | Kind::Other => self.span(),
+        }
     }
 }
 
 /// The layer.
 pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let context = Context { deadline: began + bounds.deadline, ..Context::from_headers(request.headers(), bounds.deadline) };
-    let poll = route == "/v1/tokens/{token}" && method == Method::GET;
-    let spanned = || tracing::info_span!("http", %method, route, trace_id = %context.trace.trace_id());
-    let span = if poll { tracing::debug_span!("http", %method, route, trace_id = %context.trace.trace_id()) } else { spanned() };
+    let asked = Asked::new(&method, &uri, route, request.headers(), &bounds);
+    around(&bounds, asked, next.run(request)).await
+}
 
-    let probe = matches!(method, Method::GET | Method::HEAD) && matches!(route, "/healthz" | "/readyz" | "/metrics");
-    let work = context.scope(answer(&bounds, &uri, (route, probe), request, next));
-    let mut response = work.instrument(span.clone()).await;
+/// What is done around every request: `work` is its handling.
+pub(super) async fn around(bounds: &Bounds, mut asked: Asked<'_>, work: impl Future<Output = Response>) -> Response {
+    let span = asked.span_if_told();
+    let absurd = asked.absurd.take();
+    let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
+    let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
+    let Asked { uri, route, kind, context, began, .. } = asked;
     // A probe's 503 is its answer, in its own words.
-    let by_a_library = |status| if probe { None } else { problem::made_of(status) };
+    let by_a_library = |status| if kind == Kind::Probe { None } else { problem::made_of(status) };
     if let Some(problem) = problem::of(&mut response).or_else(|| by_a_library(response.status())) {
         code = Some(problem.code());
         response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
@@ -102,12 +178,12 @@ pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next
 
     let (status, took) = (response.status(), began.elapsed());
     bounds.meters.record(route, status, took);
-    // The span of a poll is off unless DEBUG is on; one that failed is told all the same.
-    let span = if poll && code.is_some() { spanned() } else { span };
+    // A poll that failed is told all the same.
+    let span = if kind == Kind::Poll && code.is_some() { asked.span() } else { span };
     let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
     span.in_scope(|| match code {
-        None if poll || probe => tracing::debug!(status, ms, "answered"),
-        None => tracing::info!(status, ms, "answered"),
+        None if kind == Kind::Other => tracing::info!(status, ms, "answered"),
+        None => tracing::debug!(status, ms, "answered"),
         Some(code) if status >= 500 => tracing::warn!(status, ms, code, "failed"),
         Some(code) => tracing::info!(status, ms, code, "refused"),
     });
@@ -115,21 +191,20 @@ pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next
 }
 
 /// The handler's answer, or why there is none.
-async fn answer(bounds: &Bounds, uri: &Uri, (route, probe): (&str, bool), request: Request, next: Next) -> Response {
-    if let Some(problem) = absurd(uri, request.headers()) {
+async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, work: impl Future<Output = Response>) -> Response {
+    if let Some(problem) = absurd {
         return problem.into_response();
     }
     // Probes must be answered most of all when everything else stands still.
-    let permit = if probe { None } else { bounds.places.try_acquire().ok() };
-    if permit.is_none() && !probe {
+    let place = if asked.kind == Kind::Probe { None } else { bounds.enter() };
+    if place.is_none() && asked.kind != Kind::Probe {
         let fault = Fault::new(Reason::Unavailable, "The server has as much to do as it can at this moment.");
         return Problem::from(fault.retry_after(Duration::from_secs(1))).into_response();
     }
-    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(bounds.deadline, handled).await {
+    match tokio::time::timeout_at(asked.context.deadline, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
-            tracing::error!(route, "a handler panicked");
+            tracing::error!(route = asked.route, "a handler panicked");
             metrics::counter!("http_panics_total").increment(1);
             Problem::internal().into_response()
         }
@@ -200,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_too_much_is_refused_at_once() {
-        let (status, body) = answered(Router::new(), Bounds { places: Arc::new(Semaphore::new(0)), ..Bounds::new() }).await;
+        let (status, body) = answered(Router::new(), Bounds { most: 0, ..Bounds::new() }).await;
         assert_eq!((status.as_u16(), &body["code"]), (503, &"UNAVAILABLE".into()));
     }
 }

@@ -2,13 +2,15 @@
 //! becomes JSON. No rule about tickets lives here.
 //!
 //! ```text
-//! listener ▸ CORS ▸ observe (trace, span, one log line, metrics, bounds, deadline, panics, problem documents) ▸ handler
+//! listener ▸ front ▸ CORS ▸ observe (trace, span, one log line, metrics, bounds, deadline, panics, problem documents) ▸ handler
+//!            └─ a poll ▸ the same, without a router ─────────────────────────────────────────────────▸ handler
 //! ```
 //! Everything a client can send wrongly is answered with a [`problem`] document; nothing it sends makes a 500.
 
 mod concerts;
 mod extract;
 mod fields;
+mod front;
 pub(crate) mod json;
 mod listener;
 mod middleware;
@@ -20,6 +22,7 @@ mod queues;
 mod reservations;
 mod router;
 mod seats;
+mod serve;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -33,7 +36,7 @@ use boxoffice_proto::{Reason, validate::Checks};
 use chassis::{clock::Clock, health::Health};
 
 use self::problem::Problem;
-pub(crate) use self::{listener::Listener, router::router};
+pub(crate) use self::{front::Front, serve::serve};
 use crate::{
     app,
     clients::Clients,

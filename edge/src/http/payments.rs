@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Api, App, ask,
-    extract::{Body, Page, QueueToken, RequestId, Segment, UserId},
+    extract::{Body, ClientKey, Page, QueueToken, Segment, UserId},
     json::{self, NewPayment, Payment, PaymentStatus, Payments, whole},
     openapi::{GATE_OF_USER, Operation},
     problem::Problem,
@@ -54,10 +54,10 @@ pub(super) const PAY: &[Reason] = &[
 pub(super) async fn pay(
     State(api): App,
     QueueToken(token): QueueToken,
-    RequestId(request_id): RequestId,
+    ClientKey(request_id): ClientKey,
     Body(new): Body<NewPayment>,
 ) -> Result<Response, Problem> {
-    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id: Some(request_id) };
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id };
     let payment = settled(&api, command).await?;
     let mut response = json::answer(status(&payment), &payment)?;
     settle(&mut response, &payment);

@@ -28,8 +28,8 @@ use crate::config::Origins;
 /// Bodies below this are sent as they are: they fit one packet, and the work would cost more than it saves.
 const COMPRESS_ABOVE: u64 = 1_024;
 
-/// The whole REST side.
-pub(crate) fn router(deps: Deps) -> Router {
+/// Every route with the layers around it, and what its handlers share.
+pub(super) fn router(deps: Deps, bounds: Bounds) -> (Router, Arc<Api>) {
     let cors = cors(deps.policy.cors_origins);
     let probes = chassis::probes::router(deps.health);
     let api = Arc::new(Api {
@@ -43,13 +43,14 @@ pub(crate) fn router(deps: Deps) -> Router {
     });
     let (routes, document) = table().split_for_parts();
     let document: &'static [u8] = Vec::leak(openapi::complete(document));
-    let layers = ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(Bounds::new(), observe));
+    let layers = ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
     let pages = probes
         .route("/", get(|| async { Redirect::to("/docs/") }))
         .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
         // Without `vendored` and a config of our own it would fetch its parts from elsewhere and loop on the slash.
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true)));
-    routes.with_state(api).merge(pages.layer(compression())).fallback(nothing_here).layer(layers)
+    let router = routes.with_state(Arc::clone(&api)).merge(pages.layer(compression())).fallback(nothing_here).layer(layers);
+    (router, api)
 }
 
 fn compression() -> CompressionLayer<SizeAbove> {

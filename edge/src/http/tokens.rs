@@ -20,7 +20,7 @@ use boxoffice_proto::{
 use uuid::Uuid;
 
 use super::{
-    App, ask,
+    Api, App, ask,
     extract::{Body, QueueId, RequestId, Segment},
     json::{self, NewToken, Token, whole},
     openapi::Operation,
@@ -83,6 +83,11 @@ const TOKEN_JSON: usize = 640;
             ("Retry-After" = i64, description = "When to ask again, in seconds"))),
     ))]
 pub(super) async fn get_token(State(api): App, Segment(token): Segment<Uuid>, known: Known) -> Result<Response, Problem> {
+    poll(&api, token, known).await
+}
+
+/// Answers a poll.
+pub(super) async fn poll(api: &Api, token: Uuid, known: Known) -> Result<Response, Problem> {
     let token = Token::try_from(api.polls.get(token).await?)?;
     let tag = token_tag(&token);
     let mut response = if known.has(&tag) {
@@ -121,11 +126,15 @@ impl<S: Sync> FromRequestParts<S> for Known {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect()))
+        Ok(Self::of(&parts.headers))
     }
 }
 
 impl Known {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect())
+    }
+
     fn has(&self, tag: &HeaderValue) -> bool {
         self.0.iter().any(|known| matches(known, tag))
     }

@@ -3,14 +3,17 @@
 use boxoffice_proto::Fault;
 use chassis::{
     args,
-    db::{Db, Error, Session, Sql},
+    db::{Db, Error, Group, Session, Sql},
 };
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::rows::{entry, entry_columns, tell, write};
+use super::{
+    grouped::{self, Begin, Look, Seen},
+    rows::{entry, entry_columns, tell},
+};
 use crate::domain::{
     checkout::{Checkout, Entry, Status},
-    event::Event,
     story::Story,
 };
 
@@ -18,6 +21,9 @@ use crate::domain::{
 #[derive(Clone)]
 pub(crate) struct Journal {
     pub(super) db: Db,
+    looks: Group<Look, Seen>,
+    begins: Group<Begin, bool>,
+    settles: Group<Settlement, Option<Entry>>,
 }
 
 /// How a checkout ended, to be written once.
@@ -29,8 +35,8 @@ pub(crate) struct Settlement {
     pub(crate) refusal: Option<Fault>,
     /// Rounds in which an outcome stayed unknown, added to the attempts.
     pub(crate) rounds: i64,
-    /// What the world is told.
-    pub(crate) events: Vec<Event>,
+    /// What the world is told, in order: CloudEvents.
+    pub(crate) events: Vec<Value>,
 }
 
 /// Which part of the list.
@@ -49,8 +55,17 @@ pub(crate) struct Narrowed {
 }
 
 impl Journal {
-    pub(crate) const fn new(db: Db) -> Self {
-        Self { db }
+    pub(crate) fn new(db: Db) -> Self {
+        let looks = Group::of_reads(db.clone(), "look_for_checkouts", grouped::look);
+        let begins = Group::of_writes(db.clone(), "begin_checkouts", grouped::begin);
+        let settles = Group::of_writes(db.clone(), "settle_checkouts", grouped::settle);
+        Self { db, looks, begins, settles }
+    }
+
+    /// What is known of a click: the checkout that its request id stands for, and its reservation's pending one.
+    pub(crate) async fn seen(&self, request_id: Option<&str>, reservation_id: Uuid) -> Result<Seen, Error> {
+        let look = Look { request_id: request_id.map(str::to_owned), reservation_id };
+        self.looks.ask(look).await
     }
 
     /// Writes a new checkout, leased to its runner. `false`: not written, for its reservation has a live one already or its
@@ -62,38 +77,8 @@ impl Journal {
         runner: Uuid,
         lease_until: i64,
     ) -> Result<bool, Error> {
-        let write = async || {
-            let mut session = self.db.begin().await?;
-            let checkout = &new.checkout;
-            let inserted = session.execute(
-                "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, runner, lease_until, attempts, \
-                 created_at) VALUES ($1, $2, $3, $4, $5, 'PENDING', $6, $7, 1, $8)",
-                args![
-                    checkout.checkout_id,
-                    &checkout.user_id,
-                    checkout.reservation_id,
-                    new.token,
-                    checkout.amount,
-                    runner,
-                    lease_until,
-                    checkout.created_at
-                ],
-            );
-            inserted.await?;
-            if let Some(request_id) = request_id {
-                let named = session.execute(
-                    "INSERT INTO checkout_request (request_id, checkout_id) VALUES ($1, $2)",
-                    args![request_id, checkout.checkout_id],
-                );
-                named.await?;
-            }
-            session.commit().await
-        };
-        match self.db.transact("begin_checkout", write).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_unique() => Ok(false),
-            Err(error) => Err(error),
-        }
+        let begin = Begin { entry: new.clone(), request_id: request_id.map(str::to_owned), runner, lease_until };
+        self.begins.ask(begin).await
     }
 
     /// Lets a further request id stand for a checkout; one that is taken stays as it is.
@@ -113,44 +98,10 @@ impl Journal {
     /// Settles a checkout, with its events, once. Answers the journal's row: this outcome, or the one that was there already.
     /// The flag says whether this call did it.
     pub(crate) async fn settle(&self, settlement: &Settlement) -> Result<(Option<Entry>, bool), Error> {
-        let checkout_id = settlement.checkout.checkout_id;
-        let settled = self.db.transact("settle_checkout", async || self.try_settle(settlement).await).await?;
-        match settled {
+        match self.settles.ask(settlement.clone()).await? {
             Some(entry) => Ok((Some(entry), true)),
-            None => Ok((self.get(checkout_id).await?, false)),
+            None => Ok((self.get(settlement.checkout.checkout_id).await?, false)),
         }
-    }
-
-    async fn try_settle(&self, settlement: &Settlement) -> Result<Option<Entry>, Error> {
-        let Settlement { checkout, refusal, rounds, events } = settlement;
-        let mut session = self.db.begin().await?;
-        let updated = session.optional(
-            concat!(
-                "UPDATE checkout SET status = $2, reason = $3, refusal = $4, settled_at = $5, attempts = attempts + $6, \
-                 story = $7, parked_at = NULL WHERE checkout_id = $1 AND status = 'PENDING' RETURNING ",
-                entry_columns!()
-            ),
-            args![
-                checkout.checkout_id,
-                checkout.status.as_str(),
-                checkout.reason.clone(),
-                refusal.as_ref().map(write).transpose()?,
-                checkout.settled_at,
-                *rounds,
-                tell(&checkout.story)?
-            ],
-        );
-        let Some(row) = updated.await? else { return Ok(None) };
-        let settled = entry(&row)?;
-        for event in events {
-            let queued = session.execute(
-                "INSERT INTO outbox (event_id, checkout_id, kind, body, due_at, attempts) VALUES ($1, $2, $3, $4, $5, 0)",
-                args![&event.id, checkout.checkout_id, event.kind, &event.body, checkout.settled_at.unwrap_or_default()],
-            );
-            queued.await?;
-        }
-        session.commit().await?;
-        Ok(Some(settled))
     }
 
     /// One checkout.
@@ -213,11 +164,12 @@ impl Journal {
         self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
     }
 
-    /// Renews this runner's lease on what it works on. Those that somebody else took over are left to them.
+    /// Renews this runner's lease on what it works on. Those that somebody else took over are left to them, and so are those that
+    /// are being settled at this moment: waiting for them, and they for us, could be a ring.
     pub(crate) async fn renew(&self, runner: Uuid, working_on: Vec<Uuid>, lease_until: i64) -> Result<(), Error> {
         const SQL: Sql = Sql {
-            postgres: "UPDATE checkout SET lease_until = $2 \
-                       WHERE runner = $1 AND status = 'PENDING' AND checkout_id = ANY($3)",
+            postgres: "UPDATE checkout SET lease_until = $2 WHERE checkout_id = ANY(ARRAY(SELECT c.checkout_id FROM checkout c \
+                       WHERE c.runner = $1 AND c.settled_at IS NULL AND c.checkout_id = ANY($3) FOR UPDATE SKIP LOCKED))",
             sqlite: "UPDATE checkout SET lease_until = $2 \
                      WHERE runner = $1 AND status = 'PENDING' AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
         };

@@ -1,41 +1,39 @@
-//! The outbox: events that wait to be told, in order within a checkout, at least once.
+//! The outbox: what is to be told of settled checkouts, a row each, at least once. A row's events are told in their order.
 
 use chassis::{
     args,
-    db::{Error, Sql},
+    db::{Error, Row, Sql},
 };
+use serde_json::Value;
 
 use super::Journal;
 
-/// An event that a relay has claimed.
+/// A checkout's events, claimed by a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outgoing {
     /// Its place.
     pub(crate) sequence: i64,
-    /// Its CloudEvents type.
-    pub(crate) kind: String,
-    /// The whole CloudEvent.
-    pub(crate) body: String,
+    /// The CloudEvents, in order.
+    pub(crate) events: Vec<Value>,
+    /// How many of them were told.
+    pub(crate) told: usize,
     /// How often it was claimed, this time included.
     pub(crate) attempts: i64,
 }
 
+/// Nearly always there is nothing: a look is cheaper than a transaction.
+const WAITING: &str = "SELECT 1 AS one FROM outbox WHERE published_at IS NULL AND due_at <= $1 LIMIT 1";
+
 impl Journal {
-    /// Claims events that are due until `claimed_until`: of each checkout only the first one that is not told yet, so that order
-    /// holds although several relays share the work.
+    /// Claims what is due until `claimed_until`, oldest first.
     pub(crate) async fn claim_events(&self, now: i64, claimed_until: i64, limit: i64) -> Result<Vec<Outgoing>, Error> {
-        const WAITING: &str = "SELECT 1 AS one FROM outbox WHERE published_at IS NULL AND due_at <= $1 LIMIT 1";
         const SQL: Sql = Sql {
-            postgres: "WITH due AS MATERIALIZED (SELECT o.sequence AS id FROM outbox o WHERE o.published_at IS NULL \
-                       AND o.due_at <= $1 AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.checkout_id = o.checkout_id \
-                       AND e.published_at IS NULL AND e.sequence < o.sequence) ORDER BY o.sequence LIMIT $3 \
-                       FOR UPDATE OF o SKIP LOCKED) \
-                       UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE sequence IN (SELECT id FROM due) \
-                       RETURNING sequence, kind, body, attempts",
+            postgres: "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE sequence = ANY(ARRAY(SELECT o.sequence FROM outbox o \
+                       WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $3 FOR UPDATE SKIP LOCKED)) \
+                       RETURNING sequence, events, told, attempts",
             sqlite: "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE sequence IN (SELECT o.sequence FROM outbox o \
-                     WHERE o.published_at IS NULL AND o.due_at <= $1 AND NOT EXISTS (SELECT 1 FROM outbox e \
-                     WHERE e.checkout_id = o.checkout_id AND e.published_at IS NULL AND e.sequence < o.sequence) \
-                     ORDER BY o.sequence LIMIT $3) RETURNING sequence, kind, body, attempts",
+                     WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $3) \
+                     RETURNING sequence, events, told, attempts",
         };
         if self.db.read().await?.optional(WAITING, args![now]).await?.is_none() {
             return Ok(Vec::new());
@@ -43,20 +41,31 @@ impl Journal {
         let mut session = self.db.begin().await?;
         let rows = session.all(SQL, args![now, claimed_until, limit]).await?;
         session.commit().await?;
-        let claimed = rows.iter().map(|row| {
-            Ok(Outgoing {
-                sequence: row.get("sequence")?,
-                kind: row.get("kind")?,
-                body: row.get("body")?,
-                attempts: row.get("attempts")?,
-            })
-        });
-        let mut claimed = claimed.collect::<Result<Vec<_>, Error>>()?;
-        claimed.sort_unstable_by_key(|event| event.sequence);
-        Ok(claimed)
+        outgoing(&rows)
     }
 
-    /// Notes that these were told.
+    /// Tells what is due, in a way that cannot fail, and notes it, in one transaction; answers how many checkouts that were. Should the
+    /// commit fail, they are told again.
+    pub(crate) async fn tell_events(&self, now: i64, limit: i64, tell: impl Fn(&Value)) -> Result<usize, Error> {
+        const SQL: Sql = Sql {
+            postgres: "UPDATE outbox SET published_at = $1, attempts = attempts + 1 WHERE sequence = ANY(ARRAY( \
+                       SELECT o.sequence FROM outbox o WHERE o.published_at IS NULL AND o.due_at <= $1 \
+                       ORDER BY o.sequence LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING sequence, events, told, attempts",
+            sqlite: "UPDATE outbox SET published_at = $1, attempts = attempts + 1 WHERE sequence IN (SELECT o.sequence FROM outbox o \
+                     WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $2) \
+                     RETURNING sequence, events, told, attempts",
+        };
+        if self.db.read().await?.optional(WAITING, args![now]).await?.is_none() {
+            return Ok(0);
+        }
+        let mut session = self.db.begin().await?;
+        let rows = outgoing(&session.all(SQL, args![now, limit]).await?)?;
+        rows.iter().flat_map(|row| row.events.iter().skip(row.told)).for_each(tell);
+        session.commit().await?;
+        Ok(rows.len())
+    }
+
+    /// Notes that these were told, wholly.
     pub(crate) async fn mark_published(&self, sequences: Vec<i64>, now: i64) -> Result<(), Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL AND sequence = ANY($2)",
@@ -68,11 +77,14 @@ impl Journal {
         session.commit().await
     }
 
-    /// Puts one off whose receiver did not take it.
-    pub(crate) async fn postpone(&self, sequence: i64, due_at: i64) -> Result<(), Error> {
+    /// Puts one off of which so many events were told, and the next was not taken.
+    pub(crate) async fn postpone(&self, sequence: i64, told: usize, due_at: i64) -> Result<(), Error> {
+        let told = i64::try_from(told).unwrap_or(i64::MAX);
         let mut session = self.db.begin().await?;
-        let postponed = session
-            .execute("UPDATE outbox SET due_at = $2 WHERE sequence = $1 AND published_at IS NULL", args![sequence, due_at]);
+        let postponed = session.execute(
+            "UPDATE outbox SET due_at = $2, told = $3 WHERE sequence = $1 AND published_at IS NULL",
+            args![sequence, due_at, told],
+        );
         postponed.await?;
         session.commit().await
     }
@@ -84,4 +96,15 @@ impl Journal {
         session.commit().await?;
         Ok(pruned)
     }
+}
+
+fn outgoing(rows: &[Row]) -> Result<Vec<Outgoing>, Error> {
+    let one = |row: &Row| {
+        let events = serde_json::from_str(&row.get::<String>("events")?).map_err(|error| Error::Other(error.into()))?;
+        let told = usize::try_from(row.get::<i64>("told")?).unwrap_or(0);
+        Ok(Outgoing { sequence: row.get("sequence")?, events, told, attempts: row.get("attempts")? })
+    };
+    let mut rows = rows.iter().map(one).collect::<Result<Vec<_>, Error>>()?;
+    rows.sort_unstable_by_key(|row| row.sequence);
+    Ok(rows)
 }

@@ -84,7 +84,8 @@ impl WaitingRoom {
         if let Some(line) = self.line(queue_id) {
             return Ok(line);
         }
-        self.open_line(queue_id).await?.ok_or_else(|| Error::QueueNotFound(queue_id.to_owned()))
+        // Boxed, here and wherever the database is asked by way of exception: every answer from memory would carry its 8 KB about.
+        Box::pin(self.open_line(queue_id)).await?.ok_or_else(|| Error::QueueNotFound(queue_id.to_owned()))
     }
 
     /// Loads a line that is not here yet and starts its writer; `None` when there is no such queue.

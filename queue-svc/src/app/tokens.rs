@@ -10,7 +10,7 @@ use super::{
     line::{Answer, Line, ended},
 };
 use crate::{
-    domain::{Command, Status, TokenView, line_tag, tagged},
+    domain::{Command, Status, TokenView, line_tag, tag_of, tagged},
     error::Error,
 };
 
@@ -77,7 +77,7 @@ impl WaitingRoom {
         if let Some(view) = line.ask_about_user(user) {
             return Ok(view);
         }
-        line.catch_up().await?;
+        Box::pin(line.catch_up()).await?;
         line.ask_about_user(user).ok_or(Error::TokenNotFound)
     }
 
@@ -87,11 +87,13 @@ impl WaitingRoom {
     /// # Errors
     /// The database's.
     pub async fn tokens(&self, ids: &[Uuid]) -> Result<Vec<Option<TokenView>>, Error> {
-        let mut found = self.remembered(ids);
+        let found = self.remembered(ids);
+        if found.iter().all(Option::is_some) { Ok(found) } else { Box::pin(self.looked_up(ids, found)).await }
+    }
+
+    /// Adds those to `found` that memory does not know and the database does.
+    async fn looked_up(&self, ids: &[Uuid], mut found: Vec<Option<TokenView>>) -> Result<Vec<Option<TokenView>>, Error> {
         let missing: Vec<_> = ids.iter().zip(&found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
-        if missing.is_empty() {
-            return Ok(found);
-        }
         let rows = {
             let mut session = self.0.db.read().await?;
             ended(&mut session, missing).await?
@@ -120,18 +122,11 @@ impl WaitingRoom {
     fn remembered(&self, ids: &[Uuid]) -> Vec<Option<TokenView>> {
         let lines = self.0.lines.read();
         let mut found = Vec::with_capacity(ids.len());
-        let mut rest = ids;
-        while let Some(id) = rest.first() {
-            let together = if let [line] = lines.tagged(id) {
-                let same = |id: &&Uuid| matches!(lines.tagged(id), [other] if Arc::ptr_eq(line, other));
-                let together = rest.iter().take_while(same).count();
-                line.ask_about_all(&rest[..together], &mut found);
-                together
-            } else {
-                found.push(None);
-                1
-            };
-            rest = &rest[together..];
+        for together in ids.chunk_by(|one, other| tag_of(one) == tag_of(other)) {
+            match lines.tagged(&together[0]) {
+                [line] => line.ask_about_all(together, &mut found),
+                _ => found.extend(together.iter().map(|_| None)),
+            }
         }
         for (id, view) in ids.iter().zip(&mut found).filter(|(_, view)| view.is_none()) {
             *view = lines.remembered(id);
@@ -164,7 +159,7 @@ impl WaitingRoom {
             if matches!(verdict, Err(Error::TokenWrongQueue | Error::TokenWrongUser)) {
                 return verdict;
             }
-            line.catch_up().await?;
+            Box::pin(line.catch_up()).await?;
         }
         judge(claim, self.token(claim.token).await?, self.0.clock.now())
     }
@@ -174,7 +169,7 @@ impl WaitingRoom {
         if let Some(line) = self.0.lines.read().with(id) {
             return Ok(Arc::clone(line));
         }
-        let view = self.ended_token(*id).await?.ok_or(Error::TokenNotFound)?;
+        let view = Box::pin(self.ended_token(*id)).await?.ok_or(Error::TokenNotFound)?;
         self.find_line(&view.queue_id).await
     }
 }
@@ -198,5 +193,37 @@ fn judge(claim: &Claim, view: TokenView, now: i64) -> Result<TokenView, Error> {
         Status::Active if view.active_until.is_some_and(|until| until > now) => Ok(view),
         Status::Active => Err(Error::TokenNotActive(Status::Expired)),
         status @ (Status::Waiting | Status::Completed | Status::Expired | Status::Left) => Err(Error::TokenNotActive(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use chassis::{
+        clock::Clock,
+        db::{Db, DbConfig},
+    };
+
+    use super::*;
+    use crate::store;
+
+    #[tokio::test]
+    async fn what_memory_answers_carries_nothing_of_the_database_about() {
+        let folder = std::env::temp_dir().join(format!("queue-{}", Uuid::new_v4()));
+        let config = DbConfig { url: format!("sqlite:{}", folder.join("queue.db").display()), schema: None };
+        let db = Db::open(&config, &store::migrations()).await.unwrap();
+        let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+        let claim = Claim { token: Uuid::nil(), queue_id: None, user: None, fresh: false };
+        let sizes = [
+            size_of_val(&room.join("default", "ann", 5, None)),
+            size_of_val(&room.complete(Uuid::nil(), None)),
+            size_of_val(&room.leave(Uuid::nil(), None)),
+            size_of_val(&room.tokens(&[])),
+            size_of_val(&room.token_of("default", "ann")),
+            size_of_val(&room.verify(&claim)),
+        ];
+        assert!(sizes.iter().all(|size| *size < 2_048), "{sizes:?}");
+        room.close().await;
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -7,6 +7,7 @@ use boxoffice_proto::{
     time::{duration, span_micros, timestamp},
     validate::Checks,
 };
+use uuid::Uuid;
 
 use crate::domain::{Delay, LaneView, OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView};
 
@@ -97,7 +98,7 @@ fn policy(policy: &QueuePolicy) -> pb::QueuePolicy {
 
 pub(super) fn token(view: TokenView) -> pb::Token {
     pb::Token {
-        token: view.token.to_string(),
+        token: view.token.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned(),
         queue_id: view.queue_id.to_string(),
         user_id: view.user.into_string(),
         status: status(view.status).into(),

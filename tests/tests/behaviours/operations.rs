@@ -40,8 +40,13 @@ async fn every_server_says_that_it_is_serving(world: World) {
         for channel in replicas.all() {
             let mut health = HealthClient::new(channel.clone());
             for service in ["", name] {
-                let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner();
-                assert_eq!(answer.status(), ServingStatus::Serving, "{name} asked for {service:?}");
+                // It follows `/readyz`, which the mesh waited for, a moment later.
+                eventually(Duration::from_secs(5), || async {
+                    let ask = HealthCheckRequest { service: service.to_owned() };
+                    let answer = health.clone().check(ask).await.unwrap().into_inner();
+                    holds(answer.status(), |status| *status == ServingStatus::Serving)
+                })
+                .await;
             }
             let unknown = health.check(HealthCheckRequest { service: "no.such.Service".to_owned() }).await.unwrap_err();
             assert_eq!(unknown.code(), tonic::Code::NotFound);

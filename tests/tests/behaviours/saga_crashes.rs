@@ -60,7 +60,7 @@ impl Stands {
     }
 
     /// Everywhere, three times: lost, at once, late.
-    fn everywhere(shape: Shape) -> Self {
+    fn everywhere() -> Self {
         let mut all = Self::default();
         for &(course, steps) in STEPS {
             for &method in steps {
@@ -71,15 +71,20 @@ impl Stands {
                 }
             }
         }
-        // Of the journal's two writes `Paid` stands at the first and `Poor` at the second; each keeps a connection of the edge's ten.
+        all
+    }
+
+    /// Of the journal's two writes `Paid` stands at the first and `Poor` at the second; each keeps a connection of the edge's ten.
+    fn at_commits(&mut self, shape: Shape) -> std::ops::Range<usize> {
+        let first = self.plans.len();
         if shape == Shape::Cluster {
             for course in [Paid, Poor] {
-                all.add(course, COMMIT, Before, Then::Vanishes, false);
-                all.add(course, COMMIT, Before, Then::Goes, false);
-                all.add(course, COMMIT, After, Then::Vanishes, false);
+                self.add(course, COMMIT, Before, Then::Vanishes, false);
+                self.add(course, COMMIT, Before, Then::Goes, false);
+                self.add(course, COMMIT, After, Then::Vanishes, false);
             }
         }
-        all
+        first..self.plans.len()
     }
 
     /// Payments that stand before the wallet until somebody else has cancelled them: the cancellation overtakes the payment.
@@ -116,8 +121,9 @@ struct Standing {
 
 async fn standing(shape: Shape, overtaken: bool) -> Standing {
     let court = Court::open(shape).await;
-    let mut stands = Stands::everywhere(shape);
+    let mut stands = Stands::everywhere();
     let overtaken = if overtaken { stands.overtaken() } else { 0..0 };
+    let at_commits = stands.at_commits(shape);
     let trials = join_all(stands.plans.into_iter().map(|plan| court.begin(plan))).await;
     let trials: Vec<_> = trials.into_iter().map(Arc::new).collect();
     let first = Rest::new(vec![court.world.mesh.rest()[0].clone()]);
@@ -126,12 +132,19 @@ async fn standing(shape: Shape, overtaken: bool) -> Standing {
         tokio::spawn(async move { insistent(&trial, &first).await })
     };
     let turns = trials.iter().map(|trial| trial.turning()).collect();
-    let clients = trials.iter().map(click).collect();
-    for (meeting, count) in [(&stands.soon, stands.counts.0), (&stands.late, stands.counts.1)] {
+    let stand = async |meeting: &Meeting, count| {
         if let Err(there) = meeting.of(count, BOUND).await {
             panic!("only {there} of {count} stand at their places");
         }
+    };
+    // Those that stand at a commit come last, one after the other: who shares it with them could not go on to a place of its own.
+    let mut clients: Vec<_> = trials[..at_commits.start].iter().map(click).collect();
+    stand(&stands.late, stands.counts.1).await;
+    for nth in at_commits.clone() {
+        stand(&stands.soon, stands.counts.0 - (at_commits.end - nth)).await;
+        clients.push(click(&trials[nth]));
     }
+    stand(&stands.soon, stands.counts.0).await;
     Standing { court, trials, overtaken, clients, turns, soon: stands.soon, late: stands.late }
 }
 

@@ -160,7 +160,12 @@ fn in_pairs() -> Vec<Plan> {
 async fn every_step_with_every_mishap_ends_in_one_outcome_and_the_client_is_told_which(shape: Shape) {
     let mut plans = [lost_on_the_way(), refused(), in_pairs()].concat();
     if shape == Shape::Cluster {
-        plans.extend(journal_lost());
+        // Evenly among the others: a commit is shared by those who are there at the same time, and so is what happens to it.
+        let (lost, every) = (journal_lost(), plans.len());
+        let count = lost.len();
+        for (nth, plan) in lost.into_iter().enumerate().rev() {
+            plans.insert(every * nth / count, plan);
+        }
     }
     let court = Court::open(shape).await;
     let count = plans.len();

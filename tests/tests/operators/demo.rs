@@ -1,6 +1,6 @@
 //! `boxoffice demo` and the other commands beside `up`.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use tests::{
     mesh::Shape,
@@ -9,9 +9,20 @@ use tests::{
     suite::Solo,
     world::{World, int},
 };
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::timeout,
+};
 
-pub(crate) const SOLOS: &[Solo] = solos![Shape::ALL; the_demo_fills_a_mesh_once_however_often_it_is_run];
+pub(crate) fn solos() -> Vec<Solo> {
+    let everywhere = solos![Shape::ALL; the_demo_fills_a_mesh_once_however_often_it_is_run];
+    let once = solos![&[Shape::SingleSqlite];
+        a_demo_that_is_cut_off_anywhere_is_finished_by_the_next,
+        a_demo_without_a_mesh_says_so,
+    ];
+    [everywhere as &[Solo], once].concat()
+}
 
 async fn demo(base: &str) -> String {
     let command = Command::new(binary("boxoffice")).args(["demo", "--rest-url", base]).env_clear().kill_on_drop(true).output();
@@ -58,5 +69,56 @@ async fn the_demo_fills_a_mesh_once_however_often_it_is_run(shape: Shape) {
     assert_eq!(world.balance("demo-eli").await, 5_000);
     assert_eq!(demo(&base).await, told, "the second run tells the same");
     assert_eq!(seen(&world).await, first, "and makes nothing new");
+    world.finish().await;
+}
+
+/// It tells of each thing when it is done, so it can be cut off after each line; and the mesh has been at work before.
+async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
+    let world = World::start(shape, &[]).await;
+    let sale = world.sale(1_000, 10).await;
+    let buyer = world.buyer_with(&sale, 1_000).await;
+    let reservation = world.hold(&buyer, sale.show, &[1]).await;
+    let _ = world.paying(&buyer, &reservation).expect(201).await;
+    let base = world.rest.base();
+    for words in ["The season at", "Winter Strings", "Jam session", "The visitors:", "demo-bob", "demo-eli"] {
+        let mut command = Command::new(binary("boxoffice"));
+        command.args(["demo", "--rest-url", &base]).env_clear().stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        loop {
+            let line = timeout(Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap();
+            if line.unwrap_or_else(|| panic!("{words} was not told")).contains(words) {
+                break;
+            }
+        }
+        child.kill().await.unwrap();
+    }
+    let told = demo(&base).await;
+    let line = world.rest.get("/v1/queues/demo-busy").expect(200).await;
+    assert_eq!((int(&line["active"]), int(&line["waiting"])), (3, 17));
+    let concerts = world.rest.get("/v1/concerts").expect(200).await;
+    assert_eq!(concerts["concerts"].as_array().unwrap().len(), 6, "five, and the one that was there: {concerts}");
+    assert_eq!(world.balance("demo-ann").await, 300_000 - 2 * 77_000);
+    assert_eq!(world.balance("demo-bob").await, 100_000 - 33_000);
+    assert_eq!(demo(&base).await, told, "and once more it tells the same");
+    world.finish().await;
+}
+
+async fn a_demo_without_a_mesh_says_so(shape: Shape) {
+    let world = World::start(shape, &[]).await;
+    let run = async |url: &str| {
+        let command = Command::new(binary("boxoffice")).args(["demo", "--rest-url", url]).env_clear().kill_on_drop(true).output();
+        let output = timeout(Duration::from_secs(20), command).await.unwrap().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, told) = run("http://127.0.0.1:1").await;
+    assert!(
+        code == Some(1) && told.contains("boxoffice demo: ") && told.contains("127.0.0.1:1") && told.contains("refused"),
+        "{told}"
+    );
+    // Something answers there, but it is not the edge.
+    let queue = world.mesh.grpc(tests::mesh::Role::Queue)[0].clone();
+    let (code, told) = run(&queue).await;
+    assert!(code == Some(1) && told.starts_with("boxoffice demo: ") && told.lines().count() == 1, "{told}");
     world.finish().await;
 }

@@ -1,13 +1,15 @@
-//! What people do beside a mesh: audit it, and fill it with a demo. The commands are the built ones, the meshes real.
+//! What people do to a mesh: audit it, fill it with a demo, roll it over, end it. The commands are the built ones, the meshes real.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
 mod demo;
+mod ending;
+mod rolling;
 
 use std::process::ExitCode;
 
 use tests::suite;
 
 fn main() -> ExitCode {
-    suite::main(&[], &[&audit::solos(), demo::SOLOS].concat())
+    suite::main(&[], &[&audit::solos(), &demo::solos(), ending::SOLOS, rolling::SOLOS].concat())
 }

@@ -1,15 +1,16 @@
 //! The use cases: what happens in which transaction.
 //!
-//! A transaction opens, locks what it will change (payment, then wallet), lets the domain decide on what is locked, writes, and
+//! Plain payments go many to a transaction ([`debiting`]); all else has one each. It opens, locks what it will change (payment, then wallet), lets the domain decide on what is locked, writes, and
 //! commits. What was refused before anything was written is dropped, which undoes it. Measures are taken after the commit.
 
+mod debiting;
 mod moving;
 mod paying;
 mod reading;
 
 use chassis::{
     clock::Clock,
-    db::{Db, Session},
+    db::{Db, Group, Session},
     idempotency::{self, Key},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,8 +20,10 @@ pub(crate) use moving::Move;
 pub(crate) use paying::Cancel;
 pub(crate) use reading::{EntryCursor, PaymentCursor};
 
+use debiting::Debited;
+
 use crate::{
-    domain::{Entry, Movement},
+    domain::{Entry, Movement, Order},
     error::Error,
     store::wallets,
 };
@@ -30,12 +33,16 @@ use crate::{
 pub(crate) struct Ledger {
     db: Db,
     clock: Clock,
+    debits: Group<Order, Option<Debited>>,
 }
 
 impl Ledger {
     /// A ledger in a database that has its tables.
-    pub(crate) const fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock }
+    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+        let ticking = clock.clone();
+        let debits =
+            Group::of_writes(db.clone(), "debit_wallets", move |db, orders| debiting::debit(db, ticking.clone(), orders));
+        Self { db, clock, debits }
     }
 
     /// The database beneath, for tests that look at it directly.

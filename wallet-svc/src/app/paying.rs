@@ -10,7 +10,7 @@ use chassis::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Ledger, count_movement, post, recall, record};
+use super::{Debited, Ledger, count_movement, post, recall, record};
 use crate::{
     domain::{Cancellation, Entry, Order, Payment, PaymentStatus, Refusal, Wallet},
     error::Error,
@@ -68,6 +68,11 @@ impl Ledger {
     #[tracing::instrument(skip_all, fields(payment_id = %order.payment_id), err(level = "debug"))]
     pub(crate) async fn pay(&self, order: &Order, request_id: Option<String>) -> Result<Paid, Error> {
         let key = request_id.map(|id| Key::new(id, "CreatePayment", order));
+        if key.is_none()
+            && let Some(Debited { paid, entry }) = self.debits.ask(order.clone()).await?
+        {
+            return Ok(Done { answer: paid, settled: Some(PaymentStatus::Completed), entry: Some(entry) }.counted());
+        }
         let done = self.db.transact("create_payment", || self.try_pay(order, key.as_ref())).await?;
         Ok(done.counted()?)
     }

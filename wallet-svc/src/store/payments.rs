@@ -1,8 +1,10 @@
 //! The payment rows. The row of a payment id is made once, and is the lock of all that happens under that id.
 
+use std::collections::HashSet;
+
 use chassis::{
     args,
-    db::{Error, Row, Session, Sql},
+    db::{self, Error, Row, Session, Sql},
 };
 use uuid::Uuid;
 
@@ -13,6 +15,20 @@ use crate::domain::{Payment, PaymentStatus, Purpose};
 const CLAIM: &str = "\
     INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payment_id) DO NOTHING";
+
+const CLAIM_ALL: Sql = Sql {
+    postgres: "INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at) \
+        SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[]) \
+        ON CONFLICT (payment_id) DO NOTHING RETURNING payment_id",
+    sqlite: "INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at) \
+        SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
+        FROM json_each($1) WHERE true ON CONFLICT (payment_id) DO NOTHING RETURNING payment_id",
+};
+
+const UNCLAIM: Sql = Sql {
+    postgres: "DELETE FROM payment WHERE payment_id = ANY($1)",
+    sqlite: "DELETE FROM payment WHERE payment_id IN (SELECT unhex(value) FROM json_each($1))",
+};
 
 const SETTLE: &str = "UPDATE payment SET status = $2, reason = $3, settled_at = $4 WHERE payment_id = $1";
 
@@ -56,9 +72,8 @@ fn read(row: &Row) -> Result<Payment, Error> {
     })
 }
 
-/// Writes a payment unless its id is taken; says whether it was written.
-pub(crate) async fn claim(session: &mut Session, payment: &Payment) -> Result<bool, Error> {
-    let row = args![
+fn row(payment: &Payment) -> Vec<db::Value> {
+    args![
         payment.payment_id,
         payment.purpose.as_ref().map(|purpose| purpose.user_id.as_str()),
         payment.purpose.as_ref().map(|purpose| purpose.reservation_id),
@@ -67,8 +82,30 @@ pub(crate) async fn claim(session: &mut Session, payment: &Payment) -> Result<bo
         &payment.reason,
         payment.created_at,
         payment.settled_at
-    ];
-    Ok(session.execute(CLAIM, row).await? == 1)
+    ]
+}
+
+/// Writes a payment unless its id is taken; says whether it was written.
+pub(crate) async fn claim(session: &mut Session, payment: &Payment) -> Result<bool, Error> {
+    Ok(session.execute(CLAIM, row(payment)).await? == 1)
+}
+
+/// Writes those payments whose ids are not taken, in the order given (by id, for everybody); answers which.
+pub(crate) async fn claim_all(session: &mut Session, payments: impl Iterator<Item = Payment>) -> Result<HashSet<Uuid>, Error> {
+    let rows: Vec<_> = payments.map(|payment| row(&payment)).collect();
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let args = db::table(session.dialect(), rows);
+    session.all(CLAIM_ALL, args).await?.iter().map(|row| row.get("payment_id")).collect()
+}
+
+/// Takes back what this very transaction has claimed.
+pub(crate) async fn unclaim(session: &mut Session, payments: Vec<Uuid>) -> Result<(), Error> {
+    if payments.is_empty() {
+        return Ok(());
+    }
+    session.execute(UNCLAIM, args![payments]).await.map(drop)
 }
 
 /// Writes what became of a payment, which must be locked by this transaction.

@@ -1,8 +1,10 @@
 //! The wallet rows: balances, and the locks under which they change.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use chassis::{
     args,
-    db::{Dialect, Error, Row, Session, Sql},
+    db::{self, Dialect, Error, Row, Session, Sql},
 };
 
 use crate::domain::{Entry, Wallet};
@@ -20,6 +22,14 @@ const LOCK: Sql = Sql {
     sqlite: "SELECT balance, entries FROM wallet WHERE user_id = $1",
 };
 
+/// The same for many, one after the other in the order given, each by its key. `(SELECT $1)` hides how long the list is from the planner,
+/// so that one plan serves all.
+const LOCK_ALL: Sql = Sql {
+    postgres: "SELECT user_id, balance, entries FROM UNNEST((SELECT $1::text[])) AS a (id) \
+        CROSS JOIN LATERAL (SELECT * FROM wallet WHERE user_id = a.id FOR UPDATE) AS w",
+    sqlite: "SELECT user_id, balance, entries FROM json_each($1) AS a CROSS JOIN wallet AS w WHERE w.user_id = a.value",
+};
+
 const FIND: &str = LOCK.sqlite;
 
 /// An entry and the wallet it leaves behind, in one round trip.
@@ -27,6 +37,22 @@ const POST_POSTGRES: &str = "\
     WITH moved AS (UPDATE wallet SET balance = $6, entries = $2 WHERE user_id = $1) \
     INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// Entries, and the wallets that they leave behind, which are there: an upsert reaches each by its key, whatever the planner believes.
+const POST_ALL_POSTGRES: &str = "\
+    WITH moved AS (INSERT INTO wallet (user_id, balance, entries) SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) \
+        ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance, entries = excluded.entries) \
+    INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
+    SELECT * FROM UNNEST($4::text[], $5::bigint[], $6::uuid[], $7::text[], $8::bigint[], $9::bigint[], $10::uuid[], $11::bigint[])";
+
+const POST_WALLETS_SQLITE: &str = "\
+    INSERT INTO wallet (user_id, balance, entries) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE true \
+    ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance, entries = excluded.entries";
+
+const POST_ENTRIES_SQLITE: &str = "\
+    INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
+    SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, unhex(value ->> 6), value ->> 7 \
+    FROM json_each($1)";
 
 const POST_ENTRY: &str = "\
     INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
@@ -48,6 +74,17 @@ pub(crate) async fn lock(session: &mut Session, user_id: &str) -> Result<Option<
     session.optional(LOCK, args![user_id]).await?.as_ref().map(read).transpose()
 }
 
+/// The wallets of these users that are there, locked.
+pub(crate) async fn lock_all(session: &mut Session, users: impl Iterator<Item = &str>) -> Result<HashMap<String, Wallet>, Error> {
+    let users: BTreeSet<&str> = users.collect();
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let users: Vec<String> = users.into_iter().map(str::to_owned).collect();
+    let rows = session.all(LOCK_ALL, args![users]).await?;
+    rows.iter().map(|row| Ok((row.get("user_id")?, read(row)?))).collect()
+}
+
 /// The user's wallet as it is committed.
 pub(crate) async fn find(session: &mut Session, user_id: &str) -> Result<Option<Wallet>, Error> {
     session.optional(FIND, args![user_id]).await?.as_ref().map(read).transpose()
@@ -62,7 +99,40 @@ pub(crate) async fn post(session: &mut Session, entry: &Entry) -> Result<(), Err
             POST_ENTRY
         }
     };
-    let line = args![
+    session.execute(statement, line(entry)).await.map(drop)
+}
+
+/// Writes entries and what they leave in their wallets, which must be locked by this transaction.
+pub(crate) async fn post_all(session: &mut Session, entries: impl Iterator<Item = &Entry>) -> Result<(), Error> {
+    let mut lines = Vec::new();
+    let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for entry in entries {
+        lines.push(line(entry));
+        let last = newest.entry(&entry.user_id).or_insert(entry);
+        if entry.sequence > last.sequence {
+            *last = entry;
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let wallets = newest.into_values().map(|entry| args![&entry.user_id, entry.balance_after, entry.sequence]).collect();
+    let dialect = session.dialect();
+    let (mut wallets, lines) = (db::table(dialect, wallets), db::table(dialect, lines));
+    match dialect {
+        Dialect::Postgres => {
+            wallets.extend(lines);
+            session.execute(POST_ALL_POSTGRES, wallets).await.map(drop)
+        }
+        Dialect::Sqlite => {
+            session.execute(POST_WALLETS_SQLITE, wallets).await?;
+            session.execute(POST_ENTRIES_SQLITE, lines).await.map(drop)
+        }
+    }
+}
+
+fn line(entry: &Entry) -> Vec<db::Value> {
+    args![
         &entry.user_id,
         entry.sequence,
         entry.entry_id,
@@ -71,6 +141,5 @@ pub(crate) async fn post(session: &mut Session, entry: &Entry) -> Result<(), Err
         entry.balance_after,
         entry.payment_id,
         entry.created_at
-    ];
-    session.execute(statement, line).await.map(drop)
+    ]
 }

@@ -16,16 +16,8 @@ use clap_complete::Shell;
 /// mine" or "not mine and money back".
 ///
 /// Without a command it runs `up`: the whole mesh in this process, on SQLite under ./data, and prints what to try.
-/// A flag with an [env: NAME] can be set by that environment variable instead; the flag wins.
 #[derive(Parser)]
-#[command(
-    name = "boxoffice",
-    version = env!("BOXOFFICE_VERSION"),
-    args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 ended as asked · 1 could not start, failed, or had to end with work in flight · 2 a wrong flag or variable.\n\
-                  `boxoffice audit` has its own, see there.",
-    after_long_help = AFTER_HELP
-)]
+#[command(name = "boxoffice", version = built::version!(), args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -33,20 +25,13 @@ pub(crate) struct Cli {
     up: up::Up,
 }
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  ended as asked: SIGTERM or Ctrl-C, with everything in flight finished
-  1  could not start, a service failed, or ended with work in flight (a second signal, or 20 s after the first)
-  2  a wrong flag or variable
-`boxoffice audit` has its own, see there.
-
-Environment:
-  RUST_LOG   what is logged, such as `debug` or `info,edge=debug`
-  NO_COLOR   no colours in help and errors (logs never have any)
+const EXAMPLES: &str = "\
+`boxoffice audit` has exit codes of its own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
   boxoffice --database-url postgres://me@localhost/boxoffice     PostgreSQL, a schema a service
+  boxoffice --hold-ttl 2m --max-active 500                       other rules
   boxoffice demo                                                 fill the mesh that runs with a season
   boxoffice audit                                                is everything as it must be?
   source <(boxoffice completions bash)                           completions for this shell";
@@ -79,15 +64,15 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "boxoffice", &mut script);
-            print(&String::from_utf8_lossy(&script))
+            print(&String::from_utf8_lossy(&script));
+            ExitCode::SUCCESS
         }
     }
 }
 
 /// Writes to stdout. Nobody may be reading any more (`| head`), which is no failure.
-fn print(text: &str) -> ExitCode {
+fn print(text: &str) {
     let _unread = io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use boxoffice::{Addresses, Databases, Settings, Stack};
-use chassis::{Error, clock::Clock, lifecycle, telemetry::LogArgs};
+use chassis::{Error, clock::Clock, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ pub(crate) struct Up {
     #[arg(long, env, default_value = "./data")]
     data_dir: PathBuf,
     /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a schema of its own
-    #[arg(long, env, hide_env_values = true)]
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
     database_url: Option<String>,
     #[command(flatten)]
     addresses: Addresses,

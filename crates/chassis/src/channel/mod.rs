@@ -56,9 +56,9 @@ impl Channel {
     /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is called in.
     #[must_use]
     pub fn new(target: &Target) -> Self {
-        let replicas = Arc::new(Replicas::new());
         let addresses: Option<Vec<_>> =
             target.places.iter().map(|place| Some((place.address()?, place.authority.clone()))).collect();
+        let replicas = Arc::new(Replicas::new(addresses.is_none()));
         let follower = match addresses {
             Some(addresses) => {
                 replicas.learn(addresses.into_iter(), &target.network);
@@ -95,9 +95,17 @@ impl Replicas {
     async fn ask(&self, mut request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let until = Instant::now() + time;
         let late = || Status::deadline_exceeded("the service did not answer in time");
-        let all = time::timeout_at(until, self.all()).await.map_err(|_| late())?;
+        let mut all = time::timeout_at(until, self.all()).await.map_err(|_| late())?;
         let (mut tried, mut unsent) = (Vec::new(), 0);
-        while let Some(replica) = self.pick(&all, &tried) {
+        loop {
+            let Some(replica) = self.pick(&all, &tried) else {
+                self.look_again();
+                match time::timeout_at(until, self.beside(&tried)).await {
+                    Ok(Some(moved)) => all = moved,
+                    Ok(None) | Err(_) => return Err(Status::unavailable("the service could not be reached")),
+                }
+                continue;
+            };
             let Ok(answer) = time::timeout_at(until, replica.send(request)).await else {
                 // Less time than an attempt deserves says something about the caller, not about the replica.
                 if time == ATTEMPT_TIMEOUT {
@@ -125,8 +133,6 @@ impl Replicas {
                 }
             }
         }
-        self.look_again();
-        Err(Status::unavailable("the service could not be reached"))
     }
 }
 

@@ -30,6 +30,8 @@ use crate::network::Network;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// However much fails, not more often than this.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(500);
+/// How long a call that found nobody waits for a look-up to find somebody: the least time between two, and what one takes.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1_000);
 /// How long a look-up may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most replicas that a channel knows, and so the most connections it has: more than a service that shares a database has use for.
@@ -42,12 +44,14 @@ pub(super) struct Replicas {
     /// `None` until the names have been looked up once.
     all: watch::Sender<Option<All>>,
     turn: AtomicUsize,
+    /// Names are looked up again and again.
+    followed: bool,
     look_again: Notify,
 }
 
 impl Replicas {
-    pub(super) fn new() -> Self {
-        Self { all: watch::Sender::new(None), turn: AtomicUsize::new(0), look_again: Notify::new() }
+    pub(super) fn new(followed: bool) -> Self {
+        Self { all: watch::Sender::new(None), turn: AtomicUsize::new(0), followed, look_again: Notify::new() }
     }
 
     /// All that are known; waits for the first look-up.
@@ -68,6 +72,18 @@ impl Replicas {
         let fit = |replica: &&Replica| replica.is_fit() && !tried.contains(&replica.addr);
         let best = (0..all.len()).map(in_turn).filter(fit).min_by_key(|replica| replica.waiting());
         best.or_else(|| (tried.is_empty() && !all.is_empty()).then(|| in_turn(0)))
+    }
+
+    /// When none of the `tried` could be reached: all that a look-up finds from now on, as soon as there is another fit one among
+    /// them; `None` when there is not. A whole service may have moved since the last look.
+    pub(super) async fn beside(&self, tried: &[SocketAddr]) -> Option<All> {
+        if !self.followed || tried.is_empty() {
+            return None;
+        }
+        let fit = |replica: &Arc<Replica>| replica.is_fit() && !tried.contains(&replica.addr);
+        let mut changes = self.all.subscribe();
+        let found = changes.wait_for(|all| all.as_ref().is_some_and(|all| all.iter().any(fit)));
+        time::timeout(LOOK_FOR_OTHERS, found).await.ok()?.ok()?.clone()
     }
 
     /// Somebody may have moved.
@@ -147,7 +163,7 @@ mod tests {
     use crate::network::Tcp;
 
     fn knowing(ports: impl IntoIterator<Item = u16>) -> Replicas {
-        let replicas = Replicas::new();
+        let replicas = Replicas::new(false);
         learn(&replicas, ports);
         replicas
     }

@@ -5,9 +5,11 @@
 //! `synchronous=FULL`, one writing connection and readers beside it; PostgreSQL as its server is configured.
 
 mod error;
+mod group;
 mod line;
 mod open;
 mod session;
+mod simulated;
 mod value;
 
 use std::{
@@ -24,10 +26,12 @@ use rand::Rng;
 use sqlx::{PgPool, SqlitePool, migrate::Migrator, postgres::PgConnectOptions};
 
 pub use error::Error;
+pub use group::Group;
 use line::Line;
 use session::Link;
 pub use session::{Session, Sql};
-pub use value::{Column, Row, Value};
+pub use simulated::{Fate, simulate};
+pub use value::{Column, Row, Value, table};
 
 /// How often a transaction is tried that keeps losing against others.
 const ATTEMPTS: u32 = 10;
@@ -51,6 +55,14 @@ pub struct DbConfig {
 }
 
 impl DbConfig {
+    /// Which SQL is spoken there, as the URL says; `None` when it is no database's.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        let begins = |scheme: &&str| self.url.starts_with(scheme);
+        let postgres = ["postgres:", "postgresql:"].iter().find(|scheme| begins(scheme)).map(|_| Dialect::Postgres);
+        postgres.or_else(|| self.url.starts_with("sqlite:").then_some(Dialect::Sqlite))
+    }
+
     /// The database's address without its password, for messages.
     fn place(&self) -> String {
         match PgConnectOptions::from_str(&self.url) {
@@ -98,6 +110,7 @@ pub struct Db {
 enum Pools {
     Postgres(PgPool),
     Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Simulated(Arc<simulated::File>),
 }
 
 /// Errors that may mean "try the transaction again".
@@ -118,7 +131,7 @@ impl Db {
     pub const fn dialect(&self) -> Dialect {
         match self.pools {
             Pools::Postgres(_) => Dialect::Postgres,
-            Pools::Sqlite { .. } => Dialect::Sqlite,
+            Pools::Sqlite { .. } | Pools::Simulated(_) => Dialect::Sqlite,
         }
     }
 
@@ -136,6 +149,7 @@ impl Db {
             // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
             Pools::Postgres(pool) => Link::PostgresRead(self.readers.wait(pool.acquire()).await.map_err(Error::Unavailable)?),
             Pools::Sqlite { readers, .. } => Link::SqliteRead(self.readers.wait(readers.acquire()).await?),
+            Pools::Simulated(file) => Link::Simulated(file.read()?),
         }))
     }
 
@@ -148,6 +162,7 @@ impl Db {
         Ok(Session(match &self.pools {
             Pools::Postgres(pool) => Link::PostgresWrite(self.writers.wait(pool.begin()).await.map_err(Error::Unavailable)?),
             Pools::Sqlite { writer, .. } => Link::SqliteWrite(self.writers.wait(writer.begin_with("BEGIN IMMEDIATE")).await?),
+            Pools::Simulated(file) => Link::Simulated(file.begin()?),
         }))
     }
 

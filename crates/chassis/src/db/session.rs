@@ -3,7 +3,10 @@
 use futures::future::BoxFuture;
 use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
 
-use super::{Dialect, Error, Row, Value};
+use super::{
+    Dialect, Error, Row, Value,
+    simulated::{Lent, at_once},
+};
 
 /// A statement: the same text for both dialects, or one for each.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +33,7 @@ pub(super) enum Link {
     PostgresWrite(Transaction<'static, Postgres>),
     SqliteRead(PoolConnection<Sqlite>),
     SqliteWrite(Transaction<'static, Sqlite>),
+    Simulated(Lent),
 }
 
 macro_rules! run {
@@ -50,6 +54,10 @@ macro_rules! run {
             }
             Link::SqliteWrite(link) => {
                 let $answer = bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                Ok($wrap_sqlite)
+            }
+            Link::Simulated(link) => {
+                let $answer = at_once(bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(link.link()?))?;
                 Ok($wrap_sqlite)
             }
         }
@@ -103,6 +111,7 @@ impl Session {
         match self.0 {
             Link::PostgresWrite(transaction) => transaction.commit().await?,
             Link::SqliteWrite(transaction) => transaction.commit().await?,
+            Link::Simulated(link) => link.commit()?,
             Link::PostgresRead(_) | Link::SqliteRead(_) => {}
         }
         Ok(())
@@ -113,7 +122,8 @@ impl Session {
         let undone = match self.0 {
             Link::PostgresWrite(transaction) => transaction.rollback().await,
             Link::SqliteWrite(transaction) => transaction.rollback().await,
-            Link::PostgresRead(_) | Link::SqliteRead(_) => Ok(()),
+            // Undone as it is dropped.
+            Link::Simulated(_) | Link::PostgresRead(_) | Link::SqliteRead(_) => Ok(()),
         };
         if let Err(error) = undone {
             tracing::debug!(%error, "rollback failed; the connection is dropped with it");
@@ -125,7 +135,7 @@ impl Session {
     pub const fn dialect(&self) -> Dialect {
         match self.0 {
             Link::PostgresRead(_) | Link::PostgresWrite(_) => Dialect::Postgres,
-            Link::SqliteRead(_) | Link::SqliteWrite(_) => Dialect::Sqlite,
+            Link::SqliteRead(_) | Link::SqliteWrite(_) | Link::Simulated(_) => Dialect::Sqlite,
         }
     }
 }

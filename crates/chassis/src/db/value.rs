@@ -12,7 +12,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::Error;
+use super::{Dialect, Error};
 
 /// One argument of a statement.
 #[derive(Clone, Debug)]
@@ -83,7 +83,6 @@ impl Value {
     }
 
     pub(super) fn bind_sqlite(self, query: Query<'_, Sqlite, SqliteArguments>) -> Query<'_, Sqlite, SqliteArguments> {
-        let hex = |id: Uuid| id.simple().to_string().to_uppercase();
         match self {
             Self::I64(value) => query.bind(value),
             Self::Bool(value) => query.bind(value),
@@ -102,6 +101,64 @@ impl Value {
 #[macro_export]
 macro_rules! args {
     ($($value:expr),* $(,)?) => { ::std::vec![$($crate::db::Value::from($value)),*] };
+}
+
+/// Many rows as the arguments of one statement: on PostgreSQL a list a column (for `UNNEST`), on SQLite one text `[[…], …]` (for
+/// `json_each`, a uuid as hex). Rows are alike, and of numbers, texts and ids; anything else comes as NULL.
+#[must_use]
+pub fn table(dialect: Dialect, rows: Vec<Vec<Value>>) -> Vec<Value> {
+    match dialect {
+        Dialect::Sqlite => {
+            let row = |row: Vec<Value>| Json::from_iter(row.into_iter().map(Value::json));
+            vec![Value::from(Json::from_iter(rows.into_iter().map(row)).to_string())]
+        }
+        Dialect::Postgres => {
+            let mut columns: Vec<Value> = rows.first().map(|row| row.iter().map(Value::column).collect()).unwrap_or_default();
+            for row in rows {
+                columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+            }
+            columns
+        }
+    }
+}
+
+impl Value {
+    fn json(self) -> Json {
+        match self {
+            Self::I64(value) => json!(value),
+            Self::Text(value) => json!(value),
+            Self::Uuid(value) => json!(value.map(hex)),
+            Self::Bool(_) | Self::Bytes(_) | Self::I64s(_) | Self::Bools(_) | Self::Texts(_) | Self::Uuids(_) => Json::Null,
+        }
+    }
+
+    /// An empty list of values like this one.
+    const fn column(&self) -> Self {
+        match self {
+            Self::I64(_) => Self::I64s(Vec::new()),
+            Self::Uuid(_) => Self::Uuids(Vec::new()),
+            Self::Text(_) | Self::Bool(_) | Self::Bytes(_) | Self::I64s(_) | Self::Bools(_) | Self::Texts(_) | Self::Uuids(_) => {
+                Self::Texts(Vec::new())
+            }
+        }
+    }
+
+    fn push(&mut self, value: Self) {
+        match (self, value) {
+            (Self::I64s(list), Self::I64(value)) => list.push(value),
+            (Self::Uuids(list), Self::Uuid(value)) => list.push(value),
+            (Self::Texts(list), Self::Text(value)) => list.push(value),
+            (Self::I64s(list), _) => list.push(None),
+            (Self::Uuids(list), _) => list.push(None),
+            (Self::Texts(list), _) => list.push(None),
+            // A column is one of the three.
+            _ => {}
+        }
+    }
+}
+
+fn hex(id: Uuid) -> String {
+    id.simple().to_string().to_uppercase()
 }
 
 /// One row of an answer.

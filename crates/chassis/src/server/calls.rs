@@ -17,6 +17,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use super::meters::Meters;
 use crate::{channel::grpc_status, context::Context};
 
 /// Until when a call is answered whose caller set no deadline, and the most that any caller gets.
@@ -34,6 +35,7 @@ pub(super) struct CallLayer {
     pub(super) domain: &'static str,
     /// A permit a call; without one left a call is refused.
     pub(super) share: Arc<Semaphore>,
+    pub(super) meters: Meters,
 }
 
 #[derive(Clone)]
@@ -72,11 +74,12 @@ where
         let context = Context::from_headers(request.headers(), DEFAULT_TIMEOUT);
         let method = method(request.uri().path()).to_owned();
         let CallLayer { server, domain, .. } = self.layer;
-        let trace_id = context.trace.trace_id();
+        let meters = self.layer.meters.clone();
+        let trace = context.trace;
         let span = if comes_often(&method) {
-            tracing::debug_span!("grpc", server, method, trace_id)
+            tracing::debug_span!("grpc", server, method, trace_id = trace.trace_id())
         } else {
-            tracing::info_span!("grpc", server, method, trace_id)
+            tracing::info_span!("grpc", server, method, trace_id = trace.trace_id())
         };
         // The clone takes the place of the service that was polled ready.
         let clone = self.inner.clone();
@@ -93,7 +96,7 @@ where
                 Some(bare) if bare.code() != Code::Ok && bare.details().is_empty() => explained(bare, domain).into_http(),
                 _ => response,
             };
-            finished(server, &method, grpc_status(&response).unwrap_or(Code::Ok), began.elapsed());
+            finished(&meters, &method, grpc_status(&response).unwrap_or(Code::Ok), began.elapsed());
             drop(permit);
             Ok(response)
         };
@@ -110,7 +113,15 @@ fn explained(bare: Status, domain: &'static str) -> Status {
     let malformed = bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
     let size =
         bare.message().strip_prefix("Error, decoded message length too large: ").filter(|_| bare.code() == Code::OutOfRange);
-    let code = if malformed || size.is_some() { Code::InvalidArgument } else { bare.code() };
+    // What tonic answers to a message that was cut off with its connection. Nobody hears it, and nobody here is at fault.
+    let cut_off = bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
+    let code = if malformed || size.is_some() {
+        Code::InvalidArgument
+    } else if cut_off {
+        Code::Cancelled
+    } else {
+        bare.code()
+    };
     let message = size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}"));
     let mut details = ErrorDetails::with_error_info(word(code), domain, HashMap::new());
     if code == Code::InvalidArgument {
@@ -165,7 +176,7 @@ fn comes_often(method: &str) -> bool {
 
 /// The one log line of a call, and its measures.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code is an ordinary answer")]
-fn finished(server: &'static str, method: &str, code: Code, took: Duration) {
+fn finished(meters: &Meters, method: &str, code: Code, took: Duration) {
     let millis = took.as_secs_f64() * 1e3;
     match code {
         Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, millis, "failed"),
@@ -175,9 +186,7 @@ fn finished(server: &'static str, method: &str, code: Code, took: Duration) {
     }
     // A caller may make names up, and each would be a series for good.
     let method = if code == Code::Unimplemented { UNKNOWN } else { method };
-    let labels = [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
-    metrics::counter!("grpc_requests_total", &labels).increment(1);
-    metrics::histogram!("grpc_request_seconds", "server" => server).record(took);
+    meters.record(method, code, took);
 }
 
 #[cfg(test)]

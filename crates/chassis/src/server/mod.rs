@@ -1,6 +1,7 @@
 //! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures, and a bounded share.
 
 mod calls;
+mod meters;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use tonic::{body::Body, server::NamedService, service::Routes, transport::Server
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::Service;
 
-use self::calls::CallLayer;
+use self::{calls::CallLayer, meters::Meters};
 use crate::{
     health::{Health, State},
     lifecycle,
@@ -111,7 +112,8 @@ impl GrpcServer {
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
         let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share) };
+        let meters = Meters::new(self.name);
+        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share), meters };
         let incoming = incoming.into().map(Ok::<_, Infallible>);
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))

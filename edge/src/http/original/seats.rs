@@ -161,7 +161,7 @@ pub(in crate::http) async fn original_reserve_seat(
     if let Some(date) = &new.date {
         let answer = ask!(api.clients.booking, get_show, GetShowRequest { show_id: new.concert_option_id })?;
         let starts_at = whole(answer.show)?.starts_at.as_ref().and_then(boxoffice_proto::time::micros);
-        if !starts_at.is_some_and(|micros| Instant(micros).text().starts_with(date.as_str())) {
+        if !starts_at.is_some_and(|micros| Instant(micros).text().as_str().starts_with(date.as_str())) {
             return Err(Problem::field("date", "is not the date of this show"));
         }
     }

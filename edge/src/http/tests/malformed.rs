@@ -7,14 +7,14 @@ use tokio::{
 };
 
 use super::*;
-use crate::http::Listener;
+use crate::http::serve;
 
-/// The router on a port of its own.
+/// The REST side on a port of its own.
 async fn listening() -> (std::net::SocketAddr, tempfile::TempDir) {
-    let (router, folder) = alone(Browse::Token, "").await;
+    let (front, folder) = alone(Browse::Token, "").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(Listener(Incoming::from(listener)), router).into_future());
+    tokio::spawn(serve(Incoming::from(listener), front, CancellationToken::new()));
     (address, folder)
 }
 

@@ -1,4 +1,4 @@
-//! The real router, with nothing behind it or with a queue that does as it is told.
+//! The real REST side, with nothing behind it or with a queue that does as it is told.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -7,16 +7,14 @@ mod queue;
 mod refusals;
 
 use axum::{
-    Router,
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use chassis::{clock::Clock, db, health::Health};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
-use super::{Deps, router};
+use super::{Deps, Front};
 use crate::{
     app,
     clients::Clients,
@@ -26,13 +24,13 @@ use crate::{
 
 const TOKEN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
-/// A router whose services are ports that nobody listens on.
-async fn alone(browse: Browse, cors: &str) -> (Router, tempfile::TempDir) {
+/// One whose services are ports that nobody listens on.
+async fn alone(browse: Browse, cors: &str) -> (Front, tempfile::TempDir) {
     build("http://127.0.0.1:1", browse, cors, CancellationToken::new()).await
 }
 
-/// A router over services at this address.
-async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToken) -> (Router, tempfile::TempDir) {
+/// One over services at this address.
+async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToken) -> (Front, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = db::DbConfig { url: format!("sqlite:{}", folder.path().join("edge.db").display()), schema: None };
     let journal = store::Journal::new(db::Db::open(&config, &chassis::migrations!()).await.unwrap());
@@ -55,11 +53,11 @@ async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToke
         health: Health::new(),
         clock,
     };
-    (router(deps), folder)
+    (Front::new(deps), folder)
 }
 
-async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
-    let response = router.clone().oneshot(request).await.unwrap();
+async fn send(front: &Front, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+    let response = front.clone().answer(request).await;
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     (parts.status, parts.headers, serde_json::from_slice(&body).unwrap_or_default())

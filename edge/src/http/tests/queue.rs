@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite;
 use tonic::{Request as Ask, Response as Reply, Status};
 
 use super::*;
+use crate::http::serve;
 
 /// The one token and the one queue there are.
 #[derive(Clone)]
@@ -27,8 +28,8 @@ impl Script {
     }
 }
 
-/// A router over the script, also on a port.
-async fn scripted() -> (Router, Script, String, CancellationToken, tempfile::TempDir) {
+/// The REST side over the script, also on a port.
+async fn scripted() -> (Front, Script, String, CancellationToken, tempfile::TempDir) {
     let token = Token {
         token: TOKEN.into(),
         queue_id: "default".into(),
@@ -49,20 +50,20 @@ async fn scripted() -> (Router, Script, String, CancellationToken, tempfile::Tem
     let server = tonic::transport::Server::builder().add_service(QueueServiceServer::new(script.clone()));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(grpc)));
     let shutdown = CancellationToken::new();
-    let (router, folder) = build(&url, Browse::Token, "", shutdown.clone()).await;
+    let (front, folder) = build(&url, Browse::Token, "", shutdown.clone()).await;
     let rest = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = rest.local_addr().unwrap().to_string();
-    tokio::spawn(axum::serve(rest, router.clone()).into_future());
-    (router, script, address, shutdown, folder)
+    tokio::spawn(serve(rest.into(), front.clone(), shutdown.clone()));
+    (front, script, address, shutdown, folder)
 }
 
 #[tokio::test]
 async fn a_first_join_is_201_and_a_second_200_with_the_same_address() {
-    let (router, script, ..) = scripted().await;
+    let (front, script, ..) = scripted().await;
     for (created, expected) in [(true, 201), (false, 200)] {
         script.0.lock().2 = created;
         let join = request(Method::POST, "/v1/queues/default/tokens", json!({"userId": 42, "more": 1}).to_string());
-        let (status, headers, body) = send(&router, join).await;
+        let (status, headers, body) = send(&front, join).await;
         assert_eq!(status.as_u16(), expected, "{body}");
         assert_eq!(headers["location"], format!("/v1/tokens/{TOKEN}"));
         let told = json!({
@@ -77,9 +78,9 @@ async fn a_first_join_is_201_and_a_second_200_with_the_same_address() {
 
 #[tokio::test]
 async fn a_join_that_is_put_off_is_told_when_to_come_back() {
-    let (router, ..) = scripted().await;
+    let (front, ..) = scripted().await;
     for path in ["/v1/queues/default/tokens", "/queue-management/api/token"] {
-        let (status, headers, body) = send(&router, request(Method::POST, path, json!({"userId": "crowd"}).to_string())).await;
+        let (status, headers, body) = send(&front, request(Method::POST, path, json!({"userId": "crowd"}).to_string())).await;
         assert_eq!((status.as_u16(), body["code"].as_str()), (429, Some("RATE_LIMITED")), "{path} {body}");
         assert_eq!(
             (&headers["retry-after"], &headers["content-type"]),
@@ -90,42 +91,42 @@ async fn a_join_that_is_put_off_is_told_when_to_come_back() {
 
 #[tokio::test]
 async fn a_poll_is_answered_in_full_only_when_something_changed() {
-    let (router, script, ..) = scripted().await;
+    let (front, script, ..) = scripted().await;
     let poll = |tag: &str| {
         let mut poll = request(Method::GET, &format!("/v1/tokens/{TOKEN}"), "");
         poll.headers_mut().insert("if-none-match", tag.parse().unwrap());
         poll
     };
-    let (status, headers, _) = send(&router, poll("\"x\"")).await;
+    let (status, headers, _) = send(&front, poll("\"x\"")).await;
     assert_eq!(
         (status.as_u16(), &headers["retry-after"], &headers["cache-control"]),
         (200, &"1".parse().unwrap(), &"private, no-cache".parse().unwrap())
     );
     let tag = headers["etag"].to_str().unwrap().to_owned();
-    let (status, headers, body) = send(&router, poll(&tag)).await;
+    let (status, headers, body) = send(&front, poll(&tag)).await;
     assert_eq!((status.as_u16(), body, headers["etag"].to_str().unwrap()), (304, Value::Null, tag.as_str()));
     assert!(headers.contains_key("retry-after"));
 
     script.tell(|token| token.position = 1);
-    let (status, headers, body) = send(&router, poll(&tag)).await;
+    let (status, headers, body) = send(&front, poll(&tag)).await;
     assert_eq!((status.as_u16(), &body["position"]), (200, &1.into()));
     assert_ne!(headers["etag"].to_str().unwrap(), tag);
 
     let unknown = request(Method::GET, "/v1/tokens/00000000-0000-0000-0000-000000000001", "");
-    let (status, _, body) = send(&router, unknown).await;
+    let (status, _, body) = send(&front, unknown).await;
     assert_eq!((status.as_u16(), body["code"].as_str()), (404, Some("TOKEN_NOT_FOUND")));
 }
 
 #[tokio::test]
 async fn put_creates_a_queue_and_then_changes_it() {
-    let (router, ..) = scripted().await;
+    let (front, ..) = scripted().await;
     let put = |body: Value| request(Method::PUT, "/v1/queues/vip", body.to_string());
-    let (status, headers, body) = send(&router, put(json!({"maxActive": 3, "activeTtlSeconds": 7}))).await;
+    let (status, headers, body) = send(&front, put(json!({"maxActive": 3, "activeTtlSeconds": 7}))).await;
     assert_eq!((status.as_u16(), &headers["location"]), (201, &"/v1/queues/vip".parse().unwrap()), "{body}");
     assert_eq!((&body["maxActive"], &body["activeTtlSeconds"], &body["onExpiry"]), (&3.into(), &7.into(), &"REQUEUE".into()));
-    let (status, _, body) = send(&router, put(json!({"paused": true, "onExpiry": "EXPIRE"}))).await;
+    let (status, _, body) = send(&front, put(json!({"paused": true, "onExpiry": "EXPIRE"}))).await;
     assert_eq!((status.as_u16(), &body["paused"], &body["onExpiry"]), (200, &true.into(), &"EXPIRE".into()));
-    let (status, headers, _) = send(&router, request(Method::GET, "/v1/queues/vip", "")).await;
+    let (status, headers, _) = send(&front, request(Method::GET, "/v1/queues/vip", "")).await;
     assert_eq!((status.as_u16(), &headers["cache-control"]), (200, &"public, max-age=1".parse().unwrap()));
     assert!(headers.contains_key("etag"));
 }
@@ -165,7 +166,7 @@ fn play(script: &Script) -> tokio::task::JoinHandle<()> {
 
 #[tokio::test]
 async fn events_tell_each_change_once_and_end_with_the_token() {
-    let (_router, script, address, ..) = scripted().await;
+    let (_front, script, address, ..) = scripted().await;
     let _play = play(&script);
     let (status, told) = events(&address, None).await;
     let positions: Vec<_> = told.iter().map(|(_, token)| (token["position"].as_i64(), token["status"].as_str())).collect();
@@ -178,7 +179,7 @@ async fn events_tell_each_change_once_and_end_with_the_token() {
 
 #[tokio::test]
 async fn a_websocket_tells_the_same_and_is_closed_with_the_token() {
-    let (_router, script, address, ..) = scripted().await;
+    let (_front, script, address, ..) = scripted().await;
     let _play = play(&script);
     let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/v1/tokens/{TOKEN}/ws")).await.unwrap();
     let mut positions = Vec::new();
@@ -201,14 +202,14 @@ async fn a_websocket_tells_the_same_and_is_closed_with_the_token() {
 
 #[tokio::test]
 async fn streams_end_on_shutdown_and_unknown_tokens_have_none() {
-    let (router, _script, address, shutdown, _folder) = scripted().await;
+    let (front, _script, address, shutdown, _folder) = scripted().await;
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
         shutdown.cancel();
     });
     assert_eq!(events(&address, None).await.1.len(), 1);
     let unknown = request(Method::GET, "/v1/tokens/00000000-0000-0000-0000-000000000001/events", "");
-    assert_eq!(send(&router, unknown).await.0, 404);
+    assert_eq!(send(&front, unknown).await.0, 404);
 }
 
 macro_rules! absent {

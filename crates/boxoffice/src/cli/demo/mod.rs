@@ -14,6 +14,8 @@ use clap::Args;
 use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, SEASON, VISITORS, Visitor};
 use serde_json::{Value, json};
 
+use super::print;
+
 /// How often a visit is begun again whose hold or admission has ended meanwhile.
 const ATTEMPTS: u32 = 1_000;
 /// How long a visitor waits to be let in, in seconds.
@@ -25,7 +27,7 @@ const PATIENCE: u32 = 30;
     long_about = "Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought\n\n\
                   Everything goes through the public REST API, the tickets through line, hold and payment. Run again it changes \
                   nothing. Start it against a fresh mesh: what it makes stays.",
-    after_help = "Exit codes: 0 done · 1 the mesh does not answer, or refused something"
+    after_help = "Exit codes: 0 done · 1 the mesh does not answer, or refused something · 2 a wrong flag or variable"
 )]
 pub(crate) struct Demo {
     /// The edge's REST address
@@ -57,7 +59,7 @@ impl Demo {
             Err(error) => Err(error.to_string()),
         };
         match done {
-            Ok(told) => super::print(&told),
+            Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 let _unread = writeln!(std::io::stderr(), "boxoffice demo: {why}");
                 ExitCode::FAILURE
@@ -65,24 +67,23 @@ impl Demo {
         }
     }
 
-    async fn fill(&self) -> Result<String, Failure> {
+    /// Tells of each thing when it is done.
+    async fn fill(&self) -> Result<(), Failure> {
         let api = Api::new(&self.rest_url)?;
         let busy = json!({"maxActive": BUSY_ACTIVE});
         let line = api.put(&format!("/v1/queues/{BUSY}"), busy).await?;
-        let mut told = format!("The season at {}:\n\n", self.rest_url);
+        print(&format!("The season at {}:\n\n", self.rest_url));
         let today = today();
         let mut shows = Vec::new();
         for concert in SEASON {
-            let (lines, on_sale) = stage(&api, concert, today).await?;
-            told.push_str(&lines);
-            shows.push(on_sale);
+            shows.push(stage(&api, concert, today).await?);
         }
-        told.push_str("\nThe visitors:\n\n");
+        print("\nThe visitors:\n\n");
         let mut ann = None;
         for visitor in VISITORS {
             let (concert, show, _) = visitor.wants;
             let visit = visit(&api, visitor, &shows[concert][show]).await?;
-            told.push_str(&format!("  {}\n", visit.told));
+            print(&format!("  {}\n", visit.told));
             ann = ann.or(Some(visit));
         }
         let mut last = Value::Null;
@@ -91,15 +92,15 @@ impl Demo {
                 .post(&format!("/v1/queues/{BUSY}/tokens"), json!({"userId": format!("demo-fan-{fan}")}), With::default())
                 .await?;
         }
-        told.push_str(&format!(
+        print(&format!(
             "\nThe line: {FANS} fans at {BUSY}, which lets {} in at once; the last is number {} in line.\n",
             number(&line, "maxActive")?,
             number(&last, "position")?
         ));
         if let Some(ann) = ann {
-            told.push_str(&what_to_try(&self.rest_url, &ann, &text(&last, "token")?, &shows[1][1]));
+            print(&what_to_try(&self.rest_url, &ann, &text(&last, "token")?, &shows[1][1]));
         }
-        Ok(told)
+        Ok(())
     }
 }
 
@@ -113,14 +114,14 @@ fn slug(title: &str) -> String {
 }
 
 /// Puts a concert on, or finds it and the shows that it has, and tells of it.
-async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Result<(String, Vec<OnSale>), Failure> {
+async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Result<Vec<OnSale>, Failure> {
     let key = format!("demo-concert/{}", slug(concert.title));
     let body = json!({"title": concert.title, "queueId": concert.line});
     let made = api.post("/v1/concerts", body, With { key: Some(&key), token: None }).await?;
     let id = number(&made, "concertId")?;
     let there = api.get(&format!("/v1/concerts/{id}/shows?pageSize=100")).await?;
     let there = there["shows"].as_array().cloned().unwrap_or_default();
-    let mut told = format!("  {id:>3}  {}\n", concert.title);
+    print(&format!("  {id:>3}  {}\n", concert.title));
     let mut shows = Vec::new();
     for show in concert.shows {
         let found = there.iter().find(|there| there["title"] == show.title).cloned();
@@ -139,13 +140,10 @@ async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Re
         let (seats, price, starts) = (number(&show, "seatCount")?, number(&show, "price")?, text(&show, "startsAt")?);
         let on_sale = OnSale { concert: id, id: number(&show, "showId")?, title: text(&show, "title")?, seats };
         let starts = starts.get(..16).unwrap_or_default().replace('T', " ");
-        told.push_str(&format!(
-            "         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats at {price:>7}\n",
-            on_sale.id, on_sale.title
-        ));
+        print(&format!("         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats at {price:>7}\n", on_sale.id, on_sale.title));
         shows.push(on_sale);
     }
-    Ok((told, shows))
+    Ok(shows)
 }
 
 /// Tops the wallet up, joins the line, holds seats, and pays if the visitor does. What has lapsed since the last time is begun again.

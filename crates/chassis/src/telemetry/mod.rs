@@ -1,19 +1,29 @@
 //! Logs and metrics of a process: installed once, by [`lifecycle::run`](crate::lifecycle::run).
 //!
-//! Writing never blocks a request: lines go to a bounded queue with a thread of its own behind it, and are dropped (and counted)
-//! when it is full.
+//! Writing never blocks a request: lines go to bounded memory with a thread of its own behind it ([`writer`]), and are dropped (and
+//! counted) when it is full.
 
-use std::{fmt, io, sync::OnceLock};
+mod json;
+mod writer;
+
+use std::{fmt, io, sync::OnceLock, thread, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_forest::{ForestLayer, PrettyPrinter, printer::Printer};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use self::{
+    json::Json,
+    writer::{Lines, Thread},
+};
 
 /// Histogram buckets in seconds: from a memory read to the longest deadline.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// Without `RUST_LOG`: our own lines from info on, a library's only when it complains.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,tower=warn";
+
+/// How often what histograms were told is counted: until then each number is kept.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -35,7 +45,7 @@ pub struct LogArgs {
 }
 
 /// Keeps the log's thread; dropping it writes what is still queued.
-pub struct Guard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
+pub struct Guard(#[expect(dead_code, reason = "held for its drop")] Thread);
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,40 +56,49 @@ impl fmt::Debug for Guard {
 /// Installs the log subscriber and the metrics recorder of this process. A second call leaves the first in place.
 #[must_use]
 pub fn init(args: &LogArgs) -> Guard {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let (lines, thread) = writer::start(io::stderr());
     let asked = EnvFilter::try_from_default_env();
     let misread = std::env::var_os(EnvFilter::DEFAULT_ENV).and(asked.as_ref().err().map(ToString::to_string));
     let filter = asked.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let installed = tracing_subscriber::registry().with(layer(args.log_format, writer).with_filter(filter)).try_init();
+    let installed = tracing_subscriber::registry().with(filter).with(layer(args.log_format, lines)).try_init();
     if installed.is_ok() {
         install_metrics();
         if let Some(error) = misread {
             tracing::warn!("RUST_LOG is not understood ({error}); logging as if it were not set");
         }
     }
-    Guard(guard)
+    Guard(thread)
 }
 
-fn layer<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
+fn layer<S>(format: LogFormat, lines: Lines) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     match format {
         LogFormat::Pretty => {
-            let printer: Printer<_, _> = PrettyPrinter::new().writer(writer);
+            let printer: Printer<_, _> = PrettyPrinter::new().writer(move || lines.clone());
             Box::new(ForestLayer::new(printer, tracing_forest::tag::NoTag))
         }
-        LogFormat::Json => {
-            let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
-            Box::new(lines.with_writer(writer))
-        }
+        LogFormat::Json => Box::new(Json::new(lines)),
     }
 }
 
 fn install_metrics() {
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
     match builder.map(PrometheusBuilder::install_recorder) {
-        Ok(Ok(handle)) => drop(METRICS.set(handle)),
+        Ok(Ok(handle)) => {
+            let counted = handle.clone();
+            let counting = thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+                loop {
+                    thread::park_timeout(COUNT_EVERY);
+                    counted.run_upkeep();
+                }
+            });
+            if let Err(error) = counting {
+                tracing::warn!(%error, "what is measured is counted only when it is asked for");
+            }
+            drop(METRICS.set(handle));
+        }
         Ok(Err(error)) | Err(error) => tracing::warn!(%error, "no metrics: the recorder could not be installed"),
     }
 }

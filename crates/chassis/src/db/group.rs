@@ -1,0 +1,174 @@
+//! Group commit: what many callers want of a database at the same time becomes one transaction of a few statements.
+//!
+//! Drained without a timer: while one batch is under way the next collects, so nobody waits for company, and the busier the database the
+//! larger the batches. A batch that is late (somebody keeps a lock, a disk stalls) does not hold up the next.
+//!
+//! Every caller gets an outcome of its own. When the database refused a batch, so that certainly nothing of it is there, each of its asks
+//! is made again alone: one caller's trouble is never another's; and so is each of a batch that only reads, whatever it failed with. When
+//! it is unknown whether a batch was committed, it is unknown to each of its callers.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::{Db, Error};
+
+/// Asks in one batch: enough to share a transaction's cost, few enough to keep it short.
+const MAX_BATCH: usize = 128;
+/// Asks that may wait to be taken up; who comes then waits as well.
+const MAX_PENDING: usize = 1_024;
+/// So long a batch is waited for before the next one starts beside it,
+const LATE: Duration = Duration::from_millis(50);
+/// and so many run at a time at most, which leaves connections to others.
+const LANES: usize = 4;
+
+/// The door to one kind of batch. Cheap to clone; with the last clone the batches end.
+pub struct Group<A, B> {
+    inbox: mpsc::Sender<Ask<A, B>>,
+    batches: Arc<Batches<A, B>>,
+}
+
+struct Ask<A, B> {
+    what: A,
+    answer: oneshot::Sender<Told<B>>,
+}
+
+enum Told<B> {
+    Outcome(B),
+    /// Nothing was changed: to be asked again alone.
+    Alone,
+    Failed(Error),
+}
+
+struct Batches<A, B> {
+    db: Db,
+    name: &'static str,
+    writes: bool,
+    attempt: Box<Attempt<A, B>>,
+}
+
+type Attempt<A, B> = dyn Fn(Db, Arc<[A]>) -> BoxFuture<'static, Result<Vec<B>, Error>> + Send + Sync;
+
+impl<A, B> Clone for Group<A, B> {
+    fn clone(&self) -> Self {
+        Self { inbox: self.inbox.clone(), batches: Arc::clone(&self.batches) }
+    }
+}
+
+impl<A, B> fmt::Debug for Group<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Group").field(&self.batches.name).finish()
+    }
+}
+
+impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
+    /// Begins to take asks, on a task of its own. `attempt` is one transaction (it begins and commits its own session), made again while
+    /// it only lost against others. It answers every ask, in order, with what is true once the transaction is committed.
+    #[must_use]
+    pub fn of_writes<F, Fut>(db: Db, name: &'static str, attempt: F) -> Self
+    where
+        F: Fn(Db, Arc<[A]>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<B>, Error>> + Send + 'static,
+    {
+        Self::new(db, name, true, attempt)
+    }
+
+    /// The same for what changes nothing.
+    #[must_use]
+    pub fn of_reads<F, Fut>(db: Db, name: &'static str, attempt: F) -> Self
+    where
+        F: Fn(Db, Arc<[A]>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<B>, Error>> + Send + 'static,
+    {
+        Self::new(db, name, false, attempt)
+    }
+
+    fn new<F, Fut>(db: Db, name: &'static str, writes: bool, attempt: F) -> Self
+    where
+        F: Fn(Db, Arc<[A]>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<B>, Error>> + Send + 'static,
+    {
+        let (inbox, asked) = mpsc::channel(MAX_PENDING);
+        let attempt = Box::new(move |db, asks| -> BoxFuture<'static, _> { Box::pin(attempt(db, asks)) });
+        let batches = Arc::new(Batches { db, name, writes, attempt });
+        tokio::spawn(run(Arc::clone(&batches), asked));
+        Self { inbox, batches }
+    }
+
+    /// Has something done in the next batch.
+    ///
+    /// # Errors
+    /// The database's; when it is unavailable, whether this took effect is unknown.
+    pub async fn ask(&self, what: A) -> Result<B, Error> {
+        let (answer, told) = oneshot::channel();
+        let ask = Ask { what: what.clone(), answer };
+        self.inbox.send(ask).await.map_err(|_| unknown("batches have ended".to_owned()))?;
+        match told.await {
+            Ok(Told::Outcome(outcome)) => Ok(outcome),
+            Ok(Told::Alone) => {
+                let alone = self.batches.attempts(Arc::from([what])).await?;
+                alone.into_iter().next().ok_or_else(|| Error::Other("a batch answered too few".into()))
+            }
+            Ok(Told::Failed(error)) => Err(error),
+            Err(_) => Err(unknown("a batch ended without an answer".to_owned())),
+        }
+    }
+}
+
+async fn run<A, B>(batches: Arc<Batches<A, B>>, mut asked: mpsc::Receiver<Ask<A, B>>)
+where
+    A: Send + Sync + 'static,
+    B: Send + 'static,
+{
+    let lanes = Arc::new(Semaphore::new(LANES));
+    // Never closed, so it never fails.
+    while let Ok(lane) = Arc::clone(&lanes).acquire_owned().await {
+        let mut asks = Vec::new();
+        if asked.recv_many(&mut asks, MAX_BATCH).await == 0 {
+            return;
+        }
+        let batch = tokio::spawn(Arc::clone(&batches).commit(asks, lane));
+        // Done or late: the next one's turn.
+        let _late = tokio::time::timeout(LATE, batch).await;
+    }
+}
+
+impl<A, B> Batches<A, B> {
+    async fn attempts(&self, asks: Arc<[A]>) -> Result<Vec<B>, Error> {
+        self.db.transact(self.name, || (self.attempt)(self.db.clone(), Arc::clone(&asks))).await
+    }
+
+    async fn commit(self: Arc<Self>, mut asks: Vec<Ask<A, B>>, _lane: OwnedSemaphorePermit) {
+        // Who has gone needs no answer: under overload this work would help nobody.
+        asks.retain(|ask| !ask.answer.is_closed());
+        let (whats, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(|ask| (ask.what, ask.answer)).unzip();
+        if answers.is_empty() {
+            return;
+        }
+        let size = u32::try_from(answers.len()).unwrap_or(u32::MAX);
+        metrics::histogram!("db_group_size", "transaction" => self.name).record(size);
+        match self.attempts(whats.into()).await {
+            Ok(outcomes) => tell(answers, outcomes.into_iter().map(Told::Outcome)),
+            Err(error) if self.writes && error.is_unavailable() => {
+                let why = error.to_string();
+                tell(answers, std::iter::repeat_with(|| Told::Failed(unknown(why.clone()))));
+            }
+            Err(error) if answers.len() == 1 => tell(answers, std::iter::once(Told::Failed(error))),
+            Err(error) => {
+                tracing::debug!(transaction = self.name, %error, "a batch failed; its asks are made one by one");
+                tell(answers, std::iter::repeat_with(|| Told::Alone));
+            }
+        }
+    }
+}
+
+fn tell<B>(answers: Vec<oneshot::Sender<Told<B>>>, told: impl Iterator<Item = Told<B>>) {
+    for (answer, told) in answers.into_iter().zip(told) {
+        let _gone = answer.send(told);
+    }
+}
+
+fn unknown(why: String) -> Error {
+    Error::Unavailable(sqlx::Error::Protocol(why))
+}

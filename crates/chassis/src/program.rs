@@ -1,0 +1,119 @@
+//! What every `main.rs` of a service comes to: its rows brought up to date and nothing else, or the service until a signal ends it.
+
+use std::{io, net::SocketAddr, process::ExitCode};
+
+use clap::{
+    Arg, Command,
+    builder::{StringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    db::{DbConfig, Dialect},
+    flags, lifecycle, network,
+    telemetry::LogArgs,
+};
+
+/// Flags about a service's rows. Which file they are in by default is the program's to say:
+/// `#[command(mut_arg("database_url", |arg| arg.default_value("sqlite:data/service.db")))]`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Rows {
+    /// Where the rows are: sqlite:path/to/file.db or postgres://user@host/database
+    #[arg(long, env, hide_env_values = true, required = false, value_parser = DatabaseUrl::ANY)]
+    pub database_url: String,
+    /// Only bring the database up to date, then end
+    #[arg(long, env)]
+    pub migrate_only: bool,
+}
+
+/// Runs a service as a process of its own. It is told where its rows are, and when to end.
+pub fn run<M, S>(name: &'static str, log: &LogArgs, rows: Rows, migrate: M, serve: S) -> ExitCode
+where
+    M: AsyncFnOnce(&DbConfig) -> Result<(), Error>,
+    S: AsyncFnOnce(DbConfig, CancellationToken) -> Result<(), Error>,
+{
+    lifecycle::run(name, log, async |shutdown| {
+        let database = DbConfig { url: rows.database_url, schema: None };
+        if rows.migrate_only { migrate(&database).await } else { serve(database, shutdown).await }
+    })
+}
+
+/// Listens where a flag says.
+///
+/// # Errors
+/// The address is taken, or not this machine's; names the address, the flag and its variable.
+pub fn listen(flag: &str, addr: SocketAddr) -> Result<TcpListener, Error> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{flag} ({}): {error}", flags::variable(flag)));
+    Ok(network::listen(addr).map_err(named)?)
+}
+
+/// A database's URL on a command line. What is wrong with one is told without the URL itself: there may be a password in it.
+#[derive(Clone, Copy, Debug)]
+pub struct DatabaseUrl(Option<Dialect>);
+
+impl DatabaseUrl {
+    /// Of whichever dialect.
+    pub const ANY: Self = Self(None);
+    /// A PostgreSQL server's.
+    pub const POSTGRES: Self = Self(Some(Dialect::Postgres));
+}
+
+impl TypedValueParser for DatabaseUrl {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &std::ffi::OsStr) -> Result<String, clap::Error> {
+        let url = StringValueParser::new().parse_ref(command, arg, value)?;
+        match (DbConfig { url: url.clone(), schema: None }.dialect(), self.0) {
+            (Some(_), None) => Ok(url),
+            (Some(is), Some(wanted)) if is == wanted => Ok(url),
+            (_, wanted) => {
+                let flag = arg.and_then(Arg::get_long).map_or_else(|| "--database-url".to_owned(), |long| format!("--{long}"));
+                let begins = if wanted == Some(Dialect::Postgres) { "postgres://" } else { "sqlite: or postgres://" };
+                let why = format!("{flag} ({}): a database's URL begins with {begins}\n", flags::variable(&flag));
+                Err(clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(mut_arg("database_url", |arg| arg.default_value("sqlite:data/toy.db")))]
+    struct Line {
+        #[command(flatten)]
+        rows: Rows,
+        #[arg(long, value_parser = DatabaseUrl::POSTGRES)]
+        server: Option<String>,
+    }
+
+    #[test]
+    fn each_program_has_a_file_of_its_own_unless_told() {
+        let url = |words: &[&str]| Line::try_parse_from(words).map(|line| line.rows.database_url).ok();
+        assert_eq!(url(&["toy"]).as_deref(), Some("sqlite:data/toy.db"));
+        assert_eq!(url(&["toy", "--database-url", "postgresql://x@y/z"]).as_deref(), Some("postgresql://x@y/z"));
+        assert!(Line::try_parse_from(["toy", "--server", "postgres://x@y/z"]).is_ok());
+        let usage = <Line as clap::CommandFactory>::command().render_usage().to_string();
+        assert!(!usage.contains("database-url"), "nothing is required: {usage}");
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_refused_with_the_names_to_look_for_and_without_its_password() {
+        for bad in [["toy", "--database-url", "postgress://me:secret@db/x"], ["toy", "--server", "sqlite:secret"]] {
+            let refused = Line::try_parse_from(bad).map(drop).map_err(|error| (error.exit_code(), error.to_string()));
+            let Err((2, why)) = refused else { panic!("{refused:?}") };
+            let variable = flags::variable(bad[1]);
+            assert!(
+                why.contains(bad[1]) && why.contains(&variable) && why.contains("postgres://") && !why.contains("secret"),
+                "{why}"
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Log lines for machines: a JSON object a line.
+//!
+//! ```text
+//! {"timestamp":"…Z","level":"INFO","message":"answered","status":200,…,"target":"…","span":{"method":"GET",…,"name":"http"}}
+//! ```
+//! A span's fields are written once, when it begins, and copied into each of its lines. Of nested spans the innermost is shown.
+
+use std::{cell::RefCell, fmt};
+
+use serde::Serialize;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use super::writer::Lines;
+use crate::{clock::Clock, rfc3339::Rfc3339};
+
+thread_local! {
+    /// A line being made, kept so that the next one finds its memory.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The layer.
+pub(super) struct Json {
+    lines: Lines,
+    clock: Clock,
+}
+
+/// A span's fields as they stand in its lines, each with a comma behind it.
+struct Told(Vec<u8>);
+
+impl Json {
+    pub(super) const fn new(lines: Lines) -> Self {
+        Self { lines, clock: Clock::system() }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut text = Vec::with_capacity(192);
+        attributes.record(&mut Fields(&mut text));
+        span.extensions_mut().insert(Told(text));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(Told(text)) = span.extensions_mut().get_mut() {
+            values.record(&mut Fields(text));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        LINE.with(|line| {
+            // A value whose text logs something itself gets a line of its own.
+            let Ok(mut line) = line.try_borrow_mut() else { return self.write(&mut Vec::new(), event, &context) };
+            line.clear();
+            self.write(&mut line, event, &context);
+        });
+    }
+}
+
+impl Json {
+    fn write<S: Subscriber + for<'a> LookupSpan<'a>>(&self, line: &mut Vec<u8>, event: &Event<'_>, context: &Context<'_, S>) {
+        let metadata = event.metadata();
+        line.extend_from_slice(b"{\"timestamp\":\"");
+        line.extend_from_slice(Rfc3339::of(self.clock.now()).as_str().as_bytes());
+        line.extend_from_slice(b"\",\"level\":\"");
+        line.extend_from_slice(level(*metadata.level()).as_bytes());
+        line.extend_from_slice(b"\",");
+        event.record(&mut Fields(line));
+        line.extend_from_slice(b"\"target\":");
+        put(line, metadata.target());
+        if let Some(span) = context.event_span(event) {
+            line.extend_from_slice(b",\"span\":{");
+            if let Some(Told(text)) = span.extensions().get() {
+                line.extend_from_slice(text);
+            }
+            line.extend_from_slice(b"\"name\":");
+            put(line, span.name());
+            line.push(b'}');
+        }
+        line.extend_from_slice(b"}\n");
+        self.lines.take(line);
+    }
+}
+
+const fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARN",
+        Level::INFO => "INFO",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
+    }
+}
+
+/// Writes fields as members of an object, each with a comma behind it.
+struct Fields<'a>(&'a mut Vec<u8>);
+
+impl Fields<'_> {
+    fn member(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
+        // A field's name is a literal of ours or of a library: a raw identifier at the worst.
+        put(self.0, field.name().strip_prefix("r#").unwrap_or(field.name()));
+        self.0.push(b':');
+        put(self.0, value);
+        self.0.push(b',');
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field, &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field, &value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.member(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.member(field, &format_args!("{value:?}"));
+    }
+}
+
+/// Appends a value as JSON.
+fn put(line: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let before = line.len();
+    if serde_json::to_writer(&mut *line, value).is_err() {
+        line.truncate(before);
+        line.extend_from_slice(b"null");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex, PoisonError},
+    };
+
+    use serde_json::Value;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::telemetry::writer;
+
+    #[derive(Clone, Default)]
+    struct Out(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Out {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn told(what: impl FnOnce()) -> Vec<Value> {
+        let out = Out::default();
+        let (lines, thread) = writer::start(out.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(Json::new(lines)), what);
+        drop(thread);
+        let text = out.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = String::from_utf8(text).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+    }
+
+    #[test]
+    fn a_line_holds_what_was_said_and_where_it_belongs() {
+        let told = told(|| {
+            let span = tracing::info_span!("http", method = %"GET", route = "/a\"b\n", late = tracing::field::Empty);
+            span.in_scope(|| tracing::info!(status = 200_u16, ms = 1.5, good = true, "answered {}", "twice"));
+            span.record("late", 7);
+            span.in_scope(|| tracing::warn!(code = ?Some("X"), nothing = f64::NAN, "failed"));
+            tracing::error!("alone");
+        });
+        let [first, second, third] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(
+            (&first["level"], &first["message"], &first["status"], &first["ms"], &first["good"]),
+            (&"INFO".into(), &"answered twice".into(), &200.into(), &1.5.into(), &true.into())
+        );
+        assert_eq!(first["span"], serde_json::json!({"method": "GET", "route": "/a\"b\n", "name": "http"}));
+        assert_eq!(first["target"], module_path!());
+        assert_eq!(first["timestamp"].as_str().map(str::len), Some(27));
+        assert_eq!(
+            (&second["code"], &second["nothing"], &second["span"]["late"]),
+            (&"Some(\"X\")".into(), &Value::Null, &7.into())
+        );
+        assert_eq!((&third["level"], third.get("span")), (&"ERROR".into(), None));
+    }
+}

@@ -1,0 +1,154 @@
+//! Where log lines go: into memory at once, and from there to their destination by a thread of their own.
+//!
+//! The thread is woken once for all lines of some milliseconds and writes them together: under load a line costs its request a copy
+//! and no system call. What waits is bounded; lines beyond it are dropped and counted. All that was taken is written before the
+//! process ends, unless it is killed.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+/// Bytes that may wait: more than a second of as many lines as two cores can make.
+const ROOM: usize = 16 * 1_024 * 1_024;
+/// How long the first line waits for others.
+const GATHER: Duration = Duration::from_millis(5);
+/// Memory that a burst took is given back.
+const KEEP: usize = 256 * 1_024;
+
+/// The way in. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    text: Vec<u8>,
+    ended: bool,
+}
+
+/// The thread; dropping this writes what still waits.
+#[derive(Debug)]
+pub(super) struct Thread(Lines, Option<JoinHandle<()>>);
+
+/// Starts a thread that writes lines to `out`. When there can be none, they are dropped.
+pub(super) fn start(out: impl Write + Send + 'static) -> (Lines, Thread) {
+    let lines = Lines::default();
+    let shared = Arc::clone(&lines.0);
+    let thread = Builder::new().name("log".to_owned()).spawn(move || run(&shared, out)).ok();
+    (lines.clone(), Thread(lines, thread))
+}
+
+impl Lines {
+    /// Takes whole lines; never waits.
+    pub(super) fn take(&self, text: &[u8]) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.text.len() + text.len() > ROOM {
+            drop(waiting);
+            metrics::counter!("log_lines_dropped_total").increment(1);
+            return;
+        }
+        let first = waiting.text.is_empty();
+        waiting.text.extend_from_slice(text);
+        drop(waiting);
+        if first {
+            self.0.came.notify_one();
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.take(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.0.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.0.0.came.notify_one();
+        if let Some(thread) = self.1.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Shared, mut out: impl Write) {
+    let mut taken = Vec::new();
+    loop {
+        let waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.ended;
+        let waiting = shared.came.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner);
+        // Others may be about to come; who ends does not wait for them.
+        let gathered = shared.came.wait_timeout_while(waiting, GATHER, |waiting| !waiting.ended);
+        let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        mem::swap(&mut taken, &mut waiting.text);
+        let ended = waiting.ended;
+        drop(waiting);
+        // A destination that is gone takes the lines with it.
+        let _gone = out.write_all(&taken).and_then(|()| out.flush());
+        taken.clear();
+        taken.shrink_to(KEEP);
+        if ended {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Out(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Write for Out {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            out.0.extend_from_slice(text);
+            out.1 += 1;
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn all_lines_are_written_in_order_and_many_at_once() {
+        let out = Out::default();
+        let (lines, thread) = start(out.clone());
+        let expected: Vec<u8> = (0..10_000).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+        for n in 0..10_000 {
+            lines.take(format!("line {n}\n").as_bytes());
+        }
+        drop(thread);
+        let (text, writes) = &*out.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*text, expected);
+        assert!(*writes < 1_000, "{writes}");
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded() {
+        let lines = Lines::default();
+        let line = [b'x'; 1_024];
+        for _ in 0..ROOM / line.len() + 10 {
+            lines.take(&line);
+        }
+        assert_eq!(lines.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).text.len(), ROOM);
+    }
+}

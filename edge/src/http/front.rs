@@ -1,0 +1,104 @@
+//! Where requests enter: polls are answered here, everything else is the router's.
+//!
+//! A crowd in line asks one thing, eleven thousand times a second: `GET /v1/tokens/{token}`. To find its route, and to pass it through
+//! the layers around all routes, costs more than the answer. A poll in its plain shape (a well-formed token, no query, no rules about
+//! web origins) therefore goes straight to the handler, and [around] it is done what is done around every request, by the same code.
+//! Whatever else it may be, down to a malformed token, the router tells.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    http::{Method, Request},
+    response::{IntoResponse, Response},
+};
+use tower::Service;
+use uuid::Uuid;
+
+use super::{
+    Api, Deps,
+    middleware::{Asked, Bounds, around},
+    router,
+    tokens::{self, Known},
+};
+use crate::config::Origins;
+
+/// The route of a poll, as its templates and the router have it.
+pub(super) const POLL: &str = "/v1/tokens/{token}";
+
+/// The whole REST side. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Front(Arc<Shared>);
+
+struct Shared {
+    router: Router,
+    bounds: Bounds,
+    /// What polls are answered from; `None` where each goes through the router, for its rules about origins.
+    polls: Option<Arc<Api>>,
+}
+
+impl Front {
+    pub(crate) fn new(deps: Deps) -> Self {
+        let plain = matches!(deps.policy.cors_origins, Origins::None);
+        let bounds = Bounds::new();
+        let (router, api) = router::router(deps, bounds.clone());
+        Self(Arc::new(Shared { router, bounds, polls: plain.then_some(api) }))
+    }
+
+    /// Answers a request; it always has an answer.
+    pub(crate) async fn answer<B>(self, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let shared = self.0;
+        if let Some(api) = &shared.polls
+            && let Some(token) = polled(&request)
+        {
+            let (head, _empty) = request.into_parts();
+            let known = Known::of(&head.headers);
+            let asked = Asked::new(&head.method, &head.uri, POLL, &head.headers, &shared.bounds);
+            // What is left of the request ends with it.
+            let answer = async { tokens::poll(api, token, known).await.into_response() };
+            return around(&shared.bounds, asked, answer).await;
+        }
+        let Ok(response) = shared.router.clone().call(request.map(Body::new)).await;
+        response
+    }
+}
+
+/// The token that a request asks for, if it does that in the plain shape.
+fn polled<B>(request: &Request<B>) -> Option<Uuid> {
+    let uri = request.uri();
+    let token = uri.path().strip_prefix("/v1/tokens/").filter(|token| token.len() == 36)?;
+    let plain = request.method() == Method::GET && uri.query().is_none();
+    plain.then(|| Uuid::try_parse(token).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: Method, uri: &str) -> Option<Uuid> {
+        let request = Request::builder().method(method).uri(uri).body(()).ok()?;
+        polled(&request)
+    }
+
+    #[test]
+    fn only_a_plain_poll_goes_past_the_router() {
+        let token = Uuid::from_u128(7);
+        assert_eq!(asked(Method::GET, &format!("/v1/tokens/{token}")), Some(token));
+        assert_eq!(asked(Method::GET, &format!("http://host/v1/tokens/{token}")), Some(token));
+        for method in [Method::HEAD, Method::DELETE, Method::OPTIONS] {
+            assert_eq!(asked(method, &format!("/v1/tokens/{token}")), None);
+        }
+        for other in ["/", "/events", "?", "?a=b"] {
+            assert_eq!(asked(Method::GET, &format!("/v1/tokens/{token}{other}")), None, "{other}");
+        }
+        for other in ["/v1/tokens/x", "/v1/token/00000000-0000-0000-0000-000000000007", "/v1/tokens/"] {
+            assert_eq!(asked(Method::GET, other), None, "{other}");
+        }
+        assert_eq!(asked(Method::GET, &format!("/v1/tokens/%30{}", &token.to_string()[1..])), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! What many checkouts want of the journal at the same time, as batches: look for what is there, begin, settle.
+//!
+//! Rows are written in the order of their keys (reservations before request ids), the same for everybody, so that batches of several
+//! replicas wait for each other but never in a ring. Each statement reaches its rows by their keys, one after the other, whatever the
+//! planner believes of a table that was empty when it made its plan: that is what `LATERAL … LIMIT 1` and `CROSS JOIN` are for, and why
+//! rows are updated by inserting what is there. `(SELECT $1)` hides from it how long a list is, so that one plan serves all. `settled_at IS NULL` is PENDING, and fits no index but the key's.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use chassis::{
+    args,
+    db::{self, Db, Dialect, Error, Row, Session, Sql},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    Settlement,
+    rows::{entry, entry_columns, tell, write},
+};
+use crate::domain::checkout::Entry;
+
+/// A click, as far as the journal may know it.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    pub(super) request_id: Option<String>,
+    pub(super) reservation_id: Uuid,
+}
+
+/// What the journal knows of a click.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// The checkout that its request id stands for.
+    pub(crate) named: Option<Entry>,
+    /// The pending checkout of its reservation, whoever pays.
+    pub(crate) pending: Option<Entry>,
+}
+
+/// A checkout to be begun.
+#[derive(Clone, Debug)]
+pub(super) struct Begin {
+    pub(super) entry: Entry,
+    pub(super) request_id: Option<String>,
+    pub(super) runner: Uuid,
+    pub(super) lease_until: i64,
+}
+
+const NAMED: Sql = Sql {
+    postgres: concat!(
+        "SELECT asked, ",
+        entry_columns!(),
+        " FROM UNNEST((SELECT $1::text[])) AS a (asked) \
+         CROSS JOIN LATERAL (SELECT checkout_id AS id FROM checkout_request WHERE request_id = a.asked LIMIT 1) AS r \
+         CROSS JOIN LATERAL (SELECT * FROM checkout WHERE checkout_id = r.id LIMIT 1) AS c"
+    ),
+    sqlite: concat!(
+        "SELECT asked, ",
+        entry_columns!(),
+        " FROM (SELECT value AS asked FROM json_each($1)) AS a \
+         CROSS JOIN (SELECT request_id, checkout_id AS id FROM checkout_request) AS r \
+         CROSS JOIN checkout AS c WHERE r.request_id = a.asked AND c.checkout_id = r.id"
+    ),
+};
+
+/// By the unique index of live checkouts.
+const PENDING: Sql = Sql {
+    postgres: concat!(
+        "SELECT ",
+        entry_columns!(),
+        " FROM UNNEST((SELECT $1::uuid[])) AS a (id) CROSS JOIN LATERAL (SELECT * FROM checkout \
+         WHERE reservation_id = a.id AND status IN ('PENDING', 'COMPLETED') LIMIT 1) AS c WHERE c.settled_at IS NULL"
+    ),
+    sqlite: concat!(
+        "SELECT ",
+        entry_columns!(),
+        " FROM (SELECT unhex(value) AS id FROM json_each($1)) AS a CROSS JOIN checkout AS c \
+         WHERE c.reservation_id = a.id AND c.status IN ('PENDING', 'COMPLETED') AND c.settled_at IS NULL"
+    ),
+};
+
+const BEGIN: Sql = Sql {
+    postgres: "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, runner, lease_until, attempts, \
+               created_at) SELECT id, user_id, reservation_id, token, amount, 'PENDING', runner, lease_until, 1, created_at \
+               FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::bigint[], $8::bigint[]) \
+               AS n (id, user_id, reservation_id, token, amount, runner, lease_until, created_at) \
+               ON CONFLICT DO NOTHING RETURNING checkout_id",
+    sqlite: "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, runner, lease_until, attempts, \
+             created_at) SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), unhex(value ->> 3), value ->> 4, 'PENDING', \
+             unhex(value ->> 5), value ->> 6, 1, value ->> 7 FROM json_each($1) WHERE true \
+             ON CONFLICT DO NOTHING RETURNING checkout_id",
+};
+
+const NAME: Sql = Sql {
+    postgres: "INSERT INTO checkout_request (request_id, checkout_id) SELECT * FROM UNNEST($1::text[], $2::uuid[]) \
+               ON CONFLICT DO NOTHING RETURNING checkout_id",
+    sqlite: "INSERT INTO checkout_request (request_id, checkout_id) SELECT value ->> 0, unhex(value ->> 1) FROM json_each($1) \
+             WHERE true ON CONFLICT DO NOTHING RETURNING checkout_id",
+};
+
+const UNBEGIN: Sql = Sql {
+    postgres: "DELETE FROM checkout WHERE checkout_id = ANY($1)",
+    sqlite: "DELETE FROM checkout WHERE checkout_id IN (SELECT unhex(value) FROM json_each($1))",
+};
+
+/// The end of the statement, the same in both.
+macro_rules! settle_conflict {
+    () => {
+        concat!(
+            " ON CONFLICT (checkout_id) DO UPDATE SET status = excluded.status, reason = excluded.reason, \
+             refusal = excluded.refusal, settled_at = excluded.settled_at, attempts = checkout.attempts + excluded.attempts, \
+             story = excluded.story, parked_at = NULL WHERE checkout.settled_at IS NULL RETURNING ",
+            entry_columns!()
+        )
+    };
+}
+
+/// Checkouts, and what is told of them: on PostgreSQL in one statement.
+const SETTLE: Sql = Sql {
+    postgres: concat!(
+        "WITH settled AS (INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, runner, \
+         lease_until, attempts, created_at, settled_at, story) SELECT c.checkout_id, c.user_id, c.reservation_id, c.token, c.amount, \
+         s.status, s.reason, s.refusal, c.runner, c.lease_until, s.rounds, c.created_at, s.settled_at, s.story \
+         FROM UNNEST((SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::text[]), (SELECT $5::bigint[]), \
+         (SELECT $6::bigint[]), (SELECT $7::text[])) AS s (id, status, reason, refusal, settled_at, rounds, story) \
+         CROSS JOIN LATERAL (SELECT * FROM checkout WHERE checkout_id = s.id AND settled_at IS NULL LIMIT 1) AS c",
+        settle_conflict!(),
+        "), queued AS (INSERT INTO outbox (checkout_id, events, due_at, attempts) SELECT s.checkout_id, e.events, s.settled_at, 0 \
+         FROM settled AS s JOIN UNNEST((SELECT $1::uuid[]), (SELECT $8::text[])) AS e (id, events) ON e.id = s.checkout_id) \
+         SELECT * FROM settled"
+    ),
+    sqlite: concat!(
+        "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, runner, lease_until, \
+         attempts, created_at, settled_at, story) SELECT c.checkout_id, c.user_id, c.reservation_id, c.token, c.amount, \
+         s.value ->> 1, s.value ->> 2, s.value ->> 3, c.runner, c.lease_until, s.value ->> 5, c.created_at, s.value ->> 4, \
+         s.value ->> 6 FROM json_each($1) AS s CROSS JOIN checkout AS c \
+         WHERE c.checkout_id = unhex(s.value ->> 0) AND c.settled_at IS NULL",
+        settle_conflict!()
+    ),
+};
+
+const QUEUE_SQLITE: &str = "INSERT INTO outbox (checkout_id, events, due_at, attempts) \
+    SELECT unhex(value ->> 0), value ->> 7, value ->> 4, 0 FROM json_each($1) WHERE unhex(value ->> 0) IN \
+    (SELECT unhex(value) FROM json_each($2))";
+
+/// Looks for what is there.
+pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error> {
+    let mut session = db.read().await?;
+    let asked: Vec<String> = looks.iter().filter_map(|look| look.request_id.clone()).collect();
+    let mut named = HashMap::new();
+    if !asked.is_empty() {
+        for row in session.all(NAMED, args![asked]).await? {
+            named.insert(row.get::<String>("asked")?, entry(&row)?);
+        }
+    }
+    let reservations: Vec<Uuid> = looks.iter().map(|look| look.reservation_id).collect();
+    let mut pending = HashMap::new();
+    for row in session.all(PENDING, args![reservations]).await? {
+        let found = entry(&row)?;
+        pending.insert(found.checkout.reservation_id, found);
+    }
+    let seen = |look: &Look| Seen {
+        named: look.request_id.as_ref().and_then(|asked| named.get(asked).cloned()),
+        pending: pending.get(&look.reservation_id).cloned(),
+    };
+    Ok(looks.iter().map(seen).collect())
+}
+
+/// Begins those whose reservation has no live checkout and whose request id is not taken; says which.
+pub(super) async fn begin(db: Db, new: Arc<[Begin]>) -> Result<Vec<bool>, Error> {
+    let mut session = db.begin().await?;
+    let mut by_reservation: Vec<&Begin> = new.iter().collect();
+    by_reservation.sort_by_key(|begin| begin.entry.checkout.reservation_id);
+    let row = |begin: &&Begin| {
+        let checkout = &begin.entry.checkout;
+        args![
+            checkout.checkout_id,
+            &checkout.user_id,
+            checkout.reservation_id,
+            begin.entry.token,
+            checkout.amount,
+            begin.runner,
+            begin.lease_until,
+            checkout.created_at
+        ]
+    };
+    let mut begun = written(&mut session, BEGIN, by_reservation.iter().map(row).collect()).await?;
+
+    let mut names: Vec<(&str, Uuid)> = Vec::new();
+    for begin in new.iter() {
+        let id = begin.entry.checkout.checkout_id;
+        if let Some(request_id) = begin.request_id.as_deref().filter(|_| begun.contains(&id)) {
+            names.push((request_id, id));
+        }
+    }
+    names.sort_unstable();
+    let named = written(&mut session, NAME, names.iter().map(|(request_id, id)| args![*request_id, *id]).collect()).await?;
+    let not_named: Vec<Uuid> = names.into_iter().map(|(_, id)| id).filter(|id| !named.contains(id)).collect();
+    if !not_named.is_empty() {
+        begun.retain(|id| !not_named.contains(id));
+        session.execute(UNBEGIN, args![not_named]).await?;
+    }
+    session.commit().await?;
+    Ok(new.iter().map(|begin| begun.contains(&begin.entry.checkout.checkout_id)).collect())
+}
+
+/// Settles what is PENDING, with its events; answers the rows of those.
+pub(super) async fn settle(db: Db, settlements: Arc<[Settlement]>) -> Result<Vec<Option<Entry>>, Error> {
+    let mut session = db.begin().await?;
+    let mut by_id: Vec<&Settlement> = settlements.iter().collect();
+    by_id.sort_by_key(|settlement| settlement.checkout.checkout_id);
+    let mut rows = Vec::with_capacity(by_id.len());
+    for Settlement { checkout, refusal, rounds, events } in by_id {
+        rows.push(args![
+            checkout.checkout_id,
+            checkout.status.as_str(),
+            checkout.reason.clone(),
+            refusal.as_ref().map(write).transpose()?,
+            checkout.settled_at,
+            *rounds,
+            tell(&checkout.story)?,
+            Value::from_iter(events.iter().cloned()).to_string()
+        ]);
+    }
+    let args = db::table(session.dialect(), rows);
+    let settled = session.all(SETTLE, args.clone()).await?;
+    let settled = settled.iter().map(|row| entry(row).map(|entry| (entry.checkout.checkout_id, entry)));
+    let mut settled = settled.collect::<Result<HashMap<_, _>, Error>>()?;
+    if session.dialect() == Dialect::Sqlite {
+        let ids: Vec<Uuid> = settled.keys().copied().collect();
+        session.execute(QUEUE_SQLITE, [args, args![ids]].concat()).await?;
+    }
+    session.commit().await?;
+    Ok(settlements.iter().map(|settlement| settled.remove(&settlement.checkout.checkout_id)).collect())
+}
+
+/// Writes rows; answers whose were written.
+async fn written(session: &mut Session, sql: Sql, rows: Vec<Vec<db::Value>>) -> Result<HashSet<Uuid>, Error> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let args = db::table(session.dialect(), rows);
+    let id = |row: &Row| row.get("checkout_id");
+    session.all(sql, args).await?.iter().map(id).collect()
+}

@@ -1,0 +1,176 @@
+//! The services as they are, each replica a host of the simulated network: real gRPC and HTTP over it, real SQLite beneath.
+//!
+//! Replicas of a service share its file, which is as good as a server here: a transaction takes no time, so none meets another.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use chassis::{
+    channel::Target,
+    clock::Clock,
+    db::DbConfig,
+    network::{Connection, Incoming, Network},
+};
+use edge::{Browse, OnPaymentFailure, Origins, Upstreams};
+use futures::{
+    future::{self, BoxFuture},
+    stream,
+};
+use queue_svc::Expiry;
+use rand::Rng;
+use tokio_util::sync::CancellationToken;
+use turmoil::{
+    Sim,
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{history, plan::Plan};
+
+/// Where each server takes gRPC.
+const GRPC: u16 = 1;
+/// Where an edge takes REST.
+pub const REST: u16 = 80;
+/// When every run begins: 2026-06-01T00:00:00Z.
+const START: i64 = 1_780_272_000_000_000;
+/// How soon a program that ended with an error is started again.
+const RESTART: Duration = Duration::from_millis(500);
+
+/// What every server of a run is made of. Clones are the same mesh.
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    plan: Rc<Plan>,
+    folder: PathBuf,
+    stops: Rc<RefCell<BTreeMap<&'static str, CancellationToken>>>,
+    /// The servers that have ended as they were told.
+    ended: Rc<RefCell<Vec<&'static str>>>,
+}
+
+impl Mesh {
+    /// A mesh whose databases are in a folder.
+    #[must_use]
+    pub fn new(plan: Rc<Plan>, folder: PathBuf) -> Self {
+        Self { plan, folder, stops: Rc::default(), ended: Rc::default() }
+    }
+
+    /// Adds a server to the network.
+    pub fn add(&self, sim: &mut Sim<'_>, name: &'static str) {
+        let mesh = self.clone();
+        sim.host(name, move || mesh.clone().run(name));
+    }
+
+    /// Tells a server to end, as SIGTERM does.
+    pub fn stop(&self, name: &str) {
+        if let Some(stop) = self.stops.borrow().get(name) {
+            stop.cancel();
+        }
+    }
+
+    /// The servers that have ended since this was asked last: what they left open is to be closed, as a system does for a program.
+    #[must_use]
+    pub fn ended(&self) -> Vec<&'static str> {
+        self.ended.take()
+    }
+
+    /// Serves until told to end; who fails is started again, as an orchestrator does.
+    async fn run(self, name: &'static str) -> turmoil::Result {
+        loop {
+            let stop = CancellationToken::new();
+            self.stops.borrow_mut().insert(name, stop.clone());
+            match self.serve(name, stop).await {
+                Ok(()) => {
+                    history::note(name, "ended as it was told");
+                    self.ended.borrow_mut().push(name);
+                    return future::pending().await;
+                }
+                Err(error) => history::note(name, format!("ended: {error}")),
+            }
+            tokio::time::sleep(RESTART).await;
+        }
+    }
+
+    async fn serve(&self, name: &'static str, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+        let off = self.plan.skew;
+        let skew = rand::rng().random_range(-off..=off);
+        let now = i64::try_from(history::now().as_micros())?;
+        let clock = Clock::simulated(START + now + skew);
+        history::note(name, format!("starts with its clock {skew} µs off"));
+        let grpc = listen(GRPC).await?;
+        let service = name.split('-').next().unwrap_or_default();
+        let database = DbConfig { url: format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()), schema: None };
+        match service {
+            "queue" => queue_svc::serve(self.queue(database), queue_svc::Listeners { grpc, http: None }, clock, stop).await?,
+            "booking" => {
+                let policy = booking_svc::Policy { hold_ttl: self.plan.sale.hold, ..booking_svc::Policy::default() };
+                let config = booking_svc::Config { database, policy };
+                booking_svc::serve(config, booking_svc::Listeners { grpc, http: None }, clock, stop).await?;
+            }
+            "wallet" => {
+                let config = wallet_svc::Config { database, policy: wallet_svc::Policy { currency: "KRW".parse()? } };
+                wallet_svc::serve(config, wallet_svc::Listeners { grpc, http: None }, clock, stop).await?;
+            }
+            _ => {
+                let rest = listen(REST).await?;
+                edge::serve(self.edge(database)?, edge::Listeners { rest, grpc }, clock, stop).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&self, database: DbConfig) -> queue_svc::Config {
+        let policy = queue_svc::Policy {
+            max_active: 100,
+            max_waiting: 1_000,
+            active_ttl: Duration::from_secs(300),
+            waiting_ttl: Duration::from_secs(3_600),
+            admit_per_minute: 6_000,
+            on_expiry: Expiry::Requeue,
+            waiting_grace: Duration::from_secs(600),
+            show_up_within: Duration::from_secs(90),
+        };
+        queue_svc::Config { database, policy }
+    }
+
+    fn edge(&self, database: DbConfig) -> Result<edge::Config, String> {
+        let target = |service: &str| Ok::<_, String>(format!("http://{service}:{GRPC}").parse::<Target>()?.on(Arc::new(Wire)));
+        let policy = edge::Policy {
+            browse: Browse::Open,
+            on_payment_failure: if self.plan.sale.keep { OnPaymentFailure::Keep } else { OnPaymentFailure::Release },
+            events_url: None,
+            cors_origins: Origins::None,
+        };
+        let upstreams = Upstreams { queue_url: target("queue")?, booking_url: target("booking")?, wallet_url: target("wallet")? };
+        Ok(edge::Config { database, policy, upstreams })
+    }
+}
+
+async fn listen(port: u16) -> io::Result<Incoming> {
+    let listener = TcpListener::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), port)).await?;
+    Ok(Incoming::new(stream::unfold(listener, async |listener| {
+        let (connection, _) = listener.accept().await.ok()?;
+        Some((connection, listener))
+    })))
+}
+
+/// The simulated network, as channels see it: a service's name leads to both of its replicas.
+#[derive(Debug)]
+struct Wire;
+
+impl Network for Wire {
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let replica = |number| SocketAddr::new(turmoil::lookup(format!("{host}-{number}")), port);
+        let found = vec![replica(1), replica(2)];
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn connect(&self, to: SocketAddr) -> BoxFuture<'static, io::Result<Connection>> {
+        Box::pin(async move { Ok(Connection::new(TcpStream::connect(to).await?)) })
+    }
+}

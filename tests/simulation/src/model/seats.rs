@@ -1,0 +1,174 @@
+//! Seats: what was told to be somebody's is nobody else's for as long, and what was paid for stays.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    rc::Rc,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{Affairs, STALE, instant, seat_numbers};
+use crate::{
+    history::{count, violated},
+    plan::Plan,
+    rest::{Answer, list, number, text},
+};
+
+/// What was told of the seats.
+#[derive(Debug)]
+pub struct Seats {
+    plan: Rc<Plan>,
+    holds: BTreeMap<String, Hold>,
+    /// Holds that somebody asked to end or to pay for: they may have ended at any time since.
+    touched: BTreeSet<String>,
+    /// The payment by which each was told to be paid for.
+    paid: BTreeMap<String, String>,
+    /// Which reservation a seat was sold by, and when that was told first.
+    sold: BTreeMap<i64, (String, Duration)>,
+}
+
+#[derive(Debug)]
+struct Hold {
+    user: String,
+    seats: Vec<i64>,
+}
+
+/// A reservation's certain possession of its seats, by the clock of the replica that gave it, in microseconds.
+struct Possession<'a> {
+    user: &'a str,
+    reservation: &'a str,
+    from: i64,
+    /// Not after `from` when it may have ended at any time.
+    until: i64,
+}
+
+impl fmt::Display for Possession<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {} from {} to {}", self.reservation, self.user, self.from, self.until)
+    }
+}
+
+impl Seats {
+    pub(super) fn new(plan: &Rc<Plan>) -> Self {
+        Self {
+            plan: Rc::clone(plan),
+            holds: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            paid: BTreeMap::new(),
+            sold: BTreeMap::new(),
+        }
+    }
+
+    fn hold_micros(&self) -> i64 {
+        i64::try_from(self.plan.sale.hold.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Somebody asked for seats and was told that they have them.
+    pub fn held(&mut self, user: &str, wanted: &[i64], answer: &Answer) {
+        count("holds acknowledged");
+        let (mut wanted, told) = (wanted.to_vec(), &answer.body);
+        wanted.sort_unstable();
+        let cost = self.plan.sale.price * i64::try_from(wanted.len()).unwrap_or_default();
+        let lasts = instant(told, "expiresAt") - instant(told, "heldAt");
+        let as_asked = text(told, "userId") == user && seat_numbers(told) == wanted && number(told, "amount") == cost;
+        if !as_asked || lasts != self.hold_micros() {
+            violated("AS-ASKED", &[user], format!("asked for {wanted:?} at {cost}, told {told}"));
+        }
+        self.holds.insert(text(told, "reservationId").to_owned(), Hold { user: user.to_owned(), seats: wanted });
+    }
+
+    /// Somebody asks to end a hold, or to pay for it.
+    pub fn touch(&mut self, reservation: &str) {
+        self.touched.insert(reservation.to_owned());
+    }
+
+    /// Somebody was told that a reservation is paid for, by this payment.
+    pub fn paid(&mut self, user: &str, reservation: &str, payment: &str, told_at: Duration) {
+        let first = self.paid.entry(reservation.to_owned()).or_insert_with(|| payment.to_owned());
+        if first != payment {
+            violated("PAY-ONCE", &[user], format!("reservation {reservation} was paid by {first}, and by {payment}"));
+        }
+        let Some(hold) = self.holds.get(reservation) else { return };
+        for seat in &hold.seats {
+            let (by, _) = self.sold.entry(*seat).or_insert_with(|| (reservation.to_owned(), told_at));
+            if by != reservation {
+                let other = self.holds.get(by).map_or("-", |hold| hold.user.as_str());
+                violated("SEAT-ONCE", &[user, other], format!("seat {seat} is sold by {by} and by {reservation}"));
+            }
+        }
+    }
+
+    /// Somebody was shown the seats. Answers those that are free.
+    pub fn seen(&self, user: &str, answer: &Answer) -> Vec<i64> {
+        let mut free = Vec::new();
+        for seat in list(&answer.body, "seats") {
+            let (number, status) = (number(seat, "seatNumber"), text(seat, "status"));
+            if status == "AVAILABLE" {
+                free.push(number);
+            }
+            if let Some((reservation, told_at)) = self.sold.get(&number)
+                && *told_at + STALE < answer.sent
+                && status != "SOLD"
+            {
+                let what =
+                    format!("seat {number} was sold by {reservation} at {told_at:?}, and is {status} at {:?}", answer.sent);
+                violated("SOLD-STAYS", &[user], what);
+            }
+        }
+        free
+    }
+
+    pub(super) fn judge(&self, all: &[Affairs]) {
+        let reservations = || all.iter().flat_map(|affairs| affairs.reservations.iter());
+        let by_id: BTreeMap<&str, &Value> = reservations().map(|one| (text(one, "reservationId"), one)).collect();
+        for (id, hold) in &self.holds {
+            let user = [hold.user.as_str()];
+            let Some(now) = by_id.get(id.as_str()) else {
+                violated("HOLD-KEPT", &user, format!("reservation {id} was told and is not there"));
+                continue;
+            };
+            if text(now, "userId") != hold.user || seat_numbers(now) != hold.seats {
+                violated("HOLD-KEPT", &user, format!("told {hold:?}, now {now}"));
+            }
+            let paid = self.paid.get(id).map(String::as_str);
+            if paid.is_some_and(|payment| text(now, "status") != "CONFIRMED" || text(now, "paymentId") != payment) {
+                violated("SOLD-STAYS", &user, format!("paid for by {paid:?}, now {now}"));
+            }
+        }
+        let mut possessions: BTreeMap<i64, Vec<Possession<'_>>> = BTreeMap::new();
+        for reservation in reservations() {
+            for seat in seat_numbers(reservation) {
+                possessions.entry(seat).or_default().push(self.possession(reservation));
+            }
+        }
+        for (seat, possessions) in possessions {
+            self.one_at_a_time(seat, possessions);
+        }
+    }
+
+    fn possession<'a>(&self, reservation: &'a Value) -> Possession<'a> {
+        let (id, from) = (text(reservation, "reservationId"), instant(reservation, "heldAt"));
+        let until = match text(reservation, "status") {
+            "CONFIRMED" => i64::MAX,
+            _ if self.touched.contains(id) => from,
+            // Who looks for lapsed holds may have the clock that is most ahead, and who gave this one that which is most behind.
+            _ => from + self.hold_micros() - 2 * self.plan.skew,
+        };
+        Possession { user: text(reservation, "userId"), reservation: id, from, until }
+    }
+
+    /// By the clocks of the replicas, which differ: how two compare that are this close is not known where one may have ended at once.
+    fn one_at_a_time(&self, seat: i64, mut possessions: Vec<Possession<'_>>) {
+        possessions.sort_by_key(|possession| possession.from);
+        for (index, later) in possessions.iter().enumerate() {
+            let slack = if later.until > later.from { 0 } else { 2 * self.plan.skew };
+            let meets = |earlier: &&Possession<'_>| later.from < earlier.until && later.from - earlier.from >= slack;
+            if let Some(earlier) = possessions.iter().take(index).find(meets) {
+                let what = format!("seat {seat} is in two hands: {earlier}, {later}");
+                violated("SEAT-ONCE", &[earlier.user, later.user], what);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Who opens the sale before anything goes wrong, and reads everybody's affairs when all is over.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::{
+    history::{self, violated},
+    model::{Affairs, Model},
+    person::{LINE, SETTLES_WITHIN, name},
+    plan::{EDGES, OFFICE, Plan},
+    rest::{Answer, Request, list, text},
+};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon it is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Opens the sale; its show.
+pub async fn open(plan: &Plan) -> i64 {
+    let rules = &plan.sale;
+    let line = json!({
+        "maxActive": rules.max_active, "activeTtlSeconds": rules.active_seconds, "admitPerMinute": 6_000,
+        "onExpiry": if rules.requeue { "REQUEUE" } else { "EXPIRE" },
+        "waitingGraceSeconds": rules.grace_seconds, "showUpWithinSeconds": rules.show_up_seconds,
+    });
+    until_done(&Request::put(format!("/v1/queues/{LINE}"), line).key("line")).await;
+    let concert = json!({"title": "Gala", "queueId": LINE});
+    let concert = until_done(&Request::post("/v1/concerts", concert).key("concert")).await.number("concertId");
+    let show = json!({
+        "startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 120, "title": "Evening",
+        "price": rules.price, "seatCount": rules.seats,
+    });
+    until_done(&Request::post(format!("/v1/concerts/{concert}/shows"), show).key("show")).await.number("showId")
+}
+
+/// Reads everybody's affairs once nothing is in flight any more, and has the model judge them.
+pub async fn close(plan: &Plan, model: &Rc<RefCell<Model>>) {
+    let until = history::now().max(plan.calm) + SETTLES_WITHIN;
+    let mut all = Vec::new();
+    for number in 0..plan.people {
+        let user = name(number);
+        loop {
+            let affairs = affairs(&user).await;
+            let pending = affairs.payments.iter().find(|payment| text(payment, "status") == "PENDING");
+            let Some(pending) = pending else {
+                all.push(affairs);
+                break;
+            };
+            if history::now() > until {
+                violated("SETTLED", &[&user], format!("still in flight: {pending}"));
+                return;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+    model.borrow().judge(&all);
+}
+
+/// Everything that can be read of somebody.
+async fn affairs(user: &str) -> Affairs {
+    let read = async |path: String| until_done(&Request::get(path)).await.body;
+    let all = |json: &serde_json::Value, field: &str| list(json, field).cloned().collect::<Vec<_>>();
+    let payments = all(&read(format!("/v1/users/{user}/payments?pageSize=1000")).await, "payments");
+    let reservations = all(&read(format!("/v1/users/{user}/reservations?pageSize=1000")).await, "reservations");
+    let wallet = until_known(&Request::get(format!("/v1/wallets/{user}"))).await;
+    let (balance, entries) = if wallet.status == 404 {
+        (None, Vec::new())
+    } else {
+        let entries = read(format!("/v1/wallets/{user}/entries?pageSize=1000")).await;
+        (Some(wallet.number("balance")), all(&entries, "entries"))
+    };
+    Affairs { user: user.to_owned(), balance, entries, payments, reservations }
+}
+
+async fn until_done(request: &Request) -> Answer {
+    loop {
+        let answer = until_known(request).await;
+        if answer.is_done() {
+            return answer;
+        }
+        violated("OFFICE", &[OFFICE], format!("{request} was refused: {}", answer.body));
+        sleep(PATIENCE).await;
+    }
+}
+
+/// Asks either edge in turn until an answer stands.
+async fn until_known(request: &Request) -> Answer {
+    for edge in EDGES.into_iter().cycle() {
+        if let Some(answer) = request.send(OFFICE, edge, PATIENCE).await
+            && answer.stands()
+        {
+            return answer;
+        }
+        sleep(AGAIN).await;
+    }
+    unreachable!("a cycle does not end")
+}

@@ -1,0 +1,166 @@
+//! What a seed decides: the sale, its people and what will go wrong when.
+
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+/// Two replicas of each service.
+pub const SERVERS: [&str; 8] = ["queue-1", "queue-2", "booking-1", "booking-2", "wallet-1", "wallet-2", "edge-1", "edge-2"];
+const QUEUES: [&str; 2] = ["queue-1", "queue-2"];
+const BOOKINGS: [&str; 2] = ["booking-1", "booking-2"];
+const WALLETS: [&str; 2] = ["wallet-1", "wallet-2"];
+/// The two edges.
+pub const EDGES: [&str; 2] = ["edge-1", "edge-2"];
+/// Where people are.
+pub const CROWDS: [&str; 2] = ["north", "south"];
+/// Who opens the sale, and looks at everything in the end.
+pub const OFFICE: &str = "office";
+
+/// When things begin to go wrong.
+const TROUBLE_FROM: u64 = 2_000;
+
+/// A seed's run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// The sale.
+    pub sale: Rules,
+    /// How many people come.
+    pub people: usize,
+    /// How long it takes until all have come.
+    pub coming: Duration,
+    /// One in so many of them uses two tabs.
+    pub one_in: usize,
+    /// The shortest and the longest a message takes.
+    pub latency: (Duration, Duration),
+    /// How likely a message is lost, and its connection with it.
+    pub loss: f64,
+    /// How likely a commit is lost or not heard of.
+    pub commit_trouble: f64,
+    /// How far each server's clock is off, in microseconds; others from the next start on.
+    pub skew: i64,
+    /// What goes wrong.
+    pub troubles: Vec<(Duration, Trouble)>,
+    /// From when on nothing goes wrong.
+    pub calm: Duration,
+}
+
+/// The rules of the sale.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How many seats there are.
+    pub seats: i32,
+    /// What one costs.
+    pub price: i64,
+    /// How many may be in at once.
+    pub max_active: i64,
+    /// How long.
+    pub active_seconds: i64,
+    /// How soon one must show up.
+    pub show_up_seconds: i64,
+    /// How long one may be silent in the line.
+    pub grace_seconds: i64,
+    /// Whether who did not use their time goes back to the tail.
+    pub requeue: bool,
+    /// How long seats are held.
+    pub hold: Duration,
+    /// Whether a hold outlives a payment that was refused.
+    pub keep: bool,
+}
+
+/// Something that happens to the network or to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing gets through between two.
+    Cut(&'static str, &'static str),
+    /// Nothing gets through from one to the other.
+    CutOneWay(&'static str, &'static str),
+    /// Everything between two is late.
+    Stall(&'static str, &'static str),
+    /// All is well between two.
+    Mend(&'static str, &'static str),
+    /// A server dies.
+    Crash(&'static str),
+    /// A server is told to end.
+    Stop(&'static str),
+    /// It is started again.
+    Start(&'static str),
+}
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sale = Rules {
+            seats: rng.random_range(4..=24),
+            price: rng.random_range(1..=50) * 1_000,
+            max_active: rng.random_range(1..=6),
+            active_seconds: rng.random_range(6..=15),
+            show_up_seconds: rng.random_range(3..=6),
+            grace_seconds: rng.random_range(6..=12),
+            requeue: rng.random(),
+            hold: Duration::from_secs(rng.random_range(2..=6)),
+            keep: rng.random(),
+        };
+        let calm = rng.random_range(14_000..=20_000);
+        let troubles = troubles(&mut rng, calm);
+        Self {
+            seed,
+            sale,
+            people: rng.random_range(8..=18),
+            coming: Duration::from_millis(*[100, 1_000, calm / 2].choose(&mut rng).unwrap_or(&calm)),
+            one_in: rng.random_range(3..=20),
+            latency: (Duration::from_millis(1), Duration::from_millis(*[10, 40, 120, 400].choose(&mut rng).unwrap_or(&10))),
+            loss: *[0.0, 0.0, 0.001, 0.004].choose(&mut rng).unwrap_or(&0.0),
+            commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
+            skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),
+            troubles,
+            calm: Duration::from_millis(calm),
+        }
+    }
+}
+
+impl Plan {
+    /// In how many tabs of their browser somebody is at once.
+    #[must_use]
+    pub const fn tabs(&self, person: usize) -> u8 {
+        if person.is_multiple_of(self.one_in) { 2 } else { 1 }
+    }
+}
+
+fn troubles(rng: &mut StdRng, calm: u64) -> Vec<(Duration, Trouble)> {
+    let mut all = Vec::new();
+    for _ in 0..rng.random_range(0..=12) {
+        let from = rng.random_range(TROUBLE_FROM..calm);
+        let to = from + *[200, 1_000, 3_000, 6_000].choose(rng).unwrap_or(&200);
+        for (begins, ends) in trouble(rng) {
+            all.push((Duration::from_millis(from), begins));
+            all.push((Duration::from_millis(to.min(calm)), ends));
+        }
+    }
+    all
+}
+
+/// What begins together, and how each of it ends: to one replica of a service, or to both.
+pub(crate) fn trouble(rng: &mut StdRng) -> Vec<(Trouble, Trouble)> {
+    let dies = rng.random_bool(0.45);
+    let groups: &[[&'static str; 2]] =
+        if dies { &[QUEUES, BOOKINGS, WALLETS, EDGES] } else { &[QUEUES, BOOKINGS, WALLETS, CROWDS] };
+    let group = groups.choose(rng).unwrap_or(&EDGES);
+    let one = *group.choose(rng).unwrap_or(&group[0]);
+    let concerned = if rng.random_bool(0.35) { group.to_vec() } else { vec![one] };
+    // Everything that is said is said to an edge or by one.
+    let edge = *EDGES.choose(rng).unwrap_or(&EDGES[0]);
+    let kind = if dies { rng.random_range(0..10) } else { rng.random_range(10..14) };
+    let of = |it: &'static str| match kind {
+        0..7 => (Trouble::Crash(it), Trouble::Start(it)),
+        7..10 => (Trouble::Stop(it), Trouble::Start(it)),
+        10 => (Trouble::Cut(edge, it), Trouble::Mend(edge, it)),
+        11 => (Trouble::CutOneWay(edge, it), Trouble::Mend(edge, it)),
+        12 => (Trouble::CutOneWay(it, edge), Trouble::Mend(edge, it)),
+        _ => (Trouble::Stall(edge, it), Trouble::Mend(edge, it)),
+    };
+    concerned.into_iter().map(of).collect()
+}

@@ -1,0 +1,273 @@
+//! The five programs as somebody meets them in a terminal: help, versions, completions, colours, wrong settings and exit codes.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tests::process::binary;
+
+const PROGRAMS: [&str; 5] = ["boxoffice", "queue-svc", "booking-svc", "wallet-svc", "edge"];
+const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// A command in an empty environment and folder; its addresses are free ones.
+struct Run {
+    command: Command,
+    folder: TempDir,
+}
+
+impl Run {
+    fn of(program: impl AsRef<std::ffi::OsStr>) -> Self {
+        let folder = TempDir::with_prefix("command-").unwrap();
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for address in ["ADDR", "HTTP_ADDR", "REST_ADDR", "GRPC_ADDR", "QUEUE_ADDR", "BOOKING_ADDR", "WALLET_ADDR"] {
+            command.env(address, "127.0.0.1:0");
+        }
+        Self { command, folder }
+    }
+
+    fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    fn start(mut self) -> (Child, TempDir) {
+        (self.command.spawn().unwrap(), self.folder)
+    }
+
+    fn end(self) -> Ended {
+        let (child, _folder) = self.start();
+        ended(child)
+    }
+}
+
+/// Waits for its end; one that does not end is killed, and has no exit code.
+fn ended(child: Child) -> Ended {
+    let id = child.id().to_string();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if told.recv_timeout(WITHIN) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _gone = Command::new("sh").args(["-c", &format!("kill -s KILL {id}")]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(tell);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+fn program(name: &str, args: &[&str]) -> Ended {
+    Run::of(binary(name)).args(args).end()
+}
+
+/// Long flags and their variables, as `--help` tells them.
+fn settings(name: &str) -> Vec<(String, Option<String>)> {
+    let help = program(name, &["--help"]).out;
+    let mut found: Vec<(String, Option<String>)> = Vec::new();
+    for line in help.lines().map(str::trim) {
+        if let Some(flag) = line.split([' ', ',']).find(|word| word.starts_with("--")).filter(|_| line.starts_with('-')) {
+            found.push((flag.to_owned(), None));
+        } else if let (Some(variable), Some(last)) = (line.strip_prefix("[env: "), found.last_mut()) {
+            last.1 = Some(variable.trim_end_matches(']').split('=').next().unwrap_or_default().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_program_tells_its_version_and_the_commit_that_it_is_built_from() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let git = |args: &[&str]| {
+        let told = Command::new("git").arg("-C").arg(root).args(args).output().ok().filter(|told| told.status.success());
+        told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned())
+    };
+    // A tarball inside of somebody else's repository has no commit of its own.
+    let head = git(&["rev-parse", "--show-prefix"]).filter(String::is_empty).and_then(|_| git(&["rev-parse", "HEAD"]));
+    for name in PROGRAMS {
+        let Ended { code, out, err } = program(name, &["--version"]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
+        let told = out.trim().strip_prefix(&format!("{name} {}", env!("CARGO_PKG_VERSION"))).unwrap_or_else(|| panic!("{out}"));
+        let Some(head) = &head else { continue };
+        let commit = told.strip_prefix(" (").and_then(|told| told.strip_suffix(')')).unwrap_or_else(|| panic!("{out}"));
+        if std::env::var_os("BOXOFFICE_COMMIT").is_some() {
+            continue;
+        }
+        // Somebody may commit between the build and this test; then it is a commit from before.
+        let built = fs::metadata(binary(name)).and_then(|file| file.modified()).unwrap();
+        let moved = fs::metadata(root.join(".git/logs/HEAD")).and_then(|file| file.modified()).is_ok_and(|moved| moved > built);
+        assert!(head.starts_with(commit) || moved, "{name} is built from {commit}, not from {head}");
+        assert_eq!(git(&["cat-file", "-t", commit]).as_deref(), Some("commit"), "{name}: {commit}");
+    }
+}
+
+#[test]
+fn help_teaches_exit_codes_environment_and_examples_that_are_real() {
+    for name in PROGRAMS {
+        let (short, long) = (program(name, &["-h"]), program(name, &["--help"]));
+        assert_eq!((short.code, long.code), (Some(0), Some(0)), "{name}");
+        assert!(short.out.len() < long.out.len() && short.out.contains("Exit codes: 0 "), "{name}: {}", short.out);
+        for words in ["Usage: ", "Exit codes:\n  0 ", "\n  1 ", "\n  2 ", "RUST_LOG", "NO_COLOR", "Examples:\n"] {
+            assert!(long.out.contains(words), "{name} --help does not say {words:?}");
+        }
+        let known: BTreeSet<String> = settings(name).into_iter().map(|(flag, _)| flag).collect();
+        let (_, examples) = long.out.split_once("Examples:\n").unwrap();
+        let lines: Vec<&str> = examples.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert!(lines.len() >= 3 && lines.iter().filter(|line| line.starts_with(name)).count() >= 3, "{name}: {examples}");
+        for flag in lines
+            .iter()
+            .filter(|line| line.starts_with(name))
+            .flat_map(|line| line.split(' '))
+            .filter(|word| word.starts_with("--"))
+        {
+            assert!(known.contains(flag), "{name} --help shows {flag}, which there is not");
+        }
+        for (flag, variable) in settings(name).iter().filter(|(flag, _)| flag != "--help" && flag != "--version") {
+            let expected = flag[2..].to_uppercase().replace('-', "_");
+            assert_eq!(variable.as_deref(), Some(expected.as_str()), "{name} {flag}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
+    for name in PROGRAMS {
+        let mut tried = 0;
+        for (flag, variable) in settings(name) {
+            // Any text is a folder.
+            let Some(variable) = variable.filter(|_| flag != "--data-dir") else { continue };
+            let set = Run::of(binary(name)).env(&variable, "?!").end();
+            assert_eq!(set.code, Some(2), "{name} with {variable}: {set:?}");
+            assert!(set.err.contains(&flag) && set.err.contains(&variable), "{name} with {variable}: {}", set.err);
+            tried += 1;
+            if flag != "--migrate-only" {
+                let typed = program(name, &[&flag, "?!"]);
+                assert!(typed.code == Some(2) && typed.err.contains(&flag), "{name} {flag}: {typed:?}");
+            }
+        }
+        assert!(tried >= 5, "{name}: only {tried} settings were found");
+        let unknown = program(name, &["--hold-ttle", "5m"]);
+        assert!(unknown.code == Some(2) && unknown.err.contains("--hold-ttle"), "{unknown:?}");
+    }
+}
+
+#[test]
+fn a_password_is_not_told_with_a_wrong_url() {
+    for name in PROGRAMS {
+        let Ended { code, out, err } = Run::of(binary(name)).env("DATABASE_URL", "postgress://me:secret@db/x").end();
+        assert!(code == Some(2) && err.contains("DATABASE_URL") && !format!("{out}{err}").contains("secret"), "{name}: {err}");
+        let away = Run::of(binary(name)).env("DATABASE_URL", "postgres://me:secret@127.0.0.1:1/x").end();
+        assert!(away.code == Some(1) && away.err.contains("127.0.0.1:1/x") && !away.err.contains("secret"), "{name}: {away:?}");
+        assert!(away.err.contains("refused"), "{name} says why: {}", away.err);
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_one_line_with_its_names_and_exit_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _taken = TcpListener::bind(taken).unwrap();
+    for name in PROGRAMS {
+        for (flag, variable) in settings(name).into_iter().filter(|(flag, _)| flag.ends_with("addr")) {
+            let variable = variable.unwrap();
+            let Ended { code, out, err } = Run::of(binary(name)).env(&variable, &taken.to_string()).end();
+            assert_eq!((code, out.as_str(), err.trim().lines().count()), (Some(1), "", 1), "{name} {flag}: {err}");
+            for words in [flag.as_str(), &variable, &taken.to_string(), "in use"] {
+                assert!(err.contains(words), "{name} {flag}: {words} in {err}");
+            }
+        }
+    }
+}
+
+#[test]
+fn commands_that_are_not_there_are_refused() {
+    for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["completions", "tcsh"], &["demo", "--rest-url"]] {
+        let told = program("boxoffice", args);
+        assert!(told.code == Some(2) && told.err.contains("error: ") && told.err.contains("--help"), "{args:?}: {told:?}");
+    }
+    assert!(program("boxoffice", &["dmeo"]).err.contains("demo"), "a slip is guessed");
+}
+
+/// What a command writes to a terminal, which `script` gives it.
+fn in_a_terminal(words: &str, environment: &[(&str, &str)]) -> String {
+    let mut run = Run::of("script").args(&["-qec", words, "/dev/null"]).env("TERM", "xterm-256color");
+    for (name, value) in environment {
+        run = run.env(name, value);
+    }
+    run.end().out
+}
+
+#[test]
+fn terminals_get_colours_unless_no_color_and_logs_never() {
+    const ESCAPE: char = '\u{1b}';
+    for name in PROGRAMS {
+        let path = binary(name).display().to_string();
+        for words in [format!("{path} --help"), format!("{path} --no-such-flag")] {
+            assert!(in_a_terminal(&words, &[]).contains(ESCAPE), "{words}");
+            let plain = in_a_terminal(&words, &[("NO_COLOR", "1")]);
+            assert!(!plain.is_empty() && !plain.contains(ESCAPE), "{words}: {plain}");
+        }
+        assert!(!program(name, &["--help"]).out.contains(ESCAPE), "{name} into a pipe");
+    }
+    for name in SERVICES {
+        for format in ["pretty", "json"] {
+            let words = format!("{} --migrate-only --log-format {format}", binary(name).display());
+            let log = in_a_terminal(&words, &[("DATABASE_URL", "sqlite:rows.db")]);
+            assert!(log.contains("the database is up to date") && !log.contains(ESCAPE), "{words}: {log:?}");
+        }
+    }
+}
+
+#[test]
+fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
+    let flags: Vec<String> = settings("boxoffice").into_iter().map(|(flag, _)| flag[2..].to_owned()).collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let Ended { code, out, err } = program("boxoffice", &["completions", shell]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{shell}");
+        for word in flags.iter().map(String::as_str).chain(["up", "audit", "demo", "completions"]) {
+            assert!(out.contains(word), "{shell}: {word}");
+        }
+    }
+    let complete = "source <(\"$0\" completions bash)
+        COMP_WORDS=(boxoffice \"$1\"); COMP_CWORD=1; _boxoffice boxoffice \"$1\" boxoffice; echo \"${COMPREPLY[@]}\"";
+    for (begun, expected) in [("--hold", "--hold-ttl"), ("dem", "demo"), ("--max-a", "--max-active")] {
+        let path = binary("boxoffice").display().to_string();
+        let Ended { code, out, err } = Run::of("bash").args(&["-euc", complete, &path, begun]).end();
+        assert_eq!((code, out.trim()), (Some(0), expected), "{begun}: {err}");
+    }
+}
+
+#[test]
+fn programs_that_start_together_on_one_fresh_file_all_come_up() {
+    for name in SERVICES {
+        let folder = TempDir::with_prefix("together-").unwrap();
+        let url = format!("sqlite:{}", folder.path().join("rows.db").display());
+        let run = || Run::of(binary(name)).args(&["--migrate-only", "--database-url", &url]);
+        let started: Vec<_> = (0..5).map(|_| run().start()).collect();
+        for (child, _folder) in started {
+            let ended = ended(child);
+            assert_eq!(ended.code, Some(0), "{name}: {}", ended.err);
+        }
+    }
+}
