@@ -15,8 +15,6 @@ use crate::config::Upstreams;
 pub(crate) struct Clients {
     /// The waiting room.
     pub(crate) queue: QueueServiceClient<Channel>,
-    /// The same connections, for calls whose answers are read otherwise than the generated client does.
-    pub(crate) to_queue: Channel,
     /// Concerts, shows, seats.
     pub(crate) booking: BookingServiceClient<Channel>,
     /// Money.
@@ -26,10 +24,8 @@ pub(crate) struct Clients {
 impl Clients {
     /// Clients of these services. Connects on first use.
     pub(crate) fn new(upstreams: &Upstreams) -> Self {
-        let to_queue = Channel::new(&upstreams.queue_url);
         Self {
-            queue: QueueServiceClient::new(to_queue.clone()),
-            to_queue,
+            queue: QueueServiceClient::new(Channel::new(&upstreams.queue_url)),
             booking: BookingServiceClient::new(Channel::new(&upstreams.booking_url)),
             wallet: WalletServiceClient::new(Channel::new(&upstreams.wallet_url)),
         }

@@ -20,7 +20,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::batch::{self, BATCH, Piece};
+use super::batch::{self, BATCH};
 use crate::clients::Clients;
 
 /// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it: come back later.
@@ -35,7 +35,7 @@ const ON_THE_WAY: usize = 64;
 /// How long one batch may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-type Answer = Result<Piece, Fault>;
+type Answer = Result<Token, Fault>;
 type Poll = (Uuid, oneshot::Sender<Answer>);
 
 /// Reads tokens for many callers at once. Cheap to clone; the coalescer ends with the last clone.
@@ -56,14 +56,13 @@ impl Polls {
     ///
     /// # Errors
     /// TOKEN_NOT_FOUND; UNAVAILABLE when too many polls wait already; what the batch failed with.
-    pub(crate) async fn get(&self, token: Uuid) -> Result<Token, Fault> {
+    pub(crate) async fn get(&self, token: Uuid) -> Answer {
         let (answer, answered) = oneshot::channel();
         self.sender.try_send((token, answer)).map_err(|_| {
             metrics::counter!("polls_shed_total").increment(1);
             Fault::new(Reason::Unavailable, "Too many are asking at this moment.").retry_after(Duration::from_secs(2))
         })?;
-        let answer = answered.await.unwrap_or_else(|_| Err(Fault::new(Reason::Unavailable, Reason::Unavailable.title())));
-        answer?.read(token)
+        answered.await.unwrap_or_else(|_| Err(Fault::new(Reason::Unavailable, Reason::Unavailable.title())))
     }
 }
 
@@ -124,7 +123,7 @@ async fn answer(clients: &Clients, mut polls: Vec<Poll>) {
     polls.sort_unstable_by_key(|(token, _)| *token);
     let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
     ids.dedup();
-    let found = batch::ask(clients, &ids).await;
+    let found = batch::read(clients, &ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {
