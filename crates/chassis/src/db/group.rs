@@ -18,6 +18,8 @@ use super::{Db, Error};
 const MAX_BATCH: usize = 128;
 /// Asks that may wait to be taken up; who comes then waits as well.
 const MAX_PENDING: usize = 1_024;
+/// How often the others who are ready get a turn before a batch starts: some microseconds each.
+const TURNS: usize = 3;
 /// So long a batch is waited for before the next one starts beside it,
 const LATE: Duration = Duration::from_millis(50);
 /// and so many run at a time at most, which leaves connections to others.
@@ -127,6 +129,20 @@ where
         let mut asks = Vec::new();
         if asked.recv_many(&mut asks, MAX_BATCH).await == 0 {
             return;
+        }
+        // Whoever else is ready to ask at this very moment comes along: the first one only woke us. As long as there are some, there
+        // may be more.
+        for _ in 0..TURNS {
+            let before = asks.len();
+            tokio::task::yield_now().await;
+            while asks.len() < MAX_BATCH
+                && let Ok(ask) = asked.try_recv()
+            {
+                asks.push(ask);
+            }
+            if asks.len() == before {
+                break;
+            }
         }
         let batch = tokio::spawn(Arc::clone(&batches).commit(asks, lane));
         // Done or late: the next one's turn.
