@@ -79,8 +79,11 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .add_service(CheckoutServiceServer::new(grpc::Service::new(checkouts.clone())));
-    let served =
-        tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), http::serve(listeners.rest, rest, shutdown.clone()));
+    let rest = async {
+        http::serve(listeners.rest, rest, shutdown.clone()).await;
+        Ok(())
+    };
+    let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest);
 
     // Also when a listener failed: what is in flight is finished, and the background ends.
     shutdown.cancel();

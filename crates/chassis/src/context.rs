@@ -7,6 +7,8 @@ use std::{fmt, future::Future, time::Duration};
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
+use crate::hex;
+
 /// The header of the W3C Trace Context recommendation.
 pub const TRACEPARENT: &str = "traceparent";
 /// The deadline header of gRPC over HTTP/2.
@@ -44,7 +46,7 @@ impl TraceParent {
     #[must_use]
     pub fn trace_id(&self) -> String {
         let mut text = [0; 32];
-        hex(&mut text, &self.trace.to_be_bytes());
+        hex::write(&mut text, &self.trace.to_be_bytes());
         String::from_utf8_lossy(&text).into_owned()
     }
 
@@ -54,8 +56,8 @@ impl TraceParent {
         let mut parts = header.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lengths = version.len() == 2 && trace.len() == 32 && span.len() == 16 && flags.len() == 2;
-        let hex = header.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if !lengths || !hex || version == "ff" || (version == "00" && parts.next().is_some()) {
+        let digits = header.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !lengths || !digits || version == "ff" || (version == "00" && parts.next().is_some()) {
             return None;
         }
         let trace = u128::from_str_radix(trace, 16).ok()?;
@@ -72,19 +74,10 @@ impl TraceParent {
 
     fn text(&self) -> [u8; 55] {
         let mut text = *b"00-................................-................-..";
-        hex(&mut text[3..35], &self.trace.to_be_bytes());
-        hex(&mut text[36..52], &self.span.to_be_bytes());
-        hex(&mut text[53..55], &[self.flags]);
+        hex::write(&mut text[3..35], &self.trace.to_be_bytes());
+        hex::write(&mut text[36..52], &self.span.to_be_bytes());
+        hex::write(&mut text[53..55], &[self.flags]);
         text
-    }
-}
-
-/// Writes bytes as two hex digits each: every request is named so several times.
-pub(crate) fn hex(into: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
     }
 }
 

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     args,
-    context::hex,
     db::{self, Session},
+    hex,
 };
 
 /// A request's id together with what it asked.
@@ -40,7 +40,7 @@ impl Key {
         hash.update([0]);
         hash.update(serde_json::to_vec(command).unwrap_or_default());
         let mut fingerprint = [0; 64];
-        hex(&mut fingerprint, &hash.finalize());
+        hex::write(&mut fingerprint, &hash.finalize());
         let fingerprint = String::from_utf8_lossy(&fingerprint).into_owned();
         Self { request_id, fingerprint }
     }

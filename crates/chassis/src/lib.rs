@@ -10,6 +10,7 @@ pub mod db;
 mod error;
 pub mod flags;
 pub mod health;
+pub mod hex;
 pub mod idempotency;
 pub mod lifecycle;
 pub mod network;

@@ -154,12 +154,6 @@ impl Checkouts {
         Ok((checkouts, list.token(next.as_ref())))
     }
 
-    /// The checkout that this request began before.
-    async fn replayed(&self, command: &Pay) -> Result<Option<Entry>, Error> {
-        let Some(request_id) = &command.request_id else { return Ok(None) };
-        self.journal.of_request(request_id).await?.map(|entry| same(command, entry)).transpose()
-    }
-
     /// What a click is answered without any check: a replay, or the user's checkout of this reservation that is pending now. (Only a
     /// pending one: what was settled "since" by another replica's clock may be an earlier attempt that failed.)
     async fn known(&self, command: &Pay) -> Result<Option<Entry>, Error> {
@@ -192,7 +186,7 @@ impl Checkouts {
         match begun {
             Ok(Some(entry)) => Ok(entry),
             // Lost the race for the journal's unique row: whoever won it, however it ended, is this click's answer too.
-            Ok(None) => match self.replayed(command).await? {
+            Ok(None) => match self.known(command).await? {
                 Some(entry) => Ok(entry),
                 None => self.under_way(command, i64::MIN).await?.ok_or_else(|| contended().into()),
             },

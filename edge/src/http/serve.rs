@@ -1,6 +1,6 @@
 //! The connections of the REST side, from their first byte to the end of the drain.
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use axum::serve::Listener as _;
 use chassis::{lifecycle::SERVER_DRAIN, network::Incoming};
@@ -15,11 +15,8 @@ use super::{Front, listener::Listener};
 
 type Http = auto::Builder<TokioExecutor>;
 
-/// Serves until `shutdown`; then what is under way may finish, for a bounded time.
-///
-/// # Errors
-/// None so far: a listener that cannot accept goes on trying.
-pub(crate) async fn serve(incoming: Incoming, front: Front, shutdown: CancellationToken) -> io::Result<()> {
+/// Serves until `shutdown`; then what is under way may finish, for a bounded time. A listener that cannot accept goes on trying.
+pub(crate) async fn serve(incoming: Incoming, front: Front, shutdown: CancellationToken) {
     let (mut listener, http, connections) = (Listener(incoming), Arc::new(http()), TaskTracker::new());
     loop {
         tokio::select! {
@@ -35,7 +32,6 @@ pub(crate) async fn serve(incoming: Incoming, front: Front, shutdown: Cancellati
     if tokio::time::timeout(SERVER_DRAIN, connections.wait()).await.is_err() {
         tracing::warn!("REST requests were still under way at the end of the drain; they are dropped");
     }
-    Ok(())
 }
 
 /// HTTP/1.1 and HTTP/2, told apart by a connection's first bytes.

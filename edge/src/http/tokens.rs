@@ -17,6 +17,7 @@ use boxoffice_proto::{
     Reason,
     queue::{IssueTokenRequest, LeaveQueueRequest},
 };
+use chassis::hex;
 use uuid::Uuid;
 
 use super::{
@@ -184,12 +185,8 @@ fn token_tag(token: &Token) -> HeaderValue {
 
 /// Sixteen hex digits in quotes.
 fn tag(hash: u64) -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = *b"\"................\"";
-    for (at, byte) in hash.to_be_bytes().into_iter().enumerate() {
-        text[1 + 2 * at] = DIGITS[usize::from(byte >> 4)];
-        text[2 + 2 * at] = DIGITS[usize::from(byte & 0xf)];
-    }
+    hex::write(&mut text[1..17], &hash.to_be_bytes());
     HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("\"\""))
 }
 

@@ -3,7 +3,8 @@
 //! Rows are written in the order of their keys (reservations before request ids), the same for everybody, so that batches of several
 //! replicas wait for each other but never in a ring. Each statement reaches its rows by their keys, one after the other, whatever the
 //! planner believes of a table that was empty when it made its plan: that is what `LATERAL … LIMIT 1` and `CROSS JOIN` are for, and why
-//! rows are updated by inserting what is there. `(SELECT $1)` hides from it how long a list is, so that one plan serves all. `settled_at IS NULL` is PENDING, and fits no index but the key's.
+//! rows are updated by inserting what is there. `(SELECT $1)` hides from it how long a list is, so that one plan serves all.
+//! `settled_at IS NULL` is PENDING, and fits no index but the key's.
 
 use std::{
     collections::{HashMap, HashSet},

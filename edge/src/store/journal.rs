@@ -110,16 +110,6 @@ impl Journal {
         one(&mut self.db.read().await?, SQL, args![checkout_id]).await
     }
 
-    /// The checkout that a request id stands for.
-    pub(crate) async fn of_request(&self, request_id: &str) -> Result<Option<Entry>, Error> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            entry_columns!(),
-            " FROM checkout WHERE checkout_id = (SELECT checkout_id FROM checkout_request WHERE request_id = $1)"
-        );
-        one(&mut self.db.read().await?, SQL, args![request_id]).await
-    }
-
     /// The user's checkout of a reservation that is pending, or else the newest that was settled after `since`.
     pub(crate) async fn under_way(&self, user_id: &str, reservation_id: Uuid, since: i64) -> Result<Option<Entry>, Error> {
         const SQL: &str = concat!(

@@ -113,17 +113,18 @@ async fn a_checkout_is_settled_once_and_told_the_same_for_ever() {
 async fn a_request_id_stands_for_one_checkout() {
     on_both(async |journal| {
         let (entry, other) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        let named = async |request_id| journal.seen(Some(request_id), Uuid::new_v4()).await.unwrap().named;
         assert!(begin(&journal, &entry, Some("r-1")).await);
         assert!(!begin(&journal, &other, Some("r-1")).await, "and nothing of the other is left behind");
         assert_eq!(journal.get(other.checkout.checkout_id).await.unwrap(), None);
-        assert_eq!(journal.of_request("r-1").await.unwrap().as_ref(), Some(&entry));
-        assert_eq!(journal.of_request("r-2").await.unwrap(), None);
+        assert_eq!(named("r-1").await.as_ref(), Some(&entry));
+        assert_eq!(named("r-2").await, None);
 
         assert!(begin(&journal, &other, Some("r-2")).await);
         journal.name("r-3", entry.checkout.checkout_id).await.unwrap();
         journal.name("r-2", entry.checkout.checkout_id).await.unwrap();
-        assert_eq!(journal.of_request("r-3").await.unwrap(), Some(entry));
-        assert_eq!(journal.of_request("r-2").await.unwrap(), Some(other));
+        assert_eq!(named("r-3").await, Some(entry));
+        assert_eq!(named("r-2").await, Some(other));
     })
     .await;
 }

@@ -1,7 +1,8 @@
 //! The use cases: what happens in which transaction.
 //!
-//! Plain payments go many to a transaction ([`debiting`]); all else has one each. It opens, locks what it will change (payment, then wallet), lets the domain decide on what is locked, writes, and
-//! commits. What was refused before anything was written is dropped, which undoes it. Measures are taken after the commit.
+//! Plain payments go many to a transaction ([`debiting`]); all else has one each. It opens, locks what it will change (payment, then
+//! wallet), lets the domain decide on what is locked, writes, and commits. What was refused before anything was written is dropped,
+//! which undoes it. Measures are taken after the commit.
 
 mod debiting;
 mod moving;
