@@ -225,7 +225,8 @@ impl QueueService for Fakes {
         let read = |world: &mut World| {
             let ((version, position), status) = (world.place, world.token.into());
             let token = |token| Token { token, queue_id: "default".into(), status, version, position, ..Token::default() };
-            Ok(BatchGetTokensResponse { tokens: found.into_iter().map(token).collect(), not_found })
+            let tokens = found.into_iter().map(token).collect();
+            Ok(BatchGetTokensResponse { tokens, not_found, ..BatchGetTokensResponse::default() })
         };
         self.serve("batch_get_tokens", read).await
     }

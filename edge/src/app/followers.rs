@@ -216,15 +216,22 @@ impl Follower {
     }
 
     /// Tells those who were asked for what is worth telling.
-    fn tell(&mut self, ids: &[Uuid], tokens: Vec<Option<Token>>) {
+    fn tell(&mut self, ids: &[Uuid], answers: Vec<batch::Answer>) {
         let now = self.now();
-        let mut found = ids.iter().zip(tokens).peekable();
+        let mut found = ids.iter().zip(answers).peekable();
         for mut followed in self.asked.drain(..) {
             // Both are sorted; several streams may follow one token.
             while found.next_if(|(id, _)| **id < followed.token).is_some() {}
-            let Some((_, Some(token))) = found.peek() else {
-                followed.slot.end(Ending::Unknown);
-                continue;
+            let token = match found.peek() {
+                Some((_, Ok(token))) => token,
+                Some((_, Err(fault))) if fault.reason == Reason::Unavailable => {
+                    self.wheel.push(now + wait(&mut followed, now), followed);
+                    continue;
+                }
+                Some((_, Err(_))) | None => {
+                    followed.slot.end(Ending::Unknown);
+                    continue;
+                }
             };
             followed.band = Band::of(token);
             match followed.memory.judge(token, now) {
@@ -247,11 +254,7 @@ impl Follower {
     fn wait(&mut self) {
         let now = self.now();
         for mut followed in self.asked.drain(..).chain(self.due.drain(..)) {
-            if followed.memory.rest(now) == Verdict::Heartbeat {
-                followed.slot.beat();
-            }
-            let pause = followed.band.pause(&followed.token, now).max(AGAIN);
-            self.wheel.push(now + pause, followed);
+            self.wheel.push(now + wait(&mut followed, now), followed);
         }
     }
 
@@ -274,6 +277,14 @@ impl Follower {
             joined.slot.end(Ending::Restart);
         }
     }
+}
+
+/// How long somebody waits whose place could not be seen, with a sign of life now and then.
+fn wait(followed: &mut Followed, now: Tick) -> Tick {
+    if followed.memory.rest(now) == Verdict::Heartbeat {
+        followed.slot.beat();
+    }
+    followed.band.pause(&followed.token, now).max(AGAIN)
 }
 
 #[cfg(test)]

@@ -66,8 +66,9 @@ async fn many_streams_share_calls_and_each_hears_every_step_to_the_end() {
 async fn who_comes_back_hears_only_what_is_news() {
     let (followers, fakes, _shutdown) = over_a_fake().await;
     let mut knows = followers.follow(third(1), Some(Told::of(&third(1)))).unwrap();
-    let mut missed = followers.follow(third(2), Some("1.4".parse().unwrap())).unwrap();
-    let mut ahead = followers.follow(third(3), Some("2.2".parse().unwrap())).unwrap();
+    let at = |id, version, position| Some(Told::of(&Token { version, position, ..third(id) }));
+    let mut missed = followers.follow(third(2), at(2, 1, 4)).unwrap();
+    let mut ahead = followers.follow(third(3), at(3, 2, 2)).unwrap();
     assert_eq!(told(next(&mut missed).await), (TokenStatus::Waiting, 3));
     let quiet = timeout(Duration::from_millis(500), knows.next()).await;
     assert!(quiet.is_err(), "{quiet:?}");

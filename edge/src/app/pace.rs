@@ -30,28 +30,38 @@ const SOON: i64 = 10_000;
 /// Far behind, a step of this share of the place is worth telling.
 const SHARE: i64 = 100;
 
-/// What tells two states of a token apart: its row's version, and its place. As text it is the `id` of an event.
+/// What tells two states of a token apart: its place, and what else of it is worth telling. (Its row's version rises also when nothing
+/// of that changes, for its user was heard of; it tells what is older.) As text it is the `id` of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     version: i64,
     position: i64,
+    state: u32,
 }
 
 impl Told {
     /// Of a token.
-    pub(crate) const fn of(token: &Token) -> Self {
-        Self { version: token.version, position: token.position }
+    pub(crate) fn of(token: &Token) -> Self {
+        let until = token.active_until.as_ref().map_or(0, |until| until.seconds);
+        let state = mixed(&[token.status.into(), token.ticket, until, token.requeues.into()]);
+        Self { version: token.version, position: token.position, state }
     }
 
-    /// Is this token's state one that somebody who knows `self` must be told? Not what a replica that lags behind says.
-    pub(crate) const fn is_news(self, token: &Token) -> bool {
-        token.version > self.version || (token.version == self.version && token.position != self.position)
+    /// Is this token's state one that somebody who knows `self` must be told?
+    pub(crate) fn is_news(self, token: &Token) -> bool {
+        let seen = Self::of(token);
+        !self.is_later(token) && (seen.position != self.position || seen.state != self.state)
+    }
+
+    /// Is the token seen by a replica that lags behind? What is final is so, whatever somebody claims to know.
+    fn is_later(self, token: &Token) -> bool {
+        self.version > token.version && !is_final(token)
     }
 }
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.version, self.position)
+        write!(f, "{}.{}.{:x}", self.version, self.position, self.state)
     }
 }
 
@@ -59,9 +69,11 @@ impl FromStr for Told {
     type Err = ();
 
     fn from_str(id: &str) -> Result<Self, ()> {
-        let (version, position) = id.split_once('.').ok_or(())?;
-        let number = |text: &str| text.parse().map_err(|_| ());
-        Ok(Self { version: number(version)?, position: number(position)? })
+        let mut parts = id.split('.');
+        let mut number = || parts.next().and_then(|text| text.parse().ok()).ok_or(());
+        let (version, position) = (number()?, number()?);
+        let state = parts.next().and_then(|text| u32::from_str_radix(text, 16).ok()).ok_or(())?;
+        parts.next().is_none().then_some(Self { version, position, state }).ok_or(())
     }
 }
 
@@ -86,7 +98,7 @@ pub(super) enum Verdict {
 pub(super) struct Memory {
     told: Told,
     /// What else it was told: to be refreshed in the silence, not worth a message of its own.
-    aside: i64,
+    aside: u32,
     at: Tick,
     /// Its place seemed to have got worse when it was last looked at.
     worse: bool,
@@ -103,8 +115,12 @@ impl Memory {
         let quiet = now.saturating_sub(self.at);
         let silent = quiet >= SILENCE;
         let seen = Told::of(token);
-        let worth = if seen.version != self.told.version {
-            seen.version > self.told.version
+        if self.told.is_later(token) {
+            return self.rest(now);
+        }
+        self.told.version = seen.version;
+        let worth = if seen.state != self.told.state {
+            true
         } else if seen.position > self.told.position {
             // Somebody of a better lane has joined; or a replica lags a moment behind the one that was asked before. What is seen
             // twice is believed.
@@ -115,7 +131,7 @@ impl Memory {
             let wide = seen.position <= NEAR || step.saturating_mul(SHARE) >= self.told.position;
             step > 0 && (seen.position <= FRONT || (wide && quiet >= SECOND) || silent)
         };
-        if worth || (silent && seen.version == self.told.version && !self.worse && self.aside != aside(token)) {
+        if worth || (silent && !self.worse && self.aside != aside(token)) {
             *self = Self::new(seen, token, now);
             Verdict::Tell
         } else {
@@ -134,10 +150,17 @@ impl Memory {
 }
 
 /// What may change while the token and its place do not.
-fn aside(token: &Token) -> i64 {
+fn aside(token: &Token) -> u32 {
     let wait = token.estimated_wait.as_ref().map_or(0, |wait| wait.seconds);
-    let parts = [wait, token.waiting_behind, i64::from(token.delay_reason)];
-    parts.iter().fold(0, |mixed: i64, part| mixed.wrapping_mul(1_000_003).wrapping_add(*part))
+    mixed(&[wait, token.waiting_behind, token.delay_reason.into()])
+}
+
+/// A number that is another one, as good as always, when one of these is; the same at every edge.
+fn mixed(parts: &[i64]) -> u32 {
+    let mixed = parts
+        .iter()
+        .fold(0, |mixed: u64, part| (mixed ^ part.cast_unsigned()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+    u32::try_from(mixed >> 32).unwrap_or_default()
 }
 
 /// How often somebody is looked at.
@@ -155,11 +178,13 @@ impl Band {
     pub(super) fn of(token: &Token) -> Self {
         let wait = token.estimated_wait.as_ref().map_or(0, |wait| wait.seconds);
         let within = |place: i64| token.position <= place;
+        // Where the policy wants to hear of everybody oftener than those far behind are looked at.
+        let often = token.poll_after.as_ref().is_some_and(|after| after.seconds < 4);
         if within(0) {
             Self::Near
         } else if within(FRONT) || (within(NEAR) && wait < 1) {
             Self::Front
-        } else if within(NEAR) || (within(SOON) && wait < 10) {
+        } else if often || within(NEAR) || (within(SOON) && wait < 10) {
             Self::Near
         } else {
             Self::Far

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{Fault, Reason, queue::Token};
+use boxoffice_proto::{Fault, Reason};
 use chassis::context::Context;
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
@@ -20,7 +20,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::batch::{self, BATCH};
+use super::batch::{self, Answer, BATCH};
 use crate::clients::Clients;
 
 /// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it: come back later.
@@ -35,7 +35,6 @@ const ON_THE_WAY: usize = 64;
 /// How long one batch may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-type Answer = Result<Token, Fault>;
 type Poll = (Uuid, oneshot::Sender<Answer>);
 
 /// Reads tokens for many callers at once. Cheap to clone; the coalescer ends with the last clone.
@@ -127,8 +126,7 @@ async fn answer(clients: &Clients, mut polls: Vec<Poll>) {
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {
-            for (id, token) in ids.iter().zip(found) {
-                let answer = token.ok_or_else(|| Fault::new(Reason::TokenNotFound, Reason::TokenNotFound.title()));
+            for (id, answer) in ids.iter().zip(found) {
                 while let Some((_, caller)) = polls.next_if(|(asked, _)| asked == id) {
                     if polls.peek().is_none_or(|(asked, _)| asked != id) {
                         // The last one, and mostly the only one, gets it without a copy. Who has gone away is passed over.

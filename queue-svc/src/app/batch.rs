@@ -6,7 +6,7 @@ use std::{
 };
 
 use chassis::{
-    db,
+    db::{self, Session},
     idempotency::{self, Key},
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::line::{Answer, Ask, Line, ended};
 use crate::{
-    domain::{Command, Decision, Outcome, QueueView, Room, Status, TokenRow, TokenView, decide},
+    domain::{Command, Decision, Head, Outcome, QueueView, Room, Status, TokenRow, TokenView, decide},
     error::Error,
     store,
 };
@@ -42,8 +42,12 @@ type Answers = Vec<Result<Answer, Error>>;
 
 /// Runs the batch in a transaction, with who was heard of; `distrust` reads memory anew first.
 pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], distrust: bool) -> Result<Answers, Error> {
-    let mut session = line.db.begin().await?;
-    let head = store::queue::lock(&mut session, &line.id).await?.ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
+    let (mut session, mut head) = locked(line).await?;
+    if line.is_behind(&head) {
+        session.rollback().await;
+        line.catch_up().await?;
+        (session, head) = locked(line).await?;
+    }
     if distrust {
         line.reload(&mut session).await?;
     } else {
@@ -71,6 +75,13 @@ pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], dist
     }
     metrics::counter!("queue_admissions_total", "queue" => line.id.to_string()).increment(decision.admitted as u64);
     Ok(publish(line, &plans, &done, decision, &strangers))
+}
+
+/// A transaction that holds the queue's row.
+async fn locked(line: &Line) -> Result<(Session, Head), Error> {
+    let mut session = line.db.begin().await?;
+    let head = store::queue::lock(&mut session, &line.id).await?.ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
+    Ok((session, head))
 }
 
 fn plan(asks: &[Ask], recorded: &HashMap<String, (String, String)>) -> Result<(Vec<Plan>, Vec<Command>), Error> {

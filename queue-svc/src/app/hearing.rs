@@ -10,6 +10,7 @@
 //! [`Room::hear`]: crate::domain::Room::hear
 
 use std::{
+    collections::VecDeque,
     sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
@@ -60,7 +61,7 @@ impl Ears {
 /// Tokens that were heard of and whose rows do not say so yet: each at most once.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    waiting: Mutex<(Vec<Uuid>, Option<Instant>)>,
+    waiting: Mutex<(VecDeque<Uuid>, Option<Instant>)>,
     came: Notify,
 }
 
@@ -84,19 +85,19 @@ impl News {
         self.waiting.lock().1
     }
 
-    /// As many as go into a batch.
+    /// As many as go into a batch, the oldest first.
     pub(super) fn take(&self) -> Vec<Uuid> {
         let mut waiting = self.waiting.lock();
-        let rest = waiting.0.len().saturating_sub(MOST);
-        let taken = waiting.0.split_off(rest);
-        if rest == 0 {
-            *waiting = (Vec::new(), None);
+        let count = waiting.0.len().min(MOST);
+        let taken = waiting.0.drain(..count).collect();
+        if waiting.0.is_empty() {
+            *waiting = Default::default();
         }
         taken
     }
 
     pub(super) fn forget(&self) {
-        *self.waiting.lock() = (Vec::new(), None);
+        *self.waiting.lock() = Default::default();
     }
 }
 
@@ -120,7 +121,8 @@ mod tests {
         assert!(news.due().is_none());
         news.add((0..2_500).map(Uuid::from_u128));
         tokio::time::timeout(Duration::from_secs(1), news.came()).await.expect("it came");
-        assert_eq!([news.take().len(), news.take().len()], [1_000, 1_000]);
+        assert_eq!(news.take(), (0..1_000).map(Uuid::from_u128).collect::<Vec<_>>(), "who spoke first is written down first");
+        assert_eq!(news.take().len(), 1_000);
         assert!(news.due().is_some(), "the rest still waits");
         assert_eq!((news.take().len(), news.due()), (500, None));
     }

@@ -29,8 +29,12 @@ use crate::{
     store,
 };
 
-/// Behind by more commits than this, what is live is read anew rather than everything that changed since, ended tokens included.
-const TOO_FAR_BEHIND: i64 = 5_000;
+/// Behind by more commits than this, or by more new tickets than are live here (and than these), what is live is read anew, page by
+/// page, rather than everything that changed since, ended tokens included.
+const TOO_MANY_COMMITS: i64 = 5_000;
+const TOO_MANY_TICKETS: i64 = 20_000;
+/// Behind by more commits than this, a writer catches up before it takes the lock: others need not wait while it reads.
+const BEHIND: i64 = 100;
 
 /// How far the beginning of listening moves on at a time: all deadlines follow.
 const MOVES: i64 = 10 * SECOND;
@@ -211,18 +215,18 @@ impl Line {
     fn replace_if(&self, mut room: Room, is_better: impl FnOnce(&Room, &Room) -> bool) {
         let version = room.version();
         // Before the lock, since all deadlines follow from it; under it only what changed meanwhile.
-        room.listen_from(self.read(Room::listening));
+        self.read(|ours| room.listen_for(ours));
         {
             let mut ours = self.room.write();
             if !is_better(&ours, &room) {
                 return;
             }
-            room.listen_from(ours.listening());
+            room.listen_for(&ours);
             std::mem::swap(&mut *ours, &mut room);
+            // Who is heard of will be reported anew, since the new room knows of no report: before anybody can be heard in it.
+            self.news.forget();
         }
         drop(room);
-        // Who is heard of will be reported anew, since the new room knows of no report.
-        self.news.forget();
         // The database may have lost what ended.
         *self.lately_ended.lock() = Ended::default();
         self.tell(version);
@@ -249,17 +253,27 @@ impl Line {
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut session = self.db.read().await?;
-        let there = store::queue::version(&mut session, &self.id).await?;
-        if let Some(there) = there.filter(|there| *there > self.version()) {
-            self.follow(&mut session, there).await?;
+        let head = store::queue::read(&mut session, &self.id).await?;
+        if let Some(head) = head.filter(|head| head.version > self.version()) {
+            self.follow(&mut session, &head).await?;
         }
         self.done.store(number, Ordering::SeqCst);
         Ok(())
     }
 
-    async fn follow(&self, session: &mut Session, there: i64) -> Result<(), Error> {
+    /// Is a writer that finds this head better off without the lock for a while?
+    pub(super) fn is_behind(&self, head: &Head) -> bool {
+        head.version - self.version() > BEHIND
+    }
+
+    fn is_far_behind(&self, head: &Head) -> bool {
+        let (mine, ticket, live) = self.read(|room| (room.version(), room.head().last_ticket, room.waiting() + room.active()));
+        head.version - mine > TOO_MANY_COMMITS || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
+    }
+
+    async fn follow(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
         let mine = self.version();
-        if there - mine > TOO_FAR_BEHIND {
+        if self.is_far_behind(head) {
             let Some(room) = load(session, &self.id).await? else { return Ok(()) };
             self.replace_if(room, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
@@ -271,7 +285,7 @@ impl Line {
     /// Brings memory to exactly the locked head, in the transaction that holds the lock.
     pub(super) async fn catch_up_locked(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
         let mine = self.version();
-        if head.version < mine || head.version - mine > TOO_FAR_BEHIND {
+        if head.version < mine || self.is_far_behind(head) {
             // Older than memory: the database lost commits (a failover to a lagging standby). It is the truth all the same.
             tracing::warn!(queue = %self.id, memory = mine, database = head.version, "reading the line anew");
             return self.reload(session).await;

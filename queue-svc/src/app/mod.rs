@@ -23,7 +23,10 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{hearing::Ears, line::Line, lines::Lines};
-pub use self::{queues::Cursor, tokens::Claim};
+pub use self::{
+    queues::Cursor,
+    tokens::{Claim, Seen},
+};
 use crate::error::Error;
 
 /// The waiting room's lines on this replica. Clones share them.
@@ -110,13 +113,16 @@ impl WaitingRoom {
             let mut session = self.0.db.read().await?;
             crate::store::queue::versions(&mut session).await?
         };
+        let mut followed = Ok(());
         for (queue_id, version) in versions {
-            match self.line(&queue_id) {
-                None => drop(self.open_line(&queue_id).await?),
-                Some(line) if line.version() < version => line.catch_up().await?,
-                Some(_) => {}
-            }
+            let moved = match self.line(&queue_id) {
+                None => self.open_line(&queue_id).await.map(drop),
+                Some(line) if line.version() < version => line.catch_up().await,
+                Some(_) => Ok(()),
+            };
+            // A line that cannot be read holds up no other one.
+            followed = followed.and(moved);
         }
-        Ok(())
+        followed
     }
 }

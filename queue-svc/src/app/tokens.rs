@@ -1,6 +1,6 @@
 //! Use cases of tokens: join, complete, leave, read, verify.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chassis::idempotency::Key;
 use uuid::Uuid;
@@ -13,6 +13,20 @@ use crate::{
     domain::{Command, Status, TokenView, line_tag, tag_of, tagged},
     error::Error,
 };
+
+/// How long those who are in memory wait, in a batch, for word of those who are not.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What became of one of many tokens asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It is this.
+    Token(TokenView),
+    /// There is no such token.
+    Unknown,
+    /// Memory does not know it, and the database could not be asked.
+    NotNow,
+}
 
 /// What a caller of verify claims.
 #[derive(Clone, Debug)]
@@ -65,7 +79,11 @@ impl WaitingRoom {
     /// # Errors
     /// [`Error::TokenNotFound`], the database's.
     pub async fn token(&self, id: Uuid) -> Result<TokenView, Error> {
-        self.tokens(&[id]).await?.pop().flatten().ok_or(Error::TokenNotFound)
+        let mut found = self.remembered(&[id]);
+        if found.iter().any(Option::is_none) {
+            Box::pin(self.look_up(&[id], &mut found)).await?;
+        }
+        found.pop().flatten().ok_or(Error::TokenNotFound)
     }
 
     /// Reads a user's live token of a line.
@@ -82,23 +100,31 @@ impl WaitingRoom {
     }
 
     /// Reads many tokens, in the order asked for: live ones and those that ended lately from memory; the rest, long ended or unknown,
-    /// by one query.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn tokens(&self, ids: &[Uuid]) -> Result<Vec<Option<TokenView>>, Error> {
-        let found = self.remembered(ids);
-        if found.iter().all(Option::is_some) { Ok(found) } else { Box::pin(self.looked_up(ids, found)).await }
+    /// by one query. What memory knows is answered whatever becomes of that.
+    pub async fn tokens(&self, ids: &[Uuid]) -> Vec<Seen> {
+        let mut found = self.remembered(ids);
+        let mut rest = Seen::Unknown;
+        if found.iter().any(Option::is_none) {
+            match tokio::time::timeout(PATIENCE, Box::pin(self.look_up(ids, &mut found))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "tokens could not be looked up");
+                    rest = Seen::NotNow;
+                }
+                Err(_late) => rest = Seen::NotNow,
+            }
+        }
+        found.into_iter().map(|view| view.map_or_else(|| rest.clone(), Seen::Token)).collect()
     }
 
     /// Adds those to `found` that memory does not know and the database does.
-    async fn looked_up(&self, ids: &[Uuid], mut found: Vec<Option<TokenView>>) -> Result<Vec<Option<TokenView>>, Error> {
-        let missing: Vec<_> = ids.iter().zip(&found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
+    async fn look_up(&self, ids: &[Uuid], found: &mut [Option<TokenView>]) -> Result<(), Error> {
+        let missing: Vec<_> = ids.iter().zip(&*found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
         let rows = {
             let mut session = self.0.db.read().await?;
             ended(&mut session, missing).await?
         };
-        for (id, view) in ids.iter().zip(&mut found).filter(|(_, view)| view.is_none()) {
+        for (id, view) in ids.iter().zip(found).filter(|(_, view)| view.is_none()) {
             let Some((queue_id, row)) = rows.get(id) else { continue };
             *view = if row.status.is_live() {
                 // Live, and not in memory: another replica wrote it a moment ago.
@@ -115,7 +141,7 @@ impl WaitingRoom {
                 Some(TokenView::of_row(row.clone(), queue_id.as_str().into()))
             };
         }
-        Ok(found)
+        Ok(())
     }
 
     /// What memory knows of these. Tokens of one line that come one after the other share one look at its room.

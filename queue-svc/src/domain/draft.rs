@@ -108,6 +108,7 @@ struct Draft<'a> {
     waiting: i64,
     active: i64,
     admitted: usize,
+    expired: usize,
 }
 
 impl<'a> Draft<'a> {
@@ -126,6 +127,7 @@ impl<'a> Draft<'a> {
             waiting: room.waiting(),
             active: room.active(),
             admitted: 0,
+            expired: 0,
         }
     }
 
@@ -202,6 +204,7 @@ impl<'a> Draft<'a> {
         if !self.is_due(&row) {
             return;
         }
+        self.expired += 1;
         if row.status == Status::Active && self.head.policy.on_expiry == OnExpiry::Requeue {
             let again = TokenRow {
                 status: Status::Waiting,
@@ -250,6 +253,14 @@ impl<'a> Draft<'a> {
         while self.waiting > 0 && self.may_admit() {
             let Some(token) = self.next_waiter() else { break };
             let Some(row) = self.current(&token) else { break };
+            if self.is_due(&row) {
+                // More were due than expire at once; nobody's place goes to one of these.
+                if self.expired >= 2 * MAX_EXPIRED {
+                    break;
+                }
+                self.expire_if_due(&token);
+                continue;
+            }
             let waited = self.room.status(&token) == Some(Status::Waiting);
             self.head.admit(row.ticket, waited);
             self.admitted += 1;

@@ -82,6 +82,8 @@ struct Model {
     policy: QueuePolicy,
     /// The grace and the time to show up, as the batch began.
     patience: (i64, i64),
+    /// Since when these hold: what was not heard before counts for nobody.
+    listening: i64,
     last_ticket: i64,
     admitted_at: Vec<i64>,
     /// When each permit is back.
@@ -99,17 +101,18 @@ impl Model {
             let silent = grace + grace / 4 + 2 * SECOND;
             match t.status {
                 Status::Active if show_up > 0 && t.heard_at < t.admitted_at => {
-                    t.active_until.min(t.admitted_at + show_up + 2 * SECOND)
+                    t.active_until.min(t.admitted_at.max(self.listening) + show_up + 2 * SECOND)
                 }
                 Status::Active => t.active_until,
-                Status::Waiting if grace > 0 => t.valid_until.min(t.heard_at + silent),
+                Status::Waiting if grace > 0 => t.valid_until.min(t.heard_at.max(self.listening) + silent),
                 Status::Waiting | Status::Completed | Status::Expired | Status::Left => t.valid_until,
             }
         };
         let mut due: Vec<_> = self.tokens.iter().filter(|t| t.status.is_live() && deadline(t) <= now).cloned().collect();
         due.sort_by_key(|t| (deadline(t), t.ticket));
         for one in due {
-            let may_wait = one.valid_until > now && (grace == 0 || one.heard_at + grace + grace / 4 + 2 * SECOND > now);
+            let heard_at = one.heard_at.max(self.listening);
+            let may_wait = one.valid_until > now && (grace == 0 || heard_at + grace + grace / 4 + 2 * SECOND > now);
             let requeue = self.policy.on_expiry == OnExpiry::Requeue && one.status == Status::Active && may_wait;
             let token = self.tokens.iter_mut().find(|t| t.token == one.token).unwrap();
             if requeue {
@@ -326,6 +329,7 @@ proptest! {
             tokens: Vec::new(),
             policy: policy(),
             patience: patience(&policy()),
+            listening: 0,
             last_ticket: 0,
             admitted_at: Vec::new(),
             back_at: Vec::new(),
@@ -344,7 +348,12 @@ proptest! {
                 continue;
             }
             flush(&[], &mut batch, &mut rooms[turn], &mut table, now);
-            model.patience = patience(&model.policy);
+            for room in &mut rooms {
+                table.bring_up_to_date(room);
+            }
+            if model.patience != patience(&model.policy) {
+                (model.patience, model.listening) = (patience(&model.policy), now);
+            }
             let mut heard = Vec::new();
             match step {
                 Step::Wait { seconds } => now += i64::from(seconds) * SECOND + 137,

@@ -91,6 +91,11 @@ impl QueuePolicy {
         }
     }
 
+    /// Has it the same rules about who is heard of?
+    pub(super) const fn listens_like(&self, other: &Self) -> bool {
+        self.waiting_grace == other.waiting_grace && self.show_up_within == other.show_up_within
+    }
+
     /// To what precision it is remembered when a waiting token was heard of: a row is written no oftener than that.
     const fn remembered_to(&self) -> i64 {
         self.waiting_grace / 4

@@ -18,6 +18,7 @@ use super::{
     Head, LANES, Status, TokenRow,
     lane::Lane,
     pace::Speed,
+    policy::Instants,
     slab::{Slab, Slot},
 };
 
@@ -98,6 +99,12 @@ impl Room {
         }
     }
 
+    /// Listens since when the room did in whose place this one comes, or since there are other rules.
+    pub fn listen_for(&mut self, before: &Self) {
+        let same_rules = self.head.policy.listens_like(&before.head.policy);
+        self.listen_from(if same_rules { before.listening } else { before.listening.max(self.head.decided_at) });
+    }
+
     /// A live token.
     #[must_use]
     pub fn token(&self, token: &Uuid) -> Option<TokenRow> {
@@ -173,11 +180,12 @@ impl Room {
         for row in rows {
             self.apply(row);
         }
-        let rules = |head: &Head| (head.policy.waiting_grace, head.policy.show_up_within);
-        let new_rules = rules(&self.head) != rules(&head);
+        let new_rules = !self.head.policy.listens_like(&head.policy);
         self.head = head;
         self.speed = self.head.speed(self.active);
         if new_rules {
+            // Rows are only as fresh as the rules demanded under which they were written.
+            self.listening = self.listening.max(self.head.decided_at);
             self.index_deadlines();
         }
         true
@@ -307,11 +315,17 @@ impl Room {
 
     /// Live tokens whose time is over, the earliest first, at most `limit`.
     pub(super) fn due(&self, now: i64, limit: usize) -> Vec<Uuid> {
-        let mut due: Vec<&Slot> =
-            self.deadlines.range(..=(now, u32::MAX)).take(limit).map(|(_, at)| self.slab.get(*at)).collect();
+        let passed = self.deadlines.range(..=(now, u32::MAX)).map(|(_, at)| self.slab.get(*at));
+        let mut due: Vec<&Slot> = passed.filter(|slot| !self.word_saves(slot, now)).take(limit).collect();
         // Not in the order of slots, which differs from replica to replica.
         due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
         due.into_iter().map(|slot| slot.token).collect()
+    }
+
+    /// Is it only silence that this token's time is over by, and a word of it on the way to the writer?
+    fn word_saves(&self, slot: &Slot, now: i64) -> bool {
+        let spoken = Instants { heard_at: now, ..slot.instants() };
+        slot.reported.load(Ordering::Relaxed) && self.head.policy.deadline(spoken, self.listening) > now
     }
 
     /// The first one waiting in a lane at or after `from`; `None` means from the front.

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::{
     Error,
-    app::{Claim, Cursor, WaitingRoom},
+    app::{Claim, Cursor, Seen, WaitingRoom},
     domain::QueuePolicy,
 };
 
@@ -164,15 +164,16 @@ impl QueueService for Service {
             );
         }
         checks.finish()?;
-        let views = self.room.tokens(&ids).await.map_err(told)?;
-        let (mut tokens, mut not_found) = (Vec::with_capacity(ids.len()), Vec::new());
-        for (word, view) in asked.into_iter().zip(views) {
-            match view {
-                Some(view) => tokens.push(convert::token(view)),
-                None => not_found.push(word),
+        let seen = self.room.tokens(&ids).await;
+        let mut answer = BatchGetTokensResponse { tokens: Vec::with_capacity(ids.len()), ..BatchGetTokensResponse::default() };
+        for (word, seen) in asked.into_iter().zip(seen) {
+            match seen {
+                Seen::Token(view) => answer.tokens.push(convert::token(view)),
+                Seen::Unknown => answer.not_found.push(word),
+                Seen::NotNow => answer.unavailable.push(word),
             }
         }
-        Ok(Response::new(BatchGetTokensResponse { tokens, not_found }))
+        Ok(Response::new(answer))
     }
 
     async fn watch_token(&self, request: Request<WatchTokenRequest>) -> Answer<Self::WatchTokenStream> {

@@ -37,15 +37,6 @@ pub async fn versions(session: &mut Session) -> Result<Vec<(String, i64)>, Error
     rows.iter().map(|row| Ok((row.get("queue_id")?, row.get("version")?))).collect()
 }
 
-/// One queue's version.
-///
-/// # Errors
-/// The database's.
-pub async fn version(session: &mut Session, queue_id: &str) -> Result<Option<i64>, Error> {
-    let row = session.optional("SELECT version FROM queue WHERE queue_id = $1", args![queue_id]).await?;
-    row.map(|row| row.get("version")).transpose()
-}
-
 /// Makes a queue; false when it is there already.
 ///
 /// # Errors

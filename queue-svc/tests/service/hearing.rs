@@ -151,6 +151,37 @@ async fn a_silence_that_was_ours_counts_for_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stricter_rules_give_up_nobody_who_is_there() {
+    for database in databases().await {
+        let clock = Clock::manual(START);
+        let never = Policy { waiting_grace: Duration::ZERO, show_up_within: Duration::ZERO, ..patient(1) };
+        let here = Replica::start(&database.config, never.clone(), &clock).await;
+        let there = Replica::start(&database.config, never, &clock).await;
+        let client = &here.client;
+        let first = join(client, "first").await.unwrap();
+        let [inside, asks, gone] =
+            [join(client, "inside").await.unwrap(), join(client, "asks").await.unwrap(), join(client, "gone").await.unwrap()];
+        clock.advance(SECOND);
+        crate::harness::leave(client, &first.token, "").await.unwrap();
+        // While nobody is ever given up, nothing of what is heard is written down.
+        let present = [inside.token.as_str(), asks.token.as_str()];
+        pass(&clock, 200, &[client], &present).await;
+        let span = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        let strict = pb::QueuePolicy { waiting_grace: span(60), show_up_within: span(10), ..pb::QueuePolicy::default() };
+        crate::harness::update(client, strict).await;
+        pass(&clock, 60, &[client], &present).await;
+        assert_eq!(queue(client).await.waiting, 2, "{}: the grace begins with the rule", database.name);
+        pass(&clock, 30, &[client], &present).await;
+        waiting(client, 1).await;
+        assert_eq!(get(client, &inside.token).await.unwrap().status(), Active, "{}", database.name);
+        assert_eq!(get(client, &asks.token).await.unwrap().status(), Waiting);
+        assert_eq!(get(client, &gone.token).await.unwrap().status(), Expired);
+        here.stop().await;
+        there.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_open_stream_is_somebody_who_is_there() {
     for database in databases().await {
         let impatient = Policy { max_active: 0, waiting_grace: Duration::from_secs(1), ..policy() };

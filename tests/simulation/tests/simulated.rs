@@ -45,7 +45,8 @@ fn a_wrong_price_is_seen() {
 
 #[test]
 fn one_too_many_in_the_hall_is_seen() {
-    assert!(broken(&run(1, Some(Sabotage::Line))).contains(&"LINE-CAP"));
+    // It takes a seed in which so many want to be in at once.
+    assert!((1..=10).any(|seed| broken(&run(seed, Some(Sabotage::Line))).contains(&"LINE-CAP")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use boxoffice_proto::queue::BatchGetTokensRequest;
 use serde_json::json;
 use tests::{
     eventually::{eventually, holds},
@@ -55,6 +56,11 @@ async fn a_database_that_is_away_is_told_and_felt_only_until_it_is_back(shape: S
     }
     // A poll needs no database.
     let _ = world.rest.get(&format!("/v1/tokens/{}", buyer.token)).expect(200).await;
+    // Nor does it become one by the company of a token that memory does not know.
+    let stranger = uuid::Uuid::new_v4().to_string();
+    let batch = BatchGetTokensRequest { tokens: vec![buyer.token.clone(), stranger.clone()] };
+    let answer = world.grpc.queue().batch_get_tokens(batch).await.unwrap().into_inner();
+    assert_eq!((answer.tokens.len(), answer.not_found, answer.unavailable), (1, vec![], vec![stranger]));
 
     world.mesh.databases.give_back().await;
     says(&world, ServingStatus::Serving, 200).await;

@@ -53,7 +53,7 @@ async fn scripted() -> (Front, Script, String, CancellationToken, tempfile::Temp
     let (front, folder) = build(&url, Browse::Token, "", shutdown.clone()).await;
     let rest = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = rest.local_addr().unwrap().to_string();
-    tokio::spawn(serve(rest.into(), front.clone(), shutdown.clone()));
+    tokio::spawn(serve(rest.into(), vec![(Handle::current(), front.clone())], shutdown.clone()));
     (front, script, address, shutdown, folder)
 }
 
@@ -245,7 +245,7 @@ impl QueueService for Script {
     async fn batch_get_tokens(&self, ask: Ask<BatchGetTokensRequest>) -> Result<Reply<BatchGetTokensResponse>, Status> {
         let (known, not_found): (Vec<_>, Vec<_>) = ask.into_inner().tokens.into_iter().partition(|token| token == TOKEN);
         let tokens = known.iter().map(|_| self.0.lock().0.clone()).collect();
-        Ok(Reply::new(BatchGetTokensResponse { tokens, not_found }))
+        Ok(Reply::new(BatchGetTokensResponse { tokens, not_found, ..BatchGetTokensResponse::default() }))
     }
 
     async fn update_queue(&self, ask: Ask<UpdateQueueRequest>) -> Result<Reply<UpdateQueueResponse>, Status> {
