@@ -20,7 +20,9 @@ use chassis::{
     db::{Db, DbConfig, Migrations},
     health::Health,
     server::GrpcServer,
+    threads::Threads,
 };
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Upstreams};
@@ -66,10 +68,12 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         [tokio::spawn(checkouts.clone().recover_until(shutdown.clone())), tokio::spawn(relay.run_until(shutdown.clone()))];
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
+    // Here until everything else has ended: what requests began may go on after them.
+    let threads = Threads::beside_this_runtime("rest")?;
     let rest = http::Front::new(http::Deps {
         polls: app::Polls::new(clients.clone()),
         followers: followers.clone(),
-        clients,
+        clients: clients.clone(),
         gate,
         checkouts: checkouts.clone(),
         policy: config.policy,
@@ -79,8 +83,13 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .add_service(CheckoutServiceServer::new(grpc::Service::new(checkouts.clone())));
+    let apart = |runtime: &Handle| {
+        let _entered = runtime.enter();
+        (runtime.clone(), rest.apart(app::Polls::new(clients.apart(&config.upstreams))))
+    };
+    let fronts = threads.runtimes().iter().map(apart).collect();
     let rest = async {
-        http::serve(listeners.rest, rest, shutdown.clone()).await;
+        http::serve(listeners.rest, fronts, shutdown.clone()).await;
         Ok(())
     };
     let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest);
@@ -95,6 +104,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     for task in background {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }
+    drop(threads);
     served?;
     Ok(())
 }

@@ -21,6 +21,7 @@ pub mod rfc3339;
 pub mod server;
 pub mod telemetry;
 pub mod testing;
+pub mod threads;
 
 pub use error::Error;
 

@@ -1,8 +1,7 @@
 //! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts another network in.
 //!
 //! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds and reaches its replicas
-//! through a [`Network`] that its target carries. Neither knows more of a connection than that bytes go in and out. The box around each
-//! connection costs one indirect call a read or write, beside a system call.
+//! through a [`Network`] that its target carries. Neither knows more of a connection than that bytes go in and out.
 
 use std::{
     fmt,
@@ -68,7 +67,7 @@ impl Network for Tcp {
         Box::pin(async move {
             let stream = TcpStream::connect(to).await?;
             stream.set_nodelay(true)?;
-            Ok(Connection::new(stream))
+            Ok(stream.into())
         })
     }
 }
@@ -78,12 +77,41 @@ trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A connection of any kind.
-pub struct Connection(Box<dyn Io>);
+pub struct Connection(Kind);
+
+enum Kind {
+    Tcp(TcpStream),
+    Other(Box<dyn Io>),
+}
 
 impl Connection {
     /// Wraps what carries bytes both ways.
     pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Self(Box::new(io))
+        Self(Kind::Other(Box::new(io)))
+    }
+
+    /// Takes it along to the runtime that this is called in, which from now on waits for its bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn moved(self) -> io::Result<Self> {
+        Ok(match self.0 {
+            Kind::Tcp(stream) => TcpStream::from_std(stream.into_std()?)?.into(),
+            Kind::Other(_) => self,
+        })
+    }
+
+    fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
+        match &mut self.get_mut().0 {
+            Kind::Tcp(stream) => Pin::new(stream),
+            Kind::Other(io) => Pin::new(io.as_mut()),
+        }
+    }
+}
+
+impl From<TcpStream> for Connection {
+    fn from(stream: TcpStream) -> Self {
+        Self(Kind::Tcp(stream))
     }
 }
 
@@ -100,30 +128,33 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, into)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, from)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        self.io().poll_write(cx, from)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, from)
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.io().poll_write_vectored(cx, from)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        match &self.0 {
+            Kind::Tcp(stream) => stream.is_write_vectored(),
+            Kind::Other(io) => io.is_write_vectored(),
+        }
     }
 }
 
@@ -142,7 +173,7 @@ impl Incoming {
 
 impl From<TcpListener> for Incoming {
     fn from(listener: TcpListener) -> Self {
-        Self::new(stream::unfold(listener, async |listener| Some((accept(&listener).await, listener))))
+        Self(stream::unfold(listener, async |listener| Some((accept(&listener).await.into(), listener))).boxed())
     }
 }
 

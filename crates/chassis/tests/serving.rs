@@ -150,25 +150,48 @@ async fn frame(link: &mut TcpStream) -> Option<u8> {
     Some(head[3])
 }
 
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+/// An HTTP/2 connection that has been greeted.
+async fn link(addr: std::net::SocketAddr) -> TcpStream {
+    let mut link = TcpStream::connect(addr).await.unwrap();
+    link.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    link.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.unwrap();
+    assert_eq!(frame(&mut link).await, Some(SETTINGS));
+    link
+}
+
+async fn is_told_to_go(mut link: TcpStream) {
+    let mut told = Vec::new();
+    while !told.contains(&GOAWAY) {
+        let next = tokio::time::timeout(Duration::from_secs(5), frame(&mut link)).await.unwrap();
+        told.push(next.unwrap_or_else(|| panic!("it ended without GOAWAY: {told:?}")));
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_ends_says_goaway_on_every_connection() {
-    const SETTINGS: u8 = 4;
-    const GOAWAY: u8 = 7;
     let running = serve().await;
-    let mut links = Vec::new();
-    for _ in 0..3 {
-        let mut link = TcpStream::connect(running.addr).await.unwrap();
-        link.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        link.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.unwrap();
-        assert_eq!(frame(&mut link).await, Some(SETTINGS));
-        links.push(link);
-    }
+    let links = [link(running.addr).await, link(running.addr).await, link(running.addr).await];
     running.shutdown.cancel();
-    for mut link in links {
-        let mut told = Vec::new();
-        while !told.contains(&GOAWAY) {
-            let next = tokio::time::timeout(Duration::from_secs(5), frame(&mut link)).await.unwrap();
-            told.push(next.unwrap_or_else(|| panic!("it ended without GOAWAY: {told:?}")));
-        }
+    for link in links {
+        is_told_to_go(link).await;
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_old_is_told_to_go_and_no_call_is_lost() {
+    let (grpc, shutdown) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new());
+    let addr = grpc.local_addr().unwrap();
+    let server =
+        GrpcServer::new("toy", &[], Health::new()).add_service(Toy::default()).connection_age(Duration::from_millis(200));
+    let task = tokio::spawn(server.serve(grpc, shutdown.clone()));
+    is_told_to_go(link(addr).await).await;
+    let (channel, begun) = (channel(&[addr]), Instant::now());
+    while begun.elapsed() < Duration::from_secs(1) {
+        assert_eq!(call(&channel, "Sleep").await.message(), "slept");
+    }
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
 }

@@ -17,12 +17,12 @@ use tower::Service;
 use uuid::Uuid;
 
 use super::{
-    Api, Deps,
+    Deps,
     middleware::{Asked, Bounds, around},
     router,
     tokens::{self, Known},
 };
-use crate::config::Origins;
+use crate::{app::Polls, config::Origins};
 
 /// The route of a poll, as its templates and the router have it.
 pub(super) const POLL: &str = "/v1/tokens/{token}";
@@ -34,16 +34,22 @@ pub(crate) struct Front(Arc<Shared>);
 struct Shared {
     router: Router,
     bounds: Bounds,
-    /// What polls are answered from; `None` where each goes through the router, for its rules about origins.
-    polls: Option<Arc<Api>>,
+    /// `None` where each goes through the router, for its rules about origins.
+    polls: Option<Polls>,
 }
 
 impl Front {
     pub(crate) fn new(deps: Deps) -> Self {
         let plain = matches!(deps.policy.cors_origins, Origins::None);
-        let bounds = Bounds::new();
-        let (router, api) = router::router(deps, bounds.clone());
-        Self(Arc::new(Shared { router, bounds, polls: plain.then_some(api) }))
+        let (bounds, polls) = (Bounds::new(), deps.polls.clone());
+        let router = router::router(deps, bounds.clone());
+        Self(Arc::new(Shared { router, bounds, polls: plain.then_some(polls) }))
+    }
+
+    /// The same for a thread of its own: its polls share batches with each other only, and nothing with other threads.
+    pub(crate) fn apart(&self, polls: Polls) -> Self {
+        let polls = self.0.polls.is_some().then_some(polls);
+        Self(Arc::new(Shared { router: self.0.router.clone(), bounds: Bounds::new(), polls }))
     }
 
     /// Answers a request; it always has an answer.
@@ -53,14 +59,14 @@ impl Front {
         B::Error: Into<axum::BoxError>,
     {
         let shared = self.0;
-        if let Some(api) = &shared.polls
+        if let Some(polls) = &shared.polls
             && let Some(token) = polled(&request)
         {
             let (head, _empty) = request.into_parts();
             let known = Known::of(&head.headers);
             let asked = Asked::new(&head.method, &head.uri, POLL, &head.headers, &shared.bounds);
             // What is left of the request ends with it.
-            let answer = async { tokens::poll(api, token, known).await.into_response() };
+            let answer = async { tokens::poll(polls, token, known).await.into_response() };
             return around(&shared.bounds, asked, answer).await;
         }
         let Ok(response) = shared.router.clone().call(request.map(Body::new)).await;

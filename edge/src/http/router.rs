@@ -28,8 +28,8 @@ use crate::config::Origins;
 /// Bodies below this are sent as they are: they fit one packet, and the work would cost more than it saves.
 const COMPRESS_ABOVE: u64 = 1_024;
 
-/// Every route with the layers around it, and what its handlers share.
-pub(super) fn router(deps: Deps, bounds: Bounds) -> (Router, Arc<Api>) {
+/// Every route with the layers around it.
+pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
     let cors = cors(deps.policy.cors_origins);
     let probes = chassis::probes::router(deps.health);
     let api = Arc::new(Api {
@@ -42,15 +42,14 @@ pub(super) fn router(deps: Deps, bounds: Bounds) -> (Router, Arc<Api>) {
         followers: deps.followers,
     });
     let (routes, document) = table().split_for_parts();
-    let document: &'static [u8] = Vec::leak(openapi::complete(document));
+    let document: &'static [u8] = Vec::leak(openapi::complete(document, deps.policy.browse));
     let layers = ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
     let pages = probes
         .route("/", get(|| async { Redirect::to("/docs/") }))
         .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
         // Without `vendored` and a config of our own it would fetch its parts from elsewhere and loop on the slash.
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true)));
-    let router = routes.with_state(Arc::clone(&api)).merge(pages.layer(compression())).fallback(nothing_here).layer(layers);
-    (router, api)
+    routes.with_state(api).merge(pages.layer(compression())).fallback(nothing_here).layer(layers)
 }
 
 fn compression() -> CompressionLayer<SizeAbove> {
@@ -115,7 +114,7 @@ fn cors(origins: Origins) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(
-            ["content-type", "idempotency-key", "x-queue-token", "if-none-match", "last-event-id", "traceparent"]
+            ["content-type", "idempotency-key", "x-queue-token", "if-none-match", "last-event-id", "traceparent", "tracestate"]
                 .map(HeaderName::from_static),
         )
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("traceparent")])

@@ -1,33 +1,47 @@
 //! The connections of the REST side, from their first byte to the end of the drain.
 
-use std::{convert::Infallible, pin::pin, sync::Arc};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::serve::Listener as _;
 use chassis::{lifecycle::SERVER_DRAIN, network::Incoming};
 use hyper::service::service_fn;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Front, listener::Listener};
+use super::{Front, listener::Connection};
 
 type Http = auto::Builder<TokioExecutor>;
 
-/// Serves until `shutdown`; then what is under way may finish, for a bounded time. A listener that cannot accept goes on trying.
-pub(crate) async fn serve(incoming: Incoming, front: Front, shutdown: CancellationToken) {
-    let (mut listener, http, connections) = (Listener(incoming), Arc::new(http()), TaskTracker::new());
-    loop {
+/// How long a connection may be kept without a request, or with half of one. More than a waiter far back is told to wait.
+const SILENCE: Duration = Duration::from_secs(75);
+/// A client of HTTP/2 that says nothing is asked so often whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Serves until `shutdown`; then what is under way may finish, for a bounded time. Each connection stays with one of the runtimes,
+/// in turn, and is answered by what stands beside it. A listener that cannot accept goes on trying.
+pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, shutdown: CancellationToken) {
+    let (http, connections) = (Arc::new(http(SILENCE)), TaskTracker::new());
+    for (runtime, front) in fronts.iter().cycle() {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            (io, _) = listener.accept() => {
-                connections.spawn(connection(Arc::clone(&http), io, front.clone(), shutdown.clone()));
+            (io, ()) = incoming.accept() => {
+                let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
+                let served = async move {
+                    match io.moved() {
+                        Ok(io) => connection(&http, Connection::new(io, SILENCE), front, shutdown).await,
+                        Err(error) => tracing::debug!(%error, "a connection was lost as it came"),
+                    }
+                };
+                connections.spawn_on(served, runtime);
             }
         }
     }
-    drop(listener);
+    drop(incoming);
     connections.close();
     if tokio::time::timeout(SERVER_DRAIN, connections.wait()).await.is_err() {
         tracing::warn!("REST requests were still under way at the end of the drain; they are dropped");
@@ -35,15 +49,16 @@ pub(crate) async fn serve(incoming: Incoming, front: Front, shutdown: Cancellati
 }
 
 /// HTTP/1.1 and HTTP/2, told apart by a connection's first bytes.
-fn http() -> Http {
+fn http(silence: Duration) -> Http {
     let mut http = Http::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(silence);
     // WebSockets over HTTP/2 are asked for with CONNECT.
-    http.http2().enable_connect_protocol();
+    http.http2().enable_connect_protocol().timer(TokioTimer::new()).keep_alive_interval(KEEPALIVE);
     http
 }
 
 /// One connection, to its end or, once the server ends, to the end of what is under way on it.
-async fn connection<S>(http: Arc<Http>, io: S, front: Front, shutdown: CancellationToken)
+async fn connection<S>(http: &Http, io: S, front: Front, shutdown: CancellationToken)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -59,4 +74,52 @@ where
         () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
     }
     let _ended = serving.await;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::{Instant, timeout},
+    };
+
+    use super::*;
+    use crate::{config::Browse, http::tests::alone};
+
+    #[tokio::test]
+    async fn who_says_nothing_or_half_a_request_is_let_go() {
+        let silence = Duration::from_millis(300);
+        let (front, _folder) = alone(Browse::Token, "").await;
+        for half in ["", "PRI * HT", "GET /v1/tok"] {
+            let (mut client, server) = tokio::io::duplex(4_096);
+            let (http, front, began) = (http(silence), front.clone(), Instant::now());
+            tokio::spawn(async move {
+                connection(&http, Connection::new(server, silence), front, CancellationToken::new()).await;
+            });
+            client.write_all(half.as_bytes()).await.unwrap();
+            let mut rest = Vec::new();
+            timeout(Duration::from_secs(10), client.read_to_end(&mut rest)).await.unwrap().unwrap();
+            assert!(began.elapsed() >= silence, "{half:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asked_may_be_silent_in_between() {
+        let (front, _folder) = alone(Browse::Token, "").await;
+        let (mut client, server) = tokio::io::duplex(4_096);
+        let http = http(Duration::from_secs(10));
+        tokio::spawn(async move {
+            connection(&http, Connection::new(server, Duration::from_millis(200)), front, CancellationToken::new()).await;
+        });
+        for _ in 0..2 {
+            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut answer = [0; 12];
+            timeout(Duration::from_secs(10), client.read_exact(&mut answer)).await.unwrap().unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            let mut rest = vec![0; 4_096];
+            assert!(client.read(&mut rest).await.unwrap() > 0, "the rest of the answer");
+        }
+    }
 }

@@ -21,12 +21,13 @@ use chassis::hex;
 use uuid::Uuid;
 
 use super::{
-    Api, App, ask,
+    App, ask,
     extract::{Body, QueueId, RequestId, Segment},
     json::{self, NewToken, Token, whole},
     openapi::Operation,
     problem::Problem,
 };
+use crate::app::Polls;
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -84,12 +85,12 @@ const TOKEN_JSON: usize = 640;
             ("Retry-After" = i64, description = "When to ask again, in seconds"))),
     ))]
 pub(super) async fn get_token(State(api): App, Segment(token): Segment<Uuid>, known: Known) -> Result<Response, Problem> {
-    poll(&api, token, known).await
+    poll(&api.polls, token, known).await
 }
 
 /// Answers a poll.
-pub(super) async fn poll(api: &Api, token: Uuid, known: Known) -> Result<Response, Problem> {
-    let token = Token::try_from(api.polls.get(token).await?)?;
+pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Response, Problem> {
+    let token = Token::try_from(polls.get(token).await?)?;
     let tag = token_tag(&token);
     let mut response = if known.has(&tag) {
         StatusCode::NOT_MODIFIED.into_response()

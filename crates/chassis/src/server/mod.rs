@@ -27,6 +27,9 @@ const MAX_IN_FLIGHT: usize = 8_192;
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Silent connections are asked whether they live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How long a connection takes new calls, in seconds: clients that balance over names look these up anew only when a connection ends, and
+/// would never find a replica that was added. Not the same for all, so that not all come back at once.
+const CONNECTION_AGE: std::ops::Range<u64> = 240..360;
 
 /// A gRPC server of one or more services.
 #[derive(Debug)]
@@ -37,13 +40,22 @@ pub struct GrpcServer {
     health: Health,
     routes: Routes,
     services: Vec<&'static str>,
+    connection_age: Duration,
 }
 
 impl GrpcServer {
     /// A server that as yet serves only its health; `descriptors` is the encoded file descriptor set for reflection.
     #[must_use]
     pub fn new(name: &'static str, descriptors: &'static [u8], health: Health) -> Self {
-        Self { name, domain: name, descriptors, health, routes: Routes::default(), services: Vec::new() }
+        let connection_age = Duration::from_secs(rand::random_range(CONNECTION_AGE));
+        Self { name, domain: name, descriptors, health, routes: Routes::default(), services: Vec::new(), connection_age }
+    }
+
+    /// How long a connection takes new calls before it is told to go (GOAWAY; what is under way is finished): 4 to 6 minutes unless told.
+    #[must_use]
+    pub const fn connection_age(mut self, age: Duration) -> Self {
+        self.connection_age = age;
+        self
     }
 
     /// The `domain` of the `ErrorInfo` that refusals of the server itself carry; its name unless told.
@@ -117,6 +129,7 @@ impl GrpcServer {
         let incoming = incoming.into().map(Ok::<_, Infallible>);
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
+            .max_connection_age(self.connection_age)
             .layer(calls)
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());

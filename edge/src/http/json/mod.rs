@@ -68,6 +68,12 @@ fn seconds(span: Option<&prost_types::Duration>) -> i64 {
         .map_or(0, |micros| micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0))
 }
 
+/// When to ask again, in whole seconds: the nearest, so that about as many ask in a second as were meant to, and not all at once.
+fn advice(span: Option<&prost_types::Duration>) -> i64 {
+    let micros = span.and_then(time::span_micros).filter(|micros| *micros > 0);
+    micros.map_or(0, |micros| ((micros + 500_000) / 1_000_000).max(1))
+}
+
 /// Words of an enum: as in the proto without its prefix, and read from the wire's number.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident of $proto:path { $($variant:ident),+ }) => {
@@ -126,5 +132,11 @@ mod tests {
     fn spans_are_rounded_up() {
         let of = |micros| seconds(Some(&time::duration(micros)));
         assert_eq!((of(0), of(1), of(1_000_000), of(1_000_001)), (0, 1, 1, 2));
+    }
+
+    #[test]
+    fn advice_is_the_nearest_second_and_never_at_once() {
+        let of = |micros| advice(Some(&time::duration(micros)));
+        assert_eq!((of(0), of(1), of(800_000), of(4_499_999), of(4_500_000)), (0, 1, 1, 4, 5));
     }
 }

@@ -4,7 +4,7 @@ use boxoffice_proto::{queue as proto, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Hollow, Instant, seconds, whole, words};
+use super::{Hollow, Instant, advice, seconds, whole, words};
 use crate::http::fields::{Fields, FromFields};
 
 words! {
@@ -95,7 +95,7 @@ impl TryFrom<proto::Token> for Token {
             entered_at: Instant::read(token.entered_at.as_ref())?,
             active_until,
             valid_until: Instant::read(token.valid_until.as_ref())?,
-            poll_after_seconds: seconds(token.poll_after.as_ref()),
+            poll_after_seconds: advice(token.poll_after.as_ref()),
             requeues: token.requeues,
             token: token.token,
             queue_id: token.queue_id,

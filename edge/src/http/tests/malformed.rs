@@ -14,7 +14,7 @@ async fn listening() -> (std::net::SocketAddr, tempfile::TempDir) {
     let (front, folder) = alone(Browse::Token, "").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(Incoming::from(listener), front, CancellationToken::new()));
+    tokio::spawn(serve(Incoming::from(listener), vec![(Handle::current(), front)], CancellationToken::new()));
     (address, folder)
 }
 

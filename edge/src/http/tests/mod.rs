@@ -12,6 +12,7 @@ use axum::{
 };
 use chassis::{clock::Clock, db, health::Health};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Deps, Front};
@@ -25,7 +26,7 @@ use crate::{
 const TOKEN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
 /// One whose services are ports that nobody listens on.
-async fn alone(browse: Browse, cors: &str) -> (Front, tempfile::TempDir) {
+pub(super) async fn alone(browse: Browse, cors: &str) -> (Front, tempfile::TempDir) {
     build("http://127.0.0.1:1", browse, cors, CancellationToken::new()).await
 }
 

@@ -237,6 +237,18 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
 }
 
 #[tokio::test]
+async fn the_document_is_of_this_edge() {
+    for (browse, needed) in [(Browse::Token, true), (Browse::Open, false)] {
+        let (front, _folder) = alone(browse, "").await;
+        let (_, _, document) = send(&front, request(Method::GET, "/openapi.json", "")).await;
+        let operation = &document["paths"]["/v1/concerts/{concertId}/dates"]["get"];
+        let parameters = operation["parameters"].as_array().unwrap();
+        let token = parameters.iter().find(|parameter| parameter["name"] == "X-Queue-Token").unwrap();
+        assert_eq!((&token["required"], operation["responses"]["401"].is_object()), (&needed.into(), needed));
+    }
+}
+
+#[tokio::test]
 async fn web_pages_may_call_only_from_configured_origins() {
     let (front, _folder) = alone(Browse::Token, "https://tickets.example").await;
     for (origin, allowed) in [("https://tickets.example", true), ("https://evil.example", false)] {
@@ -244,6 +256,10 @@ async fn web_pages_may_call_only_from_configured_origins() {
         let preflight = preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
         let (status, headers, _) = send(&front, preflight).await;
         assert_eq!((status.as_u16(), headers.contains_key("access-control-allow-origin")), (200, allowed), "{origin}");
+        let may_be_sent = headers["access-control-allow-headers"].to_str().unwrap();
+        for name in ["idempotency-key", "x-queue-token", "traceparent", "tracestate"] {
+            assert!(may_be_sent.split(',').any(|sent| sent == name), "{name}: {may_be_sent}");
+        }
     }
     let (front, _folder) = alone(Browse::Token, "").await;
     let (_, headers, _) = send(&front, request(Method::GET, "/v1/nothing", "")).await;

@@ -16,7 +16,9 @@ use crate::{
     report::{self, Goal, Rounds, millis},
 };
 
-const CONNECTIONS: usize = 64;
+/// Connections: as the figures of others are taken, and as many as a crowd has at the least.
+const FEW: usize = 64;
+const MANY: usize = 256;
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -26,6 +28,8 @@ struct Line {
     stage: Stage,
     people: Vec<Person>,
     seen: Seen,
+    /// With many connections; of the middle length only.
+    crowded: Seen,
 }
 
 /// What the rounds showed of a target.
@@ -52,7 +56,7 @@ async fn line(count: usize) -> Line {
     let people = crowd::join(&stage.queue(0), 0, count).await;
     let name = format!("{} waiting", report::number(count as f64, 0));
     println!("  {name}: joined over gRPC, on SQLite");
-    Line { name, stage, people, seen: Seen::default() }
+    Line { name, stage, people, seen: Seen::default(), crowded: Seen::default() }
 }
 
 /// Asks for the places of people taken at random.
@@ -67,18 +71,25 @@ fn polling(people: &[Person]) -> Operation<'_> {
 }
 
 /// One turn of one target.
-async fn turn(name: &str, to: std::net::SocketAddr, part: Part, operation: &Operation<'_>, lasting: Duration) -> (Tally, Used) {
-    closed(to, CONNECTIONS, Until::Elapsed(WARM_UP), operation).await.flawless();
+async fn turn(name: &str, to: std::net::SocketAddr, part: Part, operation: &Operation<'_>, turn: Turn) -> (Tally, Used) {
+    let Turn { connections, lasting } = turn;
+    closed(to, connections, Until::Elapsed(WARM_UP), operation).await.flawless();
     let meter = Meter::start([part, Part::generator()]);
-    let tally = closed(to, CONNECTIONS, Until::Elapsed(lasting), operation).await;
+    let tally = closed(to, connections, Until::Elapsed(lasting), operation).await;
     let used = meter.stop();
-    report::run(name, &tally, Some(&used));
+    report::run(&format!("{name}, {connections}"), &tally, Some(&used));
     (tally, used)
+}
+
+#[derive(Clone, Copy)]
+struct Turn {
+    connections: usize,
+    lasting: Duration,
 }
 
 /// The bare handler as `wrk` sees it, if it is there: how much of the machine our generator takes is to be compared.
 async fn wrk(to: std::net::SocketAddr, lasting: Duration) {
-    let args = ["-t1".to_owned(), format!("-c{CONNECTIONS}"), format!("-d{}s", lasting.as_secs()), format!("http://{to}/")];
+    let args = ["-t1".to_owned(), format!("-c{FEW}"), format!("-d{}s", lasting.as_secs()), format!("http://{to}/")];
     let Ok(output) = tokio::process::Command::new("wrk").args(args).output().await else { return };
     let text = String::from_utf8_lossy(&output.stdout);
     if let Some(rate) = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")) {
@@ -99,34 +110,53 @@ pub(crate) async fn measure(size: Size) {
         };
         Operation::new("bare", build, |_, status, body| http::expect(200, status, body))
     };
-    let mut seen = Seen::default();
+    let lasting = Duration::from_secs(size.seconds(4));
+    let (mut seen, mut crowded) = (Seen::default(), Seen::default());
     for round in 1..=ROUNDS {
-        println!("  round {round} of {ROUNDS}, {CONNECTIONS} connections");
-        let lasting = Duration::from_secs(size.seconds(4));
+        println!("  round {round} of {ROUNDS}, {FEW} and {MANY} connections");
         wrk(bare.address, lasting).await;
-        let (tally, used) = turn("bare axum", bare.address, Part::process("bare", bare.pid()), &ask_bare(), lasting).await;
-        seen.add(&tally, &used);
-        for line in &mut lines {
-            let part = Part::mesh(line.stage.mesh());
-            let (polled, used) = turn(&line.name, line.stage.rest, part, &polling(&line.people), lasting).await;
-            line.seen.add(&polled, &used);
-            line.seen.ratio.push(polled.rate() / tally.rate());
+        for connections in [FEW, MANY] {
+            let is_crowded = connections == MANY;
+            let how = Turn { connections, lasting };
+            let (tally, used) = turn("bare axum", bare.address, Part::process("bare", bare.pid()), &ask_bare(), how).await;
+            if is_crowded { &mut crowded } else { &mut seen }.add(&tally, &used);
+            for (at, line) in lines.iter_mut().enumerate() {
+                if is_crowded && at != 1 {
+                    continue;
+                }
+                let part = Part::mesh(line.stage.mesh());
+                let (polled, used) = turn(&line.name, line.stage.rest, part, &polling(&line.people), how).await;
+                let into = if is_crowded { &mut line.crowded } else { &mut line.seen };
+                into.add(&polled, &used);
+                into.ratio.push(polled.rate() / tally.rate());
+            }
         }
     }
-    tell(&seen, &lines);
+    tell(&seen, &crowded, &lines);
     for line in lines {
         line.stage.finish().await;
     }
 }
 
-fn tell(bare: &Seen, lines: &[Line]) {
+fn tell(bare: &Seen, crowded: &Seen, lines: &[Line]) {
     println!("  median of {ROUNDS} rounds (lowest to highest)");
-    report::fact("bare axum, a second", &bare.rate.told(0));
-    report::fact("bare axum, CPU µs each, generator included", &bare.cpu.told(1));
-    for Line { name, seen, .. } in lines {
+    for (connections, bare) in [(FEW, bare), (MANY, crowded)] {
+        report::fact(&format!("bare axum, {connections} connections, a second"), &bare.rate.told(0));
+        report::fact(&format!("bare axum, {connections} connections, CPU µs each"), &bare.cpu.told(1));
+    }
+    if let [_, Line { name, crowded: seen, .. }, _] = lines {
+        let name = format!("{name}, {MANY} connections");
         report::fact(&format!("{name}: polls a second"), &seen.rate.told(0));
         report::figure(&format!("{name}: of the bare handler"), &seen.ratio, 3, Goal::AtLeast(0.65));
-        report::figure(&format!("{name}: CPU µs a poll, generator included"), &seen.cpu, 1, Goal::AtMost(24.0));
+        report::fact(&format!("{name}: CPU µs a poll"), &seen.cpu.told(1));
+        report::fact(&format!("{name}: p99 ms"), &seen.p99.told(2));
+        report::fact(&format!("{name}: errors"), &seen.all.errors.to_string());
+    }
+    for Line { name, seen, .. } in lines {
+        let name = format!("{name}, {FEW} connections");
+        report::fact(&format!("{name}: polls a second"), &seen.rate.told(0));
+        report::figure(&format!("{name}: of the bare handler"), &seen.ratio, 3, Goal::AtLeast(0.65));
+        report::figure(&format!("{name}: CPU µs a poll"), &seen.cpu, 1, Goal::AtMost(24.0));
         report::figure(&format!("{name}: p99 ms"), &seen.p99, 2, Goal::AtMost(5.0));
         report::fact(&format!("{name}: errors"), &seen.all.errors.to_string());
     }
