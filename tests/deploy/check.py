@@ -31,30 +31,35 @@ def constants():
 
 
 def rendered():
+    command = kustomize()
     for name in ("dev", "prod", "prod/migrate"):
         folder = ROOT / "k8s/overlays" / name
         overlay = cluster.Overlay(name, render.overlay(folder))
-        yield overlay, list(same_as_kustomize(folder, overlay))
+        yield overlay, list(same_as_kustomize(command, folder, overlay)) if command else []
 
 
-def same_as_kustomize(folder, overlay):
-    for tool, command in (("kubectl", ["kubectl", "kustomize"]), ("kustomize", ["kustomize", "build"])):
-        if not shutil.which(tool):
+def kustomize():
+    """The command of a kustomize that knows these files, if there is one; says in a line by what the overlays are rendered."""
+    for command, version in ((["kubectl", "kustomize"], ["kubectl", "version", "--client"]), (["kustomize", "build"], ["kustomize", "version"])):
+        if not shutil.which(command[0]):
             continue
-        version = subprocess.run([tool, "version", *(["--client"] if tool == "kubectl" else [])], capture_output=True, text=True).stdout
-        if not re.search(r"\bv5\.", version):
-            continue  # An old one does not know these files.
-        told = subprocess.run([*command, folder], capture_output=True, text=True)
-        if told.returncode != 0:
-            yield f"{overlay.name}: {tool}: {told.stderr}"
-            return
-        theirs = {render.identity(one): one for one in yaml.safe_load_all(told.stdout)}
-        ours = {render.identity(one): one for one in overlay.objects}
-        differ = [key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)]
-        yield from (f"{overlay.name}: {tool} renders {key} otherwise" for key in differ)
-        print(f"{overlay.name}: {tool} renders the same {len(theirs)} objects")
+        told = subprocess.run(version, capture_output=True, text=True).stdout
+        if found := re.search(r"\bv5\.[\d.]+", told):
+            print(f"The overlays are rendered by tests/deploy/render.py and by `{' '.join(command)}` ({found[0]}, {shutil.which(command[0])}).", flush=True)
+            return command
+    print("The overlays are rendered by tests/deploy/render.py alone: there is no kustomize 5 here.", flush=True)
+    return None
+
+
+def same_as_kustomize(command, folder, overlay):
+    told = subprocess.run([*command, folder], capture_output=True, text=True)
+    if told.returncode != 0:
+        yield f"{overlay.name}: {' '.join(command)}: {told.stderr}"
         return
-    print(f"{overlay.name}: rendered by tests/deploy/render.py alone, there is no kustomize 5 here")
+    theirs = {render.identity(one): one for one in yaml.safe_load_all(told.stdout)}
+    ours = {render.identity(one): one for one in overlay.objects}
+    differ = [key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)]
+    yield from (f"{overlay.name}: {' '.join(command)} renders {key} otherwise" for key in differ)
 
 
 def valid(overlay):

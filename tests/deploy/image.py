@@ -16,11 +16,13 @@ from programs import NAMES, PORTS
 
 
 def instructions(text):
-    """(instruction, rest) with continued lines joined."""
+    """(instruction, rest) with continued lines joined. What an ARG before the first FROM stands for is put where a FROM uses it."""
     joined = re.sub(r"\\\n\s*", "", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
-    for line in filter(None, joined.splitlines()):
-        word, rest = line.split(None, 1)
-        yield word, rest
+    steps = [line.split(None, 1) for line in joined.splitlines() if line]
+    first = next(i for i, (word, _) in enumerate(steps) if word == "FROM")
+    defaults = dict(rest.split("=", 1) for _, rest in steps[:first])
+    for word, rest in steps[first:]:
+        yield word, re.sub(r"\$\{(\w+)\}", lambda use: defaults[use[1]], rest) if word == "FROM" else rest
 
 
 def image(root):
@@ -77,7 +79,7 @@ def launcher(command, programs):
 
 
 def pinned(name):
-    """Does the name of an image say which one, today and tomorrow?"""
+    """Does the name of an image say which one: by a version, a line of them (whose fixes a build takes along), or a digest?"""
     _, colon, tag = name.rpartition("/")[2].partition(":")
     return bool(colon and tag) and tag != "latest"
 

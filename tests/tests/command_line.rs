@@ -3,8 +3,10 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     net::TcpListener,
+    os::unix::ffi::OsStrExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -15,6 +17,18 @@ use tests::process::binary;
 
 const PROGRAMS: [&str; 5] = ["boxoffice", "queue-svc", "booking-svc", "wallet-svc", "edge"];
 const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
+/// What can be told something: the programs, and the launcher's commands.
+const COMMANDS: [&[&str]; 7] = [
+    &["boxoffice"],
+    &["boxoffice", "audit"],
+    &["boxoffice", "demo"],
+    &["queue-svc"],
+    &["booking-svc"],
+    &["wallet-svc"],
+    &["edge"],
+];
+/// What is said by being there.
+const SWITCHES: [&str; 2] = ["--migrate-only", "--direct-calls"];
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// How a program ended, and what it said.
@@ -32,7 +46,7 @@ struct Run {
 }
 
 impl Run {
-    fn of(program: impl AsRef<std::ffi::OsStr>) -> Self {
+    fn of(program: impl AsRef<OsStr>) -> Self {
         let folder = TempDir::with_prefix("command-").unwrap();
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(folder.path());
@@ -83,14 +97,17 @@ fn program(name: &str, args: &[&str]) -> Ended {
 }
 
 /// Long flags and their variables, as `--help` tells them.
-fn settings(name: &str) -> Vec<(String, Option<String>)> {
-    let help = program(name, &["--help"]).out;
+fn settings(command: &[&str]) -> Vec<(String, Option<String>)> {
+    let help = program(command[0], &[&command[1..], &["--help"]].concat()).out;
     let mut found: Vec<(String, Option<String>)> = Vec::new();
-    for line in help.lines().map(str::trim) {
+    // Examples may begin a line with a flag.
+    let (flags, _) = help.split_once("Exit codes:").unwrap_or_else(|| panic!("{command:?}: {help}"));
+    for line in flags.lines().map(str::trim) {
         if let Some(flag) = line.split([' ', ',']).find(|word| word.starts_with("--")).filter(|_| line.starts_with('-')) {
             found.push((flag.to_owned(), None));
-        } else if let (Some(variable), Some(last)) = (line.strip_prefix("[env: "), found.last_mut()) {
-            last.1 = Some(variable.trim_end_matches(']').split('=').next().unwrap_or_default().to_owned());
+        }
+        if let (Some((_, variable)), Some(last)) = (line.split_once("[env: "), found.last_mut()) {
+            last.1 = Some(variable.split(['=', ']']).next().unwrap_or_default().to_owned());
         }
     }
     found
@@ -131,7 +148,7 @@ fn help_teaches_exit_codes_environment_and_examples_that_are_real() {
         for words in ["Usage: ", "Exit codes:\n  0 ", "\n  1 ", "\n  2 ", "RUST_LOG", "NO_COLOR", "Examples:\n"] {
             assert!(long.out.contains(words), "{name} --help does not say {words:?}");
         }
-        let known: BTreeSet<String> = settings(name).into_iter().map(|(flag, _)| flag).collect();
+        let known: BTreeSet<String> = settings(&[name]).into_iter().map(|(flag, _)| flag).collect();
         let (_, examples) = long.out.split_once("Examples:\n").unwrap();
         let lines: Vec<&str> = examples.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert!(lines.len() >= 3 && lines.iter().filter(|line| line.starts_with(name)).count() >= 3, "{name}: {examples}");
@@ -143,32 +160,73 @@ fn help_teaches_exit_codes_environment_and_examples_that_are_real() {
         {
             assert!(known.contains(flag), "{name} --help shows {flag}, which there is not");
         }
-        for (flag, variable) in settings(name).iter().filter(|(flag, _)| flag != "--help" && flag != "--version") {
+    }
+}
+
+#[test]
+fn every_flag_is_also_a_variable() {
+    for command in COMMANDS {
+        let settings = settings(command);
+        for (flag, variable) in settings.iter().filter(|(flag, _)| flag != "--help" && flag != "--version") {
             let expected = flag[2..].to_uppercase().replace('-', "_");
-            assert_eq!(variable.as_deref(), Some(expected.as_str()), "{name} {flag}");
+            assert_eq!(variable.as_deref(), Some(expected.as_str()), "{command:?} {flag}");
         }
+        assert!(settings.len() > 1, "{command:?}: {settings:?}");
     }
 }
 
 #[test]
 fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
-    for name in PROGRAMS {
+    for command in COMMANDS {
+        let run = |more: &[&str]| Run::of(binary(command[0])).args(&[&command[1..], more].concat());
         let mut tried = 0;
-        for (flag, variable) in settings(name) {
+        for (flag, variable) in settings(command) {
             // Any text is a folder.
             let Some(variable) = variable.filter(|_| flag != "--data-dir") else { continue };
-            let set = Run::of(binary(name)).env(&variable, "?!").end();
-            assert_eq!(set.code, Some(2), "{name} with {variable}: {set:?}");
-            assert!(set.err.contains(&flag) && set.err.contains(&variable), "{name} with {variable}: {}", set.err);
+            let set = run(&[]).env(&variable, "?!").end();
+            assert_eq!(set.code, Some(2), "{command:?} with {variable}: {set:?}");
+            assert!(set.err.contains(&flag) && set.err.contains(&variable), "{command:?} with {variable}: {}", set.err);
             tried += 1;
-            if flag != "--migrate-only" {
-                let typed = program(name, &[&flag, "?!"]);
-                assert!(typed.code == Some(2) && typed.err.contains(&flag), "{name} {flag}: {typed:?}");
+            if !SWITCHES.contains(&flag.as_str()) {
+                let typed = run(&[flag.as_str(), "?!"]).end();
+                assert!(typed.code == Some(2) && typed.err.contains(&flag), "{command:?} {flag}: {typed:?}");
             }
         }
-        assert!(tried >= 5, "{name}: only {tried} settings were found");
-        let unknown = program(name, &["--hold-ttle", "5m"]);
+        let least = if command.len() == 1 { 5 } else { 1 };
+        assert!(tried >= least, "{command:?}: only {tried} settings were found");
+        let unknown = run(&["--hold-ttle", "5m"]).end();
         assert!(unknown.code == Some(2) && unknown.err.contains("--hold-ttle"), "{unknown:?}");
+    }
+}
+
+#[test]
+fn an_address_that_a_command_cannot_use_is_told_with_flag_and_variable_and_without_its_password() {
+    let apart = ["--queue-database-url", "--booking-database-url", "--wallet-database-url", "--edge-database-url"];
+    let audited = apart.into_iter().chain(["--database-url"]);
+    let databases =
+        audited.flat_map(|flag| ["mysql://me:secret@db/x", "postgres://me:secret@db:port/x"].map(|url| ("audit", flag, url)));
+    let asked = ["nonsense", "https://tickets.example", "http://"].map(|url| ("demo", "--rest-url", url));
+    for (command, flag, url) in databases.chain(asked) {
+        let variable = flag[2..].to_uppercase().replace('-', "_");
+        let typed = program("boxoffice", &[command, flag, url]);
+        let set = Run::of(binary("boxoffice")).args(&[command]).env(&variable, url).end();
+        for Ended { code, out, err } in [typed, set] {
+            assert_eq!((code, out.as_str()), (Some(2), ""), "{command} {flag} {url}: {err}");
+            assert!(err.contains(flag) && err.contains(&variable), "{command} {flag} {url}: {err}");
+            assert!(!err.contains("secret"), "{command} {flag}: {err}");
+        }
+    }
+}
+
+#[test]
+fn words_that_are_no_utf_8_are_refused_like_other_wrong_ones() {
+    for name in PROGRAMS {
+        for word in [&b"--no-such-\xff"[..], b"\xff"] {
+            let mut run = Run::of(binary(name));
+            run.command.arg(OsStr::from_bytes(word));
+            let told = run.end();
+            assert!(told.code == Some(2) && told.err.contains("error: "), "{name}: {told:?}");
+        }
     }
 }
 
@@ -188,7 +246,7 @@ fn an_address_that_is_taken_is_one_line_with_its_names_and_exit_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let _taken = TcpListener::bind(taken).unwrap();
     for name in PROGRAMS {
-        for (flag, variable) in settings(name).into_iter().filter(|(flag, _)| flag.ends_with("addr")) {
+        for (flag, variable) in settings(&[name]).into_iter().filter(|(flag, _)| flag.ends_with("addr")) {
             let variable = variable.unwrap();
             let Ended { code, out, err } = Run::of(binary(name)).env(&variable, &taken.to_string()).end();
             assert_eq!((code, out.as_str(), err.trim().lines().count()), (Some(1), "", 1), "{name} {flag}: {err}");
@@ -201,9 +259,16 @@ fn an_address_that_is_taken_is_one_line_with_its_names_and_exit_code_1() {
 
 #[test]
 fn commands_that_are_not_there_are_refused() {
-    for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["completions", "tcsh"], &["demo", "--rest-url"]] {
-        let told = program("boxoffice", args);
-        assert!(told.code == Some(2) && told.err.contains("error: ") && told.err.contains("--help"), "{args:?}: {told:?}");
+    let refused = |name: &str, args: &[&str]| {
+        let told = program(name, args);
+        assert!(told.code == Some(2) && told.err.contains("error: ") && told.err.contains("--help"), "{name} {args:?}: {told:?}");
+    };
+    for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["demo", "--rest-url"]] {
+        refused("boxoffice", args);
+    }
+    for name in PROGRAMS {
+        refused(name, &["completions", "tcsh"]);
+        refused(name, &["completions"]);
     }
     assert!(program("boxoffice", &["dmeo"]).err.contains("demo"), "a slip is guessed");
 }
@@ -240,21 +305,34 @@ fn terminals_get_colours_unless_no_color_and_logs_never() {
 
 #[test]
 fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
-    let flags: Vec<String> = settings("boxoffice").into_iter().map(|(flag, _)| flag[2..].to_owned()).collect();
-    assert!(flags.len() > 20, "{flags:?}");
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let Ended { code, out, err } = program("boxoffice", &["completions", shell]);
-        assert_eq!((code, err.as_str()), (Some(0), ""), "{shell}");
-        for word in flags.iter().map(String::as_str).chain(["up", "audit", "demo", "completions"]) {
-            assert!(out.contains(word), "{shell}: {word}");
+    for name in PROGRAMS {
+        let of = COMMANDS.iter().filter(|command| command[0] == name);
+        let flags: Vec<String> = of.flat_map(|command| settings(command)).map(|(flag, _)| flag[2..].to_owned()).collect();
+        assert!(flags.len() > 5, "{name}: {flags:?}");
+        let commands: &[&str] = if name == "boxoffice" { &["up", "audit", "demo", "completions"] } else { &["completions"] };
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let Ended { code, out, err } = program(name, &["completions", shell]);
+            assert_eq!((code, err.as_str()), (Some(0), ""), "{name}, {shell}");
+            for word in flags.iter().map(String::as_str).chain(commands.iter().copied()) {
+                assert!(out.contains(word), "{name}, {shell}: {word}");
+            }
         }
     }
     let complete = "source <(\"$0\" completions bash)
-        COMP_WORDS=(boxoffice \"$1\"); COMP_CWORD=1; _boxoffice boxoffice \"$1\" boxoffice; echo \"${COMPREPLY[@]}\"";
-    for (begun, expected) in [("--hold", "--hold-ttl"), ("dem", "demo"), ("--max-a", "--max-active")] {
-        let path = binary("boxoffice").display().to_string();
-        let Ended { code, out, err } = Run::of("bash").args(&["-euc", complete, &path, begun]).end();
-        assert_eq!((code, out.trim()), (Some(0), expected), "{begun}: {err}");
+        how='-F ([^ ]+)'; [[ $(complete -p \"$1\") =~ $how ]]
+        COMP_WORDS=(\"$1\" \"$2\"); COMP_CWORD=1; \"${BASH_REMATCH[1]}\" \"$1\" \"$2\" \"$1\"; echo \"${COMPREPLY[@]}\"";
+    for (name, begun, expected) in [
+        ("boxoffice", "--hold", "--hold-ttl"),
+        ("boxoffice", "dem", "demo"),
+        ("boxoffice", "--max-a", "--max-active"),
+        ("queue-svc", "--max-a", "--max-active"),
+        ("booking-svc", "--hold", "--hold-ttl"),
+        ("wallet-svc", "--migr", "--migrate-only"),
+        ("edge", "--brow", "--browse"),
+    ] {
+        let path = binary(name).display().to_string();
+        let Ended { code, out, err } = Run::of("bash").args(&["-euc", complete, &path, name, begun]).end();
+        assert_eq!((code, out.trim()), (Some(0), expected), "{name} {begun}: {err}");
     }
 }
 

@@ -1,11 +1,18 @@
-//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of both.
+//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of both. Every program has
+//! a command `completions` beside its own.
 
-use std::env;
+use std::{
+    env,
+    io::{self, Write},
+    process,
+};
 
 use clap::{
-    Command, Parser,
+    Arg, ArgMatches, Command, Parser,
     error::{ContextKind, ContextValue},
+    value_parser,
 };
+use clap_complete::Shell;
 
 /// What a program ends with, in a line and in full.
 const EXIT_CODES: &str =
@@ -21,19 +28,45 @@ Environment:
   RUST_LOG   what is logged, such as `debug` or `info,sqlx=debug`
   NO_COLOR   no colours in help and errors (logs never have any)";
 
+/// The command that prints completions, and its argument.
+const COMPLETIONS: &str = "completions";
+const SHELL: &str = "shell";
+
 /// The command line of this process; a wrong one ends it with exit code 2 and a message that says what to do. `--help` ends with what
-/// holds for every program (exit codes, environment), then with what the program itself says there, such as examples.
+/// holds for every program (exit codes, environment), then with what the program itself says there, such as examples. Asked for
+/// completions, the process prints them and ends.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
     let mut command = taught(C::command());
     let read = command.try_get_matches_from_mut(env::args_os());
+    if let Some(shell) = read.as_ref().ok().and_then(shell_to_complete) {
+        // Nobody may be reading any more (`| head`), which is no failure.
+        let _unread = io::stdout().write_all(&completions(taught(C::command()), shell));
+        process::exit(0);
+    }
     let read = read.and_then(|mut matches| C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
     read.unwrap_or_else(|error| naming_the_variable(error, &command).exit())
 }
 
 fn taught(command: Command) -> Command {
     let own = command.get_after_long_help().map(|own| format!("\n\n{own}")).unwrap_or_default();
+    let shell = Arg::new(SHELL).required(true).value_parser(value_parser!(Shell)).help("Which shell");
+    let example = format!("source <({} {COMPLETIONS} bash)", command.get_name());
+    let completions = Command::new(COMPLETIONS).arg(shell).about("Print completions for a shell").long_about(format!(
+        "Print completions for a shell\n\nFor example `{example}`, or into the folder where your shell looks for them."
+    ));
+    let command = command.subcommand(completions).args_conflicts_with_subcommands(true);
     command.after_help(EXIT_CODES).after_long_help(format!("{TAUGHT}{own}"))
+}
+
+fn shell_to_complete(matches: &ArgMatches) -> Option<Shell> {
+    matches.subcommand_matches(COMPLETIONS)?.get_one(SHELL).copied()
+}
+
+fn completions(mut command: Command, shell: Shell) -> Vec<u8> {
+    let (name, mut script) = (command.get_name().to_owned(), Vec::new());
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    script
 }
 
 /// A wrong value may have come from the environment, where nobody looks: then clap's message, which names the flag, gets a line that
@@ -41,7 +74,8 @@ fn taught(command: Command) -> Command {
 fn naming_the_variable(mut error: clap::Error, command: &Command) -> clap::Error {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
     let flag = argument.split([' ', '=']).next().unwrap_or_default().to_owned();
-    let typed = env::args().any(|word| word.split('=').next() == Some(&flag));
+    // Words may be anything but UTF-8.
+    let typed = env::args_os().any(|word| word.to_string_lossy().split('=').next() == Some(flag.as_str()));
     let Some(variable) = variable_of(command, flag.trim_start_matches('-')) else { return error };
     if !typed && env::var_os(&variable).is_some() {
         let tip = format!("the value comes from the environment variable {variable}");
@@ -57,14 +91,13 @@ fn variable_of(command: &Command, long: &str) -> Option<String> {
 }
 
 /// The environment variable of a flag.
-pub(crate) fn variable(flag: &str) -> String {
+#[must_use]
+pub fn variable(flag: &str) -> String {
     flag.trim_start_matches('-').to_ascii_uppercase().replace('-', "_")
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Arg;
-
     use super::*;
 
     #[test]
@@ -76,5 +109,22 @@ mod tests {
         assert_eq!(variable_of(&command, "unsettled-after").as_deref(), Some("UNSETTLED_AFTER"));
         assert_eq!(variable_of(&command, "no-such-flag"), None);
         assert_eq!(variable("--max-active"), "MAX_ACTIVE");
+    }
+
+    #[test]
+    fn every_program_completes_itself() {
+        let toy = || taught(Command::new("toy-svc").arg(Arg::new("max-active").long("max-active")));
+        toy().debug_assert();
+        let asked = |words: &[&str]| toy().try_get_matches_from(words).map(|matches| shell_to_complete(&matches)).ok();
+        assert_eq!(asked(&["toy-svc"]), Some(None));
+        assert_eq!(asked(&["toy-svc", "--max-active", "completions"]), Some(None), "a value");
+        assert_eq!(asked(&["toy-svc", "completions", "zsh"]), Some(Some(Shell::Zsh)));
+        for wrong in [&["toy-svc", "completions"][..], &["toy-svc", "completions", "tcsh"], &["toy-svc", "bash"]] {
+            assert_eq!(asked(wrong), None, "{wrong:?}");
+        }
+        for shell in [Shell::Bash, Shell::Fish] {
+            let script = String::from_utf8(completions(toy(), shell)).unwrap_or_default();
+            assert!(["toy-svc", "max-active", COMPLETIONS].iter().all(|word| script.contains(word)), "{script}");
+        }
     }
 }

@@ -134,6 +134,33 @@ async fn a_migration_that_fails_frees_its_lock_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_program_starts_on_tables_that_a_newer_one_has_migrated() {
+    let migration =
+        |number, sql: &'static str| Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let first = || migration(1, "CREATE TABLE t (id BIGINT)");
+    let later = || migration(2, "CREATE TABLE later (id BIGINT); INSERT INTO later (id) VALUES (7)");
+    let set = |all: Vec<Migration>| Migrations {
+        postgres: Migrator::with_migrations(all.clone()),
+        sqlite: Migrator::with_migrations(all),
+    };
+    for database in testing::databases().await {
+        Db::migrate(&database.config, &set(vec![first(), later()])).await.unwrap();
+        let older = Db::open(&database.config, &set(vec![first()])).await;
+        let older = older.unwrap_or_else(|error| panic!("{}: {error}", database.name));
+        let mut tx = older.begin().await.unwrap();
+        tx.execute("INSERT INTO t (id) VALUES ($1)", args![1]).await.unwrap();
+        tx.commit().await.unwrap();
+        let row = older.read().await.unwrap().one("SELECT id FROM later", vec![]).await.unwrap();
+        assert_eq!(row.get::<i64>("id").unwrap(), 7, "{}: what the newer one added is still there", database.name);
+        drop(older);
+        // What has another text than when it was made is still refused, and the newer one starts again.
+        let changed = set(vec![migration(1, "CREATE TABLE t (id BIGINT, more BIGINT)")]);
+        Db::open(&database.config, &changed).await.unwrap_err();
+        Db::migrate(&database.config, &set(vec![first(), later()])).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_committed_is_undone_and_constraints_have_names() {
     for database in testing::databases().await {
         let db = open(&database).await;

@@ -1,7 +1,8 @@
 //! The OpenAPI document: what the handlers' annotations say, completed with what holds for many operations at once (refusals with
-//! an example each, the token's and the key's headers, [examples](samples) of answers, and [which call may follow](links)), so that
-//! nothing is said twice.
+//! an example each, the token's and the key's headers, [those of all](headers), [examples](samples) of answers, and
+//! [which call may follow](links)), so that nothing is said twice. It is of this edge: where browsing is open, it needs no token.
 
+mod headers;
 mod links;
 mod samples;
 
@@ -11,18 +12,19 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{concerts, json::UserIdText, original, payments, problem, queues, reservations, seats, streams, tokens, wallets};
+use crate::config::Browse;
 
 /// What an operation takes and may be refused with, beyond what its annotation says.
 pub(super) struct Operation {
     id: &'static str,
     reasons: &'static [Reason],
     gate: &'static [Reason],
+    browses: bool,
     takes_key: bool,
 }
 
 /// What the queue check may refuse with.
-pub(super) const GATE: &[Reason] =
-    &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue];
+const GATE: &[Reason] = &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue];
 /// The same, where the token must be of a certain user.
 pub(super) const GATE_OF_USER: &[Reason] =
     &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue, Reason::TokenWrongUser];
@@ -34,8 +36,8 @@ const ALWAYS: &[Reason] =
 const TITLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 /// A description: no control characters but tabs and line breaks.
 const DESCRIPTION: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-/// A trace context as W3C writes it.
-const TRACEPARENT: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$";
+/// The `id` of an event of a stream.
+const EVENT_ID: &str = "57.17.9c4f2e1b";
 /// The routes that are no handler's of ours: path, id, summary, media type, example.
 const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
     ("/healthz", "healthz", "Does the process live?", "text/plain", "ok\n"),
@@ -48,7 +50,12 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 impl Operation {
     /// An operation by its id, and its own refusals.
     pub(super) const fn new(id: &'static str, reasons: &'static [Reason]) -> Self {
-        Self { id, reasons, gate: &[], takes_key: false }
+        Self { id, reasons, gate: &[], browses: false, takes_key: false }
+    }
+
+    /// It reads dates or seats: it passes the queue check, unless browsing is open.
+    pub(super) const fn browses(self) -> Self {
+        Self { gate: GATE, browses: true, ..self }
     }
 
     /// It passes the queue check: header `X-Queue-Token`.
@@ -59,6 +66,11 @@ impl Operation {
     /// It takes an `Idempotency-Key`.
     pub(super) const fn takes_key(self) -> Self {
         Self { takes_key: true, ..self }
+    }
+
+    /// Does the queue check let everybody pass?
+    fn is_open(&self, browse: Browse) -> bool {
+        self.browses && browse == Browse::Open
     }
 }
 
@@ -107,7 +119,7 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 }
 
 /// The finished document as JSON.
-pub(super) fn complete(document: utoipa::openapi::OpenApi) -> Vec<u8> {
+pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Vec<u8> {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     // What the derive cannot say.
     document["components"]["schemas"]["NewReservation"]["properties"]["seatNumbers"]["uniqueItems"] = json!(true);
@@ -117,17 +129,16 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi) -> Vec<u8> {
     document["components"]["schemas"]["OriginalNewToken"]["properties"]["requestedTime"] =
         json!({"description": "Accepted and not used: the order is that of arrival"});
     document["components"]["schemas"]["NewShow"]["properties"]["description"]["pattern"] = json!(DESCRIPTION);
-    document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"] = event();
-    document["components"]["headers"]["traceparent"] =
-        json!({"description": "The W3C trace context of this request", "schema": {"type": "string", "pattern": TRACEPARENT}});
+    headers::define(&mut document);
     let samples = Samples::new(&document);
+    document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"] = events(&samples);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, id, summary, media_type, example) in OPERATIONS {
             paths.insert(path.to_owned(), json!({"get": operation(id, summary, media_type, example)}));
         }
         for (path, item) in paths {
             for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
-                complete_operation(path, operation, &samples);
+                complete_operation(path, operation, &samples, browse);
             }
         }
     }
@@ -148,24 +159,35 @@ fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value 
     json!({"tags": ["operations"], "operationId": id, "summary": summary, "responses": responses})
 }
 
-/// One event of a stream; its data is the token's JSON.
-fn event() -> Value {
-    let data = json!({"type": "string", "contentMediaType": "application/json",
-        "contentSchema": {"$ref": "#/components/schemas/Token"}});
-    let properties = json!({"event": {"const": "token"}, "id": {"type": "string"}, "data": data});
-    json!({"type": "object", "description": "Each event", "required": ["event", "id", "data"], "properties": properties})
+/// A stream of events. OpenAPI 3.1 has no place of its own for the schema of one event: it stands for the stream, as those who read
+/// the document expect, and so does the example.
+fn events(samples: &Samples) -> Value {
+    let token = json!({"$ref": "#/components/schemas/Token"});
+    let example = json!({"retry": 2_750, "event": "token", "id": EVENT_ID, "data": samples.of(&token).to_string()});
+    let properties = json!({
+        "retry": {"type": "integer", "minimum": 1, "description": "When to come back after the stream was cut, in milliseconds"},
+        "event": {"const": "token"},
+        "id": {"type": "string", "description": "What to send back as `Last-Event-ID`"},
+        "data": {"type": "string", "description": "The token's JSON", "contentMediaType": "application/json", "contentSchema": token},
+    });
+    let description = "Each event, as it is read; it is sent as a line `name: value` for each of these, and an empty line";
+    let schema =
+        json!({"type": "object", "description": description, "required": ["event", "id", "data"], "properties": properties});
+    json!({"schema": schema, "example": example})
 }
 
-fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &Samples) {
+fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &Samples, browse: Browse) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let known = operations().find(|known| known.id == id);
     let has_body = operation.contains_key("requestBody");
     if let Some(known) = known {
-        complete_parameters(operation, known);
+        complete_parameters(operation, known, browse);
     }
+    headers::take(operation);
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if let Some(known) = known {
-        for reason in known.reasons.iter().chain(known.gate).chain(ALWAYS) {
+        let gate: &[Reason] = if known.is_open(browse) { &[] } else { known.gate };
+        for reason in known.reasons.iter().chain(gate).chain(ALWAYS) {
             refusal(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }
         if has_body {
@@ -184,15 +206,19 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &
         if status.starts_with('2') {
             links::add(&id, response);
         }
-        response["headers"]["traceparent"] = json!({"$ref": "#/components/headers/traceparent"});
+        headers::complete(&id, response);
     }
 }
 
 /// The headers that an operation takes, and an example of every parameter.
-fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation) {
+fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, browse: Browse) {
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     let Some(parameters) = parameters.as_array_mut() else { return };
-    if !known.gate.is_empty() {
+    if known.is_open(browse) {
+        // Whatever it is: nobody looks at it.
+        let schema = json!({"type": "string"});
+        parameters.push(header("X-Queue-Token", false, "Not needed: dates and seats are open to everybody", &schema));
+    } else if !known.gate.is_empty() {
         let schema = json!({"type": "string", "format": "uuid"});
         parameters.push(header("X-Queue-Token", true, "An ACTIVE token of the queue that guards this", &schema));
     }
@@ -209,7 +235,7 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation) {
             let example = match parameter["name"].as_str() {
                 Some("Idempotency-Key") => "order-4711",
                 Some("If-None-Match") => "\"9f2d5c1e0a7b4d38\"",
-                Some("Last-Event-ID") => "9f2d5c1e0a7b4d38",
+                Some("Last-Event-ID") => EVENT_ID,
                 Some("pageToken") => "",
                 _ => "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11",
             };
@@ -310,7 +336,11 @@ mod tests {
     ];
 
     fn document() -> Value {
-        serde_json::from_slice(&complete(super::super::router::table().into_openapi())).unwrap()
+        document_of(Browse::Token)
+    }
+
+    fn document_of(browse: Browse) -> Value {
+        serde_json::from_slice(&complete(super::super::router::table().into_openapi(), browse)).unwrap()
     }
 
     fn each(document: &Value) -> Vec<(String, Value)> {
@@ -329,6 +359,9 @@ mod tests {
         let mut seen = BTreeSet::new();
         for (name, operation) in each(&document) {
             let id = operation["operationId"].as_str().unwrap().to_owned();
+            let traced = json!({"$ref": "#/components/parameters/traceparent"});
+            let taken = operation["parameters"].as_array().unwrap();
+            assert_eq!(taken.iter().filter(|parameter| **parameter == traced).count(), 1, "{name}");
             if operation["tags"][0] == "operations" {
                 continue;
             }
@@ -351,6 +384,54 @@ mod tests {
         }
         assert!(document["components"]["schemas"]["Problem"]["properties"]["code"].is_object());
         assert_eq!(<UserIdText as ToSchema>::name(), "UserId");
+    }
+
+    #[test]
+    fn every_header_of_an_answer_has_an_example() {
+        let document = document();
+        for (name, operation) in each(&document) {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let headers = response["headers"].as_object().unwrap();
+                assert_eq!(headers["traceparent"]["$ref"], "#/components/headers/traceparent", "{name}: {status}");
+                for (header, described) in headers.iter().filter(|(header, _)| *header != "traceparent") {
+                    assert!(described.get("example").is_some(), "{name}: {status}: {header}");
+                }
+            }
+        }
+        assert!(document["components"]["headers"]["traceparent"]["example"].is_string());
+    }
+
+    #[test]
+    fn the_example_of_a_stream_fits_its_schema_and_tells_a_whole_token() {
+        let document = document();
+        let answer = &document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"];
+        let stream = &answer["content"]["text/event-stream"];
+        assert_eq!(stream["schema"]["type"], "object");
+        let event = stream["example"].as_object().unwrap();
+        assert!(event.keys().eq(stream["schema"]["properties"].as_object().unwrap().keys()), "{event:?}");
+        let data: Value = serde_json::from_str(event["data"].as_str().unwrap()).unwrap();
+        let members = document["components"]["schemas"]["Token"]["required"].as_array().unwrap();
+        assert!(members.iter().all(|member| data.get(member.as_str().unwrap()).is_some()), "{data}");
+    }
+
+    #[test]
+    fn where_browsing_is_open_dates_and_seats_need_no_token() {
+        let browsing: BTreeSet<&str> = operations().filter(|known| known.browses).map(|known| known.id).collect();
+        assert_eq!(browsing.len(), 5, "{browsing:?}");
+        for browse in [Browse::Token, Browse::Open] {
+            for (name, operation) in each(&document_of(browse)) {
+                let parameters = operation["parameters"].as_array().unwrap();
+                let Some(token) = parameters.iter().find(|parameter| parameter["name"] == "X-Queue-Token") else { continue };
+                let open = browse == Browse::Open && browsing.contains(operation["operationId"].as_str().unwrap());
+                assert_eq!(token["required"], !open, "{name}");
+                let responses = &operation["responses"];
+                for status in ["401", "403"] {
+                    assert_eq!(responses.get(status).is_none(), open, "{name}: {status}");
+                }
+                let missing = &responses["404"]["content"][problem::MEDIA_TYPE]["examples"];
+                assert_eq!(missing.get("TOKEN_NOT_FOUND").is_none(), open, "{name}");
+            }
+        }
     }
 
     #[test]

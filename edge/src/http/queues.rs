@@ -26,8 +26,8 @@ pub(super) const OPERATIONS: &[Operation] =
 
 /// Read a line
 ///
-/// The same small answer for everyone, cacheable for a second: a client that knows its ticket compares it with
-/// `servingTicket` and needs no poll of its own.
+/// The same small answer for everyone, cacheable for a second: whoever knows their ticket and lane finds their place in `lanes`, and asks for
+/// the token once the ticket is below the lane's `nextTicket`, or a third of `waitingGraceSeconds` has passed, to be heard of.
 #[utoipa::path(get, path = "/v1/queues/{queueId}", tag = "queue",
     params(
         ("queueId" = String, Path, description = "The line", example = "default",

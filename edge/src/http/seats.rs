@@ -12,7 +12,7 @@ use super::{
     Api, App, ask,
     extract::{Params, QueueToken, Segment, Word},
     json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats, whole},
-    openapi::{GATE, Operation},
+    openapi::Operation,
     present,
     problem::Problem,
 };
@@ -20,9 +20,9 @@ use crate::config::Browse;
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("list_dates", &[Reason::ConcertNotFound]).takes_token(GATE),
-    Operation::new("list_seats_of_date", &[Reason::ConcertNotFound]).takes_token(GATE),
-    Operation::new("list_seats_of_show", &[Reason::ShowNotFound]).takes_token(GATE),
+    Operation::new("list_dates", &[Reason::ConcertNotFound]).browses(),
+    Operation::new("list_seats_of_date", &[Reason::ConcertNotFound]).browses(),
+    Operation::new("list_seats_of_show", &[Reason::ShowNotFound]).browses(),
 ];
 
 /// List the dates on which a seat is free

@@ -64,8 +64,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that arrived"),
     ),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream",
-            example = "retry: 2750\nevent: token\nid: 57.17\ndata: {\"status\":\"WAITING\",\"position\":17}\n\n"),
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
         (status = 204, description = "The token is final, and the client knows it"),
     ))]
 pub(super) async fn token_events(

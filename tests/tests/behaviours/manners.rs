@@ -239,7 +239,7 @@ async fn http_1_and_http_2_are_spoken(world: World) {
 /// What a browser asks before a page may send what this API needs.
 async fn preflight(world: &World, origin: &str) -> Answer {
     let call = world.rest.call(Method::OPTIONS, "/v1/reservations").header("origin", origin);
-    let headers = "content-type,idempotency-key,x-queue-token,if-none-match,traceparent";
+    let headers = "content-type,idempotency-key,x-queue-token,if-none-match,traceparent,tracestate";
     call.header("access-control-request-method", "POST").header("access-control-request-headers", headers).send().await
 }
 
@@ -257,7 +257,8 @@ async fn configured_origins_may_call_from_a_browser(shape: Shape) {
         assert_eq!((asked.status, asked.header("access-control-allow-origin").as_str()), (200, origin));
         let (methods, headers) = (asked.header("access-control-allow-methods"), asked.header("access-control-allow-headers"));
         assert!(["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)), "{methods}");
-        assert!(["idempotency-key", "x-queue-token", "traceparent"].iter().all(|name| headers.contains(name)), "{headers}");
+        let sent = ["idempotency-key", "x-queue-token", "traceparent", "tracestate"];
+        assert!(sent.iter().all(|name| headers.contains(name)), "{headers}");
         assert!(!asked.header("access-control-max-age").is_empty());
         // A refusal too must be readable by the page.
         for (path, status) in [("/v1/concerts", 200), ("/v1/nowhere", 404)] {

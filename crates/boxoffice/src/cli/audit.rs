@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use audit::{Options, Place, Progress, Report, Sources, render};
+use audit::{Error, Options, Place, Progress, Report, Sources, render};
+use chassis::{flags, program::DatabaseUrl};
 use clap::{Args, ValueEnum};
 
 /// Which databases, and how strictly.
@@ -19,19 +20,19 @@ pub(crate) struct Audit {
     #[arg(long, env, default_value = "./data")]
     data_dir: PathBuf,
     /// The launcher's PostgreSQL server instead of files; each service in a schema of its own
-    #[arg(long, env, hide_env_values = true)]
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
     database_url: Option<String>,
     /// Of separate programs: the queue service's database, `sqlite:path/to/file.db` or `postgres://…`
-    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
     queue_database_url: Option<String>,
     /// The booking service's
-    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
     booking_database_url: Option<String>,
     /// The wallet service's
-    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
     wallet_database_url: Option<String>,
     /// The edge's: the journal of checkouts
-    #[arg(long, env, hide_env_values = true, help_heading = SEPARATE)]
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
     edge_database_url: Option<String>,
     /// How long a checkout may take until it counts as left lying
     #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration)]
@@ -40,10 +41,10 @@ pub(crate) struct Audit {
     #[arg(long, env, default_value = "3s", value_parser = humantime::parse_duration)]
     recheck_after: Duration,
     /// Count, instead of judge, payments and reservations that were made past the edge, over the services' own gRPC
-    #[arg(long)]
+    #[arg(long, env)]
     direct_calls: bool,
     /// What the result looks like
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, env, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
@@ -90,8 +91,8 @@ impl Audit {
     pub(crate) fn run(self) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let judged = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-            let audit = async { audit::audit(&self.sources()?, &self.options()).await };
-            runtime.block_on(audit).map_err(|error| error.to_string())
+            let (sources, options) = (self.sources()?, self.options());
+            runtime.block_on(audit::audit(&sources, &options)).map_err(|error| error.to_string())
         });
         match judged {
             Ok(report) => self.tell(&report),
@@ -110,18 +111,22 @@ impl Audit {
         if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENCES) }
     }
 
-    fn sources(&self) -> Result<Sources, audit::Error> {
-        let place = |url: &Option<String>| url.as_deref().map(str::parse::<Place>).transpose();
+    /// Where to look; what is wrong is told with the names to look for.
+    fn sources(&self) -> Result<Sources, String> {
+        let place = |flag: &str, url: &Option<String>| url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose();
         let apart = Sources {
-            queue: place(&self.queue_database_url)?,
-            booking: place(&self.booking_database_url)?,
-            wallet: place(&self.wallet_database_url)?,
-            edge: place(&self.edge_database_url)?,
+            queue: place("--queue-database-url", &self.queue_database_url)?,
+            booking: place("--booking-database-url", &self.booking_database_url)?,
+            wallet: place("--wallet-database-url", &self.wallet_database_url)?,
+            edge: place("--edge-database-url", &self.edge_database_url)?,
         };
         if apart.queue.is_some() || apart.booking.is_some() || apart.wallet.is_some() || apart.edge.is_some() {
             return Ok(apart);
         }
-        self.database_url.as_deref().map_or_else(|| Ok(Sources::in_folder(&self.data_dir)), Sources::in_schemas)
+        match &self.database_url {
+            Some(url) => named("--database-url", Sources::in_schemas(url)),
+            None => Ok(Sources::in_folder(&self.data_dir)),
+        }
     }
 
     fn options(&self) -> Options {
@@ -132,6 +137,10 @@ impl Audit {
             progress: io::stderr().is_terminal().then(|| Arc::new(tell_progress) as Progress),
         }
     }
+}
+
+fn named<T>(flag: &str, read: Result<T, Error>) -> Result<T, String> {
+    read.map_err(|error| format!("{flag} ({}): {error}", flags::variable(flag)))
 }
 
 /// On one line of a terminal, written over each time; the spaces cover what was longer.

@@ -9,8 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{Parser, Subcommand};
 
 /// A high-demand ticket on-sale: a fair line, seats with temporary holds, a prepaid wallet, and payments that end as "paid and
 /// mine" or "not mine and money back".
@@ -44,13 +43,6 @@ enum Command {
     Audit(audit::Audit),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
-    /// Print completions for a shell
-    ///
-    /// For example `source <(boxoffice completions bash)`, or into the folder where your shell looks for them.
-    Completions {
-        /// Which shell
-        shell: Shell,
-    },
 }
 
 /// Reads the command line and does what it says.
@@ -61,12 +53,6 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Up(up)) => up::run(*up),
         Some(Command::Audit(audit)) => audit.run(),
         Some(Command::Demo(demo)) => demo.run(),
-        Some(Command::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "boxoffice", &mut script);
-            print(&String::from_utf8_lossy(&script));
-            ExitCode::SUCCESS
-        }
     }
 }
 
@@ -77,6 +63,8 @@ fn print(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

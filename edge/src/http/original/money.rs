@@ -7,7 +7,13 @@ use axum::{
 };
 use boxoffice_proto::Reason;
 use serde::Serialize;
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
+    },
+};
 use uuid::Uuid;
 
 use super::super::{
@@ -32,16 +38,30 @@ pub(in crate::http) const OPERATIONS: &[Operation] = &[
 /// An amount as the original writes it: a whole number, or a text such as `100.00`.
 pub(in crate::http) struct Amount;
 
+/// The same of a price: there are free shows.
+pub(in crate::http) struct Price;
+
 impl PartialSchema for Amount {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
-        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MAX_AMOUNT));
-        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[1-9][0-9]{0,11}(\\.0{1,2})?$"));
-        OneOfBuilder::new().item(number).item(text).description(Some("Without a fraction other than zero.")).into()
+    fn schema() -> RefOr<Schema> {
+        written(1, "^[1-9][0-9]{0,11}(\\.0{1,2})?$")
+    }
+}
+
+impl PartialSchema for Price {
+    fn schema() -> RefOr<Schema> {
+        written(0, "^(0|[1-9][0-9]{0,11})(\\.0{1,2})?$")
     }
 }
 
 impl ToSchema for Amount {}
+
+impl ToSchema for Price {}
+
+fn written(least: i64, text: &str) -> RefOr<Schema> {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(MAX_AMOUNT));
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(text));
+    OneOfBuilder::new().item(number).item(text).description(Some("Without a fraction other than zero.")).into()
+}
 
 /// A balance.
 #[derive(Serialize, ToSchema)]
@@ -84,7 +104,7 @@ pub(in crate::http) struct OriginalNewPayment {
     /// Which hold.
     reservation_id: Uuid,
     /// Its price.
-    #[schema(value_type = Amount)]
+    #[schema(value_type = Price)]
     amount: i64,
 }
 
@@ -198,4 +218,40 @@ pub(in crate::http) async fn original_pay(
     let mut response = json::answer(http, &body)?;
     settle(&mut response, &payment);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn reads<T: FromFields>(amount: &Value) -> bool {
+        let body = json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": amount});
+        let mut fields = Fields::new(body.as_object().unwrap().clone());
+        T::read(&mut fields);
+        fields.finish().is_ok()
+    }
+
+    /// The least number, and what a text may be.
+    fn described<T: PartialSchema>() -> (Value, Value) {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        (schema["oneOf"][0]["minimum"].clone(), schema["oneOf"][1]["pattern"].clone())
+    }
+
+    #[test]
+    fn what_is_free_is_paid_and_nothing_is_no_charge_and_the_document_says_so() {
+        for nothing in [json!(0), json!(0.0), json!("0"), json!("0.0"), json!("0.00")] {
+            assert!(reads::<OriginalNewPayment>(&nothing), "{nothing}");
+            assert!(!reads::<OriginalCharge>(&nothing), "{nothing}");
+        }
+        for some in [json!(1), json!("1"), json!("100000.00")] {
+            assert!(reads::<OriginalNewPayment>(&some) && reads::<OriginalCharge>(&some), "{some}");
+        }
+        assert_eq!(described::<Price>(), (json!(0), json!("^(0|[1-9][0-9]{0,11})(\\.0{1,2})?$")));
+        assert_eq!(described::<Amount>(), (json!(1), json!("^[1-9][0-9]{0,11}(\\.0{1,2})?$")));
+        let schema = serde_json::to_value(OriginalNewPayment::schema()).unwrap();
+        assert_eq!(schema["properties"]["amount"]["$ref"], "#/components/schemas/Price");
+    }
 }

@@ -13,7 +13,7 @@ use super::super::{
     extract::{Body, Params, QueueToken, RequestId, Segment, Word},
     fields::{Fields, FromFields},
     json::{self, Dates, Instant, UserIdText, whole},
-    openapi::{GATE, GATE_OF_USER, Operation},
+    openapi::{GATE_OF_USER, Operation},
     problem::Problem,
     reservations::{HOLD, hold},
     seats::{Date, dates},
@@ -21,8 +21,8 @@ use super::super::{
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
-    Operation::new("original_list_dates", &[Reason::ConcertNotFound]).takes_token(GATE),
-    Operation::new("original_list_seats", &[Reason::ConcertNotFound]).takes_token(GATE),
+    Operation::new("original_list_dates", &[Reason::ConcertNotFound]).browses(),
+    Operation::new("original_list_seats", &[Reason::ConcertNotFound]).browses(),
     Operation::new("original_reserve_seat", HOLD).takes_token(GATE_OF_USER).takes_key(),
 ];
 

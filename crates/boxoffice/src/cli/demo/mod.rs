@@ -11,6 +11,7 @@ use std::{process::ExitCode, time::Duration};
 use api::{Api, Failure, With, number, text};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
+use reqwest::Url;
 use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, SEASON, VISITORS, Visitor};
 use serde_json::{Value, json};
 
@@ -31,8 +32,17 @@ const PATIENCE: u32 = 30;
 )]
 pub(crate) struct Demo {
     /// The edge's REST address
-    #[arg(long, env, default_value = "http://127.0.0.1:24000")]
+    #[arg(long, env, default_value = "http://127.0.0.1:24000", value_parser = address)]
     rest_url: String,
+}
+
+/// An address that can be asked: there is no TLS in here, as there is none at the edge.
+fn address(text: &str) -> Result<String, String> {
+    let can_be = |url: &Url| url.scheme() == "http" && url.has_host() && url.query().is_none() && url.fragment().is_none();
+    match Url::parse(text) {
+        Ok(url) if can_be(&url) => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err("must be http://host[:port] (flag --rest-url, variable REST_URL)".to_owned()),
+    }
 }
 
 /// A show that is on sale.
@@ -255,4 +265,28 @@ Try next:
 demo-ann's queue token was {token}; it was used up by the payment.
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_that_can_be_asked_is_one() {
+        for good in ["http://127.0.0.1:24000", "http://[::1]:24000/", "http://tickets.example/season"] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "nonsense",
+            "127.0.0.1:24000",
+            "localhost:24000",
+            "https://tickets.example",
+            "http://",
+            "http://a/?b",
+            "http://a:x",
+        ] {
+            assert!(address(bad).is_err_and(|why| why.contains("--rest-url") && why.contains("REST_URL")), "{bad}");
+        }
+    }
 }

@@ -1,0 +1,57 @@
+//! Headers: what every operation takes, what every answer carries, and an example of each that an answer may have.
+
+use serde_json::{Map, Value, json};
+
+/// A trace context as W3C writes it, and one such.
+const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$";
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Puts the trace context among the document's parts: as it may be sent, and as it is answered.
+pub(super) fn define(document: &mut Value) {
+    let components = &mut document["components"];
+    // Without a pattern, for nothing that is sent is refused. The example stands in the schema, so that a page does not send it along.
+    components["parameters"]["traceparent"] = json!({
+        "name": "traceparent", "in": "header", "required": false,
+        "description": "The W3C trace context that the request becomes a part of. What is none is replaced by a new one",
+        "schema": {"type": "string", "examples": [TRACE]},
+    });
+    components["headers"]["traceparent"] = json!({
+        "description": "The W3C trace context of this request", "schema": {"type": "string", "pattern": PATTERN}, "example": TRACE,
+    });
+}
+
+/// Every operation takes a trace context.
+pub(super) fn take(operation: &mut Map<String, Value>) {
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut() {
+        parameters.push(json!({"$ref": "#/components/parameters/traceparent"}));
+    }
+}
+
+/// Gives each header of an operation's answer an example, and adds the one that every answer carries.
+pub(super) fn complete(operation: &str, response: &mut Value) {
+    for (name, header) in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(example) = example(operation, name) {
+            header["example"] = example;
+        }
+    }
+    response["headers"]["traceparent"] = json!({"$ref": "#/components/headers/traceparent"});
+}
+
+/// What a header may say in an operation's answer.
+fn example(operation: &str, header: &str) -> Option<Value> {
+    let text = match (header, operation) {
+        ("Retry-After", _) => return Some(json!(1)),
+        ("ETag", _) => "\"9f2d5c1e0a7b4d38\"",
+        ("Cache-Control", "get_queue") => "public, max-age=1",
+        ("Location", "issue_token") => "/v1/tokens/3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        ("Location", "put_queue") => "/v1/queues/vip",
+        ("Location", "create_concert") => "/v1/concerts/1",
+        ("Location", "create_show") => "/v1/shows/1",
+        ("Location", "hold_seats") => "/v1/reservations/0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11",
+        ("Location", "charge_wallet") => "/v1/wallets/ann",
+        ("Location", "pay" | "original_pay") => "/v1/payments/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        _ => return None,
+    };
+    Some(json!(text))
+}
