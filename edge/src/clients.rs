@@ -30,11 +30,6 @@ impl Clients {
             wallet: WalletServiceClient::new(Channel::new(&upstreams.wallet_url)),
         }
     }
-
-    /// The same with connections of its own to the waiting room, kept by the runtime that this is called in.
-    pub(crate) fn apart(&self, upstreams: &Upstreams) -> Self {
-        Self { queue: QueueServiceClient::new(Channel::new(&upstreams.queue_url)), ..self.clone() }
-    }
 }
 
 /// Makes a call that may be repeated without harm (a read, or one that carries its own key): a replica that is away is not felt.

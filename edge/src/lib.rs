@@ -13,9 +13,10 @@ mod http;
 mod store;
 
 use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
-use boxoffice_proto::fault::DOMAIN;
+use boxoffice_proto::{fault::DOMAIN, queue::queue_service_client::QueueServiceClient};
 use chassis::{
     Serving,
+    channel::Channel,
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
@@ -52,6 +53,8 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
+    // Here until everything else has ended: what requests began may go on after them.
+    let threads = Threads::beside_this_runtime("rest")?;
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
     let journal = store::Journal::new(db);
@@ -68,12 +71,10 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         [tokio::spawn(checkouts.clone().recover_until(shutdown.clone())), tokio::spawn(relay.run_until(shutdown.clone()))];
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
-    // Here until everything else has ended: what requests began may go on after them.
-    let threads = Threads::beside_this_runtime("rest")?;
     let rest = http::Front::new(http::Deps {
-        polls: app::Polls::new(clients.clone()),
+        polls: app::Polls::new(clients.queue.clone()),
         followers: followers.clone(),
-        clients: clients.clone(),
+        clients,
         gate,
         checkouts: checkouts.clone(),
         policy: config.policy,
@@ -85,7 +86,8 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         .add_service(CheckoutServiceServer::new(grpc::Service::new(checkouts.clone())));
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
-        (runtime.clone(), rest.apart(app::Polls::new(clients.apart(&config.upstreams))))
+        let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
+        (runtime.clone(), rest.apart(app::Polls::new(queue)))
     };
     let fronts = threads.runtimes().iter().map(apart).collect();
     let rest = async {

@@ -8,7 +8,7 @@ use std::{io, thread};
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The threads; they end, with all that still runs on them, when this is dropped.
+/// The threads; they end, with all that still runs on them, soon after this is dropped.
 #[derive(Debug)]
 pub struct Threads {
     runtimes: Vec<Handle>,
@@ -22,13 +22,14 @@ impl Threads {
     /// The system's, where it has no room for another thread.
     pub fn beside_this_runtime(name: &str) -> io::Result<Self> {
         let (here, end) = (Handle::current(), CancellationToken::new());
+        let guard = end.clone().drop_guard();
         let runtimes = if here.runtime_flavor() == RuntimeFlavor::CurrentThread {
             vec![here]
         } else {
             let start = |number| start(format!("{name}-{number}"), end.clone());
             (0..here.metrics().num_workers()).map(start).collect::<io::Result<_>>()?
         };
-        Ok(Self { runtimes, _end: end.drop_guard() })
+        Ok(Self { runtimes, _end: guard })
     }
 
     /// Where to spawn.

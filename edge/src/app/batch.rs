@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use boxoffice_proto::{
     Fault, Reason,
-    queue::{BatchGetTokensRequest, BatchGetTokensResponse, Token},
+    queue::{BatchGetTokensRequest, BatchGetTokensResponse, Token, queue_service_client::QueueServiceClient},
 };
+use chassis::channel::Channel;
 use uuid::Uuid;
 
 use super::gate::hollow;
-use crate::clients::{Clients, call};
+use crate::clients::call;
 
 /// The most that one call takes.
 pub(super) const BATCH: usize = 1_000;
@@ -23,9 +24,9 @@ pub(super) type Answer = Result<Token, Fault>;
 ///
 /// # Errors
 /// What the call failed with.
-pub(super) async fn read(clients: &Clients, ids: &[Uuid]) -> Result<Vec<Answer>, Fault> {
+pub(super) async fn read(queue: &QueueServiceClient<Channel>, ids: &[Uuid]) -> Result<Vec<Answer>, Fault> {
     let answer = call(|| {
-        let mut queue = clients.queue.clone();
+        let mut queue = queue.clone();
         let ask = BatchGetTokensRequest { tokens: ids.iter().map(Uuid::to_string).collect() };
         async move { queue.batch_get_tokens(ask).await }
     });

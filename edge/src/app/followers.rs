@@ -16,6 +16,7 @@ use boxoffice_proto::{Fault, Reason, queue::Token};
 use chassis::context::Context;
 use parking_lot::Mutex;
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, mpsc},
     time::{Instant, sleep_until},
 };
@@ -49,6 +50,8 @@ struct Inner {
     clients: Clients,
     shutdown: CancellationToken,
     places: Arc<Semaphore>,
+    /// Where followers live, whoever opens the first stream.
+    runtime: Handle,
     /// The way to each room's follower. As many wait in an inbox as streams may be open at most.
     rooms: Mutex<HashMap<String, mpsc::UnboundedSender<Joined>>>,
 }
@@ -72,7 +75,7 @@ pub(super) struct Followed {
 impl Followers {
     pub(crate) fn new(clients: Clients, shutdown: CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
-        Self(Arc::new(Inner { clients, shutdown, places, rooms: Mutex::default() }))
+        Self(Arc::new(Inner { clients, shutdown, places, runtime: Handle::current(), rooms: Mutex::default() }))
     }
 
     /// Follows a token that was read a moment ago, for a client that knows `told`: its state at once where that is news, then what
@@ -122,7 +125,7 @@ impl Inner {
         if let Some(joined) = unsent {
             let room = joined.first.queue_id.clone();
             let (sender, inbox) = mpsc::unbounded_channel();
-            tokio::spawn(Follower::new(Arc::clone(self), room.clone(), inbox).run());
+            self.runtime.spawn(Follower::new(Arc::clone(self), room.clone(), inbox).run());
             // The receiver lives in the task that was just made.
             drop(sender.send(joined));
             rooms.insert(room, sender);
@@ -205,7 +208,7 @@ impl Follower {
             self.asked.sort_unstable_by_key(|followed| followed.token);
             let mut ids: Vec<Uuid> = self.asked.iter().map(|followed| followed.token).collect();
             ids.dedup();
-            match Context::fresh(TIMEOUT).scope(batch::read(&self.all.clients, &ids)).await {
+            match Context::fresh(TIMEOUT).scope(batch::read(&self.all.clients.queue, &ids)).await {
                 Ok(tokens) => self.tell(&ids, tokens),
                 Err(fault) => {
                     tracing::debug!(%fault, room = self.room, "the places that are followed could not be read");

@@ -11,8 +11,8 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{Fault, Reason};
-use chassis::context::Context;
+use boxoffice_proto::{Fault, Reason, queue::queue_service_client::QueueServiceClient};
+use chassis::{channel::Channel, context::Context};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -21,7 +21,6 @@ use tokio::{
 use uuid::Uuid;
 
 use super::batch::{self, Answer, BATCH};
-use crate::clients::Clients;
 
 /// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it: come back later.
 const WAITING: usize = 20_000;
@@ -44,10 +43,10 @@ pub(crate) struct Polls {
 }
 
 impl Polls {
-    /// Starts the coalescer.
-    pub(crate) fn new(clients: Clients) -> Self {
+    /// Starts the coalescer, in the runtime that this is called in.
+    pub(crate) fn new(queue: QueueServiceClient<Channel>) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(coalesce(clients, receiver));
+        tokio::spawn(coalesce(queue, receiver));
         Self { sender }
     }
 
@@ -66,7 +65,7 @@ impl Polls {
 }
 
 /// Takes what waits, asks for it in one call, answers; until nobody can ask any more.
-async fn coalesce(clients: Clients, mut receiver: mpsc::Receiver<Poll>) {
+async fn coalesce(queue: QueueServiceClient<Channel>, mut receiver: mpsc::Receiver<Poll>) {
     let size = metrics::histogram!("polls_batch_size");
     let mut on_the_way = FuturesUnordered::new();
     let (mut newest, mut sent) = (0_u64, None::<Instant>);
@@ -99,9 +98,9 @@ async fn coalesce(clients: Clients, mut receiver: mpsc::Receiver<Poll>) {
                 newest += 1;
                 sent = Some(Instant::now());
                 let (number, batch) = (newest, std::mem::take(&mut polls));
-                let clients = &clients;
+                let queue = &queue;
                 on_the_way.push(async move {
-                    Context::fresh(TIMEOUT).scope(answer(clients, batch)).await;
+                    Context::fresh(TIMEOUT).scope(answer(queue, batch)).await;
                     number
                 });
             }
@@ -118,11 +117,11 @@ async fn coalesce(clients: Clients, mut receiver: mpsc::Receiver<Poll>) {
 }
 
 /// Asks for each token once, and tells everyone who waits for it.
-async fn answer(clients: &Clients, mut polls: Vec<Poll>) {
+async fn answer(queue: &QueueServiceClient<Channel>, mut polls: Vec<Poll>) {
     polls.sort_unstable_by_key(|(token, _)| *token);
     let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
     ids.dedup();
-    let found = batch::read(clients, &ids).await;
+    let found = batch::read(queue, &ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {

@@ -12,6 +12,7 @@ use chassis::{
 };
 use rand::Rng;
 use tokio::{
+    runtime::Handle,
     sync::watch,
     time::{Interval, MissedTickBehavior},
 };
@@ -67,6 +68,8 @@ struct Inner {
     release: bool,
     running: Running,
     tasks: TaskTracker,
+    /// Where checkouts run, whoever pays.
+    runtime: Handle,
     stopping: CancellationToken,
     drained: CancellationToken,
 }
@@ -82,6 +85,7 @@ impl Runner {
             release,
             running: Running::default(),
             tasks: TaskTracker::new(),
+            runtime: Handle::current(),
             stopping: CancellationToken::new(),
             drained: CancellationToken::new(),
         }))
@@ -112,7 +116,7 @@ impl Runner {
 
     /// Runs something that a shutdown waits for.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.0.tasks.spawn(task));
+        drop(self.0.tasks.spawn_on(task, &self.0.runtime));
     }
 
     /// Runs a checkout to its end, or until this process stops.

@@ -34,8 +34,9 @@ pub(crate) struct Front(Arc<Shared>);
 struct Shared {
     router: Router,
     bounds: Bounds,
-    /// `None` where each goes through the router, for its rules about origins.
-    polls: Option<Polls>,
+    polls: Polls,
+    /// Are there no rules about web origins?
+    plain: bool,
 }
 
 impl Front {
@@ -43,13 +44,18 @@ impl Front {
         let plain = matches!(deps.policy.cors_origins, Origins::None);
         let (bounds, polls) = (Bounds::new(), deps.polls.clone());
         let router = router::router(deps, bounds.clone());
-        Self(Arc::new(Shared { router, bounds, polls: plain.then_some(polls) }))
+        Self(Arc::new(Shared { router, bounds, polls, plain }))
     }
 
-    /// The same for a thread of its own: its polls share batches with each other only, and nothing with other threads.
+    /// The same for a thread of its own: its polls share batches with each other only.
     pub(crate) fn apart(&self, polls: Polls) -> Self {
-        let polls = self.0.polls.is_some().then_some(polls);
-        Self(Arc::new(Shared { router: self.0.router.clone(), bounds: Bounds::new(), polls }))
+        let Shared { router, bounds, plain, .. } = &*self.0;
+        Self(Arc::new(Shared { router: router.clone(), bounds: bounds.apart(), polls, plain: *plain }))
+    }
+
+    /// How many connections and requests have it.
+    pub(super) fn load(&self) -> usize {
+        Arc::strong_count(&self.0)
     }
 
     /// Answers a request; it always has an answer.
@@ -59,17 +65,20 @@ impl Front {
         B::Error: Into<axum::BoxError>,
     {
         let shared = self.0;
-        if let Some(polls) = &shared.polls
+        if shared.plain
             && let Some(token) = polled(&request)
         {
             let (head, _empty) = request.into_parts();
             let known = Known::of(&head.headers);
             let asked = Asked::new(&head.method, &head.uri, POLL, &head.headers, &shared.bounds);
             // What is left of the request ends with it.
-            let answer = async { tokens::poll(polls, token, known).await.into_response() };
+            let answer = async { tokens::poll(&shared.polls, token, known).await.into_response() };
             return around(&shared.bounds, asked, answer).await;
         }
-        let Ok(response) = shared.router.clone().call(request.map(Body::new)).await;
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(shared.polls.clone());
+        // In a box, which goes when the answer is there: the place for it is kept as long as the connection, however long a stream.
+        let Ok(response) = Box::pin(shared.router.clone().call(request)).await;
         response
     }
 }

@@ -97,6 +97,11 @@ impl Bounds {
         Self { in_flight: Arc::default(), most: IN_FLIGHT, deadline: DEADLINE, meters: Arc::default() }
     }
 
+    /// The same bounds, with meters that are at hand for one thread.
+    pub(super) fn apart(&self) -> Self {
+        Self { meters: Arc::default(), ..self.clone() }
+    }
+
     /// A place for one more request; `None` when there are too many.
     fn enter(&self) -> Option<Place<'_>> {
         let place = Place(&self.in_flight);

@@ -8,11 +8,11 @@
 //! Everything a client can send wrongly is answered with a [`problem`] document; nothing it sends makes a 500.
 
 mod concerts;
+mod connection;
 mod extract;
 mod fields;
 mod front;
 pub(crate) mod json;
-mod listener;
 mod middleware;
 mod openapi;
 mod original;
@@ -67,7 +67,6 @@ pub(crate) struct Deps {
 struct Api {
     clients: Clients,
     gate: app::Gate,
-    polls: app::Polls,
     checkouts: app::Checkouts,
     browse: Browse,
     clock: Clock,

@@ -35,7 +35,6 @@ pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
     let api = Arc::new(Api {
         clients: deps.clients,
         gate: deps.gate,
-        polls: deps.polls,
         checkouts: deps.checkouts,
         browse: deps.policy.browse,
         clock: deps.clock,

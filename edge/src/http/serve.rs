@@ -12,7 +12,7 @@ use hyper_util::{
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Front, listener::Connection};
+use super::{Front, connection::Connection};
 
 type Http = auto::Builder<TokioExecutor>;
 
@@ -21,25 +21,25 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// A client of HTTP/2 that says nothing is asked so often whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// Serves until `shutdown`; then what is under way may finish, for a bounded time. Each connection stays with one of the runtimes,
-/// in turn, and is answered by what stands beside it. A listener that cannot accept goes on trying.
+/// Serves until `shutdown`; then what is under way may finish, for a bounded time. Each connection stays with one of the runtimes, the
+/// one with the least to do when it came, and is answered by the front beside it. A listener that cannot accept goes on trying.
 pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, shutdown: CancellationToken) {
     let (http, connections) = (Arc::new(http(SILENCE)), TaskTracker::new());
-    for (runtime, front) in fronts.iter().cycle() {
-        tokio::select! {
+    loop {
+        let io = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            (io, ()) = incoming.accept() => {
-                let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
-                let served = async move {
-                    match io.moved() {
-                        Ok(io) => connection(&http, Connection::new(io, SILENCE), front, shutdown).await,
-                        Err(error) => tracing::debug!(%error, "a connection was lost as it came"),
-                    }
-                };
-                connections.spawn_on(served, runtime);
+            (io, ()) = incoming.accept() => io,
+        };
+        let Some((runtime, front)) = fronts.iter().min_by_key(|(_, front)| front.load()) else { break };
+        let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
+        let served = async move {
+            match io.moved() {
+                Ok(io) => connection(&http, Connection::new(io, SILENCE), front, shutdown).await,
+                Err(error) => tracing::debug!(%error, "a connection was lost as it came"),
             }
-        }
+        };
+        connections.spawn_on(served, runtime);
     }
     drop(incoming);
     connections.close();

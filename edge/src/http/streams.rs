@@ -17,7 +17,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{
-        State,
+        Extension, State,
         ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{App, extract::Segment, json::Token, openapi::Operation, problem::Problem};
-use crate::app::{Ending, Following, News, Told, is_final};
+use crate::app::{Ending, Following, News, Polls, Told, is_final};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] =
@@ -69,12 +69,13 @@ const GOODBYE: Duration = Duration::from_secs(1);
     ))]
 pub(super) async fn token_events(
     State(api): App,
+    Extension(polls): Extension<Polls>,
     Segment(token): Segment<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let told: Option<Told> = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let first = api.polls.get(token).await?;
-    if is_final(&first) && told == Some(Told::of(&first)) {
+    let first = polls.get(token).await?;
+    if is_final(&first) && told.is_some_and(|told| !told.is_news(&first)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let events = Events { following: api.followers.follow(first, told)?, opening: Some(come_back()) };
@@ -142,6 +143,7 @@ fn come_back() -> u32 {
     responses((status = 101, description = "The connection is a WebSocket now")))]
 pub(super) async fn token_socket(
     State(api): App,
+    Extension(polls): Extension<Polls>,
     Segment(token): Segment<Uuid>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
@@ -149,7 +151,7 @@ pub(super) async fn token_socket(
         Problem::http(StatusCode::UPGRADE_REQUIRED, "Open this address as a WebSocket (HTTP/1.1 upgrade, version 13).")
             .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
-    let following = api.followers.follow(api.polls.get(token).await?, None)?;
+    let following = api.followers.follow(polls.get(token).await?, None)?;
     // The buffers are kept as long as the stream is open: what is sent goes out at once, and what comes in is small.
     let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT).read_buffer_size(512);
     let upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(64 * 1_024);

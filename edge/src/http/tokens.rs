@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{
-    extract::{FromRequestParts, State},
+    extract::{Extension, FromRequestParts, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -84,8 +84,12 @@ const TOKEN_JSON: usize = 640;
             ("ETag" = String, description = "As it was"),
             ("Retry-After" = i64, description = "When to ask again, in seconds"))),
     ))]
-pub(super) async fn get_token(State(api): App, Segment(token): Segment<Uuid>, known: Known) -> Result<Response, Problem> {
-    poll(&api.polls, token, known).await
+pub(super) async fn get_token(
+    Extension(polls): Extension<Polls>,
+    Segment(token): Segment<Uuid>,
+    known: Known,
+) -> Result<Response, Problem> {
+    poll(&polls, token, known).await
 }
 
 /// Answers a poll.

@@ -96,8 +96,9 @@ impl News {
         taken
     }
 
-    pub(super) fn forget(&self) {
-        *self.waiting.lock() = Default::default();
+    /// Looks at all that wait.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&VecDeque<Uuid>) -> T) -> T {
+        look(&self.waiting.lock().0)
     }
 }
 

@@ -223,8 +223,8 @@ impl Line {
             }
             room.listen_for(&ours);
             std::mem::swap(&mut *ours, &mut room);
-            // Who is heard of will be reported anew, since the new room knows of no report: before anybody can be heard in it.
-            self.news.forget();
+            // What was reported is on its way still.
+            self.news.look(|waiting| ours.report(waiting));
         }
         drop(room);
         // The database may have lost what ended.
@@ -263,7 +263,7 @@ impl Line {
 
     /// Is a writer that finds this head better off without the lock for a while?
     pub(super) fn is_behind(&self, head: &Head) -> bool {
-        head.version - self.version() > BEHIND
+        head.version - self.version() > BEHIND || self.is_far_behind(head)
     }
 
     fn is_far_behind(&self, head: &Head) -> bool {
@@ -285,9 +285,11 @@ impl Line {
     /// Brings memory to exactly the locked head, in the transaction that holds the lock.
     pub(super) async fn catch_up_locked(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
         let mine = self.version();
-        if head.version < mine || self.is_far_behind(head) {
-            // Older than memory: the database lost commits (a failover to a lagging standby). It is the truth all the same.
+        if head.version < mine {
+            // The database lost commits (a failover to a lagging standby). It is the truth all the same.
             tracing::warn!(queue = %self.id, memory = mine, database = head.version, "reading the line anew");
+        }
+        if head.version < mine || self.is_far_behind(head) {
             return self.reload(session).await;
         }
         if head.version > mine
@@ -310,15 +312,12 @@ impl Line {
 /// Reads a line's live tokens page by page, then what changed meanwhile.
 pub(super) async fn load(session: &mut Session, queue_id: &str) -> Result<Option<Room>, Error> {
     let Some(head) = store::queue::read(session, queue_id).await? else { return Ok(None) };
+    let last = head.last_ticket;
     let mut room = Room::new(head);
-    let mut above = 0;
-    loop {
-        let (rows, last) = store::token::live_page(session, queue_id, above).await?;
-        above = rows.last().map_or(above, |row| row.ticket);
-        room.load(rows);
-        if last {
-            break;
-        }
+    let mut above = store::token::first_live(session, queue_id).await?.map_or(last, |first| first - 1);
+    while above < last {
+        room.load(store::token::live_page(session, queue_id, above).await?);
+        above += store::token::PAGE;
     }
     // Tickets only rise, so whoever changed behind our back is among those changed since the head was read.
     if let Some((head, rows)) = store::token::tail(session, queue_id, room.version()).await? {

@@ -223,7 +223,7 @@ impl<'a> Draft<'a> {
     }
 
     fn is_due(&self, row: &TokenRow) -> bool {
-        self.room.head().policy.deadline(row.instants(), self.room.listening()) <= self.now
+        self.room.is_due(row, self.now)
     }
 
     /// Gives a row the next ticket and puts it at the tail of its lane.

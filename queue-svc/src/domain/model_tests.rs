@@ -440,6 +440,28 @@ fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
 }
 
 #[test]
+fn whoever_has_spoken_is_not_given_up_however_many_have() {
+    const PEOPLE: i64 = 1_500;
+    let ids: Vec<_> = (1..=PEOPLE).map(|id| Uuid::from_u128(u128::try_from(id).unwrap())).collect();
+    let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, max_waiting: PEOPLE, ..policy() }, 0));
+    let joins = ids.iter().map(|id| Command::Join { token: *id, user: id.to_string().into(), priority: 5 });
+    let joined = decide(&room, &[], joins.collect(), 0);
+    room.advance(joined.head, joined.rows);
+    // All of them ask while nothing can be written down, for longer than the grace; more than one batch takes.
+    let now = 100 * SECOND;
+    assert!(ids.iter().all(|id| room.hear(id, now)));
+    let heard = &ids[500..];
+    room.reported(heard);
+    let open = Command::SetPolicy(PolicyPatch { max_active: Some(3), ..PolicyPatch::default() });
+    let decision = decide(&room, heard, vec![open, Command::Complete(ids[3])], now);
+    assert!(decision.rows.iter().all(|row| row.status.is_live()), "nobody is given up");
+    assert_eq!(decision.outcomes[1], Outcome::NotActive(Status::Waiting));
+    room.advance(decision.head, decision.rows);
+    assert_eq!((room.active(), room.waiting()), (3, PEOPLE - 3));
+    assert!(ids[..3].iter().all(|id| room.status(id) == Some(Status::Active)), "and those in front are let in");
+}
+
+#[test]
 fn a_replica_whose_clock_is_behind_does_not_turn_time_back() {
     let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
     let join = |id: u128| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 };

@@ -249,6 +249,28 @@ fn a_pause_is_told_and_an_unchanged_line_is_told_the_same() {
 }
 
 #[test]
+fn a_room_in_which_no_place_becomes_free_for_a_minute_says_so() {
+    let policy = QueuePolicy { max_active: 20, active_ttl: 3_600 * SECOND, ..QueuePolicy::default() };
+    let mut sale = Sale { room: Room::new(Head::new(policy, 0)), session: 3_000, giving_up: 0, ..Sale::new(1) };
+    let delay = |sale: &Sale| sale.room.queue_view("sale").delay;
+    for _ in 0..20 {
+        sale.second(2, None);
+    }
+    assert_eq!((delay(&sale), sale.room.waiting()), (None, 20), "it has only just begun");
+    // Nobody comes out; those who never showed up have made room before.
+    for _ in 0..300 {
+        sale.second(0, None);
+    }
+    let inside: Vec<_> = sale.inside.keys().copied().collect();
+    sale.inside.values_mut().for_each(|until| *until = Some(i64::MAX));
+    for _ in 0..100 {
+        sale.second(1, None);
+    }
+    assert!(inside.len() <= 20);
+    assert_eq!(delay(&sale), Some(Delay::Full));
+}
+
+#[test]
 fn a_line_that_becomes_slower_says_so() {
     let policy = QueuePolicy { max_active: 100, admit_per_minute: 6_000, ..QueuePolicy::default() };
     let mut sale = Sale { room: Room::new(Head::new(policy, 0)), session: 30, giving_up: 0, ..Sale::new(1) };

@@ -140,6 +140,13 @@ impl Room {
         self.head.policy.is_news(slot.instants(), now) && slot.report()
     }
 
+    /// Word of these is on its way to the writer.
+    pub fn report<'a>(&self, tokens: impl IntoIterator<Item = &'a Uuid>) {
+        for at in tokens.into_iter().filter_map(|token| self.find(token)) {
+            self.slab.get(at).report();
+        }
+    }
+
     /// What was reported of these has been written down, or was no news after all.
     pub fn reported(&self, tokens: &[Uuid]) {
         for at in tokens.iter().filter_map(|token| self.find(token)) {
@@ -316,16 +323,23 @@ impl Room {
     /// Live tokens whose time is over, the earliest first, at most `limit`.
     pub(super) fn due(&self, now: i64, limit: usize) -> Vec<Uuid> {
         let passed = self.deadlines.range(..=(now, u32::MAX)).map(|(_, at)| self.slab.get(*at));
-        let mut due: Vec<&Slot> = passed.filter(|slot| !self.word_saves(slot, now)).take(limit).collect();
+        let is_over = |slot: &&Slot| self.is_over(slot.instants(), slot.reported.load(Ordering::Relaxed), now);
+        let mut due: Vec<&Slot> = passed.filter(is_over).take(limit).collect();
         // Not in the order of slots, which differs from replica to replica.
         due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
         due.into_iter().map(|slot| slot.token).collect()
     }
 
-    /// Is it only silence that this token's time is over by, and a word of it on the way to the writer?
-    fn word_saves(&self, slot: &Slot, now: i64) -> bool {
-        let spoken = Instants { heard_at: now, ..slot.instants() };
-        slot.reported.load(Ordering::Relaxed) && self.head.policy.deadline(spoken, self.listening) > now
+    /// Is a live token's time over? Not by a silence that a word on its way to the writer has broken.
+    fn is_over(&self, token: Instants, reported: bool, now: i64) -> bool {
+        let as_of = |heard_at| self.head.policy.deadline(Instants { heard_at, ..token }, self.listening);
+        as_of(if reported { now } else { token.heard_at }) <= now
+    }
+
+    /// The same of a row as a draft has it.
+    pub(super) fn is_due(&self, row: &TokenRow, now: i64) -> bool {
+        let reported = self.slot(&row.token).is_some_and(|(_, slot)| slot.reported.load(Ordering::Relaxed));
+        self.is_over(row.instants(), reported, now)
     }
 
     /// The first one waiting in a lane at or after `from`; `None` means from the front.

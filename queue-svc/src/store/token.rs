@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::{queue, strange};
 use crate::domain::{Head, Status, TokenRow};
 
-/// Rows a load reads at once.
-const PAGE: i64 = 10_000;
+/// Tickets that a load looks at at once.
+pub const PAGE: i64 = 10_000;
 
 /// The rows of a batch in the order given (it matters: who ends comes before the same user's next token). On PostgreSQL they come
 /// as arrays, on SQLite as one JSON text.
@@ -47,7 +47,9 @@ const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at,
     waiting_ttl, admit_per_minute, on_expiry, paused, waiting_grace, show_up_within, last_ticket, serving_ticket, decided_at, admissions, \
     created_at FROM queue WHERE queue_id = $1";
 
-const LIVE: &str = "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND status IN (1, 2) ORDER BY ticket LIMIT $3";
+/// By ticket, whatever the planner believes of a table without statistics: with a plain `status` it would sort all that are live for each page.
+const LIVE: &str =
+    "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND ticket <= $3 AND status + 0 IN (1, 2) ORDER BY ticket";
 
 const BY_ID: Sql = Sql {
     postgres: "SELECT * FROM token WHERE token = ANY($1)",
@@ -122,14 +124,22 @@ pub async fn tail(session: &mut Session, queue_id: &str, since: i64) -> Result<O
     Ok(head.map(|head| (head, tokens)))
 }
 
-/// Live tokens with a ticket above the given one, in ticket order; fewer than a page are the last.
+/// The first ticket that is live, if any is.
 ///
 /// # Errors
 /// The database's.
-pub async fn live_page(session: &mut Session, queue_id: &str, above: i64) -> Result<(Vec<TokenRow>, bool), Error> {
-    let rows = session.all(LIVE, args![queue_id, above, PAGE]).await?;
-    let last = i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
-    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, last))
+pub async fn first_live(session: &mut Session, queue_id: &str) -> Result<Option<i64>, Error> {
+    let statement = "SELECT MIN(ticket) AS first FROM token WHERE queue_id = $1 AND status IN (1, 2)";
+    session.optional(statement, args![queue_id]).await?.map_or(Ok(None), |row| row.get("first"))
+}
+
+/// Live tokens among the [`PAGE`] tickets above the given one, in ticket order.
+///
+/// # Errors
+/// The database's.
+pub async fn live_page(session: &mut Session, queue_id: &str, above: i64) -> Result<Vec<TokenRow>, Error> {
+    let rows = session.all(LIVE, args![queue_id, above, above + PAGE]).await?;
+    rows.iter().map(read).collect()
 }
 
 /// Tokens by id with their queues, whatever their status.

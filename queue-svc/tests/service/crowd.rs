@@ -88,6 +88,42 @@ async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_leaves_and_completions_become_few_transactions() {
+    const EACH: usize = 200;
+    for database in databases().await {
+        let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
+        let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+        let policy = QueuePolicy { max_active: 200, ..QueuePolicy::default() };
+        room.create_queue("rock", policy, None).await.unwrap();
+        let joined = async |from: usize| {
+            let names: Vec<_> = (from..from + EACH).map(|number| format!("u{number}")).collect();
+            let joins = join_all(names.iter().map(|name| room.join("rock", name, 5, None))).await;
+            joins.into_iter().map(|join| join.unwrap().0).collect::<Vec<_>>()
+        };
+        let (inside, behind) = (joined(0).await, joined(EACH).await);
+        assert!(inside.iter().all(|token| token.status == Status::Active), "{}", database.name);
+        let (more, paid, gone) = tokio::join!(
+            joined(2 * EACH),
+            join_all(inside.iter().step_by(2).map(|token| room.complete(token.token, None))),
+            join_all(behind.iter().step_by(2).map(|token| room.leave(token.token, None))),
+        );
+        let ended: Vec<_> = paid.into_iter().chain(gone).map(Result::unwrap).collect();
+        let commits: BTreeSet<_> = more.iter().chain(&ended).map(|token| token.version).collect();
+        println!("{}: {} commits for {} commands", database.name, commits.len(), 2 * EACH);
+        assert!(commits.len() <= 20, "{} commits for {} commands", commits.len(), 2 * EACH);
+        // Whoever was next has the places, in order, and nobody else.
+        let next: Vec<_> = behind.iter().skip(1).step_by(2).map(|token| token.token).collect();
+        for token in &next {
+            assert_eq!(room.token(*token).await.unwrap().status, Status::Active, "{}", database.name);
+        }
+        for (token, position) in more.iter().zip(1..) {
+            assert_eq!(room.token(token.token).await.unwrap().position, position);
+        }
+        room.close().await;
+    }
+}
+
 const WAITING: i64 = 110_000;
 
 /// A line of 110,000, and as many who came and went, as rows.

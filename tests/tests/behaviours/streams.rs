@@ -258,12 +258,18 @@ async fn every_edge_tells_the_same(world: World) {
 async fn a_client_that_does_not_read_is_dropped(world: World) {
     let tokens = line(&world, 12, json!({})).await;
     let address = world.rest.base().replace("http://", "");
-    let socket = TcpSocket::new_v4().unwrap();
-    // The least there is: a handful of events fills it.
-    socket.set_recv_buffer_size(1).unwrap();
-    let mut idle = socket.connect(address.parse().unwrap()).await.unwrap();
-    let request = format!("GET /v1/tokens/{}/events HTTP/1.1\r\nhost: {address}\r\n\r\n", tokens[11]);
-    idle.write_all(request.as_bytes()).await.unwrap();
+    let upgrade = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let mut idle = Vec::new();
+    for (what, more) in [("events", ""), ("ws", upgrade)] {
+        let socket = TcpSocket::new_v4().unwrap();
+        // The least there is: a handful of events fills it.
+        socket.set_recv_buffer_size(1).unwrap();
+        let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        let request = format!("GET /v1/tokens/{}/{what} HTTP/1.1\r\nhost: {address}\r\n{more}\r\n", tokens[11]);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        idle.push((what, stream));
+    }
     let mut beside = Events::open(&world.rest, &tokens[11], None).await;
     for (gone, token) in (1_i64..).zip(&tokens[..10]) {
         beside.until("WAITING", 12 - gone).await;
@@ -272,11 +278,13 @@ async fn a_client_that_does_not_read_is_dropped(world: World) {
     // Somebody who does read is not held up by it.
     beside.until("WAITING", 1).await;
     sleep(Duration::from_secs(45)).await;
-    // The connection is gone: what is sent to it is refused, and what had arrived ends.
-    let _ = idle.write_all(b"x").await;
-    let mut rest = Vec::new();
-    let ended = timeout(Duration::from_secs(5), idle.read_to_end(&mut rest)).await;
-    assert!(ended.is_ok(), "still open, {} bytes read", rest.len());
+    // The connections are gone: what is sent to them is refused, and what had arrived ends.
+    for (what, mut idle) in idle {
+        let _ = idle.write_all(b"x").await;
+        let mut rest = Vec::new();
+        let ended = timeout(Duration::from_secs(5), idle.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "{what}: still open, {} bytes read", rest.len());
+    }
     leave(&world, &tokens[10]).await;
     beside.until("ACTIVE", 0).await;
 }

@@ -53,7 +53,8 @@ struct Inner {
 }
 
 impl Channel {
-    /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is called in.
+    /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is called in, which its
+    /// connections live in too.
     #[must_use]
     pub fn new(target: &Target) -> Self {
         let addresses: Option<Vec<_>> =

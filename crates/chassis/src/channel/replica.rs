@@ -19,7 +19,10 @@ use http::{
 };
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::{self, Instant};
+use tokio::{
+    runtime::Handle,
+    time::{self, Instant},
+};
 use tonic::body::Body;
 
 use crate::network::Network;
@@ -42,6 +45,8 @@ pub(super) struct Replica {
     pub(super) addr: SocketAddr,
     authority: Authority,
     network: Arc<dyn Network>,
+    /// Where its connection lives, whoever makes the first call.
+    runtime: Handle,
     link: Mutex<Option<Link>>,
     /// Calls that wait for their answer to begin.
     waiting: AtomicUsize,
@@ -68,6 +73,7 @@ impl Replica {
             addr,
             authority,
             network,
+            runtime: Handle::current(),
             link: Mutex::new(None),
             waiting: AtomicUsize::new(0),
             born: Instant::now(),
@@ -102,7 +108,7 @@ impl Replica {
             return link.clone();
         }
         // In a task of its own, so that it is made although the first who asked stops waiting.
-        let making = tokio::spawn(connect(Arc::clone(&self.network), self.addr));
+        let making = self.runtime.spawn(connect(Arc::clone(&self.network), self.addr));
         link.insert(making.map(|made| made.ok().flatten()).boxed().shared()).clone()
     }
 

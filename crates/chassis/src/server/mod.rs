@@ -28,7 +28,8 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Silent connections are asked whether they live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long a connection takes new calls, in seconds: clients that balance over names look these up anew only when a connection ends, and
-/// would never find a replica that was added. Not the same for all, so that not all come back at once.
+/// would never find a replica that was added. Each server has an age of its own, so that not all are left at once. (No grace for what is
+/// under way: with one, tonic would end connections by force and without GOAWAY.)
 const CONNECTION_AGE: std::ops::Range<u64> = 240..360;
 
 /// A gRPC server of one or more services.

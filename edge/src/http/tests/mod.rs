@@ -45,7 +45,7 @@ async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToke
     let policy =
         Policy { browse, on_payment_failure: OnPaymentFailure::Release, events_url: None, cors_origins: cors.parse().unwrap() };
     let deps = Deps {
-        polls: app::Polls::new(clients.clone()),
+        polls: app::Polls::new(clients.queue.clone()),
         followers: app::Followers::new(clients.clone(), shutdown),
         clients,
         gate,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use tests::mesh::Shape;
 
-use super::{NOBODY_ENTERS, Stage};
+use super::Stage;
 use crate::{
     Size,
     bare::Bare,
@@ -20,6 +20,9 @@ use crate::{
 const FEW: usize = 64;
 const MANY: usize = 256;
 const ROUNDS: usize = 5;
+/// Nobody enters, and nobody's word is news: each line rests while the others have their turns, and would write down in bursts, in the
+/// turns of others, what in life is some hundred rows a second.
+const FLAGS: &[&str] = &["--max-active", "0", "--max-waiting", "10000000", "--waiting-grace", "7d"];
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// A line of a certain length, in a mesh of its own.
@@ -52,7 +55,7 @@ impl Seen {
 }
 
 async fn line(count: usize) -> Line {
-    let stage = Stage::start(Shape::SingleSqlite, NOBODY_ENTERS).await;
+    let stage = Stage::start(Shape::SingleSqlite, FLAGS).await;
     let people = crowd::join(&stage.queue(0), 0, count).await;
     let name = format!("{} waiting", report::number(count as f64, 0));
     println!("  {name}: joined over gRPC, on SQLite");

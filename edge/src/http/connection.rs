@@ -1,4 +1,4 @@
-//! The connections under the router, where two things happen that no layer above can do.
+//! A connection under the router, where three things happen that no layer above can do.
 //!
 //! **What is no request is refused in our words.** A malformed request line, an address of 64 KiB, 400 KiB of headers and the like never
 //! become a request: hyper answers with a bare status and closes, and nothing above hears of it. hyper has no hook for that, so its
