@@ -49,10 +49,18 @@ impl WaitingRoom {
     pub async fn join(&self, queue_id: &str, user: &str, priority: u8, key: Option<Key>) -> Result<(TokenView, bool), Error> {
         let line = self.find_line(queue_id).await?;
         let id = tagged(Uuid::new_v4(), line_tag(queue_id));
+        let may_be_replay = key.is_some();
         match line.ask(Command::Join { token: id, user: user.into(), priority }, key).await {
             // Whoever has a place already is not sent away: memory knows it.
             Err(Error::Busy(after)) => line.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after)),
-            answered => token(answered?),
+            answered => {
+                let (view, created) = token(answered?)?;
+                // Whoever repeats the request is there, too.
+                if may_be_replay {
+                    line.ask_about(&view.token);
+                }
+                Ok((view, created))
+            }
         }
     }
 

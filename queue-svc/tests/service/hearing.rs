@@ -182,6 +182,29 @@ async fn stricter_rules_give_up_nobody_who_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_only_repeats_the_join_or_shows_the_token_is_there() {
+    for database in databases().await {
+        let clock = Clock::manual(START);
+        let replica = Replica::start(&database.config, patient(0), &clock).await;
+        let client = &replica.client;
+        let again = async || crate::harness::join_as(client, "again", None, "the-same").await.unwrap().token.unwrap();
+        let again_and_again = again().await;
+        let shows = join(client, "shows").await.unwrap();
+        join(client, "gone").await.unwrap();
+        for _ in 0..20 {
+            pass(&clock, 10, &[client], &[]).await;
+            assert_eq!(again().await.token, again_and_again.token);
+            assert!(crate::harness::verify(client, &shows.token, "default", "shows", false).await.is_err(), "not let in yet");
+        }
+        waiting(client, 2).await;
+        for token in [&again_and_again.token, &shows.token] {
+            assert_eq!(get(client, token).await.unwrap().status(), Waiting, "{}", database.name);
+        }
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_open_stream_is_somebody_who_is_there() {
     for database in databases().await {
         let impatient = Policy { max_active: 0, waiting_grace: Duration::from_secs(1), ..policy() };
