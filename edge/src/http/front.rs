@@ -77,7 +77,7 @@ impl Front {
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(shared.polls.clone());
-        // In a box, which goes when the answer is there: the place for it is kept as long as the connection, however long a stream.
+        // In a box: what becomes of a poll stays small beside it, and is moved for each.
         let Ok(response) = Box::pin(shared.router.clone().call(request)).await;
         response
     }

@@ -13,7 +13,7 @@ use super::{Head, LANES, OnExpiry, PolicyPatch, Room, SECOND, Status, TokenRow};
 
 /// Admissions a decision at most: a transaction stays short; the next one follows at once.
 pub const MAX_ADMITTED: usize = 2_000;
-/// Expiries a decision at most, for the same reason.
+/// Expiries of those due a decision at most, for the same reason; as many more where people at the front are found to be due as well.
 pub const MAX_EXPIRED: usize = 2_000;
 
 /// What somebody asks of a line.
