@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chassis::{channel::Target, db::DbConfig, network::Incoming};
+use chassis::{channel::Target, db::DbConfig, network::Incoming, threads::Threads};
 use http::{HeaderValue, uri::Authority};
 
 /// Everything the edge must be told.
@@ -23,6 +23,8 @@ pub struct Listeners {
     pub rest: Incoming,
     /// gRPC: `CheckoutService`.
     pub grpc: Incoming,
+    /// Where the connections of `rest` live. They must outlive services that are called in-process.
+    pub threads: Threads,
 }
 
 /// How the edge behaves.

@@ -21,7 +21,6 @@ use chassis::{
     db::{Db, DbConfig, Migrations},
     health::Health,
     server::GrpcServer,
-    threads::Threads,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -53,8 +52,6 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
-    // Here until everything else has ended: what requests began may go on after them.
-    let threads = Threads::beside_this_runtime("rest")?;
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
     let journal = store::Journal::new(db);
@@ -89,7 +86,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
         (runtime.clone(), rest.apart(app::Polls::new(queue)))
     };
-    let fronts = threads.runtimes().iter().map(apart).collect();
+    let fronts = listeners.threads.runtimes().iter().map(apart).collect();
     let rest = async {
         http::serve(listeners.rest, fronts, shutdown.clone()).await;
         Ok(())
@@ -106,7 +103,6 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     for task in background {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }
-    drop(threads);
     served?;
     Ok(())
 }

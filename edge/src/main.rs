@@ -7,6 +7,7 @@ use chassis::{
     flags,
     program::{self, Rows, listen},
     telemetry::LogArgs,
+    threads::Threads,
 };
 use clap::Parser;
 use edge::{Config, Listeners, Policy, Upstreams, migrate, serve};
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     let Args { rest_addr, grpc_addr, rows, upstreams, policy, log } = flags::parse();
     program::run("edge", &log, rows, migrate, async move |database, shutdown| {
         let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
-        let listeners = Listeners { rest: rest.into(), grpc: grpc.into() };
+        let listeners = Listeners { rest: rest.into(), grpc: grpc.into(), threads: Threads::beside_this_runtime("rest")? };
         serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
     })
 }

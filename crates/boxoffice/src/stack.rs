@@ -7,7 +7,10 @@ use chassis::{
     channel::{Channel, Target},
     clock::Clock,
     db::DbConfig,
+    in_process::InProcess,
+    network::Incoming,
     program::listen,
+    threads::Threads,
 };
 use tokio::{
     net::TcpListener,
@@ -85,6 +88,8 @@ pub struct Stack {
     addresses: Addresses,
     edge: Service,
     inner: [Service; 3],
+    /// The edge's, and where it calls the services: what these began there goes on after it has ended.
+    _threads: Threads,
 }
 
 /// A service that runs until its token is cancelled.
@@ -126,31 +131,37 @@ impl Stack {
         let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
         let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr)?;
         let (wallet_grpc, wallet_addr) = bind("--wallet-addr", wanted.wallet_addr)?;
+        let [queue_calls, booking_calls, wallet_calls] = [(); 3].map(|()| InProcess::default());
         let upstreams = edge::Upstreams {
-            queue_url: target(queue_addr)?,
-            booking_url: target(booking_addr)?,
-            wallet_url: target(wallet_addr)?,
+            queue_url: target(queue_addr)?.in_process(queue_calls.clone()),
+            booking_url: target(booking_addr)?.in_process(booking_calls.clone()),
+            wallet_url: target(wallet_addr)?.in_process(wallet_calls.clone()),
         };
+        let threads = Threads::beside_this_runtime("rest")?;
 
         let queue = Service::start(|stop| {
             let config = queue_svc::Config { database: databases.of("queue"), policy: queue };
-            queue_svc::serve(config, queue_svc::Listeners { grpc: queue_grpc.into(), http: None }, clock.clone(), stop)
+            let listeners = queue_svc::Listeners { grpc: Incoming::from(queue_grpc).in_process(queue_calls), http: None };
+            queue_svc::serve(config, listeners, clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
             let config = booking_svc::Config { database: databases.of("booking"), policy: booking };
-            booking_svc::serve(config, booking_svc::Listeners { grpc: booking_grpc.into(), http: None }, clock.clone(), stop)
+            let listeners = booking_svc::Listeners { grpc: Incoming::from(booking_grpc).in_process(booking_calls), http: None };
+            booking_svc::serve(config, listeners, clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
             let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet };
-            wallet_svc::serve(config, wallet_svc::Listeners { grpc: wallet_grpc.into(), http: None }, clock.clone(), stop)
+            let listeners = wallet_svc::Listeners { grpc: Incoming::from(wallet_grpc).in_process(wallet_calls), http: None };
+            wallet_svc::serve(config, listeners, clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
             let config = edge::Config { database: databases.of("edge"), policy: edge, upstreams };
-            edge::serve(config, edge::Listeners { rest: rest.into(), grpc: grpc.into() }, clock.clone(), stop)
+            let listeners = edge::Listeners { rest: rest.into(), grpc: grpc.into(), threads: threads.clone() };
+            edge::serve(config, listeners, clock.clone(), stop)
         });
 
         let addresses = Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
-        let mut stack = Self { addresses, edge, inner: [queue, booking, wallet] };
+        let mut stack = Self { addresses, edge, inner: [queue, booking, wallet], _threads: threads };
         let ready = tokio::select! {
             failed = stack.ended() => failed,
             ready = all_serving(addresses) => ready,

@@ -12,6 +12,7 @@ pub mod flags;
 pub mod health;
 pub mod hex;
 pub mod idempotency;
+pub mod in_process;
 pub mod lifecycle;
 pub mod network;
 pub mod page;

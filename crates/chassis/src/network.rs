@@ -20,6 +20,8 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
+use crate::in_process::InProcess;
+
 /// How long nothing is accepted after the system had no room for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -159,7 +161,10 @@ impl AsyncWrite for Connection {
 }
 
 /// The connections that come in: a bound listener's, or any other stream of them. It never fails; it may end.
-pub struct Incoming(BoxStream<'static, Connection>);
+pub struct Incoming {
+    connections: BoxStream<'static, Connection>,
+    pub(crate) in_process: InProcess,
+}
 
 impl Incoming {
     /// Connections of another network.
@@ -167,13 +172,23 @@ impl Incoming {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Self(connections.map(Connection::new).boxed())
+        Self::of(connections.map(Connection::new).boxed())
+    }
+
+    fn of(connections: BoxStream<'static, Connection>) -> Self {
+        Self { connections, in_process: InProcess::default() }
+    }
+
+    /// Whoever serves these serves calls from within this process, too.
+    #[must_use]
+    pub fn in_process(self, in_process: InProcess) -> Self {
+        Self { in_process, ..self }
     }
 }
 
 impl From<TcpListener> for Incoming {
     fn from(listener: TcpListener) -> Self {
-        Self(stream::unfold(listener, async |listener| Some((accept(&listener).await.into(), listener))).boxed())
+        Self::of(stream::unfold(listener, async |listener| Some((accept(&listener).await.into(), listener))).boxed())
     }
 }
 
@@ -187,7 +202,7 @@ impl Stream for Incoming {
     type Item = Connection;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Connection>> {
-        self.0.poll_next_unpin(cx)
+        self.connections.poll_next_unpin(cx)
     }
 }
 
@@ -196,7 +211,7 @@ impl axum::serve::Listener for Incoming {
     type Addr = ();
 
     async fn accept(&mut self) -> (Connection, ()) {
-        match self.0.next().await {
+        match self.connections.next().await {
             Some(connection) => (connection, ()),
             None => futures::future::pending().await,
         }

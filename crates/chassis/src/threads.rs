@@ -3,16 +3,16 @@
 //! A runtime of several workers gives a task to whichever is free. That is right for work that lasts; where a task does some
 //! microseconds of work between two waits, to wake it on another core than the one that has its data costs more than the work.
 
-use std::{io, thread};
+use std::{io, sync::Arc, thread};
 
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The threads; they end, with all that still runs on them, soon after this is dropped.
-#[derive(Debug)]
+/// The threads; they end, with all that still runs on them, soon after the last clone of this is dropped.
+#[derive(Clone, Debug)]
 pub struct Threads {
     runtimes: Vec<Handle>,
-    _end: DropGuard,
+    _end: Arc<DropGuard>,
 }
 
 impl Threads {
@@ -29,7 +29,7 @@ impl Threads {
             let start = |number| start(format!("{name}-{number}"), end.clone());
             (0..here.metrics().num_workers()).map(start).collect::<io::Result<_>>()?
         };
-        Ok(Self { runtimes, _end: guard })
+        Ok(Self { runtimes, _end: Arc::new(guard) })
     }
 
     /// Where to spawn.

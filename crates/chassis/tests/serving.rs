@@ -5,7 +5,12 @@ mod toy;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use chassis::{channel as calling, context::Context, health::Health, server::GrpcServer};
+use chassis::{
+    channel::{self as calling, Channel},
+    context::Context,
+    health::Health,
+    server::GrpcServer,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,30 +26,33 @@ use crate::toy::{Toy, call, channel, serve};
 #[tokio::test]
 async fn the_trace_and_the_deadline_go_along() {
     let running = serve().await;
-    let channel = channel(&[running.addr]);
-    let context = Context::fresh(Duration::from_millis(1_500));
-    let (trace, left) = context.scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) }).await;
-    assert_eq!(trace.message(), context.trace.trace_id());
-    let left: u64 = left.message().parse().unwrap();
-    assert!((1_000..=1_500).contains(&left), "{left} ms");
+    for channel in running.both_ways() {
+        let context = Context::fresh(Duration::from_millis(1_500));
+        let (trace, left) = context.scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) }).await;
+        assert_eq!(trace.message(), context.trace.trace_id());
+        let left: u64 = left.message().parse().unwrap();
+        assert!((1_000..=1_500).contains(&left), "{left} ms");
+    }
 }
 
 #[tokio::test]
 async fn a_call_ends_at_its_deadline_and_says_so() {
     let running = serve().await;
-    let channel = channel(&[running.addr]);
-    let late = Context::fresh(Duration::from_millis(50)).scope(call(&channel, "Sleep")).await;
-    assert_eq!(late.code(), Code::DeadlineExceeded);
+    for channel in running.both_ways() {
+        let late = Context::fresh(Duration::from_millis(50)).scope(call(&channel, "Sleep")).await;
+        assert_eq!(late.code(), Code::DeadlineExceeded);
+    }
 }
 
 #[tokio::test]
 async fn a_panic_is_an_internal_error_and_the_server_goes_on() {
     let running = serve().await;
-    let channel = channel(&[running.addr]);
-    let failed = call(&channel, "Panic").await;
-    assert_eq!((failed.code(), failed.message().contains("as asked")), (Code::Internal, false));
-    assert_eq!(failed.get_error_details().error_info().map(|info| info.reason.as_str()), Some("INTERNAL"));
-    assert_eq!(call(&channel, "Sleep").await.message(), "slept");
+    for channel in running.both_ways() {
+        let failed = call(&channel, "Panic").await;
+        assert_eq!((failed.code(), failed.message().contains("as asked")), (Code::Internal, false));
+        assert_eq!(failed.get_error_details().error_info().map(|info| info.reason.as_str()), Some("INTERNAL"));
+        assert_eq!(call(&channel, "Sleep").await.message(), "slept");
+    }
 }
 
 #[tokio::test]
@@ -86,32 +94,39 @@ async fn a_peer_that_never_speaks_does_not_hold_up_the_shutdown() {
 
 #[tokio::test]
 async fn what_is_in_flight_at_shutdown_is_finished() {
-    let running = serve().await;
-    let channel = channel(&[running.addr]);
-    call(&channel, "Trace").await;
-    let in_flight = tokio::spawn(async move { call(&channel, "Sleep").await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    running.shutdown.cancel();
-    assert_eq!(in_flight.await.unwrap().message(), "slept");
-    running.task.await.unwrap().unwrap();
+    for way in [0, 1] {
+        let running = serve().await;
+        let [channel, later] = [(); 2].map(|()| running.both_ways()[way].clone());
+        call(&channel, "Trace").await;
+        let in_flight = tokio::spawn(async move { call(&channel, "Sleep").await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        running.shutdown.cancel();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!running.task.is_finished(), "the server waits");
+        assert_eq!(call(&later, "Trace").await.code(), Code::Unavailable, "for what it has, and takes nothing new");
+        assert_eq!(in_flight.await.unwrap().message(), "slept");
+        running.task.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_message_that_is_too_large_is_the_callers_mistake() {
     let running = serve().await;
-    let swallow = async |size: usize| {
-        let mut client = tonic::client::Grpc::new(channel(&[running.addr]));
+    let swallow = async |channel: &Channel, size: usize| {
+        let mut client = tonic::client::Grpc::new(channel.clone());
         let path = "/toy.Toy/Swallow".parse().unwrap();
         client.unary::<Vec<u8>, (), _>(tonic::Request::new(vec![7; size]), path, ProstCodec::default()).await
     };
-    swallow(1 << 20).await.unwrap();
-    let refused = swallow(5 << 20).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
-    assert!(refused.message().starts_with("the message is too large: found 52428"), "{refused}");
-    assert!(refused.message().ends_with("the limit is: 4194304 bytes"), "{refused}");
-    let details = refused.get_error_details();
-    assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some("INVALID_ARGUMENT"));
-    assert!(details.retry_info().is_none(), "asking again does not help");
+    for channel in running.both_ways() {
+        swallow(&channel, 1 << 20).await.unwrap();
+        let refused = swallow(&channel, 5 << 20).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        assert!(refused.message().starts_with("the message is too large: found 52428"), "{refused}");
+        assert!(refused.message().ends_with("the limit is: 4194304 bytes"), "{refused}");
+        let details = refused.get_error_details();
+        assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some("INVALID_ARGUMENT"));
+        assert!(details.retry_info().is_none(), "asking again does not help");
+    }
 }
 
 #[tokio::test]

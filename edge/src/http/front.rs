@@ -10,9 +10,10 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
-    http::{Method, Request},
+    http::{Method, Request, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures::future::Either;
 use tower::Service;
 use uuid::Uuid;
 
@@ -59,26 +60,28 @@ impl Front {
     }
 
     /// Answers a request; it always has an answer.
-    pub(crate) async fn answer<B>(self, request: Request<B>) -> Response
+    pub(crate) fn answer<B>(self, request: Request<B>) -> impl Future<Output = Response>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let shared = self.0;
-        if shared.plain
-            && let Some(token) = polled(&request)
-        {
-            let (head, _empty) = request.into_parts();
-            let known = Known::of(&head.headers);
-            let asked = Asked::new(&head.method, &head.uri, POLL, &head.headers, &shared.bounds);
-            // What is left of the request ends with it.
-            let answer = async { tokens::poll(&shared.polls, token, known).await.into_response() };
-            return around(&shared.bounds, asked, answer).await;
+        match polled(&request) {
+            Some(token) if self.0.plain => Either::Left(self.poll(token, request.into_parts().0)),
+            // In a box: what becomes of a poll stays small beside it, and is moved for each.
+            _ => Either::Right(Box::pin(self.route(request.map(Body::new)))),
         }
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(shared.polls.clone());
-        // In a box: what becomes of a poll stays small beside it, and is moved for each.
-        let Ok(response) = Box::pin(shared.router.clone().call(request)).await;
+    }
+
+    async fn poll(self, token: Uuid, head: Parts) -> Response {
+        let Shared { bounds, polls, .. } = &*self.0;
+        let known = Known::of(&head.headers);
+        let asked = Asked::new(&head.method, &head.uri, POLL, &head.headers, bounds);
+        around(bounds, asked, async { tokens::poll(polls, token, known).await.into_response() }).await
+    }
+
+    async fn route(self, mut request: Request<Body>) -> Response {
+        request.extensions_mut().insert(self.0.polls.clone());
+        let Ok(response) = self.0.router.clone().call(request).await;
         response
     }
 }

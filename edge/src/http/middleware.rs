@@ -97,9 +97,10 @@ impl Bounds {
         Self { in_flight: Arc::default(), most: IN_FLIGHT, deadline: DEADLINE, meters: Arc::default() }
     }
 
-    /// The same bounds, with meters that are at hand for one thread.
+    /// The same bounds for a thread of its own, which shares no counter with another: a count that two processors write costs more than
+    /// all else that is done here.
     pub(super) fn apart(&self) -> Self {
-        Self { meters: Arc::default(), ..self.clone() }
+        Self { in_flight: Arc::default(), meters: Arc::default(), ..*self }
     }
 
     /// A place for one more request; `None` when there are too many.

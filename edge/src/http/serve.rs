@@ -4,6 +4,7 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::serve::Listener as _;
 use chassis::{lifecycle::SERVER_DRAIN, network::Incoming};
+use futures::FutureExt as _;
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -25,13 +26,15 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// one with the least to do when it came, and is answered by the front beside it. A listener that cannot accept goes on trying.
 pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, shutdown: CancellationToken) {
     let (http, connections) = (Arc::new(http(SILENCE)), TaskTracker::new());
+    // Each thread waits for the shutdown by a token of its own: every look at one takes its lock.
+    let threads: Vec<_> = fronts.into_iter().map(|(runtime, front)| (runtime, front, shutdown.child_token())).collect();
     loop {
         let io = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             (io, ()) = incoming.accept() => io,
         };
-        let Some((runtime, front)) = fronts.iter().min_by_key(|(_, front)| front.load()) else { break };
+        let Some((runtime, front, shutdown)) = threads.iter().min_by_key(|(_, front, _)| front.load()) else { break };
         let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
         let served = async move {
             match io.moved() {
@@ -62,10 +65,7 @@ async fn connection<S>(http: &Http, io: S, front: Front, shutdown: CancellationT
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(move |request| {
-        let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(request).await) }
-    });
+    let answer = service_fn(move |request| front.clone().answer(request).map(Ok::<_, Infallible>));
     let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(io), answer));
     // That a client goes away, or speaks no HTTP, is no news to anybody.
     tokio::select! {

@@ -18,6 +18,7 @@ use chassis::{
     clock::Clock,
     db::DbConfig,
     network::{Connection, Incoming, Network},
+    threads::Threads,
 };
 use edge::{Browse, OnPaymentFailure, Origins, Upstreams};
 use futures::{
@@ -118,7 +119,13 @@ impl Mesh {
             }
             _ => {
                 let rest = listen(REST).await?;
-                edge::serve(self.edge(database)?, edge::Listeners { rest, grpc }, clock, stop).await?;
+                edge::serve(
+                    self.edge(database)?,
+                    edge::Listeners { rest, grpc, threads: Threads::beside_this_runtime("rest")? },
+                    clock,
+                    stop,
+                )
+                .await?;
             }
         }
         Ok(())

@@ -25,14 +25,17 @@ use http::{Request, Response};
 use tokio::time::{self, Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, body::Body};
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use self::{
     replica::{Failed, Replica},
     replicas::Replicas,
 };
 pub use self::{retry::retry, target::Target};
-use crate::context::{Context, GRPC_TIMEOUT, TRACEPARENT, timeout_header};
+use crate::{
+    context::{Context, GRPC_TIMEOUT, TRACEPARENT, timeout_header},
+    in_process::InProcess,
+};
 
 /// How long a call may take when its caller set no deadline.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +50,7 @@ pub struct Channel(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    in_process: InProcess,
     replicas: Arc<Replicas>,
     /// Looks the target's names up as long as there is a clone of the channel; addresses need nobody.
     _follower: Option<AbortOnDropHandle<()>>,
@@ -67,7 +71,7 @@ impl Channel {
             }
             None => Some(AbortOnDropHandle::new(tokio::spawn(replicas::follow(target.clone(), Arc::clone(&replicas))))),
         };
-        Self(Arc::new(Inner { replicas, _follower: follower }))
+        Self(Arc::new(Inner { in_process: target.in_process.clone(), replicas, _follower: follower }))
     }
 }
 
@@ -87,7 +91,14 @@ impl Service<Request<Body>> for Channel {
         request.headers_mut().insert(GRPC_TIMEOUT, timeout_header(time));
         // The clone keeps the names followed while the call is on its way.
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { Ok(inner.replicas.ask(request, time).await.unwrap_or_else(Status::into_http)) })
+        Box::pin(async move { Ok(inner.ask(request, time).await.unwrap_or_else(Status::into_http)) })
+    }
+}
+
+impl Inner {
+    async fn ask(&self, request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
+        let Some(server) = self.in_process.server() else { return self.replicas.ask(request, time).await };
+        time::timeout(time, server.oneshot(request)).await.map(|Ok(answer)| answer).map_err(|_| late())
     }
 }
 
@@ -95,7 +106,6 @@ impl Replicas {
     /// Sends a call to one replica, or as many as are needed until one has taken it.
     async fn ask(&self, mut request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let until = Instant::now() + time;
-        let late = || Status::deadline_exceeded("the service did not answer in time");
         let mut all = time::timeout_at(until, self.all()).await.map_err(|_| late())?;
         let (mut tried, mut unsent) = (Vec::new(), 0);
         loop {
@@ -135,6 +145,10 @@ impl Replicas {
             }
         }
     }
+}
+
+fn late() -> Status {
+    Status::deadline_exceeded("the service did not answer in time")
 }
 
 /// A replica that says it cannot work now is left out; any other answer speaks for it.

@@ -121,7 +121,7 @@ impl Replicas {
 
 /// Keeps `replicas` what the target's names lead to, for ever.
 pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
-    let Target { places, network } = target;
+    let Target { places, network, .. } = target;
     let mut last: Vec<Vec<SocketAddr>> = vec![Vec::new(); places.len()];
     loop {
         let began = Instant::now();

@@ -8,7 +8,10 @@ use std::{
 
 use http::{Uri, uri::Authority};
 
-use crate::network::{Network, Tcp};
+use crate::{
+    in_process::InProcess,
+    network::{Network, Tcp},
+};
 
 /// Where a service is: one or more `http://host:port`, comma separated. A host name stands for every address it leads to, now and later;
 /// an IP address for itself.
@@ -16,6 +19,7 @@ use crate::network::{Network, Tcp};
 pub struct Target {
     pub(super) places: Vec<Place>,
     pub(super) network: Arc<dyn Network>,
+    pub(super) in_process: InProcess,
 }
 
 /// One of a target's addresses.
@@ -33,6 +37,12 @@ impl Target {
     pub fn on(self, network: Arc<dyn Network>) -> Self {
         Self { network, ..self }
     }
+
+    /// The same, called without a connection while it is served in this process.
+    #[must_use]
+    pub fn in_process(self, in_process: InProcess) -> Self {
+        Self { in_process, ..self }
+    }
 }
 
 impl FromStr for Target {
@@ -44,7 +54,7 @@ impl FromStr for Target {
         if places.is_empty() {
             return Err("at least one http://host:port is needed".to_owned());
         }
-        Ok(Self { places, network: Arc::new(Tcp) })
+        Ok(Self { places, network: Arc::new(Tcp), in_process: InProcess::default() })
     }
 }
 

@@ -11,18 +11,19 @@ use tokio::{net::TcpListener, sync::Semaphore, time};
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tonic_health::server::{HealthReporter, health_reporter};
-use tower::Service;
+use tower::{Layer as _, Service};
 
 use self::{calls::CallLayer, meters::Meters};
 use crate::{
     health::{Health, State},
+    in_process::Served,
     lifecycle,
     network::Incoming,
     probes,
 };
 
 /// Calls in flight at once; beyond it a call is refused rather than queued without end.
-const MAX_IN_FLIGHT: usize = 8_192;
+const MAX_IN_FLIGHT: u32 = 8_192;
 /// What answers need to leave, and streams to end, once no call is in flight.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Silent connections are asked whether they live.
@@ -124,29 +125,41 @@ impl GrpcServer {
             .add_service(reflection().build_v1().map_err(io::Error::other)?)
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
-        let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT as usize));
         let meters = Meters::new(self.name);
         let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share), meters };
-        let incoming = incoming.into().map(Ok::<_, Infallible>);
+        let incoming = incoming.into();
+        let open = incoming.in_process.clone().open(Served::new(calls.clone().layer(routes.clone().prepare())));
+        let closing = shutdown.clone();
+        let until = async move {
+            closing.cancelled().await;
+            drop(open);
+        };
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .max_connection_age(self.connection_age)
             .layer(calls)
             .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(incoming.map(Ok::<_, Infallible>), until);
+        let ended = async {
+            let ended = serving.await;
+            // Calls from within the process have no connection that would be waited for.
+            let _all = share.acquire_many(MAX_IN_FLIGHT).await;
+            ended
+        };
         // A peer that never spoke, or does not hear that it should go, is waited for only while there are calls.
         let too_long = async {
             shutdown.cancelled().await;
             let last = time::Instant::now() + lifecycle::SERVER_DRAIN;
-            while time::Instant::now() < last {
+            // Twice in a row: a call may have come between two others, from somebody who has not heard yet.
+            let mut quiet = 0;
+            while quiet < 2 && time::Instant::now() < last {
                 time::sleep(LAST_ANSWERS).await;
-                if share.available_permits() == MAX_IN_FLIGHT {
-                    return;
-                }
+                quiet = if share.available_permits() == MAX_IN_FLIGHT as usize { quiet + 1 } else { 0 };
             }
         };
         tokio::select! {
-            ended = serving => ended.map_err(io::Error::other),
+            ended = ended => ended.map_err(io::Error::other),
             () = too_long => Ok(()),
         }
     }

@@ -12,7 +12,14 @@ use std::{
     time::Duration,
 };
 
-use chassis::{channel::Channel, context::Context, health::Health, server::GrpcServer};
+use chassis::{
+    channel::{Channel, Target},
+    context::Context,
+    health::Health,
+    in_process::InProcess,
+    network::Incoming,
+    server::GrpcServer,
+};
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -70,6 +77,7 @@ impl Service<Request<Body>> for Toy {
 
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
+    in_process: InProcess,
     pub(crate) toy: Toy,
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<std::io::Result<()>>,
@@ -78,6 +86,12 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn calls(&self) -> u32 {
         self.toy.calls.load(Ordering::SeqCst)
+    }
+
+    /// Over a connection, and without one: there is nobody at the port.
+    pub(crate) fn both_ways(&self) -> [Channel; 2] {
+        let nobody: Target = "http://127.0.0.1:1".parse().unwrap();
+        [channel(&[self.addr]), Channel::new(&nobody.in_process(self.in_process.clone()))]
     }
 }
 
@@ -89,8 +103,10 @@ pub(crate) async fn serve_at(addr: &str) -> Running {
     let listener = TcpListener::bind(addr).await.unwrap();
     let (addr, toy, shutdown) = (listener.local_addr().unwrap(), Toy::default(), CancellationToken::new());
     let server = GrpcServer::new("toy", &[], Health::new()).add_service(toy.clone());
-    let task = tokio::spawn(server.serve(listener, shutdown.clone()));
-    Running { addr, toy, shutdown, task }
+    let in_process = InProcess::default();
+    let incoming = Incoming::from(listener).in_process(in_process.clone());
+    let task = tokio::spawn(server.serve(incoming, shutdown.clone()));
+    Running { addr, in_process, toy, shutdown, task }
 }
 
 pub(crate) fn channel(addrs: &[SocketAddr]) -> Channel {

@@ -1,4 +1,4 @@
-//! Polls over REST against a bare axum handler: four targets by turns, several rounds, one run.
+//! Polls over REST against a bare axum handler: five targets by turns, several rounds, one run.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ struct Line {
     stage: Stage,
     people: Vec<Person>,
     seen: Seen,
-    /// With many connections; of the middle length only.
-    crowded: Seen,
+    /// With many connections, where that is measured.
+    crowded: Option<Seen>,
 }
 
 /// What the rounds showed of a target.
@@ -54,12 +54,13 @@ impl Seen {
     }
 }
 
-async fn line(count: usize) -> Line {
-    let stage = Stage::start(Shape::SingleSqlite, FLAGS).await;
+async fn line(count: usize, shape: Shape, is_crowded: bool) -> Line {
+    let stage = Stage::start(shape, FLAGS).await;
     let people = crowd::join(&stage.queue(0), 0, count).await;
-    let name = format!("{} waiting", report::number(count as f64, 0));
+    let programs = if shape == Shape::ApartSqlite { ", four programs" } else { "" };
+    let name = format!("{} waiting{programs}", report::number(count as f64, 0));
     println!("  {name}: joined over gRPC, on SQLite");
-    Line { name, stage, people, seen: Seen::default(), crowded: Seen::default() }
+    Line { name, stage, people, seen: Seen::default(), crowded: is_crowded.then(Seen::default) }
 }
 
 /// Asks for the places of people taken at random.
@@ -102,9 +103,11 @@ async fn wrk(to: std::net::SocketAddr, lasting: Duration) {
 
 pub(crate) async fn measure(size: Size) {
     let bare = Bare::start();
+    let (one, apart) = (Shape::SingleSqlite, Shape::ApartSqlite);
     let mut lines = Vec::new();
-    for count in [1_000, 110_000, 1_000_000] {
-        lines.push(line(size.of(count)).await);
+    for (count, shape, is_crowded) in [(1_000, one, false), (110_000, one, true), (110_000, apart, true), (1_000_000, one, false)]
+    {
+        lines.push(line(size.of(count), shape, is_crowded).await);
     }
     let ask_bare = || {
         let build = |_, out: &mut Vec<u8>| {
@@ -123,13 +126,10 @@ pub(crate) async fn measure(size: Size) {
             let how = Turn { connections, lasting };
             let (tally, used) = turn("bare axum", bare.address, Part::process("bare", bare.pid()), &ask_bare(), how).await;
             if is_crowded { &mut crowded } else { &mut seen }.add(&tally, &used);
-            for (at, line) in lines.iter_mut().enumerate() {
-                if is_crowded && at != 1 {
-                    continue;
-                }
+            for line in &mut lines {
+                let Some(into) = (if is_crowded { line.crowded.as_mut() } else { Some(&mut line.seen) }) else { continue };
                 let part = Part::mesh(line.stage.mesh());
                 let (polled, used) = turn(&line.name, line.stage.rest, part, &polling(&line.people), how).await;
-                let into = if is_crowded { &mut line.crowded } else { &mut line.seen };
                 into.add(&polled, &used);
                 into.ratio.push(polled.rate() / tally.rate());
             }
@@ -147,7 +147,7 @@ fn tell(bare: &Seen, crowded: &Seen, lines: &[Line]) {
         report::fact(&format!("bare axum, {connections} connections, a second"), &bare.rate.told(0));
         report::fact(&format!("bare axum, {connections} connections, CPU µs each"), &bare.cpu.told(1));
     }
-    if let [_, Line { name, crowded: seen, .. }, _] = lines {
+    for (Line { name, .. }, seen) in lines.iter().filter_map(|line| Some((line, line.crowded.as_ref()?))) {
         let name = format!("{name}, {MANY} connections");
         report::fact(&format!("{name}: polls a second"), &seen.rate.told(0));
         report::figure(&format!("{name}: of the bare handler"), &seen.ratio, 3, Goal::AtLeast(0.65));
