@@ -1,7 +1,7 @@
 //! gRPC's in-process transport: a server of this very process is called, not connected to.
 //!
-//! Programs that hold several services would else talk to themselves over the loopback device, and what HTTP/2, system calls and wakes
-//! cost there is several times what a small call does. Nothing else differs: the same client encodes the same messages, and the
+//! A program that holds several services would else talk to itself over the loopback device, where HTTP/2, system calls and wakes cost
+//! more than a small call. Nothing else differs: the same client encodes the same messages, and the
 //! same layers of the server (trace, deadline, measures, bounds) decode and answer them. The server listens for others as ever.
 
 use std::{convert::Infallible, fmt, sync::Arc};

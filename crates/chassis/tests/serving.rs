@@ -96,14 +96,14 @@ async fn a_peer_that_never_speaks_does_not_hold_up_the_shutdown() {
 async fn what_is_in_flight_at_shutdown_is_finished() {
     for way in [0, 1] {
         let running = serve().await;
-        let [channel, later] = [(); 2].map(|()| running.both_ways()[way].clone());
+        let (channel, another) = (running.both_ways()[way].clone(), running.both_ways()[way].clone());
         call(&channel, "Trace").await;
         let in_flight = tokio::spawn(async move { call(&channel, "Sleep").await });
         tokio::time::sleep(Duration::from_millis(100)).await;
         running.shutdown.cancel();
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!running.task.is_finished(), "the server waits");
-        assert_eq!(call(&later, "Trace").await.code(), Code::Unavailable, "for what it has, and takes nothing new");
+        assert_eq!(call(&another, "Trace").await.code(), Code::Unavailable, "for what it has, and takes nothing new");
         assert_eq!(in_flight.await.unwrap().message(), "slept");
         running.task.await.unwrap().unwrap();
     }

@@ -35,7 +35,7 @@ use super::{
 
 /// How long an answer may take. Streams are not bound by it: their answer begins at once.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Requests in flight at once. Far above what is in flight at the planned load (11,000 polls/s of 2 ms each are 22); beyond it
+/// Requests in flight at once on a thread. Far above what is in flight at the planned load (11,000 polls/s of 2 ms each are 22); beyond it
 /// something behind the edge stands still, and waiting would only lengthen the line.
 const IN_FLIGHT: usize = 8_192;
 /// Bounds of what a client may send before the body; the largest sensible requests are a tenth of it.
@@ -97,8 +97,7 @@ impl Bounds {
         Self { in_flight: Arc::default(), most: IN_FLIGHT, deadline: DEADLINE, meters: Arc::default() }
     }
 
-    /// The same bounds for a thread of its own, which shares no counter with another: a count that two processors write costs more than
-    /// all else that is done here.
+    /// The same bounds for a thread of its own, with counters that no other processor writes.
     pub(super) fn apart(&self) -> Self {
         Self { in_flight: Arc::default(), meters: Arc::default(), ..*self }
     }
