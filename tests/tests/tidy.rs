@@ -342,6 +342,17 @@ fn the_root_is_small() {
 }
 
 #[test]
+fn cargo_run_means_the_launcher() {
+    // Bare `cargo run` refuses to choose as soon as a second package names a program to be run.
+    let manifests = files().into_iter().filter(|(name, _)| name.ends_with("Cargo.toml"));
+    let named: Vec<_> = manifests
+        .filter(|(_, path)| fs::read_to_string(path).unwrap().lines().any(|line| line.starts_with("default-run")))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(named, ["crates/boxoffice/Cargo.toml"]);
+}
+
+#[test]
 fn functions_are_short() {
     // By indentation: rustfmt closes a function at the column where it began.
     let mut found = BTreeMap::new();
