@@ -65,7 +65,9 @@ async fn a_refund_that_keeps_being_refused_is_parked_and_seen_until_an_operator_
     assert!(told.iter().any(|(step, outcome, ..)| step == "create_payment" && *outcome == AttemptOutcome::Done), "{told:?}");
     let last = ("cancel_payment".to_owned(), AttemptOutcome::Refused, "INVALID_ARGUMENT".to_owned(), UNTIL_PARKED);
     assert_eq!(told.last(), Some(&last), "{told:?}");
-    let alerts: Vec<_> = world.mesh.complaints().into_iter().filter(|line| line.contains("\"alert\":true")).collect();
+    // It is told once it is committed, and written by the log's own thread.
+    let alerts = || -> Vec<_> { world.mesh.complaints().into_iter().filter(|line| line.contains("\"alert\":true")).collect() };
+    let alerts = eventually(Duration::from_secs(5), || async { holds(alerts(), |alerts| !alerts.is_empty()) }).await;
     assert!(alerts.len() == 1 && alerts[0].contains(&checkout.checkout_id), "one alert that names it: {alerts:?}");
     // Every edge counts from the journal.
     let edges = world.mesh.of(Role::Edge).len();
