@@ -8,8 +8,10 @@ mod error;
 mod group;
 mod line;
 mod open;
+mod postgres;
 mod session;
 mod simulated;
+mod sqlite;
 mod value;
 
 use std::{

@@ -18,7 +18,7 @@ use std::{
 use parking_lot::Mutex;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 
-use super::{Error, open};
+use super::{Error, sqlite};
 
 /// What becomes of a transaction when it is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl File {
     /// Opens the file and brings its tables up to date.
     pub(super) fn open(url: &str, migrations: &Migrator) -> Result<Arc<Self>, Error> {
         // Nobody else writes while we do: who finds the file busy would wait for itself.
-        let options = open::sqlite(SqliteConnectOptions::from_str(url)?).busy_timeout(Duration::ZERO);
+        let options = sqlite::options(SqliteConnectOptions::from_str(url)?).busy_timeout(Duration::ZERO);
         if let Some(folder) = options.get_filename().parent() {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
