@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
@@ -291,7 +292,7 @@ fn no_path_of_one_machine_is_written_down() {
     let words = [["/work", "/"].concat(), ["/home", "/"].concat(), ["/root", "/"].concat(), ["/Users", "/"].concat()];
     let mut found = Vec::new();
     for (name, path) in files() {
-        if name == "Cargo.lock" {
+        if name == "Cargo.lock" || name == ".git" {
             continue;
         }
         let Ok(text) = fs::read_to_string(path) else { continue };
@@ -350,6 +351,29 @@ fn cargo_run_means_the_launcher() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(named, ["crates/boxoffice/Cargo.toml"]);
+}
+
+/// The libraries that are compiled for these packages, each with its features, as cargo resolves them.
+fn compiled(selected: &[&str]) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = ["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p} {f}"];
+    let told = Command::new(cargo).args(tree).args(selected).current_dir(root()).output().unwrap();
+    assert!(told.status.success(), "{selected:?}: {}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).unwrap().lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+#[test]
+fn one_feature_set_whatever_is_built() {
+    // A library with other features is another library: it, and whatever stands on it, is compiled once more.
+    let (built, tested) = (compiled(&["--workspace", "--edges", "no-dev"]), compiled(&["--workspace"]));
+    let mut found: Vec<_> =
+        built.difference(&tested).map(|one| format!("tests of the workspace compile another {one}")).collect();
+    for package in SERVICES.into_iter().chain(["boxoffice", "chassis", "tests", "bench", "simulation"]) {
+        let alone = compiled(&["-p", package, "--edges", "no-dev"]);
+        assert!(alone.len() > 100, "{package}: {alone:?}");
+        found.extend(alone.difference(&built).map(|one| format!("-p {package} compiles another {one}: see crates/features")));
+    }
+    none(found);
 }
 
 #[test]
