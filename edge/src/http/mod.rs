@@ -9,6 +9,7 @@
 
 mod concerts;
 mod connection;
+mod docs;
 mod extract;
 mod fields;
 mod front;

@@ -14,10 +14,9 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Api, Deps, concerts, json,
+    Api, Deps, concerts, docs, json,
     middleware::{Bounds, observe},
     openapi, original, payments,
     problem::Problem,
@@ -46,8 +45,7 @@ pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
     let pages = probes
         .route("/", get(|| async { Redirect::to("/docs/") }))
         .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
-        // Without `vendored` and a config of our own it would fetch its parts from elsewhere and loop on the slash.
-        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true)));
+        .merge(docs::router());
     routes.with_state(api).merge(pages.layer(compression())).fallback(nothing_here).layer(layers)
 }
 

@@ -29,6 +29,14 @@ await page.goto(`${base}/docs`);
 await page.waitForSelector(".opblock");
 same(await page.locator(".opblock").count(), operations.size, "every operation is on the page");
 
+// On a phone it is as wide as the phone.
+const phone = await context.newPage();
+await (await context.newCDPSession(phone)).send("Emulation.setDeviceMetricsOverride", { width: 390, height: 844, deviceScaleFactor: 3, mobile: true });
+await phone.goto(`${base}/docs`);
+await phone.waitForSelector(".opblock");
+same(await phone.evaluate(() => document.documentElement.clientWidth), 390, "the page's width on a phone");
+await phone.close();
+
 /** Opens an operation, fills in what is given (the rest stays as the page offers it), presses Execute, and reads what came back. */
 async function execute(id, values = {}, body = undefined) {
   const { tags, parameters = [], requestBody, responses } = operations.get(id);
