@@ -6,6 +6,7 @@ use booking_svc::{Config, Listeners, Policy, migrate, serve};
 use chassis::{
     clock::Clock,
     flags,
+    lifecycle::Program,
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
@@ -14,11 +15,13 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const VERSION: &str = built::version!();
+
 /// Booking: concerts, shows and seats; seats held for a while, then confirmed or free again
 #[derive(Parser)]
 #[command(
     name = "booking-svc",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/booking.db")),
     after_long_help = EXAMPLES
 )]
@@ -46,7 +49,7 @@ Examples:
 
 fn main() -> ExitCode {
     let Args { addr, http_addr, rows, policy, log } = flags::parse();
-    program::run("booking-svc", &log, rows, migrate, async move |database, shutdown| {
+    program::run(Program { name: "booking-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
         serve(Config { database, policy }, listeners, Clock::system(), shutdown).await

@@ -10,6 +10,7 @@ mod domain;
 mod error;
 mod grpc;
 mod http;
+mod measures;
 mod store;
 
 use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
@@ -21,6 +22,7 @@ use chassis::{
     db::{Db, DbConfig, Migrations},
     health::Health,
     server::GrpcServer,
+    telemetry,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +50,7 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use chassis::{
     clock::Clock,
     flags,
+    lifecycle::Program,
     program::{self, Rows, listen},
     telemetry::LogArgs,
     threads::Threads,
@@ -15,11 +16,13 @@ use edge::{Config, Listeners, Policy, Upstreams, migrate, serve};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const VERSION: &str = built::version!();
+
 /// REST in, gRPC out; and the saga that pays
 #[derive(Parser)]
 #[command(
     name = "edge",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/edge.db")),
     after_long_help = EXAMPLES
 )]
@@ -50,7 +53,7 @@ Examples:
 
 fn main() -> ExitCode {
     let Args { rest_addr, grpc_addr, rows, upstreams, policy, log } = flags::parse();
-    program::run("edge", &log, rows, migrate, async move |database, shutdown| {
+    program::run(Program { name: "edge", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
         let listeners = Listeners { rest: rest.into(), grpc: grpc.into(), threads: Threads::beside_this_runtime("rest")? };
         serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await

@@ -8,6 +8,7 @@ mod config;
 pub mod domain;
 mod error;
 pub mod grpc;
+mod measures;
 pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
@@ -18,6 +19,7 @@ use chassis::{
     db::{Db, DbConfig},
     health::Health,
     server::GrpcServer,
+    telemetry,
 };
 pub use config::{Config, Expiry, Listeners, Policy};
 pub use error::Error;
@@ -43,6 +45,7 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
     let room = app::WaitingRoom::open(db.clone(), clock).await.map_err(fatal)?;
     room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use chassis::{
     clock::Clock,
     flags,
+    lifecycle::Program,
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
@@ -14,11 +15,13 @@ use queue_svc::{Config, Listeners, Policy, migrate, serve};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const VERSION: &str = built::version!();
+
 /// The virtual waiting room: a fair line in front of an on-sale
 #[derive(Parser)]
 #[command(
     name = "queue-svc",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/queue.db")),
     after_long_help = EXAMPLES
 )]
@@ -46,7 +49,7 @@ Examples:
 
 fn main() -> ExitCode {
     let Args { addr, http_addr, rows, policy, log } = flags::parse();
-    program::run("queue-svc", &log, rows, migrate, async move |database, shutdown| {
+    program::run(Program { name: "queue-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
         serve(Config { database, policy }, listeners, Clock::system(), shutdown).await

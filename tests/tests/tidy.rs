@@ -376,6 +376,47 @@ fn one_feature_set_whatever_is_built() {
     none(found);
 }
 
+/// The literals behind a word of code, such as the names in `metrics::counter!("name", …)`.
+fn literals<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(word)
+        .skip(1)
+        .map(|after| after.trim_start().strip_prefix('"').and_then(|after| after.split('"').next()).unwrap_or("?"))
+}
+
+#[test]
+fn every_metric_is_described_and_named_by_the_rules() {
+    let (mut found, mut described, mut used) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    for (name, text) in rust().iter().filter(|(name, _)| !name.starts_with("tests/") && !name.contains("/tests/")) {
+        let code: String = text.lines().filter(|line| !line.trim().starts_with("//")).collect::<Vec<_>>().join("\n");
+        if let Some((_, table)) = code.split_once("MEASURES: &[Described] = &[") {
+            let texts: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+            for row in texts.chunks(2) {
+                let [metric, meaning] = row else { panic!("{name}: {row:?}") };
+                if described.insert((*metric).to_owned(), name.clone()).is_some() || meaning.len() < 10 {
+                    found.push(format!("{name}: {metric} is described twice, or hardly"));
+                }
+            }
+        }
+        for (kind, ends) in [("counter", &["_total"][..]), ("histogram", &["_seconds", "_size", "_bytes"]), ("gauge", &[])] {
+            for metric in literals(&code, &format!("metrics::{kind}!(")).filter(|metric| *metric != "?") {
+                let right =
+                    if ends.is_empty() { !metric.ends_with("_total") } else { ends.iter().any(|end| metric.ends_with(end)) };
+                if !right {
+                    found.push(format!("{name}: a {kind} is not called {metric}"));
+                }
+                used.insert(metric.to_owned());
+            }
+        }
+    }
+    assert!(used.len() > 30, "{used:?}");
+    found
+        .extend(used.iter().filter(|metric| !described.contains_key(*metric)).map(|metric| format!("{metric} is not described")));
+    found.extend(
+        described.iter().filter(|(metric, _)| !used.contains(*metric)).map(|(metric, name)| format!("{name}: no {metric}")),
+    );
+    none(found);
+}
+
 #[test]
 fn functions_are_short() {
     // By indentation: rustfmt closes a function at the column where it began.

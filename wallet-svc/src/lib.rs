@@ -14,6 +14,7 @@ mod conformance;
 mod domain;
 mod error;
 mod grpc;
+mod measures;
 mod store;
 
 use boxoffice_proto::fault::DOMAIN;
@@ -24,6 +25,7 @@ use chassis::{
     db::{Db, DbConfig, Migrations},
     health::Health,
     server::GrpcServer,
+    telemetry,
 };
 pub use config::{Config, Listeners, Policy};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,7 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());

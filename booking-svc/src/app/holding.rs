@@ -53,7 +53,8 @@ impl App {
         if result.as_ref().is_err_and(Error::is_refusal) {
             touches.into_iter().for_each(Touch::nothing_changed);
         }
-        count("booking_holds_total", result.as_ref().map_or_else(Error::outcome, |_| "HELD"));
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| "HELD");
+        metrics::counter!("booking_holds_total", "outcome" => outcome).increment(1);
         result
     }
 
@@ -155,7 +156,8 @@ impl App {
         request_id: Option<String>,
     ) -> Result<Reservation, Error> {
         let result = self.confirm(id, user_id, payment_id, request_id).await;
-        count("booking_confirmations_total", result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED"));
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED");
+        metrics::counter!("booking_confirmations_total", "outcome" => outcome).increment(1);
         result
     }
 
@@ -274,8 +276,4 @@ async fn write(session: &mut Session, hold: &Hold, change: Change, now: i64) -> 
         }
     };
     Ok(if whole { Written::Whole } else { Written::SeatsLost })
-}
-
-fn count(name: &'static str, outcome: &'static str) {
-    metrics::counter!(name, "outcome" => outcome).increment(1);
 }

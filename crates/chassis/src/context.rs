@@ -50,6 +50,14 @@ impl TraceParent {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// The id of the span within the trace, 16 hex digits.
+    #[must_use]
+    pub fn span_id(&self) -> String {
+        let mut text = [0; 16];
+        hex::write(&mut text, &self.span.to_be_bytes());
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands.
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
@@ -170,6 +178,8 @@ mod tests {
     fn a_trace_is_read_as_the_recommendation_says() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(TraceParent::parse(good).map(|t| t.to_string()).as_deref(), Some(good));
+        let ids = TraceParent::parse(good).map(|t| format!("{}-{}", t.trace_id(), t.span_id()));
+        assert_eq!(ids.as_deref(), good.get(3..52));
         for bad in [
             "",
             "00",

@@ -20,15 +20,24 @@ const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 /// As for a command line that cannot be read.
 const WRONG_SETTING: u8 = 2;
 
+/// Who a program is.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// What it is called, in messages.
+    pub name: &'static str,
+    /// What its `--version` tells behind the name.
+    pub version: &'static str,
+}
+
 /// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it has finished); a
 /// second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit code 1, or 2 for a setting that makes no
 /// sense).
-pub fn run<P, F>(name: &'static str, log: &LogArgs, program: P) -> ExitCode
+pub fn run<P, F>(Program { name, version }: Program, log: &LogArgs, program: P) -> ExitCode
 where
     P: FnOnce(CancellationToken) -> F,
     F: Future<Output = Result<(), Error>>,
 {
-    let _log = telemetry::init(log);
+    let _log = telemetry::init(log, version);
     open_as_many_files_as_allowed();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     db::{DbConfig, Dialect},
-    flags, lifecycle, network,
+    flags,
+    lifecycle::{self, Program},
+    network,
     telemetry::LogArgs,
 };
 
@@ -30,12 +32,12 @@ pub struct Rows {
 }
 
 /// Runs a service as a process of its own. It is told where its rows are, and when to end.
-pub fn run<M, S>(name: &'static str, log: &LogArgs, rows: Rows, migrate: M, serve: S) -> ExitCode
+pub fn run<M, S>(program: Program, log: &LogArgs, rows: Rows, migrate: M, serve: S) -> ExitCode
 where
     M: AsyncFnOnce(&DbConfig) -> Result<(), Error>,
     S: AsyncFnOnce(DbConfig, CancellationToken) -> Result<(), Error>,
 {
-    lifecycle::run(name, log, async |shutdown| {
+    lifecycle::run(program, log, async |shutdown| {
         let database = DbConfig { url: rows.database_url, schema: None };
         if rows.migrate_only { migrate(&database).await } else { serve(database, shutdown).await }
     })

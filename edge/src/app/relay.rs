@@ -157,7 +157,7 @@ async fn post(client: &Client, url: &Url, event: &Value, attempts: i64) -> bool 
     count("missed");
     tracing::warn!(kind, attempts, refused, "the receiver of events did not take one");
     if attempts % ALERT_EVERY == 0 {
-        tracing::error!(kind, attempts, "an event does not get through; it is tried until it does");
+        tracing::error!(alert = true, kind, attempts, "an event does not get through; it is tried until it does");
     }
     false
 }

@@ -29,7 +29,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::problem::{self, MEDIA_TYPE, Problem};
+use super::{
+    middleware::count,
+    problem::{self, MEDIA_TYPE, Problem},
+};
 
 /// How long a client that goes on sending is listened to after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -170,8 +173,15 @@ fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     let status = StatusCode::from_bytes(bytes.get(9..12)?).ok()?;
     let (problem, trace) = (Problem::bare(status), TraceParent::random());
-    tracing::info!(status = status.as_u16(), code = problem.code(), trace_id = trace.trace_id(), "refused: no request");
-    metrics::counter!("http_requests_total", "route" => "malformed", "status" => status.as_str().to_owned()).increment(1);
+    tracing::info!(
+        status = status.as_u16(),
+        code = problem.code(),
+        trace_id = trace.trace_id(),
+        span_id = trace.span_id(),
+        "refused: no request"
+    );
+    // Its method, if it had one, is not known.
+    let _counted = count("other", "malformed", status);
     // There is no path to name: the star stands for the server as a whole.
     let document = problem::document(&problem, "*", &trace.trace_id());
     let told = format!(

@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use boxoffice_proto::{Fault, Reason};
-use chassis::context::{Context, TRACEPARENT};
+use chassis::context::{Context, TRACEPARENT, TraceParent};
 use futures::FutureExt;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
@@ -63,32 +63,63 @@ impl Drop for Place<'_> {
 
 /// The meters of each route, kept: looking them up by their labels would cost a poll more than the measuring.
 #[derive(Default)]
-struct Meters(RwLock<HashMap<String, Route>>);
+struct Meters(RwLock<HashMap<String, Vec<Measured>>>);
 
-struct Route {
+/// What is asked of a route with one method.
+struct Measured {
+    method: &'static str,
     seconds: Histogram,
-    answers: HashMap<StatusCode, Counter>,
+    answers: Vec<(StatusCode, Counter)>,
 }
 
 impl Meters {
-    fn record(&self, route: &str, status: StatusCode, took: Duration) {
-        if let Some(known) = self.0.read().get(route)
-            && let Some(answers) = known.answers.get(&status)
+    fn record(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let method = method_label(method);
+        if let Some(methods) = self.0.read().get(route)
+            && let Some(known) = methods.iter().find(|known| known.method == method)
+            && let Some((_, answers)) = known.answers.iter().find(|(kept, _)| *kept == status)
         {
             answers.increment(1);
             known.seconds.record(took);
             return;
         }
         let mut routes = self.0.write();
-        let known = routes.entry(route.to_owned()).or_insert_with(|| Route {
-            seconds: metrics::histogram!("http_request_seconds", "route" => route.to_owned()),
-            answers: HashMap::new(),
+        let methods = routes.entry(route.to_owned()).or_default();
+        let at = methods.iter().position(|known| known.method == method).unwrap_or_else(|| {
+            let seconds = metrics::histogram!("http_request_seconds", "method" => method, "route" => route.to_owned());
+            methods.push(Measured { method, seconds, answers: Vec::new() });
+            methods.len() - 1
         });
-        let answers = known.answers.entry(status).or_insert_with(
-            || metrics::counter!("http_requests_total", "route" => route.to_owned(), "status" => status.as_str().to_owned()),
-        );
-        answers.increment(1);
+        let known = &mut methods[at];
         known.seconds.record(took);
+        let answers = count(method, route, status);
+        // Two first answers at once are one series all the same.
+        if known.answers.iter().all(|(kept, _)| *kept != status) {
+            known.answers.push((status, answers));
+        }
+    }
+}
+
+/// Counts a request that was answered.
+pub(super) fn count(method: &'static str, route: &str, status: StatusCode) -> Counter {
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    let counter = metrics::counter!("http_requests_total", &labels);
+    counter.increment(1);
+    counter
+}
+
+/// A method as it is measured. A client may make names up, and each would be a series for good.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
     }
 }
 
@@ -142,15 +173,15 @@ impl<'a> Asked<'a> {
     }
 
     fn span(&self) -> tracing::Span {
-        let Self { method, route, .. } = self;
-        tracing::info_span!("http", %method, route, trace_id = %self.context.trace.trace_id())
+        let Self { method, route, context: Context { trace, .. }, .. } = self;
+        tracing::info_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id())
     }
 
     /// The span of a poll is off unless DEBUG is on.
     fn span_if_told(&self) -> tracing::Span {
-        let Self { method, route, .. } = self;
+        let Self { method, route, context: Context { trace, .. }, .. } = self;
         match self.kind {
-            Kind::Poll => tracing::debug_span!("http", %method, route, trace_id = %self.context.trace.trace_id()),
+            Kind::Poll => tracing::debug_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id()),
             Kind::Probe | Kind::Other => self.span(),
         }
     }
@@ -172,25 +203,25 @@ pub(super) async fn around(bounds: &Bounds, mut asked: Asked<'_>, work: impl Fut
     let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
     let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
-    let Asked { uri, route, kind, context, began, .. } = asked;
+    let Asked { method, uri, route, kind, context, began, .. } = asked;
     // A probe's 503 is its answer, in its own words.
     let by_a_library = |status| if kind == Kind::Probe { None } else { problem::made_of(status) };
     if let Some(problem) = problem::of(&mut response).or_else(|| by_a_library(response.status())) {
         code = Some(problem.code());
         response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
     }
-    finish_headers(response.headers_mut(), route, context.trace.header());
+    finish_headers(response.headers_mut(), context.trace);
 
     let (status, took) = (response.status(), began.elapsed());
-    bounds.meters.record(route, status, took);
+    bounds.meters.record(method, route, status, took);
     // A poll that failed is told all the same.
     let span = if kind == Kind::Poll && code.is_some() { asked.span() } else { span };
-    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+    let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
     span.in_scope(|| match code {
-        None if kind == Kind::Other => tracing::info!(status, ms, "answered"),
-        None => tracing::debug!(status, ms, "answered"),
-        Some(code) if status >= 500 => tracing::warn!(status, ms, code, "failed"),
-        Some(code) => tracing::info!(status, ms, code, "refused"),
+        None if kind == Kind::Other => tracing::info!(status, duration_ms, "answered"),
+        None => tracing::debug!(status, duration_ms, "answered"),
+        Some(code) if status >= 500 => tracing::warn!(status, duration_ms, code, "failed"),
+        Some(code) => tracing::info!(status, duration_ms, code, "refused"),
     });
     response
 }
@@ -209,7 +240,7 @@ async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, wor
     match tokio::time::timeout_at(asked.context.deadline, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
-            tracing::error!(route = asked.route, "a handler panicked");
+            tracing::error!(alert = true, route = asked.route, "a handler panicked");
             metrics::counter!("http_panics_total").increment(1);
             Problem::internal().into_response()
         }
@@ -233,12 +264,11 @@ fn absurd(uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
     })
 }
 
-/// The trace goes out as it came in; what nobody declared cacheable is not.
-fn finish_headers(headers: &mut HeaderMap, route: &str, trace: HeaderValue) {
-    headers.insert(TRACEPARENT, trace);
-    let is_api = ["/v1/", "/queue-management/", "/api-orchestration/", "unmatched"].iter().any(|p| route.starts_with(p));
-    if is_api && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// What nobody declared cacheable is not. The trace goes out as it came in, save on what a cache may give to others: it is not theirs.
+fn finish_headers(headers: &mut HeaderMap, trace: TraceParent) {
+    let kept = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if !kept.as_bytes().starts_with(b"public") {
+        headers.insert(TRACEPARENT, trace.header());
     }
 }
 

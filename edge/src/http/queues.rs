@@ -37,8 +37,9 @@ pub(super) const OPERATIONS: &[Operation] =
     responses(
         (status = 200, description = "The line as it is now", body = Queue, headers(
             ("ETag" = String, description = "Changes when the answer does"),
-            ("Cache-Control" = String, description = "public, max-age=1"))),
-        (status = 304, description = "Nothing has changed"),
+            ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
+        (status = 304, description = "Nothing has changed", headers(
+            ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
     ))]
 pub(super) async fn get_queue(
     State(api): App,
@@ -49,7 +50,9 @@ pub(super) async fn get_queue(
     let queue = Queue::try_from(whole(answer.queue)?)?;
     let body = serde_json::to_vec(&queue).map_err(|_| Problem::internal())?;
     let mut response = tagged(body, &headers);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    // A cache that is told no other (Varnish) would go on with the old answer for ten seconds more.
+    let kept = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=0");
+    response.headers_mut().insert(header::CACHE_CONTROL, kept);
     Ok(response)
 }
 

@@ -115,21 +115,27 @@ async fn every_creation_says_where_the_thing_is(world: World) {
     leads_to_it(&world, world.rest.post("/v1/payments", new).token(&token).send().await).await;
 }
 
+/// What a cache may give to everybody, and for how long: to the end of that second and not a moment longer.
+const SHARED: &str = "public, max-age=1, stale-while-revalidate=0";
+
 async fn caches_are_told_what_they_may_keep(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer_with(&sale, 100).await;
     let line = format!("/v1/queues/{}", sale.queue);
     for (path, kept) in [
-        (line.clone(), "public, max-age=1"),
+        (line.clone(), SHARED),
         (format!("/v1/tokens/{}", buyer.token), "private, no-cache"),
         (format!("/v1/wallets/{}", buyer.user), "no-store"),
         (format!("/v1/concerts/{}", sale.concert), "no-store"),
         (format!("/api-orchestration/api/balance/{}", buyer.user), "no-store"),
+        ("/openapi.json".to_owned(), "no-store"),
+        ("/docs/".to_owned(), "no-store"),
     ] {
         let answer = world.rest.get(&path).send().await;
         assert_eq!((answer.status, answer.header("cache-control").as_str()), (200, kept), "{path}");
         let head = world.rest.call(Method::HEAD, &path).send().await;
         assert_eq!((head.status, head.text.as_str(), head.header("cache-control").as_str()), (200, "", kept), "{path}");
+        assert_eq!(answer.header("traceparent").is_empty(), kept == SHARED, "{path}");
     }
     // Another replica may follow a moment later, and until then tell the line as it was.
     let ask = |tag: String| world.rest.get(&line).header("if-none-match", tag).send();
@@ -138,10 +144,8 @@ async fn caches_are_told_what_they_may_keep(world: World) {
         holds((ask(tag.clone()).await, tag), |(answer, _)| answer.status == 304)
     });
     let (same, tag) = same.await;
-    assert_eq!(
-        (same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()),
-        ("", tag.clone(), "public, max-age=1")
-    );
+    assert_eq!((same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()), ("", tag.clone(), SHARED));
+    assert_eq!(same.header("traceparent"), "", "a cache would hand one asker's trace to all");
     let _ = world.rest.put(&line, json!({"maxActive": 999})).expect(200).await;
     let changed = eventually(SOON, || async { holds(ask(tag.clone()).await, |answer| answer.status == 200) }).await;
     assert_ne!(changed.header("etag"), tag);

@@ -1,6 +1,11 @@
 //! What keeps the mesh running and seen: health, reflection, probes, metrics, documents, and logs that tell but do not tell on anybody.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use boxoffice_proto::wallet::ChargeWalletRequest;
 use serde_json::Value;
@@ -89,18 +94,64 @@ async fn every_server_lists_its_services_by_reflection(world: World) {
 }
 
 async fn every_process_answers_probes_and_metrics(world: World) {
-    world.charge(&unique("user"), 5).await;
+    let sale = world.sale(1_000, 5).await;
+    let buyer = world.buyer_with(&sale, 1_000).await;
+    let reservation = world.hold(&buyer, sale.show, &[1]).await;
+    let _ = world.paying(&buyer, &reservation).expect(201).await;
     let client = reqwest::Client::new();
     for node in &world.mesh.nodes {
-        for path in ["healthz", "readyz", "metrics"] {
+        let name = node.process.name();
+        let get = async |path: &str| {
             let answer = client.get(format!("http://{}/{path}", node.http)).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{path} of {}", node.process.name());
-            if path == "metrics" {
-                let text = answer.text().await.unwrap();
-                assert!(text.lines().any(|line| line.starts_with("# TYPE ")), "{}: {text}", node.process.name());
-            }
+            assert_eq!(answer.status(), 200, "{path} of {name}");
+            answer.text().await.unwrap()
+        };
+        assert!(!get("healthz").await.is_empty() && !get("readyz").await.is_empty());
+        let text = get("metrics").await;
+        let told: BTreeSet<&str> =
+            text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next()).collect();
+        for metric in [
+            "boxoffice_build_info",
+            "process_cpu_seconds_total",
+            "process_max_fds",
+            "process_open_fds",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+            "process_threads",
+            "process_virtual_memory_bytes",
+        ] {
+            assert!(told.contains(metric), "{name}: {metric} in {text}");
         }
+        let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
+        assert!(text.lines().any(|line| line.starts_with("boxoffice_build_info{") && line.contains(&version)), "{name}: {text}");
+        let said =
+            |what: &str| text.lines().filter_map(|line| line.strip_prefix(what)?.split(' ').next()).collect::<BTreeSet<_>>();
+        assert_eq!(said("# TYPE "), said("# HELP "), "{name} says of each metric what it means");
+        // What replicas have measured can be added up.
+        let summaries = text.lines().find(|line| line.starts_with("# TYPE ") && line.ends_with(" summary"));
+        assert_eq!(summaries, None, "{name}");
+        assert!(!text.contains("method=\"\""), "{name}: {text}");
+        lint(name, &text);
     }
+}
+
+/// What Prometheus' own tool says about a page of metrics; `tests/run` brings it along.
+fn lint(name: &str, text: &str) {
+    let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
+    let started = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else {
+        assert!(std::env::var_os("CI").is_none(), "promtool is not there: it comes with Debian's prometheus");
+        return;
+    };
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let told = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    assert!(told.status.success() && said.is_empty(), "{name}: {said}");
 }
 
 async fn the_api_is_described_and_browsable(world: World) {

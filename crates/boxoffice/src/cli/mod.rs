@@ -16,13 +16,15 @@ use clap::{Parser, Subcommand};
 ///
 /// Without a command it runs `up`: the whole mesh in this process, on SQLite under ./data, and prints what to try.
 #[derive(Parser)]
-#[command(name = "boxoffice", version = built::version!(), args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
+#[command(name = "boxoffice", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     up: up::Up,
 }
+
+const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
 `boxoffice audit` has exit codes of its own, see there.

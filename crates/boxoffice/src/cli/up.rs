@@ -1,9 +1,15 @@
 //! `boxoffice up`: the whole mesh in this process.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, thread};
 
 use boxoffice::{Addresses, Databases, Settings, Stack};
-use chassis::{Error, clock::Clock, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
+use chassis::{
+    Error,
+    clock::Clock,
+    lifecycle::{self, Program},
+    program::DatabaseUrl,
+    telemetry::{LogArgs, LogFormat},
+};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +39,7 @@ pub(crate) struct Up {
 /// Runs it until a signal comes.
 pub(crate) fn run(up: Up) -> ExitCode {
     let log = up.log.clone();
-    lifecycle::run("boxoffice", &log, |shutdown| serve(up, shutdown))
+    lifecycle::run(Program { name: "boxoffice", version: super::VERSION }, &log, |shutdown| serve(up, shutdown))
 }
 
 async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
@@ -42,13 +48,28 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres(_) => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, queue, booking, wallet, edge, .. } = up;
+    let Up { addresses, queue, booking, wallet, edge, log, .. } = up;
     let stack = Stack::start(Settings { addresses, databases, queue, booking, wallet, edge }, Clock::system()).await?;
-    super::print(&welcome(&stack.addresses(), &place));
+    welcome(log.log_format, &stack.addresses(), &place);
     stack.run(shutdown).await
 }
 
-fn welcome(at: &Addresses, place: &str) -> String {
+/// Says where everything is: to people on stdout, to machines as a line of the log.
+fn welcome(format: LogFormat, at: &Addresses, place: &str) {
+    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+    match format {
+        LogFormat::Pretty => {
+            let text = for_people(at, place);
+            // Aside: where stdout is a pipe that nobody reads, this waits for ever, and the mesh must not.
+            let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
+        }
+        LogFormat::Json => tracing::info!(
+            %rest_addr, %grpc_addr, %queue_addr, %booking_addr, %wallet_addr, place, "boxoffice is open"
+        ),
+    }
+}
+
+fn for_people(at: &Addresses, place: &str) -> String {
     let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
     format!(
         "boxoffice is open. {place}.

@@ -77,9 +77,9 @@ where
         let meters = self.layer.meters.clone();
         let trace = context.trace;
         let span = if comes_often(&method) {
-            tracing::debug_span!("grpc", server, method, trace_id = trace.trace_id())
+            tracing::debug_span!("grpc", server, method, trace_id = trace.trace_id(), span_id = trace.span_id())
         } else {
-            tracing::info_span!("grpc", server, method, trace_id = trace.trace_id())
+            tracing::info_span!("grpc", server, method, trace_id = trace.trace_id(), span_id = trace.span_id())
         };
         // The clone takes the place of the service that was polled ready.
         let clone = self.inner.clone();
@@ -177,12 +177,12 @@ fn comes_often(method: &str) -> bool {
 /// The one log line of a call, and its measures.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code is an ordinary answer")]
 fn finished(meters: &Meters, method: &str, code: Code, took: Duration) {
-    let millis = took.as_secs_f64() * 1e3;
+    let duration_ms = took.as_secs_f64() * 1e3;
     match code {
-        Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, millis, "failed"),
-        Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, millis, "unavailable"),
-        Code::Ok if comes_often(method) => tracing::debug!(?code, millis, "answered"),
-        _ => tracing::info!(?code, millis, "answered"),
+        Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, duration_ms, "failed"),
+        Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, duration_ms, "unavailable"),
+        Code::Ok if comes_often(method) => tracing::debug!(?code, duration_ms, "answered"),
+        _ => tracing::info!(?code, duration_ms, "answered"),
     }
     // A caller may make names up, and each would be a series for good.
     let method = if code == Code::Unimplemented { UNKNOWN } else { method };

@@ -127,7 +127,10 @@ async fn put_creates_a_queue_and_then_changes_it() {
     let (status, _, body) = send(&front, put(json!({"paused": true, "onExpiry": "EXPIRE"}))).await;
     assert_eq!((status.as_u16(), &body["paused"], &body["onExpiry"]), (200, &true.into(), &"EXPIRE".into()));
     let (status, headers, _) = send(&front, request(Method::GET, "/v1/queues/vip", "")).await;
-    assert_eq!((status.as_u16(), &headers["cache-control"]), (200, &"public, max-age=1".parse().unwrap()));
+    assert_eq!(
+        (status.as_u16(), &headers["cache-control"]),
+        (200, &"public, max-age=1, stale-while-revalidate=0".parse().unwrap())
+    );
     assert!(headers.contains_key("etag"));
 }
 
