@@ -124,7 +124,7 @@ def sold(known):
     shown = [line for line in lines if not line.startswith(("$ ", "  "))]
     with known["boxoffice"].running() as address:
         script = "\n".join(commands).replace("127.0.0.1:24000", address)
-        told = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60)
+        told = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=600)
     if told.stdout.splitlines() != shown:
         yield f"k8s/README.md shows\n{chr(10).join(shown)}\nbut real is\n{told.stdout}{told.stderr}"
 

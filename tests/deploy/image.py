@@ -93,7 +93,7 @@ def builds_from(root, copied):
             copy(whole, pathlib.Path(folder, name))
         told = subprocess.run(
             ["cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"],
-            cwd=folder, capture_output=True, text=True, timeout=120, env={**os.environ, "CARGO_TARGET_DIR": f"{folder}/target"},
+            cwd=folder, capture_output=True, text=True, timeout=1_200, env={**os.environ, "CARGO_TARGET_DIR": f"{folder}/target"},
         )
     if told.returncode != 0:
         yield f"Containerfile: {told.stderr}"

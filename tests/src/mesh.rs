@@ -7,7 +7,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -16,8 +16,12 @@ use tokio::time::sleep;
 use crate::{
     audit,
     databases::{Databases, server_url},
+    patience::Patience,
     process::{Process, Program, binary},
 };
+
+/// How long a program usually takes at most from its start until it is ready.
+const READY: Duration = Duration::from_secs(30);
 
 /// How the mesh is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,7 +195,7 @@ impl Mesh {
             Shape::ApartSqlite => mesh.start_programs(1, flags, wiring),
         }
         for node in &mesh.nodes {
-            if let Err(why) = node.ready(Duration::from_secs(30)).await {
+            if let Err(why) = node.ready(READY).await {
                 let log = format!("{why}\n{}", mesh.logs(60));
                 mesh.databases.remove().await;
                 return Err(log);
@@ -378,10 +382,10 @@ impl Mesh {
     /// Waits until every process is ready.
     ///
     /// # Panics
-    /// When one does not become ready within 30 s.
+    /// When one does not become ready in time.
     pub async fn ready(&self) {
         for node in &self.nodes {
-            if let Err(why) = node.ready(Duration::from_secs(30)).await {
+            if let Err(why) = node.ready(READY).await {
                 panic!("{why}\n{}", self.logs(40));
             }
         }
@@ -410,9 +414,9 @@ impl Node {
     /// Waits until `/readyz` says so; answers how long that took.
     ///
     /// # Errors
-    /// When the process ends or the time is over.
-    pub async fn ready(&self, within: Duration) -> Result<Duration, String> {
-        let begun = Instant::now();
+    /// When the process ends, or is not ready in time: usually it is within this.
+    pub async fn ready(&self, usual: Duration) -> Result<Duration, String> {
+        let patience = Patience::new(usual);
         let url = format!("http://{}/readyz", self.http);
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().expect("a client without TLS");
         loop {
@@ -420,12 +424,12 @@ impl Node {
                 return Err(format!("{} ended with {status}", self.process.name()));
             }
             let seen = match client.get(&url).send().await {
-                Ok(answer) if answer.status().is_success() => return Ok(begun.elapsed()),
+                Ok(answer) if answer.status().is_success() => return Ok(patience.spent()),
                 Ok(answer) => answer.status().to_string(),
                 Err(error) => error.to_string(),
             };
-            if begun.elapsed() > within {
-                return Err(format!("{} was not ready within {within:?}: {seen}", self.process.name()));
+            if patience.is_over() {
+                return Err(format!("{} was not ready {patience}: {seen}", self.process.name()));
             }
             sleep(Duration::from_millis(20)).await;
         }

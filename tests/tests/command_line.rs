@@ -9,11 +9,12 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     time::Duration,
 };
 
 use tempfile::TempDir;
-use tests::process::binary;
+use tests::{patience::Patience, process::binary};
 
 const PROGRAMS: [&str; 5] = ["boxoffice", "queue-svc", "booking-svc", "wallet-svc", "edge"];
 const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
@@ -30,6 +31,8 @@ const COMMANDS: [&[&str]; 7] = [
 /// What is said by being there.
 const SWITCHES: [&str; 2] = ["--migrate-only", "--direct-calls"];
 const WITHIN: Duration = Duration::from_secs(30);
+/// How long to listen before asking whether to give up.
+const LISTEN: Duration = Duration::from_millis(50);
 
 /// How a program ended, and what it said.
 #[derive(Debug)]
@@ -80,9 +83,13 @@ impl Run {
 /// Waits for its end; one that does not end is killed, and has no exit code.
 fn ended(child: Child) -> Ended {
     let id = child.id().to_string();
-    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel::<()>();
     std::thread::spawn(move || {
-        if told.recv_timeout(WITHIN) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        let patience = Patience::new(WITHIN);
+        while told.recv_timeout(LISTEN) == Err(RecvTimeoutError::Timeout) {
+            if !patience.is_over() {
+                continue;
+            }
             let _gone = Command::new("sh").args(["-c", &format!("kill -s KILL {id}")]).status();
         }
     });

@@ -151,6 +151,61 @@ fn no_file_is_too_long() {
     none(rust().iter().filter_map(long).collect());
 }
 
+/// Lines of tests: of files that are nothing else, and of others from the first `#[cfg(test)]` on.
+fn tests_of<'a>(name: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    let all = name.starts_with("tests/src/")
+        || name.contains("tests/tests/")
+        || SERVICES.iter().any(|service| name.starts_with(&format!("{service}/tests/")))
+        || name.starts_with("crates/chassis/tests/")
+        || name.ends_with("tests.rs")
+        || name.contains("/http/tests/")
+        || name.contains("/conformance/");
+    let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
+    lines.skip_while(move |(_, line)| !all && *line != "#[cfg(test)]").filter(|(_, line)| !line.starts_with("//"))
+}
+
+/// What in a line limits how long this machine may take.
+fn limits_time(line: &str) -> Option<&'static str> {
+    let elapsed = line.split_once("elapsed()").map(|(_, rest)| rest.trim_start());
+    let compared = elapsed.is_some_and(|rest| rest.starts_with('<') || rest.starts_with('>') && !rest.starts_with(">="));
+    [
+        ("tokio::time::timeout", line.contains("time::timeout") || line.contains("time::{") && line.contains("timeout")),
+        ("a comparison with what has elapsed", compared),
+        ("a comparison with a Duration", line.contains("< Duration::from_") || line.contains("..Duration::from_")),
+    ]
+    .into_iter()
+    .find_map(|(what, is_there)| is_there.then_some(what))
+}
+
+/// Tests pass on a machine that is busy with something else. Limits are made by `chassis::testing::patience`, which knows the machine;
+/// that something took at least so long may be said with `>=`.
+#[test]
+fn no_test_depends_on_how_fast_this_machine_is() {
+    let mut found = Vec::new();
+    for (name, text) in rust().iter().filter(|(name, _)| !name.ends_with("/patience.rs") && name != "tests/tests/tidy.rs") {
+        let limits = tests_of(name, text).filter_map(|(number, line)| Some((number, limits_time(line)?)));
+        found.extend(limits.map(|(number, what)| format!("{name}:{number}: {what}: see testing/patience.rs")));
+    }
+    none(found);
+}
+
+#[test]
+fn a_limit_of_time_is_seen() {
+    for line in [
+        "assert!(begun.elapsed() < SOON);",
+        "if begun.elapsed() > within {",
+        "tokio::time::timeout(SOON, next).await",
+        "time::{sleep, timeout},",
+        "assert!(took < Duration::from_secs(2));",
+        "assert!((MOMENT..Duration::from_secs(2)).contains(&took));",
+    ] {
+        assert!(limits_time(line).is_some(), "{line}");
+    }
+    for line in ["assert!(begun.elapsed() >= SOON);", "timeout(SOON, next).await", "Client::builder().timeout(SOON)"] {
+        assert_eq!(limits_time(line), None, "{line}");
+    }
+}
+
 #[test]
 fn nothing_is_left_to_do() {
     let words = ["todo!", "unimplemented!", "dbg!", "FIXME", "XXX", "#[ignore"];

@@ -1,4 +1,7 @@
 //! Fresh private databases for tests: a SQLite file, and a database of the throwaway PostgreSQL cluster that the test command starts.
+//! [`patience`] says how long tests wait.
+
+pub mod patience;
 
 use std::{env, fs, path::PathBuf};
 

@@ -8,7 +8,7 @@ use boxoffice_proto::{Fault, Reason, booking::ReservationStatus, queue::TokenSta
 use chassis::{
     clock::{Clock, SECOND},
     db::{Db, DbConfig},
-    testing::databases,
+    testing::{databases, patience::Patience},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -101,14 +101,15 @@ fn click(key: Option<&str>) -> Pay {
 }
 
 async fn settled(checkouts: &Checkouts) -> Checkout {
-    for _ in 0..200 {
+    let patience = Patience::new(Duration::from_secs(10));
+    while !patience.is_over() {
         let (mut all, _) = checkouts.list(Filter::default()).await.unwrap();
         if let Some(checkout) = all.pop().filter(|checkout| checkout.status != Status::Pending) {
             return checkout;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    unreachable!("not settled within ten seconds")
+    unreachable!("not settled {patience}")
 }
 
 #[tokio::test]

@@ -79,9 +79,10 @@ where
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use chassis::testing::patience::timeout;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
-        time::{Instant, timeout},
+        time::Instant,
     };
 
     use super::*;

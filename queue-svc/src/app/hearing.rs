@@ -121,7 +121,7 @@ mod tests {
         let news = News::default();
         assert!(news.due().is_none());
         news.add((0..2_500).map(Uuid::from_u128));
-        tokio::time::timeout(Duration::from_secs(1), news.came()).await.expect("it came");
+        chassis::testing::patience::timeout(Duration::from_secs(1), news.came()).await.expect("it came");
         assert_eq!(news.take(), (0..1_000).map(Uuid::from_u128).collect::<Vec<_>>(), "who spoke first is written down first");
         assert_eq!(news.take().len(), 1_000);
         assert!(news.due().is_some(), "the rest still waits");

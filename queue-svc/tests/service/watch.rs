@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use boxoffice_proto::{Reason, queue as pb};
-use chassis::{clock::Clock, testing::databases};
+use chassis::{
+    clock::Clock,
+    testing::{databases, patience::timeout},
+};
 use pb::TokenStatus::{Active, Completed, Waiting};
-use tokio::time::timeout;
 
 use crate::harness::{Client, Replica, complete, join, leave, policy, reason};
 

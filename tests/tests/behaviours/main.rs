@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
     };
     let short_holds =
-        Group { label: "short_holds", flags: &["--hold-ttl", "2s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
+        Group { label: "short_holds", flags: &["--hold-ttl", "5s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
     suite::main(
         &[ordinary, short_holds],
         &[

@@ -129,7 +129,7 @@ async fn what_is_sent_twice_is_refused_and_nothing_changes(world: World) {
     let charge = || world.rest.call(Method::POST, &format!("/v1/wallets/{}/charges", buyer.user));
     let json = || charge().raw("application/json", "{\"amount\": 5}");
     for (name, call) in [
-        ("Idempotency-Key", json().key("one").key("two")),
+        ("Idempotency-Key", json().header("idempotency-key", "one").key("two")),
         ("Content-Type", json().header("content-type", "text/plain")),
         ("Content-Encoding", json().header("content-encoding", "identity").header("content-encoding", "gzip")),
         ("X-Queue-Token", world.holding(&buyer, sale.show, &[1]).token(&Uuid::nil().to_string())),

@@ -11,11 +11,11 @@ use tests::{
     eventually::{eventually, holds},
     grpc::refused,
     mesh::Shape,
+    patience::timeout,
     scenarios, solos,
     suite::{Scenario, Solo},
     world::{World, int, text, unique},
 };
-use tokio::time::timeout;
 use uuid::Uuid;
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![

@@ -7,6 +7,7 @@ use tests::{
     client::Call,
     eventually::{eventually, holds},
     mesh::Shape,
+    patience::pause,
     process::Signal,
     solos,
     suite::Solo,
@@ -155,9 +156,9 @@ async fn a_request_in_flight_is_finished_before_the_process_ends(shape: Shape) {
     let lock = world.mesh.databases.hold_up("wallet").await;
     let charges: Vec<_> = (0..5).map(|_| world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 5}))).collect();
     let in_flight = tokio::spawn(all_at_once(charges));
-    sleep(Duration::from_millis(500)).await;
+    pause(Duration::from_millis(500)).await;
     world.mesh.nodes[0].process.signal(Signal::Term);
-    sleep(Duration::from_millis(700)).await;
+    pause(Duration::from_millis(500)).await;
     lock.release().await;
     for answer in in_flight.await.unwrap() {
         assert!(int(&answer.expect(201)["balance"]) > 100);

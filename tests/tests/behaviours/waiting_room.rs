@@ -11,6 +11,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::{
     eventually::{eventually, holds},
+    patience::{Patience, is_prompt, pause},
     scenarios,
     suite::Scenario,
     world::{World, all_at_once, int, text, unique},
@@ -43,7 +44,7 @@ async fn leave(world: &World, id: &str) {
 }
 
 async fn a_waiter_who_went_away_makes_room_and_one_who_asks_stays(world: World) {
-    let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 2})).await;
+    let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 5})).await;
     let tokens = joined(&world, &queue, 3).await;
     let told = world.token(&tokens[1]).await;
     assert!(int(&told["pollAfterSeconds"]) <= 1, "often enough to stay heard of: {told}");
@@ -65,13 +66,13 @@ async fn a_waiter_who_went_away_makes_room_and_one_who_asks_stays(world: World) 
 
 async fn an_admission_that_nobody_takes_up_goes_to_the_next(world: World) {
     for policy in ["REQUEUE", "EXPIRE"] {
-        let queue = world.queue(json!({"maxActive": 1, "showUpWithinSeconds": 1, "onExpiry": policy})).await;
+        let queue = world.queue(json!({"maxActive": 1, "showUpWithinSeconds": 3, "onExpiry": policy})).await;
         let tokens = joined(&world, &queue, 3).await;
         leave(&world, &tokens[0]).await;
         let begun = Instant::now();
         // The second is admitted now and does not ask; the third asks, and has the place soon after.
         world.until(&tokens[2], "ACTIVE").await;
-        assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() >= Duration::from_millis(2_900), "{:?}", begun.elapsed());
         let second = world.token(&tokens[1]).await;
         match policy {
             "REQUEUE" => assert_eq!((&second["status"], &second["requeues"]), (&json!("WAITING"), &json!(1)), "{second}"),
@@ -236,13 +237,13 @@ async fn a_freed_place_is_filled_at_once_whichever_replica_is_asked(world: World
     for pair in tokens.windows(2) {
         world.until(&pair[0], "ACTIVE").await;
         leave(&world, &pair[0]).await;
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), Patience::new(Duration::from_secs(5)));
         let asking = world.grpc.queue.all().iter().map(|replica| {
             let (mut client, token) = (QueueServiceClient::new(replica.clone()), pair[1].clone());
             async move {
                 let ask = || GetTokenRequest { token: token.clone(), ..GetTokenRequest::default() };
                 while client.get_token(ask()).await.unwrap().into_inner().token.unwrap().status() != TokenStatus::Active {
-                    assert!(begun.elapsed() < Duration::from_secs(5), "not seen");
+                    assert!(!patience.is_over(), "not seen");
                     sleep(Duration::from_millis(2)).await;
                 }
             }
@@ -251,8 +252,8 @@ async fn a_freed_place_is_filled_at_once_whichever_replica_is_asked(world: World
         took.push(begun.elapsed());
     }
     took.sort_unstable();
-    // Several scenarios share two cores; but for a hiccup it is a tenth of a second.
-    assert!(took[took.len() / 2] < Duration::from_millis(300), "{took:?}");
+    // But for a hiccup it is a tenth of a second.
+    assert!(is_prompt(took[took.len() / 2], Duration::from_millis(100)), "{took:?}");
 }
 
 /// More than one replica has room for.
@@ -289,8 +290,8 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
     let again = stormed.clone().issue_token(request(user)).await.unwrap().into_inner();
     assert_eq!((&again.token.unwrap().token, again.created), (&place, false));
     assert_eq!(world.rest.get(&format!("/v1/tokens/{place}")).expect(200).await["position"], 1);
-    assert!(begun.elapsed() < Duration::from_secs(3), "at once: {:?}", begun.elapsed());
-    sleep(Duration::from_millis(200)).await;
+    assert!(is_prompt(begun.elapsed(), Duration::from_secs(3)), "at once: {:?}", begun.elapsed());
+    pause(Duration::from_millis(200)).await;
     lock.release().await;
     let (mut written, mut refused_over_rest) = (1, 0);
     for answer in join_all(over_rest).await {

@@ -4,6 +4,7 @@ use std::{process::Stdio, time::Duration};
 
 use tests::{
     mesh::Shape,
+    patience::timeout,
     process::binary,
     solos,
     suite::Solo,
@@ -12,7 +13,6 @@ use tests::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
-    time::timeout,
 };
 
 pub(crate) fn solos() -> Vec<Solo> {

@@ -96,8 +96,8 @@ async fn charges_uses_payments_and_cancellations_of_one_user_all_at_once_do_not_
         let answers = at_once(&world, 300, |world, index| async move {
             let payment = index as u128 / 10;
             match index % 5 {
-                0 => world.charge("ann", 100, "").await.map(drop),
-                1 => world.spend("ann", 100, "").await.map(drop),
+                0 => world.charge("ann", 100, &format!("move-{index}")).await.map(drop),
+                1 => world.spend("ann", 100, &format!("move-{index}")).await.map(drop),
                 2 | 3 => world.pay(order(payment, "ann", 700)).await.map(drop),
                 _ => world.cancel(payment, "", "").await.map(drop),
             }

@@ -9,7 +9,8 @@ use super::{World, at_once, reason, worlds};
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn three_hundred_concurrent_charges_of_a_new_user_make_one_wallet_with_their_sum() {
     for world in worlds().await {
-        let answers = at_once(&world, 300, |world, _| async move { world.charge("ann", 500, "").await }).await;
+        let charge = |world: Arc<World>, nth| async move { world.charge("ann", 500, &format!("charge-{nth}")).await };
+        let answers = at_once(&world, 300, charge).await;
         let balances: HashSet<i64> = answers.into_iter().map(|answer| answer.unwrap().wallet.unwrap().balance).collect();
         assert_eq!(balances.len(), 300, "every reply carries the balance after its own charge ({})", world.name());
         assert_eq!(world.balance("ann").await, Ok(150_000));
@@ -22,7 +23,8 @@ async fn three_hundred_concurrent_charges_of_a_new_user_make_one_wallet_with_the
 async fn a_thousand_and_three_hundred_concurrent_charges_are_151_000() {
     for world in worlds().await {
         world.charge("ann", 1_000, "").await.unwrap();
-        for answer in at_once(&world, 300, |world, _| async move { world.charge("ann", 500, "").await }).await {
+        let charge = |world: Arc<World>, nth| async move { world.charge("ann", 500, &format!("charge-{nth}")).await };
+        for answer in at_once(&world, 300, charge).await {
             answer.unwrap();
         }
         assert_eq!(world.balance("ann").await, Ok(151_000));
@@ -34,7 +36,8 @@ async fn a_thousand_and_three_hundred_concurrent_charges_are_151_000() {
 async fn from_500_000_three_hundred_concurrent_uses_of_1_000_leave_200_000() {
     for world in worlds().await {
         world.charge("ann", 500_000, "").await.unwrap();
-        for answer in at_once(&world, 300, |world, _| async move { world.spend("ann", 1_000, "").await }).await {
+        let spend = |world: Arc<World>, nth| async move { world.spend("ann", 1_000, &format!("use-{nth}")).await };
+        for answer in at_once(&world, 300, spend).await {
             answer.unwrap();
         }
         assert_eq!(world.balance("ann").await, Ok(200_000));
@@ -47,8 +50,8 @@ async fn many_wallets_charged_and_used_at_once_do_not_disturb_each_other() {
     for world in worlds().await {
         let answers = at_once(&world, 300, |world, index| async move {
             let user = format!("user-{}", index % 30);
-            world.charge(&user, 100, "").await.unwrap();
-            world.spend(&user, 60, "").await
+            world.charge(&user, 100, &format!("charge-{index}")).await.unwrap();
+            world.spend(&user, 60, &format!("use-{index}")).await
         });
         answers.await.into_iter().for_each(|answer| drop(answer.unwrap()));
         for user in 0..30 {
@@ -62,7 +65,8 @@ async fn many_wallets_charged_and_used_at_once_do_not_disturb_each_other() {
 async fn more_uses_than_the_balance_covers_stop_at_zero() {
     for world in worlds().await {
         world.charge("ann", 10_000, "").await.unwrap();
-        let answers = at_once(&world, 50, |world, _| async move { world.spend("ann", 1_000, "").await }).await;
+        let spend = |world: Arc<World>, nth| async move { world.spend("ann", 1_000, &format!("use-{nth}")).await };
+        let answers = at_once(&world, 50, spend).await;
         let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
         assert_eq!(done.len(), 10);
         assert!(refused.into_iter().all(|answer| reason(answer) == Reason::InsufficientFunds));

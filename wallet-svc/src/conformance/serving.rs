@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use boxoffice_proto::wallet::{self as pb, wallet_service_client::WalletServiceClient};
-use chassis::{clock::Clock, db::Db, testing::databases};
+use chassis::{
+    clock::Clock,
+    db::Db,
+    testing::{databases, patience::timeout},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -36,7 +40,7 @@ impl Running {
     async fn stop(self) {
         drop(self.client);
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.ended).await.unwrap().unwrap().unwrap();
+        timeout(Duration::from_secs(10), self.ended).await.unwrap().unwrap().unwrap();
     }
 }
 

@@ -12,9 +12,10 @@ use serde_json::json;
 use tests::{
     audit::{report, sources},
     mesh::Shape,
+    patience::Patience,
     world::{Sale, World, text, unique},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::planted::strict;
 
@@ -78,9 +79,11 @@ pub(super) async fn a_mesh_at_work_raises_no_false_alarm(shape: Shape) {
     });
     let tasks: Vec<_> = (0..PEOPLE_AT_ONCE).map(|_| tokio::spawn(people(Arc::clone(&work)))).collect();
     let databases = sources(&world.mesh.databases);
-    let begun = Instant::now();
+    let patience = Patience::new(WORK_FOR);
     let (mut looks, mut in_flight) = (0, 0);
-    while begun.elapsed() < WORK_FOR {
+    let bought = || work.bought.load(Ordering::Relaxed);
+    // Until enough was seen to say something, however long this machine takes.
+    while patience.spent() < WORK_FOR || (looks < 10 || bought() < 20 || in_flight == 0) && !patience.is_over() {
         // One look each: what is in flight must be told apart at once, not because it has gone away when looked at again.
         let report = report(&databases, &strict()).await;
         assert!(report.is_clean(), "look {looks}: {:#?}", report.differences);
@@ -93,7 +96,7 @@ pub(super) async fn a_mesh_at_work_raises_no_false_alarm(shape: Shape) {
     for task in tasks {
         task.await.unwrap();
     }
-    let bought = work.bought.load(Ordering::Relaxed);
+    let bought = bought();
     assert!(looks >= 10 && bought >= 20, "{looks} looks at {bought} payments, {in_flight} in flight: too few to say anything");
     assert!(in_flight > 0, "no look met a payment in flight");
     drop(work);
