@@ -44,6 +44,8 @@ const STEPS: &[(Course, &[&str])] = &[
 struct Stands {
     soon: Arc<Meeting>,
     late: Arc<Meeting>,
+    /// Those that would have gone past a message that stands, and arrive with the late ones. Nobody counts them.
+    again: Arc<Meeting>,
     plans: Vec<Plan>,
     counts: (usize, usize),
 }
@@ -87,11 +89,15 @@ impl Stands {
         first..self.plans.len()
     }
 
-    /// Payments that stand before the wallet until somebody else has cancelled them: the cancellation overtakes the payment.
+    /// Payments that stand before the wallet, however often they are asked for, until somebody else has cancelled them: the cancellation
+    /// overtakes the payment.
     fn overtaken(&mut self) -> std::ops::Range<usize> {
-        let first = self.plans.len();
+        let (first, again) = (self.plans.len(), Arc::clone(&self.again));
         for _ in 0..4 {
-            self.add(Paid, "CreatePayment", Before, Then::Goes, true).ending = Ending::Nothing;
+            let plan = self.add(Paid, "CreatePayment", Before, Then::Goes, true);
+            plan.ending = Ending::Nothing;
+            let mishap = Mishap::Stands(Before, Then::Goes, Arc::clone(&again));
+            plan.rules.push(Rule { method: "CreatePayment", first: 1, times: 1_000, mishap });
         }
         first..self.plans.len()
     }
@@ -116,7 +122,7 @@ struct Standing {
     clients: Vec<JoinHandle<Option<Answer>>>,
     turns: Vec<JoinHandle<Result<(), String>>>,
     soon: Arc<Meeting>,
-    late: Arc<Meeting>,
+    late: [Arc<Meeting>; 2],
 }
 
 async fn standing(shape: Shape, overtaken: bool) -> Standing {
@@ -150,7 +156,7 @@ async fn standing(shape: Shape, overtaken: bool) -> Standing {
         turns.push(turn);
         clients.push(client);
     }
-    Standing { court, trials, overtaken, clients, turns, soon: stands.soon, late: stands.late }
+    Standing { court, trials, overtaken, clients, turns, soon: stands.soon, late: [stands.late, stands.again] }
 }
 
 impl Standing {
@@ -171,7 +177,7 @@ impl Standing {
 
     /// The late messages arrive, and nothing is different for them. Answers what the first clients were told in the end.
     async fn judge(self, told: Vec<Answer>) {
-        self.late.end();
+        self.late.iter().for_each(|late| late.end());
         sleep(Duration::from_millis(1_500)).await;
         let clients = join_all(self.clients).await;
         for turned in join_all(self.turns).await {
