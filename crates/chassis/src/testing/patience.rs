@@ -123,11 +123,10 @@ pub async fn timeout<F: Future>(usual: Duration, future: F) -> Result<F::Output,
     }
 }
 
-/// Lets something happen that nobody outside can see, and that usually has happened after this: longer where the machine is slower, up to
-/// five times, because what is meant to be under way must not end meanwhile.
+/// Lets something happen that nobody outside can see, and that usually has happened after this; for twice as long on a machine that is
+/// known to be slow, and no longer, because what is meant to be under way must not end meanwhile.
 pub async fn pause(usual: Duration) {
-    let slowness = tokio::task::spawn_blocking(slowness).await.unwrap_or(1.0);
-    tokio::time::sleep(usual.mul_f64(slowness.min(5.0))).await;
+    tokio::time::sleep(usual.mul_f64(worst().min(2.0))).await;
 }
 
 /// Whether nothing comes for so long. A slow machine may make this miss what would have come, and never see what does not come.
