@@ -183,7 +183,9 @@ async fn calls_share_one_connection_an_address_and_go_where_fewest_wait() {
     let channel = names.channel();
     let all_there = async {
         until(async || one.calls() + two.calls() == 100).await;
-        [&one, &two].map(|replica| replica.toy.gate.cancel());
+        for replica in [&one, &two] {
+            replica.toy.gate.cancel();
+        }
     };
     tokio::join!(join_all((0..100).map(|_| call(&channel, "Stand"))), all_there);
     assert_eq!((one.calls(), two.calls()), (50, 50));
