@@ -54,7 +54,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
-    let journal = store::Journal::new(db);
+    let journal = store::Journal::new(db.clone());
     let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
     let checkouts = app::Checkouts::new(
         journal,
@@ -103,8 +103,9 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     for task in background {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }
+    let closed = db.close().await;
     served?;
-    Ok(())
+    Ok(closed?)
 }
 
 fn migrations() -> Migrations {

@@ -47,14 +47,15 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let room = app::WaitingRoom::open(db.clone(), clock).await.map_err(fatal)?;
     room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
-    health.watch(db, shutdown.clone());
+    health.watch(db.clone(), shutdown.clone());
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
     // Only now that nobody asks any more: the writers finish the batch they are in.
     room.close().await;
+    let closed = db.close().await;
     served?;
-    Ok(())
+    Ok(closed?)
 }
 
 fn fatal(error: Error) -> chassis::Error {

@@ -62,9 +62,12 @@ def image(root):
         wrong.append("Containerfile: the launcher cannot write its files")
     if "RUN" in final or not final["CMD"].startswith("["):
         wrong.append("Containerfile: the image that runs has no shell")
-    served = {port for ports in PORTS.values() for variable, port in ports.items() if variable != "HTTP_ADDR"}
-    if set(map(int, final["EXPOSE"].split())) != served:
+    # Who reaches a service's own port is trusted by it.
+    if set(map(int, final["EXPOSE"].split())) != set(PORTS["edge"].values()):
         wrong.append(f"Containerfile exposes {final['EXPOSE']}")
+    opened = set(map(int, re.findall(r"0\.0\.0\.0:(\d+)", final["CMD"])))
+    if opened != set(PORTS["edge"].values()):
+        wrong.append(f"Containerfile: the launcher listens everywhere at {sorted(opened)}")
     paths = {f"{folder}{name}": name for name in taken}
     command = shlex.split(final["CMD"].strip("[]").replace(",", " "))
     if command[0] not in paths:

@@ -51,9 +51,12 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
-    let service = WalletServiceServer::new(Service::new(Ledger::new(db, clock), config.policy.currency));
+    let service = WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
-    Ok(server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await?)
+    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
+    let closed = db.close().await;
+    served?;
+    Ok(closed?)
 }
 
 fn migrations() -> Migrations {

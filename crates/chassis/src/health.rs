@@ -89,6 +89,10 @@ impl Health {
                     _ = ticks.tick() => {}
                 }
                 let there = matches!(time::timeout(PING_TIMEOUT, db.ping()).await, Ok(Ok(())));
+                if shutdown.is_cancelled() {
+                    // Its connections may be closed by now: no news about the database.
+                    break;
+                }
                 db.set_away(!there);
                 health.set(if there { State::Ready } else { State::Failing });
             }

@@ -29,6 +29,7 @@ where
     F: Future<Output = Result<(), Error>>,
 {
     let _log = telemetry::init(log);
+    keep_files_private();
     open_as_many_files_as_allowed();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -47,6 +48,13 @@ where
     });
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     code
+}
+
+/// What this process makes from now on is for its own user alone, whatever mask it was started with: database
+/// files hold live tokens.
+pub fn keep_files_private() {
+    use rustix::{fs::Mode, process::umask};
+    umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// Every connection is a file. What a process gets by default (1,024) is an old courtesy to `select`, which nothing here uses; what

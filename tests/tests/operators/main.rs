@@ -4,6 +4,7 @@
 mod audit;
 mod demo;
 mod ending;
+mod files;
 mod rolling;
 
 use std::process::ExitCode;
@@ -11,5 +12,8 @@ use std::process::ExitCode;
 use tests::suite;
 
 fn main() -> ExitCode {
-    suite::main(&[], &[&audit::solos(), &demo::solos(), ending::SOLOS, rolling::SOLOS].concat())
+    suite::main(
+        &[],
+        &[&audit::solos(), &backup::solos(), &demo::solos(), ending::SOLOS, &files::solos(), rolling::SOLOS].concat(),
+    )
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// What the mesh can be told.
 #[derive(Args)]
 pub(crate) struct Up {
-    /// Folder of the SQLite files, made when missing
+    /// Folder of the SQLite files, made when missing (then nobody else may enter it)
     #[arg(long, env, default_value = "./data")]
     data_dir: PathBuf,
     /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a schema of its own

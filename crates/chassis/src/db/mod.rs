@@ -25,7 +25,7 @@ use std::{
 };
 
 use rand::Rng;
-use sqlx::{PgPool, SqlitePool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
 pub use error::Error;
 pub use group::Group;
@@ -111,7 +111,7 @@ pub struct Db {
 #[derive(Clone, Debug)]
 enum Pools {
     Postgres(PgPool),
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite(Arc<sqlite::File>),
     Simulated(Arc<simulated::File>),
 }
 
@@ -133,7 +133,7 @@ impl Db {
     pub const fn dialect(&self) -> Dialect {
         match self.pools {
             Pools::Postgres(_) => Dialect::Postgres,
-            Pools::Sqlite { .. } | Pools::Simulated(_) => Dialect::Sqlite,
+            Pools::Sqlite(_) | Pools::Simulated(_) => Dialect::Sqlite,
         }
     }
 
@@ -150,7 +150,7 @@ impl Db {
         Ok(Session(match &self.pools {
             // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
             Pools::Postgres(pool) => Link::PostgresRead(self.readers.wait(pool.acquire()).await.map_err(Error::Unavailable)?),
-            Pools::Sqlite { readers, .. } => Link::SqliteRead(self.readers.wait(readers.acquire()).await?),
+            Pools::Sqlite(file) => Link::SqliteRead(self.readers.wait(file.readers.acquire()).await?),
             Pools::Simulated(file) => Link::Simulated(file.read()?),
         }))
     }
@@ -163,7 +163,7 @@ impl Db {
         self.there()?;
         Ok(Session(match &self.pools {
             Pools::Postgres(pool) => Link::PostgresWrite(self.writers.wait(pool.begin()).await.map_err(Error::Unavailable)?),
-            Pools::Sqlite { writer, .. } => Link::SqliteWrite(self.writers.wait(writer.begin_with("BEGIN IMMEDIATE")).await?),
+            Pools::Sqlite(file) => Link::SqliteWrite(self.writers.wait(file.writer.begin_with("BEGIN IMMEDIATE")).await?),
             Pools::Simulated(file) => Link::Simulated(file.begin()?),
         }))
     }
