@@ -62,6 +62,8 @@ pub type Progress = Arc<dyn Fn(&str, u64) + Send + Sync>;
 /// How strictly to judge.
 #[derive(Clone)]
 pub struct Options {
+    /// When the databases are copies: of when (microseconds since 1970). What was in flight then is as old as it was then.
+    pub copied_at: Option<i64>,
     /// How long a checkout may be unsettled.
     pub unsettled_after: Duration,
     /// When to look again at what seems wrong; `None`: the first look counts.
@@ -75,8 +77,9 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { unsettled_after, recheck_after, direct_calls, progress: _ } = self;
+        let Self { copied_at, unsettled_after, recheck_after, direct_calls, progress: _ } = self;
         f.debug_struct("Options")
+            .field("copied_at", copied_at)
             .field("unsettled_after", unsettled_after)
             .field("recheck_after", recheck_after)
             .field("direct_calls", direct_calls)
@@ -89,6 +92,7 @@ impl Options {
     #[must_use]
     pub const fn running() -> Self {
         Self {
+            copied_at: None,
             unsettled_after: Duration::from_secs(300),
             recheck_after: Some(Duration::from_secs(3)),
             direct_calls: false,
@@ -99,7 +103,7 @@ impl Options {
     /// For a mesh that was stopped: nothing may be in flight any more.
     #[must_use]
     pub const fn at_rest() -> Self {
-        Self { unsettled_after: Duration::ZERO, recheck_after: None, direct_calls: false, progress: None }
+        Self { copied_at: None, unsettled_after: Duration::ZERO, recheck_after: None, direct_calls: false, progress: None }
     }
 }
 
@@ -133,7 +137,7 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
         look.skip("payments against reservations: that takes the databases of edge, wallet and booking");
     }
     if let Some(edge) = &mut edge {
-        checkouts::judge(&mut look, edge, now, options.unsettled_after).await?;
+        checkouts::judge(&mut look, edge, &checkouts::Age::new(options, now)).await?;
     }
     if let Some(wallet) = &mut wallet {
         money::judge(&mut look, wallet).await?;

@@ -10,7 +10,7 @@ use std::{
 
 use chassis::{
     args,
-    db::{Db, DbConfig, Migrations},
+    db::{Db, DbConfig, Migrations, Snapshots},
 };
 use sqlx::{Connection as _, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 use tokio::time::{Instant, sleep};
@@ -161,4 +161,52 @@ async fn files_are_their_owners_alone_and_so_is_a_folder_that_was_made_for_them(
     assert_eq!(mode(file.parent().unwrap()), 0o755, "what was there already is left as it is");
     again.close().await.unwrap();
     db.close().await.unwrap();
+}
+
+/// How often this was written, as a file alone says.
+async fn written(file: &Path, name: &str) -> i64 {
+    let mut link = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file).immutable(true)).await.unwrap();
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM thing WHERE name = $1").bind(name);
+    let count = count.fetch_one(&mut link).await.unwrap();
+    link.close().await.unwrap();
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_are_of_one_instant_while_work_goes_on() {
+    let folder = Folder::new();
+    let [first, between, last] = ["first.db", "between.db", "last.db"].map(|name| folder.0.join(name));
+    let (journal, idle, ledger) = (open(&first).await, open(&between).await, open(&last).await);
+    // A work: begun in the first, done in the last, ended in the first.
+    let working = tokio::spawn({
+        let (journal, ledger) = (journal.clone(), ledger.clone());
+        async move {
+            loop {
+                write(&journal, "begun").await;
+                write(&ledger, "done").await;
+                write(&journal, "ended").await;
+            }
+        }
+    });
+    // So many others, that it takes far longer to fix all instants than to do a work.
+    let mut files = vec![first.as_path()];
+    files.extend([between.as_path(); 150]);
+    files.push(&last);
+    for _ in 0..20 {
+        let copies = ["first-copy.db", "last-copy.db"].map(|name| folder.0.join(name));
+        let snapshots = Snapshots::of(&files).unwrap();
+        snapshots.copy(0, &copies[0]).unwrap();
+        snapshots.copy(files.len() - 1, &copies[1]).unwrap();
+        drop(snapshots);
+        let (begun, ended) = (written(&copies[0], "begun").await, written(&copies[0], "ended").await);
+        let done = written(&copies[1], "done").await;
+        assert!(ended <= done && done <= begun, "{ended} ended, {done} done, {begun} begun");
+        copies.iter().for_each(|copy| fs::remove_file(copy).unwrap());
+    }
+    working.abort();
+    let _aborted = working.await;
+    for db in [journal, idle, ledger] {
+        db.close().await.unwrap();
+    }
+    assert!(Snapshots::of(&[&folder.0.join("no.db")]).is_err());
 }

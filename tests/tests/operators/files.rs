@@ -128,9 +128,12 @@ async fn files_are_private_whatever_the_mask(_: Shape) {
                 fs::set_permissions(data.join(name), fs::Permissions::from_mode(0o644)).unwrap();
             }
         }
+        ended(&masked(mask, "boxoffice", &["backup", "--out", "copies/today"], dir.path())).await;
         ended(&masked(mask, "wallet-svc", &["--migrate-only", "--database-url", "sqlite:alone/wallet.db"], dir.path())).await;
-        for (name, mode) in modes(&dir.path().join("alone")) {
-            assert_eq!(mode, if name == "." { 0o700 } else { 0o600 }, "{name} of alone with mask {mask}");
+        for folder in ["copies/today", "alone"] {
+            for (name, mode) in modes(&dir.path().join(folder)) {
+                assert_eq!(mode, if name == "." { 0o700 } else { 0o600 }, "{name} of {folder} with mask {mask}");
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What people do to a mesh: audit it, fill it with a demo, roll it over, end it. The commands are the built ones, the meshes real.
+//! What people do to a mesh: audit it, back it up, fill it with a demo, roll it over, end it. The commands are the built ones, the meshes real.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
+mod backup;
 mod demo;
 mod ending;
 mod files;

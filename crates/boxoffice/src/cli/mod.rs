@@ -1,7 +1,10 @@
 //! What can be typed: the commands, their help, and what a wrong setting is answered with.
 
 mod audit;
+mod backup;
 mod demo;
+mod places;
+mod postgres;
 mod up;
 
 use std::{
@@ -25,7 +28,7 @@ pub(crate) struct Cli {
 }
 
 const EXAMPLES: &str = "\
-`boxoffice audit` has exit codes of its own, see there.
+`boxoffice audit` and `boxoffice backup` have exit codes of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -33,6 +36,7 @@ Examples:
   boxoffice --hold-ttl 2m --max-active 500                       other rules
   boxoffice demo                                                 fill the mesh that runs with a season
   boxoffice audit                                                is everything as it must be?
+  boxoffice backup --help                                        how to copy everything while it runs
   source <(boxoffice completions bash)                           completions for this shell";
 
 #[derive(Subcommand)]
@@ -41,6 +45,8 @@ enum Command {
     Up(Box<up::Up>),
     /// Check that no money, seat or place is lost or given twice, while the mesh runs or at rest
     Audit(audit::Audit),
+    /// Copy the SQLite files of a mesh while it runs, or say how PostgreSQL is backed up
+    Backup(backup::Backup),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
 }
@@ -52,6 +58,7 @@ pub(crate) fn run() -> ExitCode {
         None => up::run(cli.up),
         Some(Command::Up(up)) => up::run(*up),
         Some(Command::Audit(audit)) => audit.run(),
+        Some(Command::Backup(backup)) => backup.run(),
         Some(Command::Demo(demo)) => demo.run(),
     }
 }

@@ -11,6 +11,7 @@ mod open;
 mod postgres;
 mod session;
 mod simulated;
+mod snapshots;
 mod sqlite;
 mod value;
 
@@ -33,6 +34,7 @@ use line::Line;
 use session::Link;
 pub use session::{Session, Sql};
 pub use simulated::{Fate, simulate};
+pub use snapshots::Snapshots;
 pub use value::{Column, Row, Value, table};
 
 /// How often a transaction is tried that keeps losing against others.

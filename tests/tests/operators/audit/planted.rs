@@ -24,7 +24,7 @@ use super::faults::FAULTS;
 pub(super) type Names = BTreeMap<&'static str, String>;
 
 /// Options of a mesh that was stopped, with a bound, and without mercy for what came past the edge.
-pub(super) fn strict() -> Options {
+pub(crate) fn strict() -> Options {
     Options { recheck_after: None, ..Options::running() }
 }
 
@@ -154,7 +154,7 @@ impl Copy {
 }
 
 /// The arguments that lead `boxoffice audit` to the databases of separate programs: queue, booking, wallet, edge.
-pub(super) fn apart(urls: &[String]) -> Vec<String> {
+pub(crate) fn apart(urls: &[String]) -> Vec<String> {
     let flags = SERVICES.iter().map(|service| format!("--{service}-database-url"));
     flags.zip(urls).flat_map(|(flag, url)| [flag, url.clone()]).collect()
 }
