@@ -19,12 +19,13 @@ use chassis::{
     db::{Db, DbConfig},
     health::Health,
     network::Incoming,
+    prune,
     server::GrpcServer,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, Policy};
+pub use config::{Config, Policy, Retention};
 
 /// Where it listens.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
+    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let app = Arc::new(app::App::new(db, clock, config.policy));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
@@ -63,6 +65,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         .serve_with_probes(listeners.grpc, listeners.http, shutdown)
         .await;
     sweeper.abort();
+    pruning.abort();
     served?;
     Ok(())
 }

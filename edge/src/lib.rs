@@ -20,12 +20,13 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
+    prune,
     server::GrpcServer,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Upstreams};
+pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, Upstreams};
 
 /// How long streams may take to say goodbye when everything else has ended.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -54,6 +55,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
+    let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
     let journal = store::Journal::new(db);
     let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
     let checkouts = app::Checkouts::new(
@@ -64,8 +66,11 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         clock.clone(),
         config.policy.on_payment_failure,
     );
-    let background =
-        [tokio::spawn(checkouts.clone().recover_until(shutdown.clone())), tokio::spawn(relay.run_until(shutdown.clone()))];
+    let background = [
+        tokio::spawn(checkouts.clone().recover_until(shutdown.clone())),
+        tokio::spawn(relay.run_until(shutdown.clone())),
+        tokio::spawn(pruning),
+    ];
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
     let rest = http::Front::new(http::Deps {

@@ -10,7 +10,7 @@ use chassis::{
     threads::Threads,
 };
 use clap::Parser;
-use edge::{Config, Listeners, Policy, Upstreams, migrate, serve};
+use edge::{Config, Listeners, Policy, Retention, Upstreams, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,6 +37,8 @@ struct Args {
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
+    retention: Retention,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -49,10 +51,10 @@ Examples:
   edge --browse open --on-payment-failure keep                  dates and seats for all; a refused payment keeps the hold";
 
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, rows, upstreams, policy, log } = flags::parse();
+    let Args { rest_addr, grpc_addr, rows, upstreams, policy, retention, log } = flags::parse();
     program::run("edge", &log, rows, migrate, async move |database, shutdown| {
         let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
         let listeners = Listeners { rest: rest.into(), grpc: grpc.into(), threads: Threads::beside_this_runtime("rest")? };
-        serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy, retention, upstreams }, listeners, Clock::system(), shutdown).await
     })
 }

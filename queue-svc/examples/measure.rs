@@ -16,6 +16,7 @@ use chassis::{
     db::{Db, DbConfig},
 };
 use queue_svc::{
+    Retention,
     app::{Seen, WaitingRoom},
     domain::{Command, Head, QueuePolicy, Room, decide},
     store,
@@ -81,7 +82,7 @@ fn resident() -> usize {
 async fn open(url: &str) -> WaitingRoom {
     let config = DbConfig { url: url.to_owned(), schema: None };
     let db = Db::open(&config, &store::migrations()).await.unwrap();
-    WaitingRoom::open(db, Clock::system()).await.unwrap()
+    WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap()
 }
 
 async fn new_line(room: &WaitingRoom) -> String {

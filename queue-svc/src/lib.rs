@@ -17,9 +17,10 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
+    prune,
     server::GrpcServer,
 };
-pub use config::{Config, Expiry, Listeners, Policy};
+pub use config::{Config, Expiry, Listeners, Policy, Retention};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -44,13 +45,15 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
     let db = Db::open(&config.database, &store::migrations()).await?;
-    let room = app::WaitingRoom::open(db.clone(), clock).await.map_err(fatal)?;
+    let room = app::WaitingRoom::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
     room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
-    health.watch(db, shutdown.clone());
+    health.watch(db.clone(), shutdown.clone());
+    let pruning = tokio::spawn(prune::until(db, clock, config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
+    pruning.abort();
     // Only now that nobody asks any more: the writers finish the batch they are in.
     room.close().await;
     served?;

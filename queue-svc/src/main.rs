@@ -4,12 +4,12 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use chassis::{
     clock::Clock,
-    flags,
+    flags, idempotency,
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
 use clap::Parser;
-use queue_svc::{Config, Listeners, Policy, migrate, serve};
+use queue_svc::{Config, Listeners, Policy, Retention, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,6 +34,10 @@ struct Args {
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
+    requests: idempotency::Retention,
+    #[command(flatten)]
+    retention: Retention,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -45,10 +49,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
+    let Args { addr, http_addr, rows, policy, requests, retention, log } = flags::parse();
     program::run("queue-svc", &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -1,6 +1,6 @@
 //! What an operator may choose.
 
-use chassis::{db::DbConfig, network::Incoming};
+use chassis::{db::DbConfig, idempotency, network::Incoming};
 use tokio::net::TcpListener;
 
 pub use crate::domain::currency::{Currency, NotACurrency};
@@ -21,6 +21,8 @@ pub struct Config {
     pub database: DbConfig,
     /// The wallets' policy.
     pub policy: Policy,
+    /// How long answers to requests are kept.
+    pub requests: idempotency::Retention,
 }
 
 /// The sockets to serve on, already bound.

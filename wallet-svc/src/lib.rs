@@ -23,6 +23,7 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
+    prune,
     server::GrpcServer,
 };
 pub use config::{Config, Listeners, Policy};
@@ -51,9 +52,14 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
+    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.requests.old().to_vec(), shutdown.clone()));
+
     let service = WalletServiceServer::new(Service::new(Ledger::new(db, clock), config.policy.currency));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
-    Ok(server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await?)
+    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
+    pruning.abort();
+    served?;
+    Ok(())
 }
 
 fn migrations() -> Migrations {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use chassis::{
     clock::Clock,
-    flags,
+    flags, idempotency,
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
@@ -34,6 +34,8 @@ struct Args {
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
+    requests: idempotency::Retention,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -45,10 +47,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24081 list                                       what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
+    let Args { addr, http_addr, rows, policy, requests, log } = flags::parse();
     program::run("wallet-svc", &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy, requests }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -46,7 +46,7 @@ impl App {
     pub async fn hold_seats(&self, command: HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
         let show = self.show(command.show_id).await?;
         let queue_id = self.concert(show.concert_id).await?.queue_id.clone();
-        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command));
+        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, &command));
         let touches = self.memory.touch(show.show_id, show.concert_id);
         let attempt = || self.try_hold(&command, &show, &queue_id, key.as_ref());
         let result = self.db.transact("hold_seats", attempt).await;
@@ -62,7 +62,7 @@ impl App {
     /// # Errors
     /// `ReservationNotFound` when it was not, `RequestIdReused`, or the database's.
     pub async fn held_before(&self, command: &HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
-        let key = request_id.map(|id| Key::new(id, "HoldSeats", command));
+        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, command));
         let answer = recall(&mut self.db.read().await?, key.as_ref()).await?;
         answer.ok_or(Error::Refused(Refusal::ReservationNotFound))
     }
@@ -186,7 +186,7 @@ impl App {
         command: Command,
         request_id: Option<String>,
     ) -> Result<Reservation, Error> {
-        let key = request_id.map(|request_id| Key::new(request_id, name, &(id, user_id, command)));
+        let key = request_id.map(|request_id| Key::new(request_id, name, user_id, &(id, user_id, command)));
         self.db.transact(name, || self.try_settle(id, user_id, command, key.as_ref())).await
     }
 

@@ -48,7 +48,7 @@ impl App {
     /// `RequestIdReused`, or the database's.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_concert(&self, new: NewConcert, request_id: Option<String>) -> Result<Concert, Error> {
-        let key = request_id.map(|id| Key::new(id, "CreateConcert", &new));
+        let key = request_id.map(|id| Key::new(id, "CreateConcert", "", &new));
         let attempt = async || {
             let mut session = self.db.begin().await?;
             if let Some(answer) = recall(&mut session, key.as_ref()).await? {
@@ -71,7 +71,7 @@ impl App {
     #[tracing::instrument(level = "debug", skip_all, fields(concert_id = new.concert_id, seats = new.seat_count))]
     pub async fn create_show(&self, new: NewShow, request_id: Option<String>) -> Result<Show, Error> {
         let concert = self.concert(new.concert_id).await?;
-        let key = request_id.map(|id| Key::new(id, "CreateShow", &new));
+        let key = request_id.map(|id| Key::new(id, "CreateShow", "", &new));
         let _touch = self.memory.dates.touch(concert.concert_id);
         let attempt = async || {
             let mut session = self.db.begin().await?;

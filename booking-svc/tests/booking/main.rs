@@ -4,6 +4,7 @@
 mod catalog;
 mod contention;
 mod lifecycle;
+mod retention;
 mod schema;
 mod views;
 mod wire;

@@ -38,7 +38,9 @@ impl Server {
             let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
             let target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
             let (clock, shutdown) = (Clock::manual(START), CancellationToken::new());
-            let config = Config { database: database.config.clone(), policy: Policy { max_held_seats: 3, ..Policy::default() } };
+            let policy = Policy { max_held_seats: 3, ..Policy::default() };
+            let (requests, retention) = Default::default();
+            let config = Config { database: database.config.clone(), policy, requests, retention };
             let listeners = Listeners { grpc: listener.into(), http: None };
             let serving = tokio::spawn(serve(config, listeners, clock.clone(), shutdown.clone()));
             let client = BookingServiceClient::new(Channel::new(&target));

@@ -30,6 +30,14 @@
 //! although the line was over it (the newest admission is the last thing that happened there, or happened between the two looks), else a
 //! note.
 //!
+//! # What may be gone
+//!
+//! Services forget tokens that ended long ago, holds that ended unpaid, request ids and their answers, told
+//! events, and the story and refusal of settled checkouts. So nothing here needs any of these to be there: an
+//! ended token's ticket is a gap like one that a requeued token left, the seats of a hold that ended are
+//! free, and a checkout is judged by its status. What must never be gone (live tokens, confirmed holds and
+//! their reservations, checkouts, payments, entries) is missed.
+//!
 //! # What it costs
 //!
 //! A scan of every table, sorted by its keys. While a snapshot is open PostgreSQL keeps old row versions and SQLite's write-ahead

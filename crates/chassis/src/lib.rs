@@ -18,6 +18,7 @@ pub mod network;
 pub mod page;
 pub mod probes;
 pub mod program;
+pub mod prune;
 pub mod rfc3339;
 pub mod server;
 pub mod telemetry;

@@ -167,8 +167,14 @@ async fn a_replay_gets_the_first_answer_before_any_other_check() {
     on_both(PRICE, async |stage| {
         let checkouts = stage.replica().await;
         let first = checkouts.pay(click(Some("k-1"))).await.unwrap();
-        let replay = checkouts.pay(Pay { token: None, ..click(Some("k-1")) }).await.unwrap();
-        assert_eq!(replay, first);
+        assert_eq!(checkouts.pay(click(Some("k-1"))).await.unwrap(), first, "although the token is used up");
+        // Whoever only knows names and keys is told nothing of it.
+        let bare = Pay { token: None, ..click(Some("k-1")) };
+        assert_eq!(checkouts.pay(bare).await.unwrap_err().reason, Reason::TokenMissing);
+        let strange = Pay { token: Some("ann's".into()), ..click(Some("k-1")) };
+        assert_eq!(checkouts.pay(strange).await.unwrap_err().reason, Reason::InvalidArgument);
+        let mine = Pay { token: Some(Uuid::from_u128(77).to_string()), ..click(Some("k-1")) };
+        assert_eq!(checkouts.pay(mine).await.unwrap(), first, "another one of hers");
         let other = Pay { reservation_id: Uuid::from_u128(10), ..click(Some("k-1")) };
         assert_eq!(checkouts.pay(other).await.unwrap_err().reason, Reason::RequestIdReused);
     })

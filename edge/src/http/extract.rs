@@ -1,7 +1,7 @@
 //! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it. Of two headers or
 //! parameters of one name nobody knows which is meant: they are refused.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     body::to_bytes,
@@ -9,12 +9,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use boxoffice_proto::validate::Checks;
-use chassis::page;
+use chassis::{idempotency::BRIEF, page};
 use serde_json::Value;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
+    Api,
     fields::{Fields, FromFields},
     problem::Problem,
 };
@@ -183,14 +184,15 @@ impl<S: Send + Sync> FromRequestParts<S> for QueueToken {
     }
 }
 
-/// `Idempotency-Key`: the client's, or a fresh one, so that what the edge repeats by itself is never done twice.
+/// `Idempotency-Key`: the client's, or one of the edge's own, so that what the edge repeats by itself is
+/// never done twice.
 pub(super) struct RequestId(pub(super) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+impl FromRequestParts<Arc<Api>> for RequestId {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(key(parts)?.unwrap_or_else(|| Uuid::new_v4().to_string())))
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        Ok(Self(key(parts)?.unwrap_or_else(|| api.brief_id())))
     }
 }
 
@@ -208,6 +210,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientKey {
 fn key(parts: &Parts) -> Result<Option<String>, Problem> {
     let Some(value) = single(&parts.headers, "Idempotency-Key")? else { return Ok(None) };
     match value.to_str() {
+        Ok(key) if key.starts_with(BRIEF) => {
+            Err(Problem::field("Idempotency-Key", format!("must not begin with {BRIEF}: such ids are the edge's own")))
+        }
         Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(key.to_owned())),
         _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
     }

@@ -224,7 +224,9 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
     }
     if known.takes_key {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"});
-        parameters.push(header("Idempotency-Key", false, "The same key and request get the first answer again", &schema));
+        let meaning =
+            "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`";
+        parameters.push(header("Idempotency-Key", false, meaning, &schema));
     }
     for parameter in parameters {
         if parameter["name"] == "userId" {

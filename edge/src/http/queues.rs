@@ -9,7 +9,6 @@ use boxoffice_proto::{
     Reason,
     queue::{self as proto, CreateQueueRequest, GetQueueRequest, UpdateQueueRequest},
 };
-use uuid::Uuid;
 
 use super::{
     Api, App,
@@ -76,7 +75,7 @@ pub(super) async fn put_queue(
     if !is(&updated, Reason::QueueNotFound) {
         return json::answer(StatusCode::OK, &Queue::try_from(updated?)?);
     }
-    let request = CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: fresh() };
+    let request = CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: api.brief_id() };
     match super::ask!(api.clients.queue, create_queue, request) {
         Ok(answer) => json::created(&format!("/v1/queues/{queue_id}"), &Queue::try_from(whole(answer.queue)?)?),
         // Somebody else created it in between: then this is a change after all.
@@ -89,14 +88,9 @@ pub(super) async fn put_queue(
 }
 
 async fn update(api: &Api, queue_id: &str, policy: &proto::QueuePolicy) -> Result<proto::Queue, Problem> {
-    let request = UpdateQueueRequest { queue_id: queue_id.to_owned(), policy: Some(*policy), request_id: fresh() };
+    let request = UpdateQueueRequest { queue_id: queue_id.to_owned(), policy: Some(*policy), request_id: api.brief_id() };
     let answer = super::ask!(api.clients.queue, update_queue, request)?;
     Ok(whole(answer.queue)?)
-}
-
-/// PUT is idempotent by itself; the id only makes the edge's own repeats harmless.
-fn fresh() -> String {
-    Uuid::new_v4().to_string()
 }
 
 fn is<T>(result: &Result<T, Problem>, reason: Reason) -> bool {

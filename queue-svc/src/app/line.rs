@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chassis::{
@@ -63,6 +64,10 @@ pub(super) struct Line {
     pub(super) id: Arc<str>,
     pub(super) db: Db,
     pub(super) clock: Clock,
+    /// How long the row of a token that has ended is there for certain, and when it is gone for certain, in
+    /// microseconds.
+    kept: i64,
+    past_validity: i64,
     room: RwLock<Room>,
     lately_ended: parking_lot::Mutex<Ended>,
     /// The version readers see; streams wake by it.
@@ -82,6 +87,8 @@ impl Line {
             id: id.into(),
             db: all.db.clone(),
             clock: all.clock.clone(),
+            kept: micros(all.retention.token_retention),
+            past_validity: micros(all.retention.past_validity()),
             moved: watch::Sender::new(room.version()),
             room: RwLock::new(room),
             lately_ended: parking_lot::Mutex::default(),
@@ -169,9 +176,12 @@ impl Line {
         }
     }
 
-    /// A token that ended lately.
+    /// A token that ended lately; what the database may have forgotten is forgotten here, too.
     pub(super) fn ended_view(&self, token: &Uuid) -> Option<TokenView> {
         let row = self.lately_ended.lock().get(token)?;
+        if row.valid_until < self.clock.now().saturating_sub(self.past_validity) {
+            return None;
+        }
         Some(TokenView::of_row(row, Arc::clone(&self.id)))
     }
 
@@ -266,9 +276,14 @@ impl Line {
         head.version - self.version() > BEHIND || self.is_far_behind(head)
     }
 
+    /// Would it cost too much to read what changed since, or may some of it be forgotten already? (A program
+    /// that was suspended for weeks would otherwise never hear that a token ended whose row is gone. Half the
+    /// time allows for clocks that differ.)
     fn is_far_behind(&self, head: &Head) -> bool {
-        let (mine, ticket, live) = self.read(|room| (room.version(), room.head().last_ticket, room.waiting() + room.active()));
-        head.version - mine > TOO_MANY_COMMITS || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
+        let (mine, ticket, live, decided_at) =
+            self.read(|room| (room.version(), room.head().last_ticket, room.waiting() + room.active(), room.head().decided_at));
+        let forgotten = head.version > mine && self.clock.now().saturating_sub(decided_at) > self.kept / 2;
+        forgotten || head.version - mine > TOO_MANY_COMMITS || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
     }
 
     async fn follow(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
@@ -333,6 +348,10 @@ pub(super) async fn ended(session: &mut Session, tokens: Vec<Uuid>) -> Result<Ha
     }
     let found = store::token::by_id(session, tokens).await?;
     Ok(found.into_iter().map(|(queue_id, row)| (row.token, (queue_id, row))).collect())
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge")]

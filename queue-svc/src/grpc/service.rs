@@ -54,8 +54,8 @@ fn told(error: Error) -> Status {
     Fault::from(error).into()
 }
 
-fn key(request_id: Option<String>, method: &str, command: &impl Serialize) -> Option<Key> {
-    request_id.map(|id| Key::new(id, method, command))
+fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Serialize) -> Option<Key> {
+    request_id.map(|id| Key::new(id, method, owner, command))
 }
 
 /// The name of a queue that must be given: here nothing means nothing.
@@ -77,7 +77,7 @@ impl QueueService for Service {
         let patch = convert::patch(&mut checks, request.policy);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let key = key(request_id, "CreateQueue", &(&queue_id, &patch));
+        let key = key(request_id, "CreateQueue", "", &(&queue_id, &patch));
         let policy = patch.apply(&QueuePolicy::default());
         let view = self.room.create_queue(&queue_id, policy, key).await.map_err(told)?;
         Ok(Response::new(CreateQueueResponse { queue: Some(convert::queue(view)) }))
@@ -90,7 +90,7 @@ impl QueueService for Service {
         let patch = convert::patch(&mut checks, request.policy);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let key = key(request_id, "UpdateQueue", &(&queue_id, &patch));
+        let key = key(request_id, "UpdateQueue", "", &(&queue_id, &patch));
         let view = self.room.update_queue(&queue_id, patch, key).await.map_err(told)?;
         Ok(Response::new(UpdateQueueResponse { queue: Some(convert::queue(view)) }))
     }
@@ -126,7 +126,7 @@ impl QueueService for Service {
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
         let lane = u8::try_from(lane).unwrap_or_default();
-        let key = key(request_id, "IssueToken", &(&queue_id, &user, lane));
+        let key = key(request_id, "IssueToken", &user, &(&queue_id, &user, lane));
         let (view, created) = self.room.join(&queue_id, &user, lane, key).await.map_err(told)?;
         Ok(Response::new(IssueTokenResponse { token: Some(convert::token(view)), created }))
     }
@@ -203,7 +203,7 @@ impl QueueService for Service {
         let token = checks.uuid("token", &request.token);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let view = self.room.complete(token, key(request_id, "CompleteToken", &token)).await.map_err(told)?;
+        let view = self.room.complete(token, key(request_id, "CompleteToken", &token.to_string(), &token)).await.map_err(told)?;
         Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
     }
 
@@ -213,7 +213,7 @@ impl QueueService for Service {
         let token = checks.uuid("token", &request.token);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let view = self.room.leave(token, key(request_id, "LeaveQueue", &token)).await.map_err(told)?;
+        let view = self.room.leave(token, key(request_id, "LeaveQueue", &token.to_string(), &token)).await.map_err(told)?;
         Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
     }
 }

@@ -15,7 +15,7 @@ use chassis::{
 };
 use futures::future::join_all;
 use queue_svc::{
-    Error, Policy,
+    Error, Policy, Retention,
     app::WaitingRoom,
     domain::{QueuePolicy, Status},
 };
@@ -29,7 +29,7 @@ const CROWD: usize = 3_000;
 async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
     for database in databases().await {
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+        let room = WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap();
         let policy = QueuePolicy { max_active: 1, ..QueuePolicy::default() };
         room.create_queue("rock", policy.clone(), None).await.unwrap();
         let active = room.join("rock", "active", 5, None).await.unwrap().0;
@@ -93,7 +93,7 @@ async fn joins_leaves_and_completions_become_few_transactions() {
     const EACH: usize = 200;
     for database in databases().await {
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+        let room = WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap();
         let policy = QueuePolicy { max_active: 200, ..QueuePolicy::default() };
         room.create_queue("rock", policy, None).await.unwrap();
         let joined = async |from: usize| {

@@ -43,7 +43,7 @@ impl Replica {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = grpc.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let config = Config { database: database.clone(), policy };
+        let config = Config { database: database.clone(), policy, requests: Default::default(), retention: Default::default() };
         let task = tokio::spawn(serve(config, Listeners { grpc: grpc.into(), http: None }, clock.clone(), shutdown.clone()));
         let client = eventually("the service answers", || async move {
             let mut client = QueueServiceClient::connect(format!("http://{address}")).await.ok()?;

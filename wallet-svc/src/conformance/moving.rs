@@ -121,14 +121,18 @@ async fn equal_uses_of_all_the_money_at_once_get_one_answer_and_no_refusal() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_refused_for_any_other_request() {
+async fn a_request_id_is_refused_for_another_request_and_is_its_users_and_methods_own() {
     for world in worlds().await {
         world.charge("ann", 500, "r").await.unwrap();
         assert_eq!(reason(world.charge("ann", 501, "r").await), Reason::RequestIdReused);
-        assert_eq!(reason(world.charge("bob", 500, "r").await), Reason::RequestIdReused);
-        assert_eq!(reason(world.spend("ann", 500, "r").await), Reason::RequestIdReused);
-        assert_eq!(world.balance("ann").await, Ok(500));
-        assert_eq!(reason(world.balance("bob").await), Reason::WalletNotFound);
+        let bobs = world.charge("bob", 700, "r").await.unwrap();
+        let spent = world.spend("ann", 200, "r").await.unwrap();
+        assert_eq!(world.charge("bob", 700, "r").await.unwrap(), bobs, "and each gets their own first answer again");
+        assert_eq!(world.spend("ann", 200, "r").await.unwrap(), spent);
+        assert_eq!(reason(world.charge("bob", 701, "r").await), Reason::RequestIdReused);
+        assert_eq!(world.balance("ann").await, Ok(300));
+        assert_eq!(world.balance("bob").await, Ok(700));
+        world.audit().await;
     }
 }
 

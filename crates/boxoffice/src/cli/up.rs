@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use boxoffice::{Addresses, Databases, Settings, Stack};
+use boxoffice::{Addresses, Databases, Retention, Settings, Stack};
 use chassis::{Error, clock::Clock, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ pub(crate) struct Up {
     wallet: wallet_svc::Policy,
     #[command(flatten, next_help_heading = "Edge")]
     edge: edge::Policy,
+    #[command(flatten, next_help_heading = "How long rows are kept")]
+    retention: Retention,
     #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
@@ -42,8 +44,9 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres(_) => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, queue, booking, wallet, edge, .. } = up;
-    let stack = Stack::start(Settings { addresses, databases, queue, booking, wallet, edge }, Clock::system()).await?;
+    let Up { addresses, queue, booking, wallet, edge, retention, .. } = up;
+    let settings = Settings { addresses, databases, queue, booking, wallet, edge, retention };
+    let stack = Stack::start(settings, Clock::system()).await?;
     super::print(&welcome(&stack.addresses(), &place));
     stack.run(shutdown).await
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::super::{
     App,
-    extract::{Body, QueueToken, RequestId, Segment, UserId},
+    extract::{Body, ClientKey, QueueToken, RequestId, Segment, UserId},
     fields::{Fields, FromFields},
     json::{self, MAX_AMOUNT, PaymentStatus, UserIdText},
     openapi::{GATE_OF_USER, Operation},
@@ -188,14 +188,14 @@ pub(in crate::http) async fn original_get_balance(
 pub(in crate::http) async fn original_pay(
     State(api): App,
     QueueToken(token): QueueToken,
-    RequestId(request_id): RequestId,
+    ClientKey(request_id): ClientKey,
     Body(new): Body<OriginalNewPayment>,
 ) -> Result<Response, Problem> {
     // Without a token nothing is paid anyway, and that is the thing to say.
     if token.is_some() && reservations::find(&api, new.reservation_id).await?.amount != new.amount {
         return Err(Problem::field("amount", "is not the price of this reservation"));
     }
-    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id: Some(request_id) };
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id };
     let payment = settled(&api, command).await?;
     if payment.amount != new.amount {
         // Only a replay gets here: another amount is another request.
