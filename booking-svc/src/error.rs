@@ -117,10 +117,7 @@ impl From<Error> for Fault {
                 Self::new(Reason::Unavailable, "The booking database cannot be reached at this moment.")
                     .retry_after(Duration::from_secs(1))
             }
-            Error::Db(error) => {
-                tracing::error!(alert = true, %error, "unexpected database error");
-                Self::new(Reason::Internal, Reason::Internal.title())
-            }
+            Error::Db(error) => Self::internal(format_args!("the booking database: {error}")),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The life of a hold: taking seats, keeping them, confirming, giving back.
 
-use chassis::{db::Session, idempotency::Key};
+use chassis::{
+    db::{self, Session},
+    idempotency::Key,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -120,7 +123,12 @@ impl App {
         };
         let taken = seats::take(session, *show_id, selection, hold.reservation_id, until, now).await?;
         if taken != selection.count() {
-            return Err(Refusal::SeatTaken(seats::not_of(session, *show_id, selection, hold.reservation_id).await?).into());
+            let of_others = seats::of_others(session, *show_id, selection, hold.reservation_id, now).await?;
+            if of_others.is_empty() {
+                // Whoever was in the way has gone since: another attempt finds the seats free.
+                return Err(db::Error::lost_race("a seat").into());
+            }
+            return Err(Refusal::SeatTaken(of_others).into());
         }
         if holds::place(session, &hold).await? > limit {
             return Err(Refusal::HoldLimit(limit).into());

@@ -1,6 +1,6 @@
 //! Putting things on sale: concerts, and shows with their seats.
 
-use chassis::{idempotency::Key, page};
+use chassis::idempotency::Key;
 use serde::Serialize;
 
 use super::{App, recall, record};
@@ -38,9 +38,6 @@ pub struct NewShow {
     pub seat_count: i32,
 }
 
-/// A page of a list, and where the next one starts (if there is one).
-pub type Page<T, C> = (Vec<T>, Option<C>);
-
 impl App {
     /// Creates a concert, once per request id.
     ///
@@ -64,7 +61,7 @@ impl App {
         self.db.transact("create_concert", attempt).await
     }
 
-    /// Creates a show and all its seats, once per request id.
+    /// Creates a show, once per request id. All its seats are free.
     ///
     /// # Errors
     /// `ConcertNotFound`, `RequestIdReused`, or the database's.
@@ -87,23 +84,21 @@ impl App {
         self.db.transact("create_show", attempt).await
     }
 
-    /// A page of all concerts, newest first.
+    /// Concerts with numbers below `before`, newest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn concerts(&self, size: i64, before: i64) -> Result<Page<Concert, i64>, Error> {
-        let found = catalog::concerts(&mut self.db.read().await?, before, size + 1).await?;
-        Ok(page::cut(found, size, |concert| concert.concert_id))
+    pub async fn concerts(&self, before: i64, limit: i64) -> Result<Vec<Concert>, Error> {
+        Ok(catalog::concerts(&mut self.db.read().await?, before, limit).await?)
     }
 
-    /// A page of a concert's shows, newest first.
+    /// A concert's shows with numbers below `before`, newest first.
     ///
     /// # Errors
     /// `ConcertNotFound`, or the database's.
-    pub async fn shows(&self, concert_id: i64, size: i64, before: i64) -> Result<Page<Show, i64>, Error> {
+    pub async fn shows(&self, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
         self.concert(concert_id).await?;
-        let found = catalog::shows(&mut self.db.read().await?, concert_id, before, size + 1).await?;
-        Ok(page::cut(found, size, |show| show.show_id))
+        Ok(catalog::shows(&mut self.db.read().await?, concert_id, before, limit).await?)
     }
 }
 

@@ -45,12 +45,13 @@ impl BookingService for Api {
 
     async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
         let ListConcertsRequest { page_size, page_token } = request.into_inner();
-        let (list, mut checks) = (List::of("concerts", ""), Checks::default());
-        let (size, before) = list.read(page_size, &page_token, i64::MAX, |field, wrong| checks.refuse(field, wrong));
+        let mut checks = Checks::default();
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of("concerts", "").read(page_size, &page_token, i64::MAX, refuse_field);
         checks.finish()?;
-        let (concerts, next) = self.0.concerts(size, before).await.map_err(refuse)?;
-        let concerts = concerts.iter().map(convert::concert).collect();
-        Ok(Response::new(ListConcertsResponse { concerts, next_page_token: list.token(next.as_ref()) }))
+        let found = self.0.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
+        let (concerts, next_page_token) = page.answer(found, |concert| concert.concert_id, |concert| convert::concert(&concert));
+        Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
     }
 
     async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
@@ -66,12 +67,13 @@ impl BookingService for Api {
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
         let ListShowsRequest { concert_id, page_size, page_token } = request.into_inner();
-        let (list, mut checks) = (List::of("shows", concert_id), Checks::default());
-        let (size, before) = list.read(page_size, &page_token, i64::MAX, |field, wrong| checks.refuse(field, wrong));
+        let mut checks = Checks::default();
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of("shows", concert_id).read(page_size, &page_token, i64::MAX, refuse_field);
         checks.finish()?;
-        let (shows, next) = self.0.shows(concert_id, size, before).await.map_err(refuse)?;
-        let shows = shows.iter().map(convert::show).collect();
-        Ok(Response::new(ListShowsResponse { shows, next_page_token: list.token(next.as_ref()) }))
+        let found = self.0.shows(concert_id, *page.from(), page.limit()).await.map_err(refuse)?;
+        let (shows, next_page_token) = page.answer(found, |show| show.show_id, |show| convert::show(&show));
+        Ok(Response::new(ListShowsResponse { shows, next_page_token }))
     }
 
     async fn list_available_dates(&self, request: Request<ListAvailableDatesRequest>) -> Answer<ListAvailableDatesResponse> {
@@ -81,12 +83,22 @@ impl BookingService for Api {
     }
 
     async fn list_seats(&self, request: Request<ListSeatsRequest>) -> Answer<ListSeatsResponse> {
-        let maps = match read::seats_of(&request.into_inner())? {
-            SeatsOf::Show(show_id) => vec![self.0.seats_of_show(show_id).await.map_err(refuse)?],
-            SeatsOf::Date(concert_id, date) => self.0.seats_of_date(concert_id, date).await.map_err(refuse)?,
+        let (seats_of, page) = read::seats_of(&request.into_inner())?;
+        let (shows, next_page_token) = match seats_of {
+            SeatsOf::Show(show_id) => (vec![self.0.show(show_id).await.map_err(refuse)?], String::new()),
+            SeatsOf::Date(concert_id, date) => {
+                let found = self.0.shows_of_date(concert_id, date, *page.from(), page.limit()).await.map_err(refuse)?;
+                // Cut before the seats are read.
+                let (shows, next) = page.cut(found, |show| (show.starts_at, show.show_id), convert::weigh_map);
+                (shows.into_iter().map(Arc::new).collect(), next)
+            }
         };
-        let now = self.0.now();
-        Ok(Response::new(ListSeatsResponse { seat_maps: maps.iter().map(|map| convert::seat_map(map, now)).collect() }))
+        let mut seat_maps = Vec::with_capacity(shows.len());
+        for show in shows {
+            let map = self.0.seat_map(show).await.map_err(refuse)?;
+            seat_maps.push(convert::seat_map(&map, self.0.now()));
+        }
+        Ok(Response::new(ListSeatsResponse { seat_maps, next_page_token }))
     }
 
     async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {
@@ -122,12 +134,14 @@ impl BookingService for Api {
         let ListReservationsRequest { user_id, page_size, page_token } = request.into_inner();
         let mut checks = Checks::default();
         let user = checks.user_id("user_id", &user_id);
-        let (list, newest) = (List::of("reservations", &user), (i64::MAX, Uuid::max()));
-        let (size, before) = list.read(page_size, &page_token, newest, |field, wrong| checks.refuse(field, wrong));
+        let newest = (i64::MAX, Uuid::max());
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of("reservations", &user).read(page_size, &page_token, newest, refuse_field);
         checks.finish()?;
-        let (found, next) = self.0.reservations(&user, size, before).await.map_err(refuse)?;
-        let reservations = found.iter().map(convert::reservation).collect();
-        Ok(Response::new(ListReservationsResponse { reservations, next_page_token: list.token(next.as_ref()) }))
+        let found = self.0.reservations(&user, *page.from(), page.limit()).await.map_err(refuse)?;
+        let place = |seen: &Reservation| (seen.hold.held_at, seen.hold.reservation_id);
+        let (reservations, next_page_token) = page.answer(found, place, |seen| convert::reservation(&seen));
+        Ok(Response::new(ListReservationsResponse { reservations, next_page_token }))
     }
 
     async fn confirm_reservation(&self, request: Request<ConfirmReservationRequest>) -> Answer<ConfirmReservationResponse> {

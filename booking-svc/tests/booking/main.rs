@@ -5,6 +5,7 @@ mod catalog;
 mod contention;
 mod lifecycle;
 mod schema;
+mod sizes;
 mod views;
 mod wire;
 mod world;

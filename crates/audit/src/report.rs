@@ -67,7 +67,7 @@ impl Law {
             }
             Self::SeatOnce => "a seat is in one hand at most",
             Self::SoldStays => "the seats that are sold are those of the confirmed reservations, held are those of live holds",
-            Self::AllOrNone => "a show has its seats 1 to N, and a hold or a reservation lists its seats",
+            Self::AllOrNone => "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats",
             Self::PaidOnce => "a hold is confirmed exactly when there is a reservation of it, by one payment",
             Self::PaidIffMine => "a payment is completed if and only if its reservation is confirmed",
             Self::OneOutcome => "a settled checkout, its payment and its reservation tell one story",

@@ -14,7 +14,7 @@ use boxoffice_proto::{
 use chassis::{
     clock::Clock,
     context::{Context, TraceParent},
-    page::{self, List},
+    page::{List, PageRequest},
 };
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
@@ -66,10 +66,22 @@ pub(crate) struct Filter {
     pub(crate) status: Option<Status>,
     /// Only those that wait for a person.
     pub(crate) parked: bool,
-    /// As it came: 0 means 50.
-    pub(crate) page_size: i32,
-    /// As it came: empty for the first page.
-    pub(crate) page_token: String,
+}
+
+/// Where a page of checkouts starts: after (that is, before) the one of this time and id; `None`: at the newest.
+pub(crate) type Before = Option<(i64, Uuid)>;
+
+/// Where a checkout stands in a list.
+pub(crate) const fn place(checkout: &Checkout) -> Before {
+    Some((checkout.created_at, checkout.checkout_id))
+}
+
+impl Filter {
+    /// Reads which page of these is asked for; what is wrong is told to `checks`.
+    pub(crate) fn page(&self, page_size: i32, page_token: &str, checks: &mut Checks) -> PageRequest<Before> {
+        let list = List::of("checkouts", format_args!("{:?} {:?} {}", self.user_id, self.status, self.parked));
+        list.read(page_size, page_token, None, |field, wrong| checks.refuse(field, wrong))
+    }
 }
 
 /// Checkouts. Cheap to clone.
@@ -135,23 +147,14 @@ impl Checkouts {
         self.get(checkout_id).await
     }
 
-    /// A page, newest first, and the next page's token (empty on the last).
+    /// What there is of these after a place, newest first.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT: `page_size`, `page_token`.
-    pub(crate) async fn list(&self, filter: Filter) -> Result<(Vec<Checkout>, String), Fault> {
-        let mut checks = Checks::default();
-        let list = List::of("checkouts", format_args!("{:?} {:?} {}", filter.user_id, filter.status, filter.parked));
-        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let (size, before) = list.read(filter.page_size, &filter.page_token, None::<(i64, Uuid)>, refuse);
-        checks.finish()?;
-
-        let narrowed =
-            Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit: size + 1 };
+    /// The journal's.
+    pub(crate) async fn list(&self, filter: Filter, before: Before, limit: i64) -> Result<Vec<Checkout>, Fault> {
+        let narrowed = Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit };
         let entries = self.journal.list(&narrowed).await.map_err(Error::from)?;
-        let checkouts = entries.into_iter().map(|entry| entry.checkout).collect();
-        let (checkouts, next) = page::cut(checkouts, size, |last: &Checkout| (last.created_at, last.checkout_id));
-        Ok((checkouts, list.token(next.as_ref())))
+        Ok(entries.into_iter().map(|entry| entry.checkout).collect())
     }
 
     /// What a click is answered without any check: a replay, or the user's checkout of this reservation that is pending now. (Only a

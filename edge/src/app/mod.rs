@@ -14,7 +14,7 @@ mod steps;
 mod wheel;
 
 pub(crate) use self::{
-    checkouts::{Checkouts, Filter, Pay},
+    checkouts::{Before, Checkouts, Filter, Pay, place},
     followers::Followers,
     following::{Ending, Following, News},
     gate::Gate,

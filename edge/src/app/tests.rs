@@ -102,7 +102,7 @@ fn click(key: Option<&str>) -> Pay {
 
 async fn settled(checkouts: &Checkouts) -> Checkout {
     for _ in 0..200 {
-        let (mut all, _) = checkouts.list(Filter::default()).await.unwrap();
+        let mut all = checkouts.list(Filter::default(), None, 51).await.unwrap();
         if let Some(checkout) = all.pop().filter(|checkout| checkout.status != Status::Pending) {
             return checkout;
         }
@@ -253,7 +253,7 @@ async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator
             world.mishaps.insert("cancel_payment", Mishap::Refused);
         });
         let replica = stage.replica().await;
-        let parked = async || replica.list(Filter { parked: true, ..Filter::default() }).await.unwrap().0;
+        let parked = async || replica.list(Filter { parked: true, ..Filter::default() }, None, 51).await.unwrap();
         let begun = replica.pay(click(None)).await.unwrap();
         assert_eq!(begun.status, Status::Pending, "nothing is promised while the refund stays out");
         while parked().await.is_empty() {

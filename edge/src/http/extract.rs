@@ -78,7 +78,8 @@ impl<S: Send + Sync, T: Word> FromRequestParts<S> for Segment<T> {
         let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::field("path", "must be percent-encoded UTF-8"))?;
-        let (name, raw) = params.iter().next().ok_or_else(Problem::internal)?;
+        let (name, raw) =
+            params.iter().next().ok_or_else(|| Problem::internal("a route without the parameter that its handler reads"))?;
         word(name, raw).map(Self)
     }
 }

@@ -21,7 +21,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use boxoffice_proto::{Fault, Reason};
-use chassis::context::{Context, TRACEPARENT};
+use chassis::{
+    context::{Context, TRACEPARENT},
+    server::panic_text,
+};
 use futures::FutureExt;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
@@ -173,9 +176,14 @@ pub(super) async fn around(bounds: &Bounds, mut asked: Asked<'_>, work: impl Fut
     let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
     let Asked { uri, route, kind, context, began, .. } = asked;
-    // A probe's 503 is its answer, in its own words.
-    let by_a_library = |status| if kind == Kind::Probe { None } else { problem::made_of(status) };
-    if let Some(problem) = problem::of(&mut response).or_else(|| by_a_library(response.status())) {
+    let problem = match problem::of(&mut response) {
+        // A probe's 503 is its answer, in its own words.
+        None if kind != Kind::Probe && is_error(response.status()) => {
+            Some(problem::made_of(&mut response).instrument(span.clone()).await)
+        }
+        told => told,
+    };
+    if let Some(problem) = problem {
         code = Some(problem.code());
         response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
     }
@@ -195,6 +203,10 @@ pub(super) async fn around(bounds: &Bounds, mut asked: Asked<'_>, work: impl Fut
     response
 }
 
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
 /// The handler's answer, or why there is none.
 async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, work: impl Future<Output = Response>) -> Response {
     if let Some(problem) = absurd {
@@ -208,10 +220,9 @@ async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, wor
     }
     match tokio::time::timeout_at(asked.context.deadline, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_panic)) => {
-            tracing::error!(route = asked.route, "a handler panicked");
+        Ok(Err(panic)) => {
             metrics::counter!("http_panics_total").increment(1);
-            Problem::internal().into_response()
+            Problem::internal(format_args!("a handler panicked: {}", panic_text(panic.as_ref()))).into_response()
         }
         Err(_elapsed) => {
             let detail = "The answer took longer than 10 seconds. What was asked for may have happened: \
@@ -263,11 +274,39 @@ mod tests {
         panic!("hunter2")
     }
 
+    async fn failed() -> (StatusCode, &'static str) {
+        (StatusCode::INTERNAL_SERVER_ERROR, "Missing request extension: hunter2")
+    }
+
+    /// A log to be read.
+    #[derive(Clone, Default)]
+    struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[tokio::test]
-    async fn a_panic_is_a_500_that_shows_nothing() {
-        let (status, body) = answered(Router::new().route("/x", get(broken)), Bounds::new()).await;
-        assert_eq!((status.as_u16(), &body["code"]), (500, &"INTERNAL".into()));
-        assert!(body["traceId"].is_string() && !body.to_string().contains("hunter2"));
+    async fn a_failure_of_ours_is_a_500_that_shows_nothing_and_its_cause_is_logged_with_the_trace() {
+        for route in [get(broken), get(failed)] {
+            let log = Log::default();
+            let written = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || written.clone()).with_ansi(false).finish();
+            let guard = tracing::subscriber::set_default(subscriber);
+            let (status, body) = answered(Router::new().route("/x", route), Bounds::new()).await;
+            drop(guard);
+            assert_eq!((status.as_u16(), &body["code"]), (500, &"INTERNAL".into()));
+            assert!(!body.to_string().contains("hunter2"));
+            let (trace, log) = (body["traceId"].as_str().unwrap(), String::from_utf8(log.0.lock().clone()).unwrap());
+            let cause = |line: &str| [trace, "ERROR", "alert=true", "hunter2"].iter().all(|word| line.contains(word));
+            assert!(log.lines().any(cause), "{log}");
+        }
     }
 
     #[tokio::test]

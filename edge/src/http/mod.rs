@@ -9,6 +9,7 @@
 
 mod concerts;
 mod connection;
+mod day;
 mod extract;
 mod fields;
 mod front;

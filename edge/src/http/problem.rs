@@ -4,7 +4,7 @@
 //! trace and [renders](render) it there. What the libraries below answer by themselves (405 and the like) is [made one](made_of)
 //! too. An INTERNAL one shows nothing but the trace id.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -18,6 +18,8 @@ use utoipa::ToSchema;
 /// The media type.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// So many bytes of what a library says of a failure are read.
+const LONGEST_CAUSE: usize = 4_096;
 /// How long to wait when nobody said.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -115,9 +117,9 @@ impl Problem {
         Fault::invalid_field(field, description).into()
     }
 
-    /// Something that cannot be, such as an answer without its content.
-    pub(super) fn internal() -> Self {
-        Fault::new(Reason::Internal, "").into()
+    /// Something that cannot be, such as an answer without its content. The cause goes to the log.
+    pub(super) fn internal(cause: impl Display) -> Self {
+        Fault::internal(cause).into()
     }
 
     /// With a header that belongs to it.
@@ -178,10 +180,14 @@ pub(super) fn of(response: &mut Response) -> Option<Arc<Problem>> {
     response.extensions_mut().remove::<Arc<Problem>>()
 }
 
-/// The problem to make of an error that a library answered by itself.
-pub(super) fn made_of(status: StatusCode) -> Option<Arc<Problem>> {
-    let error = status.is_client_error() || status.is_server_error();
-    error.then(|| Arc::new(Problem::bare(status)))
+/// The problem to make of an error that a library answered by itself. What it said of a mistake of ours goes to the log.
+pub(super) async fn made_of(response: &mut Response) -> Arc<Problem> {
+    let status = response.status();
+    if !status.is_server_error() {
+        return Arc::new(Problem::bare(status));
+    }
+    let said = axum::body::to_bytes(std::mem::take(response.body_mut()), LONGEST_CAUSE).await.unwrap_or_default();
+    Arc::new(Problem::internal(format_args!("a library answered {status}: {}", String::from_utf8_lossy(&said))))
 }
 
 /// Writes the document, and what of it belongs into headers; keeps the headers that are there (`Allow`).
@@ -258,7 +264,6 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             ("REQUEST_HEADER_FIELDS_TOO_LARGE", "The headers are larger than 16 KiB, or more than 64.")
         }
-        status if status.is_server_error() => ("INTERNAL", Reason::Internal.title()),
         _ => ("REFUSED", "The request was refused."),
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn get_queue(
 ) -> Result<Response, Problem> {
     let answer = super::ask!(api.clients.queue, get_queue, GetQueueRequest { queue_id })?;
     let queue = Queue::try_from(whole(answer.queue)?)?;
-    let body = serde_json::to_vec(&queue).map_err(|_| Problem::internal())?;
+    let body = serde_json::to_vec(&queue).map_err(Problem::internal)?;
     let mut response = tagged(body, &headers);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
     Ok(response)

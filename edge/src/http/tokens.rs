@@ -100,7 +100,7 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut body = Vec::with_capacity(TOKEN_JSON);
-        serde_json::to_writer(&mut body, &token).map_err(|_| Problem::internal())?;
+        serde_json::to_writer(&mut body, &token).map_err(Problem::internal)?;
         json::raw(StatusCode::OK, body)
     };
     let out = response.headers_mut();

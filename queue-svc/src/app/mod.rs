@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{hearing::Ears, line::Line, lines::Lines};
 pub use self::{
-    queues::Cursor,
+    queues::{Cursor, place},
     tokens::{Claim, Seen},
 };
 use crate::error::Error;

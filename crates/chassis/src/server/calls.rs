@@ -26,6 +26,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest method name that is written into logs and measures; ours have at most half of it.
 const METHOD_LENGTH: usize = 48;
+/// What the caller is told of a mistake of ours.
+const SHOULD_NOT: &str = "something went wrong that should not";
 /// Stands for a method that is not ours.
 const UNKNOWN: &str = "unknown";
 
@@ -89,7 +91,7 @@ where
             let call = AssertUnwindSafe(context.scope(ready.call(request))).catch_unwind();
             let response = match time::timeout_at(context.deadline, call).await {
                 Ok(Ok(answer)) => answer?,
-                Ok(Err(panic)) => panicked(panic.as_ref()),
+                Ok(Err(panic)) => Status::internal(format!("a handler panicked: {}", panic_text(panic.as_ref()))).into_http(),
                 Err(_late) => Status::deadline_exceeded("the answer took longer than the caller would wait").into_http(),
             };
             let response = match Status::from_header_map(response.headers()) {
@@ -104,8 +106,9 @@ where
     }
 }
 
-/// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message) the `ErrorInfo` that every
-/// error carries.
+/// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message, a panic) the `ErrorInfo` that
+/// every error carries. Where it is a mistake of ours, the cause goes to the log and not to the caller.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other code tells the caller what is wrong")]
 fn explained(bare: Status, domain: &'static str) -> Status {
     // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE to one that is too large; these
     // are the caller's mistakes, which asking again does not mend.
@@ -122,7 +125,14 @@ fn explained(bare: Status, domain: &'static str) -> Status {
     } else {
         bare.code()
     };
-    let message = size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}"));
+    let message = match code {
+        // Whatever answered so did not say why to anybody else.
+        Code::Internal | Code::Unknown | Code::DataLoss => {
+            tracing::error!(alert = true, ?code, cause = bare.message(), "something went wrong that should not");
+            SHOULD_NOT.to_owned()
+        }
+        _ => size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}")),
+    };
     let mut details = ErrorDetails::with_error_info(word(code), domain, HashMap::new());
     if code == Code::InvalidArgument {
         details.add_bad_request_violation("message", &message);
@@ -156,10 +166,11 @@ const fn word(code: Code) -> &'static str {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Response<Body> {
+/// What a panic said.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(alert = true, "a handler panicked: {}", said.unwrap_or("without a text"));
-    Status::internal("something went wrong that should not").into_http()
+    said.unwrap_or("without a text")
 }
 
 /// The method's name as logs show it. The path is whatever the caller wrote; what cannot be a name of ours is not repeated.

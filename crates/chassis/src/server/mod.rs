@@ -13,6 +13,7 @@ use tonic::{body::Body, server::NamedService, service::Routes, transport::Server
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::{Layer as _, Service};
 
+pub use self::calls::panic_text;
 use self::{calls::CallLayer, meters::Meters};
 use crate::{
     health::{Health, State},

@@ -39,6 +39,7 @@ pub(crate) struct FreeSeats {
     /// The UTC date.
     #[schema(format = Date, example = "2026-12-24")]
     pub(crate) date: String,
+    // The last member: shows are written into it one after the other.
     /// Its shows on that date, in order of their beginning.
     pub(crate) shows: Vec<FreeSeatsOfShow>,
 }
