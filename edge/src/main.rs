@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use chassis::{
     clock::Clock,
     flags,
+    network::{ConnectionArgs, Incoming},
     program::{self, Rows, listen},
     telemetry::LogArgs,
     threads::Threads,
@@ -31,6 +32,8 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     grpc_addr: SocketAddr,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     upstreams: Upstreams,
@@ -49,10 +52,12 @@ Examples:
   edge --browse open --on-payment-failure keep                  dates and seats for all; a refused payment keeps the hold";
 
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, rows, upstreams, policy, log } = flags::parse();
+    let Args { rest_addr, grpc_addr, connections, rows, upstreams, policy, log } = flags::parse();
     program::run("edge", &log, rows, migrate, async move |database, shutdown| {
         let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
-        let listeners = Listeners { rest: rest.into(), grpc: grpc.into(), threads: Threads::beside_this_runtime("rest")? };
+        let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
+        let [rest, grpc] = [rest, grpc].map(|listener| Incoming::counted(listener, &connections));
+        let listeners = Listeners { rest, grpc, threads };
         serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
     })
 }

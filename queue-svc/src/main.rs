@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use chassis::{
     clock::Clock,
     flags,
+    network::{ConnectionArgs, Incoming},
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
@@ -30,6 +31,8 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24032")]
     http_addr: SocketAddr,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     policy: Policy,
@@ -45,10 +48,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
+    let Args { addr, http_addr, connections, rows, policy, log } = flags::parse();
     program::run("queue-svc", &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
+        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
         serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
     })
 }

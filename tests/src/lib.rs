@@ -16,6 +16,7 @@ pub mod client;
 pub mod databases;
 pub mod eventually;
 pub mod faults;
+pub mod frames;
 pub mod grpc;
 pub mod load;
 pub mod mesh;

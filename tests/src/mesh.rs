@@ -79,6 +79,7 @@ impl Role {
     /// Whether a separate program of this role understands a policy flag.
     fn takes(self, flag: &str) -> bool {
         match self {
+            _ if flag == "--max-connections" => true,
             Self::Launcher => true,
             Self::Booking => flag.starts_with("--hold") || flag.starts_with("--max-held"),
             Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),

@@ -8,7 +8,7 @@ use chassis::{
     clock::Clock,
     db::DbConfig,
     in_process::InProcess,
-    network::Incoming,
+    network::{ConnectionArgs, Incoming},
     program::listen,
     threads::Threads,
 };
@@ -70,6 +70,8 @@ impl Databases {
 pub struct Settings {
     /// Where to listen.
     pub addresses: Addresses,
+    /// How many connections, over all of them.
+    pub connections: ConnectionArgs,
     /// Where to keep what must last.
     pub databases: Databases,
     /// The waiting room's knobs.
@@ -125,7 +127,9 @@ impl Stack {
     /// # Errors
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        let Settings { addresses: wanted, databases, queue, booking, wallet, edge } = settings;
+        let Settings { addresses: wanted, connections, databases, queue, booking, wallet, edge } = settings;
+        let connections = connections.counted();
+        let counted = |listener| Incoming::counted(listener, &connections);
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
         let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr)?;
         let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
@@ -141,22 +145,22 @@ impl Stack {
 
         let queue = Service::start(|stop| {
             let config = queue_svc::Config { database: databases.of("queue"), policy: queue };
-            let listeners = queue_svc::Listeners { grpc: Incoming::from(queue_grpc).in_process(queue_calls), http: None };
+            let listeners = queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
             queue_svc::serve(config, listeners, clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
             let config = booking_svc::Config { database: databases.of("booking"), policy: booking };
-            let listeners = booking_svc::Listeners { grpc: Incoming::from(booking_grpc).in_process(booking_calls), http: None };
+            let listeners = booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
             booking_svc::serve(config, listeners, clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
             let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet };
-            let listeners = wallet_svc::Listeners { grpc: Incoming::from(wallet_grpc).in_process(wallet_calls), http: None };
+            let listeners = wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
             wallet_svc::serve(config, listeners, clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
             let config = edge::Config { database: databases.of("edge"), policy: edge, upstreams };
-            let listeners = edge::Listeners { rest: rest.into(), grpc: grpc.into(), threads: threads.clone() };
+            let listeners = edge::Listeners { rest: counted(rest), grpc: counted(grpc), threads: threads.clone() };
             edge::serve(config, listeners, clock.clone(), stop)
         });
 

@@ -3,6 +3,7 @@
 //! Nothing in here knows the product. A service built on it is a function of its configuration, its listeners, a [`clock::Clock`]
 //! and a shutdown token; only [`lifecycle::run`] touches what a process has once (signals, the log subscriber, the exit code).
 
+pub mod arrival;
 pub mod channel;
 pub mod clock;
 pub mod context;

@@ -1,5 +1,6 @@
 //! The edge's use cases: passing the gate, polling, following, paying, and what goes on by itself (recovery, events).
 
+mod audience;
 mod batch;
 mod checkouts;
 mod followers;

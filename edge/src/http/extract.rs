@@ -1,28 +1,27 @@
 //! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it. Of two headers or
 //! parameters of one name nobody knows which is meant: they are refused.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use axum::{
     body::to_bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
-use boxoffice_proto::validate::Checks;
-use chassis::page;
-use serde_json::Value;
+use boxoffice_proto::{Fault, Reason, validate::Checks};
+use chassis::{arrival, page};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
     fields::{Fields, FromFields},
+    middleware::Bounds,
+    object::{self, Read},
     problem::Problem,
 };
 
 /// The most that a body may hold. The largest sensible one (a show with its description) is a quarter of it.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The one variable segment of a path.
 pub(super) struct Segment<T>(pub(super) T);
@@ -119,8 +118,10 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         {
             return Err(compressed());
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
+        let bounds = parts.extensions.get::<Bounds>().ok_or_else(Problem::internal)?;
+        let read = bounds.outside(tokio::time::timeout(arrival::WITHIN, to_bytes(body, BODY_LIMIT))).await;
         let bytes = read
+            .ok_or_else(crowded)?
             .map_err(|_| Problem::http(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within 5 seconds."))?
             .map_err(|failed| if is_limit(&failed) { too_large() } else { Problem::field("body", "could not be read") })?;
         if bytes.is_empty() {
@@ -129,19 +130,22 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         if media_type.is_none() {
             return Err(no_json());
         }
-        match serde_json::from_slice::<Value>(&bytes) {
-            Ok(Value::Object(object)) => {
+        match object::read(&bytes) {
+            Ok(Read::Object(object)) => {
                 let mut fields = Fields::new(object);
                 let value = T::read(&mut fields);
                 fields.finish()?;
                 Ok(Self(value))
             }
-            Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                Err(Problem::field("body", "must be a JSON object"))
-            }
+            Ok(Read::Twice(name)) => Err(Problem::field(&name, "must be given once")),
+            Ok(Read::Other) => Err(Problem::field("body", "must be a JSON object")),
             Err(malformed) => Err(Problem::field("body", format!("is not well-formed JSON: {malformed}"))),
         }
     }
+}
+
+fn crowded() -> Problem {
+    Fault::new(Reason::Unavailable, "Too many requests whose body has yet to come: send it along at once.").into()
 }
 
 fn no_json() -> Problem {

@@ -16,16 +16,19 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use boxoffice_proto::{Fault, Reason};
-use chassis::context::{Context, TRACEPARENT};
+use chassis::{
+    arrival::{self, arrived},
+    context::{Context, TRACEPARENT},
+};
 use futures::FutureExt;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tracing::Instrument;
 
 use super::{
@@ -48,6 +51,8 @@ const HEADER_COUNT: usize = 64;
 pub(super) struct Bounds {
     in_flight: Arc<AtomicUsize>,
     most: usize,
+    /// Places for requests whose body has yet to come.
+    arriving: Arc<Semaphore>,
     deadline: Duration,
     meters: Arc<Meters>,
 }
@@ -94,12 +99,13 @@ impl Meters {
 
 impl Bounds {
     pub(super) fn new() -> Self {
-        Self { in_flight: Arc::default(), most: IN_FLIGHT, deadline: DEADLINE, meters: Arc::default() }
+        let arriving = Arc::new(Semaphore::new(arrival::PLACES));
+        Self { in_flight: Arc::default(), most: IN_FLIGHT, arriving, deadline: DEADLINE, meters: Arc::default() }
     }
 
     /// The same bounds for a thread of its own, with counters that no other processor writes.
     pub(super) fn apart(&self) -> Self {
-        Self { in_flight: Arc::default(), meters: Arc::default(), ..*self }
+        Self { most: self.most, deadline: self.deadline, ..Self::new() }
     }
 
     /// A place for one more request; `None` when there are too many.
@@ -107,6 +113,20 @@ impl Bounds {
         let place = Place(&self.in_flight);
         // Who finds no place gives back what was counted for it.
         (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
+    }
+
+    /// Waits for what the client of a request in flight has yet to send. Meanwhile its place is free: whoever sends half of a request must not
+    /// keep out those who have sent all. `None` when too many others are waited for.
+    pub(super) async fn outside<T>(&self, sending: impl Future<Output = T>) -> Option<T> {
+        struct Back<'a>(&'a AtomicUsize);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let _back = Back(&self.in_flight);
+        arrived(&self.arriving, sending).await
     }
 }
 
@@ -130,7 +150,14 @@ enum Kind {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(method: &'a Method, uri: &'a Uri, route: &'a str, headers: &HeaderMap, bounds: &Bounds) -> Self {
+    pub(super) fn new(
+        method: &'a Method,
+        uri: &'a Uri,
+        version: Version,
+        route: &'a str,
+        headers: &HeaderMap,
+        bounds: &Bounds,
+    ) -> Self {
         let began = Instant::now();
         let context = Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
         let kind = match route {
@@ -138,7 +165,7 @@ impl<'a> Asked<'a> {
             "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => Kind::Probe,
             _ => Kind::Other,
         };
-        Self { method, uri, route, kind, context, began, absurd: absurd(uri, headers) }
+        Self { method, uri, route, kind, context, began, absurd: absurd(uri, version, headers) }
     }
 
     fn span(&self) -> tracing::Span {
@@ -157,11 +184,12 @@ impl<'a> Asked<'a> {
 }
 
 /// The layer.
-pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let asked = Asked::new(&method, &uri, route, request.headers(), &bounds);
+    let asked = Asked::new(&method, &uri, request.version(), route, request.headers(), &bounds);
+    request.extensions_mut().insert(bounds.clone());
     around(&bounds, asked, next.run(request)).await
 }
 
@@ -222,15 +250,26 @@ async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, wor
 }
 
 /// Refuses an address or headers that no client of this API has a reason to send.
-fn absurd(uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
+fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     let address = uri.path().len() + uri.query().map_or(0, str::len);
     if address > PATH_LIMIT {
         return Some(Problem::http(StatusCode::URI_TOO_LONG, "The address must not be longer than 8 KiB."));
+    }
+    if !has_one_host(version, headers) {
+        return Some(Problem::field("Host", "must be sent once, as host[:port]"));
     }
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     (size > HEADER_LIMIT || headers.len() > HEADER_COUNT).then(|| {
         Problem::http(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Send at most 64 headers of at most 16 KiB together.")
     })
+}
+
+/// Does it say whom it is for, once, and in a way that a proxy in front reads like us (RFC 9112, 3.2)? HTTP/2 says it elsewhere.
+fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), more) = (hosts.next(), hosts.next()) else { return version != Version::HTTP_11 };
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte);
+    more.is_none() && host.as_bytes().iter().all(allowed)
 }
 
 /// The trace goes out as it came in; what nobody declared cacheable is not.
@@ -252,7 +291,8 @@ mod tests {
 
     async fn answered(router: Router, bounds: Bounds) -> (StatusCode, serde_json::Value) {
         let router = router.layer(axum::middleware::from_fn_with_state(bounds, observe));
-        let response = router.oneshot(Request::builder().uri("/x").body(Body::empty()).unwrap()).await.unwrap();
+        let request = Request::builder().uri("/x").header("host", "x").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
         assert!(response.headers().contains_key(TRACEPARENT));
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -276,6 +316,40 @@ mod tests {
         let (status, body) =
             answered(Router::new().route("/x", slow), Bounds { deadline: Duration::from_millis(50), ..Bounds::new() }).await;
         assert_eq!((status.as_u16(), &body["code"]), (504, &"DEADLINE_EXCEEDED".into()));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_its_body_takes_no_place() {
+        let bounds = Bounds { most: 1, ..Bounds::new() };
+        let half = bounds.enter().unwrap();
+        assert!(bounds.enter().is_none());
+        let mut waits = Box::pin(bounds.outside(std::future::pending::<()>()));
+        assert!(waits.as_mut().now_or_never().is_none());
+        let other = bounds.enter().unwrap();
+        // Also one that goes away in the middle gives back no more than its own.
+        drop((waits, half));
+        assert!(bounds.enter().is_none());
+        drop(other);
+        assert!(bounds.enter().is_some());
+    }
+
+    #[test]
+    fn a_request_says_once_whom_it_is_for() {
+        let one = |version, hosts: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            headers.extend(hosts.iter().map(|host| (header::HOST, HeaderValue::from_static(host))));
+            has_one_host(version, &headers)
+        };
+        for host in ["tickets.example", "127.0.0.1:24000", "[::1]:80", "", "b%C3%BCcher.example"] {
+            assert!(one(Version::HTTP_11, &[host]), "{host}");
+        }
+        assert!(one(Version::HTTP_2, &[]) && one(Version::HTTP_10, &[]) && !one(Version::HTTP_11, &[]));
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            assert!(!one(version, &["a", "a"]));
+            for wrong in ["a b", "a/b", "ann@a", "a?b", "http://a", "a\tb"] {
+                assert!(!one(version, &[wrong]), "{wrong}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod fields;
 mod front;
 pub(crate) mod json;
 mod middleware;
+mod object;
 mod openapi;
 mod original;
 mod payments;

@@ -8,6 +8,7 @@ mod contention;
 mod crashes;
 mod crowd;
 mod deadlines;
+mod doors;
 mod errors;
 mod failures;
 mod idempotency;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         flags: &[],
         together: [
             acceptance::TOGETHER,
+            doors::TOGETHER,
             failures::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
             streams::TOGETHER,
         ]
         .concat(),
-        alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
+        alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, doors::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
     };
     let short_holds =
         Group { label: "short_holds", flags: &["--hold-ttl", "2s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         &[ordinary, short_holds],
         &[
             crowd::SOLOS,
+            doors::SOLOS,
             streams::SOLOS,
             errors::SOLOS,
             manners::SOLOS,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use boxoffice::{Addresses, Databases, Settings, Stack};
-use chassis::{Error, clock::Clock, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
+use chassis::{Error, clock::Clock, lifecycle, network::ConnectionArgs, program::DatabaseUrl, telemetry::LogArgs};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ pub(crate) struct Up {
     database_url: Option<String>,
     #[command(flatten)]
     addresses: Addresses,
+    #[command(flatten)]
+    connections: ConnectionArgs,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
     queue: queue_svc::Policy,
     #[command(flatten, next_help_heading = "Booking")]
@@ -42,8 +44,8 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres(_) => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, queue, booking, wallet, edge, .. } = up;
-    let stack = Stack::start(Settings { addresses, databases, queue, booking, wallet, edge }, Clock::system()).await?;
+    let Up { addresses, connections, queue, booking, wallet, edge, .. } = up;
+    let stack = Stack::start(Settings { addresses, connections, databases, queue, booking, wallet, edge }, Clock::system()).await?;
     super::print(&welcome(&stack.addresses(), &place));
     stack.run(shutdown).await
 }

@@ -65,6 +65,6 @@ async fn send(front: &Front, request: Request<Body>) -> (StatusCode, HeaderMap, 
 }
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = Request::builder().method(method).uri(path).header("host", "x").header("content-type", "application/json");
     request.body(body.into()).unwrap()
 }
