@@ -1,4 +1,5 @@
-//! HTTP/2 by hand: for clients that no library would be, such as one that begins calls without end and never sends what they ask.
+//! HTTP/2 by hand: for clients that no library would be, such as one that begins calls without end and never
+//! sends what they ask.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,5 +1,5 @@
-//! Requests of which a part has yet to come. What a client sends slowly, or never, must not keep out those who have sent all: it is waited
-//! for beside them, in places of its own and not for long.
+//! Requests of which a part has yet to come. What a client sends slowly, or never, must not keep out those
+//! who have sent all: it is waited for beside them, in places of its own and not for long.
 
 use std::{pin::pin, task::Poll, time::Duration};
 
@@ -10,7 +10,8 @@ pub const WITHIN: Duration = Duration::from_secs(5);
 /// How many may be waited for at once. One that has come already is not counted.
 pub const PLACES: usize = 8_192;
 
-/// Waits for what a client has yet to send, which most often is there already; else it takes one of the places. `None` when there is none.
+/// Waits for what a client has yet to send, which most often is there already; else it takes one of the
+/// places. `None` when there is none.
 pub async fn arrived<T>(places: &Semaphore, sending: impl Future<Output = T>) -> Option<T> {
     let mut sending = pin!(sending);
     if let Poll::Ready(there) = futures::poll!(sending.as_mut()) {

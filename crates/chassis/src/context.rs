@@ -53,8 +53,8 @@ impl TraceParent {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands. Of a version to come that says more
-    /// than we know, the part that we know counts.
+    /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands.
+    /// Of a version to come that says more than we know, the part that we know counts.
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
         let (known, more) = header.split_at_checked(Self::LENGTH)?;

@@ -12,7 +12,8 @@ use crate::{
     telemetry,
 };
 
-/// Connections at once, counted apart from those of the service: a probe is answered however many clients there are.
+/// Connections at once, counted apart from those of the service: a probe is answered however many clients
+/// there are.
 const CONNECTIONS: usize = 64;
 
 /// `/healthz` (the process lives), `/readyz` (it can do its work) and `/metrics` (Prometheus text).

@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 
-use crate::toy::{Toy, call, channel, serve};
+use crate::toy::{GATHERED, Toy, call, channel, serve};
 
 #[tokio::test]
 async fn the_trace_and_the_deadline_go_along() {
@@ -90,6 +90,22 @@ async fn a_peer_that_never_speaks_does_not_hold_up_the_shutdown() {
     call(&channel(&[running.addr]), "Trace").await;
     running.shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
+}
+
+/// A connection has 256 calls at most; what one replica can take is not bounded by that.
+#[tokio::test]
+async fn many_calls_at_once_all_reach_the_server() {
+    let running = serve().await;
+    let channel = channel(&[running.addr]);
+    let calls: Vec<_> = (0..GATHERED)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move { call(&channel, "Gather").await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().message(), "all here");
+    }
 }
 
 #[tokio::test]

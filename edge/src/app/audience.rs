@@ -1,7 +1,8 @@
 //! How many streams follow one token: the newest few.
 //!
-//! A person has some tabs and a telephone. Whoever opens streams by the hundred on one token gets no more than that: each further one ends
-//! the oldest. So nobody is refused whose old connection is dead and does not know it yet, as after a change of networks.
+//! A person has some tabs and a telephone. Whoever opens streams by the hundred on one token gets no more
+//! than that: each further one ends the oldest. So nobody is refused whose old connection is dead and does
+//! not know it yet, as after a change of networks.
 
 use std::{collections::HashMap, sync::Arc};
 

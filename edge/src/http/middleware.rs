@@ -115,8 +115,9 @@ impl Bounds {
         (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
     }
 
-    /// Waits for what the client of a request in flight has yet to send. Meanwhile its place is free: whoever sends half of a request must not
-    /// keep out those who have sent all. `None` when too many others are waited for.
+    /// Waits for what the client of a request in flight has yet to send. Meanwhile its place is free: whoever
+    /// sends half of a request must not keep out those who have sent all. `None` when too many others are
+    /// waited for.
     pub(super) async fn outside<T>(&self, sending: impl Future<Output = T>) -> Option<T> {
         struct Back<'a>(&'a AtomicUsize);
         impl Drop for Back<'_> {
@@ -264,7 +265,8 @@ fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     })
 }
 
-/// Does it say whom it is for, once, and in a way that a proxy in front reads like us (RFC 9112, 3.2)? HTTP/2 says it elsewhere.
+/// Does it say whom it is for, once, and in a way that a proxy in front reads like us (RFC 9112, 3.2)? HTTP/2
+/// says it elsewhere.
 fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), more) = (hosts.next(), hosts.next()) else { return version != Version::HTTP_11 };

@@ -1,5 +1,6 @@
-//! A JSON object in which every name stands once, at any depth. Of two values of one name nobody knows which is meant, and two readers of the
-//! same text may take one each (RFC 7493): such an object is refused by the name.
+//! A JSON object in which every name stands once, at any depth. Of two values of one name nobody knows which
+//! is meant, and two readers of the same text may take one each (RFC 7493): such an object is refused by the
+//! name.
 
 use std::fmt;
 

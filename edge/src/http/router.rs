@@ -52,7 +52,8 @@ pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
     routes.with_state(api).merge(pages).fallback(nothing_here).layer(layers)
 }
 
-/// What a page of ours may load and who may show it: nothing from elsewhere, nothing written into the page itself, and nobody in a frame.
+/// What a page of ours may load and who may show it: nothing from elsewhere, nothing written into the page
+/// itself, and nobody in a frame.
 async fn guarded(mut response: Response) -> Response {
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
                   base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

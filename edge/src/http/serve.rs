@@ -17,8 +17,8 @@ use super::{Front, connection::Connection};
 
 type Http = auto::Builder<TokioExecutor>;
 
-/// How long a connection that has asked once may be kept without a request, or with half of one. More than a waiter far back is told to wait.
-/// (The first one has to come [sooner](chassis::network::FIRST_WORD).)
+/// How long a connection that has asked once may be kept without a request, or with half of one. More than a
+/// waiter far back is told to wait. (The first one has to come [sooner](chassis::network::FIRST_WORD).)
 const SILENCE: Duration = Duration::from_secs(75);
 /// A client of HTTP/2 that says nothing is asked so often whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(20);

@@ -48,8 +48,9 @@ const MESSAGE_LIMIT: usize = 4 * 1_024;
 /// And how many in [`WINDOW`]; pongs and the like are a few.
 const MESSAGES: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(10);
-/// How often in [`WINDOW`] it is looked what has come: for each message and each piece of news once, and for whatever else is sent. A message
-/// of empty fragments never ends and is none yet, however much of it is read; a look reads some tens of KiB at most.
+/// How often in [`WINDOW`] it is looked what has come: for each message and each piece of news once, and for
+/// whatever else is sent. A message of empty fragments never ends and is none yet, however much of it is
+/// read; a look reads some tens of KiB at most.
 const LOOKS: u32 = 500;
 /// Why a client that sends more is closed.
 const TOO_MUCH: &str = "too much was sent";
@@ -60,12 +61,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Follow a place as server-sent events
 ///
-/// Event `token`, data = the token's JSON: its state at once, then changes until a final status, after which the stream ends. The
-/// first ten in line hear of each step at once, the next thousand about once a second, those behind when their place has changed by
-/// 1 %, or after some seconds of silence. A comment about every 15 s keeps the line open. `retry:` says when to come back after the
-/// stream was cut; `Last-Event-ID` continues it: what the client knows is not sent again, and when there will be nothing more, 204
-/// tells it to stay away. A client that does not read gets the latest state when it does, and is cut off after half a minute. A token
-/// has eight streams at most, of either kind: a ninth ends the oldest, with `retry:` of half a minute.
+/// Event `token`, data = the token's JSON: its state at once, then changes until a final status, after which
+/// the stream ends. The first ten in line hear of each step at once, the next thousand about once a second,
+/// those behind when their place has changed by 1 %, or after some seconds of silence. A comment about every
+/// 15 s keeps the line open. `retry:` says when to come back after the stream was cut; `Last-Event-ID`
+/// continues it: what the client knows is not sent again, and when there will be nothing more, 204 tells it
+/// to stay away. A client that does not read gets the latest state when it does, and is cut off after half a
+/// minute. A token has eight streams at most, of either kind: a ninth ends the oldest, with `retry:` of half
+/// a minute.
 #[utoipa::path(get, path = "/v1/tokens/{token}/events", tag = "queue",
     params(
         ("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
@@ -146,10 +149,11 @@ fn come_back() -> u32 {
 
 /// Follow a place over a WebSocket
 ///
-/// Text messages with the token's JSON: its state at once, then changes as in the stream of events. Closed with 1000 after a final
-/// status, with 1012 when the server restarts: come back. A ping about every 15 s must be answered. What the client sends is ignored,
-/// within bounds (100 messages of 4 KiB in 10 s): beyond them it is closed with 1008. A token has eight streams at most, of either kind: a ninth
-/// ends the oldest, a WebSocket with 1013: come back later.
+/// Text messages with the token's JSON: its state at once, then changes as in the stream of events. Closed
+/// with 1000 after a final status, with 1012 when the server restarts: come back. A ping about every 15 s
+/// must be answered. What the client sends is ignored, within bounds (100 messages of 4 KiB in 10 s): beyond
+/// them it is closed with 1008. A token has eight streams at most, of either kind: a ninth ends the oldest, a
+/// WebSocket with 1013: come back later.
 #[utoipa::path(get, path = "/v1/tokens/{token}/ws", tag = "queue",
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 101, description = "The connection is a WebSocket now")))]

@@ -24,8 +24,9 @@ const STEP: Duration = Duration::from_secs(1);
 /// the rest. It bounds how often a thousand streams wake for a line that moves a hundred times a second.
 const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Duration::from_secs(1));
 
-/// How long a stream says nothing at most; then it says again how things are. Proxies cut what is silent for half a minute. With the longest
-/// look it stays within the 15 s of the contract. As often the user counts as heard of.
+/// How long a stream says nothing at most; then it says again how things are. Proxies cut what is silent for
+/// half a minute. With the longest look it stays within the 15 s of the contract. As often the user counts as
+/// heard of.
 const QUIET: Duration = Duration::from_secs(13);
 
 struct Following {

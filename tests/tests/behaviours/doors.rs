@@ -1,5 +1,5 @@
-//! Clients that come and want nothing, or begin what they never finish, by the hundred and the thousand: whoever comes beside them is
-//! answered as ever.
+//! Clients that come and want nothing, or begin what they never finish, by the hundred and the thousand:
+//! whoever comes beside them is answered as ever.
 
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
@@ -47,7 +47,8 @@ async fn who_asks_for_nothing_is_let_go_at_every_door(world: World) {
     }
     let mut silent = Vec::new();
     for door in doors(&world.mesh) {
-        for half in [&b""[..], b"PRI * HT", PREFACE, &[PREFACE, &SETTINGS[..8]].concat(), b"GET /healthz HTTP/1.1\r\nHost: x\r\n"] {
+        for half in [&b""[..], b"PRI * HT", PREFACE, &[PREFACE, &SETTINGS[..8]].concat(), b"GET /healthz HTTP/1.1\r\nHost: x\r\n"]
+        {
             let mut link = TcpStream::connect(door).await.unwrap();
             link.write_all(half).await.unwrap();
             silent.push((door, String::from_utf8_lossy(half).into_owned(), link));
@@ -141,7 +142,8 @@ async fn asked(address: SocketAddr, path: &str) -> std::io::Result<(String, TcpS
     Ok((String::from_utf8_lossy(&status).into_owned(), link))
 }
 
-/// What the meshes of a full house are told: so many connections, of which these tests' own clients need some.
+/// What the meshes of a full house are told: so many connections, of which these tests' own clients need
+/// some.
 const HOUSE: usize = 64;
 
 async fn in_a_full_house_the_silent_make_room(shape: Shape) {
@@ -187,7 +189,9 @@ async fn in_a_house_full_of_talkers_a_probe_is_answered(shape: Shape) {
     }
     assert!(talkers.len() >= HOUSE / 2, "{} got in", talkers.len());
     // The places beyond the most are for a moment: one becomes free, a probe gets it, and does not stay.
-    let probe = || async { holds(asked(rest, "/readyz").await.ok(), |probe| probe.as_ref().is_some_and(|(status, _)| status == "HTTP/1.1 200")) };
+    let probe = || async {
+        holds(asked(rest, "/readyz").await.ok(), |probe| probe.as_ref().is_some_and(|(status, _)| status == "HTTP/1.1 200"))
+    };
     let (_, link) = eventually(PATIENCE, probe).await.unwrap();
     ends(link, "the probe").await;
     drop(talkers);

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use boxoffice_proto::wallet::ChargeWalletRequest;
+use prost::Message as _;
 use serde_json::Value;
 use tests::{
     eventually::{eventually, holds},
@@ -20,6 +21,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     every_server_says_that_it_is_serving,
     every_server_lists_its_services_by_reflection,
+    what_everybody_knows_is_reflected_under_the_name_that_everybody_knows,
     every_process_answers_probes_and_metrics,
     the_api_is_described_and_browsable,
     one_trace_id_crosses_the_services,
@@ -84,6 +86,31 @@ async fn every_server_lists_its_services_by_reflection(world: World) {
             for names in [listed(channel).await, listed_alpha(channel).await] {
                 assert!(names.contains(name) && names.contains("grpc.health.v1.Health"), "{name}: {names:?}");
             }
+        }
+    }
+}
+
+/// The name of the file in which a message is described.
+async fn file_of(channel: &Channel, symbol: &str) -> String {
+    use v1::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let message_request = Some(MessageRequest::FileContainingSymbol(symbol.to_owned()));
+    let request = v1::ServerReflectionRequest { host: String::new(), message_request };
+    let mut answers = client.server_reflection_info(once(request)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::FileDescriptorResponse(files) = answer else { panic!("{answer:?}") };
+    let file = prost_types::FileDescriptorProto::decode(files.file_descriptor_proto[0].as_slice()).unwrap();
+    file.name().to_owned()
+}
+
+async fn what_everybody_knows_is_reflected_under_the_name_that_everybody_knows(world: World) {
+    for (_, replicas) in services(&world) {
+        for (symbol, file) in [
+            ("google.rpc.ErrorInfo", "google/rpc/error_details.proto"),
+            ("grpc.health.v1.Health", "grpc/health/v1/health.proto"),
+            ("google.protobuf.Timestamp", "google/protobuf/timestamp.proto"),
+        ] {
+            assert_eq!(file_of(&replicas.next(), symbol).await, file);
         }
     }
 }

@@ -45,7 +45,8 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Postgres(_) => "PostgreSQL, a schema a service".to_owned(),
     };
     let Up { addresses, connections, queue, booking, wallet, edge, .. } = up;
-    let stack = Stack::start(Settings { addresses, connections, databases, queue, booking, wallet, edge }, Clock::system()).await?;
+    let stack =
+        Stack::start(Settings { addresses, connections, databases, queue, booking, wallet, edge }, Clock::system()).await?;
     super::print(&welcome(&stack.addresses(), &place));
     stack.run(shutdown).await
 }

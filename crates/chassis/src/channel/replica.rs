@@ -1,7 +1,8 @@
 //! One address of a service, the connections to it, and how it has been doing.
 //!
-//! A server takes a bounded number of calls on one connection; what is more would wait in here, unsent and unknown to the server, which
-//! alone knows whether to refuse it. So there is one connection as long as there are few calls, and another one for every so many more.
+//! A server takes a bounded number of calls on one connection; what is more would wait in here, unsent and
+//! unknown to the server, which alone knows whether to refuse it. So there is one connection as long as there
+//! are few calls, and another one for every so many more.
 
 use std::{
     net::SocketAddr,
@@ -40,7 +41,8 @@ const LEFT_OUT: Duration = Duration::from_millis(500);
 /// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
 const DOUBLINGS: u32 = 5;
 
-/// Calls on one connection. (A server of ours takes 256: those whose answer is still on its way count there too.)
+/// Calls on one connection. (A server of ours takes 256: those whose answer is still on its way count there
+/// too.)
 const CALLS: usize = 192;
 /// Connections to one address at most; together they carry what a server of ours has in flight at most.
 const LINKS: usize = 43;

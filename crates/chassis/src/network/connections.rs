@@ -1,9 +1,10 @@
 //! How many connections a program keeps, and whose.
 //!
-//! Every connection is an open file, and a program without files to open is dead to everybody. So there are fewer connections than files,
-//! a client network gets a quarter of them at most, and whoever comes when all are taken displaces the one that has been silent for longest:
-//! a client that wants something says so at once. Where everybody has spoken a few more are let in for a moment, so that a probe is
-//! answered; then the door is shut.
+//! Every connection is an open file, and a program without files to open is dead to everybody. So there are
+//! fewer connections than files, a client network gets a quarter of them at most, and whoever comes when all
+//! are taken displaces the one that has been silent for longest: a client that wants something says so at
+//! once. Where everybody has spoken a few more are let in for a moment, so that a probe is answered; then the
+//! door is shut.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,7 +32,8 @@ const SHARE: usize = 4;
 const SPARE: usize = 64;
 /// How long one stays that was let in beyond the most.
 const BRIEF: Duration = Duration::from_secs(2);
-/// Files for what is no connection of a client: probes, databases, other services. Of few files they get half.
+/// Files for what is no connection of a client: probes, databases, other services. Of few files they get
+/// half.
 const FILES_KEPT: usize = 512;
 /// How often it is logged that clients are turned away.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
@@ -40,9 +42,10 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[group(skip)]
 pub struct ConnectionArgs {
-    /// How many connections may be open at once, over all addresses, 16 to 1000000 (fewer where the limit of open files is lower).
-    /// One client network (an IPv4 address, an IPv6 /64) gets a quarter of them; connections from this machine itself are not
-    /// counted by network. A proxy in front is one client: give four times the connections that it may need
+    /// How many connections may be open at once, over all addresses, 16 to 1000000 (fewer where the limit of
+    /// open files is lower). One client network (an IPv4 address, an IPv6 /64) gets a quarter of them;
+    /// connections from this machine itself are not counted by network. A proxy in front is one client: give
+    /// four times the connections that it may need
     #[arg(long, env, default_value_t = MOST, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     pub max_connections: u32,
 }

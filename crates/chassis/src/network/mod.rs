@@ -1,8 +1,9 @@
 //! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts another network in.
 //!
-//! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds and reaches its replicas
-//! through a [`Network`] that its target carries. Neither knows more of a connection than that bytes go in and out. What comes in is
-//! [counted](Connections), and let go unless it [asks for something soon](FIRST_WORD).
+//! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds
+//! and reaches its replicas through a [`Network`] that its target carries. Neither knows more of a connection
+//! than that bytes go in and out. What comes in is [counted](Connections), and let go unless it [asks for
+//! something soon](FIRST_WORD).
 
 mod connections;
 mod opening;
@@ -24,11 +25,11 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
+use self::{connections::Place, opening::Opening};
 pub use self::{
     connections::{ConnectionArgs, Connections},
     opening::FIRST_WORD,
 };
-use self::{connections::Place, opening::Opening};
 use crate::in_process::InProcess;
 
 /// How long nothing is accepted after the system had no room for another connection.
@@ -275,8 +276,8 @@ impl axum::serve::Listener for Incoming {
     }
 }
 
-/// The next connection. One that ended before it was taken is passed over, one for which there is no place is closed; with no room for
-/// more, those that are open go on.
+/// The next connection. One that ended before it was taken is passed over, one for which there is no place is
+/// closed; with no room for more, those that are open go on.
 async fn accept(listener: &TcpListener, connections: &Connections) -> Connection {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {

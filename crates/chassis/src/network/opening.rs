@@ -1,7 +1,8 @@
 //! What a connection owes before it is kept: a first whole request, soon.
 //!
-//! Whole is the head of a request in HTTP/1, up to its empty line, or the preface of HTTP/2 with its SETTINGS. Bytes are looked at until
-//! then and never again. Time alone would not do: hyper counts it only once it knows which HTTP is spoken, and then not on every port.
+//! Whole is the head of a request in HTTP/1, up to its empty line, or the preface of HTTP/2 with its
+//! SETTINGS. Bytes are looked at until then and never again. Time alone would not do: hyper counts it only
+//! once it knows which HTTP is spoken, and then not on every port.
 
 use std::{
     io,
@@ -66,7 +67,8 @@ enum Heard {
     Preface(usize),
     /// Behind the preface so many bytes of a frame, and how long its body is as far as that is known.
     Frame(usize, usize),
-    /// A part of an HTTP/1 head; `begun` when it is more than empty lines, `empty` when the last line is empty so far.
+    /// A part of an HTTP/1 head; `begun` when it is more than empty lines, `empty` when the last line is
+    /// empty so far.
     Head { begun: bool, empty: bool },
     /// All of it.
     Whole,
@@ -86,7 +88,11 @@ impl Heard {
     fn after(self, byte: u8) -> Self {
         match self {
             Self::Preface(got) if PREFACE.get(got) == Some(&byte) => {
-                if got + 1 == PREFACE.len() { Self::Frame(0, 0) } else { Self::Preface(got + 1) }
+                if got + 1 == PREFACE.len() {
+                    Self::Frame(0, 0)
+                } else {
+                    Self::Preface(got + 1)
+                }
             }
             Self::Preface(got) => Self::Head { begun: got > 0, empty: false }.after(byte),
             Self::Frame(got, length) => {

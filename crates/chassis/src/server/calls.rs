@@ -39,7 +39,8 @@ struct Bounds {
     domain: &'static str,
     /// A permit a call; without one left a call is refused.
     share: Semaphore,
-    /// Places for calls from outside whose message has yet to come; a caller inside the process has it at hand.
+    /// Places for calls from outside whose message has yet to come; a caller inside the process has it at
+    /// hand.
     arriving: Option<Semaphore>,
     meters: Meters,
 }
@@ -131,7 +132,8 @@ where
 }
 
 impl Bounds {
-    /// A call is refused that is not even looked at. There may be any number of them: they are counted, not logged.
+    /// A call is refused that is not even looked at. There may be any number of them: they are counted, not
+    /// logged.
     fn turn_away(&self, why: &'static str) {
         metrics::counter!("grpc_shed_total", "server" => self.server, "why" => why).increment(1);
     }

@@ -1,5 +1,5 @@
-//! A call is one only when its first message has come whole: until then it has no trace, no log line and no place among the others, and
-//! not much time.
+//! A call is one only when its first message has come whole: until then it has no trace, no log line and no
+//! place among the others, and not much time.
 
 use std::{
     collections::VecDeque,

@@ -25,7 +25,8 @@ use crate::{
     probes,
 };
 
-/// Calls in flight on one connection: one client does not fill the server, and what it has beyond it waits unsent.
+/// Calls in flight on one connection: one client does not fill the server, and what it has beyond it waits
+/// unsent.
 const STREAMS: u32 = 256;
 /// What answers need to leave, and streams to end, once no call is in flight.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);

@@ -3,8 +3,9 @@
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-/// The files of a descriptor set, each under the path of its package. tonic's sets name them as they were compiled (`error_details.proto`), and a
-/// client that has `google/rpc/error_details.proto` of its own would meet each message twice.
+/// The files of a descriptor set, each under the path of its package. tonic's sets name them as they were
+/// compiled (`error_details.proto`), and a client that has `google/rpc/error_details.proto` of its own would
+/// meet each message twice.
 pub(super) fn by_package(encoded: &[u8]) -> Result<FileDescriptorSet, prost::DecodeError> {
     let mut set = FileDescriptorSet::decode(encoded)?;
     let renamed: Vec<(String, String)> = set

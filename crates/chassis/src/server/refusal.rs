@@ -1,5 +1,5 @@
-//! How the server says no: every refusal explains itself, also those that are not a service's but tonic's or the server's own, and says
-//! when to come back in both ways that clients understand.
+//! How the server says no: every refusal explains itself, also those that are not a service's but tonic's or
+//! the server's own, and says when to come back in both ways that clients understand.
 
 use std::{any::Any, collections::HashMap, time::Duration};
 
@@ -12,8 +12,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The one way in which channels are told when to repeat a call: they do not look at `RetryInfo`.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// What a call is answered with that is none of gRPC, as its specification demands. A web page may send `text/plain` to anybody, unasked: it
-/// must not have been done.
+/// What a call is answered with that is none of gRPC, as its specification demands. A web page may send
+/// `text/plain` to anybody, unasked: it must not have been done.
 pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
     let sent = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let essence = sent.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -27,7 +27,8 @@ pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
     Some(response)
 }
 
-/// The answer as it is given: a refusal without details gets them, and one that says when to ask again says it to channels, too.
+/// The answer as it is given: a refusal without details gets them, and one that says when to ask again says
+/// it to channels, too.
 pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Response<Body> {
     let Some(mut status) = Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok) else {
         return response;
@@ -43,16 +44,17 @@ pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Respon
     response
 }
 
-/// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message) the `ErrorInfo` that every
-/// error carries. What else it says stays, such as which compression is taken.
+/// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message) the
+/// `ErrorInfo` that every error carries. What else it says stays, such as which compression is taken.
 fn explained(bare: &Status, domain: &'static str) -> Status {
-    // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE to one that is too large; these
-    // are the caller's mistakes, which asking again does not mend.
+    // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE
+    // to one that is too large; these are the caller's mistakes, which asking again does not mend.
     let decoding = ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message"];
     let malformed = bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
     let size =
         bare.message().strip_prefix("Error, decoded message length too large: ").filter(|_| bare.code() == Code::OutOfRange);
-    // What tonic answers to a message that was cut off with its connection. Nobody hears it, and nobody here is at fault.
+    // What tonic answers to a message that was cut off with its connection. Nobody hears it, and nobody here
+    // is at fault.
     let cut_off = bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
     let code = if malformed || size.is_some() {
         Code::InvalidArgument
@@ -117,7 +119,8 @@ mod tests {
         for grpc in ["application/grpc", "application/grpc+proto", "Application/gRPC", "application/grpc; charset=utf-8"] {
             assert_eq!(sent(Some(grpc)), None, "{grpc}");
         }
-        for other in ["", "text/plain", "application/json", "application/grpc-web+proto", "application/grpc-web", "application/grpc+json"]
+        for other in
+            ["", "text/plain", "application/json", "application/grpc-web+proto", "application/grpc-web", "application/grpc+json"]
         {
             assert_eq!(sent(Some(other)), Some(415), "{other}");
         }
@@ -128,11 +131,9 @@ mod tests {
     fn whoever_says_when_says_it_to_channels_as_well() {
         let with = |after| ErrorDetails::with_retry_info(Some(after));
         let fault = Status::with_error_details(Code::ResourceExhausted, "later", with(Duration::from_millis(60_500)));
-        for (status, pushback) in [
-            (fault, Some("60500")),
-            (Status::unavailable("bare"), Some("1000")),
-            (Status::not_found("for good"), None),
-        ] {
+        for (status, pushback) in
+            [(fault, Some("60500")), (Status::unavailable("bare"), Some("1000")), (Status::not_found("for good"), None)]
+        {
             let response = told(status.into_http(), "toy");
             assert_eq!(response.headers().get(PUSHBACK).map(|value| value.to_str().unwrap()), pushback, "{response:?}");
         }

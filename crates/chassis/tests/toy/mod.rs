@@ -28,6 +28,9 @@ use tonic::{Status, body::Body, server::NamedService};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 
+/// So many calls must be there before one of them is answered that waits for the others.
+pub(crate) const GATHERED: u32 = 1_000;
+
 /// Answers with what it is asked to do: the method's name decides.
 #[derive(Clone, Default)]
 pub(crate) struct Toy {
@@ -49,6 +52,7 @@ impl Service<Request<Body>> for Toy {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        let calls = Arc::clone(&self.calls);
         Box::pin(async move {
             let context = Context::current().unwrap();
             let status = match request.uri().path() {
@@ -66,6 +70,12 @@ impl Service<Request<Body>> for Toy {
                 "/toy.Toy/Sleep" => {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                     Status::not_found("slept")
+                }
+                "/toy.Toy/Gather" => {
+                    while calls.load(Ordering::SeqCst) < GATHERED {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    Status::not_found("all here")
                 }
                 "/toy.Toy/Panic" => panic!("as asked"),
                 _ => Status::unavailable("not now"),

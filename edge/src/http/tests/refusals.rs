@@ -252,7 +252,8 @@ async fn the_document_is_of_this_edge() {
 async fn web_pages_may_call_only_from_configured_origins() {
     let (front, _folder) = alone(Browse::Token, "https://tickets.example").await;
     for (origin, allowed) in [("https://tickets.example", true), ("https://evil.example", false)] {
-        let preflight = Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("host", "x").header("origin", origin);
+        let preflight =
+            Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("host", "x").header("origin", origin);
         let preflight = preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
         let (status, headers, _) = send(&front, preflight).await;
         assert_eq!((status.as_u16(), headers.contains_key("access-control-allow-origin")), (200, allowed), "{origin}");
