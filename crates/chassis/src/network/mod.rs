@@ -137,8 +137,8 @@ impl Connection {
         let Some(opening) = &mut self.opening else { return Poll::Ready(Ok(())) };
         let Some(bytes) = came else { return opening.wait(cx).map(Err) };
         if opening.hear(bytes) {
-            self.opening = None;
             self.place.iter().for_each(Place::spoke);
+            self.opening.take_if(|opening| !opening.is_brief());
         }
         Poll::Ready(Ok(()))
     }

@@ -41,9 +41,14 @@ impl Opening {
         Box::new(Self { heard: Heard::Preface(0), until, late: None, bell, brief })
     }
 
-    /// Takes note of what has come; true when the first request is whole and nothing more need be watched.
+    /// Takes note of what has come; true when the first request is whole.
     pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
-        self.heard.take(bytes) && !self.brief
+        self.heard.take(bytes)
+    }
+
+    /// Is its time over all the same?
+    pub(super) const fn is_brief(&self) -> bool {
+        self.brief
     }
 
     /// Nothing has come: is it over?
