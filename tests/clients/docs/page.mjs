@@ -19,6 +19,8 @@ page.on("request", (request) => {
   if (url.origin !== base && !["data:", "blob:"].includes(url.protocol)) elsewhere.push(request.url());
 });
 page.on("pageerror", (error) => errors.push(String(error)));
+// What the page's own policy forbids it is told on the console alone.
+page.on("console", (message) => message.text().includes("Content Security Policy") && errors.push(message.text()));
 
 const document = await (await fetch(`${base}/openapi.json`)).json();
 const operations = new Map();
