@@ -79,7 +79,7 @@ fn resident() -> usize {
 }
 
 async fn open(url: &str) -> WaitingRoom {
-    let config = DbConfig { url: url.to_owned(), schema: None };
+    let config = DbConfig::at(url);
     let db = Db::open(&config, &store::migrations()).await.unwrap();
     WaitingRoom::open(db, Clock::system()).await.unwrap()
 }

@@ -17,6 +17,7 @@ use crate::{
     audit,
     databases::{Databases, server_url},
     process::{Process, Program, binary},
+    server::PgBouncer,
 };
 
 /// How the mesh is deployed.
@@ -26,6 +27,8 @@ pub enum Shape {
     SingleSqlite,
     /// The launcher on a PostgreSQL database.
     SinglePostgres,
+    /// The launcher on a PostgreSQL database behind a PgBouncer that pools by transaction.
+    SinglePgBouncer,
     /// The four programs, two replicas each, each service on its own PostgreSQL database.
     Cluster,
     /// The four programs, one of each, on SQLite files: as the launcher, but something can stand between them.
@@ -34,7 +37,7 @@ pub enum Shape {
 
 impl Shape {
     /// Those that people run, which every scenario must pass.
-    pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::Cluster];
+    pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::SinglePgBouncer, Self::Cluster];
 
     /// Its name in a test's name.
     #[must_use]
@@ -42,6 +45,7 @@ impl Shape {
         match self {
             Self::SingleSqlite => "single_sqlite",
             Self::SinglePostgres => "single_postgres",
+            Self::SinglePgBouncer => "single_pgbouncer",
             Self::Cluster => "cluster",
             Self::ApartSqlite => "apart_sqlite",
         }
@@ -130,6 +134,8 @@ pub struct Mesh {
     pub nodes: Vec<Node>,
     /// Its databases.
     pub databases: Databases,
+    /// What stands before them.
+    pooler: Option<PgBouncer>,
     dir: TempDir,
 }
 
@@ -181,12 +187,13 @@ impl Mesh {
         let server = || server.map_or_else(server_url, str::to_owned);
         let databases = match shape {
             Shape::SingleSqlite | Shape::ApartSqlite => Databases::Sqlite(dir.path().join("data")),
-            Shape::SinglePostgres => Databases::create(&server(), 1).await,
+            Shape::SinglePostgres | Shape::SinglePgBouncer => Databases::create(&server(), 1).await,
             Shape::Cluster => Databases::create(&server(), 4).await,
         };
-        let mut mesh = Self { shape, nodes: Vec::new(), databases, dir };
+        let pooler = (shape == Shape::SinglePgBouncer).then(|| PgBouncer::before(&server(), "transaction", &[]));
+        let mut mesh = Self { shape, nodes: Vec::new(), databases, pooler, dir };
         match shape {
-            Shape::SingleSqlite | Shape::SinglePostgres => mesh.start_single(flags, wiring),
+            Shape::SingleSqlite | Shape::SinglePostgres | Shape::SinglePgBouncer => mesh.start_single(flags, wiring),
             Shape::Cluster => mesh.start_programs(2, flags, wiring),
             Shape::ApartSqlite => mesh.start_programs(1, flags, wiring),
         }
@@ -215,7 +222,13 @@ impl Mesh {
         }
         match &self.databases {
             Databases::Sqlite(data) => args.extend(["--data-dir".to_owned(), data.display().to_string()]),
-            Databases::Postgres(urls) => args.extend(["--database-url".to_owned(), wiring.database(Role::Launcher, &urls[0])]),
+            Databases::Postgres(urls) => {
+                let url = self.pooler.as_ref().map_or_else(|| urls[0].clone(), |pooler| pooler.to(&urls[0]));
+                args.extend(["--database-url".to_owned(), wiring.database(Role::Launcher, &url)]);
+            }
+        }
+        if self.pooler.is_some() {
+            args.extend(["--database-pooler", "transaction"].map(str::to_owned));
         }
         let grpc = vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
         self.spawn(Role::Launcher, "boxoffice", args, flags, rest, grpc);

@@ -6,7 +6,7 @@ use chassis::{
     Error,
     channel::{Channel, Target},
     clock::Clock,
-    db::DbConfig,
+    db::{DbConfig, Pooler},
     in_process::InProcess,
     network::Incoming,
     program::listen,
@@ -51,16 +51,19 @@ pub enum Databases {
     /// A SQLite file a service, in this folder.
     Folder(PathBuf),
     /// One PostgreSQL server; a schema a service.
-    Postgres(String),
+    Postgres {
+        /// Where it is.
+        url: String,
+        /// What stands before it.
+        pooler: Pooler,
+    },
 }
 
 impl Databases {
     fn of(&self, service: &str) -> DbConfig {
         match self {
-            Self::Folder(folder) => {
-                DbConfig { url: format!("sqlite:{}", folder.join(format!("{service}.db")).display()), schema: None }
-            }
-            Self::Postgres(url) => DbConfig { url: url.clone(), schema: Some(service.to_owned()) },
+            Self::Folder(folder) => DbConfig::at(format!("sqlite:{}", folder.join(format!("{service}.db")).display())),
+            Self::Postgres { url, pooler } => DbConfig { url: url.clone(), schema: Some(service.to_owned()), pooler: *pooler },
         }
     }
 }

@@ -90,7 +90,7 @@ async fn replicas_that_start_together_migrate_once_and_all_start() {
     let slow = Migration::new(1, "slow".into(), MigrationType::Simple, SLOW.into_sql_str(), false);
     let postgres = Migrator::with_migrations(vec![slow]);
     let migrations = Migrations { postgres, sqlite: Migrator::DEFAULT };
-    let config = DbConfig { url: testing::postgres_url().await, schema: None };
+    let config = DbConfig::at(testing::postgres_url().await);
     let began = Instant::now();
     let opened = join_all((0..6).map(|_| Db::open(&config, &migrations))).await;
     assert!(began.elapsed() < Duration::from_secs(5));
@@ -113,7 +113,7 @@ async fn programs_that_start_together_on_one_fresh_file_migrate_it_once_and_all_
     let databases = testing::databases().await;
     let file = &databases.iter().find(|database| database.name == "sqlite").unwrap().config.url;
     for round in 0..10 {
-        let config = DbConfig { url: format!("{file}.{round}"), schema: None };
+        let config = DbConfig::at(format!("{file}.{round}"));
         for db in join_all((0..6).map(|_| Db::open(&config, &migrations))).await {
             let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
             assert_eq!(row.get::<i64>("n").unwrap(), 2);
@@ -127,7 +127,7 @@ async fn a_migration_that_fails_frees_its_lock_and_is_tried_again() {
         let migration = Migration::new(1, "one".into(), MigrationType::Simple, sql.into_sql_str(), false);
         Migrations { postgres: Migrator::with_migrations(vec![migration]), sqlite: Migrator::DEFAULT }
     };
-    let config = DbConfig { url: testing::postgres_url().await, schema: None };
+    let config = DbConfig::at(testing::postgres_url().await);
     Db::migrate(&config, &with("CREATE TABLE t (id bigint); SELECT 1/0")).await.unwrap_err();
     let mended = with("CREATE TABLE t (id bigint)");
     tokio::time::timeout(Duration::from_secs(5), Db::migrate(&config, &mended)).await.unwrap().unwrap();

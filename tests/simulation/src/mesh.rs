@@ -105,7 +105,7 @@ impl Mesh {
         history::note(name, format!("starts with its clock {skew} µs off"));
         let grpc = listen(GRPC).await?;
         let service = name.split('-').next().unwrap_or_default();
-        let database = DbConfig { url: format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()), schema: None };
+        let database = DbConfig::at(format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()));
         match service {
             "queue" => queue_svc::serve(self.queue(database), queue_svc::Listeners { grpc, http: None }, clock, stop).await?,
             "booking" => {

@@ -1,5 +1,5 @@
-//! What the mesh does, asked of real processes by real clients, in each of its shapes: one process on SQLite, one on PostgreSQL, and
-//! the four programs with two replicas each. `cargo test -p tests --test behaviours -- cluster::acceptance` runs a part of it.
+//! What the mesh does, asked of real processes by real clients, in each of its shapes: one process on SQLite, on PostgreSQL and behind
+//! PgBouncer, and the four programs with two replicas each. `cargo test -p tests --test behaviours -- cluster::acceptance` runs a part of it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acceptance;
@@ -20,6 +20,7 @@ mod original;
 mod outages;
 mod overload;
 mod parked;
+mod pooler;
 mod reading;
 mod repeated;
 mod replicas;
@@ -29,6 +30,7 @@ mod saga_crashes;
 mod saga_faults;
 mod short_holds;
 mod streams;
+mod switchover;
 mod waiting_room;
 
 use std::process::ExitCode;
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
             restarts::SOLOS,
             replicas::SOLOS,
             outages::SOLOS,
+            pooler::SOLOS,
+            switchover::SOLOS,
             saga_faults::SOLOS,
             saga_crashes::SOLOS,
             crashes::SOLOS,

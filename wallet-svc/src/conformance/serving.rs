@@ -82,7 +82,7 @@ async fn replicas_that_start_together_on_a_new_postgres_all_come_up() {
 
 #[tokio::test]
 async fn a_database_that_cannot_be_opened_is_told_at_the_start() {
-    let database = chassis::db::DbConfig { url: "mysql://somewhere".to_owned(), schema: None };
+    let database = chassis::db::DbConfig::at("mysql://somewhere");
     let config = Config { database, policy: Policy { currency: "KRW".parse().unwrap() } };
     let listeners = Listeners { grpc: TcpListener::bind("127.0.0.1:0").await.unwrap().into(), http: None };
     let ended = crate::serve(config, listeners, Clock::system(), CancellationToken::new()).await;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use boxoffice::{Addresses, Databases, Settings, Stack};
-use chassis::{Error, clock::Clock, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
+use chassis::{Error, clock::Clock, db::Pooler, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,9 @@ pub(crate) struct Up {
     /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a schema of its own
     #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
     database_url: Option<String>,
+    /// How the pooler in front of PostgreSQL, such as PgBouncer, pools connections
+    #[arg(long, env, value_enum, default_value_t)]
+    database_pooler: Pooler,
     #[command(flatten)]
     addresses: Addresses,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
@@ -37,10 +40,13 @@ pub(crate) fn run(up: Up) -> ExitCode {
 }
 
 async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
-    let databases = up.database_url.map_or_else(|| Databases::Folder(up.data_dir), Databases::Postgres);
+    let databases = match up.database_url {
+        None => Databases::Folder(up.data_dir),
+        Some(url) => Databases::Postgres { url, pooler: up.database_pooler },
+    };
     let place = match &databases {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
-        Databases::Postgres(_) => "PostgreSQL, a schema a service".to_owned(),
+        Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
     let Up { addresses, queue, booking, wallet, edge, .. } = up;
     let stack = Stack::start(Settings { addresses, databases, queue, booking, wallet, edge }, Clock::system()).await?;

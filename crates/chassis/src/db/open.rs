@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::{migrate::Migrator, pool::PoolOptions};
 
-use super::{Db, DbConfig, Dialect, Error, Line, Migrations, Pools, postgres, simulated, sqlite};
+use super::{Db, DbConfig, Dialect, Error, Line, Migrations, Pools, no_url, postgres, simulated, sqlite};
 
 /// How long a request waits for a connection before it is refused as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,8 +26,8 @@ impl Db {
                 simulated::File::open(&config.url, &or_newer(&migrations.sqlite)).map(Pools::Simulated)
             }
             Some(Dialect::Sqlite) => sqlite::open(&config.url, &or_newer(&migrations.sqlite)).await,
-            Some(Dialect::Postgres) => postgres::open(config, &or_newer(&migrations.postgres)).await,
-            None => Err(Error::Other("a database URL starts with sqlite: or postgres://".into())),
+            Some(Dialect::Postgres) => postgres::open(config, &migrations.postgres).await.map(Pools::Postgres),
+            None => Err(no_url()),
         };
         let pools = opened.map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
         Ok(Self { pools, away: Arc::default(), readers: Line::default(), writers: Line::default() })
@@ -45,7 +45,7 @@ impl Db {
 
     async fn close(self) {
         match self.pools {
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(server) => server.close().await,
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
