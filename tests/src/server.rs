@@ -1,4 +1,5 @@
-//! A PostgreSQL server of one's own, for a scenario in which it is the server that fails; a replica of it, and a PgBouncer.
+//! A PostgreSQL server of one's own, for a scenario in which it is the server that fails; a replica of it,
+//! and a PgBouncer.
 
 use std::{
     path::{Path, PathBuf},
@@ -87,7 +88,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one before the server of this URL, with this `pool_mode` and more settings, each a line of its file.
+    /// Starts one before the server of this URL, with this `pool_mode` and more settings, each a line of its
+    /// file.
     ///
     /// # Panics
     /// When PgBouncer is not installed, or does not start.

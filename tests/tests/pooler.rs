@@ -6,7 +6,7 @@ use chassis::{
     db::{Db, DbConfig, Error, Migrations, Pooler},
     testing::postgres_url,
 };
-use futures::future::{join_all, try_join_all};
+use futures::{StreamExt, future::try_join_all, stream};
 use sqlx::{
     Connection, PgConnection, SqlSafeStr,
     migrate::{Migration, MigrationType, Migrator},
@@ -46,13 +46,13 @@ async fn visit(db: &Db, id: i64) -> Result<String, Error> {
 
 /// Six programs of two services start together and work side by side; each keeps to its schema.
 async fn everybody_keeps_to_their_schema(url: &str, pooler: Pooler) {
-    let schemas = ["left", "right", "left", "right", "left", "right"];
+    let schemas = ["north", "south", "north", "south", "north", "south"];
     let all = try_join_all(schemas.map(|schema| open(url, Some(schema), pooler))).await.unwrap();
     let visits = (0..240).map(|number| {
         let (db, schema) = (&all[number % 6], schemas[number % 6]);
         async move { (schema, visit(db, i64::try_from(number).unwrap()).await.unwrap()) }
     });
-    for (expected, seen) in join_all(visits).await {
+    for (expected, seen) in stream::iter(visits).buffer_unordered(12).collect::<Vec<_>>().await {
         assert_eq!(seen, expected);
     }
     let count = "SELECT count(*) AS n, max(name) AS name, min(name) AS least FROM thing";
@@ -70,8 +70,8 @@ async fn by_transaction_two_schemas_share_two_sessions_and_nothing_is_mixed() {
     let pooler = PgBouncer::before(&url, "transaction", &["default_pool_size = 2"]);
     everybody_keeps_to_their_schema(&pooler.to(&url), Pooler::Transaction).await;
     let mut bare = PgConnection::connect(&url).await.unwrap();
-    let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    assert!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut bare).await.unwrap() <= 2, "two were enough");
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert!(sqlx::query_scalar::<_, i64>(sessions).fetch_one(&mut bare).await.unwrap() <= 2, "two were enough");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,9 +80,9 @@ async fn by_session_what_the_startup_packet_would_lose_is_set_all_the_same() {
     let pooler = PgBouncer::before(&url, "session", &[IGNORING, "default_pool_size = 80"]);
     everybody_keeps_to_their_schema(&pooler.to(&url), Pooler::Session).await;
     // So is what the URL asks for.
-    let theirs = format!("{}?options=-c%20search_path%3Dleft%20-c%20work_mem%3D5MB", pooler.to(&url));
+    let theirs = format!("{}?options=-c%20search_path%3Dnorth%20-c%20work_mem%3D5MB", pooler.to(&url));
     let db = open(&theirs, None, Pooler::Session).await.unwrap();
-    assert_eq!(visit(&db, 1_000).await.unwrap(), "left");
+    assert_eq!(visit(&db, 1_000).await.unwrap(), "north");
     let set = db.read().await.unwrap().one("SELECT current_setting('work_mem') AS set", vec![]).await.unwrap();
     assert_eq!(set.get::<String>("set").unwrap(), "5MB");
 }
@@ -98,18 +98,18 @@ async fn by_transaction_without_being_told_is_refused_with_the_flag_to_say() {
     let url = postgres_url().await;
     for settings in [&[IGNORING][..], &["default_pool_size = 1"], &["server_round_robin = 1"]] {
         let pooler = PgBouncer::before(&url, "transaction", settings);
-        let why = open(&pooler.to(&url), Some("left"), Pooler::Session).await.map(drop).unwrap_err().to_string();
+        let why = open(&pooler.to(&url), Some("north"), Pooler::Session).await.map(drop).unwrap_err().to_string();
         assert!(why.contains("--database-pooler transaction") && why.contains("DATABASE_POOLER"), "{settings:?}: {why}");
     }
     let mut bare = PgConnection::connect(&url).await.unwrap();
-    let made = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'left'";
+    let made = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'north'";
     assert_eq!(sqlx::query_scalar::<_, i64>(made).fetch_one(&mut bare).await.unwrap(), 0, "nothing was touched");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_cannot_be_lived_in_is_told_before_anything_is_served() {
     let url = postgres_url().await;
-    drop(open(&url, Some("left"), Pooler::Session).await.unwrap());
+    drop(open(&url, Some("north"), Pooler::Session).await.unwrap());
     let mut bare = PgConnection::connect(&url).await.unwrap();
     let user = format!("u{}", uuid::Uuid::new_v4().simple());
     let grants = format!(
@@ -118,8 +118,8 @@ async fn a_schema_that_cannot_be_lived_in_is_told_before_anything_is_served() {
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(grants)).execute(&mut bare).await.unwrap();
     let theirs = url.replacen("postgres@", &format!("{user}@"), 1);
-    let why = open(&theirs, Some("left"), Pooler::Session).await.map(drop).unwrap_err().to_string();
-    assert!(why.contains("left") || why.contains("schema"), "{why}");
+    let why = open(&theirs, Some("north"), Pooler::Session).await.map(drop).unwrap_err().to_string();
+    assert!(why.contains("north") || why.contains("schema"), "{why}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP OWNED BY {user}; DROP ROLE {user}"))).execute(&mut bare).await.unwrap();
 }
 

@@ -1,5 +1,5 @@
-//! A real PgBouncer before the databases, beside the shape that has one by itself (`single_pgbouncer`): by session with the settings that
-//! people give it, and by transaction without being told.
+//! A real PgBouncer before the databases, beside the shape that has one by itself (`single_pgbouncer`): by
+//! session with the settings that people give it, and by transaction without being told.
 
 use std::process::Stdio;
 
@@ -43,7 +43,7 @@ async fn a_pooler_by_session_that_drops_startup_options_is_as_good_as_none(shape
     let buyer = world.buyer_with(&sale, 5_000).await;
     let reservation = world.hold(&buyer, sale.show, &[1, 2]).await;
     let paid = world.paying(&buyer, &reservation).expect(201).await;
-    assert_eq!(paid.body["status"], "COMPLETED");
+    assert_eq!(paid["status"], "COMPLETED");
     assert_eq!(world.balance(&buyer.user).await, 3_000);
 
     // The judge finds the schemas through it as well, however it pools.

@@ -1,4 +1,5 @@
-//! The primary changes while tickets are sold: the old one lives on and takes no writes, its address leads to the new one.
+//! The primary changes while tickets are sold: the old one lives on and takes no writes, its address leads to
+//! the new one.
 
 use std::{sync::Arc, time::Duration};
 

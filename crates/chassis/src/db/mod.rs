@@ -209,8 +209,8 @@ impl Db {
         Err(Error::Unavailable(sqlx::Error::Protocol("the server takes no writes".to_owned())))
     }
 
-    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has found. When it is,
-    /// new connections may find another server in its place.
+    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has found. When
+    /// it is, new connections may find another server in its place.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
         if let Pools::Postgres(server) = &self.pools

@@ -1,5 +1,5 @@
-//! What a PostgreSQL URL may say. What it says in vain is refused by its name: sqlx would ignore it, and whoever wrote it
-//! relies on it.
+//! What a PostgreSQL URL may say. What it says in vain is refused by its name: sqlx would ignore it, and
+//! whoever wrote it relies on it.
 
 use std::{fmt, str::FromStr};
 
@@ -105,8 +105,8 @@ fn hosts(url: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts)
 }
 
-/// The settings of a PostgreSQL command line: `-c name=value`, `-cname=value` or `--name=value`, where a backslash keeps
-/// the space after it.
+/// The settings of a PostgreSQL command line: `-c name=value`, `-cname=value` or `--name=value`, where a
+/// backslash keeps the space after it.
 fn command_line(options: &str) -> Result<Vec<(String, String)>, String> {
     let (mut words, mut word, mut kept) = (Vec::new(), String::new(), false);
     for letter in options.chars() {

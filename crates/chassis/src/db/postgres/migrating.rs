@@ -1,8 +1,10 @@
-//! Bringing the tables up to date: sqlx's migrations, and its table of those that were made, without its session.
+//! Bringing the tables up to date: sqlx's migrations, and its table of those that were made, without its
+//! session.
 //!
-//! sqlx holds a lock of the session and names its statements; behind a pooler that pools by transaction both end up with
-//! somebody else. Here each migration is a transaction of its own: it takes the lock, which goes with it, looks what is
-//! there, and makes the next one. Programs that start together so do each of them once, one after the other.
+//! sqlx holds a lock of the session and names its statements; behind a pooler that pools by transaction both
+//! end up with somebody else. Here each migration is a transaction of its own: it takes the lock, which goes
+//! with it, looks what is there, and makes the next one. Programs that start together so do each of them
+//! once, one after the other.
 
 use std::collections::HashMap;
 

@@ -1,12 +1,14 @@
 //! PostgreSQL: a pool of connections whose statements and transactions are bounded.
 //!
-//! Nothing that matters rides in the startup packet, where a pooler may drop it in silence: the search path and the
-//! time limits are set by statement. Where a connection is a session, that happens once, as it is made. Behind a
-//! pooler that lends sessions for a transaction ([`Pooler::Transaction`]), nothing that is set on a connection stays:
-//! everything is a transaction, which begins with its settings in the same message, and no statement has a name.
+//! Nothing that matters rides in the startup packet, where a pooler may drop it in silence: the search path
+//! and the time limits are set by statement. Where a connection is a session, that happens once, as it is
+//! made. Behind a pooler that lends sessions for a transaction ([`Pooler::Transaction`]), nothing that is set
+//! on a connection stays: everything is a transaction, which begins with its settings in the same message,
+//! and no statement has a name.
 //!
-//! A connection may lead to a server that was the primary once. When one says so, or is found dead, every connection
-//! that was made before is closed instead of being used again ([`Server::retire`]): new ones find who it is now.
+//! A connection may lead to a server that was the primary once. When one says so, or is found dead, every
+//! connection that was made before is closed instead of being used again ([`Server::retire`]): new ones find
+//! who it is now.
 
 mod address;
 mod migrating;
@@ -20,7 +22,7 @@ use std::{
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sqlx::{
-    AssertSqlSafe, Connection, PgPool, Transaction,
+    AssertSqlSafe, Connection, PgPool, Row as _, Transaction,
     migrate::Migrator,
     pool::{PoolConnection, PoolConnectionMetadata},
     postgres::{PgConnectOptions, PgConnection},
@@ -29,19 +31,20 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    DbConfig, Error, Row,
+    DbConfig, Error,
     error::is_forsaken,
     open::{ACQUIRE_TIMEOUT, pool},
-    session::{Link, Session},
 };
 pub(super) use address::Address;
 pub use pooler::Pooler;
 pub(super) use pooler::named_in_vain;
 
-/// Connections a service keeps to PostgreSQL at most: eight processes of ten fit the server's default of one hundred.
+/// Connections a service keeps to PostgreSQL at most: eight processes of ten fit the server's default of one
+/// hundred.
 const CONNECTIONS: u32 = 10;
-/// A session that stalls in the middle of a transaction (a stopped process, a cut line) must not keep its row locks:
-/// nothing but statements happens between BEGIN and COMMIT, so one that is silent for this long is not coming back soon.
+/// A session that stalls in the middle of a transaction (a stopped process, a cut line) must not keep its row
+/// locks: nothing but statements happens between BEGIN and COMMIT, so one that is silent for this long is not
+/// coming back soon.
 const BOUNDS: Settings = &[(STATEMENT, "10s"), (IDLE, "2s")];
 /// A migration of a large table may take its time, and others wait for it.
 const UNBOUNDED: Settings = &[(STATEMENT, "0"), (IDLE, "0"), ("client_min_messages", "warning")];
@@ -54,7 +57,8 @@ type Settings = &'static [(&'static str, &'static str)];
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pool: PgPool,
-    /// What a transaction begins with, where each needs its settings again; else settings and statements last.
+    /// What a transaction begins with, where each needs its settings again; else settings and statements
+    /// last.
     begin: Option<Arc<str>>,
     retired: Retired,
 }
@@ -82,9 +86,7 @@ pub(super) async fn open(config: &DbConfig, migrations: &Migrator) -> Result<Ser
     };
     let server = opened(config, &address, &opening, migrations).await;
     opening.close().await;
-    let server = server?;
-    server.check(config.schema.as_deref()).await?;
-    Ok(server)
+    server
 }
 
 async fn opened(config: &DbConfig, address: &Address, opening: &PgPool, migrations: &Migrator) -> Result<Server, Error> {
@@ -98,9 +100,16 @@ async fn opened(config: &DbConfig, address: &Address, opening: &PgPool, migratio
     let retired = Retired::default();
     let pool = pool(CONNECTIONS).before_acquire(retired.check()).after_release(retired.check());
     let (pool, begin) = match config.pooler {
-        Pooler::Transaction => (pool, Some(begin(&settings(address, schema, BOUNDS, true)).into())),
+        Pooler::Transaction => {
+            let begin = begin(&settings(address, schema, BOUNDS, true));
+            check(&mut *opening.begin_with(AssertSqlSafe(begin.clone())).await?, schema).await?;
+            (pool, Some(begin.into()))
+        }
         Pooler::Session => {
             let set: Arc<str> = settings(address, schema, BOUNDS, false).into();
+            let mut link = opening.acquire().await?;
+            raw_sql(AssertSqlSafe(Arc::clone(&set))).execute(&mut *link).await?;
+            check(&mut link, schema).await?;
             let pool = pool.after_connect(move |link, _| {
                 let set = raw_sql(AssertSqlSafe(Arc::clone(&set)));
                 Box::pin(async move { set.execute(link).await.map(drop) })
@@ -109,6 +118,22 @@ async fn opened(config: &DbConfig, address: &Address, opening: &PgPool, migratio
         }
     };
     Ok(Server { pool: pool.connect_lazy_with(address.options.clone()), begin, retired })
+}
+
+/// Are the settings in force that were made?
+async fn check(link: &mut PgConnection, schema: Option<&str>) -> Result<(), Error> {
+    let row = raw_sql("SELECT current_schema() AS schema").fetch_one(&mut *link).await?;
+    let lives_in: Option<String> = row.try_get("schema")?;
+    if schema.is_some() && lives_in.as_deref() != schema {
+        return Err(pooler::dropped("search_path", lives_in.as_deref().unwrap_or("none")));
+    }
+    for (name, wanted) in BOUNDS {
+        let value: String = raw_sql(AssertSqlSafe(format!("SHOW {name}"))).fetch_one(&mut *link).await?.try_get(0)?;
+        if value != *wanted {
+            return Err(pooler::dropped(name, &value));
+        }
+    }
+    Ok(())
 }
 
 /// Why no connection could be made. The pool tells only that it waited in vain.
@@ -171,25 +196,6 @@ impl Server {
                 self.retire();
             }
         })
-    }
-
-    /// Are the settings in force, once connected in the way in which every request will be?
-    async fn check(&self, schema: Option<&str>) -> Result<(), Error> {
-        const SQL: &str = "SELECT current_schema() AS schema, current_setting('statement_timeout') AS statement_timeout,
-            current_setting('idle_in_transaction_session_timeout') AS idle_in_transaction_session_timeout";
-        let mut session = Session(Link::Postgres(self.read().await.map_err(Error::Unavailable)?));
-        let row: Row = session.one(SQL, Vec::new()).await?;
-        let lives_in = row.get::<Option<String>>("schema")?;
-        if schema.is_some() && lives_in.as_deref() != schema {
-            return Err(pooler::dropped("search_path", lives_in.as_deref().unwrap_or("none")));
-        }
-        for (name, wanted) in BOUNDS {
-            let value = row.get::<String>(name)?;
-            if value != *wanted {
-                return Err(pooler::dropped(name, &value));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -20,9 +20,9 @@ const SAY_SO: &str = "if that is a pooler which pools by transaction, say --data
 /// How often the question is put. Once is enough where nobody else uses the pooler.
 const ROUNDS: usize = 4;
 
-/// Refuses where a session is lent for a transaction only: what a connection is told there would be somebody else's, and
-/// its schema by chance another service's. One that pools by session, or a server, passes for certain. A busy pooler may by
-/// chance lend the same session each time; it is asked a few times.
+/// Refuses where a session is lent for a transaction only: what a connection is told there would be somebody
+/// else's, and its schema by chance another service's. One that pools by session, or a server, passes for
+/// certain. A busy pooler may by chance lend the same session each time; it is asked a few times.
 pub(super) async fn refuse_lent_sessions(pool: &PgPool) -> Result<(), Error> {
     let asked = async {
         let (mut ours, mut other) = (pool.acquire().await?, pool.acquire().await?);
