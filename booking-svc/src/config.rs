@@ -2,6 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use boxoffice_proto::Currency;
 use chassis::db::DbConfig;
 
 /// The rules that an operator may set.
@@ -29,6 +30,8 @@ pub struct Config {
     pub database: DbConfig,
     /// The rules.
     pub policy: Policy,
+    /// What prices are counted in: the currency of the wallets that pay them.
+    pub currency: Currency,
 }
 
 const HOLD_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);

@@ -59,7 +59,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
-        .add_service(BookingServiceServer::new(grpc::Api(app)))
+        .add_service(BookingServiceServer::new(grpc::Api::new(app, config.currency)))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown)
         .await;
     sweeper.abort();

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use booking_svc::{Config, Listeners, Policy, migrate, serve};
+use boxoffice_proto::Currency;
 use chassis::{
     clock::Clock,
     flags,
@@ -33,6 +34,10 @@ struct Args {
     rows: Rows,
     #[command(flatten)]
     policy: Policy,
+    /// The currency of every price, an ISO 4217 code with a minor unit; prices are whole numbers of that. The
+    /// same at wallet-svc
+    #[arg(long, env, default_value = "KRW")]
+    currency: Currency,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -45,10 +50,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
+    let Args { addr, http_addr, rows, policy, currency, log } = flags::parse();
     program::run("booking-svc", &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
         let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
+        serve(Config { database, policy, currency }, listeners, Clock::system(), shutdown).await
     })
 }

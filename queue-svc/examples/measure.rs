@@ -53,7 +53,7 @@ fn room(size: usize) {
         let join =
             |(at, id): (usize, &Uuid)| Command::Join { token: *id, user: format!("user-{batch:06}{at:03}").into(), priority: 5 };
         let decision = decide(&room, &[], ids.iter().enumerate().map(join).collect(), 1);
-        room.advance(decision.head, decision.rows);
+        room.advance(decision.head, decision.rows, 1);
     }
     let joined = began.elapsed();
     let bytes = (resident() - before).saturating_sub(ids_take) as f64 / size as f64;

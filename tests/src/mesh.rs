@@ -80,7 +80,7 @@ impl Role {
     fn takes(self, flag: &str) -> bool {
         match self {
             Self::Launcher => true,
-            Self::Booking => flag.starts_with("--hold") || flag.starts_with("--max-held"),
+            Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
             Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),
             Self::Wallet => flag == "--currency",
             Self::Queue => !(Self::Booking.takes(flag) || Self::Edge.takes(flag) || Self::Wallet.takes(flag)),

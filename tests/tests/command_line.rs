@@ -200,6 +200,17 @@ fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
 }
 
 #[test]
+fn only_a_currency_of_the_list_that_has_a_minor_unit_is_taken() {
+    for name in ["boxoffice", "booking-svc", "wallet-svc"] {
+        for wrong in ["KRX", "ZZZ", "XAU", "eur"] {
+            let refused = Run::of(binary(name)).args(&["--currency", wrong]).end();
+            assert_eq!(refused.code, Some(2), "{name} {wrong}: {refused:?}");
+            assert!(refused.err.contains("ISO 4217") && refused.err.contains("--currency"), "{name}: {}", refused.err);
+        }
+    }
+}
+
+#[test]
 fn an_address_that_a_command_cannot_use_is_told_with_flag_and_variable_and_without_its_password() {
     let apart = ["--queue-database-url", "--booking-database-url", "--wallet-database-url", "--edge-database-url"];
     let audited = apart.into_iter().chain(["--database-url"]);

@@ -286,6 +286,23 @@ fn documents_are_there_and_their_links_lead_somewhere() {
     none(found);
 }
 
+/// A client of a typed language sees of a refusal what its schema names.
+#[test]
+fn what_a_refusal_tells_besides_is_named_in_the_api_document() {
+    let members = fs::read_to_string(root().join("edge/src/http/members.rs")).unwrap();
+    // Told in another member: the HTTP status has that name.
+    let known = |key: &str| key == "status" || members.contains(&format!("key: \"{key}\""));
+    let mut found = Vec::new();
+    for (name, text) in
+        rust().iter().filter(|(name, _)| SERVICES.iter().any(|service| name.starts_with(&format!("{service}/src/"))))
+    {
+        let keys = code(text).filter(|_| !name.ends_with("tests.rs")).flat_map(|(_, line)| line.split(".with(\"").skip(1));
+        let unknown = keys.filter_map(|rest| rest.split('"').next()).filter(|key| !known(key));
+        found.extend(unknown.map(|key| format!("{name}: `{key}` has no place in edge/src/http/members.rs")));
+    }
+    none(found);
+}
+
 #[test]
 fn no_path_of_one_machine_is_written_down() {
     // Spelled apart, so that this file passes too.

@@ -1,15 +1,15 @@
 //! What an operator may choose.
 
+use boxoffice_proto::Currency;
 use chassis::{db::DbConfig, network::Incoming};
 use tokio::net::TcpListener;
-
-pub use crate::domain::currency::{Currency, NotACurrency};
 
 /// The wallets' policy.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Policy {
-    /// The currency of every wallet, an ISO 4217 code; amounts are whole numbers of its minor unit (KRW 1 = ₩1)
+    /// The currency of every wallet, an ISO 4217 code with a minor unit; amounts are whole numbers of that
+    /// (KRW 1 = ₩1, EUR 1 = €0.01). The same at booking-svc
     #[arg(long, env, default_value = "KRW")]
     pub currency: Currency,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{App, recall, record};
 use crate::{
-    domain::{Concert, Show},
+    domain::{Concert, Refusal, Show},
     error::Error,
     store::catalog,
 };
@@ -67,7 +67,7 @@ impl App {
     /// Creates a show and all its seats, once per request id.
     ///
     /// # Errors
-    /// `ConcertNotFound`, `RequestIdReused`, or the database's.
+    /// `ConcertNotFound`, `BeginsInThePast`, `RequestIdReused`, or the database's.
     #[tracing::instrument(level = "debug", skip_all, fields(concert_id = new.concert_id, seats = new.seat_count))]
     pub async fn create_show(&self, new: NewShow, request_id: Option<String>) -> Result<Show, Error> {
         let concert = self.concert(new.concert_id).await?;
@@ -79,6 +79,10 @@ impl App {
                 return Ok(answer);
             }
             let mut show = new.clone().at(self.clock.now());
+            // Only now: a request that was answered when its show was to come is answered so for good.
+            if show.begins_in_the_past() {
+                return Err(Refusal::BeginsInThePast.into());
+            }
             show.show_id = catalog::insert_show(&mut session, &show).await?;
             record(&mut session, key.as_ref(), &show, show.created_at).await?;
             session.commit().await?;

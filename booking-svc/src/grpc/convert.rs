@@ -1,6 +1,7 @@
 //! Domain to protobuf.
 
 use boxoffice_proto::{
+    Currency,
     booking::{Concert, Reservation, ReservationStatus, Seat, SeatMap, SeatStatus, Show},
     time::timestamp,
 };
@@ -16,7 +17,7 @@ pub(super) fn concert(concert: &domain::Concert) -> Concert {
     }
 }
 
-pub(super) fn show(show: &domain::Show) -> Show {
+pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
     Show {
         show_id: show.show_id,
         concert_id: show.concert_id,
@@ -27,10 +28,12 @@ pub(super) fn show(show: &domain::Show) -> Show {
         price: show.price,
         seat_count: show.seat_count,
         created_at: Some(timestamp(show.created_at)),
+        currency: currency.code().to_owned(),
+        currency_exponent: currency.exponent(),
     }
 }
 
-pub(super) fn seat_map(map: &domain::SeatMap, now: i64) -> SeatMap {
+pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> SeatMap {
     let seat = |(seat_number, look)| {
         let status = match look {
             Availability::Available => SeatStatus::Available,
@@ -39,7 +42,7 @@ pub(super) fn seat_map(map: &domain::SeatMap, now: i64) -> SeatMap {
         };
         Seat { seat_number, status: status.into() }
     };
-    SeatMap { show: Some(show(&map.show)), seats: map.seen_at(now).map(seat).collect() }
+    SeatMap { show: Some(show(&map.show, currency)), seats: map.seen_at(now).map(seat).collect() }
 }
 
 pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {

@@ -28,7 +28,8 @@
 //!
 //! A limit of a line that is exceeded may have been lowered since: those who are in stay in. It is a difference when somebody entered
 //! although the line was over it (the newest admission is the last thing that happened there, or happened between the two looks), else a
-//! note.
+//! note. So is a wallet whose name no request can reach any more, because an older version wrote it in another
+//! Unicode form than C.
 //!
 //! # What it costs
 //!

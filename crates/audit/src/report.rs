@@ -7,7 +7,7 @@ use std::{
 
 use crate::Progress;
 
-/// So many differences of one law are kept; those beyond are counted.
+/// So many differences of one law are kept; those beyond are counted. So many notes, too.
 pub const KEPT: usize = 1_000;
 /// Rows between two words of progress.
 const TOLD_EVERY: u64 = 20_000;
@@ -188,6 +188,13 @@ impl Look {
             self.report.differences.push(difference);
         } else {
             *self.report.more.entry(difference.law).or_default() += 1;
+        }
+    }
+
+    /// Tells something that is not wrong for certain.
+    pub(crate) fn note(&mut self, what: String) {
+        if self.report.notes.len() < KEPT {
+            self.report.notes.push(what);
         }
     }
 

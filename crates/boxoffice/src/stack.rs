@@ -145,7 +145,7 @@ impl Stack {
             queue_svc::serve(config, listeners, clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
-            let config = booking_svc::Config { database: databases.of("booking"), policy: booking };
+            let config = booking_svc::Config { database: databases.of("booking"), policy: booking, currency: wallet.currency };
             let listeners = booking_svc::Listeners { grpc: Incoming::from(booking_grpc).in_process(booking_calls), http: None };
             booking_svc::serve(config, listeners, clock.clone(), stop)
         });

@@ -250,7 +250,7 @@ pub(super) struct Page {
     #[param(minimum = 0, maximum = 1000, example = 50, required = false)]
     pub(super) page_size: i32,
     /// `nextPageToken` of the page before; left out for the first.
-    #[param(required = false)]
+    #[param(required = false, pattern = "^[A-Za-z0-9_-]*$")]
     pub(super) page_token: String,
 }
 

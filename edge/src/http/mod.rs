@@ -13,6 +13,7 @@ mod extract;
 mod fields;
 mod front;
 pub(crate) mod json;
+mod members;
 mod middleware;
 mod openapi;
 mod original;

@@ -13,7 +13,10 @@ use axum::{
 };
 use boxoffice_proto::{Fault, Reason, Violation};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use super::members;
 
 /// The media type.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -32,7 +35,7 @@ struct Inner {
     title: &'static str,
     detail: String,
     violations: Vec<Violation>,
-    metadata: BTreeMap<String, String>,
+    members: BTreeMap<String, Value>,
     retry_after: Option<Duration>,
     header: Option<(HeaderName, HeaderValue)>,
 }
@@ -46,14 +49,14 @@ pub(super) struct Document<'a> {
     #[serde(rename = "type")]
     #[schema(example = "urn:boxoffice:problem:SEAT_TAKEN")]
     kind: String,
-    /// What the code means.
+    /// What the code means, in one sentence.
     title: &'a str,
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What is wrong this time, and what to do.
     detail: &'a str,
-    /// The path that was asked for.
+    /// The path that the request asked for.
     instance: &'a str,
     /// The stable word to branch on: the gRPC reason.
     #[schema(example = "SEAT_TAKEN")]
@@ -65,10 +68,10 @@ pub(super) struct Document<'a> {
     /// The trace to name when reporting this (only of a 5xx).
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
-    /// Particulars of the code, such as `seatNumbers`.
+    /// Particulars of the code, such as `seatNumbers`: each code has a schema of its own.
     #[serde(flatten)]
     #[schema(ignore)]
-    metadata: BTreeMap<&'a str, &'a str>,
+    members: BTreeMap<&'a str, &'a Value>,
 }
 
 /// One thing that is wrong with a request.
@@ -93,7 +96,7 @@ impl Problem {
             title,
             detail: detail.into(),
             violations: Vec::new(),
-            metadata: BTreeMap::new(),
+            members: BTreeMap::new(),
             retry_after: None,
             header: None,
         }))
@@ -136,10 +139,10 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let reason = fault.reason;
         let fault = named_as_in_json(fault);
-        let (detail, metadata) = if reason == Reason::Internal {
+        let (detail, members) = if reason == Reason::Internal {
             ("The failure was recorded; name the trace id when you report it.".to_owned(), BTreeMap::new())
         } else {
-            (fault.detail, fault.metadata.into_iter().map(|(key, value)| (camel(&key), value)).collect())
+            (fault.detail, fault.metadata.iter().map(|(key, text)| (camel(key), members::value(key, text))).collect())
         };
         let header = (reason == Reason::TokenMissing)
             .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
@@ -149,7 +152,7 @@ impl From<Fault> for Problem {
             title: reason.title(),
             detail,
             violations: fault.violations,
-            metadata,
+            members,
             retry_after: fault.retry_after.or_else(|| reason.retryable().then_some(RETRY_AFTER)),
             header,
         }))
@@ -211,12 +214,12 @@ pub(super) fn document(problem: &Problem, instance: &str, trace_id: &str) -> Vec
         code: inner.code,
         violations: inner.violations.iter().map(|v| Wrong { field: v.field.clone(), description: &v.description }).collect(),
         trace_id: inner.status.is_server_error().then_some(trace_id),
-        metadata: inner.metadata.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())).map(|(k, v)| (&**k, &**v)).collect(),
+        members: inner.members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).map(|(n, v)| (&**n, v)).collect(),
     };
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-/// Members that metadata must not replace.
+/// Members that those of a code must not replace.
 const RESERVED: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "violations", "traceId"];
 
 /// Seconds, rounded up: nobody is told to come back too early. At least one.
@@ -225,7 +228,7 @@ pub(super) fn whole_seconds(span: Duration) -> u64 {
 }
 
 /// `seat_numbers` → `seatNumbers`. What is no snake case (a header's name) stays as it is.
-fn camel(name: &str) -> String {
+pub(super) fn camel(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
     let mut upper = false;
     for c in name.chars() {
@@ -312,9 +315,9 @@ mod tests {
 
     #[tokio::test]
     async fn particulars_are_in_camel_case_and_replace_nothing() {
-        let fault = Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7").with("status", "x");
+        let fault = Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7,9").with("status", "x");
         let (_, _, body) = rendered(fault.into()).await;
-        assert_eq!((&body["seatNumbers"], &body["status"]), (&"7".into(), &409.into()));
+        assert_eq!((&body["seatNumbers"], &body["status"]), (&serde_json::json!([7, 9]), &409.into()));
         let (_, _, body) = rendered(Fault::invalid_field("user_id", "is required").into()).await;
         assert_eq!(body["violations"], serde_json::json!([{"field": "userId", "description": "is required"}]));
     }

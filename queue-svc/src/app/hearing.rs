@@ -23,8 +23,9 @@ use crate::domain::SECOND;
 
 /// Who hears nobody for so long may be deaf.
 const DEAF: i64 = 60 * SECOND;
-/// News waits so long for company.
-const WAIT: Duration = Duration::from_millis(250);
+/// News waits so long for company: a quarter of what a decision about somebody who does not show up waits for
+/// it.
+const WAIT: Duration = Duration::from_millis(100);
 /// And goes into one batch with so many others at most.
 const MOST: usize = 1_000;
 

@@ -194,10 +194,11 @@ impl Line {
     pub(super) fn advance<T>(&self, since: i64, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
         // First here, then out of the room: a token is always found in one of them.
         self.lately_ended.lock().keep(rows.iter());
+        let now = self.clock.now();
         let (version, seen) = {
             let mut room = self.room.write();
             if room.version() >= since {
-                room.advance(head, rows);
+                room.advance(head, rows, now);
             }
             let room = parking_lot::RwLockWriteGuard::downgrade(room);
             (room.version(), look(&room))
@@ -213,15 +214,15 @@ impl Line {
 
     /// The same where it is better; looking and replacing are one step, since writer and follower both do it.
     fn replace_if(&self, mut room: Room, is_better: impl FnOnce(&Room, &Room) -> bool) {
-        let version = room.version();
+        let (version, now) = (room.version(), self.clock.now());
         // Before the lock, since all deadlines follow from it; under it only what changed meanwhile.
-        self.read(|ours| room.listen_for(ours));
+        self.read(|ours| room.listen_for(ours, now));
         {
             let mut ours = self.room.write();
             if !is_better(&ours, &room) {
                 return;
             }
-            room.listen_for(&ours);
+            room.listen_for(&ours, now);
             std::mem::swap(&mut *ours, &mut room);
             // What was reported is on its way still.
             self.news.look(|waiting| ours.report(waiting));
@@ -274,7 +275,7 @@ impl Line {
     async fn follow(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
         let mine = self.version();
         if self.is_far_behind(head) {
-            let Some(room) = load(session, &self.id).await? else { return Ok(()) };
+            let Some(room) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
             self.replace_if(room, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
             self.advance(mine, head, rows, |_| ());
@@ -302,26 +303,27 @@ impl Line {
 
     /// Forgets memory and reads what is live anew.
     pub(super) async fn reload(&self, session: &mut Session) -> Result<(), Error> {
-        if let Some(room) = load(session, &self.id).await? {
+        if let Some(room) = load(session, &self.id, &self.clock).await? {
             self.replace(room);
         }
         Ok(())
     }
 }
 
-/// Reads a line's live tokens page by page, then what changed meanwhile.
-pub(super) async fn load(session: &mut Session, queue_id: &str) -> Result<Option<Room>, Error> {
+/// Reads a line's live tokens page by page, then what changed meanwhile. Whoever is admitted is awaited from
+/// now on, for of those that are read here nobody knows how long ago they were.
+pub(super) async fn load(session: &mut Session, queue_id: &str, clock: &Clock) -> Result<Option<Room>, Error> {
     let Some(head) = store::queue::read(session, queue_id).await? else { return Ok(None) };
     let last = head.last_ticket;
     let mut room = Room::new(head);
     let mut above = store::token::first_live(session, queue_id).await?.map_or(last, |first| first - 1);
     while above < last {
-        room.load(store::token::live_page(session, queue_id, above).await?);
+        room.load(store::token::live_page(session, queue_id, above).await?, clock.now());
         above += store::token::PAGE;
     }
     // Tickets only rise, so whoever changed behind our back is among those changed since the head was read.
     if let Some((head, rows)) = store::token::tail(session, queue_id, room.version()).await? {
-        room.advance(head, rows);
+        room.advance(head, rows, clock.now());
     }
     Ok(Some(room))
 }

@@ -98,7 +98,7 @@ impl WaitingRoom {
             return Ok(Some(line));
         }
         let mut session = self.0.db.read().await?;
-        let Some(mut room) = line::load(&mut session, queue_id).await? else { return Ok(None) };
+        let Some(mut room) = line::load(&mut session, queue_id, &self.0.clock).await? else { return Ok(None) };
         room.listen_from(self.0.ears.listening_since(self.0.clock.now()));
         let (sender, inbox) = mpsc::channel(writer::MAX_PENDING);
         let line = Arc::new(Line::new(queue_id, &self.0, room, sender));

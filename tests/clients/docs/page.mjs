@@ -82,7 +82,7 @@ const free = await succeed("list_seats_of_date", { concertId, date: "2031-05-01"
 same(free.shows[0].availableSeats.length, 10, "the free seats");
 const { reservationId } = await succeed("hold_seats", admitted, { userId, showId, seatNumbers: [7, 8] });
 const taken = await execute("hold_seats", admitted, { userId, showId, seatNumbers: [8, 9] });
-same([taken.status, taken.answer.code, taken.answer.seatNumbers], [409, "SEAT_TAKEN", "8"], "a refusal");
+same([taken.status, taken.answer.code, taken.answer.seatNumbers], [409, "SEAT_TAKEN", [8]], "a refusal");
 const payment = await succeed("pay", admitted, { userId, reservationId });
 same([payment.status, payment.amount], ["COMPLETED", 60_000], "the payment");
 same((await succeed("get_wallet", { userId })).balance, 40_000, "the balance");

@@ -110,7 +110,7 @@ impl Mesh {
             "queue" => queue_svc::serve(self.queue(database), queue_svc::Listeners { grpc, http: None }, clock, stop).await?,
             "booking" => {
                 let policy = booking_svc::Policy { hold_ttl: self.plan.sale.hold, ..booking_svc::Policy::default() };
-                let config = booking_svc::Config { database, policy };
+                let config = booking_svc::Config { database, policy, currency: "KRW".parse()? };
                 booking_svc::serve(config, booking_svc::Listeners { grpc, http: None }, clock, stop).await?;
             }
             "wallet" => {

@@ -15,6 +15,7 @@ mod lines;
 mod live;
 mod malformed;
 mod manners;
+mod names;
 mod operations;
 mod original;
 mod outages;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
             live::TOGETHER,
             malformed::TOGETHER,
             manners::TOGETHER,
+            names::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,

@@ -77,7 +77,7 @@ async fn a_charge_is_answered_with_the_wallet_and_the_entry() {
         world.charge("ann", 700, "").await.unwrap();
         world.clock.advance(5_000_000);
         let answer = world.charge("ann", 300, "").await.unwrap();
-        let wallet = pb::Wallet { user_id: "ann".to_owned(), balance: 1_000, currency: "KRW".to_owned() };
+        let wallet = pb::Wallet { user_id: "ann".to_owned(), balance: 1_000, currency: "KRW".to_owned(), currency_exponent: 0 };
         assert_eq!(answer.wallet, Some(wallet));
         let entry = answer.entry.unwrap();
         assert_eq!((entry.sequence, entry.amount, entry.balance_after), (2, 300, 1_000));

@@ -60,7 +60,7 @@ async fn two_replicas_share_a_ledger_and_nothing_is_lost_when_they_are_stopped_a
         let mut again = start(config).await;
         let request = pb::GetWalletRequest { user_id: "ann".to_owned() };
         let wallet = plain(again.client.get_wallet(request).await).unwrap().wallet.unwrap();
-        assert_eq!((wallet.balance, wallet.currency.as_str()), (1_200, "EUR"));
+        assert_eq!((wallet.balance, wallet.currency.as_str(), wallet.currency_exponent), (1_200, "EUR", 2));
         again.stop().await;
     }
 }

@@ -3,7 +3,7 @@
 mod convert;
 
 use boxoffice_proto::{
-    Fault,
+    Currency, Fault,
     validate::Checks,
     wallet::{self as pb, wallet_service_server::WalletService},
 };
@@ -12,7 +12,6 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{Cancel, EntryCursor, Ledger, Move, PaymentCursor},
-    config::Currency,
     domain::{Entry, Order, payment::PAYABLE, wallet::AMOUNT},
     error::Error,
 };
@@ -34,7 +33,8 @@ impl Service {
     }
 
     fn wallet(&self, user_id: &str, balance: i64) -> pb::Wallet {
-        pb::Wallet { user_id: user_id.to_owned(), balance, currency: self.currency.to_string() }
+        let currency = self.currency.code().to_owned();
+        pb::Wallet { user_id: user_id.to_owned(), balance, currency, currency_exponent: self.currency.exponent() }
     }
 
     fn wallet_after(&self, entry: &Entry) -> pb::Wallet {

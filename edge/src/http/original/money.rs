@@ -63,14 +63,14 @@ fn written(least: i64, text: &str) -> RefOr<Schema> {
     OneOfBuilder::new().item(number).item(text).description(Some("Without a fraction other than zero.")).into()
 }
 
-/// A balance.
+/// How much a user has.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalBalance {
-    /// Whose.
+    /// The user whose balance it is.
     #[schema(example = "1")]
     user_id: String,
-    /// How much.
+    /// How much there is, in minor units.
     #[schema(minimum = 0, example = 100_000)]
     amount: i64,
 }
@@ -79,10 +79,10 @@ pub(in crate::http) struct OriginalBalance {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": 1, "amount": "100000.00"}))]
 pub(in crate::http) struct OriginalCharge {
-    /// Whose wallet.
+    /// The user whose wallet is topped up.
     #[schema(value_type = UserIdText)]
     user_id: String,
-    /// How much.
+    /// How much to top up, in minor units.
     #[schema(value_type = Amount)]
     amount: i64,
 }
@@ -93,17 +93,17 @@ impl FromFields for OriginalCharge {
     }
 }
 
-/// What to pay for.
+/// What to pay for, and how much.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase",
     example = json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": "50000.00"}))]
 pub(in crate::http) struct OriginalNewPayment {
-    /// Who pays.
+    /// The user who pays.
     #[schema(value_type = UserIdText)]
     user_id: String,
-    /// Which hold.
+    /// The reservation to pay for.
     reservation_id: Uuid,
-    /// Its price.
+    /// The price of the reservation, in minor units.
     #[schema(value_type = Price)]
     amount: i64,
 }
@@ -118,20 +118,20 @@ impl FromFields for OriginalNewPayment {
     }
 }
 
-/// A payment.
+/// A payment of a reservation.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalPayment {
-    /// Its id.
+    /// The id of the payment.
     #[schema(format = Uuid)]
     payment_id: String,
-    /// Who paid.
+    /// The user who paid.
     #[schema(example = "1")]
     user_id: String,
-    /// What for.
+    /// The reservation that was paid for.
     #[schema(format = Uuid)]
     reservation_id: String,
-    /// How much.
+    /// How much was paid, in minor units.
     #[schema(minimum = 0, example = 50_000)]
     amount: i64,
     /// CONFIRMED; or PENDING while it settles.

@@ -30,7 +30,7 @@ pub(in crate::http) const OPERATIONS: &[Operation] = &[
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalSeats {
-    /// The concert.
+    /// The number of the concert.
     #[schema(example = 1)]
     concert_id: i64,
     /// The UTC date.
@@ -47,7 +47,7 @@ pub(in crate::http) struct OriginalSeat {
     /// What to send to reserve it.
     #[schema(minimum = 1, example = 7)]
     seat_id: i32,
-    /// Its number.
+    /// The number of the seat.
     #[schema(minimum = 1, example = 7)]
     seat_number: i32,
     /// Its show, should the date have several.
@@ -59,10 +59,10 @@ pub(in crate::http) struct OriginalSeat {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": 1, "concertOptionId": 1, "seatId": 7}))]
 pub(in crate::http) struct OriginalNewReservation {
-    /// Who reserves.
+    /// The user who reserves.
     #[schema(value_type = UserIdText)]
     user_id: String,
-    /// The show.
+    /// The number of the show.
     #[schema(minimum = 1)]
     concert_option_id: i64,
     /// The seat's number.
@@ -88,19 +88,19 @@ impl FromFields for OriginalNewReservation {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalReservation {
-    /// Its id.
+    /// The id of the reservation.
     #[schema(format = Uuid)]
     reservation_id: String,
     /// Whose it is.
     #[schema(example = "1")]
     user_id: String,
-    /// The show.
+    /// The number of the show.
     #[schema(example = 1)]
     concert_option_id: i64,
-    /// The seat.
+    /// The number of the seat.
     #[schema(example = 7)]
     seat_id: i32,
-    /// Always TEMPORARY_RESERVED.
+    /// It is always TEMPORARY_RESERVED.
     #[schema(value_type = String, example = "TEMPORARY_RESERVED")]
     status: &'static str,
     /// Until when to pay.

@@ -43,6 +43,15 @@ const APPEND_ONLY: &str = "DROP TRIGGER entry_append_only_update; DROP TRIGGER e
 
 pub(super) const FAULTS: &[Fault] = &[
     // --- money
+    Fault {
+        notes: 1,
+        ..fault(
+            "a wallet was opened in a form of its name in which nobody is looked for, which is no fault",
+            "wallet",
+            "INSERT INTO wallet (user_id, balance, entries) VALUES ('Zoe\u{308}', 0, 0)",
+            &[],
+        )
+    },
     fault(
         "a balance was changed",
         "wallet",
