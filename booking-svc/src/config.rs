@@ -2,7 +2,14 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use chassis::db::DbConfig;
+use boxoffice_proto::Currency;
+use chassis::{
+    db::DbConfig,
+    idempotency,
+    prune::{self, Old},
+};
+
+use crate::store::holds;
 
 /// The rules that an operator may set.
 #[derive(clap::Args, Clone, Debug)]
@@ -29,6 +36,38 @@ pub struct Config {
     pub database: DbConfig,
     /// The rules.
     pub policy: Policy,
+    /// What prices are counted in: the currency of the wallets that pay them.
+    pub currency: Currency,
+    /// How long answers to requests are kept.
+    pub requests: idempotency::Retention,
+    /// How long the rest is.
+    pub retention: Retention,
+}
+
+/// How long rows are kept that nobody needs for good.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct Retention {
+    /// How long a hold is kept that lapsed or was given back, 1h to 3650d; what was confirmed is kept for
+    /// good
+    #[arg(long, env, default_value = "30d", value_parser = prune::retention)]
+    pub hold_retention: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { hold_retention: Duration::from_secs(30 * 24 * 3_600) }
+    }
+}
+
+impl Config {
+    /// What this service forgets.
+    #[must_use]
+    pub fn old(&self) -> Vec<Old> {
+        let mut old = self.requests.old().to_vec();
+        old.push(Old::new("hold", self.retention.hold_retention, holds::forget));
+        old
+    }
 }
 
 const HOLD_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);

@@ -78,7 +78,7 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::HoldExpired => Reason::HoldExpired,
         Refusal::ReservationCancelled => Reason::ReservationCancelled,
         Refusal::AlreadyPaid => Reason::AlreadyPaid,
-        Refusal::PaymentUsed => Reason::InvalidArgument,
+        Refusal::PaymentUsed | Refusal::BeginsInThePast => Reason::InvalidArgument,
     }
 }
 
@@ -102,6 +102,7 @@ impl From<Refusal> for Fault {
             Refusal::HoldExpired => fault("The hold has lapsed; its seats are free again."),
             Refusal::ReservationCancelled => fault("The reservation was cancelled."),
             Refusal::AlreadyPaid => fault("The reservation is paid for already."),
+            Refusal::BeginsInThePast => Self::invalid_field("starts_at", "must not be in the past"),
             Refusal::PaymentUsed => Self::invalid_field("payment_id", "has paid for another reservation"),
         }
     }
@@ -117,10 +118,7 @@ impl From<Error> for Fault {
                 Self::new(Reason::Unavailable, "The booking database cannot be reached at this moment.")
                     .retry_after(Duration::from_secs(1))
             }
-            Error::Db(error) => {
-                tracing::error!(alert = true, %error, "unexpected database error");
-                Self::new(Reason::Internal, Reason::Internal.title())
-            }
+            Error::Db(error) => Self::internal(format_args!("the booking database: {error}")),
         }
     }
 }

@@ -7,9 +7,10 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod grpc;
+mod measures;
 pub mod store;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, booking::booking_service_server::BookingServiceServer};
@@ -19,12 +20,17 @@ use chassis::{
     db::{Db, DbConfig},
     health::Health,
     network::Incoming,
+    prune,
     server::GrpcServer,
+    telemetry,
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-pub use config::{Config, Policy};
+pub use config::{Config, Policy, Retention};
+
+/// How long the last batch of the sweep may take when everything else has ended.
+const LAST_SWEEP: Duration = Duration::from_secs(2);
 
 /// Where it listens.
 #[derive(Debug)]
@@ -52,17 +58,24 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
-    let app = Arc::new(app::App::new(db, clock, config.policy));
+    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
+    let app = Arc::new(app::App::new(db.clone(), clock, config.policy));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
-        .add_service(BookingServiceServer::new(grpc::Api(app)))
-        .serve_with_probes(listeners.grpc, listeners.http, shutdown)
+        .add_service(BookingServiceServer::new(grpc::Api::new(app, config.currency)))
+        .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
-    sweeper.abort();
+    // Also when a listener failed. A batch that a stalled database keeps is left to it.
+    shutdown.cancel();
+    let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
+    pruning.abort();
+    let _aborted = pruning.await;
+    let closed = db.close().await;
     served?;
-    Ok(())
+    Ok(closed?)
 }

@@ -2,10 +2,13 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use booking_svc::{Config, Listeners, Policy, migrate, serve};
+use booking_svc::{Config, Listeners, Policy, Retention, migrate, serve};
+use boxoffice_proto::Currency;
 use chassis::{
     clock::Clock,
-    flags,
+    flags, idempotency,
+    lifecycle::Program,
+    network::{ConnectionArgs, Incoming},
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
@@ -14,11 +17,13 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const VERSION: &str = built::version!();
+
 /// Booking: concerts, shows and seats; seats held for a while, then confirmed or free again
 #[derive(Parser)]
 #[command(
     name = "booking-svc",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/booking.db")),
     after_long_help = EXAMPLES
 )]
@@ -30,9 +35,19 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24072")]
     http_addr: SocketAddr,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     policy: Policy,
+    /// The currency of every price, an ISO 4217 code with a minor unit; prices are whole numbers of that. The
+    /// same at wallet-svc
+    #[arg(long, env, default_value = "KRW")]
+    currency: Currency,
+    #[command(flatten)]
+    requests: idempotency::Retention,
+    #[command(flatten)]
+    retention: Retention,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -45,10 +60,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
-    program::run("booking-svc", &log, rows, migrate, async move |database, shutdown| {
+    let Args { addr, http_addr, connections, rows, policy, currency, requests, retention, log } = flags::parse();
+    program::run(Program { name: "booking-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
+        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+        serve(Config { database, policy, currency, requests, retention }, listeners, Clock::system(), shutdown).await
     })
 }

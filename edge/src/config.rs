@@ -1,9 +1,20 @@
 //! What can be set: typed, documented, and checked before any port opens.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
-use chassis::{channel::Target, db::DbConfig, network::Incoming, threads::Threads};
+use chassis::{
+    channel::Target,
+    db::DbConfig,
+    network::Incoming,
+    prune::{self, Old},
+    threads::Threads,
+};
 use http::{HeaderValue, uri::Authority};
+
+use crate::store;
+
+/// How long told events are kept.
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Everything the edge must be told.
 #[derive(Clone, Debug)]
@@ -12,8 +23,34 @@ pub struct Config {
     pub database: DbConfig,
     /// The knobs.
     pub policy: Policy,
+    /// How long rows are kept.
+    pub retention: Retention,
     /// The three services.
     pub upstreams: Upstreams,
+}
+
+/// How long rows are kept that nobody needs for good.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct Retention {
+    /// How long a settled checkout's request ids are remembered, and the story of its steps kept, 1h to
+    /// 3650d; the checkout itself is kept for good
+    #[arg(long, env, default_value = "30d", value_parser = prune::retention)]
+    pub checkout_retention: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { checkout_retention: 30 * A_DAY }
+    }
+}
+
+impl Retention {
+    /// What the edge forgets.
+    #[must_use]
+    pub fn old(&self) -> Vec<Old> {
+        vec![Old::new("outbox", A_DAY, store::forget_told), Old::new("checkout", self.checkout_retention, store::forget_workings)]
+    }
 }
 
 /// Where to serve. Binding happens before.

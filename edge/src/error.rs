@@ -31,8 +31,7 @@ impl From<Error> for Fault {
                 Self::new(Reason::Unavailable, Reason::Unavailable.title()).retry_after(Duration::from_secs(1))
             }
             Error::Db(cause @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(..))) => {
-                tracing::error!(%cause, "the journal refused a statement");
-                Self::new(Reason::Internal, Reason::Internal.title())
+                Self::internal(format_args!("the journal: {cause}"))
             }
         }
     }

@@ -10,6 +10,7 @@ mod domain;
 mod error;
 mod grpc;
 mod http;
+mod measures;
 mod store;
 
 use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
@@ -20,12 +21,14 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
+    prune,
     server::GrpcServer,
+    telemetry,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Upstreams};
+pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, Upstreams};
 
 /// How long streams may take to say goodbye when everything else has ended.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -48,13 +51,15 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
-    let journal = store::Journal::new(db);
+    let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
+    let journal = store::Journal::new(db.clone());
     let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
     let checkouts = app::Checkouts::new(
         journal,
@@ -64,8 +69,11 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
         clock.clone(),
         config.policy.on_payment_failure,
     );
-    let background =
-        [tokio::spawn(checkouts.clone().recover_until(shutdown.clone())), tokio::spawn(relay.run_until(shutdown.clone()))];
+    let background = [
+        tokio::spawn(checkouts.clone().recover_until(shutdown.clone())),
+        tokio::spawn(relay.run_until(shutdown.clone())),
+        tokio::spawn(pruning),
+    ];
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
     let rest = http::Front::new(http::Deps {
@@ -103,8 +111,9 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     for task in background {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }
+    let closed = db.close().await;
     served?;
-    Ok(())
+    Ok(closed?)
 }
 
 fn migrations() -> Migrations {

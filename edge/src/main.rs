@@ -5,21 +5,25 @@ use std::{net::SocketAddr, process::ExitCode};
 use chassis::{
     clock::Clock,
     flags,
+    lifecycle::Program,
+    network::{ConnectionArgs, Incoming},
     program::{self, Rows, listen},
     telemetry::LogArgs,
     threads::Threads,
 };
 use clap::Parser;
-use edge::{Config, Listeners, Policy, Upstreams, migrate, serve};
+use edge::{Config, Listeners, Policy, Retention, Upstreams, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const VERSION: &str = built::version!();
 
 /// REST in, gRPC out; and the saga that pays
 #[derive(Parser)]
 #[command(
     name = "edge",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/edge.db")),
     after_long_help = EXAMPLES
 )]
@@ -31,11 +35,15 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     grpc_addr: SocketAddr,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     upstreams: Upstreams,
     #[command(flatten)]
     policy: Policy,
+    #[command(flatten)]
+    retention: Retention,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -49,10 +57,12 @@ Examples:
   edge --browse open --on-payment-failure keep                  dates and seats for all; a refused payment keeps the hold";
 
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, rows, upstreams, policy, log } = flags::parse();
-    program::run("edge", &log, rows, migrate, async move |database, shutdown| {
+    let Args { rest_addr, grpc_addr, connections, rows, upstreams, policy, retention, log } = flags::parse();
+    program::run(Program { name: "edge", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
-        let listeners = Listeners { rest: rest.into(), grpc: grpc.into(), threads: Threads::beside_this_runtime("rest")? };
-        serve(Config { database, policy, upstreams }, listeners, Clock::system(), shutdown).await
+        let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
+        let [rest, grpc] = [rest, grpc].map(|listener| Incoming::counted(listener, &connections));
+        let listeners = Listeners { rest, grpc, threads };
+        serve(Config { database, policy, retention, upstreams }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -8,6 +8,9 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
+/// So many violations are told of one request, and the rest is counted: they travel in a header, and clients take headers of 8 KiB.
+const MAX_VIOLATIONS: usize = 20;
+
 /// The `domain` of every `ErrorInfo` of this system.
 pub const DOMAIN: &str = "boxoffice";
 
@@ -139,14 +142,23 @@ impl Fault {
         Self { reason, detail: detail.into(), metadata: HashMap::new(), violations: Vec::new(), retry_after: None }
     }
 
-    /// A refusal of one or more fields. The detail names the first.
+    /// Something went wrong that should not. The one way to an INTERNAL: the cause is told to the log, as an alert and within the
+    /// request's trace, and the caller gets nothing of it.
     #[must_use]
-    pub fn invalid(violations: Vec<Violation>) -> Self {
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        tracing::error!(alert = true, %cause, "something went wrong that should not");
+        Self::new(Reason::Internal, Reason::Internal.title())
+    }
+
+    /// A refusal of one or more fields. The detail names the first, and how many there are.
+    #[must_use]
+    pub fn invalid(mut violations: Vec<Violation>) -> Self {
         let detail = match violations.as_slice() {
             [] => "The request is invalid.".to_owned(),
             [one] => format!("{}: {}", one.field, one.description),
             [first, rest @ ..] => format!("{}: {} (and {} more)", first.field, first.description, rest.len()),
         };
+        violations.truncate(MAX_VIOLATIONS);
         Self { violations, ..Self::new(Reason::InvalidArgument, detail) }
     }
 
@@ -206,7 +218,13 @@ impl From<&Status> for Fault {
         let named = details.error_info().filter(|info| info.domain == DOMAIN);
         let Some((reason, metadata)) = named.and_then(|info| Some((info.reason.parse().ok()?, info.metadata.clone()))) else {
             let reason = reason_of_bare(status.code());
-            return Self { retry_after, ..Self::new(reason, reason.title()) };
+            let fault = if reason == Reason::Internal {
+                // A service of ours tells its log why; this came from somebody on the way, or from the client's own library.
+                Self::internal(format_args!("a call was answered {:?} without details: {}", status.code(), status.message()))
+            } else {
+                Self::new(reason, reason.title())
+            };
+            return Self { retry_after, ..fault };
         };
         let violations = details
             .bad_request()
@@ -215,17 +233,17 @@ impl From<&Status> for Fault {
     }
 }
 
-/// What a status without details means. tonic itself reports a client's expired deadline and a dropped connection as Cancelled.
+/// What a status without details means. tonic itself reports a client's expired deadline and a dropped connection as Cancelled, and a
+/// connection that was lost in mid-answer as Unknown.
 const fn reason_of_bare(code: Code) -> Reason {
     match code {
         Code::DeadlineExceeded | Code::Cancelled => Reason::DeadlineExceeded,
         Code::ResourceExhausted => Reason::RateLimited,
-        Code::Unavailable | Code::Aborted => Reason::Unavailable,
+        Code::Unavailable | Code::Aborted | Code::Unknown => Reason::Unavailable,
         Code::Unimplemented => Reason::Unimplemented,
         Code::NotFound => Reason::NotFound,
         // Among them INVALID_ARGUMENT: a service of ours says which field, so this is somebody's on the way, and says nothing.
         Code::Ok
-        | Code::Unknown
         | Code::InvalidArgument
         | Code::OutOfRange
         | Code::AlreadyExists
@@ -266,6 +284,17 @@ mod tests {
         let fault = Fault::from(&Status::internal("password=hunter2"));
         assert_eq!(fault.reason, Reason::Internal);
         assert!(!fault.detail.contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_fits_into_a_header() {
+        let wrong = |at| Violation::new(format!("tokens[{at}]"), "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6");
+        let fault = Fault::invalid((0..1_000).map(wrong).collect());
+        assert!(fault.detail.ends_with("(and 999 more)"), "{fault}");
+        let status = Status::from(fault);
+        // Base64 makes four of three.
+        let size = status.details().len() * 4 / 3 + status.message().len();
+        assert!(size < 6_000, "{size}");
     }
 
     #[test]

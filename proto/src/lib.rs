@@ -3,10 +3,12 @@
 //! `boxoffice/<area>/v1/*.proto` is the manual of the API. [`fault`] is the one place where a refusal becomes a gRPC status and
 //! is read back from one, and where each reason has its gRPC code and its HTTP status side by side.
 
+pub mod currency;
 pub mod fault;
 pub mod time;
 pub mod validate;
 
+pub use currency::Currency;
 pub use fault::{Fault, Reason, Violation};
 
 /// The compiled descriptors of every file, for server reflection.

@@ -10,9 +10,13 @@
 //! # let _ = (user, amount);
 //! ```
 //! A check hands back a value in any case; it means something only once [`Checks::finish`] was passed.
+//!
+//! Names and texts leave here in Unicode's normalization form C, whatever form they came in: `é` as one code point and `e` with a mark
+//! are the same name, and must not be two people. REST and gRPC both read through these checks, so nothing behind them has to know.
 
-use std::{fmt::Display, ops::RangeInclusive};
+use std::{borrow::Cow, fmt::Display, ops::RangeInclusive};
 
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use uuid::Uuid;
 
 use crate::{Fault, Violation};
@@ -22,6 +26,11 @@ pub const USER_ID: &str = concat!(
     r"^[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f",
     r"\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff]{1,64}$",
 );
+
+/// How many characters a user's id may have.
+const USER_ID_LENGTH: RangeInclusive<usize> = 1..=64;
+/// Bytes of the longest way to write one character of form C: four code points of at most four bytes.
+const LONGEST_SPELLING: usize = 16;
 
 /// The violations found so far.
 #[derive(Debug, Default)]
@@ -35,15 +44,16 @@ impl Checks {
         self.violations.push(Violation::new(field, description));
     }
 
-    /// A user's id: 1 to 64 visible characters of any script.
+    /// A user's id: 1 to 64 visible characters of any script, counted and handed back in form C.
     pub fn user_id(&mut self, field: &str, value: &str) -> String {
-        if !(1..=64).contains(&value.chars().count()) || !value.chars().all(is_visible) {
+        let id = composed(value, *USER_ID_LENGTH.end());
+        if !id.as_deref().is_some_and(|id| USER_ID_LENGTH.contains(&id.chars().count()) && id.chars().all(is_visible)) {
             self.refuse(field, "must be 1 to 64 visible characters, without spaces");
         }
-        value.to_owned()
+        id.map(Cow::into_owned).unwrap_or_default()
     }
 
-    /// A queue's name: 1 to 64 of `a-z A-Z 0-9 - _ .`; empty means `default`.
+    /// A queue's name: 1 to 64 of `a-z A-Z 0-9 - _ .`, which have one form only; empty means `default`.
     pub fn queue_id(&mut self, field: &str, value: &str) -> String {
         if value.is_empty() {
             return "default".to_owned();
@@ -82,15 +92,17 @@ impl Checks {
         value
     }
 
-    /// A text of so many characters, without control characters other than line breaks and tabs; surrounding space is cut off.
+    /// A text of so many characters, counted and handed back in form C, without control characters other than
+    /// line breaks and tabs; surrounding space is cut off.
     pub fn text(&mut self, field: &str, value: &str, length: RangeInclusive<usize>) -> String {
         let value = value.trim();
+        let text = composed(value, *length.end());
         if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             self.refuse(field, "must not hold control characters");
-        } else if !length.contains(&value.chars().count()) {
+        } else if !text.as_deref().is_some_and(|text| length.contains(&text.chars().count())) {
             self.refuse(field, format!("must be {} to {} characters", length.start(), length.end()));
         }
-        value.to_owned()
+        text.map(Cow::into_owned).unwrap_or_default()
     }
 
     /// Something that must be there.
@@ -108,6 +120,19 @@ impl Checks {
     pub fn finish(self) -> Result<(), Fault> {
         if self.violations.is_empty() { Ok(()) } else { Err(Fault::invalid(self.violations)) }
     }
+}
+
+/// A text in normalization form C, if it can have at most so many characters there. What is longer than any
+/// spelling of so many is not looked at further. Plain ASCII and most of what people type is in form C
+/// already, and is not copied.
+fn composed(text: &str, most: usize) -> Option<Cow<'_, str>> {
+    if text.len() > most.saturating_mul(LONGEST_SPELLING) {
+        return None;
+    }
+    Some(match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
+    })
 }
 
 /// Does this show, by itself or as a mark on the character before it? Controls and spaces do not, nor what Unicode has reserved to be
@@ -193,6 +218,54 @@ mod tests {
         ];
         for hidden in soft_hyphen_and_on {
             assert!(refused(|c| drop(c.user_id("u", &format!("ann{hidden}")))), "{hidden:?}");
+        }
+    }
+
+    /// What a check makes of a value, if it passes.
+    fn kept(check: impl FnOnce(&mut Checks) -> String) -> Option<String> {
+        let mut checks = Checks::default();
+        let kept = check(&mut checks);
+        checks.finish().ok().map(|()| kept)
+    }
+
+    #[test]
+    fn a_name_is_one_name_in_whatever_form_it_is_written() {
+        for (composed, apart) in [
+            ("Zo\u{eb}", "Zoe\u{308}"),
+            ("\u{ae40}\u{d558}\u{b298}", "\u{1100}\u{1175}\u{11b7}\u{1112}\u{1161}\u{1102}\u{1173}\u{11af}"),
+            ("\u{1ed3}ng", "o\u{302}\u{300}ng"),
+            ("\u{3a9}", "\u{2126}"),
+            ("K", "\u{212a}"),
+            ("\u{1f82}", "\u{3b1}\u{345}\u{313}\u{300}"),
+        ] {
+            for form in [composed, apart] {
+                assert_eq!(kept(|c| c.user_id("u", form)).as_deref(), Some(composed), "{form:?}");
+                assert_eq!(kept(|c| c.text("t", &format!(" {form} "), 1..=9)).as_deref(), Some(composed), "{form:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_form_c() {
+        let long = |times: usize| "e\u{308}".repeat(times);
+        assert_eq!(kept(|c| c.user_id("u", &long(64))), Some("\u{eb}".repeat(64)));
+        assert_eq!(kept(|c| c.user_id("u", &long(65))), None);
+        assert_eq!(kept(|c| c.text("t", &long(200), 1..=200)), Some("\u{eb}".repeat(200)));
+        assert_eq!(kept(|c| c.text("t", &long(201), 1..=200)), None);
+        // The longest way to write 64 characters is taken, and of what is longer nothing is kept.
+        let widest = "\u{3b1}\u{345}\u{313}\u{300}";
+        assert_eq!(kept(|c| c.user_id("u", &widest.repeat(64))), Some("\u{1f82}".repeat(64)));
+        let mut checks = Checks::default();
+        assert_eq!(checks.user_id("u", &"e\u{308}".repeat(1_000_000)), "");
+        // Some characters have no form of one code point any more: they count as what they are.
+        assert_eq!(kept(|c| c.user_id("u", &"\u{958}".repeat(32))), Some("\u{915}\u{93c}".repeat(32)));
+        assert_eq!(kept(|c| c.user_id("u", &"\u{958}".repeat(33))), None);
+    }
+
+    #[test]
+    fn a_queue_s_name_has_one_form() {
+        for other in ["Zoe\u{308}", "\u{212a}"] {
+            assert_eq!(kept(|c| c.queue_id("q", other)), None);
         }
     }
 

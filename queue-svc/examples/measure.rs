@@ -16,6 +16,7 @@ use chassis::{
     db::{Db, DbConfig},
 };
 use queue_svc::{
+    Retention,
     app::{Seen, WaitingRoom},
     domain::{Command, Head, QueuePolicy, Room, decide},
     store,
@@ -53,7 +54,7 @@ fn room(size: usize) {
         let join =
             |(at, id): (usize, &Uuid)| Command::Join { token: *id, user: format!("user-{batch:06}{at:03}").into(), priority: 5 };
         let decision = decide(&room, &[], ids.iter().enumerate().map(join).collect(), 1);
-        room.advance(decision.head, decision.rows);
+        room.advance(decision.head, decision.rows, 1);
     }
     let joined = began.elapsed();
     let bytes = (resident() - before).saturating_sub(ids_take) as f64 / size as f64;
@@ -79,9 +80,9 @@ fn resident() -> usize {
 }
 
 async fn open(url: &str) -> WaitingRoom {
-    let config = DbConfig { url: url.to_owned(), schema: None };
+    let config = DbConfig::at(url);
     let db = Db::open(&config, &store::migrations()).await.unwrap();
-    WaitingRoom::open(db, Clock::system()).await.unwrap()
+    WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap()
 }
 
 async fn new_line(room: &WaitingRoom) -> String {

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use chassis::{db::DbConfig, network::Incoming};
+use chassis::{
+    db::DbConfig,
+    idempotency,
+    network::Incoming,
+    prune::{self, Old},
+};
 use tokio::net::TcpListener;
 
-use crate::domain::{OnExpiry, QueuePolicy};
+use crate::{
+    domain::{OnExpiry, QueuePolicy},
+    store,
+};
 
 /// In seconds.
 const DAY: u64 = 24 * 3_600;
@@ -57,6 +65,45 @@ pub struct Config {
     pub database: DbConfig,
     /// The `default` queue's policy.
     pub policy: Policy,
+    /// How long answers to requests are kept.
+    pub requests: idempotency::Retention,
+    /// How long the rest is.
+    pub retention: Retention,
+}
+
+/// How long rows are kept that nobody needs for good.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct Retention {
+    /// How long a token is kept after it has ended, 1h to 3650d (and up to eight days longer: by when it
+    /// could have been valid at most)
+    #[arg(long, env, default_value = "30d", value_parser = prune::retention)]
+    pub token_retention: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { token_retention: Duration::from_secs(30 * DAY) }
+    }
+}
+
+impl Retention {
+    /// How long a token is kept after its `valid_until`: somebody who was admitted at its last moment may
+    /// stay in for a day.
+    #[must_use]
+    pub const fn past_validity(&self) -> Duration {
+        self.token_retention.saturating_add(Duration::from_secs(DAY))
+    }
+}
+
+impl Config {
+    /// What this service forgets.
+    #[must_use]
+    pub fn old(&self) -> Vec<Old> {
+        let mut old = self.requests.old().to_vec();
+        old.push(Old::new("token", self.retention.past_validity(), store::token::forget));
+        old
+    }
 }
 
 /// Bound before the service starts.

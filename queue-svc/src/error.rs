@@ -46,15 +46,15 @@ pub enum Error {
     /// The transaction failed, or whether it was committed is unknown. The cause is in the log.
     #[error("the outcome is unknown")]
     Unknown,
-    /// A mistake of ours. The cause is in the log.
-    #[error("something went wrong that should not")]
-    Internal,
+    /// A mistake of ours that made a batch fail: told to each of its callers, so that it is in the log of each one's trace.
+    #[error("something went wrong that should not: {0}")]
+    Internal(String),
 }
 
 impl Error {
     /// Is it neither the caller's doing nor the database's state, but wrong in itself?
     pub(crate) const fn is_a_mistake(&self) -> bool {
-        matches!(self, Self::Internal | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)))
+        matches!(self, Self::Internal(_) | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)))
     }
 }
 
@@ -82,10 +82,9 @@ impl From<Error> for Fault {
                 later("The waiting room cannot reach its database at this moment.")
             }
             Error::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)) => {
-                tracing::error!("database: {told}");
-                Self::new(Reason::Internal, Reason::Internal.title())
+                Self::internal(format_args!("the waiting room's database: {told}"))
             }
-            Error::Internal => Self::new(Reason::Internal, Reason::Internal.title()),
+            Error::Internal(cause) => Self::internal(format_args!("a batch failed: {cause}")),
             Error::QueueNotFound(queue_id) => {
                 Self::new(Reason::QueueNotFound, "There is no such queue.").with("queue_id", queue_id)
             }

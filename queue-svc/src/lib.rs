@@ -8,6 +8,7 @@ mod config;
 pub mod domain;
 mod error;
 pub mod grpc;
+mod measures;
 pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
@@ -17,9 +18,11 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
+    prune,
     server::GrpcServer,
+    telemetry,
 };
-pub use config::{Config, Expiry, Listeners, Policy};
+pub use config::{Config, Expiry, Listeners, Policy, Retention};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -43,18 +46,23 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
-    let room = app::WaitingRoom::open(db.clone(), clock).await.map_err(fatal)?;
+    let room = app::WaitingRoom::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
     room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
-    health.watch(db, shutdown.clone());
+    health.watch(db.clone(), shutdown.clone());
+    let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
+    pruning.abort();
+    let _aborted = pruning.await;
     // Only now that nobody asks any more: the writers finish the batch they are in.
     room.close().await;
+    let closed = db.close().await;
     served?;
-    Ok(())
+    Ok(closed?)
 }
 
 fn fatal(error: Error) -> chassis::Error {

@@ -4,21 +4,25 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use chassis::{
     clock::Clock,
-    flags,
+    flags, idempotency,
+    lifecycle::Program,
+    network::{ConnectionArgs, Incoming},
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
 use clap::Parser;
-use queue_svc::{Config, Listeners, Policy, migrate, serve};
+use queue_svc::{Config, Listeners, Policy, Retention, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const VERSION: &str = built::version!();
 
 /// The virtual waiting room: a fair line in front of an on-sale
 #[derive(Parser)]
 #[command(
     name = "queue-svc",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/queue.db")),
     after_long_help = EXAMPLES
 )]
@@ -30,9 +34,15 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24032")]
     http_addr: SocketAddr,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     policy: Policy,
+    #[command(flatten)]
+    requests: idempotency::Retention,
+    #[command(flatten)]
+    retention: Retention,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -45,10 +55,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
-    program::run("queue-svc", &log, rows, migrate, async move |database, shutdown| {
+    let Args { addr, http_addr, connections, rows, policy, requests, retention, log } = flags::parse();
+    program::run(Program { name: "queue-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
+        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+        serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -103,7 +103,7 @@ def readme(overlays):
         yield f"k8s/README.md labels the front {front}"
     [(pods, connections)] = re.findall(r"all (\d+) that the autoscalers allow (\d+)", text)
     most = sum(one["spec"]["maxReplicas"] for one in objects if one["kind"] == "HorizontalPodAutoscaler")
-    each = re.search(r"POSTGRES_CONNECTIONS: u32 = (\d+);", (ROOT / "crates/chassis/src/db/open.rs").read_text())[1]
+    each = re.search(r"const CONNECTIONS: u32 = (\d+);", (ROOT / "crates/chassis/src/db/postgres/mod.rs").read_text())[1]
     if (int(pods), int(connections)) != (most, most * int(each)):
         yield f"k8s/README.md: {most} processes of {each} connections, not {pods} and {connections}"
 
@@ -124,7 +124,7 @@ def sold(known):
     shown = [line for line in lines if not line.startswith(("$ ", "  "))]
     with known["boxoffice"].running() as address:
         script = "\n".join(commands).replace("127.0.0.1:24000", address)
-        told = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60)
+        told = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=600)
     if told.stdout.splitlines() != shown:
         yield f"k8s/README.md shows\n{chr(10).join(shown)}\nbut real is\n{told.stdout}{told.stderr}"
 

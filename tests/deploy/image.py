@@ -62,9 +62,12 @@ def image(root):
         wrong.append("Containerfile: the launcher cannot write its files")
     if "RUN" in final or not final["CMD"].startswith("["):
         wrong.append("Containerfile: the image that runs has no shell")
-    served = {port for ports in PORTS.values() for variable, port in ports.items() if variable != "HTTP_ADDR"}
-    if set(map(int, final["EXPOSE"].split())) != served:
+    # Who reaches a service's own port is trusted by it.
+    if set(map(int, final["EXPOSE"].split())) != set(PORTS["edge"].values()):
         wrong.append(f"Containerfile exposes {final['EXPOSE']}")
+    opened = set(map(int, re.findall(r"0\.0\.0\.0:(\d+)", final["CMD"])))
+    if opened != set(PORTS["edge"].values()):
+        wrong.append(f"Containerfile: the launcher listens everywhere at {sorted(opened)}")
     paths = {f"{folder}{name}": name for name in taken}
     command = shlex.split(final["CMD"].strip("[]").replace(",", " "))
     if command[0] not in paths:
@@ -93,7 +96,7 @@ def builds_from(root, copied):
             copy(whole, pathlib.Path(folder, name))
         told = subprocess.run(
             ["cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"],
-            cwd=folder, capture_output=True, text=True, timeout=120, env={**os.environ, "CARGO_TARGET_DIR": f"{folder}/target"},
+            cwd=folder, capture_output=True, text=True, timeout=1_200, env={**os.environ, "CARGO_TARGET_DIR": f"{folder}/target"},
         )
     if told.returncode != 0:
         yield f"Containerfile: {told.stderr}"

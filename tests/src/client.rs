@@ -1,4 +1,7 @@
-//! REST as a client sees it: a status, headers and JSON, and nothing hidden by retries.
+//! REST as a client sees it: a status, headers and JSON.
+//!
+//! [`Call::send`] does what a client is asked to do: who is told to come back does so, with the same key, as a busy machine may bring
+//! about at any time. Where a refusal is what a scenario is about it sends [`Call::once`].
 
 use std::{
     sync::{
@@ -10,6 +13,16 @@ use std::{
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::patience::Patience;
+
+/// An edge answers within its deadline of ten seconds, whatever happens behind it; this is for what happens to the edge.
+const ANSWERED: Duration = Duration::from_secs(120);
+/// How long the mesh is usually too busy at most.
+const BUSY: Duration = Duration::from_secs(15);
+/// How long to stay away when told to come back: less than one is told, because here nobody is in the way but oneself.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Speaks to the edges of a mesh in turn, so that two calls in a row meet different replicas.
 #[derive(Clone, Debug)]
@@ -24,6 +37,9 @@ pub struct Rest {
 pub struct Call {
     request: reqwest::RequestBuilder,
     what: String,
+    key: Option<String>,
+    /// Whether sending it twice without a key is as sending it once.
+    idempotent: bool,
 }
 
 /// What came back.
@@ -48,7 +64,7 @@ impl Rest {
     /// Never: a client without TLS needs nothing from the system.
     #[must_use]
     pub fn new(bases: Vec<String>) -> Self {
-        Self::impatient(bases, Duration::from_secs(60))
+        Self::impatient(bases, ANSWERED)
     }
 
     /// A client that waits only so long for an answer.
@@ -76,7 +92,8 @@ impl Rest {
     #[must_use]
     pub fn call(&self, method: Method, path: &str) -> Call {
         let what = format!("{method} {path}");
-        Call { request: self.http.request(method, format!("{}{path}", self.base())), what }
+        let idempotent = method != Method::POST;
+        Call { request: self.http.request(method, format!("{}{path}", self.base())), what, key: None, idempotent }
     }
 
     /// GET.
@@ -108,7 +125,7 @@ impl Call {
     /// With a header.
     #[must_use]
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        Self { request: self.request.header(name, value.as_ref()), what: self.what }
+        Self { request: self.request.header(name, value.as_ref()), ..self }
     }
 
     /// With a queue token.
@@ -117,25 +134,45 @@ impl Call {
         self.header("x-queue-token", token)
     }
 
-    /// With an idempotency key.
+    /// With this idempotency key, and no other.
     #[must_use]
     pub fn key(self, key: &str) -> Self {
-        self.header("idempotency-key", key)
+        Self { key: Some(key.to_owned()), ..self }
+    }
+
+    /// Without an idempotency key.
+    #[must_use]
+    pub fn unkeyed(self) -> Self {
+        Self { key: None, ..self }
     }
 
     /// With a JSON body.
     #[must_use]
     pub fn json(self, body: Value) -> Self {
-        Self { request: self.request.json(&body), what: format!("{} {body}", self.what) }
+        Self { request: self.request.json(&body), what: format!("{} {body}", self.what), ..self }
     }
 
     /// With any body and content type.
     #[must_use]
     pub fn raw(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { request: self.request.header("content-type", content_type).body(body.into()), what: self.what }
+        Self { request: self.request.header("content-type", content_type).body(body.into()), ..self }
     }
 
-    /// Sends it and reads the whole answer.
+    fn request(self) -> reqwest::RequestBuilder {
+        match self.key {
+            Some(key) => self.request.header("idempotency-key", key),
+            None => self.request,
+        }
+    }
+
+    /// The same once more, unless twice would be too often or it cannot be copied.
+    fn again(&self) -> Option<Self> {
+        let repeatable = self.idempotent || self.key.is_some();
+        let request = self.request.try_clone().filter(|_| repeatable)?;
+        Some(Self { request, what: self.what.clone(), key: self.key.clone(), idempotent: self.idempotent })
+    }
+
+    /// Sends it once and reads the whole answer.
     ///
     /// # Errors
     /// When there is no answer: refused, cut, or timed out.
@@ -149,25 +186,57 @@ impl Call {
             }
             text
         };
-        let response = self.request.send().await.map_err(told)?;
+        let what = self.what.clone();
+        let response = self.request().send().await.map_err(told)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.map_err(told)?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { what: self.what, status, headers, text, body })
+        Ok(Answer { what, status, headers, text, body })
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends it once and reads the whole answer.
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn send(self) -> Answer {
+    pub async fn once(self) -> Answer {
         let what = self.what.clone();
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// Sends it and expects this status; answers the JSON body.
+    /// Sends it, again while the mesh is too busy, until it gets another answer than these.
+    async fn until_not(mut self, busy: &[u16]) -> Answer {
+        let patience = Patience::new(BUSY);
+        loop {
+            let again = self.again();
+            let answer = self.once().await;
+            match again {
+                Some(again) if busy.contains(&answer.status) && !patience.is_over() => self = again,
+                _ => return answer,
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Sends it as a client is asked to: again while it is told to come back, if it may be sent twice. Reads the whole answer.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(self) -> Answer {
+        self.until_not(&[503, 504]).await
+    }
+
+    /// The same, until what was begun has settled.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn settled(self) -> Answer {
+        self.until_not(&[202, 503, 504]).await
+    }
+
+    /// Sends it and expects this status in the end; answers the JSON body.
     pub async fn expect(self, status: u16) -> Value {
-        self.send().await.expect(status)
+        let answer = if status == 202 { self.send().await } else { self.settled().await };
+        answer.expect(status)
     }
 
     /// Sends it, reading nothing but the head: for streams.
@@ -175,7 +244,8 @@ impl Call {
     /// # Panics
     /// When there is no answer.
     pub async fn stream(self) -> reqwest::Response {
-        self.request.send().await.unwrap_or_else(|error| panic!("{}: {error}", self.what))
+        let what = self.what.clone();
+        self.request().send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 }
 

@@ -44,6 +44,14 @@ fn admin_url(url: &str) -> String {
 }
 
 impl Databases {
+    /// Opens the PostgreSQL database of this URL.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn connect(url: &str) -> Records {
+        Records::Postgres(PgConnection::connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}")))
+    }
+
     /// Makes so many fresh databases on this server.
     ///
     /// # Panics
@@ -60,6 +68,15 @@ impl Databases {
             urls.push(format!("{base}/{name}"));
         }
         Self::Postgres(urls)
+    }
+
+    /// The URLs of databases on a server.
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        match self {
+            Self::Sqlite(_) => &[],
+            Self::Postgres(urls) => urls,
+        }
     }
 
     /// Drops what was made on the server. (Files go with the mesh's folder.)
@@ -208,6 +225,17 @@ impl Records {
         match &mut self {
             Self::Sqlite(db) => run_sqlite(db, "ROLLBACK").await,
             Self::Postgres(db) => run(db, "ROLLBACK").await,
+        }
+    }
+
+    /// Runs a statement.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn run(&mut self, sql: &str) {
+        match self {
+            Self::Sqlite(db) => run_sqlite(db, sql).await,
+            Self::Postgres(db) => run(db, sql).await,
         }
     }
 

@@ -1,22 +1,25 @@
 //! Bounded waiting: an assertion that may take a while, and says what it last saw when it never comes true.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// Asks until `attempt` answers `Ok`, every 25 ms; fails with its last `Err` when `within` is over.
+use crate::patience::Patience;
+
+/// Asks until `attempt` answers `Ok`, every 25 ms; fails with its last `Err` when that takes longer than this machine's patience with
+/// something that `usual`ly takes at most so long.
 ///
 /// # Panics
-/// When the time is over.
-pub async fn eventually<T, Fut>(within: Duration, mut attempt: impl FnMut() -> Fut) -> T
+/// When patience is over.
+pub async fn eventually<T, Fut>(usual: Duration, mut attempt: impl FnMut() -> Fut) -> T
 where
     Fut: Future<Output = Result<T, String>>,
 {
-    let begun = Instant::now();
+    let patience = Patience::new(usual);
     loop {
         match attempt().await {
             Ok(value) => return value,
-            Err(seen) if begun.elapsed() > within => panic!("not within {within:?}: {seen}"),
+            Err(seen) if patience.is_over() => panic!("not {patience}: {seen}"),
             Err(_) => sleep(Duration::from_millis(25)).await,
         }
     }

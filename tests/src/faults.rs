@@ -15,6 +15,8 @@ use boxoffice_proto::Reason;
 use tokio::sync::watch;
 use tonic::Code;
 
+use crate::patience;
+
 /// How a message is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -112,13 +114,13 @@ impl Default for Meeting {
 }
 
 impl Meeting {
-    /// Waits until so many stand here; answers how many when the time is over first.
+    /// Waits until so many stand here; usually they do within this.
     ///
     /// # Errors
-    /// How many there are.
-    pub async fn of(&self, count: usize, within: Duration) -> Result<(), usize> {
+    /// How many there are when patience is over.
+    pub async fn of(&self, count: usize, usual: Duration) -> Result<(), usize> {
         let mut there = self.there.subscribe();
-        let all = tokio::time::timeout(within, there.wait_for(|there| *there >= count)).await;
+        let all = patience::timeout(usual, there.wait_for(|there| *there >= count)).await;
         match all {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(*self.there.borrow()),

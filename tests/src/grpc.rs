@@ -1,8 +1,11 @@
 //! gRPC as a generated client sees it, replica by replica.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use boxoffice_proto::{
@@ -10,12 +13,16 @@ use boxoffice_proto::{
     checkout::checkout_service_client::CheckoutServiceClient, queue::queue_service_client::QueueServiceClient,
     wallet::wallet_service_client::WalletServiceClient,
 };
+use tokio::time::sleep;
 use tonic::{
-    Response, Status,
+    Code, Response, Status,
     transport::{Channel, Endpoint},
 };
 
-use crate::mesh::{Mesh, Role};
+use crate::{
+    mesh::{Mesh, Role},
+    patience::Patience,
+};
 
 /// The replicas of one service, taken in turn.
 #[derive(Clone, Debug)]
@@ -86,6 +93,28 @@ impl Grpc {
     #[must_use]
     pub fn checkout(&self) -> CheckoutServiceClient<Channel> {
         CheckoutServiceClient::new(self.checkout.next())
+    }
+}
+
+/// How long the mesh is usually too busy at most.
+const BUSY: Duration = Duration::from_secs(15);
+
+/// Makes a call as a client is asked to: the same again, its request id included, while it is told to come back.
+///
+/// # Errors
+/// Any other refusal, and in the end these.
+pub async fn patiently<R: Clone, T, F>(request: R, call: impl Fn(R) -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    let patience = Patience::new(BUSY);
+    loop {
+        let answer = call(request.clone()).await;
+        let come_back = |status: &Status| matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded);
+        if !answer.as_ref().is_err_and(come_back) || patience.is_over() {
+            return answer;
+        }
+        sleep(Duration::from_millis(200)).await;
     }
 }
 

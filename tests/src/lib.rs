@@ -5,17 +5,20 @@
 //! - [`audit`] looks into the databases afterwards: money conserved, no seat twice, nothing half-done.
 //! - [`trial`] runs one checkout through a mesh in which [`faults`] befall its calls ([`proxy`], [`wire`]), and judges what became of it;
 //!   [`load`] keeps buying whatever happens, and looks for what it was told; [`server`] is a PostgreSQL that may be crashed.
-//! - [`raw`] calls any method by its path.
+//! - [`raw`] calls any method by its path; [`patience`] says how long to wait for anything.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
 //!
 //! Nothing outside the checkout is assumed to be running but the PostgreSQL of `TEST_POSTGRES_URL`, which `tests/run` starts.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on should say where, and fail the test")]
+
+pub use chassis::testing::patience;
 
 pub mod audit;
 pub mod client;
 pub mod databases;
 pub mod eventually;
 pub mod faults;
+pub mod frames;
 pub mod grpc;
 pub mod load;
 pub mod mesh;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     client::{Call, Rest},
+    patience::Patience,
     world::{Buyer, Sale, World, text},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 const STEPS: [&str; 4] = ["join", "charge", "hold", "pay"];
 /// How long a buyer waits for an answer before asking the next edge, as a balancer in front of them would.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// No step may take longer, whatever happens.
+/// No step usually takes longer, whatever happens.
 const LONGEST: Duration = Duration::from_secs(60);
 const CHARGED: i64 = 1_500;
 const PRICE: i64 = 1_000;
@@ -94,18 +95,18 @@ impl Load {
     /// Waits until every step has succeeded that was asked for from now on; answers how long that took.
     ///
     /// # Errors
-    /// The steps that did not succeed in time.
-    pub async fn recovered(&self, within: Duration) -> Result<Duration, String> {
+    /// The steps that did not succeed in time: usually they do within this.
+    pub async fn recovered(&self, usual: Duration) -> Result<Duration, String> {
         let since = self.book.now();
-        let begun = Instant::now();
+        let patience = Patience::new(usual);
         loop {
             let late = |at: &usize| self.book.pulse[*at].load(Ordering::Relaxed) <= since;
             let missing: Vec<_> = (0..STEPS.len()).filter(late).map(|at| STEPS[at]).collect();
             if missing.is_empty() {
-                return Ok(begun.elapsed());
+                return Ok(patience.spent());
             }
-            if begun.elapsed() > within {
-                return Err(format!("no {} succeeded within {within:?}", missing.join(", no ")));
+            if patience.is_over() {
+                return Err(format!("no {} succeeded {patience}", missing.join(", no ")));
             }
             sleep(Duration::from_millis(5)).await;
         }
@@ -167,7 +168,7 @@ impl Book {
 
     /// Asks until it is done. A refusal is nobody's due here.
     async fn insist(&self, step: usize, call: impl Fn() -> Call) -> Result<Value, String> {
-        let begun = Instant::now();
+        let patience = Patience::new(LONGEST);
         loop {
             let asked = self.now();
             let seen = match call().try_send().await {
@@ -182,8 +183,8 @@ impl Book {
                 Err(error) => error,
             };
             self.again.fetch_add(1, Ordering::Relaxed);
-            if begun.elapsed() > LONGEST {
-                return Err(format!("{} took longer than {LONGEST:?}: {seen}", STEPS[step]));
+            if patience.is_over() {
+                return Err(format!("{} was not done {patience}: {seen}", STEPS[step]));
             }
             sleep(Duration::from_millis(30)).await;
         }

@@ -7,7 +7,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -16,8 +16,13 @@ use tokio::time::sleep;
 use crate::{
     audit,
     databases::{Databases, server_url},
+    patience::Patience,
     process::{Process, Program, binary},
+    server::PgBouncer,
 };
+
+/// How long a program usually takes at most from its start until it is ready.
+const READY: Duration = Duration::from_secs(30);
 
 /// How the mesh is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +31,8 @@ pub enum Shape {
     SingleSqlite,
     /// The launcher on a PostgreSQL database.
     SinglePostgres,
+    /// The launcher on a PostgreSQL database behind a PgBouncer that pools by transaction.
+    SinglePgBouncer,
     /// The four programs, two replicas each, each service on its own PostgreSQL database.
     Cluster,
     /// The four programs, one of each, on SQLite files: as the launcher, but something can stand between them.
@@ -34,7 +41,7 @@ pub enum Shape {
 
 impl Shape {
     /// Those that people run, which every scenario must pass.
-    pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::Cluster];
+    pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::SinglePgBouncer, Self::Cluster];
 
     /// Its name in a test's name.
     #[must_use]
@@ -42,6 +49,7 @@ impl Shape {
         match self {
             Self::SingleSqlite => "single_sqlite",
             Self::SinglePostgres => "single_postgres",
+            Self::SinglePgBouncer => "single_pgbouncer",
             Self::Cluster => "cluster",
             Self::ApartSqlite => "apart_sqlite",
         }
@@ -79,8 +87,9 @@ impl Role {
     /// Whether a separate program of this role understands a policy flag.
     fn takes(self, flag: &str) -> bool {
         match self {
+            _ if flag == "--max-connections" => true,
             Self::Launcher => true,
-            Self::Booking => flag.starts_with("--hold") || flag.starts_with("--max-held"),
+            Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
             Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),
             Self::Wallet => flag == "--currency",
             Self::Queue => !(Self::Booking.takes(flag) || Self::Edge.takes(flag) || Self::Wallet.takes(flag)),
@@ -130,6 +139,8 @@ pub struct Mesh {
     pub nodes: Vec<Node>,
     /// Its databases.
     pub databases: Databases,
+    /// What stands before them.
+    pooler: Option<PgBouncer>,
     dir: TempDir,
 }
 
@@ -181,17 +192,18 @@ impl Mesh {
         let server = || server.map_or_else(server_url, str::to_owned);
         let databases = match shape {
             Shape::SingleSqlite | Shape::ApartSqlite => Databases::Sqlite(dir.path().join("data")),
-            Shape::SinglePostgres => Databases::create(&server(), 1).await,
+            Shape::SinglePostgres | Shape::SinglePgBouncer => Databases::create(&server(), 1).await,
             Shape::Cluster => Databases::create(&server(), 4).await,
         };
-        let mut mesh = Self { shape, nodes: Vec::new(), databases, dir };
+        let pooler = (shape == Shape::SinglePgBouncer).then(|| PgBouncer::before(&server(), "transaction", &[]));
+        let mut mesh = Self { shape, nodes: Vec::new(), databases, pooler, dir };
         match shape {
-            Shape::SingleSqlite | Shape::SinglePostgres => mesh.start_single(flags, wiring),
+            Shape::SingleSqlite | Shape::SinglePostgres | Shape::SinglePgBouncer => mesh.start_single(flags, wiring),
             Shape::Cluster => mesh.start_programs(2, flags, wiring),
             Shape::ApartSqlite => mesh.start_programs(1, flags, wiring),
         }
         for node in &mesh.nodes {
-            if let Err(why) = node.ready(Duration::from_secs(30)).await {
+            if let Err(why) = node.ready(READY).await {
                 let log = format!("{why}\n{}", mesh.logs(60));
                 mesh.databases.remove().await;
                 return Err(log);
@@ -215,7 +227,13 @@ impl Mesh {
         }
         match &self.databases {
             Databases::Sqlite(data) => args.extend(["--data-dir".to_owned(), data.display().to_string()]),
-            Databases::Postgres(urls) => args.extend(["--database-url".to_owned(), wiring.database(Role::Launcher, &urls[0])]),
+            Databases::Postgres(urls) => {
+                let url = self.pooler.as_ref().map_or_else(|| urls[0].clone(), |pooler| pooler.to(&urls[0]));
+                args.extend(["--database-url".to_owned(), wiring.database(Role::Launcher, &url)]);
+            }
+        }
+        if self.pooler.is_some() {
+            args.extend(["--database-pooler", "transaction"].map(str::to_owned));
         }
         let grpc = vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
         self.spawn(Role::Launcher, "boxoffice", args, flags, rest, grpc);
@@ -378,10 +396,10 @@ impl Mesh {
     /// Waits until every process is ready.
     ///
     /// # Panics
-    /// When one does not become ready within 30 s.
+    /// When one does not become ready in time.
     pub async fn ready(&self) {
         for node in &self.nodes {
-            if let Err(why) = node.ready(Duration::from_secs(30)).await {
+            if let Err(why) = node.ready(READY).await {
                 panic!("{why}\n{}", self.logs(40));
             }
         }
@@ -410,9 +428,9 @@ impl Node {
     /// Waits until `/readyz` says so; answers how long that took.
     ///
     /// # Errors
-    /// When the process ends or the time is over.
-    pub async fn ready(&self, within: Duration) -> Result<Duration, String> {
-        let begun = Instant::now();
+    /// When the process ends, or is not ready in time: usually it is within this.
+    pub async fn ready(&self, usual: Duration) -> Result<Duration, String> {
+        let patience = Patience::new(usual);
         let url = format!("http://{}/readyz", self.http);
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().expect("a client without TLS");
         loop {
@@ -420,12 +438,12 @@ impl Node {
                 return Err(format!("{} ended with {status}", self.process.name()));
             }
             let seen = match client.get(&url).send().await {
-                Ok(answer) if answer.status().is_success() => return Ok(begun.elapsed()),
+                Ok(answer) if answer.status().is_success() => return Ok(patience.spent()),
                 Ok(answer) => answer.status().to_string(),
                 Err(error) => error.to_string(),
             };
-            if begun.elapsed() > within {
-                return Err(format!("{} was not ready within {within:?}: {seen}", self.process.name()));
+            if patience.is_over() {
+                return Err(format!("{} was not ready {patience}: {seen}", self.process.name()));
             }
             sleep(Duration::from_millis(20)).await;
         }

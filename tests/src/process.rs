@@ -5,10 +5,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::time::sleep;
+
+use crate::patience::Patience;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -151,15 +153,15 @@ impl Process {
     /// Waits until it has ended.
     ///
     /// # Errors
-    /// When it has not within this time.
-    pub async fn wait(&self, within: Duration) -> Result<ExitStatus, String> {
-        let begun = Instant::now();
+    /// When it has not in time: usually it ends within this.
+    pub async fn wait(&self, usual: Duration) -> Result<ExitStatus, String> {
+        let patience = Patience::new(usual);
         loop {
             if let Some(status) = self.ended() {
                 return Ok(status);
             }
-            if begun.elapsed() > within {
-                return Err(format!("{} has not ended within {within:?}", self.name()));
+            if patience.is_over() {
+                return Err(format!("{} has not ended {patience}", self.name()));
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -168,7 +170,7 @@ impl Process {
     /// Asks it to finish and waits for it.
     ///
     /// # Errors
-    /// When it does not exit with 0 within 20 s.
+    /// When it does not exit with 0 in time.
     pub async fn terminate(&self) -> Result<(), String> {
         self.signal(Signal::Term);
         let status = self.wait(Duration::from_secs(20)).await?;

@@ -1,7 +1,8 @@
-//! A PostgreSQL server of one's own: for a scenario in which it is the server that fails.
+//! A PostgreSQL server of one's own, for a scenario in which it is the server that fails; a replica of it,
+//! and a PgBouncer.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -15,6 +16,21 @@ pub struct Server {
 }
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/postgres");
+const POOLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pgbouncer");
+
+/// A folder that nobody has yet.
+fn folder(name: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let base = std::env::var_os("TEST_RUN_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    base.join(format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// Runs a script that starts something in this folder; answers its URL.
+fn started(script: &str, what: &str, dir: &Path, args: &[&str]) -> String {
+    let started = Command::new(script).arg(what).arg(dir).args(args).output().expect("a script can be run");
+    assert!(started.status.success(), "{script} {what}: {}", String::from_utf8_lossy(&started.stderr));
+    String::from_utf8_lossy(&started.stdout).trim().to_owned()
+}
 
 impl Server {
     /// Starts one, as `tests/postgres` does. It takes seconds.
@@ -23,12 +39,29 @@ impl Server {
     /// When PostgreSQL's programs are not installed, or it does not start.
     #[must_use]
     pub fn start() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let base = std::env::var_os("TEST_RUN_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let dir = base.join(format!("postgres-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        let started = Command::new(SCRIPT).arg("start").arg(&dir).output().expect("tests/postgres can be run");
-        assert!(started.status.success(), "tests/postgres start: {}", String::from_utf8_lossy(&started.stderr));
-        Self { dir, url: String::from_utf8_lossy(&started.stdout).trim().to_owned() }
+        let dir = folder("postgres");
+        let url = started(SCRIPT, "start", &dir, &[]);
+        Self { dir, url }
+    }
+
+    /// Starts a server that follows this one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let dir = folder("postgres");
+        let url = started(SCRIPT, "replica", &dir, &[&self.url]);
+        Self { dir, url }
+    }
+
+    /// Has a replica follow nobody any more, and take writes.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn promote(&self) {
+        let promoted = tokio::process::Command::new(SCRIPT).arg("promote").arg(&self.dir).status().await;
+        assert!(promoted.is_ok_and(|status| status.success()), "tests/postgres promote {}", self.dir.display());
     }
 
     /// Restarts it as after a crash; answers when it takes connections again.
@@ -44,5 +77,39 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = Command::new(SCRIPT).arg("stop").arg(&self.dir).status();
+    }
+}
+
+/// A PgBouncer before a server. It is stopped and removed when this goes.
+#[derive(Debug)]
+pub struct PgBouncer {
+    dir: PathBuf,
+    url: String,
+}
+
+impl PgBouncer {
+    /// Starts one before the server of this URL, with this `pool_mode` and more settings, each a line of its
+    /// file.
+    ///
+    /// # Panics
+    /// When PgBouncer is not installed, or does not start.
+    #[must_use]
+    pub fn before(server: &str, mode: &str, settings: &[&str]) -> Self {
+        let dir = folder("pgbouncer");
+        let url = started(POOLER, "start", &dir, &[&[server, mode], settings].concat());
+        Self { dir, url }
+    }
+
+    /// The way through it to a database of its server.
+    #[must_use]
+    pub fn to(&self, database: &str) -> String {
+        let base = self.url.rsplit_once('/').map_or(self.url.as_str(), |(base, _)| base);
+        format!("{base}/{}", database.rsplit('/').next().unwrap_or_default())
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        let _ = Command::new(POOLER).arg("stop").arg(&self.dir).status();
     }
 }

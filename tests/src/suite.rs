@@ -17,6 +17,7 @@ use futures::StreamExt;
 
 use crate::{
     mesh::{Mesh, Shape},
+    patience,
     world::World,
 };
 
@@ -79,7 +80,7 @@ macro_rules! solos {
 /// costs little, few enough that two cores keep their timing.
 const AT_ONCE: usize = 6;
 const SOLOS_AT_ONCE: usize = 2;
-/// No scenario may take longer, unless it was asked to kill very often.
+/// No scenario usually takes longer, unless it was asked to kill very often.
 fn limit() -> Duration {
     Duration::from_secs(120 + 6 * u64::from(crate::load::kills(0)))
 }
@@ -129,9 +130,9 @@ impl Report {
 
     async fn run(&self, name: String, work: Run) {
         let begun = Instant::now();
-        let outcome = match tokio::spawn(NAME.scope(name.clone(), tokio::time::timeout(limit(), work))).await {
+        let outcome = match tokio::spawn(NAME.scope(name.clone(), patience::timeout(limit(), work))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(format!("not through within {:?}", limit())),
+            Ok(Err(late)) => Err(format!("{late}: not through")),
             Err(_) => {
                 let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(messages.remove(&name).unwrap_or_default().join("\n"))
@@ -205,6 +206,7 @@ impl Report {
 
     #[expect(clippy::print_stdout, reason = "a test runner reports on stdout")]
     fn conclude(&self, took: Duration) -> ExitCode {
+        println!("\nthis machine: now {:.1} times slower than usual", patience::slowness());
         let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         let failed: Vec<_> = outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?))).collect();
         for (name, why) in &failed {
@@ -215,7 +217,8 @@ impl Report {
             failed.iter().for_each(|(name, _)| println!("    {name}"));
         }
         let passed = outcomes.len() - failed.len();
-        println!("\ntest result: {passed} passed; {} failed; finished in {:.1} s", failed.len(), took.as_secs_f64());
+        let (verdict, failures) = (if failed.is_empty() { "ok" } else { "FAILED" }, failed.len());
+        println!("\ntest result: {verdict}. {passed} passed; {failures} failed; finished in {:.1}s", took.as_secs_f64());
         if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

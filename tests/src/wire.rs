@@ -4,7 +4,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,12 +30,17 @@ pub struct Wire {
 
 #[derive(Debug)]
 struct State {
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     faults: Faults,
     /// Each change cuts every connection.
     cuts: watch::Sender<u64>,
     late_by: AtomicU64,
     closed: AtomicBool,
+}
+
+fn host(url: &str) -> &str {
+    let host = url.split_once('@').and_then(|(_, rest)| rest.split_once('/')).map(|(host, _)| host);
+    host.expect("postgres://user@host:port/database")
 }
 
 impl Wire {
@@ -49,7 +54,7 @@ impl Wire {
         listener.set_nonblocking(true).expect("a fresh socket takes options");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (cuts, late_by, closed) = (watch::Sender::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        let state = Arc::new(State { server, faults, cuts, late_by, closed });
+        let state = Arc::new(State { server: Mutex::new(server), faults, cuts, late_by, closed });
         let wire = Self { address, state: Arc::clone(&state) };
         tokio::spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
@@ -66,11 +71,19 @@ impl Wire {
     /// When the URL has no address.
     #[must_use]
     pub fn before_postgres(url: &str, faults: Faults) -> (Self, String) {
-        let host = url.split_once('@').and_then(|(_, rest)| rest.split_once('/')).map(|(host, _)| host);
-        let host = host.expect("postgres://user@host:port/database");
+        let host = host(url);
         let wire = Self::before(host.parse().expect("an address and a port"), faults);
         let through = url.replacen(host, &wire.address.to_string(), 1);
         (wire, through)
+    }
+
+    /// Leads new connections to another server; those that are open stay where they are.
+    ///
+    /// # Panics
+    /// When the URL has no address.
+    pub fn lead_to(&self, url: &str) {
+        let server = host(url).parse().expect("an address and a port");
+        *self.state.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
     /// Cuts every connection that is open now.
@@ -96,7 +109,8 @@ impl State {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
-        let Ok(mut server) = TcpStream::connect(self.server).await else { return };
+        let server = *self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut server) = TcpStream::connect(server).await else { return };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
         let mut said = Said::default();

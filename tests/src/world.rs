@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use boxoffice_proto::queue::{ListQueuesRequest, queue_service_client::QueueServiceClient};
+use boxoffice_proto::{
+    checkout::ListCheckoutsRequest,
+    queue::{ListQueuesRequest, queue_service_client::QueueServiceClient},
+};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -60,7 +63,7 @@ pub const STARTS_AT: &str = "2031-05-01T19:00:00Z";
 /// The date of [`STARTS_AT`].
 pub const DATE: &str = "2031-05-01";
 
-/// A name that no other scenario uses.
+/// A name that nothing else in this mesh has.
 #[must_use]
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -134,7 +137,8 @@ impl World {
 
     /// A sale behind a line that exists.
     pub async fn sale_behind(&self, queue: String, price: i64, seats: i32) -> Sale {
-        let concert = self.rest.post("/v1/concerts", json!({"title": unique("Concert"), "queueId": queue})).expect(201).await;
+        let concert = json!({"title": unique("Concert"), "queueId": queue});
+        let concert = self.rest.post("/v1/concerts", concert).key(&unique("key")).expect(201).await;
         let concert = int(&concert["concertId"]);
         let show = self.show(concert, price, seats).await;
         Sale { queue, concert, show, price }
@@ -143,12 +147,19 @@ impl World {
     /// Another show of a concert.
     pub async fn show(&self, concert: i64, price: i64, seats: i32) -> i64 {
         let body = json!({"startsAt": STARTS_AT, "durationMinutes": 120, "title": "Evening", "price": price, "seatCount": seats});
-        int(&self.rest.post(&format!("/v1/concerts/{concert}/shows"), body).expect(201).await["showId"])
+        let show = self.rest.post(&format!("/v1/concerts/{concert}/shows"), body).key(&unique("key"));
+        int(&show.expect(201).await["showId"])
+    }
+
+    /// The call that joins a line.
+    #[must_use]
+    pub fn joining(&self, queue: &str, user: &str) -> Call {
+        self.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).key(&unique("join"))
     }
 
     /// Joins a line; the token's JSON.
     pub async fn join(&self, queue: &str, user: &str) -> Value {
-        let answer = self.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).send().await;
+        let answer = self.joining(queue, user).send().await;
         assert!(matches!(answer.status, 200 | 201), "{}: {} {}", answer.what, answer.status, answer.text);
         answer.body
     }
@@ -207,9 +218,15 @@ impl World {
         self.rest.get(&format!("/v1/queues/{queue}")).expect(200).await
     }
 
+    /// The call that tops up a wallet.
+    #[must_use]
+    pub fn charging(&self, user: &str, amount: i64) -> Call {
+        self.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": amount})).key(&unique("charge"))
+    }
+
     /// Tops up a wallet.
     pub async fn charge(&self, user: &str, amount: i64) {
-        self.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": amount})).expect(201).await;
+        self.charging(user, amount).expect(201).await;
     }
 
     /// Reads a balance.
@@ -223,6 +240,7 @@ impl World {
         self.rest
             .post("/v1/reservations", json!({"userId": buyer.user, "showId": show, "seatNumbers": seats}))
             .token(&buyer.token)
+            .key(&unique("hold"))
     }
 
     /// Holds seats; the reservation's id.
@@ -233,7 +251,18 @@ impl World {
     /// The call that pays.
     #[must_use]
     pub fn paying(&self, buyer: &Buyer, reservation: &str) -> Call {
-        self.rest.post("/v1/payments", json!({"userId": buyer.user, "reservationId": reservation})).token(&buyer.token)
+        let pay = json!({"userId": buyer.user, "reservationId": reservation});
+        self.rest.post("/v1/payments", pay).token(&buyer.token).key(&unique("pay"))
+    }
+
+    /// Waits until a payment of this user's is written down: from then on it ends in one outcome, whoever ends it.
+    pub async fn checkout_begun(&self, user: &str) {
+        let ask = ListCheckoutsRequest { user_id: user.to_owned(), ..ListCheckoutsRequest::default() };
+        eventually(Duration::from_secs(10), || async {
+            let listed = self.grpc.checkout().list_checkouts(ask.clone()).await.map_err(|status| status.to_string())?;
+            holds(listed.into_inner().checkouts.len(), |&begun| begun > 0)
+        })
+        .await;
     }
 
     /// Reads a reservation.

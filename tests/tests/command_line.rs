@@ -5,22 +5,29 @@ use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs,
-    net::TcpListener,
+    io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write},
+    net::{TcpListener, TcpStream},
     os::unix::ffi::OsStrExt,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     time::Duration,
 };
 
 use tempfile::TempDir;
-use tests::process::binary;
+use tests::{patience::Patience, process::binary};
 
 const PROGRAMS: [&str; 5] = ["boxoffice", "queue-svc", "booking-svc", "wallet-svc", "edge"];
 const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
 /// What can be told something: the programs, and the launcher's commands.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 8] = [
     &["boxoffice"],
     &["boxoffice", "audit"],
+    &["boxoffice", "backup"],
     &["boxoffice", "demo"],
     &["queue-svc"],
     &["booking-svc"],
@@ -30,6 +37,8 @@ const COMMANDS: [&[&str]; 7] = [
 /// What is said by being there.
 const SWITCHES: [&str; 2] = ["--migrate-only", "--direct-calls"];
 const WITHIN: Duration = Duration::from_secs(30);
+/// How long to listen before asking whether to give up.
+const LISTEN: Duration = Duration::from_millis(50);
 
 /// How a program ended, and what it said.
 #[derive(Debug)]
@@ -80,9 +89,13 @@ impl Run {
 /// Waits for its end; one that does not end is killed, and has no exit code.
 fn ended(child: Child) -> Ended {
     let id = child.id().to_string();
-    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel::<()>();
     std::thread::spawn(move || {
-        if told.recv_timeout(WITHIN) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        let patience = Patience::new(WITHIN);
+        while told.recv_timeout(LISTEN) == Err(RecvTimeoutError::Timeout) {
+            if !patience.is_over() {
+                continue;
+            }
             let _gone = Command::new("sh").args(["-c", &format!("kill -s KILL {id}")]).status();
         }
     });
@@ -90,6 +103,11 @@ fn ended(child: Child) -> Ended {
     drop(tell);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+/// Asks it to finish.
+fn terminate(child: &Child) {
+    let _asked = Command::new("sh").args(["-c", &format!("kill -s TERM {}", child.id())]).status();
 }
 
 fn program(name: &str, args: &[&str]) -> Ended {
@@ -175,6 +193,115 @@ fn every_flag_is_also_a_variable() {
     }
 }
 
+/// What a deployment template makes of a value that is missing.
+#[test]
+fn a_variable_that_is_set_but_empty_counts_as_not_set() {
+    for command in COMMANDS {
+        // Nothing is read, served or changed: with four files there is no runtime. Exit code and words tell that it came so far.
+        let run = || {
+            let words = format!("ulimit -n 4; exec {} {}", binary(command[0]).display(), command[1..].join(" "));
+            let mut run = Run::of("sh").args(&["-c", &words]);
+            run.command.env_clear();
+            run
+        };
+        let unset = run().end();
+        assert!(unset.err.contains("Too many open files"), "{command:?}: {unset:?}");
+        let variables: Vec<String> = settings(command).into_iter().filter_map(|(_, variable)| variable).collect();
+        assert!(!variables.is_empty(), "{command:?}");
+        for variable in variables.iter().map(String::as_str).chain(["RUST_LOG", "NO_COLOR"]) {
+            let empty = run().env(variable, "").end();
+            assert_eq!(
+                (empty.code, empty.out, empty.err),
+                (unset.code, unset.out.clone(), unset.err.clone()),
+                "{command:?} {variable}"
+            );
+        }
+        // And help goes on to name them.
+        let help = Run::of(binary(command[0])).args(&[&command[1..], &["--help"]].concat());
+        let help = variables.iter().fold(help, |help, variable| help.env(variable, "")).end();
+        for variable in &variables {
+            assert!(help.code == Some(0) && help.out.contains(&format!("[env: {variable}")), "{command:?} {variable}: {help:?}");
+        }
+    }
+    for name in SERVICES {
+        let variables = settings(&[name]).into_iter().filter_map(|(_, variable)| variable).filter(|name| name != "MIGRATE_ONLY");
+        let migrate =
+            variables.chain(["RUST_LOG".to_owned()]).fold(Run::of(binary(name)), |run, variable| run.env(&variable, ""));
+        let (child, folder) = migrate.args(&["--migrate-only"]).start();
+        let told = ended(child);
+        let file = folder.path().join(format!("data/{}.db", name.trim_end_matches("-svc")));
+        assert!(told.code == Some(0) && file.is_file(), "{name}: {told:?}");
+        assert!(told.err.contains("the database is up to date"), "{name} logs as if RUST_LOG were not set: {told:?}");
+    }
+}
+
+#[test]
+fn json_logs_are_nothing_but_json_and_name_where_everything_is() {
+    let (mut child, _folder) = Run::of(binary("boxoffice")).args(&["--log-format", "json"]).start();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let welcome = told.find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).expect("a JSON object a line");
+        (line["message"] == "boxoffice is open").then_some(line)
+    });
+    let welcome = welcome.expect("it says that it is open");
+    for name in ["rest_addr", "grpc_addr", "queue_addr", "booking_addr", "wallet_addr"] {
+        assert!(welcome[name].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{name}: {welcome}");
+    }
+    assert!(welcome["timestamp"].is_string() && welcome["level"] == "INFO" && welcome["place"].is_string(), "{welcome}");
+    terminate(&child);
+    for line in told.map(Result::unwrap) {
+        let _object: serde_json::Map<_, _> = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
+    let ended = ended(child);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a look at another process, and no runtime here that it would hold up")]
+fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
+/// A pipe that is as full as it can be, which nobody reads.
+fn stuck_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let (mut filler, filled) = (writer.try_clone().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&filled);
+    // Its last write never returns while the reader lives.
+    std::thread::spawn(move || {
+        while filler.write_all(&[b'.'; 1_024]).is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let mut before = 0;
+    loop {
+        pause(Duration::from_millis(200));
+        let now = filled.load(Ordering::SeqCst);
+        if now > 0 && now == before {
+            return (reader, writer);
+        }
+        before = now;
+    }
+}
+
+#[test]
+fn a_program_whose_output_nobody_reads_still_starts_serves_and_ends() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_reader, writer) = stuck_pipe();
+    let mut run = Run::of(binary("boxoffice")).env("REST_ADDR", &free.to_string());
+    run.command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    let (child, _folder) = run.start();
+    let ready = (0..3_000).any(|_| {
+        pause(Duration::from_millis(20));
+        let Ok(mut link) = TcpStream::connect(free) else { return false };
+        let _asked = link.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let mut answer = String::new();
+        link.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+    });
+    assert!(ready, "it serves although its welcome is stuck");
+    terminate(&child);
+    assert_eq!(ended(child).code, Some(0), "it ends although its last lines are stuck");
+}
+
 #[test]
 fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
     for command in COMMANDS {
@@ -182,7 +309,7 @@ fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
         let mut tried = 0;
         for (flag, variable) in settings(command) {
             // Any text is a folder.
-            let Some(variable) = variable.filter(|_| flag != "--data-dir") else { continue };
+            let Some(variable) = variable.filter(|_| flag != "--data-dir" && flag != "--out") else { continue };
             let set = run(&[]).env(&variable, "?!").end();
             assert_eq!(set.code, Some(2), "{command:?} with {variable}: {set:?}");
             assert!(set.err.contains(&flag) && set.err.contains(&variable), "{command:?} with {variable}: {}", set.err);
@@ -200,12 +327,23 @@ fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
 }
 
 #[test]
+fn only_a_currency_of_the_list_that_has_a_minor_unit_is_taken() {
+    for name in ["boxoffice", "booking-svc", "wallet-svc"] {
+        for wrong in ["KRX", "ZZZ", "XAU", "eur"] {
+            let refused = Run::of(binary(name)).args(&["--currency", wrong]).end();
+            assert_eq!(refused.code, Some(2), "{name} {wrong}: {refused:?}");
+            assert!(refused.err.contains("ISO 4217") && refused.err.contains("--currency"), "{name}: {}", refused.err);
+        }
+    }
+}
+
+#[test]
 fn an_address_that_a_command_cannot_use_is_told_with_flag_and_variable_and_without_its_password() {
     let apart = ["--queue-database-url", "--booking-database-url", "--wallet-database-url", "--edge-database-url"];
     let audited = apart.into_iter().chain(["--database-url"]);
     let databases =
         audited.flat_map(|flag| ["mysql://me:secret@db/x", "postgres://me:secret@db:port/x"].map(|url| ("audit", flag, url)));
-    let asked = ["nonsense", "https://tickets.example", "http://"].map(|url| ("demo", "--rest-url", url));
+    let asked = ["no address", "https://tickets.example", "http://"].map(|url| ("demo", "--rest-addr", url));
     for (command, flag, url) in databases.chain(asked) {
         let variable = flag[2..].to_uppercase().replace('-', "_");
         let typed = program("boxoffice", &[command, flag, url]);
@@ -263,7 +401,7 @@ fn commands_that_are_not_there_are_refused() {
         let told = program(name, args);
         assert!(told.code == Some(2) && told.err.contains("error: ") && told.err.contains("--help"), "{name} {args:?}: {told:?}");
     };
-    for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["demo", "--rest-url"]] {
+    for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["demo", "--rest-addr"]] {
         refused("boxoffice", args);
     }
     for name in PROGRAMS {
@@ -309,7 +447,8 @@ fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
         let of = COMMANDS.iter().filter(|command| command[0] == name);
         let flags: Vec<String> = of.flat_map(|command| settings(command)).map(|(flag, _)| flag[2..].to_owned()).collect();
         assert!(flags.len() > 5, "{name}: {flags:?}");
-        let commands: &[&str] = if name == "boxoffice" { &["up", "audit", "demo", "completions"] } else { &["completions"] };
+        let commands: &[&str] =
+            if name == "boxoffice" { &["up", "audit", "backup", "demo", "completions"] } else { &["completions"] };
         for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
             let Ended { code, out, err } = program(name, &["completions", shell]);
             assert_eq!((code, err.as_str()), (Some(0), ""), "{name}, {shell}");

@@ -10,14 +10,19 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver},
-    time::{Duration, Instant},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    time::Duration,
 };
 
-use tests::process::{Process, Program, binary};
+use tests::{
+    patience::Patience,
+    process::{Process, Program, binary},
+};
 
 const END: &str = "---end-of-answer---";
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long to listen before asking whether to give up.
+const LISTEN: Duration = Duration::from_millis(200);
 /// The default address of each flag, as the README writes it.
 const ADDRESSES: [(&str, &str); 5] = [
     ("--rest-addr", "127.0.0.1:24000"),
@@ -137,9 +142,9 @@ impl Tour {
 
     #[expect(clippy::disallowed_methods, reason = "there is no runtime here")]
     fn ready(&mut self) {
-        let began = Instant::now();
+        let patience = Patience::new(ANSWER_WITHIN);
         while !self.run("curl -s http://127.0.0.1:24000/readyz").contains("ready") {
-            assert!(began.elapsed() < ANSWER_WITHIN, "the mesh is not ready:\n{}", self.mesh.log());
+            assert!(!patience.is_over(), "the mesh is not ready:\n{}", self.mesh.log());
             std::thread::sleep(Duration::from_millis(50));
         }
         self.commands -= 1;
@@ -150,11 +155,12 @@ impl Tour {
         let real = self.addresses.iter().fold(command.to_owned(), |text, (_, shown, real)| text.replace(shown, real));
         // The echo on a line of its own tells the end, also behind an answer without a line break.
         writeln!(self.input, "{real}\necho; echo {END}").unwrap();
-        let mut lines = Vec::new();
+        let (mut lines, patience) = (Vec::new(), Patience::new(ANSWER_WITHIN));
         loop {
-            match self.output.recv_timeout(ANSWER_WITHIN) {
+            match self.output.recv_timeout(LISTEN) {
                 Ok(line) if line == END => break,
                 Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Timeout) if !patience.is_over() => {}
                 Err(_) => panic!("no end of the answer to: {command}\n{}\n{}", lines.join("\n"), self.mesh.log()),
             }
         }

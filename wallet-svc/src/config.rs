@@ -1,15 +1,15 @@
 //! What an operator may choose.
 
-use chassis::{db::DbConfig, network::Incoming};
+use boxoffice_proto::Currency;
+use chassis::{db::DbConfig, idempotency, network::Incoming};
 use tokio::net::TcpListener;
-
-pub use crate::domain::currency::{Currency, NotACurrency};
 
 /// The wallets' policy.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Policy {
-    /// The currency of every wallet, an ISO 4217 code; amounts are whole numbers of its minor unit (KRW 1 = ₩1)
+    /// The currency of every wallet, an ISO 4217 code with a minor unit; amounts are whole numbers of that
+    /// (KRW 1 = ₩1, EUR 1 = €0.01). The same at booking-svc
     #[arg(long, env, default_value = "KRW")]
     pub currency: Currency,
 }
@@ -21,6 +21,8 @@ pub struct Config {
     pub database: DbConfig,
     /// The wallets' policy.
     pub policy: Policy,
+    /// How long answers to requests are kept.
+    pub requests: idempotency::Retention,
 }
 
 /// The sockets to serve on, already bound.

@@ -60,8 +60,7 @@ impl From<Error> for Fault {
                 Self::new(Reason::Unavailable, "The ledger cannot be reached at this moment.").retry_after(RETRY_AFTER)
             }
             Error::Db(error @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_))) => {
-                tracing::error!(alert = true, %error, "the ledger refused a statement");
-                Self::new(Reason::Internal, Reason::Internal.title())
+                Self::internal(format_args!("the ledger: {error}"))
             }
         }
     }

@@ -14,6 +14,7 @@ mod conformance;
 mod domain;
 mod error;
 mod grpc;
+mod measures;
 mod store;
 
 use boxoffice_proto::fault::DOMAIN;
@@ -23,7 +24,9 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
+    prune,
     server::GrpcServer,
+    telemetry,
 };
 pub use config::{Config, Listeners, Policy};
 use tokio_util::sync::CancellationToken;
@@ -47,13 +50,21 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+    telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
-    let service = WalletServiceServer::new(Service::new(Ledger::new(db, clock), config.policy.currency));
+    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.requests.old().to_vec(), shutdown.clone()));
+
+    let service = WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
-    Ok(server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await?)
+    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
+    pruning.abort();
+    let _aborted = pruning.await;
+    let closed = db.close().await;
+    served?;
+    Ok(closed?)
 }
 
 fn migrations() -> Migrations {

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use chassis::{
     clock::Clock,
-    flags,
+    flags, idempotency,
+    lifecycle::Program,
+    network::{ConnectionArgs, Incoming},
     program::{self, Rows, listen},
     telemetry::LogArgs,
 };
@@ -14,11 +16,13 @@ use wallet_svc::{Config, Listeners, Policy, migrate, serve};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const VERSION: &str = built::version!();
+
 /// Prepaid wallets over gRPC: an append-only ledger and its payments
 #[derive(Parser)]
 #[command(
     name = "wallet-svc",
-    version = built::version!(),
+    version = VERSION,
     mut_arg("database_url", |arg| arg.default_value("sqlite:data/wallet.db")),
     after_long_help = EXAMPLES
 )]
@@ -30,9 +34,13 @@ struct Args {
     #[arg(long, env, default_value = "127.0.0.1:24082")]
     http_addr: SocketAddr,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     policy: Policy,
+    #[command(flatten)]
+    requests: idempotency::Retention,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -45,10 +53,10 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24081 list                                       what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, rows, policy, log } = flags::parse();
-    program::run("wallet-svc", &log, rows, migrate, async move |database, shutdown| {
+    let Args { addr, http_addr, connections, rows, policy, requests, log } = flags::parse();
+    program::run(Program { name: "wallet-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: grpc.into(), http: Some(http) };
-        serve(Config { database, policy }, listeners, Clock::system(), shutdown).await
+        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+        serve(Config { database, policy, requests }, listeners, Clock::system(), shutdown).await
     })
 }

@@ -1,6 +1,9 @@
 //! The life of a hold: taking seats, keeping them, confirming, giving back.
 
-use chassis::{db::Session, idempotency::Key};
+use chassis::{
+    db::{self, Session},
+    idempotency::Key,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -46,14 +49,15 @@ impl App {
     pub async fn hold_seats(&self, command: HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
         let show = self.show(command.show_id).await?;
         let queue_id = self.concert(show.concert_id).await?.queue_id.clone();
-        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command));
+        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, &command));
         let touches = self.memory.touch(show.show_id, show.concert_id);
         let attempt = || self.try_hold(&command, &show, &queue_id, key.as_ref());
         let result = self.db.transact("hold_seats", attempt).await;
         if result.as_ref().is_err_and(Error::is_refusal) {
             touches.into_iter().for_each(Touch::nothing_changed);
         }
-        count("booking_holds_total", result.as_ref().map_or_else(Error::outcome, |_| "HELD"));
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| "HELD");
+        metrics::counter!("booking_holds_total", "outcome" => outcome).increment(1);
         result
     }
 
@@ -62,7 +66,7 @@ impl App {
     /// # Errors
     /// `ReservationNotFound` when it was not, `RequestIdReused`, or the database's.
     pub async fn held_before(&self, command: &HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
-        let key = request_id.map(|id| Key::new(id, "HoldSeats", command));
+        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, command));
         let answer = recall(&mut self.db.read().await?, key.as_ref()).await?;
         answer.ok_or(Error::Refused(Refusal::ReservationNotFound))
     }
@@ -120,7 +124,12 @@ impl App {
         };
         let taken = seats::take(session, *show_id, selection, hold.reservation_id, until, now).await?;
         if taken != selection.count() {
-            return Err(Refusal::SeatTaken(seats::not_of(session, *show_id, selection, hold.reservation_id).await?).into());
+            let of_others = seats::of_others(session, *show_id, selection, hold.reservation_id, now).await?;
+            if of_others.is_empty() {
+                // Whoever was in the way has gone since: another attempt finds the seats free.
+                return Err(db::Error::lost_race("a seat").into());
+            }
+            return Err(Refusal::SeatTaken(of_others).into());
         }
         if holds::place(session, &hold).await? > limit {
             return Err(Refusal::HoldLimit(limit).into());
@@ -155,7 +164,8 @@ impl App {
         request_id: Option<String>,
     ) -> Result<Reservation, Error> {
         let result = self.confirm(id, user_id, payment_id, request_id).await;
-        count("booking_confirmations_total", result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED"));
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| "CONFIRMED");
+        metrics::counter!("booking_confirmations_total", "outcome" => outcome).increment(1);
         result
     }
 
@@ -186,7 +196,7 @@ impl App {
         command: Command,
         request_id: Option<String>,
     ) -> Result<Reservation, Error> {
-        let key = request_id.map(|request_id| Key::new(request_id, name, &(id, user_id, command)));
+        let key = request_id.map(|request_id| Key::new(request_id, name, user_id, &(id, user_id, command)));
         self.db.transact(name, || self.try_settle(id, user_id, command, key.as_ref())).await
     }
 
@@ -274,8 +284,4 @@ async fn write(session: &mut Session, hold: &Hold, change: Change, now: i64) -> 
         }
     };
     Ok(if whole { Written::Whole } else { Written::SeatsLost })
-}
-
-fn count(name: &'static str, outcome: &'static str) {
-    metrics::counter!(name, "outcome" => outcome).increment(1);
 }

@@ -28,7 +28,7 @@ use coalesced::{Coalesced, Touch};
 use confirming::Confirm;
 
 pub use holding::HoldSeats;
-pub use selling::{NewConcert, NewShow, Page};
+pub use selling::{NewConcert, NewShow};
 pub use sweeping::sweep_until;
 
 /// So many concerts, and so many shows, are remembered. They never change.

@@ -1,11 +1,11 @@
 //! Putting things on sale: concerts, and shows with their seats.
 
-use chassis::{idempotency::Key, page};
+use chassis::idempotency::Key;
 use serde::Serialize;
 
 use super::{App, recall, record};
 use crate::{
-    domain::{Concert, Show},
+    domain::{Concert, Refusal, Show},
     error::Error,
     store::catalog,
 };
@@ -38,9 +38,6 @@ pub struct NewShow {
     pub seat_count: i32,
 }
 
-/// A page of a list, and where the next one starts (if there is one).
-pub type Page<T, C> = (Vec<T>, Option<C>);
-
 impl App {
     /// Creates a concert, once per request id.
     ///
@@ -48,7 +45,7 @@ impl App {
     /// `RequestIdReused`, or the database's.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_concert(&self, new: NewConcert, request_id: Option<String>) -> Result<Concert, Error> {
-        let key = request_id.map(|id| Key::new(id, "CreateConcert", &new));
+        let key = request_id.map(|id| Key::new(id, "CreateConcert", "", &new));
         let attempt = async || {
             let mut session = self.db.begin().await?;
             if let Some(answer) = recall(&mut session, key.as_ref()).await? {
@@ -64,14 +61,14 @@ impl App {
         self.db.transact("create_concert", attempt).await
     }
 
-    /// Creates a show and all its seats, once per request id.
+    /// Creates a show, once per request id. All its seats are free.
     ///
     /// # Errors
-    /// `ConcertNotFound`, `RequestIdReused`, or the database's.
+    /// `ConcertNotFound`, `BeginsInThePast`, `RequestIdReused`, or the database's.
     #[tracing::instrument(level = "debug", skip_all, fields(concert_id = new.concert_id, seats = new.seat_count))]
     pub async fn create_show(&self, new: NewShow, request_id: Option<String>) -> Result<Show, Error> {
         let concert = self.concert(new.concert_id).await?;
-        let key = request_id.map(|id| Key::new(id, "CreateShow", &new));
+        let key = request_id.map(|id| Key::new(id, "CreateShow", "", &new));
         let _touch = self.memory.dates.touch(concert.concert_id);
         let attempt = async || {
             let mut session = self.db.begin().await?;
@@ -79,6 +76,10 @@ impl App {
                 return Ok(answer);
             }
             let mut show = new.clone().at(self.clock.now());
+            // Only now: a request that was answered when its show was to come is answered so for good.
+            if show.begins_in_the_past() {
+                return Err(Refusal::BeginsInThePast.into());
+            }
             show.show_id = catalog::insert_show(&mut session, &show).await?;
             record(&mut session, key.as_ref(), &show, show.created_at).await?;
             session.commit().await?;
@@ -87,23 +88,21 @@ impl App {
         self.db.transact("create_show", attempt).await
     }
 
-    /// A page of all concerts, newest first.
+    /// Concerts with numbers below `before`, newest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn concerts(&self, size: i64, before: i64) -> Result<Page<Concert, i64>, Error> {
-        let found = catalog::concerts(&mut self.db.read().await?, before, size + 1).await?;
-        Ok(page::cut(found, size, |concert| concert.concert_id))
+    pub async fn concerts(&self, before: i64, limit: i64) -> Result<Vec<Concert>, Error> {
+        Ok(catalog::concerts(&mut self.db.read().await?, before, limit).await?)
     }
 
-    /// A page of a concert's shows, newest first.
+    /// A concert's shows with numbers below `before`, newest first.
     ///
     /// # Errors
     /// `ConcertNotFound`, or the database's.
-    pub async fn shows(&self, concert_id: i64, size: i64, before: i64) -> Result<Page<Show, i64>, Error> {
+    pub async fn shows(&self, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
         self.concert(concert_id).await?;
-        let found = catalog::shows(&mut self.db.read().await?, concert_id, before, size + 1).await?;
-        Ok(page::cut(found, size, |show| show.show_id))
+        Ok(catalog::shows(&mut self.db.read().await?, concert_id, before, limit).await?)
     }
 }
 

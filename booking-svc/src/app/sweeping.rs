@@ -26,9 +26,13 @@ impl App {
     /// # Errors
     /// The database's.
     pub async fn sweep(&self) -> Result<usize, Error> {
+        self.sweep_unless(&CancellationToken::new()).await
+    }
+
+    async fn sweep_unless(&self, shutdown: &CancellationToken) -> Result<usize, Error> {
         let mut swept = 0;
         // The look beforehand is a read: an idle service begins no write transaction every second.
-        while holds::any_lapsed(&mut self.db.read().await?, self.clock.now()).await? {
+        while !shutdown.is_cancelled() && holds::any_lapsed(&mut self.db.read().await?, self.clock.now()).await? {
             let closed = self.db.transact("sweep", || self.sweep_batch()).await?;
             swept += closed;
             if closed == 0 {
@@ -55,7 +59,7 @@ impl App {
     }
 }
 
-/// Sweeps every second until the shutdown. A failure is the next round's to repeat.
+/// Sweeps every second until the shutdown, and ends between two batches. A failure is the next round's to repeat.
 pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
     let mut ticks = time::interval(EVERY);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
@@ -64,7 +68,7 @@ pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match app.sweep().await {
+        match app.sweep_unless(&shutdown).await {
             Ok(0) => {}
             Ok(swept) => tracing::debug!(swept, "closed lapsed holds"),
             Err(error) => {

@@ -2,47 +2,39 @@
 
 use std::sync::Arc;
 
-use chassis::page;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{App, selling::Page};
+use super::App;
 use crate::{
     domain::{Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
     error::Error,
     store::{catalog, holds, seats},
 };
 
-/// So many shows of one day are shown: a hall has fewer, and an answer must end.
-const SHOWS_A_DAY: i64 = 100;
-
 impl App {
-    /// The seats of one show.
-    ///
-    /// # Errors
-    /// `ShowNotFound`, or the database's.
-    pub async fn seats_of_show(&self, show_id: i64) -> Result<SeatMap, Error> {
-        let show = self.show(show_id).await?;
-        self.seat_map(show).await
-    }
-
-    /// The seats of a concert's shows on a day, in order of their beginning; also of those that have begun.
+    /// A concert's shows on a day, in order of their beginning and number, after the given place; also those that have begun.
     ///
     /// # Errors
     /// `ConcertNotFound`, or the database's.
-    pub async fn seats_of_date(&self, concert_id: i64, date: NaiveDate) -> Result<Vec<SeatMap>, Error> {
+    pub async fn shows_of_date(
+        &self,
+        concert_id: i64,
+        date: NaiveDate,
+        after: (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<Show>, Error> {
         self.concert(concert_id).await?;
         let Some(span) = dates::span(date) else { return Ok(Vec::new()) };
-        let shows = catalog::shows_within(&mut self.db.read().await?, concert_id, span, SHOWS_A_DAY).await?;
-        let mut maps = Vec::with_capacity(shows.len());
-        for show in shows {
-            maps.push(self.seat_map(Arc::new(show)).await?);
-        }
-        Ok(maps)
+        Ok(catalog::shows_within(&mut self.db.read().await?, concert_id, span, after, limit).await?)
     }
 
+    /// The seats of a show.
+    ///
+    /// # Errors
+    /// The database's.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = show.show_id))]
-    async fn seat_map(&self, show: Arc<Show>) -> Result<SeatMap, Error> {
+    pub async fn seat_map(&self, show: Arc<Show>) -> Result<SeatMap, Error> {
         let now = self.clock.now();
         let load = async {
             let unfree = seats::unfree(&mut self.db.read().await?, show.show_id, now).await?;
@@ -76,20 +68,14 @@ impl App {
         Ok(hold.ok_or(Refusal::ReservationNotFound)?.seen_at(self.clock.now()))
     }
 
-    /// A page of a user's reservations, newest first.
+    /// A user's reservations before (in time, then id) the given one, newest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn reservations(
-        &self,
-        user_id: &str,
-        size: i64,
-        before: (i64, Uuid),
-    ) -> Result<Page<Reservation, (i64, Uuid)>, Error> {
-        let found = holds::of_user(&mut self.db.read().await?, user_id, before, size + 1).await?;
-        let (holds, next) = page::cut(found, size, |hold| (hold.held_at, hold.reservation_id));
+    pub async fn reservations(&self, user_id: &str, before: (i64, Uuid), limit: i64) -> Result<Vec<Reservation>, Error> {
+        let found = holds::of_user(&mut self.db.read().await?, user_id, before, limit).await?;
         let now = self.clock.now();
-        Ok((holds.into_iter().map(|hold| hold.seen_at(now)).collect(), next))
+        Ok(found.into_iter().map(|hold| hold.seen_at(now)).collect())
     }
 
     /// What the time is here.

@@ -11,6 +11,9 @@ pub enum Refusal {
     /// No show has this number.
     #[error("there is no such show")]
     ShowNotFound,
+    /// The show to be would have begun already.
+    #[error("a show that has begun cannot be made")]
+    BeginsInThePast,
     /// The show has not got these seats.
     #[error("the show has no such seat")]
     SeatNotFound(BTreeSet<i32>),

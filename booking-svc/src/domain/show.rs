@@ -38,7 +38,17 @@ pub struct Show {
     pub created_at: i64,
 }
 
+/// How long ago a show may have begun that is made now: whoever makes one that begins at this moment has a
+/// clock of their own, and the request was on its way.
+const JUST_NOW: i64 = 60_000_000;
+
 impl Show {
+    /// Would it be made after its beginning?
+    #[must_use]
+    pub const fn begins_in_the_past(&self) -> bool {
+        self.starts_at < self.created_at - JUST_NOW
+    }
+
     /// Is it on sale? Until it begins.
     #[must_use]
     pub const fn on_sale(&self, now: i64) -> bool {

@@ -1,6 +1,7 @@
 //! Domain to protobuf.
 
 use boxoffice_proto::{
+    Currency,
     booking::{Concert, Reservation, ReservationStatus, Seat, SeatMap, SeatStatus, Show},
     time::timestamp,
 };
@@ -16,7 +17,7 @@ pub(super) fn concert(concert: &domain::Concert) -> Concert {
     }
 }
 
-pub(super) fn show(show: &domain::Show) -> Show {
+pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
     Show {
         show_id: show.show_id,
         concert_id: show.concert_id,
@@ -27,10 +28,22 @@ pub(super) fn show(show: &domain::Show) -> Show {
         price: show.price,
         seat_count: show.seat_count,
         created_at: Some(timestamp(show.created_at)),
+        currency: currency.code().to_owned(),
+        currency_exponent: currency.exponent(),
     }
 }
 
-pub(super) fn seat_map(map: &domain::SeatMap, now: i64) -> SeatMap {
+/// A seat in a map, at most: its tag and length, its number (up to 100,000) and its status with their tags.
+const SEAT: usize = 8;
+/// The show in its map: numbers, instants, tags and lengths, at most. Its texts are counted.
+const SHOW: usize = 128;
+
+/// How large the map of a show's seats is on the wire, at most.
+pub(super) fn weigh_map(show: &domain::Show) -> usize {
+    SHOW + show.title.len() + show.description.len() + SEAT * usize::try_from(show.seat_count).unwrap_or(0)
+}
+
+pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> SeatMap {
     let seat = |(seat_number, look)| {
         let status = match look {
             Availability::Available => SeatStatus::Available,
@@ -39,7 +52,7 @@ pub(super) fn seat_map(map: &domain::SeatMap, now: i64) -> SeatMap {
         };
         Seat { seat_number, status: status.into() }
     };
-    SeatMap { show: Some(show(&map.show)), seats: map.seen_at(now).map(seat).collect() }
+    SeatMap { show: Some(show(&map.show, currency)), seats: map.seen_at(now).map(seat).collect() }
 }
 
 pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
@@ -67,5 +80,42 @@ pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
         confirmed_at,
         payment_id,
         queue_id: hold.queue_id.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chassis::page;
+    use prost::Message;
+
+    use super::*;
+    use crate::domain::seats::lay_out;
+
+    /// The map of a show of so many seats that is as large as it can be.
+    fn largest(seat_count: i32) -> domain::SeatMap {
+        let show = domain::Show {
+            show_id: i64::MAX,
+            concert_id: i64::MAX,
+            starts_at: 253_402_300_799_999_999,
+            duration_minutes: 1_440,
+            title: "\u{1f39f}".repeat(200),
+            description: "\u{1f39f}".repeat(4_000),
+            price: 1_000_000_000,
+            seat_count,
+            created_at: 253_402_300_799_999_999,
+        };
+        domain::SeatMap { show: Arc::new(show), seats: lay_out(seat_count, &[1], &[2]) }
+    }
+
+    #[test]
+    fn no_map_is_larger_than_it_was_taken_for_and_the_largest_leaves_room_in_a_page() {
+        for seat_count in [1, 50, 127, 128, 16_384, 100_000] {
+            let currency = "KRW".parse().expect("a currency");
+            let map = largest(seat_count);
+            let (sent, weight) = (seat_map(&map, 0, currency).encoded_len(), weigh_map(&map.show));
+            assert!(sent <= weight && weight <= page::MAX_BYTES / 3, "{seat_count} seats: {sent} bytes, taken for {weight}");
+        }
     }
 }

@@ -6,7 +6,7 @@ mod read;
 use std::sync::Arc;
 
 use boxoffice_proto::{
-    Fault,
+    Currency, Fault,
     booking::{
         CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest, ConfirmReservationResponse,
         CreateConcertRequest, CreateConcertResponse, CreateShowRequest, CreateShowResponse, ExtendHoldRequest,
@@ -26,7 +26,18 @@ use read::SeatsOf;
 
 /// BookingService over the use cases.
 #[derive(Clone, Debug)]
-pub struct Api(pub Arc<App>);
+pub struct Api {
+    app: Arc<App>,
+    currency: Currency,
+}
+
+impl Api {
+    /// These use cases, with prices in this currency.
+    #[must_use]
+    pub const fn new(app: Arc<App>, currency: Currency) -> Self {
+        Self { app, currency }
+    }
+}
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -34,68 +45,80 @@ type Answer<T> = Result<Response<T>, Status>;
 impl BookingService for Api {
     async fn create_concert(&self, request: Request<CreateConcertRequest>) -> Answer<CreateConcertResponse> {
         let (new, request_id) = read::new_concert(&request.into_inner())?;
-        let concert = self.0.create_concert(new, request_id).await.map_err(refuse)?;
+        let concert = self.app.create_concert(new, request_id).await.map_err(refuse)?;
         Ok(Response::new(CreateConcertResponse { concert: Some(convert::concert(&concert)) }))
     }
 
     async fn get_concert(&self, request: Request<GetConcertRequest>) -> Answer<GetConcertResponse> {
-        let concert = self.0.concert(request.into_inner().concert_id).await.map_err(refuse)?;
+        let concert = self.app.concert(request.into_inner().concert_id).await.map_err(refuse)?;
         Ok(Response::new(GetConcertResponse { concert: Some(convert::concert(&concert)) }))
     }
 
     async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
         let ListConcertsRequest { page_size, page_token } = request.into_inner();
-        let (list, mut checks) = (List::of("concerts", ""), Checks::default());
-        let (size, before) = list.read(page_size, &page_token, i64::MAX, |field, wrong| checks.refuse(field, wrong));
+        let mut checks = Checks::default();
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of("concerts", "").read(page_size, &page_token, i64::MAX, refuse_field);
         checks.finish()?;
-        let (concerts, next) = self.0.concerts(size, before).await.map_err(refuse)?;
-        let concerts = concerts.iter().map(convert::concert).collect();
-        Ok(Response::new(ListConcertsResponse { concerts, next_page_token: list.token(next.as_ref()) }))
+        let found = self.app.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
+        let (concerts, next_page_token) = page.answer(found, |concert| concert.concert_id, |concert| convert::concert(&concert));
+        Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
     }
 
     async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
         let (new, request_id) = read::new_show(&request.into_inner())?;
-        let show = self.0.create_show(new, request_id).await.map_err(refuse)?;
-        Ok(Response::new(CreateShowResponse { show: Some(convert::show(&show)) }))
+        let show = self.app.create_show(new, request_id).await.map_err(refuse)?;
+        Ok(Response::new(CreateShowResponse { show: Some(convert::show(&show, self.currency)) }))
     }
 
     async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
-        let show = self.0.show(request.into_inner().show_id).await.map_err(refuse)?;
-        Ok(Response::new(GetShowResponse { show: Some(convert::show(&show)) }))
+        let show = self.app.show(request.into_inner().show_id).await.map_err(refuse)?;
+        Ok(Response::new(GetShowResponse { show: Some(convert::show(&show, self.currency)) }))
     }
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
         let ListShowsRequest { concert_id, page_size, page_token } = request.into_inner();
-        let (list, mut checks) = (List::of("shows", concert_id), Checks::default());
-        let (size, before) = list.read(page_size, &page_token, i64::MAX, |field, wrong| checks.refuse(field, wrong));
+        let mut checks = Checks::default();
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of("shows", concert_id).read(page_size, &page_token, i64::MAX, refuse_field);
         checks.finish()?;
-        let (shows, next) = self.0.shows(concert_id, size, before).await.map_err(refuse)?;
-        let shows = shows.iter().map(convert::show).collect();
-        Ok(Response::new(ListShowsResponse { shows, next_page_token: list.token(next.as_ref()) }))
+        let found = self.app.shows(concert_id, *page.from(), page.limit()).await.map_err(refuse)?;
+        let (shows, next_page_token) = page.answer(found, |show| show.show_id, |show| convert::show(&show, self.currency));
+        Ok(Response::new(ListShowsResponse { shows, next_page_token }))
     }
 
     async fn list_available_dates(&self, request: Request<ListAvailableDatesRequest>) -> Answer<ListAvailableDatesResponse> {
         let concert_id = request.into_inner().concert_id;
-        let dates = self.0.available_dates(concert_id).await.map_err(refuse)?;
+        let dates = self.app.available_dates(concert_id).await.map_err(refuse)?;
         Ok(Response::new(ListAvailableDatesResponse { concert_id, available_dates: dates.to_vec() }))
     }
 
     async fn list_seats(&self, request: Request<ListSeatsRequest>) -> Answer<ListSeatsResponse> {
-        let maps = match read::seats_of(&request.into_inner())? {
-            SeatsOf::Show(show_id) => vec![self.0.seats_of_show(show_id).await.map_err(refuse)?],
-            SeatsOf::Date(concert_id, date) => self.0.seats_of_date(concert_id, date).await.map_err(refuse)?,
+        let (seats_of, page) = read::seats_of(&request.into_inner())?;
+        let (shows, next_page_token) = match seats_of {
+            SeatsOf::Show(show_id) => (vec![self.app.show(show_id).await.map_err(refuse)?], String::new()),
+            SeatsOf::Date(concert_id, date) => {
+                let found = self.app.shows_of_date(concert_id, date, *page.from(), page.limit()).await.map_err(refuse)?;
+                // Cut before the seats are read.
+                let (shows, next) = page.cut(found, |show| (show.starts_at, show.show_id), convert::weigh_map);
+                (shows.into_iter().map(Arc::new).collect(), next)
+            }
         };
-        let now = self.0.now();
-        Ok(Response::new(ListSeatsResponse { seat_maps: maps.iter().map(|map| convert::seat_map(map, now)).collect() }))
+        let mut seat_maps = Vec::with_capacity(shows.len());
+        for show in shows {
+            let map = self.app.seat_map(show).await.map_err(refuse)?;
+            seat_maps.push(convert::seat_map(&map, self.app.now(), self.currency));
+        }
+        Ok(Response::new(ListSeatsResponse { seat_maps, next_page_token }))
     }
 
     async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {
         let request = request.into_inner();
         let (command, request_id) = read::hold_seats(&request)?;
         let reservation = if request.replay_only {
-            self.0.held_before(&command, request_id).await
+            self.app.held_before(&command, request_id).await
         } else {
-            self.0.hold_seats(command, request_id).await
+            self.app.hold_seats(command, request_id).await
         };
         Ok(Response::new(HoldSeatsResponse { reservation: answer(reservation)? }))
     }
@@ -107,7 +130,7 @@ impl BookingService for Api {
         let payment = checks.uuid("payment_id", &request.payment_id);
         let by = read::extend_by(&mut checks, request.extend_by.as_ref());
         checks.finish()?;
-        let reservation = self.0.extend_hold(id, &user, payment, by, request_id).await;
+        let reservation = self.app.extend_hold(id, &user, payment, by, request_id).await;
         Ok(Response::new(ExtendHoldResponse { reservation: answer(reservation)? }))
     }
 
@@ -115,19 +138,21 @@ impl BookingService for Api {
         let mut checks = Checks::default();
         let id = checks.uuid("reservation_id", &request.into_inner().reservation_id);
         checks.finish()?;
-        Ok(Response::new(GetReservationResponse { reservation: answer(self.0.reservation(id).await)? }))
+        Ok(Response::new(GetReservationResponse { reservation: answer(self.app.reservation(id).await)? }))
     }
 
     async fn list_reservations(&self, request: Request<ListReservationsRequest>) -> Answer<ListReservationsResponse> {
         let ListReservationsRequest { user_id, page_size, page_token } = request.into_inner();
         let mut checks = Checks::default();
         let user = checks.user_id("user_id", &user_id);
-        let (list, newest) = (List::of("reservations", &user), (i64::MAX, Uuid::max()));
-        let (size, before) = list.read(page_size, &page_token, newest, |field, wrong| checks.refuse(field, wrong));
+        let newest = (i64::MAX, Uuid::max());
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of("reservations", &user).read(page_size, &page_token, newest, refuse_field);
         checks.finish()?;
-        let (found, next) = self.0.reservations(&user, size, before).await.map_err(refuse)?;
-        let reservations = found.iter().map(convert::reservation).collect();
-        Ok(Response::new(ListReservationsResponse { reservations, next_page_token: list.token(next.as_ref()) }))
+        let found = self.app.reservations(&user, *page.from(), page.limit()).await.map_err(refuse)?;
+        let place = |seen: &Reservation| (seen.hold.held_at, seen.hold.reservation_id);
+        let (reservations, next_page_token) = page.answer(found, place, |seen| convert::reservation(&seen));
+        Ok(Response::new(ListReservationsResponse { reservations, next_page_token }))
     }
 
     async fn confirm_reservation(&self, request: Request<ConfirmReservationRequest>) -> Answer<ConfirmReservationResponse> {
@@ -136,7 +161,7 @@ impl BookingService for Api {
         let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         let payment = checks.uuid("payment_id", &request.payment_id);
         checks.finish()?;
-        let reservation = self.0.confirm_reservation(id, &user, payment, request_id).await;
+        let reservation = self.app.confirm_reservation(id, &user, payment, request_id).await;
         Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
     }
 
@@ -145,7 +170,7 @@ impl BookingService for Api {
         let mut checks = Checks::default();
         let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         checks.finish()?;
-        let reservation = self.0.cancel_reservation(id, &user, request_id).await;
+        let reservation = self.app.cancel_reservation(id, &user, request_id).await;
         Ok(Response::new(CancelReservationResponse { reservation: answer(reservation)? }))
     }
 }

@@ -6,6 +6,7 @@ use boxoffice_proto::{
     time,
     validate::Checks,
 };
+use chassis::page::{List, PageRequest};
 use chrono::NaiveDate;
 use prost_types::Duration;
 use uuid::Uuid;
@@ -65,6 +66,9 @@ pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
     }
 }
 
+/// So many shows a page of seats has when nothing was asked for: once a day's map had no pages, and this many shows at most.
+const SHOWS_A_PAGE: i32 = 100;
+
 /// Which seats are asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SeatsOf {
@@ -72,9 +76,10 @@ pub(super) enum SeatsOf {
     Date(i64, NaiveDate),
 }
 
-pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<SeatsOf, Fault> {
-    let ListSeatsRequest { show_id, concert_id, date } = request;
-    match (*show_id, *concert_id, date.as_str()) {
+/// Whose seats, and which page of a date's shows by their beginning and number. (One show is one page, whatever its size.)
+pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageRequest<(i64, i64)>), Fault> {
+    let ListSeatsRequest { show_id, concert_id, date, page_size, page_token } = request;
+    let of = match (*show_id, *concert_id, date.as_str()) {
         (0, 0, _) => Err(Fault::invalid_field("show_id", "give a show, or a concert and a date")),
         (0, concert_id, date) => match dates::parse(date) {
             Some(date) => Ok(SeatsOf::Date(concert_id, date)),
@@ -82,7 +87,13 @@ pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<SeatsOf, Fault> {
         },
         (show_id, 0, "") => Ok(SeatsOf::Show(show_id)),
         _ => Err(Fault::invalid_field("show_id", "give a show, or a concert and a date, not both")),
-    }
+    }?;
+    let mut checks = Checks::default();
+    let list = List::of("seats", format_args!("{show_id} {concert_id} {date}"));
+    let size = if *page_size == 0 { SHOWS_A_PAGE } else { *page_size };
+    let page = list.read(size, page_token, (i64::MIN, 0), |field, wrong| checks.refuse(field, wrong));
+    checks.finish()?;
+    Ok((of, page))
 }
 
 /// What every command on a hold names. The request id is looked at, and that is all: these commands are idempotent without.
@@ -110,7 +121,8 @@ mod tests {
     use super::*;
 
     fn seats(show_id: i64, concert_id: i64, date: &str) -> Option<SeatsOf> {
-        seats_of(&ListSeatsRequest { show_id, concert_id, date: date.to_owned() }).ok()
+        let request = ListSeatsRequest { show_id, concert_id, date: date.to_owned(), ..ListSeatsRequest::default() };
+        seats_of(&request).ok().map(|(of, _)| of)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chassis::{
     args,
-    db::{Error, Row, Session, Sql},
+    db::{Error, Row, Session},
 };
 
 use super::small;
@@ -38,7 +38,7 @@ pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
 
-/// Writes a show (its `show_id` is ignored) and all its seats; answers its number.
+/// Writes a show (its `show_id` is ignored); answers its number. Its seats have no rows yet: see [`super::seats`].
 ///
 /// # Errors
 /// The database's.
@@ -55,14 +55,7 @@ pub async fn insert_show(session: &mut Session, show: &Show) -> Result<i64, Erro
         show.seat_count,
         show.created_at
     ];
-    let show_id: i64 = session.one(sql, args).await?.get("show_id")?;
-    let seats = Sql {
-        postgres: "INSERT INTO seat (show_id, seat_number) SELECT $1, number FROM generate_series(1, $2) AS number",
-        sqlite: "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < $2)
-                 INSERT INTO seat (show_id, seat_number) SELECT $1, number FROM numbers",
-    };
-    session.execute(seats, args![show_id, show.seat_count]).await?;
-    Ok(show_id)
+    session.one(sql, args).await?.get("show_id")
 }
 
 /// Reads a show.
@@ -85,24 +78,33 @@ pub async fn shows(session: &mut Session, concert_id: i64, before: i64, limit: i
     session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
 }
 
-/// A concert's shows that begin within a span, in order of their beginning.
+/// A concert's shows that begin within a span, in order of their beginning, then number; those after the given place in that order.
 ///
 /// # Errors
 /// The database's.
-pub async fn shows_within(session: &mut Session, concert_id: i64, span: Range<i64>, limit: i64) -> Result<Vec<Show>, Error> {
+pub async fn shows_within(
+    session: &mut Session,
+    concert_id: i64,
+    span: Range<i64>,
+    after: (i64, i64),
+    limit: i64,
+) -> Result<Vec<Show>, Error> {
     let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
-               FROM show WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3 ORDER BY starts_at, show_id LIMIT $4";
-    session.all(sql, args![concert_id, span.start, span.end, limit]).await?.iter().map(read_show).collect()
+               FROM show WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3 AND (starts_at, show_id) > ($4, $5)
+               ORDER BY starts_at, show_id LIMIT $6";
+    let args = args![concert_id, span.start, span.end, after.0, after.1, limit];
+    session.all(sql, args).await?.iter().map(read_show).collect()
 }
 
-/// When those of a concert's shows begin that have not begun and have a free seat.
+/// When those of a concert's shows begin that have not begun and have a free seat: fewer seats are taken than there are. Seats are only
+/// counted of a show whose last seat has been somebody's, which is seldom so before a show is nearly sold out.
 ///
 /// # Errors
 /// The database's.
 pub async fn free_starts(session: &mut Session, concert_id: i64, now: i64) -> Result<Vec<i64>, Error> {
-    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 AND EXISTS (
-                   SELECT 1 FROM seat WHERE seat.show_id = show.show_id AND NOT seat.sold
-                   AND (seat.hold_id IS NULL OR seat.held_until <= $2))";
+    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 AND (
+                   (SELECT seat_number FROM seat WHERE seat.show_id = show.show_id AND seat.seat_number = show.seat_count) IS NULL
+                   OR seat_count > (SELECT COUNT(*) FROM seat WHERE seat.show_id = show.show_id AND (sold OR held_until > $2)))";
     session.all(sql, args![concert_id, now]).await?.iter().map(|row| row.get("starts_at")).collect()
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chassis::{
     args,
     db::{self, Dialect, Error, Row, Session, Sql},
+    prune::{self, Forgetting, Portion},
 };
 use uuid::Uuid;
 
@@ -194,6 +195,22 @@ pub async fn close(session: &mut Session, ids: Vec<Uuid>, end: End, now: i64) ->
         End::Cancelled => "CANCELLED",
     };
     session.execute(sql, args![ids, status, now]).await.map(drop)
+}
+
+/// Removes holds that ended unpaid, oldest first. No seat names one any more: closing a hold frees its seats.
+///
+/// # Errors
+/// The database's.
+pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
+    const SQL: Sql = Sql {
+        postgres: "DELETE FROM hold WHERE reservation_id = ANY(ARRAY(SELECT reservation_id FROM hold
+                   WHERE status IN ('EXPIRED', 'CANCELLED') AND closed_at >= $1 AND closed_at < $2
+                   ORDER BY closed_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING closed_at AS at",
+        sqlite: "DELETE FROM hold WHERE reservation_id IN (SELECT reservation_id FROM hold
+                 WHERE status IN ('EXPIRED', 'CANCELLED') AND closed_at >= $1 AND closed_at < $2
+                 ORDER BY closed_at LIMIT $3) RETURNING closed_at AS at",
+    };
+    prune::by(session, SQL, portion)
 }
 
 /// Closes a hold as confirmed and writes its reservation; false when the payment has confirmed another one.

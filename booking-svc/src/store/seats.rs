@@ -1,5 +1,9 @@
 //! Seats: taking, keeping, selling, freeing and looking at them.
 //!
+//! A seat that nobody ever took has no row: absent is free. The first hold of it inserts the row, and from then on it stays, so that a
+//! show of any size is created at once. (Programs of 0.1 write all rows of a show with it, which are as good; they do not find seats
+//! without rows, and take them for gone.)
+//!
 //! On PostgreSQL each write locks its rows in (show, number) order first, so that crossing requests queue up instead of deadlocking;
 //! READ COMMITTED then judges the row as the one before left it. The conditions stand twice, where the rows are locked and where
 //! they are written, so that both halves reach them by key and neither trusts the other. SQLite has one writer: no order needed.
@@ -15,7 +19,11 @@ use uuid::Uuid;
 use super::{corrupt, small};
 use crate::domain::{Hold, Selection};
 
-/// Takes those of the seats that are free for a hold; answers how many that were. Anything short of all is to be undone.
+/// Takes the seats for a hold, as far as they are free; answers how many it took. Anything short of all is to be undone. When one is
+/// seen to be somebody's, none is taken: it would be undone, and others would have waited for it.
+///
+/// A row that is not there yet is inserted; two that insert the same one wait for each other like two that update it, so that the order
+/// by number keeps crossing requests from a deadlock here as well.
 ///
 /// # Errors
 /// The database's.
@@ -28,31 +36,40 @@ pub async fn take(
     now: i64,
 ) -> Result<i64, Error> {
     let sql = Sql {
-        postgres: "UPDATE seat SET hold_id = $1, held_until = $2
-                   FROM (SELECT seat_number FROM seat
-                         WHERE show_id = $3 AND seat_number = ANY($4) AND NOT sold AND (hold_id IS NULL OR held_until <= $5)
-                         ORDER BY seat_number FOR UPDATE) AS mine
-                   WHERE seat.show_id = $3 AND seat.seat_number = ANY($4) AND seat.seat_number = mine.seat_number
-                   AND NOT seat.sold AND (seat.hold_id IS NULL OR seat.held_until <= $5)",
-        sqlite: "UPDATE seat SET hold_id = $1, held_until = $2
-                 WHERE show_id = $3 AND seat_number IN (SELECT value FROM json_each($4))
-                 AND NOT sold AND (hold_id IS NULL OR held_until <= $5)",
+        postgres: "INSERT INTO seat (show_id, seat_number, hold_id, held_until)
+                   SELECT $3, number, $1, $2 FROM UNNEST($4::bigint[]) AS number
+                   WHERE NOT EXISTS (SELECT 1 FROM seat
+                       WHERE show_id = $3 AND seat_number = ANY($4) AND (sold OR held_until > $5))
+                   ORDER BY number
+                   ON CONFLICT (show_id, seat_number) DO UPDATE SET hold_id = excluded.hold_id, held_until = excluded.held_until
+                   WHERE NOT seat.sold AND (seat.hold_id IS NULL OR seat.held_until <= $5)",
+        sqlite: "INSERT INTO seat (show_id, seat_number, hold_id, held_until)
+                 SELECT $3, value, $1, $2 FROM json_each($4) WHERE TRUE
+                 ON CONFLICT (show_id, seat_number) DO UPDATE SET hold_id = excluded.hold_id, held_until = excluded.held_until
+                 WHERE NOT seat.sold AND (seat.hold_id IS NULL OR seat.held_until <= $5)",
     };
     let taken = session.execute(sql, args![hold, until, show_id, wide(seats.numbers()), now]).await?;
     i64::try_from(taken).map_err(corrupt)
 }
 
-/// Those of the seats that this hold has not got.
+/// Those of the seats that somebody else than this hold has.
 ///
 /// # Errors
 /// The database's.
-pub async fn not_of(session: &mut Session, show_id: i64, seats: &Selection, hold: Uuid) -> Result<BTreeSet<i32>, Error> {
+pub async fn of_others(
+    session: &mut Session,
+    show_id: i64,
+    seats: &Selection,
+    hold: Uuid,
+    now: i64,
+) -> Result<BTreeSet<i32>, Error> {
     let sql = Sql {
-        postgres: "SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number = ANY($2) AND (hold_id IS NULL OR hold_id <> $3)",
+        postgres: "SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number = ANY($2)
+                   AND (sold OR held_until > $4) AND hold_id <> $3",
         sqlite: "SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2))
-                 AND (hold_id IS NULL OR hold_id <> $3)",
+                 AND (sold OR held_until > $4) AND hold_id <> $3",
     };
-    let rows = session.all(sql, args![show_id, wide(seats.numbers()), hold]).await?;
+    let rows = session.all(sql, args![show_id, wide(seats.numbers()), hold, now]).await?;
     rows.iter().map(|row| small(row.get("seat_number")?)).collect()
 }
 

@@ -31,6 +31,32 @@ async fn a_hold_is_all_or_none_at_the_price_of_the_show() {
 }
 
 #[tokio::test]
+async fn a_seat_without_a_row_is_free_and_one_with_a_row_is_as_its_row_says() {
+    for world in worlds().await {
+        let show = world.show(6).await;
+        // As programs of 0.1 make a show: with a row a seat. Here of every other one.
+        let rows = "INSERT INTO seat (show_id, seat_number) VALUES ($1, 2), ($1, 4), ($1, 6)";
+        let mut session = world.db.begin().await.unwrap();
+        session.execute(rows, chassis::args![show.show_id]).await.unwrap();
+        session.commit().await.unwrap();
+        let held = world.hold("ann", &show, &[1, 2, 3]).await.unwrap();
+        assert_eq!(refusal(world.hold("bob", &show, &[3, 4, 5]).await), taken(&[3]));
+        assert_eq!(world.seat_rows().await, 5, "{}: a hold that was refused has left no row", world.database.name);
+        world.app.cancel_reservation(id(&held), "ann", None).await.unwrap();
+        world.clock.advance(SECOND);
+        let all = world.hold("bob", &show, &[1, 2, 3, 4, 5, 6]).await.unwrap();
+        world.clock.advance(TTL);
+        let later = world.hold("cid", &show, &[6, 5]).await.unwrap();
+        assert_eq!(world.app.sweep().await.unwrap(), 1);
+        assert_eq!(world.status(&all).await, Status::Expired);
+        world.app.confirm_reservation(id(&later), "cid", PAYMENT, None).await.unwrap();
+        let map = world.map(&show).await;
+        assert_eq!((&map[..4], &map[4..]), (&[Availability::Available; 4][..], &[Availability::Sold; 2][..]));
+        world.audit().await;
+    }
+}
+
+#[tokio::test]
 async fn a_lapsed_hold_is_expired_and_its_seat_free_without_any_sweep() {
     for world in worlds().await {
         let show = world.show(2).await;

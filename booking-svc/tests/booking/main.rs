@@ -4,7 +4,9 @@
 mod catalog;
 mod contention;
 mod lifecycle;
+mod retention;
 mod schema;
+mod sizes;
 mod views;
 mod wire;
 mod world;

@@ -28,10 +28,10 @@ async fn every_reader_sees_what_was_done_before_it_asked() {
     for world in worlds().await {
         let show = world.show(40).await;
         let readers = (0..4).map(|_| {
-            let (app, show_id) = (Arc::clone(&world.app), show.show_id);
+            let (app, show) = (Arc::clone(&world.app), Arc::new(show.clone()));
             tokio::spawn(async move {
                 for _ in 0..50 {
-                    app.seats_of_show(show_id).await.unwrap();
+                    app.seat_map(Arc::clone(&show)).await.unwrap();
                 }
             })
         });
@@ -63,6 +63,13 @@ async fn dates_are_those_of_shows_not_begun_with_a_free_seat() {
         assert_eq!(dates().await, ["2027-01-16"], "{}", world.database.name);
         world.clock.advance(TTL);
         assert_eq!(dates().await, ["2027-01-16", "2027-01-17"], "lapsed is free");
+        let again = world.hold("bob", &full, &[2]).await.unwrap();
+        assert_eq!(dates().await, ["2027-01-16", "2027-01-17"], "a seat that was never held, or has lapsed, beside a held one");
+        world.app.confirm_reservation(id(&again), "bob", Uuid::from_u128(9), None).await.unwrap();
+        let last = world.hold("bob", &full, &[1]).await.unwrap();
+        assert_eq!(dates().await, ["2027-01-16"], "one sold, one held");
+        world.app.cancel_reservation(id(&last), "bob", None).await.unwrap();
+        assert_eq!(dates().await, ["2027-01-16", "2027-01-17"], "given back is free");
         world.clock.advance(DAY);
         assert_eq!(dates().await, ["2027-01-17"], "begun by now");
         assert_eq!(refusal(app.available_dates(999).await), Refusal::ConcertNotFound);
@@ -77,14 +84,15 @@ async fn a_day_shows_all_its_shows_in_order_and_a_begun_one_has_nothing_to_be_ha
         let begun = another_show(app, late.concert_id, 1, START - MINUTE).await;
         another_show(app, late.concert_id, 1, START + DAY).await;
         let date = dates::date_of(START).unwrap();
-        let maps = app.seats_of_date(late.concert_id, date).await.unwrap();
-        let look = |n: usize| maps[n].seen_at(START).map(|(_, seat)| seat).collect::<Vec<_>>();
-        assert_eq!(maps.iter().map(|map| map.show.show_id).collect::<Vec<_>>(), [begun.show_id, late.show_id]);
-        assert_eq!((look(0), look(1)), (vec![Availability::Sold], vec![Availability::Available; 2]));
-        let none = app.seats_of_date(late.concert_id, dates::parse("2030-01-01").unwrap()).await.unwrap();
-        assert!(none.is_empty());
-        assert_eq!(refusal(app.seats_of_date(999, date).await.map(|maps| maps.len())), Refusal::ConcertNotFound);
-        assert_eq!(refusal(app.seats_of_show(999).await), Refusal::ShowNotFound);
+        let shows = async |date, after, limit| app.shows_of_date(late.concert_id, date, after, limit).await.unwrap();
+        assert_eq!(shows(date, (i64::MIN, 0), 9).await, [begun.clone(), late.clone()]);
+        assert_eq!(shows(date, (i64::MIN, 0), 1).await, std::slice::from_ref(&begun));
+        assert_eq!(shows(date, (begun.starts_at, begun.show_id), 9).await, std::slice::from_ref(&late));
+        assert_eq!(world.map(&begun).await, [Availability::Sold]);
+        assert_eq!(world.map(&late).await, [Availability::Available; 2]);
+        assert!(shows(dates::parse("2030-01-01").unwrap(), (i64::MIN, 0), 9).await.is_empty());
+        assert_eq!(refusal(app.shows_of_date(999, date, (i64::MIN, 0), 9).await), Refusal::ConcertNotFound);
+        assert_eq!(refusal(app.show(999).await), Refusal::ShowNotFound);
         assert_eq!(refusal(app.reservation(Uuid::nil()).await), Refusal::ReservationNotFound);
     }
 }

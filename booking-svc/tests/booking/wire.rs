@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use booking_svc::{Config, Listeners, Policy, serve};
 use boxoffice_proto::{
-    Fault, Reason,
+    Fault, Reason, Violation,
     booking::{
         CancelReservationRequest, ConfirmReservationRequest, CreateConcertRequest, CreateShowRequest, ExtendHoldRequest,
         GetConcertRequest, GetReservationRequest, GetShowRequest, HoldSeatsRequest, ListAvailableDatesRequest,
@@ -38,7 +38,10 @@ impl Server {
             let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
             let target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
             let (clock, shutdown) = (Clock::manual(START), CancellationToken::new());
-            let config = Config { database: database.config.clone(), policy: Policy { max_held_seats: 3, ..Policy::default() } };
+            let policy = Policy { max_held_seats: 3, ..Policy::default() };
+            let (requests, retention) = Default::default();
+            let currency = "EUR".parse().unwrap();
+            let config = Config { database: database.config.clone(), policy, currency, requests, retention };
             let listeners = Listeners { grpc: listener.into(), http: None };
             let serving = tokio::spawn(serve(config, listeners, clock.clone(), shutdown.clone()));
             let client = BookingServiceClient::new(Channel::new(&target));
@@ -122,6 +125,21 @@ fn status<T: std::fmt::Debug>(result: Result<T, Status>, reason: Reason) -> Faul
     let status = result.unwrap_err();
     assert_eq!(status.code(), reason.grpc(), "{status}");
     refused::<T>(Err(Fault::from(&status)), reason)
+}
+
+#[tokio::test]
+async fn a_show_begins_now_or_later_and_its_price_has_a_currency() {
+    for server in Server::all().await {
+        let (mut client, show) = (server.client.clone(), server.show(START).await);
+        assert_eq!((show.currency.as_str(), show.currency_exponent), ("EUR", 2), "now is not the past");
+        let repeated = CreateShowRequest { request_id: "r".to_owned(), ..new_show(show.concert_id, START + 1) };
+        let first = client.create_show(repeated.clone()).await.unwrap().into_inner();
+        server.clock.advance(3_600_000_000);
+        let past = status(client.create_show(new_show(show.concert_id, START)).await, Reason::InvalidArgument);
+        assert_eq!(past.violations, [Violation::new("starts_at", "must not be in the past")]);
+        assert_eq!(client.create_show(repeated).await.unwrap().into_inner(), first, "what was answered is answered again");
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -113,8 +113,14 @@ impl World {
     }
 
     pub(crate) async fn map(&self, show: &Show) -> Vec<Availability> {
-        let map = self.app.seats_of_show(show.show_id).await.unwrap();
+        let map = self.app.seat_map(Arc::new(show.clone())).await.unwrap();
         map.seen_at(self.clock.now()).map(|(_, seat)| seat).collect()
+    }
+
+    /// How many seats have rows.
+    pub(crate) async fn seat_rows(&self) -> i64 {
+        let sql = "SELECT COUNT(*) AS rows FROM seat";
+        self.db.read().await.unwrap().one(sql, args![]).await.unwrap().get("rows").unwrap()
     }
 
     pub(crate) async fn status(&self, reservation: &Reservation) -> Status {
@@ -138,7 +144,8 @@ impl World {
     }
 
     /// What the rows say, beyond what the constraints ensure: each seat that is held or sold is so by a hold that names it; a sold
-    /// one by a confirmed hold; each reservation has its confirmed hold with its seats, all sold; nothing else is sold.
+    /// one by a confirmed hold; each reservation has its confirmed hold with its seats, all sold; nothing else is sold; no show has more
+    /// seats than it should.
     pub(crate) async fn audit(&self) {
         let mut session = self.db.read().await.unwrap();
         let sql = chassis::db::Sql {
@@ -158,6 +165,10 @@ impl World {
                     WHERE hold.status = 'CONFIRMED' AND hold.payment_id = reservation.payment_id) AS reserved,
                    (SELECT COUNT(*) FROM hold WHERE status = 'CONFIRMED') AS confirmed, (SELECT COUNT(*) FROM reservation) AS made";
         let row = session.one(sql, args![]).await.unwrap();
+        let beyond = "SELECT COUNT(*) AS wrong FROM seat LEFT JOIN show ON show.show_id = seat.show_id
+                      WHERE show.show_id IS NULL OR seat_number NOT BETWEEN 1 AND seat_count";
+        let wrong: i64 = session.one(beyond, args![]).await.unwrap().get("wrong").unwrap();
+        assert_eq!(wrong, 0, "{}: seats that no show has", self.database.name);
         let number = |name| row.get::<i64>(name).unwrap();
         assert_eq!(number("sold"), number("reserved"), "{}: seats sold and reserved", self.database.name);
         assert_eq!(number("confirmed"), number("made"), "{}: holds confirmed and reservations", self.database.name);

@@ -1,11 +1,9 @@
 //! The journal by itself: no checkout is left, and none is begun beside another.
 
-use std::time::Duration;
-
 use futures::TryStreamExt;
 
 use crate::{
-    Error,
+    Error, Options,
     law::Breaches,
     report::{Law, Look},
     snapshot::{Snapshot, Sql},
@@ -18,7 +16,30 @@ const ONE_LIVE: &str = "SELECT {id:reservation_id}, MIN({id:checkout_id}), MAX({
 const UNSETTLED: &str = "SELECT {id:checkout_id}, user_id, {id:reservation_id}, status, amount, created_at, attempts FROM checkout \
                          WHERE status NOT IN ('COMPLETED', 'FAILED', 'COMPENSATED') ORDER BY created_at, checkout_id";
 
-pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64, bound: Duration) -> Result<(), Error> {
+/// How old an unsettled checkout may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Age {
+    now: i64,
+    copied_at: Option<i64>,
+    bound: i64,
+}
+
+impl Age {
+    pub(crate) fn new(options: &Options, now: i64) -> Self {
+        let bound = i64::try_from(options.unsettled_after.as_micros()).unwrap_or(i64::MAX);
+        Self { now, copied_at: options.copied_at, bound }
+    }
+
+    /// The age of a checkout that was begun then, when it is too high. In a copy nobody works on it: it is as old as
+    /// it was when the copy was taken. One that was begun later is none of the copy's: a mesh has been started on it.
+    fn of(&self, created: i64) -> Option<i64> {
+        let at = self.copied_at.filter(|at| created <= *at).unwrap_or(self.now);
+        let age = at.saturating_sub(created);
+        (age >= self.bound).then_some(age)
+    }
+}
+
+pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, age: &Age) -> Result<(), Error> {
     let one_live = Breaches {
         law: Law::OneLiveCheckout,
         sql: Sql::from(ONE_LIVE),
@@ -26,18 +47,30 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64, bo
         what: "{3} checkouts of one reservation are pending or completed",
     };
     one_live.judge(look, snapshot).await?;
-    let bound = i64::try_from(bound.as_micros()).unwrap_or(i64::MAX);
     let mut rows = snapshot.rows(UNSETTLED);
     while let Some(row) = rows.try_next().await? {
         let (created, attempts): (i64, i64) = (row.get(5)?, row.get(6)?);
-        let age = now.saturating_sub(created);
-        if age < bound {
-            continue;
-        }
+        let Some(age) = age.of(created) else { continue };
         let (status, amount, user): (String, i64, String) = (row.get(3)?, row.get(4)?, row.get(1)?);
         let seconds = age / 1_000_000;
         let what = format!("a checkout of {user} over {amount} is {status} since {seconds} s, attempts {attempts}");
         look.differs(Law::Settled, what, vec![("checkout", row.get(0)?), ("user", user), ("reservation", row.get(2)?)]);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_copy_a_checkout_is_as_old_as_it_was_when_the_copy_was_taken() {
+        let age = |copied_at, created| {
+            let bound = std::time::Duration::from_micros(300);
+            Age::new(&Options { copied_at, unsettled_after: bound, ..Options::running() }, 10_000).of(created)
+        };
+        assert_eq!((age(None, 9_701), age(None, 9_700)), (None, Some(300)));
+        assert_eq!((age(Some(2_000), 1_999), age(Some(2_000), 1_700)), (None, Some(300)));
+        assert_eq!(age(Some(2_000), 2_001), Some(7_999), "a mesh has run on the copy");
+    }
 }

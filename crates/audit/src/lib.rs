@@ -28,7 +28,16 @@
 //!
 //! A limit of a line that is exceeded may have been lowered since: those who are in stay in. It is a difference when somebody entered
 //! although the line was over it (the newest admission is the last thing that happened there, or happened between the two looks), else a
-//! note.
+//! note. So is a wallet whose name no request can reach any more, because an older version wrote it in another
+//! Unicode form than C.
+//!
+//! # What may be gone
+//!
+//! Services forget tokens that ended long ago, holds that ended unpaid, request ids and their answers, told
+//! events, and the story and refusal of settled checkouts. So nothing here needs any of these to be there: an
+//! ended token's ticket is a gap like one that a requeued token left, the seats of a hold that ended are
+//! free, and a checkout is judged by its status. What must never be gone (live tokens, confirmed holds and
+//! their reservations, checkouts, payments, entries) is missed.
 //!
 //! # What it costs
 //!
@@ -62,6 +71,8 @@ pub type Progress = Arc<dyn Fn(&str, u64) + Send + Sync>;
 /// How strictly to judge.
 #[derive(Clone)]
 pub struct Options {
+    /// When the databases are copies: of when (microseconds since 1970). What was in flight then is as old as it was then.
+    pub copied_at: Option<i64>,
     /// How long a checkout may be unsettled.
     pub unsettled_after: Duration,
     /// When to look again at what seems wrong; `None`: the first look counts.
@@ -75,8 +86,9 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { unsettled_after, recheck_after, direct_calls, progress: _ } = self;
+        let Self { copied_at, unsettled_after, recheck_after, direct_calls, progress: _ } = self;
         f.debug_struct("Options")
+            .field("copied_at", copied_at)
             .field("unsettled_after", unsettled_after)
             .field("recheck_after", recheck_after)
             .field("direct_calls", direct_calls)
@@ -89,6 +101,7 @@ impl Options {
     #[must_use]
     pub const fn running() -> Self {
         Self {
+            copied_at: None,
             unsettled_after: Duration::from_secs(300),
             recheck_after: Some(Duration::from_secs(3)),
             direct_calls: false,
@@ -99,7 +112,7 @@ impl Options {
     /// For a mesh that was stopped: nothing may be in flight any more.
     #[must_use]
     pub const fn at_rest() -> Self {
-        Self { unsettled_after: Duration::ZERO, recheck_after: None, direct_calls: false, progress: None }
+        Self { copied_at: None, unsettled_after: Duration::ZERO, recheck_after: None, direct_calls: false, progress: None }
     }
 }
 
@@ -133,7 +146,7 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
         look.skip("payments against reservations: that takes the databases of edge, wallet and booking");
     }
     if let Some(edge) = &mut edge {
-        checkouts::judge(&mut look, edge, now, options.unsettled_after).await?;
+        checkouts::judge(&mut look, edge, &checkouts::Age::new(options, now)).await?;
     }
     if let Some(wallet) = &mut wallet {
         money::judge(&mut look, wallet).await?;

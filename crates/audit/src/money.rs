@@ -2,6 +2,7 @@
 //! entry, so that a difference has a place.
 
 use futures::TryStreamExt;
+use unicode_normalization::is_nfc;
 use uuid::Uuid;
 
 use crate::{
@@ -144,6 +145,13 @@ impl Wallet {
             look.differs(Law::LedgerSum, what, ids());
         } else if *balance < 0 {
             look.differs(Law::LedgerSum, format!("the wallet of {user} has a balance of {balance}"), ids());
+        }
+        if !is_nfc(user) {
+            look.note(format!(
+                "the wallet of {user} ({}) holds {balance} and is out of reach: it was opened by a version that did not bring names into \
+                 Unicode's form C, in which everybody is looked for now",
+                user.escape_unicode()
+            ));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::Progress;
 
-/// So many differences of one law are kept; those beyond are counted.
+/// So many differences of one law are kept; those beyond are counted. So many notes, too.
 pub const KEPT: usize = 1_000;
 /// Rows between two words of progress.
 const TOLD_EVERY: u64 = 20_000;
@@ -67,7 +67,7 @@ impl Law {
             }
             Self::SeatOnce => "a seat is in one hand at most",
             Self::SoldStays => "the seats that are sold are those of the confirmed reservations, held are those of live holds",
-            Self::AllOrNone => "a show has its seats 1 to N, and a hold or a reservation lists its seats",
+            Self::AllOrNone => "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats",
             Self::PaidOnce => "a hold is confirmed exactly when there is a reservation of it, by one payment",
             Self::PaidIffMine => "a payment is completed if and only if its reservation is confirmed",
             Self::OneOutcome => "a settled checkout, its payment and its reservation tell one story",
@@ -188,6 +188,13 @@ impl Look {
             self.report.differences.push(difference);
         } else {
             *self.report.more.entry(difference.law).or_default() += 1;
+        }
+    }
+
+    /// Tells something that is not wrong for certain.
+    pub(crate) fn note(&mut self, what: String) {
+        if self.report.notes.len() < KEPT {
+            self.report.notes.push(what);
         }
     }
 

@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use sqlx::{
     AssertSqlSafe, Connection, Decode, PgConnection, Postgres, Sqlite, SqliteConnection, Type,
     postgres::PgRow,
+    raw_sql,
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 use uuid::Uuid;
@@ -93,18 +94,22 @@ impl Snapshot {
                     .row_buffer_size(1_000)
                     .busy_timeout(std::time::Duration::from_secs(10));
                 let mut link = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-                sqlx::raw_sql("BEGIN").execute(&mut link).await.map_err(failed)?;
+                raw_sql("BEGIN").execute(&mut link).await.map_err(failed)?;
                 (Link::Sqlite(link), asleep)
             }
             Place::Postgres { options, schema } => {
-                let mut options = (**options).clone().application_name("boxoffice audit");
-                // One snapshot waits while another is read, for as long as it takes.
-                options = options.options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
-                if let Some(schema) = schema {
-                    options = options.options([("search_path", schema)]);
-                }
+                // By statement, and each for this transaction: a pooler may drop what rides in the startup packet, and lend a
+                // session for no longer. One snapshot waits while another is read, for as long as it takes.
+                let begin = [
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                    "SET LOCAL statement_timeout = 0",
+                    "SET LOCAL idle_in_transaction_session_timeout = 0",
+                ];
+                let search_path = schema.map(|schema| format!("SET LOCAL search_path = {schema}"));
+                let begin = begin.into_iter().chain(search_path.as_deref()).collect::<Vec<_>>().join("; ");
+                let options = (**options).clone().application_name("boxoffice audit").extra_float_digits(None);
                 let mut link = PgConnection::connect_with(&options).await.map_err(failed)?;
-                sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut link).await.map_err(failed)?;
+                raw_sql(AssertSqlSafe(begin)).execute(&mut link).await.map_err(failed)?;
                 (Link::Postgres(link), None)
             }
         };
@@ -119,8 +124,8 @@ impl Snapshot {
     async fn look_for(&mut self, table: &'static str) -> Result<(), Error> {
         let sql = format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} LIMIT 1) AS any_row");
         let looked = match &mut self.link {
-            Link::Postgres(link) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(link).await.map(drop),
-            Link::Sqlite(link) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(link).await.map(drop),
+            Link::Postgres(link) => raw_sql(AssertSqlSafe(sql)).execute(link).await.map(drop),
+            Link::Sqlite(link) => raw_sql(AssertSqlSafe(sql)).execute(link).await.map(drop),
         };
         match looked {
             Ok(()) => Ok(()),
@@ -144,7 +149,7 @@ impl Snapshot {
         let spelled = |text: &str, id: fn(&str) -> String| AssertSqlSafe(spell(text, id).replace("{now}", &now.to_string()));
         match &mut self.link {
             Link::Postgres(link) => {
-                let query = sqlx::query(spelled(sql.postgres, |column| format!("CAST({column} AS TEXT)")));
+                let query = sqlx::query(spelled(sql.postgres, |column| format!("CAST({column} AS TEXT)"))).persistent(false);
                 query.fetch(link).map_ok(Row::Postgres).map_err(failed).boxed()
             }
             Link::Sqlite(link) => {
@@ -159,7 +164,10 @@ impl Snapshot {
         let (service, place) = (self.service, &self.place);
         let failed = move |cause| Error::Database { service, place: place.to_string(), cause };
         match &mut self.link {
-            Link::Postgres(link) => sqlx::query(sql).bind(id).fetch(link).map_ok(Row::Postgres).map_err(failed).boxed(),
+            Link::Postgres(link) => {
+                let query = sqlx::query(sql).persistent(false).bind(id);
+                query.fetch(link).map_ok(Row::Postgres).map_err(failed).boxed()
+            }
             Link::Sqlite(link) => sqlx::query(sql).bind(id).fetch(link).map_ok(Row::Sqlite).map_err(failed).boxed(),
         }
     }

@@ -6,4 +6,4 @@
 
 mod stack;
 
-pub use stack::{Addresses, Databases, Settings, Stack};
+pub use stack::{Addresses, Databases, Retention, Settings, Stack};

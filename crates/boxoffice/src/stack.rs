@@ -6,9 +6,10 @@ use chassis::{
     Error,
     channel::{Channel, Target},
     clock::Clock,
-    db::DbConfig,
+    db::{DbConfig, Pooler},
+    idempotency,
     in_process::InProcess,
-    network::Incoming,
+    network::{ConnectionArgs, Incoming},
     program::listen,
     threads::Threads,
 };
@@ -51,16 +52,19 @@ pub enum Databases {
     /// A SQLite file a service, in this folder.
     Folder(PathBuf),
     /// One PostgreSQL server; a schema a service.
-    Postgres(String),
+    Postgres {
+        /// Where it is.
+        url: String,
+        /// What stands before it.
+        pooler: Pooler,
+    },
 }
 
 impl Databases {
     fn of(&self, service: &str) -> DbConfig {
         match self {
-            Self::Folder(folder) => {
-                DbConfig { url: format!("sqlite:{}", folder.join(format!("{service}.db")).display()), schema: None }
-            }
-            Self::Postgres(url) => DbConfig { url: url.clone(), schema: Some(service.to_owned()) },
+            Self::Folder(folder) => DbConfig::at(format!("sqlite:{}", folder.join(format!("{service}.db")).display())),
+            Self::Postgres { url, pooler } => DbConfig { url: url.clone(), schema: Some(service.to_owned()), pooler: *pooler },
         }
     }
 }
@@ -70,6 +74,8 @@ impl Databases {
 pub struct Settings {
     /// Where to listen.
     pub addresses: Addresses,
+    /// How many connections, over all of them.
+    pub connections: ConnectionArgs,
     /// Where to keep what must last.
     pub databases: Databases,
     /// The waiting room's knobs.
@@ -80,6 +86,25 @@ pub struct Settings {
     pub wallet: wallet_svc::Policy,
     /// The edge's knobs.
     pub edge: edge::Policy,
+    /// How long rows are kept.
+    pub retention: Retention,
+}
+
+/// How long rows are kept that nobody needs for good.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct Retention {
+    /// Answers to requests.
+    #[command(flatten)]
+    pub requests: idempotency::Retention,
+    /// The waiting room's.
+    #[command(flatten)]
+    pub queue: queue_svc::Retention,
+    /// Booking's.
+    #[command(flatten)]
+    pub booking: booking_svc::Retention,
+    /// The edge's.
+    #[command(flatten)]
+    pub edge: edge::Retention,
 }
 
 /// A running mesh.
@@ -125,7 +150,10 @@ impl Stack {
     /// # Errors
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        let Settings { addresses: wanted, databases, queue, booking, wallet, edge } = settings;
+        let Settings { addresses: wanted, connections, databases, queue, booking, wallet, edge, retention } = settings;
+        let requests = retention.requests;
+        let connections = connections.counted();
+        let counted = |listener| Incoming::counted(listener, &connections);
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
         let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr)?;
         let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
@@ -140,23 +168,30 @@ impl Stack {
         let threads = Threads::beside_this_runtime("rest")?;
 
         let queue = Service::start(|stop| {
-            let config = queue_svc::Config { database: databases.of("queue"), policy: queue };
-            let listeners = queue_svc::Listeners { grpc: Incoming::from(queue_grpc).in_process(queue_calls), http: None };
+            let config =
+                queue_svc::Config { database: databases.of("queue"), policy: queue, requests, retention: retention.queue };
+            let listeners = queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
             queue_svc::serve(config, listeners, clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
-            let config = booking_svc::Config { database: databases.of("booking"), policy: booking };
-            let listeners = booking_svc::Listeners { grpc: Incoming::from(booking_grpc).in_process(booking_calls), http: None };
+            let config = booking_svc::Config {
+                database: databases.of("booking"),
+                policy: booking,
+                currency: wallet.currency,
+                requests,
+                retention: retention.booking,
+            };
+            let listeners = booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
             booking_svc::serve(config, listeners, clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
-            let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet };
-            let listeners = wallet_svc::Listeners { grpc: Incoming::from(wallet_grpc).in_process(wallet_calls), http: None };
+            let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet, requests };
+            let listeners = wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
             wallet_svc::serve(config, listeners, clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
-            let config = edge::Config { database: databases.of("edge"), policy: edge, upstreams };
-            let listeners = edge::Listeners { rest: rest.into(), grpc: grpc.into(), threads: threads.clone() };
+            let config = edge::Config { database: databases.of("edge"), policy: edge, retention: retention.edge, upstreams };
+            let listeners = edge::Listeners { rest: counted(rest), grpc: counted(grpc), threads: threads.clone() };
             edge::serve(config, listeners, clock.clone(), stop)
         });
 

@@ -30,6 +30,9 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
+    /// How long one is in the version that we write; those to come begin alike.
+    const LENGTH: usize = 55;
+
     /// A new trace.
     #[must_use]
     pub fn random() -> Self {
@@ -50,14 +53,25 @@ impl TraceParent {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// The id of the span within the trace, 16 hex digits.
+    #[must_use]
+    pub fn span_id(&self) -> String {
+        let mut text = [0; 16];
+        hex::write(&mut text, &self.span.to_be_bytes());
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands.
+    /// Of a version to come that says more than we know, the part that we know counts.
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
-        let mut parts = header.split('-');
+        let (known, more) = header.split_at_checked(Self::LENGTH)?;
+        let mut parts = known.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lengths = version.len() == 2 && trace.len() == 32 && span.len() == 16 && flags.len() == 2;
-        let digits = header.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if !lengths || !digits || version == "ff" || (version == "00" && parts.next().is_some()) {
+        let digits = known.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let whole = more.is_empty() || (version != "00" && more.starts_with('-'));
+        if !lengths || !digits || version == "ff" || !whole {
             return None;
         }
         let trace = u128::from_str_radix(trace, 16).ok()?;
@@ -72,7 +86,7 @@ impl TraceParent {
         HeaderValue::from_bytes(&self.text()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
-    fn text(&self) -> [u8; 55] {
+    fn text(&self) -> [u8; Self::LENGTH] {
         let mut text = *b"00-................................-................-..";
         hex::write(&mut text[3..35], &self.trace.to_be_bytes());
         hex::write(&mut text[36..52], &self.span.to_be_bytes());
@@ -170,6 +184,8 @@ mod tests {
     fn a_trace_is_read_as_the_recommendation_says() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(TraceParent::parse(good).map(|t| t.to_string()).as_deref(), Some(good));
+        let ids = TraceParent::parse(good).map(|t| format!("{}-{}", t.trace_id(), t.span_id()));
+        assert_eq!(ids.as_deref(), good.get(3..52));
         for bad in [
             "",
             "00",
@@ -177,8 +193,13 @@ mod tests {
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0\u{e9}",
         ] {
             assert_eq!(TraceParent::parse(bad), None, "{bad}");
+        }
+        for later in [good.replacen("00", "01", 1), format!("cc{}-What, more? \u{e9}", &good[2..])] {
+            assert_eq!(TraceParent::parse(&later).map(|t| t.to_string()).as_deref(), Some(good), "{later}");
         }
     }
 

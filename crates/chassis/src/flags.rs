@@ -1,15 +1,17 @@
-//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of both. Every program has
-//! a command `completions` beside its own.
+//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of both. A variable that is
+//! set but empty counts as not set: that is what a deployment template makes of a value that is missing. Every program has a command
+//! `completions` beside its own.
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, Write},
     process,
 };
 
 use clap::{
     Arg, ArgMatches, Command, Parser,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
     value_parser,
 };
 use clap_complete::Shell;
@@ -24,8 +26,8 @@ Exit codes:
   2  a wrong flag or variable
 
 Environment:
-  A flag with an [env: NAME] can be set by that variable instead; the flag wins.
-  RUST_LOG   what is logged, such as `debug` or `info,sqlx=debug`
+  A flag with an [env: NAME] can be set by that variable instead; the flag wins. An empty variable counts as not set.
+  RUST_LOG   what is logged, such as `debug` or `info,sqlx=debug`; alerts always are
   NO_COLOR   no colours in help and errors (logs never have any)";
 
 /// The command that prints completions, and its argument.
@@ -37,8 +39,15 @@ const SHELL: &str = "shell";
 /// completions, the process prints them and ends.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    let mut command = taught(C::command());
+    let mut command = without_empty(taught(C::command()));
     let read = command.try_get_matches_from_mut(env::args_os());
+    if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::DisplayHelp) {
+        // Help names all variables, also those that are empty at this moment.
+        command = taught(C::command());
+        if let Err(help) = command.try_get_matches_from_mut(env::args_os()) {
+            help.exit();
+        }
+    }
     if let Some(shell) = read.as_ref().ok().and_then(shell_to_complete) {
         // Nobody may be reading any more (`| head`), which is no failure.
         let _unread = io::stdout().write_all(&completions(taught(C::command()), shell));
@@ -46,6 +55,21 @@ pub fn parse<C: Parser>() -> C {
     }
     let read = read.and_then(|mut matches| C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
     read.unwrap_or_else(|error| naming_the_variable(error, &command).exit())
+}
+
+/// The same command, which looks into no variable that is empty.
+fn without_empty(command: Command) -> Command {
+    let set = |arg: Arg| match arg.get_env() {
+        Some(name) if environment(&name.to_string_lossy()).is_none() => arg.env(None::<&'static str>),
+        Some(_) | None => arg,
+    };
+    command.mut_args(set).mut_subcommands(without_empty)
+}
+
+/// What a variable of the environment says; `None` when it is not set, or empty.
+#[must_use]
+pub fn environment(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn taught(command: Command) -> Command {
@@ -77,7 +101,7 @@ fn naming_the_variable(mut error: clap::Error, command: &Command) -> clap::Error
     // Words may be anything but UTF-8.
     let typed = env::args_os().any(|word| word.to_string_lossy().split('=').next() == Some(flag.as_str()));
     let Some(variable) = variable_of(command, flag.trim_start_matches('-')) else { return error };
-    if !typed && env::var_os(&variable).is_some() {
+    if !typed && environment(&variable).is_some() {
         let tip = format!("the value comes from the environment variable {variable}");
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }

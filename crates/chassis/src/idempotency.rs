@@ -1,22 +1,74 @@
 //! Requests that carry an id (AIP-155): the same id and the same request give the first answer again; the same id with another
-//! request is refused.
+//! request is refused. An id belongs to whoever uses it: the same id of somebody else, or for another method,
+//! is another id.
 //!
 //! The answer is recorded in the transaction that does the work, so it is there if and only if the work is. Two equal requests at
 //! once race for the row; the loser's transaction is undone and, tried again, finds the answer.
+//!
+//! # Names
+//!
+//! An answer is recorded under a name of method, owner and id. Programs of release 0.1 know the bare id
+//! alone. So that a request that is repeated while replicas are being updated is not executed twice, in
+//! whichever order it meets old and new ones, an answer is recorded under the bare id as well (unless
+//! somebody has it), and one that is found there counts if it is this very request's. A later release, which
+//! no longer runs beside 0.1, can do without [`Key::bare`].
+//!
+//! # How long
+//!
+//! An id that begins with [`BRIEF`] was made up for one call, so that what repeats the call by itself is
+//! safe; its answer is kept for [`BRIEFLY`]. Others are kept for [`Retention::request_retention`]. Then the
+//! same id is a new request.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::{
     args,
-    db::{self, Session},
+    db::{self, Session, Sql},
     hex,
+    prune::{self, Forgetting, Old, Portion},
 };
 
-/// A request's id together with what it asked.
+/// How ids begin that were made up for one call. What follows must be what nobody else makes up.
+pub const BRIEF: &str = "brief/";
+/// How long such ids are remembered: much longer than any call is repeated.
+pub const BRIEFLY: Duration = Duration::from_secs(600);
+/// How long the ids of clients are remembered, unless told otherwise.
+const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How long the answers to requests with an id are kept.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct Retention {
+    /// How long a request's id is remembered and its first answer given again, 1h to 3650d
+    #[arg(long, env, default_value = "7d", value_parser = prune::retention)]
+    pub request_retention: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { request_retention: A_WEEK }
+    }
+}
+
+impl Retention {
+    /// What a service forgets of its table `request`.
+    #[must_use]
+    pub fn old(&self) -> [Old; 2] {
+        [Old::new("request_brief", BRIEFLY, forget_brief), Old::new("request", self.request_retention, forget)]
+    }
+}
+
+/// A request's id together with whose it is and what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    request_id: String,
+    name: String,
+    bare: Option<String>,
     fingerprint: String,
 }
 
@@ -33,8 +85,10 @@ pub enum Error {
 
 impl Key {
     /// A key for this method and command; the command's own fields decide whether two requests are the same.
+    /// `owner` is whose the id is: the user whom the request names, or the capability that it shows in a
+    /// user's place; empty for what operators do.
     #[must_use]
-    pub fn new(request_id: String, method: &str, command: &impl Serialize) -> Self {
+    pub fn new(request_id: String, method: &str, owner: &str, command: &impl Serialize) -> Self {
         let mut hash = Sha256::new();
         hash.update(method);
         hash.update([0]);
@@ -42,13 +96,28 @@ impl Key {
         let mut fingerprint = [0; 64];
         hex::write(&mut fingerprint, &hash.finalize());
         let fingerprint = String::from_utf8_lossy(&fingerprint).into_owned();
-        Self { request_id, fingerprint }
+        if request_id.starts_with(BRIEF) {
+            return Self { name: request_id, bare: None, fingerprint };
+        }
+        // Neither a method nor an id has a space in it, so no two owners share a name, and no bare id is one.
+        Self { name: format!("{method} {owner} {request_id}"), bare: Some(request_id), fingerprint }
     }
 
-    /// The caller's id.
+    /// Under which name the answer is recorded.
     #[must_use]
-    pub fn request_id(&self) -> &str {
-        &self.request_id
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Under which name programs of release 0.1 look for it; `None`: under the same.
+    #[must_use]
+    pub fn bare(&self) -> Option<&str> {
+        self.bare.as_deref()
+    }
+
+    /// Both names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [Some(self.name()), self.bare()].into_iter().flatten()
     }
 
     /// What was asked, as a hash.
@@ -56,17 +125,91 @@ impl Key {
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
+}
 
-    /// Reads an answer that was recorded under this id.
+/// What was recorded under the names of some keys.
+#[derive(Debug)]
+pub struct Recorded(HashMap<String, (String, String)>);
+
+impl Recorded {
+    /// The answer given before, if there was one.
     ///
     /// # Errors
-    /// [`Error::Reused`] when it belongs to another request.
-    pub fn answer<T: DeserializeOwned>(&self, fingerprint: &str, answer: &str) -> Result<T, Error> {
-        if fingerprint != self.fingerprint {
+    /// [`Error::Reused`], or an answer that cannot be read.
+    pub fn answer<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Error> {
+        let same = |(fingerprint, _): &&(String, String)| *fingerprint == key.fingerprint;
+        let by_bare = || key.bare().and_then(|bare| self.0.get(bare)).filter(same);
+        let Some(found) = self.0.get(key.name()).or_else(by_bare) else { return Ok(None) };
+        if !same(&found) {
             return Err(Error::Reused);
         }
-        serde_json::from_str(answer).map_err(|error| db::Error::Other(Box::new(error)).into())
+        serde_json::from_str(&found.1).map(Some).map_err(|error| db::Error::Other(Box::new(error)).into())
     }
+}
+
+/// Reaches each row by its key, whatever the planner believes of a young table.
+const RECALL: Sql = Sql {
+    postgres: "SELECT request_id, fingerprint, answer FROM UNNEST((SELECT $1::text[])) AS a (name) \
+               CROSS JOIN LATERAL (SELECT * FROM request WHERE request_id = a.name LIMIT 1) AS r",
+    sqlite: "SELECT request_id, fingerprint, answer FROM json_each($1) AS a CROSS JOIN request AS r WHERE r.request_id = a.value",
+};
+
+const RECORD: Sql = Sql {
+    postgres: "INSERT INTO request (request_id, fingerprint, answer, created_at) \
+               SELECT r.name, r.fingerprint, r.answer, $1 FROM UNNEST($2::text[], $3::text[], $4::text[]) AS r (name, fingerprint, answer) \
+               ON CONFLICT DO NOTHING RETURNING request_id",
+    sqlite: "INSERT INTO request (request_id, fingerprint, answer, created_at) \
+             SELECT value ->> 0, value ->> 1, value ->> 2, $1 FROM json_each($2) WHERE true \
+             ON CONFLICT DO NOTHING RETURNING request_id",
+};
+
+/// The answers given before to any of these.
+///
+/// # Errors
+/// The database's.
+pub async fn recall_all(session: &mut Session, keys: impl Iterator<Item = &Key>) -> Result<Recorded, db::Error> {
+    recorded(session, keys.flat_map(Key::names).map(str::to_owned).collect()).await
+}
+
+async fn recorded(session: &mut Session, names: Vec<String>) -> Result<Recorded, db::Error> {
+    if names.is_empty() {
+        return Ok(Recorded(HashMap::new()));
+    }
+    let rows = session.all(RECALL, args![names]).await?;
+    let rows = rows.iter().map(|row| Ok((row.get("request_id")?, (row.get("fingerprint")?, row.get("answer")?))));
+    rows.collect::<Result<_, _>>().map(Recorded)
+}
+
+/// Records answers (JSON), in the transaction that did the work.
+///
+/// # Errors
+/// A contended [`db::Error`] when an equal request recorded its answer first: try again from the start.
+pub async fn record_all(session: &mut Session, answers: &[(&Key, String)], now: i64) -> Result<(), db::Error> {
+    if answers.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<(&str, &Key, &str)> = Vec::with_capacity(2 * answers.len());
+    for (key, answer) in answers {
+        rows.extend(key.names().map(|name| (name, *key, answer.as_str())));
+    }
+    // In one order for everybody, so that batches wait for each other but never in a ring.
+    rows.sort_by_key(|(name, ..)| *name);
+    let rows = rows.into_iter().map(|(name, key, answer)| args![name, key.fingerprint(), answer]).collect();
+    let mut args = args![now];
+    args.extend(db::table(session.dialect(), rows));
+    let written = session.all(RECORD, args).await?;
+    let written = written.iter().map(|row| row.get("request_id")).collect::<Result<HashSet<String>, _>>()?;
+    let is_written = |name: &str| written.contains(name);
+    if !answers.iter().all(|(key, _)| is_written(key.name())) {
+        return Err(db::Error::lost_race("the request id"));
+    }
+    // A bare id that is taken is somebody else's, unless a program of release 0.1 has just been told the
+    // same.
+    let taken: HashMap<&str, &Key> =
+        answers.iter().filter_map(|(key, _)| key.bare().filter(|bare| !is_written(bare)).map(|bare| (bare, *key))).collect();
+    let others = recorded(session, taken.keys().map(|bare| (*bare).to_owned()).collect()).await?;
+    let ours = |(bare, key): (&&str, &&Key)| others.0.get(*bare).is_some_and(|(told, _)| told == key.fingerprint());
+    if taken.iter().any(ours) { Err(db::Error::lost_race("the request id")) } else { Ok(()) }
 }
 
 /// The answer given before, if there was one.
@@ -74,9 +217,7 @@ impl Key {
 /// # Errors
 /// [`Error::Reused`], or the database's.
 pub async fn recall<T: DeserializeOwned>(session: &mut Session, key: &Key) -> Result<Option<T>, Error> {
-    let row =
-        session.optional("SELECT fingerprint, answer FROM request WHERE request_id = $1", args![key.request_id.as_str()]).await?;
-    row.map(|row| key.answer(&row.get::<String>("fingerprint")?, &row.get::<String>("answer")?)).transpose()
+    recall_all(session, std::iter::once(key)).await?.answer(key)
 }
 
 /// Records the answer, in the transaction that did the work.
@@ -85,11 +226,58 @@ pub async fn recall<T: DeserializeOwned>(session: &mut Session, key: &Key) -> Re
 /// A contended [`db::Error`] when an equal request recorded its answer first: try again from the start.
 pub async fn record<T: Serialize>(session: &mut Session, key: &Key, answer: &T, now: i64) -> Result<(), Error> {
     let answer = serde_json::to_string(answer).map_err(|error| db::Error::Other(Box::new(error)))?;
-    let written = session
-        .execute(
-            "INSERT INTO request (request_id, fingerprint, answer, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            args![key.request_id.as_str(), key.fingerprint.as_str(), answer, now],
-        )
-        .await?;
-    if written == 1 { Ok(()) } else { Err(db::Error::lost_race("the request id").into()) }
+    Ok(record_all(session, &[(key, answer)], now).await?)
+}
+
+/// By the index of the ids that were made up for one call (see [`BRIEF`]).
+fn forget_brief(session: &mut Session, portion: Portion) -> Forgetting<'_> {
+    const SQL: Sql = Sql {
+        postgres: "DELETE FROM request WHERE request_id = ANY(ARRAY(SELECT request_id FROM request \
+                   WHERE substr(request_id, 1, 6) = 'brief/' AND created_at >= $1 AND created_at < $2 \
+                   ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING created_at AS at",
+        sqlite: "DELETE FROM request WHERE request_id IN (SELECT request_id FROM request \
+                 WHERE substr(request_id, 1, 6) = 'brief/' AND created_at >= $1 AND created_at < $2 \
+                 ORDER BY created_at LIMIT $3) RETURNING created_at AS at",
+    };
+    prune::by(session, SQL, portion)
+}
+
+/// By the index of all the others.
+fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
+    const SQL: Sql = Sql {
+        postgres: "DELETE FROM request WHERE request_id = ANY(ARRAY(SELECT request_id FROM request \
+                   WHERE substr(request_id, 1, 6) <> 'brief/' AND created_at >= $1 AND created_at < $2 \
+                   ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING created_at AS at",
+        sqlite: "DELETE FROM request WHERE request_id IN (SELECT request_id FROM request \
+                 WHERE substr(request_id, 1, 6) <> 'brief/' AND created_at >= $1 AND created_at < $2 \
+                 ORDER BY created_at LIMIT $3) RETURNING created_at AS at",
+    };
+    prune::by(session, SQL, portion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_owners_share_a_name_and_no_bare_id_is_one() {
+        let name = |method: &str, owner: &str, id: &str| Key::new(id.to_owned(), method, owner, &()).name().to_owned();
+        let names = [
+            name("Charge", "ann", "1"),
+            name("Charge", "bob", "1"),
+            name("Use", "ann", "1"),
+            name("Charge", "", "ann/1"),
+            name("Charge", "ann", "bob/1"),
+        ];
+        for (nth, one) in names.iter().enumerate() {
+            assert!(one.contains(' ') && !names[..nth].contains(one), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_made_up_for_one_call_has_one_name() {
+        let key = Key::new(format!("{BRIEF}17"), "Charge", "ann", &());
+        assert_eq!(key.names().collect::<Vec<_>>(), ["brief/17"]);
+        assert_eq!(BRIEF.len(), 6, "as the indexes and the statements have it");
+    }
 }

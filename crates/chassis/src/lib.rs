@@ -3,6 +3,7 @@
 //! Nothing in here knows the product. A service built on it is a function of its configuration, its listeners, a [`clock::Clock`]
 //! and a shutdown token; only [`lifecycle::run`] touches what a process has once (signals, the log subscriber, the exit code).
 
+pub mod arrival;
 pub mod channel;
 pub mod clock;
 pub mod context;
@@ -18,6 +19,7 @@ pub mod network;
 pub mod page;
 pub mod probes;
 pub mod program;
+pub mod prune;
 pub mod rfc3339;
 pub mod server;
 pub mod telemetry;

@@ -20,15 +20,25 @@ const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 /// As for a command line that cannot be read.
 const WRONG_SETTING: u8 = 2;
 
+/// Who a program is.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// What it is called, in messages.
+    pub name: &'static str,
+    /// What its `--version` tells behind the name.
+    pub version: &'static str,
+}
+
 /// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it has finished); a
 /// second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit code 1, or 2 for a setting that makes no
 /// sense).
-pub fn run<P, F>(name: &'static str, log: &LogArgs, program: P) -> ExitCode
+pub fn run<P, F>(Program { name, version }: Program, log: &LogArgs, program: P) -> ExitCode
 where
     P: FnOnce(CancellationToken) -> F,
     F: Future<Output = Result<(), Error>>,
 {
-    let _log = telemetry::init(log);
+    let _log = telemetry::init(log, version);
+    keep_files_private();
     open_as_many_files_as_allowed();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -47,6 +57,13 @@ where
     });
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     code
+}
+
+/// What this process makes from now on is for its own user alone, whatever mask it was started with: database
+/// files hold live tokens.
+pub fn keep_files_private() {
+    use rustix::{fs::Mode, process::umask};
+    umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// Every connection is a file. What a process gets by default (1,024) is an old courtesy to `select`, which nothing here uses; what

@@ -8,8 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     health::{Health, State},
+    network::{Connections, Incoming},
     telemetry,
 };
+
+/// Connections at once, counted apart from those of the service: a probe is answered however many clients
+/// there are.
+const CONNECTIONS: usize = 64;
 
 /// `/healthz` (the process lives), `/readyz` (it can do its work) and `/metrics` (Prometheus text).
 pub fn router(health: Health) -> Router {
@@ -25,7 +30,8 @@ pub fn router(health: Health) -> Router {
 /// # Errors
 /// The listener failed.
 pub async fn serve(listener: TcpListener, health: Health, shutdown: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router(health)).with_graceful_shutdown(shutdown.cancelled_owned()).into_future().await
+    let incoming = Incoming::counted(listener, &Connections::new(CONNECTIONS));
+    axum::serve(incoming, router(health)).with_graceful_shutdown(shutdown.cancelled_owned()).into_future().await
 }
 
 async fn ready(From(health): From<Health>) -> impl IntoResponse {

@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    db::{DbConfig, Dialect},
-    flags, lifecycle, network,
+    db::{DbConfig, Dialect, Pooler},
+    flags,
+    lifecycle::{self, Program},
+    network,
     telemetry::LogArgs,
 };
 
@@ -24,19 +26,22 @@ pub struct Rows {
     /// Where the rows are: sqlite:path/to/file.db or postgres://user@host/database
     #[arg(long, env, hide_env_values = true, required = false, value_parser = DatabaseUrl::ANY)]
     pub database_url: String,
+    /// How the pooler in front of PostgreSQL, such as PgBouncer, pools connections
+    #[arg(long, env, value_enum, default_value_t)]
+    pub database_pooler: Pooler,
     /// Only bring the database up to date, then end
     #[arg(long, env)]
     pub migrate_only: bool,
 }
 
 /// Runs a service as a process of its own. It is told where its rows are, and when to end.
-pub fn run<M, S>(name: &'static str, log: &LogArgs, rows: Rows, migrate: M, serve: S) -> ExitCode
+pub fn run<M, S>(program: Program, log: &LogArgs, rows: Rows, migrate: M, serve: S) -> ExitCode
 where
     M: AsyncFnOnce(&DbConfig) -> Result<(), Error>,
     S: AsyncFnOnce(DbConfig, CancellationToken) -> Result<(), Error>,
 {
-    lifecycle::run(name, log, async |shutdown| {
-        let database = DbConfig { url: rows.database_url, schema: None };
+    lifecycle::run(program, log, async |shutdown| {
+        let database = DbConfig { pooler: rows.database_pooler, ..DbConfig::at(rows.database_url) };
         if rows.migrate_only { migrate(&database).await } else { serve(database, shutdown).await }
     })
 }
@@ -66,16 +71,18 @@ impl TypedValueParser for DatabaseUrl {
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &std::ffi::OsStr) -> Result<String, clap::Error> {
         let url = StringValueParser::new().parse_ref(command, arg, value)?;
-        match (DbConfig { url: url.clone(), schema: None }.dialect(), self.0) {
-            (Some(_), None) => Ok(url),
-            (Some(is), Some(wanted)) if is == wanted => Ok(url),
-            (_, wanted) => {
-                let flag = arg.and_then(Arg::get_long).map_or_else(|| "--database-url".to_owned(), |long| format!("--{long}"));
-                let begins = if wanted == Some(Dialect::Postgres) { "postgres://" } else { "sqlite: or postgres://" };
-                let why = format!("{flag} ({}): a database's URL begins with {begins}\n", flags::variable(&flag));
-                Err(clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command))
-            }
-        }
+        let config = DbConfig::at(url.clone());
+        let why = match (config.dialect(), self.0) {
+            (Some(is), wanted) if wanted.is_none_or(|wanted| is == wanted) => match config.check() {
+                Ok(()) => return Ok(url),
+                Err(why) => why.to_string(),
+            },
+            (_, Some(Dialect::Postgres)) => "a database's URL begins with postgres://".to_owned(),
+            (_, Some(Dialect::Sqlite) | None) => "a database's URL begins with sqlite: or postgres://".to_owned(),
+        };
+        let flag = arg.and_then(Arg::get_long).map_or_else(|| "--database-url".to_owned(), |long| format!("--{long}"));
+        let why = format!("{flag} ({}): {why}\n", flags::variable(&flag));
+        Err(clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command))
     }
 }
 

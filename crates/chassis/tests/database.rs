@@ -8,9 +8,14 @@ use std::{
 
 use chassis::{
     args,
+    clock::{Clock, SECOND},
     db::{self, Contended, Db, DbConfig, Dialect, Error, Fate, Migrations, Sql},
-    idempotency::{self, Key},
-    testing::{self, TestDatabase},
+    idempotency::{self, BRIEF, BRIEFLY, Key, Retention},
+    prune,
+    testing::{
+        self, TestDatabase,
+        patience::{is_prompt, timeout},
+    },
 };
 use futures::future::join_all;
 use sqlx::{
@@ -90,10 +95,10 @@ async fn replicas_that_start_together_migrate_once_and_all_start() {
     let slow = Migration::new(1, "slow".into(), MigrationType::Simple, SLOW.into_sql_str(), false);
     let postgres = Migrator::with_migrations(vec![slow]);
     let migrations = Migrations { postgres, sqlite: Migrator::DEFAULT };
-    let config = DbConfig { url: testing::postgres_url().await, schema: None };
+    let config = DbConfig::at(testing::postgres_url().await);
     let began = Instant::now();
     let opened = join_all((0..6).map(|_| Db::open(&config, &migrations))).await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(is_prompt(began.elapsed(), Duration::from_secs(5)));
     for db in opened {
         let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
         assert_eq!(row.get::<i64>("n").unwrap(), 1);
@@ -113,7 +118,7 @@ async fn programs_that_start_together_on_one_fresh_file_migrate_it_once_and_all_
     let databases = testing::databases().await;
     let file = &databases.iter().find(|database| database.name == "sqlite").unwrap().config.url;
     for round in 0..10 {
-        let config = DbConfig { url: format!("{file}.{round}"), schema: None };
+        let config = DbConfig::at(format!("{file}.{round}"));
         for db in join_all((0..6).map(|_| Db::open(&config, &migrations))).await {
             let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
             assert_eq!(row.get::<i64>("n").unwrap(), 2);
@@ -127,10 +132,10 @@ async fn a_migration_that_fails_frees_its_lock_and_is_tried_again() {
         let migration = Migration::new(1, "one".into(), MigrationType::Simple, sql.into_sql_str(), false);
         Migrations { postgres: Migrator::with_migrations(vec![migration]), sqlite: Migrator::DEFAULT }
     };
-    let config = DbConfig { url: testing::postgres_url().await, schema: None };
+    let config = DbConfig::at(testing::postgres_url().await);
     Db::migrate(&config, &with("CREATE TABLE t (id bigint); SELECT 1/0")).await.unwrap_err();
     let mended = with("CREATE TABLE t (id bigint)");
-    tokio::time::timeout(Duration::from_secs(5), Db::migrate(&config, &mended)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(5), Db::migrate(&config, &mended)).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -239,12 +244,121 @@ async fn count_once(db: &Db, key: &Key) -> Result<i64, Failure> {
 async fn fifty_equal_requests_at_once_are_one_and_another_request_is_refused() {
     for database in testing::databases().await {
         let db = open(&database).await;
-        let key = Key::new("k".to_owned(), "Count", &("ann", 1));
+        let key = Key::new("k".to_owned(), "Count", "ann", &("ann", 1));
         let all = futures::future::join_all((0..50).map(|_| count_once(&db, &key))).await;
         assert!(all.into_iter().all(|answer| answer.unwrap() == 1), "{}", database.name);
-        let other = Key::new("k".to_owned(), "Count", &("ann", 2));
+        let other = Key::new("k".to_owned(), "Count", "ann", &("ann", 2));
         let reused = count_once(&db, &other).await.unwrap_err();
         assert!(matches!(reused, Failure::Request(idempotency::Error::Reused)), "{}: {reused}", database.name);
+    }
+}
+
+async fn count(db: &Db, sql: &'static str) -> i64 {
+    db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("n").unwrap()
+}
+
+#[tokio::test]
+async fn a_request_id_is_its_owners_own() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let keys = ["ann", "bob", "cid"].map(|user| Key::new("order-2".to_owned(), "Count", user, &(user, 1)));
+        let all = join_all(keys.iter().map(|key| count_once(&db, key))).await;
+        let all: Vec<i64> = all.into_iter().map(Result::unwrap).collect();
+        assert_eq!(count(&db, "SELECT count(*) AS n FROM thing").await, 3, "{}", database.name);
+        for (key, first) in keys.iter().zip(all) {
+            assert_eq!(count_once(&db, key).await.unwrap(), first, "each gets their own answer again");
+        }
+    }
+}
+
+/// What a program of release 0.1 does: it finds and records answers under the bare id.
+async fn older_program(db: &Db, key: &Key) -> Result<i64, Failure> {
+    db.transact("older_program", async || {
+        let mut tx = db.begin().await?;
+        let find = "SELECT fingerprint, answer FROM request WHERE request_id = $1";
+        if let Some(row) = tx.optional(find, args![key.bare()]).await? {
+            let same = row.get::<String>("fingerprint")? == key.fingerprint();
+            return if same { Ok(row.get::<String>("answer")?.parse().unwrap()) } else { Err(idempotency::Error::Reused.into()) };
+        }
+        tx.execute(INSERT, args![Uuid::new_v4(), "x", 1, true]).await?;
+        let count = tx.one("SELECT count(*) AS n FROM thing", vec![]).await?.get::<i64>("n")?;
+        let record =
+            "INSERT INTO request (request_id, fingerprint, answer, created_at) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING";
+        match tx.execute(record, args![key.bare(), key.fingerprint(), count.to_string()]).await? {
+            1 => tx.commit().await?,
+            _ => return Err(Error::lost_race("the request id").into()),
+        }
+        Ok(count)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_repeated_between_old_programs_and_new_ones_is_done_once() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let key = |id: &str| Key::new(id.to_owned(), "Count", "ann", &("ann", 1));
+        let (first, second) = (key("old first"), key("new first"));
+        assert_eq!(older_program(&db, &first).await.unwrap(), 1, "{}", database.name);
+        assert_eq!(count_once(&db, &first).await.unwrap(), 1);
+        assert_eq!(count_once(&db, &second).await.unwrap(), 2);
+        assert_eq!(older_program(&db, &second).await.unwrap(), 2);
+        for round in 0..10_i64 {
+            let key = key(&format!("at once {round}"));
+            let old = async || older_program(&db, &key).await.unwrap();
+            let new = async || count_once(&db, &key).await.unwrap();
+            let (a, b, c, d) = tokio::join!(old(), new(), old(), new());
+            assert_eq!([a, b, c, d], [round + 3; 4], "{}", database.name);
+        }
+        // What an older program was asked under this id by somebody else is no concern of ours.
+        let bobs = Key::new("old first".to_owned(), "Count", "bob", &("bob", 1));
+        assert_eq!(count_once(&db, &bobs).await.unwrap(), 13);
+    }
+}
+
+#[tokio::test]
+async fn answers_are_forgotten_when_their_time_is_over_and_the_id_is_free_again() {
+    const MINUTE: i64 = 60 * SECOND;
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let old = Retention { request_retention: Duration::from_secs(3_600) }.old();
+        let clock = Clock::manual(0);
+        let key = |id: &str| Key::new(id.to_owned(), "Count", "ann", &("ann", 1));
+        let (lasting, brief) = (key("order-1"), key(&format!("{BRIEF}1")));
+        assert_eq!((count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()), (1, 2));
+        for (minutes, left) in [(10, 3), (1, 2), (49, 2), (1, 0)] {
+            clock.advance(minutes * MINUTE);
+            prune::round(&db, &clock, &old).await;
+            let rows = count(&db, "SELECT count(*) AS n FROM request").await;
+            assert_eq!(rows, left, "{} at {} min", database.name, clock.now() / MINUTE);
+            if left == 3 {
+                assert_eq!((count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()), (1, 2));
+            }
+        }
+        assert_eq!((count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()), (3, 4));
+    }
+}
+
+#[tokio::test]
+async fn however_many_rows_are_old_all_of_them_go_and_none_that_is_young() {
+    const FILL: Sql = Sql {
+        postgres: "INSERT INTO request SELECT 'brief/' || n, '', '', n / 10 FROM generate_series(1, 3000) AS n",
+        sqlite: "INSERT INTO request WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 3000)
+                 SELECT 'brief/' || n, '', '', n / 10 FROM s",
+    };
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(FILL, vec![]).await.unwrap();
+        tx.commit().await.unwrap();
+        let now = i64::try_from(BRIEFLY.as_micros()).unwrap() + 200;
+        let replicas = [(); 2].map(|()| Clock::manual(now));
+        let old = Retention::default().old();
+        tokio::join!(prune::round(&db, &replicas[0], &old), prune::round(&db, &replicas[1], &old));
+        // Two that prune side by side leave to each other what the other has in hand.
+        prune::round(&db, &replicas[0], &old).await;
+        assert_eq!(count(&db, "SELECT MIN(created_at) AS n FROM request").await, 200, "{}", database.name);
+        assert_eq!(count(&db, "SELECT count(*) AS n FROM request").await, 3_000 - 1_999);
     }
 }
 

@@ -10,6 +10,7 @@ use chassis::{
     context::Context,
     health::Health,
     server::GrpcServer,
+    testing::patience::{is_prompt, timeout},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,17 +22,18 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 
-use crate::toy::{Toy, call, channel, serve};
+use crate::toy::{GATHERED, Toy, call, channel, serve, until};
 
 #[tokio::test]
 async fn the_trace_and_the_deadline_go_along() {
     let running = serve().await;
     for channel in running.both_ways() {
-        let context = Context::fresh(Duration::from_millis(1_500));
+        // Half of what a caller has who sets none.
+        let context = Context::fresh(Duration::from_secs(5));
         let (trace, left) = context.scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) }).await;
         assert_eq!(trace.message(), context.trace.trace_id());
         let left: u64 = left.message().parse().unwrap();
-        assert!((1_000..=1_500).contains(&left), "{left} ms");
+        assert!((1..=5_000).contains(&left), "{left} ms");
     }
 }
 
@@ -80,7 +82,7 @@ async fn retries_are_bounded_and_nobody_there_is_unavailable_at_once() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let began = Instant::now();
     assert_eq!(call(&channel(&[nobody]), "Trace").await.code(), Code::Unavailable);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(is_prompt(began.elapsed(), Duration::from_secs(2)));
 }
 
 #[tokio::test]
@@ -89,7 +91,23 @@ async fn a_peer_that_never_speaks_does_not_hold_up_the_shutdown() {
     let _silent = TcpStream::connect(running.addr).await.unwrap();
     call(&channel(&[running.addr]), "Trace").await;
     running.shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
+}
+
+/// A connection has 256 calls at most; what one replica can take is not bounded by that.
+#[tokio::test]
+async fn many_calls_at_once_all_reach_the_server() {
+    let running = serve().await;
+    let channel = channel(&[running.addr]);
+    let calls: Vec<_> = (0..GATHERED)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move { call(&channel, "Gather").await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().message(), "all here");
+    }
 }
 
 #[tokio::test]
@@ -97,14 +115,16 @@ async fn what_is_in_flight_at_shutdown_is_finished() {
     for way in [0, 1] {
         let running = serve().await;
         let (channel, another) = (running.both_ways()[way].clone(), running.both_ways()[way].clone());
-        call(&channel, "Trace").await;
-        let in_flight = tokio::spawn(async move { call(&channel, "Sleep").await });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until(async || call(&channel, "Trace").await.code() == Code::NotFound).await;
+        let before = running.calls();
+        let in_flight = tokio::spawn(async move { call(&channel, "Stand").await });
+        until(async || running.calls() > before).await;
         running.shutdown.cancel();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!running.task.is_finished(), "the server waits");
-        assert_eq!(call(&another, "Trace").await.code(), Code::Unavailable, "for what it has, and takes nothing new");
-        assert_eq!(in_flight.await.unwrap().message(), "slept");
+        // It takes nothing new, and waits for what it has.
+        until(async || call(&another, "Trace").await.code() == Code::Unavailable).await;
+        assert!(!running.task.is_finished() && !in_flight.is_finished());
+        running.toy.gate.cancel();
+        assert_eq!(in_flight.await.unwrap().message(), "stood");
         running.task.await.unwrap().unwrap();
     }
 }
@@ -134,7 +154,8 @@ async fn the_probes_outlive_the_drain() {
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (grpc, http, shutdown) = (bind().await, bind().await, CancellationToken::new());
     let (grpc_addr, http_addr) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
-    let server = GrpcServer::new("toy", &[], Health::new()).add_service(Toy::default());
+    let toy = Toy::default();
+    let server = GrpcServer::new("toy", &[], Health::new()).add_service(toy.clone());
     let task = tokio::spawn(server.serve_with_probes(grpc, Some(http), shutdown.clone()));
     let alive = async || -> std::io::Result<bool> {
         let mut link = TcpStream::connect(http_addr).await?;
@@ -145,13 +166,14 @@ async fn the_probes_outlive_the_drain() {
     };
     let channel = channel(&[grpc_addr]);
     call(&channel, "Trace").await;
-    let in_flight = tokio::spawn(async move { call(&channel, "Sleep").await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let in_flight = tokio::spawn(async move { call(&channel, "Stand").await });
+    until(async || toy.calls.load(Ordering::SeqCst) == 2).await;
     shutdown.cancel();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(alive().await.unwrap(), "while a call is being finished");
-    assert_eq!(in_flight.await.unwrap().message(), "slept");
-    tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
+    toy.gate.cancel();
+    assert_eq!(in_flight.await.unwrap().message(), "stood");
+    timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
     assert!(alive().await.is_err(), "and no longer");
 }
 
@@ -180,7 +202,7 @@ async fn link(addr: std::net::SocketAddr) -> TcpStream {
 async fn is_told_to_go(mut link: TcpStream) {
     let mut told = Vec::new();
     while !told.contains(&GOAWAY) {
-        let next = tokio::time::timeout(Duration::from_secs(5), frame(&mut link)).await.unwrap();
+        let next = timeout(Duration::from_secs(5), frame(&mut link)).await.unwrap();
         told.push(next.unwrap_or_else(|| panic!("it ended without GOAWAY: {told:?}")));
     }
 }
@@ -203,10 +225,11 @@ async fn a_connection_that_is_old_is_told_to_go_and_no_call_is_lost() {
         GrpcServer::new("toy", &[], Health::new()).add_service(Toy::default()).connection_age(Duration::from_millis(200));
     let task = tokio::spawn(server.serve(grpc, shutdown.clone()));
     is_told_to_go(link(addr).await).await;
-    let (channel, begun) = (channel(&[addr]), Instant::now());
-    while begun.elapsed() < Duration::from_secs(1) {
+    let channel = channel(&[addr]);
+    // Longer than a connection may live.
+    for _ in 0..4 {
         assert_eq!(call(&channel, "Sleep").await.message(), "slept");
     }
     shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
 }

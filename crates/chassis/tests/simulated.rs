@@ -17,6 +17,7 @@ use chassis::{
     network::{Connection, Incoming, Network},
     probes,
     server::GrpcServer,
+    testing::patience,
 };
 use futures::{future::BoxFuture, stream};
 use tokio::{
@@ -104,7 +105,7 @@ async fn a_server_and_its_callers_need_no_socket() {
 
     shutdown.cancel();
     for (_, _, task) in replicas {
-        tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
+        patience::timeout(Duration::from_secs(3), task).await.unwrap().unwrap().unwrap();
     }
 }
 

@@ -1,8 +1,9 @@
 //! Paying: from the click to an answer.
 //!
-//! A replay is answered before any other check; a click while another one of the same user is under way gets the other's answer;
-//! only then are token and reservation looked at, and the checkout is written and run (see [`super::runner`]). The caller waits a
-//! bounded time; the checkout goes on without it.
+//! A replay is answered before any other check but whose token it shows; a click while another one of the
+//! same user is under way gets the other's answer; only then are token and reservation looked at, and the
+//! checkout is written and run (see [`super::runner`]). The caller waits a bounded time; the checkout goes on
+//! without it.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use boxoffice_proto::{
 use chassis::{
     clock::Clock,
     context::{Context, TraceParent},
-    page::{self, List},
+    idempotency::Key,
+    page::{List, PageRequest},
 };
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
@@ -51,10 +53,17 @@ pub(crate) struct Pay {
     pub(crate) user_id: String,
     /// Which hold.
     pub(crate) reservation_id: Uuid,
-    /// The queue token as it came; `None` or empty is TOKEN_MISSING, unless it is a replay.
+    /// The queue token as it came; `None` or empty is TOKEN_MISSING. For a replay it need not be ACTIVE any
+    /// more.
     pub(crate) token: Option<String>,
     /// Makes it idempotent.
     pub(crate) request_id: Option<String>,
+}
+
+impl Pay {
+    fn key(&self) -> Option<Key> {
+        self.request_id.clone().map(|id| Key::new(id, "Pay", &self.user_id, &self.reservation_id))
+    }
 }
 
 /// What a list of checkouts is narrowed by.
@@ -66,10 +75,22 @@ pub(crate) struct Filter {
     pub(crate) status: Option<Status>,
     /// Only those that wait for a person.
     pub(crate) parked: bool,
-    /// As it came: 0 means 50.
-    pub(crate) page_size: i32,
-    /// As it came: empty for the first page.
-    pub(crate) page_token: String,
+}
+
+/// Where a page of checkouts starts: after (that is, before) the one of this time and id; `None`: at the newest.
+pub(crate) type Before = Option<(i64, Uuid)>;
+
+/// Where a checkout stands in a list.
+pub(crate) const fn place(checkout: &Checkout) -> Before {
+    Some((checkout.created_at, checkout.checkout_id))
+}
+
+impl Filter {
+    /// Reads which page of these is asked for; what is wrong is told to `checks`.
+    pub(crate) fn page(&self, page_size: i32, page_token: &str, checks: &mut Checks) -> PageRequest<Before> {
+        let list = List::of("checkouts", format_args!("{:?} {:?} {}", self.user_id, self.status, self.parked));
+        list.read(page_size, page_token, None, |field, wrong| checks.refuse(field, wrong))
+    }
 }
 
 /// Checkouts. Cheap to clone.
@@ -135,31 +156,24 @@ impl Checkouts {
         self.get(checkout_id).await
     }
 
-    /// A page, newest first, and the next page's token (empty on the last).
+    /// What there is of these after a place, newest first.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT: `page_size`, `page_token`.
-    pub(crate) async fn list(&self, filter: Filter) -> Result<(Vec<Checkout>, String), Fault> {
-        let mut checks = Checks::default();
-        let list = List::of("checkouts", format_args!("{:?} {:?} {}", filter.user_id, filter.status, filter.parked));
-        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let (size, before) = list.read(filter.page_size, &filter.page_token, None::<(i64, Uuid)>, refuse);
-        checks.finish()?;
-
-        let narrowed =
-            Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit: size + 1 };
+    /// The journal's.
+    pub(crate) async fn list(&self, filter: Filter, before: Before, limit: i64) -> Result<Vec<Checkout>, Fault> {
+        let narrowed = Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit };
         let entries = self.journal.list(&narrowed).await.map_err(Error::from)?;
-        let checkouts = entries.into_iter().map(|entry| entry.checkout).collect();
-        let (checkouts, next) = page::cut(checkouts, size, |last: &Checkout| (last.created_at, last.checkout_id));
-        Ok((checkouts, list.token(next.as_ref())))
+        Ok(entries.into_iter().map(|entry| entry.checkout).collect())
     }
 
     /// What a click is answered without any check: a replay, or the user's checkout of this reservation that is pending now. (Only a
     /// pending one: what was settled "since" by another replica's clock may be an earlier attempt that failed.)
     async fn known(&self, command: &Pay) -> Result<Option<Entry>, Error> {
-        let seen = self.journal.seen(command.request_id.as_deref(), command.reservation_id).await?;
+        let seen = self.journal.seen(command.key().as_ref(), &command.user_id, command.reservation_id).await?;
         if let Some(entry) = seen.named {
-            return same(command, entry).map(Some);
+            let entry = same(command, entry)?;
+            self.shown(command, &entry).await?;
+            return Ok(Some(entry));
         }
         let Some(entry) = seen.pending.filter(|entry| entry.checkout.user_id == command.user_id) else { return Ok(None) };
         self.attach(command, &entry).await?;
@@ -204,9 +218,23 @@ impl Checkouts {
 
     /// Lets the request's id stand for this checkout from now on.
     async fn attach(&self, command: &Pay, entry: &Entry) -> Result<(), Error> {
-        match &command.request_id {
-            Some(request_id) => Ok(self.journal.name(request_id, entry.checkout.checkout_id).await?),
+        self.shown(command, entry).await?;
+        match command.key() {
+            Some(key) => Ok(self.journal.name(&key, entry.checkout.checkout_id).await?),
             None => Ok(()),
+        }
+    }
+
+    /// What became of a checkout is told to whoever shows the token that it was begun with, used up or not,
+    /// or another one of the same user: names and keys can be guessed, tokens cannot.
+    async fn shown(&self, command: &Pay, entry: &Entry) -> Result<(), Fault> {
+        let token = command.token.as_deref().map(str::trim);
+        if token.and_then(|token| Uuid::try_parse(token).ok()) == Some(entry.token) {
+            return Ok(());
+        }
+        match self.gate.admit(token, "", Some(&entry.checkout.user_id), true).await {
+            Err(refusal) if refusal.reason != Reason::TokenNotActive => Err(refusal),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -219,12 +247,12 @@ impl Checkouts {
 
         // On a task of its own from here on: whether the row is written and its saga run is not the caller's connection's to decide.
         let (tell, told) = oneshot::channel();
-        let (runner, request_id) = (self.runner.clone(), command.request_id.clone());
+        let (runner, key) = (self.runner.clone(), command.key());
         let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
         let begun = entry.clone();
         self.runner.spawn(async move {
             let Some(turn) = runner.turn(begun.checkout.checkout_id) else { return };
-            let written = runner.journal().begin(&begun, request_id.as_deref(), runner.id(), now + LEASE).await;
+            let written = runner.journal().begin(&begun, key.as_ref(), runner.id(), now + LEASE).await;
             let go = matches!(written, Ok(true));
             drop(tell.send(written));
             if go {

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    audience::Audience,
     batch::{self, BATCH},
     following::{Ending, Following, Slot},
     pace::{Band, Memory, SECOND, Tick, Told, Verdict, is_final},
@@ -50,6 +51,7 @@ struct Inner {
     clients: Clients,
     shutdown: CancellationToken,
     places: Arc<Semaphore>,
+    audience: Arc<Audience>,
     /// Where followers live, whoever opens the first stream.
     runtime: Handle,
     /// The way to each room's follower. As many wait in an inbox as streams may be open at most.
@@ -75,11 +77,12 @@ pub(super) struct Followed {
 impl Followers {
     pub(crate) fn new(clients: Clients, shutdown: CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
-        Self(Arc::new(Inner { clients, shutdown, places, runtime: Handle::current(), rooms: Mutex::default() }))
+        let (audience, runtime) = (Arc::default(), Handle::current());
+        Self(Arc::new(Inner { clients, shutdown, places, audience, runtime, rooms: Mutex::default() }))
     }
 
     /// Follows a token that was read a moment ago, for a client that knows `told`: its state at once where that is news, then what
-    /// changes, until the token is final.
+    /// changes, until the token is final, or has too many newer streams.
     ///
     /// # Errors
     /// UNAVAILABLE when as many streams are open as there may be.
@@ -89,13 +92,15 @@ impl Followers {
             Fault::new(Reason::Unavailable, detail).retry_after(Duration::from_secs(10))
         })?;
         let slot = Arc::<Slot>::default();
-        let following = Following::new(Arc::clone(&slot), place);
+        let id = Uuid::try_parse(&first.token).ok().filter(|_| !is_final(&first));
+        let seat = id.map(|id| self.0.audience.seat(id, Arc::clone(&slot)));
+        let following = Following::new(Arc::clone(&slot), place, seat);
         if told.is_none_or(|told| told.is_news(&first)) {
             slot.tell(Box::new(first.clone()));
         }
         if is_final(&first) {
             slot.end(Ending::Final);
-        } else if let Ok(id) = Uuid::try_parse(&first.token) {
+        } else if let Some(id) = id {
             let told = told.filter(|told| !told.is_news(&first)).unwrap_or_else(|| Told::of(&first));
             self.0.hand_over(Joined { slot, first, id, told });
         } else {

@@ -14,6 +14,8 @@ use futures::Stream;
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::audience::Seat;
+
 /// What a stream has to tell its client.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
@@ -34,6 +36,8 @@ pub(crate) enum Ending {
     Unknown,
     /// This edge shuts down: come back to another one.
     Restart,
+    /// The token has as many newer streams as it may have.
+    Displaced,
 }
 
 /// The latest news of one stream.
@@ -71,6 +75,12 @@ impl Slot {
         self.0.lock().abandoned
     }
 
+    /// Why nothing more comes, if nothing does.
+    #[cfg(test)]
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.0.lock().end
+    }
+
     fn change(&self, change: impl FnOnce(&mut Latest)) {
         let mut latest = self.0.lock();
         change(&mut latest);
@@ -86,12 +96,14 @@ pub(crate) struct Following {
     slot: Arc<Slot>,
     over: bool,
     _place: OwnedSemaphorePermit,
+    /// Among the streams of the same token; none where it is over at once.
+    _seat: Option<Seat>,
 }
 
 impl Following {
-    pub(super) fn new(slot: Arc<Slot>, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(slot: Arc<Slot>, place: OwnedSemaphorePermit, seat: Option<Seat>) -> Self {
         metrics::gauge!("streams_open").increment(1.0);
-        Self { slot, over: false, _place: place }
+        Self { slot, over: false, _place: place, _seat: seat }
     }
 }
 
@@ -143,7 +155,7 @@ mod tests {
     fn pair() -> (Arc<Slot>, Following) {
         let slot = Arc::<Slot>::default();
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        (Arc::clone(&slot), Following::new(slot, place))
+        (Arc::clone(&slot), Following::new(slot, place, None))
     }
 
     fn at(position: i64) -> Box<Token> {

@@ -95,6 +95,5 @@ fn missing() -> Fault {
 
 /// An answer without the part that it always has: a service that is not ours, or a newer one.
 pub(super) fn hollow(method: &str) -> Fault {
-    tracing::error!(method, "an answer came without its content");
-    Fault::new(Reason::Internal, Reason::Internal.title())
+    Fault::internal(format_args!("the answer of {method} came without its content"))
 }

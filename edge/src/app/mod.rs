@@ -1,5 +1,6 @@
 //! The edge's use cases: passing the gate, polling, following, paying, and what goes on by itself (recovery, events).
 
+mod audience;
 mod batch;
 mod checkouts;
 mod followers;
@@ -14,7 +15,7 @@ mod steps;
 mod wheel;
 
 pub(crate) use self::{
-    checkouts::{Checkouts, Filter, Pay},
+    checkouts::{Before, Checkouts, Filter, Pay, place},
     followers::Followers,
     following::{Ending, Following, News},
     gate::Gate,

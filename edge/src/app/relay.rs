@@ -31,9 +31,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const PAUSE_LAST: i64 = 60 * SECOND;
 /// After so many attempts (about a quarter of an hour) somebody should look; and again after as many more.
 const ALERT_EVERY: i64 = 20;
-/// How long told events are kept, and how often the older ones are deleted.
-const KEPT: i64 = 24 * 3_600 * SECOND;
-const PRUNE: Duration = Duration::from_secs(3_600);
 
 /// Rung when an event was written.
 pub(crate) type Bell = Arc<Notify>;
@@ -73,7 +70,6 @@ impl Relay {
     /// Relays until `shutdown`. What is left then is told after the next start, or by another replica.
     pub(crate) async fn run_until(self, shutdown: CancellationToken) {
         let relaying = async {
-            let mut prune = tokio::time::interval(PRUNE);
             loop {
                 match self.relay_some().await {
                     // There may be more.
@@ -87,7 +83,6 @@ impl Relay {
                 tokio::select! {
                     () = self.bell.notified() => {}
                     () = tokio::time::sleep(LOOK) => {}
-                    _ = prune.tick() => self.prune().await,
                 }
             }
         };
@@ -115,12 +110,6 @@ impl Relay {
             self.journal.postpone(row.sequence, row.told, self.clock.now() + pause).await?;
         }
         Ok(any)
-    }
-
-    async fn prune(&self) {
-        if let Err(error) = self.journal.prune_events(self.clock.now() - KEPT).await {
-            tracing::warn!(%error, "old events could not be deleted");
-        }
     }
 }
 
@@ -157,7 +146,7 @@ async fn post(client: &Client, url: &Url, event: &Value, attempts: i64) -> bool 
     count("missed");
     tracing::warn!(kind, attempts, refused, "the receiver of events did not take one");
     if attempts % ALERT_EVERY == 0 {
-        tracing::error!(kind, attempts, "an event does not get through; it is tried until it does");
+        tracing::error!(alert = true, kind, attempts, "an event does not get through; it is tried until it does");
     }
     false
 }

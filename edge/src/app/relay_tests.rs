@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, http::StatusCode, routing::post};
-use chassis::{clock::Clock, db::Db, testing::databases};
+use chassis::{
+    clock::Clock,
+    db::Db,
+    testing::{databases, patience::Patience},
+};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -60,10 +64,8 @@ async fn every_event_arrives_in_order_within_its_checkout_though_the_receiver_re
             let relay = Relay::new(journal.clone(), clock.clone(), Some(&url)).unwrap();
             tokio::spawn(relay.run_until(shutdown.clone()));
         }
-        for _ in 0..100 {
-            if taken.lock().len() >= 10 {
-                break;
-            }
+        let patience = Patience::new(Duration::from_secs(5));
+        while taken.lock().len() < 10 && !patience.is_over() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -121,7 +121,9 @@ impl Runner {
 
     /// Runs a checkout to its end, or until this process stops.
     pub(super) async fn run(&self, turn: Turn, mut entry: Entry, first: Saga, hold_until: i64, trace: TraceParent) {
-        let span = tracing::info_span!("checkout", checkout_id = %entry.checkout.checkout_id, trace_id = %trace.trace_id());
+        let span = tracing::info_span!(
+            "checkout", checkout_id = %entry.checkout.checkout_id, trace_id = trace.trace_id(), span_id = trace.span_id()
+        );
         let work = async {
             let (ending, rounds) = self.drive(&mut entry, first, hold_until, trace).await?;
             self.settle(&entry.checkout, ending, rounds).await

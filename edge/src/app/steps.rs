@@ -11,6 +11,7 @@ use boxoffice_proto::{
 };
 use chassis::context::{Context, TraceParent};
 
+use super::gate::hollow;
 use crate::{
     clients::{Clients, call},
     domain::{
@@ -92,7 +93,7 @@ async fn debit(clients: &Clients, entry: &Entry) -> Outcome {
             Some(PaymentStatus::Completed) => Outcome::Done,
             Some(PaymentStatus::Failed) => refused(Reason::InsufficientFunds),
             Some(PaymentStatus::Cancelled) => refused(Reason::ReservationCancelled),
-            Some(PaymentStatus::Unspecified) | None => Outcome::Unknown(Reason::Internal),
+            Some(PaymentStatus::Unspecified) | None => Outcome::Unknown(hollow("CreatePayment").reason),
         },
         Err(fault) => refused_or_unknown(fault),
     }

@@ -10,10 +10,11 @@ use boxoffice_proto::{
     time::timestamp,
     validate::Checks,
 };
+use chassis::page::PageRequest;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    app::{Checkouts, Filter, Pay},
+    app::{Before, Checkouts, Filter, Pay, place},
     domain::{
         checkout::{self, Checkout},
         story::{self, Tried},
@@ -55,8 +56,9 @@ impl CheckoutService for Service {
     }
 
     async fn list_checkouts(&self, request: Request<ListCheckoutsRequest>) -> Result<Response<ListCheckoutsResponse>, Status> {
-        let (checkouts, next_page_token) = self.checkouts.list(filter(request.into_inner())?).await?;
-        let checkouts = checkouts.into_iter().map(wire).collect();
+        let (filter, page) = filter(&request.into_inner())?;
+        let found = self.checkouts.list(filter, *page.from(), page.limit()).await?;
+        let (checkouts, next_page_token) = page.answer(found, place, wire);
         Ok(Response::new(ListCheckoutsResponse { checkouts, next_page_token }))
     }
 }
@@ -70,7 +72,7 @@ fn command(request: PayRequest) -> Result<Pay, Fault> {
     Ok(Pay { user_id, reservation_id, token: Some(request.token), request_id })
 }
 
-fn filter(request: ListCheckoutsRequest) -> Result<Filter, Fault> {
+fn filter(request: &ListCheckoutsRequest) -> Result<(Filter, PageRequest<Before>), Fault> {
     let mut checks = Checks::default();
     let user_id = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
     let status = match CheckoutStatus::try_from(request.status) {
@@ -84,8 +86,10 @@ fn filter(request: ListCheckoutsRequest) -> Result<Filter, Fault> {
             None
         }
     };
+    let filter = Filter { user_id, status, parked: request.parked };
+    let page = filter.page(request.page_size, &request.page_token, &mut checks);
     checks.finish()?;
-    Ok(Filter { user_id, status, parked: request.parked, page_size: request.page_size, page_token: request.page_token })
+    Ok((filter, page))
 }
 
 fn wire(checkout: Checkout) -> Wire {

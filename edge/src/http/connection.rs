@@ -1,4 +1,4 @@
-//! A connection under the router, where three things happen that no layer above can do.
+//! A connection under the router, where two things happen that no layer above can do.
 //!
 //! **What is no request is refused in our words.** A malformed request line, an address of 64 KiB, 400 KiB of headers and the like never
 //! become a request: hyper answers with a bare status and closes, and nothing above hears of it. hyper has no hook for that, so its
@@ -8,8 +8,6 @@
 //!
 //! **Who is refused hears of it.** A refusal may leave before the client has sent all (a body over 64 KiB). Were the connection closed
 //! with that unread, the kernel would reset it, and the client might lose the answer: the rest is read and dropped, for a moment.
-//!
-//! **Who says nothing is let go.** hyper counts the time only once it knows which HTTP a connection speaks.
 
 use std::{
     future::Future,
@@ -29,7 +27,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::problem::{self, MEDIA_TYPE, Problem};
+use super::{
+    middleware::count,
+    problem::{self, MEDIA_TYPE, Problem},
+};
 
 /// How long a client that goes on sending is listened to after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -47,40 +48,24 @@ pub(crate) struct Connection<S> {
     lingering: Option<Pin<Box<Sleep>>>,
     /// Was there anything to drop?
     unread: bool,
-    /// Until when it must be known what it speaks, and how many bytes are missing for that; gone once it is.
-    opening: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
-/// So many bytes tell HTTP/1.1 from HTTP/2 for certain.
-const PREFACE: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
-
 impl<S> Connection<S> {
-    /// A connection that has just come, and has so long to say something.
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, instead: None, lingering: None, unread: false, opening: Some((Box::pin(sleep(patience)), PREFACE)) }
+    /// A connection that has just come.
+    pub(super) const fn new(stream: S) -> Self {
+        Self { stream, instead: None, lingering: None, unread: false }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some((late, missing)) = &mut self.opening {
-            *missing = missing.saturating_sub(buf.filled().len() - before);
-            if *missing == 0 {
-                self.opening = None;
-            } else if read.is_pending() && late.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-        }
-        read
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.opening = None;
         if this.instead.is_none() {
             let Some(refusal) = in_our_words(bytes) else { return Pin::new(&mut this.stream).poll_write(cx, bytes) };
             this.instead = Some((refusal.into(), bytes.len()));
@@ -100,7 +85,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, all: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.opening = None;
         let first = all.iter().find(|bytes| !bytes.is_empty()).map_or(&[][..], |bytes| bytes);
         if self.instead.is_some() || is_error(first) {
             return self.poll_write(cx, first);
@@ -170,8 +154,15 @@ fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     let status = StatusCode::from_bytes(bytes.get(9..12)?).ok()?;
     let (problem, trace) = (Problem::bare(status), TraceParent::random());
-    tracing::info!(status = status.as_u16(), code = problem.code(), trace_id = trace.trace_id(), "refused: no request");
-    metrics::counter!("http_requests_total", "route" => "malformed", "status" => status.as_str().to_owned()).increment(1);
+    tracing::info!(
+        status = status.as_u16(),
+        code = problem.code(),
+        trace_id = trace.trace_id(),
+        span_id = trace.span_id(),
+        "refused: no request"
+    );
+    // Its method, if it had one, is not known.
+    let _counted = count("other", "malformed", status);
     // There is no path to name: the star stands for the server as a whole.
     let document = problem::document(&problem, "*", &trace.trace_id());
     let told = format!(

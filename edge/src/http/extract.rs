@@ -1,28 +1,28 @@
 //! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it. Of two headers or
 //! parameters of one name nobody knows which is meant: they are refused.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     body::to_bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
-use boxoffice_proto::validate::Checks;
-use chassis::page;
-use serde_json::Value;
+use boxoffice_proto::{Fault, Reason, validate::Checks};
+use chassis::{arrival, idempotency::BRIEF, page};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
+    Api,
     fields::{Fields, FromFields},
+    middleware::Bounds,
+    object::{self, Read},
     problem::Problem,
 };
 
 /// The most that a body may hold. The largest sensible one (a show with its description) is a quarter of it.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The one variable segment of a path.
 pub(super) struct Segment<T>(pub(super) T);
@@ -78,7 +78,8 @@ impl<S: Send + Sync, T: Word> FromRequestParts<S> for Segment<T> {
         let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::field("path", "must be percent-encoded UTF-8"))?;
-        let (name, raw) = params.iter().next().ok_or_else(Problem::internal)?;
+        let (name, raw) =
+            params.iter().next().ok_or_else(|| Problem::internal("a route without the parameter that its handler reads"))?;
         word(name, raw).map(Self)
     }
 }
@@ -119,8 +120,11 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         {
             return Err(compressed());
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
+        let bounds =
+            parts.extensions.get::<Bounds>().ok_or_else(|| Problem::internal("a request came past the layers that bound it"))?;
+        let read = bounds.outside(tokio::time::timeout(arrival::WITHIN, to_bytes(body, BODY_LIMIT))).await;
         let bytes = read
+            .ok_or_else(crowded)?
             .map_err(|_| Problem::http(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within 5 seconds."))?
             .map_err(|failed| if is_limit(&failed) { too_large() } else { Problem::field("body", "could not be read") })?;
         if bytes.is_empty() {
@@ -129,19 +133,22 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         if media_type.is_none() {
             return Err(no_json());
         }
-        match serde_json::from_slice::<Value>(&bytes) {
-            Ok(Value::Object(object)) => {
+        match object::read(&bytes) {
+            Ok(Read::Object(object)) => {
                 let mut fields = Fields::new(object);
                 let value = T::read(&mut fields);
                 fields.finish()?;
                 Ok(Self(value))
             }
-            Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                Err(Problem::field("body", "must be a JSON object"))
-            }
+            Ok(Read::Twice(name)) => Err(Problem::field(&name, "must be given once")),
+            Ok(Read::Other) => Err(Problem::field("body", "must be a JSON object")),
             Err(malformed) => Err(Problem::field("body", format!("is not well-formed JSON: {malformed}"))),
         }
     }
+}
+
+fn crowded() -> Problem {
+    Fault::new(Reason::Unavailable, "Too many requests whose body has yet to come: send it along at once.").into()
 }
 
 fn no_json() -> Problem {
@@ -183,14 +190,15 @@ impl<S: Send + Sync> FromRequestParts<S> for QueueToken {
     }
 }
 
-/// `Idempotency-Key`: the client's, or a fresh one, so that what the edge repeats by itself is never done twice.
+/// `Idempotency-Key`: the client's, or one of the edge's own, so that what the edge repeats by itself is
+/// never done twice.
 pub(super) struct RequestId(pub(super) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+impl FromRequestParts<Arc<Api>> for RequestId {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(key(parts)?.unwrap_or_else(|| Uuid::new_v4().to_string())))
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        Ok(Self(key(parts)?.unwrap_or_else(|| api.brief_id())))
     }
 }
 
@@ -208,6 +216,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientKey {
 fn key(parts: &Parts) -> Result<Option<String>, Problem> {
     let Some(value) = single(&parts.headers, "Idempotency-Key")? else { return Ok(None) };
     match value.to_str() {
+        Ok(key) if key.starts_with(BRIEF) => {
+            Err(Problem::field("Idempotency-Key", format!("must not begin with {BRIEF}: such ids are the edge's own")))
+        }
         Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(key.to_owned())),
         _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
     }
@@ -250,7 +261,7 @@ pub(super) struct Page {
     #[param(minimum = 0, maximum = 1000, example = 50, required = false)]
     pub(super) page_size: i32,
     /// `nextPageToken` of the page before; left out for the first.
-    #[param(required = false)]
+    #[param(required = false, pattern = "^[A-Za-z0-9_-]*$")]
     pub(super) page_token: String,
 }
 

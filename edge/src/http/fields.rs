@@ -1,7 +1,7 @@
 //! Picks typed fields out of a JSON object and collects everything that is wrong with them, under the names the client used.
 //!
-//! Unknown fields are ignored; `null` is the same as absent; of a repeated name the last one counts. A pick hands back a value
-//! in any case; it means something only once [`Fields::finish`] was passed.
+//! Unknown fields are ignored; `null` is the same as absent; a repeated name was refused before. A pick hands
+//! back a value in any case; it means something only once [`Fields::finish`] was passed.
 
 use std::ops::RangeInclusive;
 

@@ -75,7 +75,7 @@ impl Front {
     async fn poll(self, token: Uuid, head: Parts) -> Response {
         let Shared { bounds, polls, .. } = &*self.0;
         let known = Known::of(&head.headers);
-        let asked = Asked::new(&head.method, &head.uri, POLL, &head.headers, bounds);
+        let asked = Asked::new(&head.method, &head.uri, head.version, POLL, &head.headers, bounds);
         around(bounds, asked, async { tokens::poll(polls, token, known).await.into_response() }).await
     }
 

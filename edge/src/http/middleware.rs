@@ -16,16 +16,20 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use boxoffice_proto::{Fault, Reason};
-use chassis::context::{Context, TRACEPARENT};
+use chassis::{
+    arrival::{self, arrived},
+    context::{Context, TRACEPARENT, TraceParent},
+    server::panic_text,
+};
 use futures::FutureExt;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tracing::Instrument;
 
 use super::{
@@ -48,6 +52,8 @@ const HEADER_COUNT: usize = 64;
 pub(super) struct Bounds {
     in_flight: Arc<AtomicUsize>,
     most: usize,
+    /// Places for requests whose body has yet to come.
+    arriving: Arc<Semaphore>,
     deadline: Duration,
     meters: Arc<Meters>,
 }
@@ -63,43 +69,75 @@ impl Drop for Place<'_> {
 
 /// The meters of each route, kept: looking them up by their labels would cost a poll more than the measuring.
 #[derive(Default)]
-struct Meters(RwLock<HashMap<String, Route>>);
+struct Meters(RwLock<HashMap<String, Vec<Measured>>>);
 
-struct Route {
+/// What is asked of a route with one method.
+struct Measured {
+    method: &'static str,
     seconds: Histogram,
-    answers: HashMap<StatusCode, Counter>,
+    answers: Vec<(StatusCode, Counter)>,
 }
 
 impl Meters {
-    fn record(&self, route: &str, status: StatusCode, took: Duration) {
-        if let Some(known) = self.0.read().get(route)
-            && let Some(answers) = known.answers.get(&status)
+    fn record(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let method = method_label(method);
+        if let Some(methods) = self.0.read().get(route)
+            && let Some(known) = methods.iter().find(|known| known.method == method)
+            && let Some((_, answers)) = known.answers.iter().find(|(kept, _)| *kept == status)
         {
             answers.increment(1);
             known.seconds.record(took);
             return;
         }
         let mut routes = self.0.write();
-        let known = routes.entry(route.to_owned()).or_insert_with(|| Route {
-            seconds: metrics::histogram!("http_request_seconds", "route" => route.to_owned()),
-            answers: HashMap::new(),
+        let methods = routes.entry(route.to_owned()).or_default();
+        let at = methods.iter().position(|known| known.method == method).unwrap_or_else(|| {
+            let seconds = metrics::histogram!("http_request_seconds", "method" => method, "route" => route.to_owned());
+            methods.push(Measured { method, seconds, answers: Vec::new() });
+            methods.len() - 1
         });
-        let answers = known.answers.entry(status).or_insert_with(
-            || metrics::counter!("http_requests_total", "route" => route.to_owned(), "status" => status.as_str().to_owned()),
-        );
-        answers.increment(1);
+        let known = &mut methods[at];
         known.seconds.record(took);
+        let answers = count(method, route, status);
+        // Two first answers at once are one series all the same.
+        if known.answers.iter().all(|(kept, _)| *kept != status) {
+            known.answers.push((status, answers));
+        }
+    }
+}
+
+/// Counts a request that was answered.
+pub(super) fn count(method: &'static str, route: &str, status: StatusCode) -> Counter {
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    let counter = metrics::counter!("http_requests_total", &labels);
+    counter.increment(1);
+    counter
+}
+
+/// A method as it is measured. A client may make names up, and each would be a series for good.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
     }
 }
 
 impl Bounds {
     pub(super) fn new() -> Self {
-        Self { in_flight: Arc::default(), most: IN_FLIGHT, deadline: DEADLINE, meters: Arc::default() }
+        let arriving = Arc::new(Semaphore::new(arrival::PLACES));
+        Self { in_flight: Arc::default(), most: IN_FLIGHT, arriving, deadline: DEADLINE, meters: Arc::default() }
     }
 
     /// The same bounds for a thread of its own, with counters that no other processor writes.
     pub(super) fn apart(&self) -> Self {
-        Self { in_flight: Arc::default(), meters: Arc::default(), ..*self }
+        Self { most: self.most, deadline: self.deadline, ..Self::new() }
     }
 
     /// A place for one more request; `None` when there are too many.
@@ -107,6 +145,21 @@ impl Bounds {
         let place = Place(&self.in_flight);
         // Who finds no place gives back what was counted for it.
         (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
+    }
+
+    /// Waits for what the client of a request in flight has yet to send. Meanwhile its place is free: whoever
+    /// sends half of a request must not keep out those who have sent all. `None` when too many others are
+    /// waited for.
+    pub(super) async fn outside<T>(&self, sending: impl Future<Output = T>) -> Option<T> {
+        struct Back<'a>(&'a AtomicUsize);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let _back = Back(&self.in_flight);
+        arrived(&self.arriving, sending).await
     }
 }
 
@@ -130,7 +183,14 @@ enum Kind {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(method: &'a Method, uri: &'a Uri, route: &'a str, headers: &HeaderMap, bounds: &Bounds) -> Self {
+    pub(super) fn new(
+        method: &'a Method,
+        uri: &'a Uri,
+        version: Version,
+        route: &'a str,
+        headers: &HeaderMap,
+        bounds: &Bounds,
+    ) -> Self {
         let began = Instant::now();
         let context = Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
         let kind = match route {
@@ -138,30 +198,31 @@ impl<'a> Asked<'a> {
             "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => Kind::Probe,
             _ => Kind::Other,
         };
-        Self { method, uri, route, kind, context, began, absurd: absurd(uri, headers) }
+        Self { method, uri, route, kind, context, began, absurd: absurd(uri, version, headers) }
     }
 
     fn span(&self) -> tracing::Span {
-        let Self { method, route, .. } = self;
-        tracing::info_span!("http", %method, route, trace_id = %self.context.trace.trace_id())
+        let Self { method, route, context: Context { trace, .. }, .. } = self;
+        tracing::info_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id())
     }
 
     /// The span of a poll is off unless DEBUG is on.
     fn span_if_told(&self) -> tracing::Span {
-        let Self { method, route, .. } = self;
+        let Self { method, route, context: Context { trace, .. }, .. } = self;
         match self.kind {
-            Kind::Poll => tracing::debug_span!("http", %method, route, trace_id = %self.context.trace.trace_id()),
+            Kind::Poll => tracing::debug_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id()),
             Kind::Probe | Kind::Other => self.span(),
         }
     }
 }
 
 /// The layer.
-pub(super) async fn observe(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let asked = Asked::new(&method, &uri, route, request.headers(), &bounds);
+    let asked = Asked::new(&method, &uri, request.version(), route, request.headers(), &bounds);
+    request.extensions_mut().insert(bounds.clone());
     around(&bounds, asked, next.run(request)).await
 }
 
@@ -172,27 +233,36 @@ pub(super) async fn around(bounds: &Bounds, mut asked: Asked<'_>, work: impl Fut
     let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
     let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
-    let Asked { uri, route, kind, context, began, .. } = asked;
-    // A probe's 503 is its answer, in its own words.
-    let by_a_library = |status| if kind == Kind::Probe { None } else { problem::made_of(status) };
-    if let Some(problem) = problem::of(&mut response).or_else(|| by_a_library(response.status())) {
+    let Asked { method, uri, route, kind, context, began, .. } = asked;
+    let problem = match problem::of(&mut response) {
+        // A probe's 503 is its answer, in its own words.
+        None if kind != Kind::Probe && is_error(response.status()) => {
+            Some(problem::made_of(&mut response).instrument(span.clone()).await)
+        }
+        told => told,
+    };
+    if let Some(problem) = problem {
         code = Some(problem.code());
         response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
     }
-    finish_headers(response.headers_mut(), route, context.trace.header());
+    finish_headers(response.headers_mut(), context.trace);
 
     let (status, took) = (response.status(), began.elapsed());
-    bounds.meters.record(route, status, took);
+    bounds.meters.record(method, route, status, took);
     // A poll that failed is told all the same.
     let span = if kind == Kind::Poll && code.is_some() { asked.span() } else { span };
-    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+    let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
     span.in_scope(|| match code {
-        None if kind == Kind::Other => tracing::info!(status, ms, "answered"),
-        None => tracing::debug!(status, ms, "answered"),
-        Some(code) if status >= 500 => tracing::warn!(status, ms, code, "failed"),
-        Some(code) => tracing::info!(status, ms, code, "refused"),
+        None if kind == Kind::Other => tracing::info!(status, duration_ms, "answered"),
+        None => tracing::debug!(status, duration_ms, "answered"),
+        Some(code) if status >= 500 => tracing::warn!(status, duration_ms, code, "failed"),
+        Some(code) => tracing::info!(status, duration_ms, code, "refused"),
     });
     response
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// The handler's answer, or why there is none.
@@ -208,10 +278,9 @@ async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, wor
     }
     match tokio::time::timeout_at(asked.context.deadline, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_panic)) => {
-            tracing::error!(route = asked.route, "a handler panicked");
+        Ok(Err(panic)) => {
             metrics::counter!("http_panics_total").increment(1);
-            Problem::internal().into_response()
+            Problem::internal(format_args!("a handler panicked: {}", panic_text(panic.as_ref()))).into_response()
         }
         Err(_elapsed) => {
             let detail = "The answer took longer than 10 seconds. What was asked for may have happened: \
@@ -222,10 +291,13 @@ async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, wor
 }
 
 /// Refuses an address or headers that no client of this API has a reason to send.
-fn absurd(uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
+fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     let address = uri.path().len() + uri.query().map_or(0, str::len);
     if address > PATH_LIMIT {
         return Some(Problem::http(StatusCode::URI_TOO_LONG, "The address must not be longer than 8 KiB."));
+    }
+    if !has_one_host(version, headers) {
+        return Some(Problem::field("Host", "must be sent once, as host[:port]"));
     }
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     (size > HEADER_LIMIT || headers.len() > HEADER_COUNT).then(|| {
@@ -233,12 +305,20 @@ fn absurd(uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
     })
 }
 
-/// The trace goes out as it came in; what nobody declared cacheable is not.
-fn finish_headers(headers: &mut HeaderMap, route: &str, trace: HeaderValue) {
-    headers.insert(TRACEPARENT, trace);
-    let is_api = ["/v1/", "/queue-management/", "/api-orchestration/", "unmatched"].iter().any(|p| route.starts_with(p));
-    if is_api && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// Does it say whom it is for, once, and in a way that a proxy in front reads like us (RFC 9112, 3.2)? HTTP/2
+/// says it elsewhere.
+fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), more) = (hosts.next(), hosts.next()) else { return version != Version::HTTP_11 };
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte);
+    more.is_none() && host.as_bytes().iter().all(allowed)
+}
+
+/// What nobody declared cacheable is not. The trace goes out as it came in, save on what a cache may give to others: it is not theirs.
+fn finish_headers(headers: &mut HeaderMap, trace: TraceParent) {
+    let kept = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if !kept.as_bytes().starts_with(b"public") {
+        headers.insert(TRACEPARENT, trace.header());
     }
 }
 
@@ -252,7 +332,8 @@ mod tests {
 
     async fn answered(router: Router, bounds: Bounds) -> (StatusCode, serde_json::Value) {
         let router = router.layer(axum::middleware::from_fn_with_state(bounds, observe));
-        let response = router.oneshot(Request::builder().uri("/x").body(Body::empty()).unwrap()).await.unwrap();
+        let request = Request::builder().uri("/x").header("host", "x").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
         assert!(response.headers().contains_key(TRACEPARENT));
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -263,11 +344,39 @@ mod tests {
         panic!("hunter2")
     }
 
+    async fn failed() -> (StatusCode, &'static str) {
+        (StatusCode::INTERNAL_SERVER_ERROR, "Missing request extension: hunter2")
+    }
+
+    /// A log to be read.
+    #[derive(Clone, Default)]
+    struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[tokio::test]
-    async fn a_panic_is_a_500_that_shows_nothing() {
-        let (status, body) = answered(Router::new().route("/x", get(broken)), Bounds::new()).await;
-        assert_eq!((status.as_u16(), &body["code"]), (500, &"INTERNAL".into()));
-        assert!(body["traceId"].is_string() && !body.to_string().contains("hunter2"));
+    async fn a_failure_of_ours_is_a_500_that_shows_nothing_and_its_cause_is_logged_with_the_trace() {
+        for route in [get(broken), get(failed)] {
+            let log = Log::default();
+            let written = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || written.clone()).with_ansi(false).finish();
+            let guard = tracing::subscriber::set_default(subscriber);
+            let (status, body) = answered(Router::new().route("/x", route), Bounds::new()).await;
+            drop(guard);
+            assert_eq!((status.as_u16(), &body["code"]), (500, &"INTERNAL".into()));
+            assert!(!body.to_string().contains("hunter2"));
+            let (trace, log) = (body["traceId"].as_str().unwrap(), String::from_utf8(log.0.lock().clone()).unwrap());
+            let cause = |line: &str| [trace, "ERROR", "alert=true", "hunter2"].iter().all(|word| line.contains(word));
+            assert!(log.lines().any(cause), "{log}");
+        }
     }
 
     #[tokio::test]
@@ -276,6 +385,40 @@ mod tests {
         let (status, body) =
             answered(Router::new().route("/x", slow), Bounds { deadline: Duration::from_millis(50), ..Bounds::new() }).await;
         assert_eq!((status.as_u16(), &body["code"]), (504, &"DEADLINE_EXCEEDED".into()));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_its_body_takes_no_place() {
+        let bounds = Bounds { most: 1, ..Bounds::new() };
+        let half = bounds.enter().unwrap();
+        assert!(bounds.enter().is_none());
+        let mut waits = Box::pin(bounds.outside(std::future::pending::<()>()));
+        assert!(waits.as_mut().now_or_never().is_none());
+        let other = bounds.enter().unwrap();
+        // Also one that goes away in the middle gives back no more than its own.
+        drop((waits, half));
+        assert!(bounds.enter().is_none());
+        drop(other);
+        assert!(bounds.enter().is_some());
+    }
+
+    #[test]
+    fn a_request_says_once_whom_it_is_for() {
+        let one = |version, hosts: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            headers.extend(hosts.iter().map(|host| (header::HOST, HeaderValue::from_static(host))));
+            has_one_host(version, &headers)
+        };
+        for host in ["tickets.example", "127.0.0.1:24000", "[::1]:80", "", "b%C3%BCcher.example"] {
+            assert!(one(Version::HTTP_11, &[host]), "{host}");
+        }
+        assert!(one(Version::HTTP_2, &[]) && one(Version::HTTP_10, &[]) && !one(Version::HTTP_11, &[]));
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            assert!(!one(version, &["a", "a"]));
+            for wrong in ["a b", "a/b", "ann@a", "a?b", "http://a", "a\tb"] {
+                assert!(!one(version, &[wrong]), "{wrong}");
+            }
+        }
     }
 
     #[tokio::test]

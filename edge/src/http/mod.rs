@@ -9,11 +9,15 @@
 
 mod concerts;
 mod connection;
+mod day;
+mod docs;
 mod extract;
 mod fields;
 mod front;
 pub(crate) mod json;
+mod members;
 mod middleware;
+mod object;
 mod openapi;
 mod original;
 mod payments;
@@ -33,7 +37,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use boxoffice_proto::{Reason, validate::Checks};
-use chassis::{clock::Clock, health::Health};
+use chassis::{clock::Clock, health::Health, idempotency::BRIEF};
 
 use self::problem::Problem;
 pub(crate) use self::{front::Front, serve::serve};
@@ -77,6 +81,12 @@ struct Api {
 type App = State<Arc<Api>>;
 
 impl Api {
+    /// A request id of the edge's own, for one call that it may repeat by itself. Ids of one moment are
+    /// neighbours in the services' tables.
+    fn brief_id(&self) -> String {
+        format!("{BRIEF}{:016x}{:016x}", self.clock.now(), rand::random::<u64>())
+    }
+
     /// The queue check, with what is wrong with the header named as the client knows it.
     async fn admit(&self, token: Option<&str>, queue_id: &str, user_id: Option<&str>) -> Result<(), Problem> {
         let token = present(token)?;

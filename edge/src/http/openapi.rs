@@ -4,6 +4,7 @@
 
 mod headers;
 mod links;
+mod refusals;
 mod samples;
 
 use boxoffice_proto::{Reason, validate::USER_ID};
@@ -97,9 +98,10 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
             Times are RFC 3339 UTC, money is a whole number of minor units, ids of users are texts. Unknown fields are ignored. \
             Errors are `application/problem+json` (RFC 9457); branch on `code`, the gRPC reason. `Retry-After` says when to ask \
             again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again. A W3C \
-            `traceparent` header is taken up, and every answer carries one.",
+            `traceparent` header is taken up, and every answer carries one, save what a cache may give to others.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    servers((url = "/", description = "The edge that serves this document")),
     tags(
         (name = "queue", description = "The waiting room: places in line, and lines"),
         (name = "booking", description = "Concerts, shows, seats, reservations"),
@@ -127,7 +129,7 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Ve
         document["components"]["schemas"][schema]["properties"]["title"]["pattern"] = json!(TITLE);
     }
     document["components"]["schemas"]["OriginalNewToken"]["properties"]["requestedTime"] =
-        json!({"description": "Accepted and not used: the order is that of arrival"});
+        json!({"description": "Accepted and not used: the order is that of arrival."});
     document["components"]["schemas"]["NewShow"]["properties"]["description"]["pattern"] = json!(DESCRIPTION);
     headers::define(&mut document);
     let samples = Samples::new(&document);
@@ -142,6 +144,7 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Ve
             }
         }
     }
+    refusals::define(&mut document);
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
@@ -159,21 +162,15 @@ fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value 
     json!({"tags": ["operations"], "operationId": id, "summary": summary, "responses": responses})
 }
 
-/// A stream of events. OpenAPI 3.1 has no place of its own for the schema of one event: it stands for the stream, as those who read
-/// the document expect, and so does the example.
+/// A stream of events: to HTTP it is a text, and so it is to those who read the document. What is in it, its
+/// description and its example say.
 fn events(samples: &Samples) -> Value {
-    let token = json!({"$ref": "#/components/schemas/Token"});
-    let example = json!({"retry": 2_750, "event": "token", "id": EVENT_ID, "data": samples.of(&token).to_string()});
-    let properties = json!({
-        "retry": {"type": "integer", "minimum": 1, "description": "When to come back after the stream was cut, in milliseconds"},
-        "event": {"const": "token"},
-        "id": {"type": "string", "description": "What to send back as `Last-Event-ID`"},
-        "data": {"type": "string", "description": "The token's JSON", "contentMediaType": "application/json", "contentSchema": token},
-    });
-    let description = "Each event, as it is read; it is sent as a line `name: value` for each of these, and an empty line";
-    let schema =
-        json!({"type": "object", "description": description, "required": ["event", "id", "data"], "properties": properties});
-    json!({"schema": schema, "example": example})
+    let token = samples.of(&json!({"$ref": "#/components/schemas/Token"}));
+    let description = "Events as the HTML standard has them, each a few lines `name: value` and an empty line. `event` is `token`; `data` \
+        is the token's JSON, as `GET /v1/tokens/{token}` answers it; `id` is what to send back as `Last-Event-ID`; `retry` is when to come \
+        back after the stream was cut, in milliseconds. A line that begins with a colon keeps the connection open.";
+    let example = format!("retry: 2750\nevent: token\nid: {EVENT_ID}\ndata: {token}\n\n");
+    json!({"schema": {"type": "string", "description": description}, "example": example})
 }
 
 fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &Samples, browse: Browse) {
@@ -188,19 +185,32 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &
     if let Some(known) = known {
         let gate: &[Reason] = if known.is_open(browse) { &[] } else { known.gate };
         for reason in known.reasons.iter().chain(gate).chain(ALWAYS) {
-            refusal(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
+            refusals::add(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }
         if has_body {
-            refusal(responses, path, 408, "REQUEST_TIMEOUT", "The body took too long to arrive.");
-            refusal(responses, path, 413, "PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB.");
-            refusal(responses, path, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json, and not compressed.");
+            refusals::add(responses, path, 408, "REQUEST_TIMEOUT", "The body took too long to arrive.");
+            refusals::add(responses, path, 413, "PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB.");
+            refusals::add(
+                responses,
+                path,
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "The body must be application/json, and not compressed.",
+            );
         }
         if id == "token_socket" {
-            refusal(responses, path, 426, "UPGRADE_REQUIRED", "This address speaks WebSocket.");
+            refusals::add(responses, path, 426, "UPGRADE_REQUIRED", "This address speaks WebSocket.");
         }
     }
-    refusal(responses, path, 414, "URI_TOO_LONG", "The address is longer than 8 KiB.");
-    refusal(responses, path, 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "The headers are larger than 16 KiB, or more than 64.");
+    refusals::add(responses, path, 414, "URI_TOO_LONG", "The address is longer than 8 KiB.");
+    refusals::add(
+        responses,
+        path,
+        431,
+        "REQUEST_HEADER_FIELDS_TOO_LARGE",
+        "The headers are larger than 16 KiB, or more than 64.",
+    );
+    refusals::refer(responses);
     samples.fill(responses);
     for (status, response) in responses.iter_mut() {
         if status.starts_with('2') {
@@ -224,7 +234,9 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
     }
     if known.takes_key {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"});
-        parameters.push(header("Idempotency-Key", false, "The same key and request get the first answer again", &schema));
+        let meaning =
+            "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`";
+        parameters.push(header("Idempotency-Key", false, meaning, &schema));
     }
     for parameter in parameters {
         if parameter["name"] == "userId" {
@@ -248,198 +260,5 @@ fn header(name: &str, required: bool, description: &str, schema: &Value) -> Valu
     json!({"name": name, "in": "header", "required": required, "description": description, "schema": schema})
 }
 
-fn content() -> Value {
-    json!({problem::MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}})
-}
-
-/// Adds a refusal to the response of its status, with an example.
-fn refusal(responses: &mut Map<String, Value>, path: &str, status: u16, code: &str, title: &str) {
-    let response = responses.entry(status.to_string()).or_insert_with(|| {
-        let mut response = json!({"description": title, "content": content()});
-        if matches!(status, 429 | 503 | 504) {
-            let schema = json!({"type": "integer", "minimum": 1});
-            response["headers"] = json!({"Retry-After": {"description": "When to ask again, in seconds", "schema": schema}});
-        }
-        response
-    });
-    let mut example = json!({
-        "type": format!("urn:boxoffice:problem:{code}"), "title": title, "status": status, "detail": title,
-        "instance": path, "code": code,
-    });
-    match code {
-        "INVALID_ARGUMENT" => {
-            example["violations"] =
-                json!([{"field": "userId", "description": "must be 1 to 64 visible characters, without spaces"}]);
-        }
-        "SEAT_TAKEN" => example["seatNumbers"] = json!("7"),
-        _ if status >= 500 => example["traceId"] = json!("0af7651916cd43dd8448eb211c80319c"),
-        _ => {}
-    }
-    response["content"][problem::MEDIA_TYPE]["examples"][code] = json!({"summary": title, "value": example});
-    if let Some(Value::String(description)) = response.get_mut("description")
-        && !description.contains(title)
-    {
-        description.push_str(" · ");
-        description.push_str(title);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use std::collections::BTreeSet;
-
-    use utoipa::ToSchema;
-
-    use super::*;
-
-    /// The contract's table, written again.
-    const ROUTES: [&str; 38] = [
-        "get /openapi.json",
-        "get /docs/",
-        "get /healthz",
-        "get /readyz",
-        "get /metrics",
-        "post /v1/queues/{queueId}/tokens",
-        "get /v1/tokens/{token}",
-        "delete /v1/tokens/{token}",
-        "get /v1/tokens/{token}/events",
-        "get /v1/tokens/{token}/ws",
-        "get /v1/queues/{queueId}",
-        "put /v1/queues/{queueId}",
-        "post /v1/concerts",
-        "get /v1/concerts",
-        "get /v1/concerts/{concertId}",
-        "post /v1/concerts/{concertId}/shows",
-        "get /v1/concerts/{concertId}/shows",
-        "get /v1/concerts/{concertId}/dates",
-        "get /v1/concerts/{concertId}/seats",
-        "get /v1/shows/{showId}/seats",
-        "post /v1/reservations",
-        "get /v1/reservations/{reservationId}",
-        "delete /v1/reservations/{reservationId}",
-        "get /v1/users/{userId}/reservations",
-        "post /v1/wallets/{userId}/charges",
-        "get /v1/wallets/{userId}",
-        "get /v1/wallets/{userId}/entries",
-        "post /v1/payments",
-        "get /v1/payments/{paymentId}",
-        "get /v1/users/{userId}/payments",
-        "post /queue-management/api/token",
-        "get /queue-management/api/token/{userId}",
-        "get /api-orchestration/api/reservations/available-dates/{concertId}",
-        "get /api-orchestration/api/reservations/available-seats",
-        "post /api-orchestration/api/reservations/reserve-seat",
-        "post /api-orchestration/api/balance/charge",
-        "get /api-orchestration/api/balance/{userId}",
-        "post /api-orchestration/api/balance/payment",
-    ];
-
-    fn document() -> Value {
-        document_of(Browse::Token)
-    }
-
-    fn document_of(browse: Browse) -> Value {
-        serde_json::from_slice(&complete(super::super::router::table().into_openapi(), browse)).unwrap()
-    }
-
-    fn each(document: &Value) -> Vec<(String, Value)> {
-        let paths = document["paths"].as_object().unwrap();
-        let all = paths.iter().flat_map(|(path, item)| {
-            item.as_object().unwrap().iter().map(move |(method, operation)| (format!("{method} {path}"), operation.clone()))
-        });
-        all.collect()
-    }
-
-    #[test]
-    fn every_operation_is_complete() {
-        let document = document();
-        assert_eq!(document["openapi"], "3.1.0");
-        let known: BTreeSet<&str> = operations().map(|operation| operation.id).collect();
-        let mut seen = BTreeSet::new();
-        for (name, operation) in each(&document) {
-            let id = operation["operationId"].as_str().unwrap().to_owned();
-            let traced = json!({"$ref": "#/components/parameters/traceparent"});
-            let taken = operation["parameters"].as_array().unwrap();
-            assert_eq!(taken.iter().filter(|parameter| **parameter == traced).count(), 1, "{name}");
-            if operation["tags"][0] == "operations" {
-                continue;
-            }
-            assert!(known.contains(id.as_str()), "{name} has no entry in OPERATIONS");
-            assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{name}");
-            for status in ["400", "414", "431", "500", "503", "504"] {
-                assert!(operation["responses"][status].is_object(), "{name}: {status}");
-            }
-            assert!(seen.insert(id), "{name}: its id is taken");
-        }
-        assert_eq!(seen.len(), known.len());
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        let document = document();
-        let text = document.to_string();
-        for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
-            assert!(document.pointer(reference).is_some(), "{reference}");
-        }
-        assert!(document["components"]["schemas"]["Problem"]["properties"]["code"].is_object());
-        assert_eq!(<UserIdText as ToSchema>::name(), "UserId");
-    }
-
-    #[test]
-    fn every_header_of_an_answer_has_an_example() {
-        let document = document();
-        for (name, operation) in each(&document) {
-            for (status, response) in operation["responses"].as_object().unwrap() {
-                let headers = response["headers"].as_object().unwrap();
-                assert_eq!(headers["traceparent"]["$ref"], "#/components/headers/traceparent", "{name}: {status}");
-                for (header, described) in headers.iter().filter(|(header, _)| *header != "traceparent") {
-                    assert!(described.get("example").is_some(), "{name}: {status}: {header}");
-                }
-            }
-        }
-        assert!(document["components"]["headers"]["traceparent"]["example"].is_string());
-    }
-
-    #[test]
-    fn the_example_of_a_stream_fits_its_schema_and_tells_a_whole_token() {
-        let document = document();
-        let answer = &document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"];
-        let stream = &answer["content"]["text/event-stream"];
-        assert_eq!(stream["schema"]["type"], "object");
-        let event = stream["example"].as_object().unwrap();
-        assert!(event.keys().eq(stream["schema"]["properties"].as_object().unwrap().keys()), "{event:?}");
-        let data: Value = serde_json::from_str(event["data"].as_str().unwrap()).unwrap();
-        let members = document["components"]["schemas"]["Token"]["required"].as_array().unwrap();
-        assert!(members.iter().all(|member| data.get(member.as_str().unwrap()).is_some()), "{data}");
-    }
-
-    #[test]
-    fn where_browsing_is_open_dates_and_seats_need_no_token() {
-        let browsing: BTreeSet<&str> = operations().filter(|known| known.browses).map(|known| known.id).collect();
-        assert_eq!(browsing.len(), 5, "{browsing:?}");
-        for browse in [Browse::Token, Browse::Open] {
-            for (name, operation) in each(&document_of(browse)) {
-                let parameters = operation["parameters"].as_array().unwrap();
-                let Some(token) = parameters.iter().find(|parameter| parameter["name"] == "X-Queue-Token") else { continue };
-                let open = browse == Browse::Open && browsing.contains(operation["operationId"].as_str().unwrap());
-                assert_eq!(token["required"], !open, "{name}");
-                let responses = &operation["responses"];
-                for status in ["401", "403"] {
-                    assert_eq!(responses.get(status).is_none(), open, "{name}: {status}");
-                }
-                let missing = &responses["404"]["content"][problem::MEDIA_TYPE]["examples"];
-                assert_eq!(missing.get("TOKEN_NOT_FOUND").is_none(), open, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_route_of_the_contract_is_there() {
-        let document = document();
-        let there: BTreeSet<String> = each(&document).into_iter().map(|(name, _)| name).collect();
-        for route in ROUTES {
-            assert!(there.contains(route), "{route}");
-        }
-    }
-}
+mod tests;

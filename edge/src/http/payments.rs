@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use boxoffice_proto::{Reason, wallet::GetPaymentRequest};
+use boxoffice_proto::{Reason, validate::Checks, wallet::GetPaymentRequest};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     openapi::{GATE_OF_USER, Operation},
     problem::Problem,
 };
-use crate::app::{Filter, Pay};
+use crate::app::{Filter, Pay, place};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -118,8 +118,12 @@ pub(super) async fn list_payments(
     Segment(UserId(user_id)): Segment<UserId>,
     page: Page,
 ) -> Result<Response, Problem> {
-    let filter = Filter { user_id: Some(user_id), page_size: page.page_size, page_token: page.page_token, ..Filter::default() };
-    let (checkouts, next_page_token) = api.checkouts.list(filter).await?;
+    let (filter, mut checks) = (Filter { user_id: Some(user_id), ..Filter::default() }, Checks::default());
+    let page = filter.page(page.page_size, &page.page_token, &mut checks);
+    checks.finish()?;
+    let found = api.checkouts.list(filter, *page.from(), page.limit()).await?;
+    // A payment is some hundred bytes: a page of them needs no other bound than its rows.
+    let (checkouts, next_page_token) = page.cut(found, place, |_| 0);
     let payments = checkouts.into_iter().map(Payment::from).collect();
     json::answer(StatusCode::OK, &Payments { payments, next_page_token })
 }

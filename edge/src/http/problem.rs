@@ -4,7 +4,7 @@
 //! trace and [renders](render) it there. What the libraries below answer by themselves (405 and the like) is [made one](made_of)
 //! too. An INTERNAL one shows nothing but the trace id.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -13,11 +13,16 @@ use axum::{
 };
 use boxoffice_proto::{Fault, Reason, Violation};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use super::members;
 
 /// The media type.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// So many bytes of what a library says of a failure are read.
+const LONGEST_CAUSE: usize = 4_096;
 /// How long to wait when nobody said.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -32,7 +37,7 @@ struct Inner {
     title: &'static str,
     detail: String,
     violations: Vec<Violation>,
-    metadata: BTreeMap<String, String>,
+    members: BTreeMap<String, Value>,
     retry_after: Option<Duration>,
     header: Option<(HeaderName, HeaderValue)>,
 }
@@ -46,14 +51,14 @@ pub(super) struct Document<'a> {
     #[serde(rename = "type")]
     #[schema(example = "urn:boxoffice:problem:SEAT_TAKEN")]
     kind: String,
-    /// What the code means.
+    /// What the code means, in one sentence.
     title: &'a str,
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What is wrong this time, and what to do.
     detail: &'a str,
-    /// The path that was asked for.
+    /// The path that the request asked for.
     instance: &'a str,
     /// The stable word to branch on: the gRPC reason.
     #[schema(example = "SEAT_TAKEN")]
@@ -65,10 +70,10 @@ pub(super) struct Document<'a> {
     /// The trace to name when reporting this (only of a 5xx).
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
-    /// Particulars of the code, such as `seatNumbers`.
+    /// Particulars of the code, such as `seatNumbers`: each code has a schema of its own.
     #[serde(flatten)]
     #[schema(ignore)]
-    metadata: BTreeMap<&'a str, &'a str>,
+    members: BTreeMap<&'a str, &'a Value>,
 }
 
 /// One thing that is wrong with a request.
@@ -93,7 +98,7 @@ impl Problem {
             title,
             detail: detail.into(),
             violations: Vec::new(),
-            metadata: BTreeMap::new(),
+            members: BTreeMap::new(),
             retry_after: None,
             header: None,
         }))
@@ -115,9 +120,9 @@ impl Problem {
         Fault::invalid_field(field, description).into()
     }
 
-    /// Something that cannot be, such as an answer without its content.
-    pub(super) fn internal() -> Self {
-        Fault::new(Reason::Internal, "").into()
+    /// Something that cannot be, such as an answer without its content. The cause goes to the log.
+    pub(super) fn internal(cause: impl Display) -> Self {
+        Fault::internal(cause).into()
     }
 
     /// With a header that belongs to it.
@@ -136,10 +141,10 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let reason = fault.reason;
         let fault = named_as_in_json(fault);
-        let (detail, metadata) = if reason == Reason::Internal {
+        let (detail, members) = if reason == Reason::Internal {
             ("The failure was recorded; name the trace id when you report it.".to_owned(), BTreeMap::new())
         } else {
-            (fault.detail, fault.metadata.into_iter().map(|(key, value)| (camel(&key), value)).collect())
+            (fault.detail, fault.metadata.iter().map(|(key, text)| (camel(key), members::value(key, text))).collect())
         };
         let header = (reason == Reason::TokenMissing)
             .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
@@ -149,7 +154,7 @@ impl From<Fault> for Problem {
             title: reason.title(),
             detail,
             violations: fault.violations,
-            metadata,
+            members,
             retry_after: fault.retry_after.or_else(|| reason.retryable().then_some(RETRY_AFTER)),
             header,
         }))
@@ -178,10 +183,14 @@ pub(super) fn of(response: &mut Response) -> Option<Arc<Problem>> {
     response.extensions_mut().remove::<Arc<Problem>>()
 }
 
-/// The problem to make of an error that a library answered by itself.
-pub(super) fn made_of(status: StatusCode) -> Option<Arc<Problem>> {
-    let error = status.is_client_error() || status.is_server_error();
-    error.then(|| Arc::new(Problem::bare(status)))
+/// The problem to make of an error that a library answered by itself. What it said of a mistake of ours goes to the log.
+pub(super) async fn made_of(response: &mut Response) -> Arc<Problem> {
+    let status = response.status();
+    if !status.is_server_error() {
+        return Arc::new(Problem::bare(status));
+    }
+    let said = axum::body::to_bytes(std::mem::take(response.body_mut()), LONGEST_CAUSE).await.unwrap_or_default();
+    Arc::new(Problem::internal(format_args!("a library answered {status}: {}", String::from_utf8_lossy(&said))))
 }
 
 /// Writes the document, and what of it belongs into headers; keeps the headers that are there (`Allow`).
@@ -211,12 +220,12 @@ pub(super) fn document(problem: &Problem, instance: &str, trace_id: &str) -> Vec
         code: inner.code,
         violations: inner.violations.iter().map(|v| Wrong { field: v.field.clone(), description: &v.description }).collect(),
         trace_id: inner.status.is_server_error().then_some(trace_id),
-        metadata: inner.metadata.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())).map(|(k, v)| (&**k, &**v)).collect(),
+        members: inner.members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).map(|(n, v)| (&**n, v)).collect(),
     };
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-/// Members that metadata must not replace.
+/// Members that those of a code must not replace.
 const RESERVED: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "violations", "traceId"];
 
 /// Seconds, rounded up: nobody is told to come back too early. At least one.
@@ -225,7 +234,7 @@ pub(super) fn whole_seconds(span: Duration) -> u64 {
 }
 
 /// `seat_numbers` → `seatNumbers`. What is no snake case (a header's name) stays as it is.
-fn camel(name: &str) -> String {
+pub(super) fn camel(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
     let mut upper = false;
     for c in name.chars() {
@@ -258,7 +267,6 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             ("REQUEST_HEADER_FIELDS_TOO_LARGE", "The headers are larger than 16 KiB, or more than 64.")
         }
-        status if status.is_server_error() => ("INTERNAL", Reason::Internal.title()),
         _ => ("REFUSED", "The request was refused."),
     }
 }
@@ -312,9 +320,9 @@ mod tests {
 
     #[tokio::test]
     async fn particulars_are_in_camel_case_and_replace_nothing() {
-        let fault = Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7").with("status", "x");
+        let fault = Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7,9").with("status", "x");
         let (_, _, body) = rendered(fault.into()).await;
-        assert_eq!((&body["seatNumbers"], &body["status"]), (&"7".into(), &409.into()));
+        assert_eq!((&body["seatNumbers"], &body["status"]), (&serde_json::json!([7, 9]), &409.into()));
         let (_, _, body) = rendered(Fault::invalid_field("user_id", "is required").into()).await;
         assert_eq!(body["violations"], serde_json::json!([{"field": "userId", "description": "is required"}]));
     }

@@ -9,7 +9,6 @@ use boxoffice_proto::{
     Reason,
     queue::{self as proto, CreateQueueRequest, GetQueueRequest, UpdateQueueRequest},
 };
-use uuid::Uuid;
 
 use super::{
     Api, App,
@@ -37,8 +36,9 @@ pub(super) const OPERATIONS: &[Operation] =
     responses(
         (status = 200, description = "The line as it is now", body = Queue, headers(
             ("ETag" = String, description = "Changes when the answer does"),
-            ("Cache-Control" = String, description = "public, max-age=1"))),
-        (status = 304, description = "Nothing has changed"),
+            ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
+        (status = 304, description = "Nothing has changed", headers(
+            ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
     ))]
 pub(super) async fn get_queue(
     State(api): App,
@@ -47,9 +47,11 @@ pub(super) async fn get_queue(
 ) -> Result<Response, Problem> {
     let answer = super::ask!(api.clients.queue, get_queue, GetQueueRequest { queue_id })?;
     let queue = Queue::try_from(whole(answer.queue)?)?;
-    let body = serde_json::to_vec(&queue).map_err(|_| Problem::internal())?;
+    let body = serde_json::to_vec(&queue).map_err(Problem::internal)?;
     let mut response = tagged(body, &headers);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    // A cache that is told no other (Varnish) would go on with the old answer for ten seconds more.
+    let kept = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=0");
+    response.headers_mut().insert(header::CACHE_CONTROL, kept);
     Ok(response)
 }
 
@@ -76,7 +78,7 @@ pub(super) async fn put_queue(
     if !is(&updated, Reason::QueueNotFound) {
         return json::answer(StatusCode::OK, &Queue::try_from(updated?)?);
     }
-    let request = CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: fresh() };
+    let request = CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: api.brief_id() };
     match super::ask!(api.clients.queue, create_queue, request) {
         Ok(answer) => json::created(&format!("/v1/queues/{queue_id}"), &Queue::try_from(whole(answer.queue)?)?),
         // Somebody else created it in between: then this is a change after all.
@@ -89,14 +91,9 @@ pub(super) async fn put_queue(
 }
 
 async fn update(api: &Api, queue_id: &str, policy: &proto::QueuePolicy) -> Result<proto::Queue, Problem> {
-    let request = UpdateQueueRequest { queue_id: queue_id.to_owned(), policy: Some(*policy), request_id: fresh() };
+    let request = UpdateQueueRequest { queue_id: queue_id.to_owned(), policy: Some(*policy), request_id: api.brief_id() };
     let answer = super::ask!(api.clients.queue, update_queue, request)?;
     Ok(whole(answer.queue)?)
-}
-
-/// PUT is idempotent by itself; the id only makes the edge's own repeats harmless.
-fn fresh() -> String {
-    Uuid::new_v4().to_string()
 }
 
 fn is<T>(result: &Result<T, Problem>, reason: Reason) -> bool {

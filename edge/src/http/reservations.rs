@@ -112,7 +112,7 @@ pub(super) async fn cancel_reservation(
     let request = CancelReservationRequest {
         reservation_id: reservation.reservation_id,
         user_id: reservation.user_id.clone(),
-        request_id: Uuid::new_v4().to_string(),
+        request_id: api.brief_id(),
     };
     match api.admit(Some(token), &reservation.queue_id, Some(&reservation.user_id)).await {
         Ok(()) => {}

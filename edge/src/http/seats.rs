@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 
 use super::{
     Api, App, ask,
+    day::day,
     extract::{Params, QueueToken, Segment, Word},
     json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats, whole},
     openapi::Operation,
@@ -28,7 +29,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 /// List the dates on which a seat is free
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/dates", tag = "booking",
     params(("concertId" = i64, Path, description = "The concert", example = 1)),
-    responses((status = 200, description = "The dates (UTC), rising", body = Dates)))]
+    responses((status = 200, description = "The first 10,000 dates (UTC), rising", body = Dates)))]
 pub(super) async fn list_dates(
     State(api): App,
     Segment(concert_id): Segment<i64>,
@@ -45,6 +46,9 @@ pub(super) async fn dates(api: &Api, concert_id: i64) -> Result<Dates, Problem> 
 }
 
 /// List the free seats of a date
+///
+/// However large the day is, the answer is whole: it is sent show by show as it is read. A show's seats may be a quarter of a second old,
+/// each by itself. An answer that breaks off was not finished: ask again.
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/seats", tag = "booking",
     params(
         ("concertId" = i64, Path, description = "The concert", example = 1),
@@ -59,15 +63,9 @@ pub(super) async fn list_seats_of_date(
 ) -> Result<Response, Problem> {
     let Date(date) = params.need("date")?;
     api.admit_browsing(token.as_deref(), concert_id).await?;
-    json::answer(StatusCode::OK, &free_seats(&api, concert_id, date).await?)
-}
-
-/// The free seats of a concert on a date.
-pub(super) async fn free_seats(api: &Api, concert_id: i64, date: String) -> Result<FreeSeats, Problem> {
-    let request = ListSeatsRequest { show_id: 0, concert_id, date: date.clone() };
-    let answer = ask!(api.clients.booking, list_seats, request)?;
-    let shows = answer.seat_maps.into_iter().map(FreeSeatsOfShow::try_from).collect::<Result<_, _>>()?;
-    Ok(FreeSeats { concert_id, date, shows })
+    let request = ListSeatsRequest { concert_id, date: date.clone(), ..ListSeatsRequest::default() };
+    let one = |map| serde_json::to_vec(&FreeSeatsOfShow::try_from(map)?).map_err(Problem::internal);
+    day(api, request, &FreeSeats { concert_id, date, shows: Vec::new() }, one).await
 }
 
 /// A date of the calendar.
@@ -106,7 +104,7 @@ pub(super) async fn list_seats_of_show(
         // On the wire 0 means "by concert and date".
         return Err(boxoffice_proto::Fault::new(Reason::ShowNotFound, Reason::ShowNotFound.title()).into());
     }
-    let request = ListSeatsRequest { show_id, concert_id: 0, date: String::new() };
+    let request = ListSeatsRequest { show_id, ..ListSeatsRequest::default() };
     let answer = ask!(api.clients.booking, list_seats, request)?;
     let map = whole(answer.seat_maps.into_iter().next())?;
     json::answer(StatusCode::OK, &Seats::try_from(map)?)

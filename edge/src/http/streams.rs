@@ -25,7 +25,7 @@ use axum::{
 };
 use boxoffice_proto::{Reason, queue as proto};
 use chassis::network::STALLED;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, future::poll_fn};
 use rand::Rng;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -39,6 +39,8 @@ pub(super) const OPERATIONS: &[Operation] =
 
 /// When a client whose stream was cut comes back: spread over some seconds, since an edge that ends cuts all its streams at once.
 const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
+/// And one that gave way to newer streams of its token: not at once, or the two would chase each other.
+const COME_BACK_LATE: u32 = 30_000;
 /// Room for an event, so that it is written without growing.
 const EVENT: usize = 768;
 /// The largest message a WebSocket client may send; none is expected.
@@ -46,6 +48,12 @@ const MESSAGE_LIMIT: usize = 4 * 1_024;
 /// And how many in [`WINDOW`]; pongs and the like are a few.
 const MESSAGES: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(10);
+/// How often in [`WINDOW`] it is looked what has come: for each message and each piece of news once, and for
+/// whatever else is sent. A message of empty fragments never ends and is none yet, however much of it is
+/// read; a look reads some tens of KiB at most.
+const LOOKS: u32 = 500;
+/// Why a client that sends more is closed.
+const TOO_MUCH: &str = "too much was sent";
 /// Pings that may stay unanswered; the next one finds the client gone.
 const UNANSWERED: u32 = 2;
 /// How long the other side may take to say goodbye as well.
@@ -53,11 +61,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Follow a place as server-sent events
 ///
-/// Event `token`, data = the token's JSON: its state at once, then changes until a final status, after which the stream ends. The
-/// first ten in line hear of each step at once, the next thousand about once a second, those behind when their place has changed by
-/// 1 %, or after some seconds of silence. A comment about every 15 s keeps the line open. `retry:` says when to come back after the
-/// stream was cut; `Last-Event-ID` continues it: what the client knows is not sent again, and when there will be nothing more, 204
-/// tells it to stay away. A client that does not read gets the latest state when it does, and is cut off after half a minute.
+/// Event `token`, data = the token's JSON: its state at once, then changes until a final status, after which
+/// the stream ends. The first ten in line hear of each step at once, the next thousand about once a second,
+/// those behind when their place has changed by 1 %, or after some seconds of silence. A comment about every
+/// 15 s keeps the line open. `retry:` says when to come back after the stream was cut; `Last-Event-ID`
+/// continues it: what the client knows is not sent again, and when there will be nothing more, 204 tells it
+/// to stay away. A client that does not read gets the latest state when it does, and is cut off after half a
+/// minute. A token has eight streams at most, of either kind: a ninth ends the oldest, with `retry:` of half
+/// a minute.
 #[utoipa::path(get, path = "/v1/tokens/{token}/events", tag = "queue",
     params(
         ("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
@@ -106,6 +117,9 @@ impl Stream for Events {
             (Poll::Ready(Some(News::Token(token))), opening) => event(opening, *token),
             (Poll::Ready(Some(News::Heartbeat)), None) => Some(Bytes::from_static(b":\n\n")),
             (Poll::Ready(Some(News::End(Ending::Restart))), _) => Some(format!("retry: {}\n: come back\n\n", come_back()).into()),
+            (Poll::Ready(Some(News::End(Ending::Displaced))), _) => {
+                Some(format!("retry: {COME_BACK_LATE}\n: this token has newer streams\n\n").into())
+            }
             (Poll::Ready(Some(News::End(Ending::Final | Ending::Unknown)) | None), _) => None,
             // Who continues may have nothing to be told yet.
             (Poll::Ready(Some(News::Heartbeat)) | Poll::Pending, Some(retry)) => Some(format!("retry: {retry}\n\n").into()),
@@ -135,9 +149,11 @@ fn come_back() -> u32 {
 
 /// Follow a place over a WebSocket
 ///
-/// Text messages with the token's JSON: its state at once, then changes as in the stream of events. Closed with 1000 after a final
-/// status, with 1012 when the server restarts: come back. A ping about every 15 s must be answered. What the client sends is ignored,
-/// within bounds (100 messages of 4 KiB in 10 s): beyond them it is closed with 1008.
+/// Text messages with the token's JSON: its state at once, then changes as in the stream of events. Closed
+/// with 1000 after a final status, with 1012 when the server restarts: come back. A ping about every 15 s
+/// must be answered. What the client sends is ignored, within bounds (100 messages of 4 KiB in 10 s): beyond
+/// them it is closed with 1008. A token has eight streams at most, of either kind: a ninth ends the oldest, a
+/// WebSocket with 1013: come back later.
 #[utoipa::path(get, path = "/v1/tokens/{token}/ws", tag = "queue",
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 101, description = "The connection is a WebSocket now")))]
@@ -160,7 +176,7 @@ pub(super) async fn token_socket(
 
 /// Until the end of the token, of the client, or of the edge.
 async fn talk(mut socket: WebSocket, mut following: Following) {
-    let (mut unanswered, mut received, mut window) = (0, 0, Instant::now());
+    let (mut unanswered, mut received, mut looks, mut window) = (0, 0, 0, Instant::now());
     let goodbye = loop {
         tokio::select! {
             news = following.next() => {
@@ -173,6 +189,7 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
                     Some(News::Heartbeat) => return,
                     Some(News::End(Ending::Final)) => break (close_code::NORMAL, "final"),
                     Some(News::End(Ending::Restart)) => break (close_code::RESTART, "come back"),
+                    Some(News::End(Ending::Displaced)) => break (close_code::AGAIN, "this token has newer streams"),
                     Some(News::End(Ending::Unknown)) | None => break (close_code::NORMAL, "unknown"),
                 };
                 let Some(message) = message else { break (close_code::ERROR, "internal") };
@@ -180,22 +197,22 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
                     return;
                 }
             }
-            message = socket.recv() => match message {
+            message = next(&mut socket, &mut looks) => match message {
                 // The other side's goodbye is answered while the rest is read.
                 Some(Ok(Message::Close(_))) => return listen(&mut socket).await,
                 Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {
                     unanswered = 0;
-                    if window.elapsed() >= WINDOW {
-                        (received, window) = (0, Instant::now());
-                    }
                     received += 1;
-                    if received > MESSAGES {
-                        break (close_code::POLICY, "too many messages");
-                    }
                 }
-                Some(Err(_)) => break (close_code::POLICY, "too large or malformed"),
+                Some(Err(why)) => break (close_code::POLICY, why),
                 None => return,
-            }
+            },
+        }
+        if window.elapsed() >= WINDOW {
+            (received, looks, window) = (0, 0, Instant::now());
+        }
+        if received > MESSAGES {
+            break (close_code::POLICY, TOO_MUCH);
         }
     };
     drop(following);
@@ -204,6 +221,18 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
     if matches!(timeout(GOODBYE, socket.send(close)).await, Ok(Ok(()))) {
         listen(&mut socket).await;
     }
+}
+
+/// The next message, or why no more are read. Every look at what has come is counted.
+async fn next(socket: &mut WebSocket, looks: &mut u32) -> Option<Result<Message, &'static str>> {
+    poll_fn(|cx| {
+        *looks += 1;
+        if *looks > LOOKS {
+            return Poll::Ready(Some(Err(TOO_MUCH)));
+        }
+        socket.poll_next_unpin(cx).map(|next| next.map(|message| message.map_err(|_| "too large or malformed")))
+    })
+    .await
 }
 
 /// A moment for the other side's goodbye; whether it comes or not, this is the end.

@@ -100,7 +100,7 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut body = Vec::with_capacity(TOKEN_JSON);
-        serde_json::to_writer(&mut body, &token).map_err(|_| Problem::internal())?;
+        serde_json::to_writer(&mut body, &token).map_err(Problem::internal)?;
         json::raw(StatusCode::OK, body)
     };
     let out = response.headers_mut();
@@ -119,7 +119,7 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 204, description = "Left")))]
 pub(super) async fn leave_queue(State(api): App, Segment(token): Segment<Uuid>) -> Result<StatusCode, Problem> {
-    let request = LeaveQueueRequest { token: token.to_string(), request_id: Uuid::new_v4().to_string() };
+    let request = LeaveQueueRequest { token: token.to_string(), request_id: api.brief_id() };
     ask!(api.clients.queue, leave_queue, request)?;
     Ok(StatusCode::NO_CONTENT)
 }

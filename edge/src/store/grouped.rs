@@ -8,12 +8,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     sync::Arc,
 };
 
 use chassis::{
     args,
-    db::{self, Db, Dialect, Error, Row, Session, Sql},
+    db::{self, Column, Db, Dialect, Error, Session, Sql},
+    idempotency::Key,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -27,8 +29,21 @@ use crate::domain::checkout::Entry;
 /// A click, as far as the journal may know it.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
-    pub(super) request_id: Option<String>,
+    pub(super) key: Option<Key>,
+    pub(super) user_id: String,
     pub(super) reservation_id: Uuid,
+}
+
+impl Look {
+    /// The checkout that its id stands for. Under the bare id (see [`chassis::idempotency`]) it may be
+    /// anybody's; only one of this user and reservation counts.
+    fn named(&self, named: &HashMap<String, Entry>) -> Option<Entry> {
+        let key = self.key.as_ref()?;
+        let ours =
+            |entry: &&Entry| entry.checkout.user_id == self.user_id && entry.checkout.reservation_id == self.reservation_id;
+        let by_bare = || key.bare().and_then(|bare| named.get(bare)).filter(ours);
+        named.get(key.name()).or_else(by_bare).cloned()
+    }
 }
 
 /// What the journal knows of a click.
@@ -44,7 +59,7 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Begin {
     pub(super) entry: Entry,
-    pub(super) request_id: Option<String>,
+    pub(super) key: Option<Key>,
     pub(super) runner: Uuid,
     pub(super) lease_until: i64,
 }
@@ -96,9 +111,9 @@ const BEGIN: Sql = Sql {
 
 const NAME: Sql = Sql {
     postgres: "INSERT INTO checkout_request (request_id, checkout_id) SELECT * FROM UNNEST($1::text[], $2::uuid[]) \
-               ON CONFLICT DO NOTHING RETURNING checkout_id",
+               ON CONFLICT DO NOTHING RETURNING request_id",
     sqlite: "INSERT INTO checkout_request (request_id, checkout_id) SELECT value ->> 0, unhex(value ->> 1) FROM json_each($1) \
-             WHERE true ON CONFLICT DO NOTHING RETURNING checkout_id",
+             WHERE true ON CONFLICT DO NOTHING RETURNING request_id",
 };
 
 const UNBEGIN: Sql = Sql {
@@ -149,7 +164,7 @@ const QUEUE_SQLITE: &str = "INSERT INTO outbox (checkout_id, events, due_at, att
 /// Looks for what is there.
 pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error> {
     let mut session = db.read().await?;
-    let asked: Vec<String> = looks.iter().filter_map(|look| look.request_id.clone()).collect();
+    let asked: Vec<String> = looks.iter().filter_map(|look| look.key.as_ref()).flat_map(Key::names).map(str::to_owned).collect();
     let mut named = HashMap::new();
     if !asked.is_empty() {
         for row in session.all(NAMED, args![asked]).await? {
@@ -162,10 +177,7 @@ pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error>
         let found = entry(&row)?;
         pending.insert(found.checkout.reservation_id, found);
     }
-    let seen = |look: &Look| Seen {
-        named: look.request_id.as_ref().and_then(|asked| named.get(asked).cloned()),
-        pending: pending.get(&look.reservation_id).cloned(),
-    };
+    let seen = |look: &Look| Seen { named: look.named(&named), pending: pending.get(&look.reservation_id).cloned() };
     Ok(looks.iter().map(seen).collect())
 }
 
@@ -187,18 +199,12 @@ pub(super) async fn begin(db: Db, new: Arc<[Begin]>) -> Result<Vec<bool>, Error>
             checkout.created_at
         ]
     };
-    let mut begun = written(&mut session, BEGIN, by_reservation.iter().map(row).collect()).await?;
+    let mut begun: HashSet<Uuid> = written(&mut session, BEGIN, "checkout_id", by_reservation.iter().map(row).collect()).await?;
 
-    let mut names: Vec<(&str, Uuid)> = Vec::new();
-    for begin in new.iter() {
-        let id = begin.entry.checkout.checkout_id;
-        if let Some(request_id) = begin.request_id.as_deref().filter(|_| begun.contains(&id)) {
-            names.push((request_id, id));
-        }
-    }
-    names.sort_unstable();
-    let named = written(&mut session, NAME, names.iter().map(|(request_id, id)| args![*request_id, *id]).collect()).await?;
-    let not_named: Vec<Uuid> = names.into_iter().map(|(_, id)| id).filter(|id| !named.contains(id)).collect();
+    let keys = new.iter().filter_map(|begin| Some((begin.key.as_ref()?, begin.entry.checkout.checkout_id)));
+    let keys: Vec<(&Key, Uuid)> = keys.filter(|(_, id)| begun.contains(id)).collect();
+    let named = name(&mut session, &keys).await?;
+    let not_named: Vec<Uuid> = keys.iter().filter(|(key, _)| !named.contains(key.name())).map(|(_, id)| *id).collect();
     if !not_named.is_empty() {
         begun.retain(|id| !not_named.contains(id));
         session.execute(UNBEGIN, args![not_named]).await?;
@@ -237,12 +243,24 @@ pub(super) async fn settle(db: Db, settlements: Arc<[Settlement]>) -> Result<Vec
     Ok(settlements.iter().map(|settlement| settled.remove(&settlement.checkout.checkout_id)).collect())
 }
 
-/// Writes rows; answers whose were written.
-async fn written(session: &mut Session, sql: Sql, rows: Vec<Vec<db::Value>>) -> Result<HashSet<Uuid>, Error> {
+/// Lets ids stand for checkouts, by each of their names; those that are taken stay as they are. Answers which
+/// names were written.
+pub(super) async fn name(session: &mut Session, keys: &[(&Key, Uuid)]) -> Result<HashSet<String>, Error> {
+    let mut names: Vec<(&str, Uuid)> = keys.iter().flat_map(|(key, id)| key.names().map(|name| (name, *id))).collect();
+    names.sort_unstable();
+    written(session, NAME, "request_id", names.into_iter().map(|(name, id)| args![name, id]).collect()).await
+}
+
+/// Writes rows; answers the keys of those that were written.
+async fn written<T: Column + Eq + Hash>(
+    session: &mut Session,
+    sql: Sql,
+    key: &str,
+    rows: Vec<Vec<db::Value>>,
+) -> Result<HashSet<T>, Error> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
     let args = db::table(session.dialect(), rows);
-    let id = |row: &Row| row.get("checkout_id");
-    session.all(sql, args).await?.iter().map(id).collect()
+    session.all(sql, args).await?.iter().map(|row| row.get(key)).collect()
 }

@@ -4,6 +4,7 @@ use boxoffice_proto::Fault;
 use chassis::{
     args,
     db::{Db, Error, Group, Session, Sql},
+    idempotency::Key,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -63,33 +64,23 @@ impl Journal {
     }
 
     /// What is known of a click: the checkout that its request id stands for, and its reservation's pending one.
-    pub(crate) async fn seen(&self, request_id: Option<&str>, reservation_id: Uuid) -> Result<Seen, Error> {
-        let look = Look { request_id: request_id.map(str::to_owned), reservation_id };
+    pub(crate) async fn seen(&self, key: Option<&Key>, user_id: &str, reservation_id: Uuid) -> Result<Seen, Error> {
+        let look = Look { key: key.cloned(), user_id: user_id.to_owned(), reservation_id };
         self.looks.ask(look).await
     }
 
     /// Writes a new checkout, leased to its runner. `false`: not written, for its reservation has a live one already or its
     /// request id is taken (I-ONE-LIVE-CHECKOUT).
-    pub(crate) async fn begin(
-        &self,
-        new: &Entry,
-        request_id: Option<&str>,
-        runner: Uuid,
-        lease_until: i64,
-    ) -> Result<bool, Error> {
-        let begin = Begin { entry: new.clone(), request_id: request_id.map(str::to_owned), runner, lease_until };
+    pub(crate) async fn begin(&self, new: &Entry, key: Option<&Key>, runner: Uuid, lease_until: i64) -> Result<bool, Error> {
+        let begin = Begin { entry: new.clone(), key: key.cloned(), runner, lease_until };
         self.begins.ask(begin).await
     }
 
     /// Lets a further request id stand for a checkout; one that is taken stays as it is.
-    pub(crate) async fn name(&self, request_id: &str, checkout_id: Uuid) -> Result<(), Error> {
+    pub(crate) async fn name(&self, key: &Key, checkout_id: Uuid) -> Result<(), Error> {
         let write = async || {
             let mut session = self.db.begin().await?;
-            let named = session.execute(
-                "INSERT INTO checkout_request (request_id, checkout_id) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING",
-                args![request_id, checkout_id],
-            );
-            named.await?;
+            grouped::name(&mut session, &[(key, checkout_id)]).await?;
             session.commit().await
         };
         self.db.transact("name_checkout", write).await

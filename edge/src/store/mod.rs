@@ -4,14 +4,16 @@
 //! Both are group commits ([`grouped`]).
 //! `status = 'PENDING'` guards every change, so a checkout is settled once whoever else believes to be its runner.
 
+mod clearing;
 mod grouped;
 mod journal;
 mod outbox;
 mod rows;
 
 pub(crate) use self::{
+    clearing::forget_workings,
     journal::{Journal, Narrowed, Settlement},
-    outbox::Outgoing,
+    outbox::{Outgoing, forget_told},
 };
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use chassis::{
     args,
-    db::{Error, Row, Sql},
+    db::{Error, Row, Session, Sql},
+    prune::{self, Forgetting, Portion},
 };
 use serde_json::Value;
 
@@ -88,14 +89,19 @@ impl Journal {
         postponed.await?;
         session.commit().await
     }
+}
 
-    /// Deletes what was told before `before`.
-    pub(crate) async fn prune_events(&self, before: i64) -> Result<u64, Error> {
-        let mut session = self.db.begin().await?;
-        let pruned = session.execute("DELETE FROM outbox WHERE published_at < $1", args![before]).await?;
-        session.commit().await?;
-        Ok(pruned)
-    }
+/// Deletes what was told, oldest first.
+pub(crate) fn forget_told(session: &mut Session, portion: Portion) -> Forgetting<'_> {
+    const SQL: Sql = Sql {
+        postgres: "DELETE FROM outbox WHERE sequence = ANY(ARRAY(SELECT sequence FROM outbox \
+                   WHERE published_at IS NOT NULL AND published_at >= $1 AND published_at < $2 \
+                   ORDER BY published_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING published_at AS at",
+        sqlite: "DELETE FROM outbox WHERE sequence IN (SELECT sequence FROM outbox \
+                 WHERE published_at IS NOT NULL AND published_at >= $1 AND published_at < $2 \
+                 ORDER BY published_at LIMIT $3) RETURNING published_at AS at",
+    };
+    prune::by(session, SQL, portion)
 }
 
 fn outgoing(rows: &[Row]) -> Result<Vec<Outgoing>, Error> {

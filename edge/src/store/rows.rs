@@ -41,8 +41,8 @@ pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
     let refusal = match (row.get::<Option<String>>("refusal")?, checkout.reason.as_deref()) {
         (Some(kept), _) => Some(read(&kept)?),
         // A row that somebody settled by hand: the reason is all there is to tell.
-        (None, Some(reason)) => {
-            let reason = reason.parse().unwrap_or(Reason::Internal);
+        (None, Some(word)) => {
+            let reason = reason(word);
             Some(Fault::new(reason, reason.title()))
         }
         (None, None) => None,
@@ -70,6 +70,11 @@ pub(super) fn write(refusal: &Fault) -> Result<String, Error> {
 
 fn read(kept: &str) -> Result<Fault, Error> {
     let kept: Kept = serde_json::from_str(kept).map_err(|error| Error::Other(error.into()))?;
-    let reason = kept.reason.parse().unwrap_or(Reason::Internal);
-    Ok(Fault { metadata: kept.metadata, ..Fault::new(reason, kept.detail) })
+    Ok(Fault { metadata: kept.metadata, ..Fault::new(reason(&kept.reason), kept.detail) })
+}
+
+/// A reason that was written down. One that this program does not know (a newer one has written it, or somebody by hand) is told as a
+/// mistake of ours.
+fn reason(word: &str) -> Reason {
+    word.parse().unwrap_or_else(|_| Fault::internal(format_args!("the journal holds the reason {word:?}")).reason)
 }

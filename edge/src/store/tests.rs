@@ -5,18 +5,23 @@
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
     args,
-    clock::SECOND,
+    clock::{Clock, SECOND},
     db::{Db, Error},
+    idempotency::Key,
+    prune,
     testing::databases,
 };
 use uuid::Uuid;
 
 use super::{Journal, Narrowed, Settlement};
-use crate::domain::{
-    checkout::{Checkout, Entry, Status},
-    event,
-    saga::Ending,
-    story::Story,
+use crate::{
+    config::Retention,
+    domain::{
+        checkout::{Checkout, Entry, Status},
+        event,
+        saga::Ending,
+        story::Story,
+    },
 };
 
 const NOW: i64 = 1_764_000_000_000_000;
@@ -47,8 +52,19 @@ fn failed() -> Ending {
     Ending::Failed(Fault::new(Reason::InsufficientFunds, "Short of money.").with("shortfall", 7))
 }
 
+fn key(request_id: &str, entry: &Entry) -> Key {
+    Key::new(request_id.to_owned(), "Pay", &entry.checkout.user_id, &entry.checkout.reservation_id)
+}
+
 async fn begin(journal: &Journal, entry: &Entry, request_id: Option<&str>) -> bool {
-    journal.begin(entry, request_id, Uuid::nil(), NOW + 3 * SECOND).await.unwrap()
+    let key = request_id.map(|id| key(id, entry));
+    journal.begin(entry, key.as_ref(), Uuid::nil(), NOW + 3 * SECOND).await.unwrap()
+}
+
+/// The checkout that an id stands for, when it comes with what `entry` was begun with.
+async fn named(journal: &Journal, request_id: &str, entry: &Entry) -> Option<Entry> {
+    let Checkout { user_id, reservation_id, .. } = &entry.checkout;
+    journal.seen(Some(&key(request_id, entry)), user_id, *reservation_id).await.unwrap().named
 }
 
 async fn count(journal: &Journal, sql: &'static str) -> i64 {
@@ -113,7 +129,7 @@ async fn a_checkout_is_settled_once_and_told_the_same_for_ever() {
 async fn a_request_id_stands_for_one_checkout() {
     on_both(async |journal| {
         let (entry, other) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
-        let named = async |request_id| journal.seen(Some(request_id), Uuid::new_v4()).await.unwrap().named;
+        let named = async |request_id| named(&journal, request_id, &new(Uuid::new_v4(), NOW)).await;
         assert!(begin(&journal, &entry, Some("r-1")).await);
         assert!(!begin(&journal, &other, Some("r-1")).await, "and nothing of the other is left behind");
         assert_eq!(journal.get(other.checkout.checkout_id).await.unwrap(), None);
@@ -121,10 +137,76 @@ async fn a_request_id_stands_for_one_checkout() {
         assert_eq!(named("r-2").await, None);
 
         assert!(begin(&journal, &other, Some("r-2")).await);
-        journal.name("r-3", entry.checkout.checkout_id).await.unwrap();
-        journal.name("r-2", entry.checkout.checkout_id).await.unwrap();
+        journal.name(&key("r-3", &entry), entry.checkout.checkout_id).await.unwrap();
+        journal.name(&key("r-2", &entry), entry.checkout.checkout_id).await.unwrap();
         assert_eq!(named("r-3").await, Some(entry));
         assert_eq!(named("r-2").await, Some(other));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_id_is_its_users_own() {
+    on_both(async |journal| {
+        let (anns, mut bobs) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        bobs.checkout.user_id = "bob".into();
+        assert!(begin(&journal, &anns, Some("order-2")).await && begin(&journal, &bobs, Some("order-2")).await);
+        assert_eq!(named(&journal, "order-2", &anns).await.as_ref(), Some(&anns));
+        assert_eq!(named(&journal, "order-2", &bobs).await.as_ref(), Some(&bobs));
+    })
+    .await;
+}
+
+/// A program of release 0.1 writes and reads the bare id.
+#[tokio::test]
+async fn what_an_older_program_was_asked_is_not_done_again_nor_taken_for_somebody_elses() {
+    on_both(async |journal| {
+        let (entry, other) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        assert!(begin(&journal, &entry, None).await);
+        let mut session = journal.db.begin().await.unwrap();
+        let older = "INSERT INTO checkout_request (request_id, checkout_id) VALUES ($1, $2)";
+        session.execute(older, args!["r-1", entry.checkout.checkout_id]).await.unwrap();
+        session.commit().await.unwrap();
+        assert_eq!(named(&journal, "r-1", &entry).await.as_ref(), Some(&entry));
+        assert_eq!(named(&journal, "r-1", &other).await, None);
+        assert!(begin(&journal, &other, Some("r-1")).await);
+        assert_eq!(named(&journal, "r-1", &other).await.as_ref(), Some(&other));
+
+        let third = new(Uuid::new_v4(), NOW);
+        assert!(begin(&journal, &third, Some("r-3")).await);
+        let sql = "SELECT checkout_id FROM checkout_request WHERE request_id = 'r-3'";
+        let found: Uuid = journal.db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("checkout_id").unwrap();
+        assert_eq!(found, third.checkout.checkout_id, "and it finds what was begun here");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn workings_of_old_checkouts_are_forgotten_and_the_checkouts_stay() {
+    on_both(async |journal| {
+        let day = 24 * 3_600 * SECOND;
+        let (old, young, pending) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        for (entry, id) in [(&old, "old"), (&young, "young"), (&pending, "pending")] {
+            assert!(begin(&journal, entry, Some(id)).await);
+        }
+        journal.settle(&settlement(&old, failed(), NOW)).await.unwrap();
+        journal.settle(&settlement(&young, failed(), NOW + day)).await.unwrap();
+        let kept = journal.get(young.checkout.checkout_id).await.unwrap();
+        let clock = Clock::manual(NOW + 30 * day);
+        prune::round(&journal.db, &clock, &Retention::default().old()).await;
+        assert!(named(&journal, "old", &old).await.is_some(), "for thirty days");
+
+        clock.advance(1);
+        prune::round(&journal.db, &clock, &Retention::default().old()).await;
+        assert_eq!(named(&journal, "old", &old).await, None);
+        assert_eq!(count(&journal, "SELECT count(*) AS n FROM checkout_request").await, 4, "both names of the others");
+        let left = journal.get(old.checkout.checkout_id).await.unwrap().unwrap();
+        assert_eq!((left.checkout.status, left.checkout.reason.as_deref()), (Status::Failed, Some("INSUFFICIENT_FUNDS")));
+        assert_eq!(left.checkout.story, Story::default());
+        assert_eq!(left.refusal.unwrap().reason, Reason::InsufficientFunds, "the reason is told all the same");
+        assert_eq!(journal.get(young.checkout.checkout_id).await.unwrap(), kept);
+        assert!(named(&journal, "pending", &pending).await.is_some(), "what is under way is forgotten never");
+        assert_eq!(count(&journal, "SELECT count(*) AS n FROM checkout WHERE story IS NOT NULL").await, 1);
     })
     .await;
 }
@@ -273,8 +355,13 @@ async fn events_are_claimed_a_checkout_at_a_time_until_they_are_told() {
         assert_eq!(*told.borrow(), ["boxoffice.reservation.confirmed"], "the first one was told before");
         assert_eq!(journal.tell_events(NOW + 9 * SECOND, 10, |_| unreachable!()).await.unwrap(), 0);
 
-        assert_eq!(journal.prune_events(NOW).await.unwrap(), 0);
-        assert_eq!(journal.prune_events(NOW + 1).await.unwrap(), 1);
+        let all = "SELECT count(*) AS n FROM outbox";
+        let clock = Clock::manual(NOW + 24 * 3_600 * SECOND);
+        prune::round(&journal.db, &clock, &Retention::default().old()).await;
+        assert_eq!(count(&journal, all).await, 2);
+        clock.advance(1);
+        prune::round(&journal.db, &clock, &Retention::default().old()).await;
+        assert_eq!(count(&journal, all).await, 1, "what was told is kept for a day");
     })
     .await;
 }

@@ -53,8 +53,7 @@ pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], dist
     } else {
         line.catch_up_locked(&mut session, &head).await?;
     }
-    let ids = asks.iter().filter_map(|ask| ask.key.as_ref()).map(|key| key.request_id().to_owned()).collect();
-    let recorded = store::request::recall(&mut session, ids).await?;
+    let recorded = idempotency::recall_all(&mut session, asks.iter().filter_map(|ask| ask.key.as_ref())).await?;
     let (plans, commands) = plan(asks, &recorded)?;
 
     line.listen();
@@ -67,7 +66,7 @@ pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], dist
         store::token::write(&mut session, &line.id, decision.head.version, &decision.rows).await?;
         store::queue::write(&mut session, &line.id, &decision.head).await?;
     }
-    store::request::record(&mut session, &records, decision.head.decided_at).await?;
+    idempotency::record_all(&mut session, &records, decision.head.decided_at).await?;
     if decision.changed || !records.is_empty() {
         session.commit().await?;
     } else {
@@ -84,21 +83,22 @@ async fn locked(line: &Line) -> Result<(Session, Head), Error> {
     Ok((session, head))
 }
 
-fn plan(asks: &[Ask], recorded: &HashMap<String, (String, String)>) -> Result<(Vec<Plan>, Vec<Command>), Error> {
+fn plan(asks: &[Ask], recorded: &idempotency::Recorded) -> Result<(Vec<Plan>, Vec<Command>), Error> {
     let mut commands = Vec::with_capacity(asks.len());
     let mut plans = Vec::with_capacity(asks.len());
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (at, ask) in asks.iter().enumerate() {
         if let Some(key) = &ask.key {
-            if let Some((fingerprint, answer)) = recorded.get(key.request_id()) {
-                plans.push(match key.answer(fingerprint, answer) {
-                    Ok(answer) => Plan::Replay(answer),
-                    Err(idempotency::Error::Reused) => Plan::Reused,
-                    Err(error) => return Err(error.into()),
-                });
+            let replay = match recorded.answer(key) {
+                Ok(answer) => answer.map(Plan::Replay),
+                Err(idempotency::Error::Reused) => Some(Plan::Reused),
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(replay) = replay {
+                plans.push(replay);
                 continue;
             }
-            match first.entry(key.request_id()) {
+            match first.entry(key.name()) {
                 Entry::Occupied(earlier) => {
                     let same = asks[*earlier.get()].key.as_ref().is_some_and(|other| other.fingerprint() == key.fingerprint());
                     plans.push(match plans[*earlier.get()] {

@@ -23,8 +23,9 @@ use crate::domain::SECOND;
 
 /// Who hears nobody for so long may be deaf.
 const DEAF: i64 = 60 * SECOND;
-/// News waits so long for company.
-const WAIT: Duration = Duration::from_millis(250);
+/// News waits so long for company: a quarter of what a decision about somebody who does not show up waits for
+/// it.
+const WAIT: Duration = Duration::from_millis(100);
 /// And goes into one batch with so many others at most.
 const MOST: usize = 1_000;
 
@@ -121,7 +122,7 @@ mod tests {
         let news = News::default();
         assert!(news.due().is_none());
         news.add((0..2_500).map(Uuid::from_u128));
-        tokio::time::timeout(Duration::from_secs(1), news.came()).await.expect("it came");
+        chassis::testing::patience::timeout(Duration::from_secs(1), news.came()).await.expect("it came");
         assert_eq!(news.take(), (0..1_000).map(Uuid::from_u128).collect::<Vec<_>>(), "who spoke first is written down first");
         assert_eq!(news.take().len(), 1_000);
         assert!(news.due().is_some(), "the rest still waits");

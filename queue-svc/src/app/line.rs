@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chassis::{
@@ -63,6 +64,10 @@ pub(super) struct Line {
     pub(super) id: Arc<str>,
     pub(super) db: Db,
     pub(super) clock: Clock,
+    /// How long the row of a token that has ended is there for certain, and when it is gone for certain, in
+    /// microseconds.
+    kept: i64,
+    past_validity: i64,
     room: RwLock<Room>,
     lately_ended: parking_lot::Mutex<Ended>,
     /// The version readers see; streams wake by it.
@@ -82,6 +87,8 @@ impl Line {
             id: id.into(),
             db: all.db.clone(),
             clock: all.clock.clone(),
+            kept: micros(all.retention.token_retention),
+            past_validity: micros(all.retention.past_validity()),
             moved: watch::Sender::new(room.version()),
             room: RwLock::new(room),
             lately_ended: parking_lot::Mutex::default(),
@@ -169,9 +176,12 @@ impl Line {
         }
     }
 
-    /// A token that ended lately.
+    /// A token that ended lately; what the database may have forgotten is forgotten here, too.
     pub(super) fn ended_view(&self, token: &Uuid) -> Option<TokenView> {
         let row = self.lately_ended.lock().get(token)?;
+        if row.valid_until < self.clock.now().saturating_sub(self.past_validity) {
+            return None;
+        }
         Some(TokenView::of_row(row, Arc::clone(&self.id)))
     }
 
@@ -194,10 +204,11 @@ impl Line {
     pub(super) fn advance<T>(&self, since: i64, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
         // First here, then out of the room: a token is always found in one of them.
         self.lately_ended.lock().keep(rows.iter());
+        let now = self.clock.now();
         let (version, seen) = {
             let mut room = self.room.write();
             if room.version() >= since {
-                room.advance(head, rows);
+                room.advance(head, rows, now);
             }
             let room = parking_lot::RwLockWriteGuard::downgrade(room);
             (room.version(), look(&room))
@@ -213,15 +224,15 @@ impl Line {
 
     /// The same where it is better; looking and replacing are one step, since writer and follower both do it.
     fn replace_if(&self, mut room: Room, is_better: impl FnOnce(&Room, &Room) -> bool) {
-        let version = room.version();
+        let (version, now) = (room.version(), self.clock.now());
         // Before the lock, since all deadlines follow from it; under it only what changed meanwhile.
-        self.read(|ours| room.listen_for(ours));
+        self.read(|ours| room.listen_for(ours, now));
         {
             let mut ours = self.room.write();
             if !is_better(&ours, &room) {
                 return;
             }
-            room.listen_for(&ours);
+            room.listen_for(&ours, now);
             std::mem::swap(&mut *ours, &mut room);
             // What was reported is on its way still.
             self.news.look(|waiting| ours.report(waiting));
@@ -266,15 +277,20 @@ impl Line {
         head.version - self.version() > BEHIND || self.is_far_behind(head)
     }
 
+    /// Would it cost too much to read what changed since, or may some of it be forgotten already? (A program
+    /// that was suspended for weeks would otherwise never hear that a token ended whose row is gone. Half the
+    /// time allows for clocks that differ.)
     fn is_far_behind(&self, head: &Head) -> bool {
-        let (mine, ticket, live) = self.read(|room| (room.version(), room.head().last_ticket, room.waiting() + room.active()));
-        head.version - mine > TOO_MANY_COMMITS || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
+        let (mine, ticket, live, decided_at) =
+            self.read(|room| (room.version(), room.head().last_ticket, room.waiting() + room.active(), room.head().decided_at));
+        let forgotten = head.version > mine && self.clock.now().saturating_sub(decided_at) > self.kept / 2;
+        forgotten || head.version - mine > TOO_MANY_COMMITS || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
     }
 
     async fn follow(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
         let mine = self.version();
         if self.is_far_behind(head) {
-            let Some(room) = load(session, &self.id).await? else { return Ok(()) };
+            let Some(room) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
             self.replace_if(room, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
             self.advance(mine, head, rows, |_| ());
@@ -302,26 +318,27 @@ impl Line {
 
     /// Forgets memory and reads what is live anew.
     pub(super) async fn reload(&self, session: &mut Session) -> Result<(), Error> {
-        if let Some(room) = load(session, &self.id).await? {
+        if let Some(room) = load(session, &self.id, &self.clock).await? {
             self.replace(room);
         }
         Ok(())
     }
 }
 
-/// Reads a line's live tokens page by page, then what changed meanwhile.
-pub(super) async fn load(session: &mut Session, queue_id: &str) -> Result<Option<Room>, Error> {
+/// Reads a line's live tokens page by page, then what changed meanwhile. Whoever is admitted is awaited from
+/// now on, for of those that are read here nobody knows how long ago they were.
+pub(super) async fn load(session: &mut Session, queue_id: &str, clock: &Clock) -> Result<Option<Room>, Error> {
     let Some(head) = store::queue::read(session, queue_id).await? else { return Ok(None) };
     let last = head.last_ticket;
     let mut room = Room::new(head);
     let mut above = store::token::first_live(session, queue_id).await?.map_or(last, |first| first - 1);
     while above < last {
-        room.load(store::token::live_page(session, queue_id, above).await?);
+        room.load(store::token::live_page(session, queue_id, above).await?, clock.now());
         above += store::token::PAGE;
     }
     // Tickets only rise, so whoever changed behind our back is among those changed since the head was read.
     if let Some((head, rows)) = store::token::tail(session, queue_id, room.version()).await? {
-        room.advance(head, rows);
+        room.advance(head, rows, clock.now());
     }
     Ok(Some(room))
 }
@@ -333,6 +350,10 @@ pub(super) async fn ended(session: &mut Session, tokens: Vec<Uuid>) -> Result<Ha
     }
     let found = store::token::by_id(session, tokens).await?;
     Ok(found.into_iter().map(|(queue_id, row)| (row.token, (queue_id, row))).collect())
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge")]

@@ -24,10 +24,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{hearing::Ears, line::Line, lines::Lines};
 pub use self::{
-    queues::Cursor,
+    queues::{Cursor, place},
     tokens::{Claim, Seen},
 };
-use crate::error::Error;
+use crate::{config::Retention, error::Error};
 
 /// The waiting room's lines on this replica. Clones share them.
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ pub struct WaitingRoom(Arc<Inner>);
 struct Inner {
     db: Db,
     clock: Clock,
+    retention: Retention,
     lines: RwLock<Lines>,
     ears: Arc<Ears>,
     /// Joins that wait, over all lines.
@@ -49,15 +50,17 @@ struct Inner {
 }
 
 impl WaitingRoom {
-    /// Loads every line from the database and starts following it.
+    /// Loads every line from the database and starts following it. Tokens that have ended are forgotten after
+    /// a while.
     ///
     /// # Errors
     /// The database's.
-    pub async fn open(db: Db, clock: Clock) -> Result<Self, Error> {
+    pub async fn open(db: Db, clock: Clock, retention: Retention) -> Result<Self, Error> {
         let now = clock.now();
         let inner = Inner {
             db,
             clock,
+            retention,
             lines: RwLock::default(),
             ears: Arc::new(Ears::new(now)),
             joining: Arc::default(),
@@ -98,7 +101,7 @@ impl WaitingRoom {
             return Ok(Some(line));
         }
         let mut session = self.0.db.read().await?;
-        let Some(mut room) = line::load(&mut session, queue_id).await? else { return Ok(None) };
+        let Some(mut room) = line::load(&mut session, queue_id, &self.0.clock).await? else { return Ok(None) };
         room.listen_from(self.0.ears.listening_since(self.0.clock.now()));
         let (sender, inbox) = mpsc::channel(writer::MAX_PENDING);
         let line = Arc::new(Line::new(queue_id, &self.0, room, sender));

@@ -12,6 +12,12 @@ use crate::{
 /// Where a page of queues ended: the creation time and name of its last one.
 pub type Cursor = (i64, String);
 
+/// Where this line stands among all.
+#[must_use]
+pub fn place(line: &QueueView) -> Cursor {
+    (line.created_at, line.queue_id.clone())
+}
+
 impl WaitingRoom {
     /// Makes a line, or finds the one that is there with this very policy.
     ///
@@ -82,21 +88,18 @@ impl WaitingRoom {
         Ok(self.find_line(queue_id).await?.queue_view())
     }
 
-    /// A page of lines, newest first, and where the next page starts.
+    /// Lines after a place, newest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list_queues(&self, size: usize, after: Option<Cursor>) -> Result<(Vec<QueueView>, Option<Cursor>), Error> {
+    pub async fn list_queues(&self, after: Option<&Cursor>, limit: usize) -> Result<Vec<QueueView>, Error> {
         self.sync().await?;
-        let place = |view: &QueueView| (view.created_at, view.queue_id.clone());
         let mut views: Vec<_> = self.0.lines.read().all().map(|line| line.queue_view()).collect();
         if let Some(after) = after {
-            views.retain(|view| place(view) < after);
+            views.retain(|view| place(view) < *after);
         }
         views.sort_unstable_by_key(|view| std::cmp::Reverse(place(view)));
-        let more = views.len() > size;
-        views.truncate(size);
-        let next = views.last().filter(|_| more).map(place);
-        Ok((views, next))
+        views.truncate(limit);
+        Ok(views)
     }
 }

@@ -239,14 +239,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::store;
+    use crate::{Retention, store};
 
     #[tokio::test]
     async fn what_memory_answers_carries_nothing_of_the_database_about() {
         let folder = std::env::temp_dir().join(format!("queue-{}", Uuid::new_v4()));
-        let config = DbConfig { url: format!("sqlite:{}", folder.join("queue.db").display()), schema: None };
+        let config = DbConfig::at(format!("sqlite:{}", folder.join("queue.db").display()));
         let db = Db::open(&config, &store::migrations()).await.unwrap();
-        let room = WaitingRoom::open(db, Clock::system()).await.unwrap();
+        let room = WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap();
         let claim = Claim { token: Uuid::nil(), queue_id: None, user: None, fresh: false };
         let sizes = [
             size_of_val(&room.join("default", "ann", 5, None)),

@@ -118,7 +118,7 @@ async fn commit(line: &Arc<Line>, asks: Vec<Ask>) -> bool {
         Err(error) => {
             line.news.add(heard);
             if error.is_a_mistake() {
-                tracing::error!(queue = %line.id, size, %error, "a batch failed");
+                tracing::error!(alert = true, queue = %line.id, size, %error, "a batch failed");
             } else {
                 tracing::warn!(queue = %line.id, size, %error, "a batch failed");
             }
@@ -135,7 +135,7 @@ fn refusal(error: &Error, line: &Line) -> Error {
     if matches!(error, Error::QueueNotFound(_)) {
         Error::QueueNotFound(line.id.to_string())
     } else if error.is_a_mistake() {
-        Error::Internal
+        Error::Internal(error.to_string())
     } else {
         Error::Unknown
     }
@@ -155,7 +155,7 @@ async fn attempts(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid]) -> Result<Vec<
             return Err(error);
         }
         if disagrees {
-            tracing::error!(queue = %line.id, %error, "memory and database disagree");
+            tracing::error!(alert = true, queue = %line.id, %error, "memory and database disagree");
             distrust = true;
         }
         metrics::counter!("db_contended_total", "transaction" => "batch").increment(1);

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-use super::{Head, LANES, OnExpiry, PolicyPatch, Room, SECOND, Status, TokenRow};
+use super::{Head, LANES, OnExpiry, PolicyPatch, Room, SECOND, Status, TokenRow, room::Now};
 
 /// Admissions a decision at most: a transaction stays short; the next one follows at once.
 pub const MAX_ADMITTED: usize = 2_000;
@@ -75,14 +75,15 @@ pub struct Decision {
     pub changed: bool,
 }
 
-/// Decides a batch at `now`: who was heard of, and what is asked for. An empty one lets time do its work.
+/// Decides a batch at `now`, by the clock of the replica that decides: who was heard of, and what is asked
+/// for. An empty one lets time do its work.
 #[must_use]
 pub fn decide(room: &Room, heard: &[Uuid], commands: Vec<Command>, now: i64) -> Decision {
     let mut draft = Draft::new(room, now);
     for token in heard {
         draft.hear(token);
     }
-    for token in room.due(draft.now, MAX_EXPIRED) {
+    for token in room.due(draft.time(), MAX_EXPIRED) {
         draft.expire_if_due(&token);
     }
     draft.admit_all();
@@ -96,7 +97,10 @@ pub fn decide(room: &Room, heard: &[Uuid], commands: Vec<Command>, now: i64) -> 
 
 struct Draft<'a> {
     room: &'a Room,
+    /// The queue's time.
     now: i64,
+    /// By the clock of the replica that decides.
+    here: i64,
     head: Head,
     rows: Vec<TokenRow>,
     by_token: HashMap<Uuid, usize>,
@@ -118,6 +122,7 @@ impl<'a> Draft<'a> {
         Self {
             room,
             now: head.decided_at,
+            here: now,
             head,
             rows: Vec::new(),
             by_token: HashMap::new(),
@@ -223,7 +228,11 @@ impl<'a> Draft<'a> {
     }
 
     fn is_due(&self, row: &TokenRow) -> bool {
-        self.room.is_due(row, self.now)
+        self.room.is_due(row, self.time())
+    }
+
+    const fn time(&self) -> Now {
+        Now { queue: self.now, here: self.here }
     }
 
     /// Gives a row the next ticket and puts it at the tail of its lane.

@@ -21,6 +21,8 @@ mod token;
 mod view;
 
 #[cfg(test)]
+mod clocks_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod on_sale_tests;

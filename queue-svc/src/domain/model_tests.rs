@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::*;
+use super::{policy::WORD, *};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -101,7 +101,7 @@ impl Model {
             let silent = grace + grace / 4 + 2 * SECOND;
             match t.status {
                 Status::Active if show_up > 0 && t.heard_at < t.admitted_at => {
-                    t.active_until.min(t.admitted_at.max(self.listening) + show_up + 2 * SECOND)
+                    t.active_until.min(t.admitted_at.max(self.listening) + show_up + WORD)
                 }
                 Status::Active => t.active_until,
                 Status::Waiting if grace > 0 => t.valid_until.min(t.heard_at.max(self.listening) + silent),
@@ -209,9 +209,9 @@ struct Table {
 }
 
 impl Table {
-    fn bring_up_to_date(&self, room: &mut Room) {
+    fn bring_up_to_date(&self, room: &mut Room, now: i64) {
         let news = self.rows.values().filter(|row| row.version > room.version()).cloned().collect();
-        room.advance(self.head.clone(), news);
+        room.advance(self.head.clone(), news, now);
     }
 
     fn commit(&mut self, decision: &Decision) {
@@ -303,7 +303,7 @@ fn commands_of(step: &Step, model: &Model, next_id: &mut u128) -> Option<Command
 }
 
 fn flush(heard: &[Uuid], batch: &mut Vec<Command>, room: &mut Room, table: &mut Table, now: i64) {
-    table.bring_up_to_date(room);
+    table.bring_up_to_date(room, now);
     for token in heard {
         assert!(!room.hear(token, now) || !room.hear(token, now), "one report is enough");
     }
@@ -311,7 +311,7 @@ fn flush(heard: &[Uuid], batch: &mut Vec<Command>, room: &mut Room, table: &mut 
     let decision = decide(room, heard, std::mem::take(batch), now);
     if decision.changed {
         table.commit(&decision);
-        assert!(room.advance(decision.head, decision.rows));
+        assert!(room.advance(decision.head, decision.rows, now));
     }
 }
 
@@ -349,7 +349,7 @@ proptest! {
             }
             flush(&[], &mut batch, &mut rooms[turn], &mut table, now);
             for room in &mut rooms {
-                table.bring_up_to_date(room);
+                table.bring_up_to_date(room, now);
             }
             if model.patience != patience(&model.policy) {
                 (model.patience, model.listening) = (patience(&model.policy), now);
@@ -366,7 +366,7 @@ proptest! {
             model.admit(now);
             flush(&heard, &mut batch, &mut rooms[turn], &mut table, now);
             for room in &mut rooms {
-                table.bring_up_to_date(room);
+                table.bring_up_to_date(room, now);
             }
             same(&table, &rooms, &model);
             for room in &rooms {
@@ -386,9 +386,9 @@ proptest! {
             priority: *lane,
         });
         let decision = decide(&room, &[], joins.collect(), now);
-        room.advance(decision.head, decision.rows);
+        room.advance(decision.head, decision.rows, now);
         let open = decide(&room, &[], vec![Command::SetPolicy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
-        room.advance(open.head, open.rows);
+        room.advance(open.head, open.rows, now);
         let mut order = Vec::new();
         while room.active() > 0 {
             let active = |number: &usize| room.status(&Uuid::from_u128(*number as u128 + 1)) == Some(Status::Active);
@@ -397,7 +397,7 @@ proptest! {
             let first = now_in[0];
             order.push((lanes[first], first));
             let done = decide(&room, &[], vec![Command::Complete(Uuid::from_u128(first as u128 + 1))], now);
-            room.advance(done.head, done.rows);
+            room.advance(done.head, done.rows, now);
         }
         prop_assert!(order.is_sorted(), "{:?}", order);
         prop_assert_eq!(order.len(), lanes.len());
@@ -409,12 +409,12 @@ fn a_user_who_leaves_and_joins_in_one_batch_has_one_live_token_and_the_tail() {
     let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, ..QueuePolicy::default() }, 0));
     let join = |id: u128, user: &str| Command::Join { token: Uuid::from_u128(id), user: user.into(), priority: 5 };
     let first = decide(&room, &[], vec![join(1, "ann"), join(2, "bob")], 0);
-    room.advance(first.head, first.rows);
+    room.advance(first.head, first.rows, 0);
     let again = decide(&room, &[], vec![Command::Leave(Uuid::from_u128(1)), join(3, "ann"), join(4, "ann")], 0);
     assert_eq!(again.rows.len(), 2);
     assert_eq!(again.rows[0].status, Status::Left, "who ends is written first");
     assert!(matches!(&again.outcomes[2], Outcome::Joined { row, created: false } if row.token == Uuid::from_u128(3)));
-    room.advance(again.head, again.rows);
+    room.advance(again.head, again.rows, 0);
     assert_eq!(room.position(&Uuid::from_u128(3)), Some(2));
 }
 
@@ -424,7 +424,7 @@ fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
     let mut room = Room::new(Head::new(policy, 0));
     let joins = (1..=6_000).map(|id| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 });
     let joined = decide(&room, &[], joins.collect(), 0);
-    room.advance(joined.head, joined.rows);
+    room.advance(joined.head, joined.rows, 0);
     let mut sizes = Vec::new();
     let mut commands = vec![Command::SetPolicy(PolicyPatch { paused: Some(false), ..PolicyPatch::default() })];
     loop {
@@ -433,7 +433,7 @@ fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
             break;
         }
         sizes.push(decision.admitted);
-        room.advance(decision.head, decision.rows);
+        room.advance(decision.head, decision.rows, 0);
         assert_eq!(room.next_deadline().is_some_and(|at| at <= 0), room.active() < 5_000, "more to do means now");
     }
     assert_eq!(sizes, [MAX_ADMITTED, MAX_ADMITTED, 1_000]);
@@ -446,7 +446,7 @@ fn whoever_has_spoken_is_not_given_up_however_many_have() {
     let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, max_waiting: PEOPLE, ..policy() }, 0));
     let joins = ids.iter().map(|id| Command::Join { token: *id, user: id.to_string().into(), priority: 5 });
     let joined = decide(&room, &[], joins.collect(), 0);
-    room.advance(joined.head, joined.rows);
+    room.advance(joined.head, joined.rows, 0);
     // All of them ask while nothing can be written down, for longer than the grace; more than one batch takes.
     let now = 100 * SECOND;
     assert!(ids.iter().all(|id| room.hear(id, now)));
@@ -456,7 +456,7 @@ fn whoever_has_spoken_is_not_given_up_however_many_have() {
     let decision = decide(&room, heard, vec![open, Command::Complete(ids[3])], now);
     assert!(decision.rows.iter().all(|row| row.status.is_live()), "nobody is given up");
     assert_eq!(decision.outcomes[1], Outcome::NotActive(Status::Waiting));
-    room.advance(decision.head, decision.rows);
+    room.advance(decision.head, decision.rows, 0);
     assert_eq!((room.active(), room.waiting()), (3, PEOPLE - 3));
     assert!(ids[..3].iter().all(|id| room.status(id) == Some(Status::Active)), "and those in front are let in");
 }
@@ -466,7 +466,7 @@ fn a_replica_whose_clock_is_behind_does_not_turn_time_back() {
     let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
     let join = |id: u128| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 };
     let ahead = decide(&room, &[], vec![join(1)], 100 * SECOND);
-    room.advance(ahead.head, ahead.rows);
+    room.advance(ahead.head, ahead.rows, 100 * SECOND);
     let behind = decide(&room, &[], vec![join(2)], 40 * SECOND);
     assert_eq!(behind.rows[0].entered_at, 100 * SECOND);
     assert_eq!(behind.head.decided_at, 100 * SECOND);

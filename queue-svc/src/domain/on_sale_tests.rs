@@ -129,7 +129,7 @@ impl Sale {
                     }
                 }
             }
-            self.room.advance(decision.head, decision.rows);
+            self.room.advance(decision.head, decision.rows, self.now);
         }
         let room = &self.room;
         self.waiting.retain(|token| room.status(token) == Some(Status::Waiting));

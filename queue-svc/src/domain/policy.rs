@@ -4,9 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{SECOND, Status};
 
-/// What a decision about somebody who was not heard of waits longer than it must: clocks may differ by a second, and word of a
-/// hearing takes a moment to be written down.
+/// How much longer than it must a decision about a silent waiter waits: the instants that it compares come
+/// from clocks of several replicas, which may differ by a second, and word of a hearing takes a moment to be
+/// written down.
 const LATE: i64 = 2 * SECOND;
+/// The same about somebody who was admitted and does not show up. The next in line waits for it, so it is
+/// short: the time that another replica has to write down whom it heard. No clocks are compared, see
+/// [`QueuePolicy::no_show`].
+pub(super) const WORD: i64 = 400_000;
 
 /// What becomes of an ACTIVE token whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,12 +81,11 @@ pub(super) struct Instants {
 }
 
 impl QueuePolicy {
-    /// When time alone changes a live token. `listening` is since when anybody could have been heard at all.
-    pub(super) fn deadline(&self, token: Instants, listening: i64) -> i64 {
+    /// When a live token's time ends, by the queue's time. `listening` is since when anybody could have been
+    /// heard at all.
+    pub(super) fn ends_at(&self, token: Instants, listening: i64) -> i64 {
         if token.status == Status::Active {
-            let shows_up = self.show_up_within > 0 && !token.has_shown_up();
-            let by = token.admitted_at.max(listening).saturating_add(self.show_up_within + LATE);
-            if shows_up { token.active_until.min(by) } else { token.active_until }
+            token.active_until
         } else if self.waiting_grace > 0 {
             // What is remembered may be that much older than what was heard.
             let silent = self.waiting_grace + self.remembered_to() + LATE;
@@ -89,6 +93,15 @@ impl QueuePolicy {
         } else {
             token.valid_until
         }
+    }
+
+    /// When an admitted token that was not heard of since loses its place, by the clock of this replica
+    /// alone. It counts from the moment at which this replica learnt of the admission, which is not before
+    /// the admission itself: so much time has passed then in truth, whatever the clock of the replica that
+    /// admitted says.
+    pub(super) fn no_show(&self, token: Instants, learnt_at: i64, listening: i64) -> Option<i64> {
+        let awaited = token.status == Status::Active && self.show_up_within > 0 && !token.has_shown_up();
+        awaited.then(|| learnt_at.max(listening).saturating_add(self.show_up_within + WORD))
     }
 
     /// Has it the same rules about who is heard of?

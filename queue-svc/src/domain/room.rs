@@ -22,6 +22,15 @@ use super::{
     slab::{Slab, Slot},
 };
 
+/// The time of a decision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// The queue's: never before the last decision's, and common to all replicas.
+    pub(super) queue: i64,
+    /// By the clock of the replica that decides: for spans that it has measured itself.
+    pub(super) here: i64,
+}
+
 /// One line: its head, and every live token by id, by user, by place and by deadline.
 #[derive(Debug)]
 pub struct Room {
@@ -99,10 +108,11 @@ impl Room {
         }
     }
 
-    /// Listens since when the room did in whose place this one comes, or since there are other rules.
-    pub fn listen_for(&mut self, before: &Self) {
+    /// Listens since when the room did in whose place this one comes, or from now where there are other
+    /// rules.
+    pub fn listen_for(&mut self, before: &Self, now: i64) {
         let same_rules = self.head.policy.listens_like(&before.head.policy);
-        self.listen_from(if same_rules { before.listening } else { before.listening.max(self.head.decided_at) });
+        self.listen_from(if same_rules { before.listening } else { before.listening.max(now) });
     }
 
     /// A live token.
@@ -175,9 +185,10 @@ impl Room {
         })
     }
 
-    /// Takes over a later committed state: the head as of then, and every row that changed since [`Room::version`]. An older or
-    /// equal one changes nothing: the follower and the writer may bring the same news in any order.
-    pub fn advance(&mut self, head: Head, mut rows: Vec<TokenRow>) -> bool {
+    /// Takes over a later committed state: the head as of then, and every row that changed since
+    /// [`Room::version`]. An older or equal one changes nothing: the follower and the writer may bring the
+    /// same news in any order. `now` is by this replica's clock.
+    pub fn advance(&mut self, head: Head, mut rows: Vec<TokenRow>, now: i64) -> bool {
         if head.version <= self.head.version {
             return false;
         }
@@ -185,32 +196,32 @@ impl Room {
         // a lane is appended to.
         rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
         for row in rows {
-            self.apply(row);
+            self.apply(row, now);
         }
         let new_rules = !self.head.policy.listens_like(&head.policy);
         self.head = head;
         self.speed = self.head.speed(self.active);
         if new_rules {
             // Rows are only as fresh as the rules demanded under which they were written.
-            self.listening = self.listening.max(self.head.decided_at);
+            self.listening = self.listening.max(now);
             self.index_deadlines();
         }
         true
     }
 
     /// Puts live rows in while a room is loaded, before anybody reads it.
-    pub fn load(&mut self, rows: Vec<TokenRow>) {
+    pub fn load(&mut self, rows: Vec<TokenRow>, now: i64) {
         for row in rows {
-            self.apply(row);
+            self.apply(row, now);
         }
         self.speed = self.head.speed(self.active);
     }
 
-    fn apply(&mut self, row: TokenRow) {
+    fn apply(&mut self, row: TokenRow, now: i64) {
         match self.find(&row.token) {
-            Some(at) if row.status.is_live() => self.change(at, row),
+            Some(at) if row.status.is_live() => self.change(at, row, now),
             Some(at) => self.remove(at),
-            None if row.status.is_live() => self.insert(row),
+            None if row.status.is_live() => self.insert(row, now),
             None => {}
         }
     }
@@ -219,8 +230,8 @@ impl Room {
         self.by_token.find(self.hash.hash_one(token), |at| self.slab.get(*at).token == *token).copied()
     }
 
-    fn insert(&mut self, row: TokenRow) {
-        let at = self.slab.insert(Slot::new(row));
+    fn insert(&mut self, row: TokenRow, now: i64) {
+        let at = self.slab.insert(Slot::new(row, now));
         let Self { slab, hash, by_token, by_user, .. } = self;
         let slot = slab.get(at);
         by_token.insert_unique(hash.hash_one(slot.token), at, |at| hash.hash_one(slab.get(*at).token));
@@ -228,20 +239,21 @@ impl Room {
         self.link(at);
     }
 
-    fn change(&mut self, at: u32, row: TokenRow) {
+    fn change(&mut self, at: u32, row: TokenRow, now: i64) {
         let slot = self.slab.get(at);
         let keeps_place = slot.status == Status::Waiting
             && row.status == Status::Waiting
             && slot.ticket == row.ticket
             && slot.priority == row.priority;
+        let changed = slot.changed(row, now);
         if keeps_place {
-            let (place, deadline) = (slot.place, self.deadline(slot));
+            let deadline = self.deadline(slot);
             self.deadlines.remove(&(deadline, at));
-            *self.slab.get_mut(at) = Slot { place, ..Slot::new(row) };
+            *self.slab.get_mut(at) = changed;
             self.deadlines.insert((self.deadline(self.slab.get(at)), at));
         } else {
             self.unlink(at);
-            *self.slab.get_mut(at) = Slot::new(row);
+            *self.slab.get_mut(at) = changed;
             self.link(at);
         }
     }
@@ -300,8 +312,10 @@ impl Room {
         }
     }
 
+    /// When a slot's time may be over: at the earlier of its ends, whichever clock that one is read on.
     fn deadline(&self, slot: &Slot) -> i64 {
-        self.head.policy.deadline(slot.instants(), self.listening)
+        let ends_at = self.head.policy.ends_at(slot.instants(), self.listening);
+        self.head.policy.no_show(slot.instants(), slot.learnt_at(), self.listening).map_or(ends_at, |by| by.min(ends_at))
     }
 
     /// All deadlines anew, since what they follow from has changed.
@@ -321,9 +335,10 @@ impl Room {
     }
 
     /// Live tokens whose time is over, the earliest first, at most `limit`.
-    pub(super) fn due(&self, now: i64, limit: usize) -> Vec<Uuid> {
-        let passed = self.deadlines.range(..=(now, u32::MAX)).map(|(_, at)| self.slab.get(*at));
-        let is_over = |slot: &&Slot| self.is_over(slot.instants(), slot.reported.load(Ordering::Relaxed), now);
+    pub(super) fn due(&self, now: Now, limit: usize) -> Vec<Uuid> {
+        // The queue's time is never behind this replica's clock.
+        let passed = self.deadlines.range(..=(now.queue, u32::MAX)).map(|(_, at)| self.slab.get(*at));
+        let is_over = |slot: &&Slot| self.is_over(slot.instants(), slot.learnt_at(), slot.reported.load(Ordering::Relaxed), now);
         let mut due: Vec<&Slot> = passed.filter(is_over).take(limit).collect();
         // Not in the order of slots, which differs from replica to replica.
         due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
@@ -331,15 +346,20 @@ impl Room {
     }
 
     /// Is a live token's time over? Not by a silence that a word on its way to the writer has broken.
-    fn is_over(&self, token: Instants, reported: bool, now: i64) -> bool {
-        let as_of = |heard_at| self.head.policy.deadline(Instants { heard_at, ..token }, self.listening);
-        as_of(if reported { now } else { token.heard_at }) <= now
+    fn is_over(&self, token: Instants, learnt_at: i64, reported: bool, now: Now) -> bool {
+        let token = if reported { Instants { heard_at: now.queue, ..token } } else { token };
+        let policy = &self.head.policy;
+        policy.ends_at(token, self.listening) <= now.queue
+            || policy.no_show(token, learnt_at, self.listening).is_some_and(|by| by <= now.here)
     }
 
     /// The same of a row as a draft has it.
-    pub(super) fn is_due(&self, row: &TokenRow, now: i64) -> bool {
-        let reported = self.slot(&row.token).is_some_and(|(_, slot)| slot.reported.load(Ordering::Relaxed));
-        self.is_over(row.instants(), reported, now)
+    pub(super) fn is_due(&self, row: &TokenRow, now: Now) -> bool {
+        let slot = self.slot(&row.token).map(|(_, slot)| slot);
+        let reported = slot.is_some_and(|slot| slot.reported.load(Ordering::Relaxed));
+        // An admission that no slot has is this draft's own.
+        let known = slot.filter(|slot| slot.knows_admission(row));
+        self.is_over(row.instants(), known.map_or(now.here, Slot::learnt_at), reported, now)
     }
 
     /// The first one waiting in a lane at or after `from`; `None` means from the front.
@@ -388,7 +408,7 @@ mod tests {
     fn a_waiting_person_takes_less_than_three_hundred_bytes() {
         for people in [10_000_i64, 100_000, 140_000] {
             let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
-            room.load((1..=people).map(waiting).collect());
+            room.load((1..=people).map(waiting).collect(), 0);
             let each = room.memory() / usize::try_from(people).expect("positive");
             assert!(each < 250, "{each} bytes with {people} waiting");
         }
@@ -397,7 +417,7 @@ mod tests {
     #[test]
     fn a_row_that_arrives_out_of_ticket_order_takes_its_rightful_place() {
         let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
-        room.load(vec![waiting(1), waiting(3), waiting(2)]);
+        room.load(vec![waiting(1), waiting(3), waiting(2)], 0);
         let places: Vec<_> = (1..=3).map(|number| room.position(&waiting(number).token)).collect();
         assert_eq!(places, [Some(1), Some(2), Some(3)]);
     }
@@ -407,9 +427,9 @@ mod tests {
         let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
         let head = |version| Head { version, ..Head::new(QueuePolicy::default(), 0) };
         let gone = TokenRow { status: Status::Left, ..waiting(1) };
-        assert!(room.advance(head(1), vec![waiting(1)]));
-        assert!(room.advance(head(2), vec![gone]));
-        assert!(!room.advance(head(1), vec![waiting(1)]));
+        assert!(room.advance(head(1), vec![waiting(1)], 0));
+        assert!(room.advance(head(2), vec![gone], 0));
+        assert!(!room.advance(head(1), vec![waiting(1)], 0));
         assert_eq!((room.waiting(), room.version()), (0, 2));
     }
 }

@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::{Status, TokenRow, policy::Instants};
 
 const CHUNK: usize = 4_096;
+/// A millisecond in microseconds.
+const MILLI: i64 = 1_000;
 
 /// A live token, as small as it gets: 104 bytes and the user's name.
 #[derive(Debug)]
@@ -25,6 +27,9 @@ pub(super) struct Slot {
     pub(super) requeues: u32,
     /// Where it stands in its lane's list, while it waits.
     pub(super) place: u32,
+    /// How much later than `admitted_at` this replica learnt of it by its own clock, in milliseconds rounded
+    /// up.
+    learnt: i32,
     pub(super) status: Status,
     pub(super) priority: u8,
     /// It was heard of since `heard_at`, and that is on its way to the writer: what readers may change.
@@ -34,8 +39,11 @@ pub(super) struct Slot {
 const _: () = assert!(size_of::<Slot>() <= 104);
 
 impl Slot {
-    pub(super) fn new(row: TokenRow) -> Self {
+    /// A row that this replica learnt of at `now`, by its own clock.
+    pub(super) fn new(row: TokenRow, now: i64) -> Self {
+        let later = (now - row.admitted_at.unwrap_or(now) + MILLI - 1).div_euclid(MILLI);
         Self {
+            learnt: i32::try_from(later).unwrap_or(if later > 0 { i32::MAX } else { i32::MIN }),
             token: row.token,
             user: row.user,
             ticket: row.ticket,
@@ -51,6 +59,23 @@ impl Slot {
             priority: row.priority,
             reported: AtomicBool::new(false),
         }
+    }
+
+    /// What a newer row makes of this one; an admission that was known is not news.
+    pub(super) fn changed(&self, row: TokenRow, now: i64) -> Self {
+        let known = self.knows_admission(&row);
+        let slot = Self { place: self.place, ..Self::new(row, now) };
+        if known { Self { learnt: self.learnt, ..slot } } else { slot }
+    }
+
+    /// Is this row admitted as this one was? Whoever goes back into the line gets another ticket.
+    pub(super) fn knows_admission(&self, row: &TokenRow) -> bool {
+        self.status == Status::Active && self.ticket == row.ticket
+    }
+
+    /// When this replica learnt of the admission, by its own clock.
+    pub(super) fn learnt_at(&self) -> i64 {
+        self.admitted_at.saturating_add(i64::from(self.learnt) * MILLI)
     }
 
     pub(super) fn row(&self) -> TokenRow {

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::{
     Error,
-    app::{Claim, Cursor, Seen, WaitingRoom},
+    app::{Claim, Cursor, Seen, WaitingRoom, place},
     domain::QueuePolicy,
 };
 
@@ -54,8 +54,8 @@ fn told(error: Error) -> Status {
     Fault::from(error).into()
 }
 
-fn key(request_id: Option<String>, method: &str, command: &impl Serialize) -> Option<Key> {
-    request_id.map(|id| Key::new(id, method, command))
+fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Serialize) -> Option<Key> {
+    request_id.map(|id| Key::new(id, method, owner, command))
 }
 
 /// The name of a queue that must be given: here nothing means nothing.
@@ -77,7 +77,7 @@ impl QueueService for Service {
         let patch = convert::patch(&mut checks, request.policy);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let key = key(request_id, "CreateQueue", &(&queue_id, &patch));
+        let key = key(request_id, "CreateQueue", "", &(&queue_id, &patch));
         let policy = patch.apply(&QueuePolicy::default());
         let view = self.room.create_queue(&queue_id, policy, key).await.map_err(told)?;
         Ok(Response::new(CreateQueueResponse { queue: Some(convert::queue(view)) }))
@@ -90,7 +90,7 @@ impl QueueService for Service {
         let patch = convert::patch(&mut checks, request.policy);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let key = key(request_id, "UpdateQueue", &(&queue_id, &patch));
+        let key = key(request_id, "UpdateQueue", "", &(&queue_id, &patch));
         let view = self.room.update_queue(&queue_id, patch, key).await.map_err(told)?;
         Ok(Response::new(UpdateQueueResponse { queue: Some(convert::queue(view)) }))
     }
@@ -105,16 +105,14 @@ impl QueueService for Service {
 
     async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
         let request = request.into_inner();
-        let (list, mut checks) = (List::of("queues", ""), Checks::default());
+        let mut checks = Checks::default();
         let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let (size, after) = list.read(request.page_size, &request.page_token, None::<Cursor>, refuse);
+        let page = List::of("queues", "").read(request.page_size, &request.page_token, None::<Cursor>, refuse);
         checks.finish()?;
-        let size = usize::try_from(size).unwrap_or_default();
-        let (views, next) = self.room.list_queues(size, after).await.map_err(told)?;
-        Ok(Response::new(ListQueuesResponse {
-            queues: views.into_iter().map(convert::queue).collect(),
-            next_page_token: list.token(next.as_ref()),
-        }))
+        let limit = usize::try_from(page.limit()).unwrap_or_default();
+        let found = self.room.list_queues(page.from().as_ref(), limit).await.map_err(told)?;
+        let (queues, next_page_token) = page.answer(found, |view| Some(place(view)), convert::queue);
+        Ok(Response::new(ListQueuesResponse { queues, next_page_token }))
     }
 
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {
@@ -126,7 +124,7 @@ impl QueueService for Service {
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
         let lane = u8::try_from(lane).unwrap_or_default();
-        let key = key(request_id, "IssueToken", &(&queue_id, &user, lane));
+        let key = key(request_id, "IssueToken", &user, &(&queue_id, &user, lane));
         let (view, created) = self.room.join(&queue_id, &user, lane, key).await.map_err(told)?;
         Ok(Response::new(IssueTokenResponse { token: Some(convert::token(view)), created }))
     }
@@ -203,7 +201,7 @@ impl QueueService for Service {
         let token = checks.uuid("token", &request.token);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let view = self.room.complete(token, key(request_id, "CompleteToken", &token)).await.map_err(told)?;
+        let view = self.room.complete(token, key(request_id, "CompleteToken", &token.to_string(), &token)).await.map_err(told)?;
         Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
     }
 
@@ -213,7 +211,46 @@ impl QueueService for Service {
         let token = checks.uuid("token", &request.token);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let view = self.room.leave(token, key(request_id, "LeaveQueue", &token)).await.map_err(told)?;
+        let view = self.room.leave(token, key(request_id, "LeaveQueue", &token.to_string(), &token)).await.map_err(told)?;
         Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxoffice_proto::{
+        queue::{DelayReason, Token, TokenStatus},
+        time::{duration, timestamp},
+    };
+    use chassis::page;
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_batch_of_tokens_is_far_below_what_clients_take() {
+        let (at, span) = (Some(timestamp(253_402_300_799_999_999)), Some(duration(i64::MAX / 2)));
+        let token = Token {
+            token: Uuid::max().to_string(),
+            queue_id: "q".repeat(64),
+            user_id: "\u{1f39f}".repeat(64),
+            status: TokenStatus::Left.into(),
+            priority: 9,
+            ticket: i64::MAX,
+            position: i64::MAX,
+            waiting_behind: i64::MAX,
+            estimated_wait: span,
+            entered_at: at,
+            active_until: at,
+            valid_until: at,
+            poll_after: span,
+            requeues: i32::MAX,
+            version: i64::MAX,
+            estimated_wait_low: span,
+            estimated_wait_high: span,
+            delay_reason: DelayReason::Unspecified.into(),
+        };
+        let batch = BatchGetTokensResponse { tokens: vec![token; MAX_BATCH], ..BatchGetTokensResponse::default() };
+        assert!(batch.encoded_len() < page::MAX_BYTES / 2, "{} bytes", batch.encoded_len());
     }
 }

@@ -1,9 +1,9 @@
-//! All SQL of the waiting room: the queue's row ([`queue`]), its tokens ([`token`]), and answered requests ([`request`]).
+//! All SQL of the waiting room: the queue's row ([`queue`]), its tokens ([`token`]). Answered requests are
+//! the chassis's.
 //!
 //! Every function runs in a session of its caller, who decides what is one transaction.
 
 pub mod queue;
-pub mod request;
 pub mod token;
 
 use chassis::db::{Error, Migrations};

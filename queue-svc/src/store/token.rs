@@ -3,6 +3,7 @@
 use chassis::{
     args,
     db::{Dialect, Error, Row, Session, Sql},
+    prune::{self, Forgetting, Portion},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -106,6 +107,22 @@ fn json_rows(rows: &[TokenRow]) -> String {
         ])
     };
     serde_json::Value::from_iter(rows.iter().map(one)).to_string()
+}
+
+/// Removes tokens that have ended, by when they could have been valid at most.
+///
+/// # Errors
+/// The database's.
+pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
+    const SQL: Sql = Sql {
+        postgres: "DELETE FROM token WHERE token = ANY(ARRAY(SELECT token FROM token \
+                   WHERE status > 2 AND valid_until >= $1 AND valid_until < $2 \
+                   ORDER BY valid_until LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING valid_until AS at",
+        sqlite: "DELETE FROM token WHERE token IN (SELECT token FROM token \
+                 WHERE status > 2 AND valid_until >= $1 AND valid_until < $2 \
+                 ORDER BY valid_until LIMIT $3) RETURNING valid_until AS at",
+    };
+    prune::by(session, SQL, portion)
 }
 
 /// The queue as it is now and every token that changed since a version, as of one instant. `None`: no such queue.

@@ -6,7 +6,11 @@ use boxoffice_proto::{
     Fault, Reason,
     queue::{self as pb, queue_service_client::QueueServiceClient},
 };
-use chassis::{clock::Clock, db::DbConfig};
+use chassis::{
+    clock::Clock,
+    db::DbConfig,
+    testing::patience::{Patience, timeout},
+};
 use queue_svc::{Config, Expiry, Listeners, Policy, serve};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +47,7 @@ impl Replica {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = grpc.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let config = Config { database: database.clone(), policy };
+        let config = Config { database: database.clone(), policy, requests: Default::default(), retention: Default::default() };
         let task = tokio::spawn(serve(config, Listeners { grpc: grpc.into(), http: None }, clock.clone(), shutdown.clone()));
         let client = eventually("the service answers", || async move {
             let mut client = QueueServiceClient::connect(format!("http://{address}")).await.ok()?;
@@ -58,19 +62,20 @@ impl Replica {
     pub(crate) async fn stop(self) {
         drop(self.client);
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.task).await.unwrap().unwrap().unwrap();
+        timeout(Duration::from_secs(10), self.task).await.unwrap().unwrap().unwrap();
     }
 }
 
-/// Asks until there is an answer, ten seconds at most.
+/// Asks until there is an answer, which usually takes ten seconds at most.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    for _ in 0..1_000 {
+    let patience = Patience::new(Duration::from_secs(10));
+    loop {
         if let Some(answer) = ask().await {
             return answer;
         }
+        assert!(!patience.is_over(), "not {patience}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("never: {what}");
 }
 
 pub(crate) async fn join(client: &Client, user: &str) -> Result<pb::Token, Status> {

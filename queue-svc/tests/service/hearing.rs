@@ -105,6 +105,60 @@ async fn an_admission_that_nobody_takes_up_goes_to_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn three_no_shows_in_a_row_cost_the_fourth_half_a_second_each() {
+    for database in databases().await {
+        let clock = Clock::manual(START);
+        for replicas in [1, 2] {
+            let config = Policy { show_up_within: Duration::from_secs(2), on_expiry: Expiry::Expire, ..patient(1) };
+            let mut all = Vec::new();
+            for _ in 0..replicas {
+                all.push(Replica::start(&database.config, config.clone(), &clock).await);
+            }
+            let client = &all[0].client;
+            let change = pb::QueuePolicy {
+                max_active: Some(1),
+                on_expiry: 2,
+                show_up_within: Some(prost_types::Duration { seconds: 2, nanos: 0 }),
+                ..pb::QueuePolicy::default()
+            };
+            crate::harness::update(client, change).await;
+            let mut tokens = Vec::new();
+            for number in 0..5 {
+                tokens.push(join(client, &format!("{replicas}-{number}")).await.unwrap());
+            }
+            // Whoever is heard of in the moment of the admission has shown up.
+            clock.advance(SECOND);
+            crate::harness::leave(client, &tokens[0].token, "").await.unwrap();
+            // Looking at the line is no word from anybody in it.
+            let served = |ticket: i64| {
+                let all = &all;
+                eventually("every replica knows the admission", move || async move {
+                    for replica in all {
+                        if queue(&replica.client).await.serving_ticket != ticket {
+                            return None;
+                        }
+                    }
+                    Some(())
+                })
+            };
+            for silent in &tokens[1..=3] {
+                served(silent.ticket).await;
+                clock.advance(2 * SECOND + 300_000);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                assert_eq!(queue(client).await.serving_ticket, silent.ticket, "{}: not before the rule", database.name);
+                clock.advance(200_000);
+            }
+            served(tokens[4].ticket).await;
+            assert_eq!(get(client, &tokens[4].token).await.unwrap().status(), Active, "{}", database.name);
+            crate::harness::leave(client, &tokens[4].token, "").await.unwrap();
+            for replica in all {
+                replica.stop().await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_showed_up_at_one_replica_has_shown_up_for_all_and_after_a_restart() {
     for database in databases().await {
         let clock = Clock::manual(START);

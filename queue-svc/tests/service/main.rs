@@ -7,5 +7,6 @@ mod hearing;
 mod line;
 mod refusals;
 mod replicas;
+mod retention;
 mod time;
 mod watch;

@@ -56,18 +56,32 @@ async fn a_token_that_does_not_admit_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_id_belongs_to_one_request() {
+async fn a_request_id_belongs_to_one_request_of_one_user() {
     for database in databases().await {
         let replica = Replica::start(&database.config, policy(), &Clock::system()).await;
         let client = &replica.client;
         let ann = join_as(client, "ann", None, "r-1").await.unwrap().token.unwrap().token;
-        assert_eq!(reason(join_as(client, "bob", None, "r-1").await), Reason::RequestIdReused, "{}", database.name);
-        assert_eq!(reason(join_as(client, "ann", Some(1), "r-1").await), Reason::RequestIdReused);
-        assert_eq!(reason(complete(client, &ann, "r-1").await), Reason::RequestIdReused);
-        assert_eq!(reason(leave(client, &ann, "r-1").await), Reason::RequestIdReused);
-        let create = pb::CreateQueueRequest { queue_id: "rock".to_owned(), policy: None, request_id: "r-1".to_owned() };
-        assert_eq!(reason(client.clone().create_queue(create).await), Reason::RequestIdReused);
+        assert_eq!(reason(join_as(client, "ann", Some(1), "r-1").await), Reason::RequestIdReused, "{}", database.name);
         assert_eq!(get(client, &ann).await.unwrap().status(), pb::TokenStatus::Active, "nothing was changed");
+
+        // Everybody else's, and every other method's, is another one: also of those who come at the same
+        // moment.
+        let users = ["bob", "cid", "dan"];
+        let joined = futures::future::join_all(users.map(|user| join_as(client, user, None, "r-1"))).await;
+        let tokens: Vec<_> = joined.into_iter().map(|joined| joined.unwrap().token.unwrap().token).collect();
+        for (user, token) in users.into_iter().zip(&tokens) {
+            assert_eq!(join_as(client, user, None, "r-1").await.unwrap().token.unwrap().token, *token);
+        }
+        let create = |max_active| pb::CreateQueueRequest {
+            queue_id: "rock".to_owned(),
+            policy: Some(pb::QueuePolicy { max_active: Some(max_active), ..Default::default() }),
+            request_id: "r-1".to_owned(),
+        };
+        client.clone().create_queue(create(1)).await.unwrap();
+        assert_eq!(reason(client.clone().create_queue(create(2)).await), Reason::RequestIdReused);
+        for token in [&ann, &tokens[0]] {
+            assert_eq!(leave(client, token, "r-1").await.unwrap().status(), pb::TokenStatus::Left);
+        }
         replica.stop().await;
     }
 }

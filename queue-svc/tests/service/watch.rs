@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use boxoffice_proto::{Reason, queue as pb};
-use chassis::{clock::Clock, testing::databases};
+use chassis::{
+    clock::Clock,
+    testing::{databases, patience::timeout},
+};
 use pb::TokenStatus::{Active, Completed, Waiting};
-use tokio::time::timeout;
 
 use crate::harness::{Client, Replica, complete, join, leave, policy, reason};
 
@@ -85,5 +87,21 @@ async fn a_stream_does_not_hold_up_the_shutdown() {
         next(&mut stream).await.unwrap();
         timeout(Duration::from_secs(3), replica.stop()).await.expect(database.name);
         assert_eq!(reason(stream.message().await), Reason::Unavailable, "come again, to another replica");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_to_whom_nothing_happens_hears_how_things_are_all_the_same() {
+    for database in databases().await {
+        let replica = Replica::start(&database.config, queue_svc::Policy { max_active: 0, ..policy() }, &Clock::system()).await;
+        let token = join(&replica.client, "a").await.unwrap().token;
+        let mut stream = watch(&replica.client, &token).await.unwrap();
+        let first = next(&mut stream).await.unwrap();
+        // A proxy would wait half a minute; a busy machine may take longer.
+        let again = timeout(Duration::from_secs(90), stream.message()).await.expect("a sign of life").unwrap().unwrap();
+        let again = again.token.unwrap();
+        let state = |token: &pb::Token| (token.token.clone(), token.status(), token.position, token.ticket);
+        assert_eq!(state(&again), state(&first), "{}", database.name);
+        replica.stop().await;
     }
 }

@@ -66,6 +66,8 @@ enum Scenario {
     Checkouts(Size),
     /// 100,000 seats sold, from joining to paying
     Funnel(Size),
+    /// Joins while ten million rows whose time is over are removed
+    Prune(Size),
 }
 
 /// How much of it.
@@ -99,6 +101,7 @@ impl Scenario {
             Self::Holds(_) => "holds",
             Self::Checkouts(_) => "checkouts",
             Self::Funnel(_) => "funnel",
+            Self::Prune(_) => "prune",
         }
     }
 
@@ -111,7 +114,8 @@ impl Scenario {
             | Self::Streams(size)
             | Self::Holds(size)
             | Self::Checkouts(size)
-            | Self::Funnel(size) => size,
+            | Self::Funnel(size)
+            | Self::Prune(size) => size,
         }
     }
 
@@ -129,6 +133,7 @@ impl Scenario {
             Self::Holds(size) => scenarios::holds::measure(size).await,
             Self::Checkouts(size) => scenarios::checkouts::measure(size).await,
             Self::Funnel(size) => scenarios::funnel::measure(size).await,
+            Self::Prune(size) => scenarios::prune::measure(size).await,
         }
     }
 }

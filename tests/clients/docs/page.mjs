@@ -19,6 +19,8 @@ page.on("request", (request) => {
   if (url.origin !== base && !["data:", "blob:"].includes(url.protocol)) elsewhere.push(request.url());
 });
 page.on("pageerror", (error) => errors.push(String(error)));
+// What the page's own policy forbids it is told on the console alone.
+page.on("console", (message) => message.text().includes("Content Security Policy") && errors.push(message.text()));
 
 const document = await (await fetch(`${base}/openapi.json`)).json();
 const operations = new Map();
@@ -28,6 +30,14 @@ for (const [path, item] of Object.entries(document.paths))
 await page.goto(`${base}/docs`);
 await page.waitForSelector(".opblock");
 same(await page.locator(".opblock").count(), operations.size, "every operation is on the page");
+
+// On a phone it is as wide as the phone.
+const phone = await context.newPage();
+await (await context.newCDPSession(phone)).send("Emulation.setDeviceMetricsOverride", { width: 390, height: 844, deviceScaleFactor: 3, mobile: true });
+await phone.goto(`${base}/docs`);
+await phone.waitForSelector(".opblock");
+same(await phone.evaluate(() => document.documentElement.clientWidth), 390, "the page's width on a phone");
+await phone.close();
 
 /** Opens an operation, fills in what is given (the rest stays as the page offers it), presses Execute, and reads what came back. */
 async function execute(id, values = {}, body = undefined) {
@@ -82,7 +92,7 @@ const free = await succeed("list_seats_of_date", { concertId, date: "2031-05-01"
 same(free.shows[0].availableSeats.length, 10, "the free seats");
 const { reservationId } = await succeed("hold_seats", admitted, { userId, showId, seatNumbers: [7, 8] });
 const taken = await execute("hold_seats", admitted, { userId, showId, seatNumbers: [8, 9] });
-same([taken.status, taken.answer.code, taken.answer.seatNumbers], [409, "SEAT_TAKEN", "8"], "a refusal");
+same([taken.status, taken.answer.code, taken.answer.seatNumbers], [409, "SEAT_TAKEN", [8]], "a refusal");
 const payment = await succeed("pay", admitted, { userId, reservationId });
 same([payment.status, payment.amount], ["COMPLETED", 60_000], "the payment");
 same((await succeed("get_wallet", { userId })).balance, 40_000, "the balance");

@@ -39,7 +39,7 @@ class Follower {
   private waiting: (() => void)[] = [];
 
   constructor(line: Client<typeof QueueService>, token: string) {
-    this.ended = this.follow(line.watchToken({ token }, { timeoutMs: 60_000 }));
+    this.ended = this.follow(line.watchToken({ token }, { timeoutMs: 600_000 }));
   }
 
   private async follow(stream: AsyncIterable<{ token?: { status: TokenStatus; position: bigint } }>) {

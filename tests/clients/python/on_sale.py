@@ -19,7 +19,7 @@ from boxoffice.checkout.v1 import checkout_pb2 as checkout, checkout_pb2_grpc as
 from boxoffice.queue.v1 import queue_pb2 as queue, queue_pb2_grpc as queue_grpc
 from boxoffice.wallet.v1 import wallet_pb2 as wallet, wallet_pb2_grpc as wallet_grpc
 
-WITHIN = 20  # seconds: every call has a deadline
+WITHIN = 60  # seconds: every call has a deadline
 run = uuid.uuid4().hex[:8]  # names that no other run uses
 ann, bob = f"ann-{run}", f"bob-{run}"
 
@@ -51,7 +51,7 @@ class Follower(threading.Thread):
 
     def __init__(self, line, token):
         super().__init__(daemon=True)
-        self.stream = line.WatchToken(queue.WatchTokenRequest(token=token), timeout=60)
+        self.stream = line.WatchToken(queue.WatchTokenRequest(token=token), timeout=600)
         self.told, self.news = [], threading.Condition()
         self.start()
 

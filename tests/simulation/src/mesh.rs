@@ -105,16 +105,18 @@ impl Mesh {
         history::note(name, format!("starts with its clock {skew} µs off"));
         let grpc = listen(GRPC).await?;
         let service = name.split('-').next().unwrap_or_default();
-        let database = DbConfig { url: format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()), schema: None };
+        let database = DbConfig::at(format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()));
         match service {
             "queue" => queue_svc::serve(self.queue(database), queue_svc::Listeners { grpc, http: None }, clock, stop).await?,
             "booking" => {
                 let policy = booking_svc::Policy { hold_ttl: self.plan.sale.hold, ..booking_svc::Policy::default() };
-                let config = booking_svc::Config { database, policy };
+                let (requests, retention) = Default::default();
+                let config = booking_svc::Config { database, policy, currency: "KRW".parse()?, requests, retention };
                 booking_svc::serve(config, booking_svc::Listeners { grpc, http: None }, clock, stop).await?;
             }
             "wallet" => {
-                let config = wallet_svc::Config { database, policy: wallet_svc::Policy { currency: "KRW".parse()? } };
+                let policy = wallet_svc::Policy { currency: "KRW".parse()? };
+                let config = wallet_svc::Config { database, policy, requests: Default::default() };
                 wallet_svc::serve(config, wallet_svc::Listeners { grpc, http: None }, clock, stop).await?;
             }
             _ => {
@@ -142,7 +144,8 @@ impl Mesh {
             waiting_grace: Duration::from_secs(600),
             show_up_within: Duration::from_secs(90),
         };
-        queue_svc::Config { database, policy }
+        let (requests, retention) = Default::default();
+        queue_svc::Config { database, policy, requests, retention }
     }
 
     fn edge(&self, database: DbConfig) -> Result<edge::Config, String> {
@@ -154,7 +157,7 @@ impl Mesh {
             cors_origins: Origins::None,
         };
         let upstreams = Upstreams { queue_url: target("queue")?, booking_url: target("booking")?, wallet_url: target("wallet")? };
-        Ok(edge::Config { database, policy, upstreams })
+        Ok(edge::Config { database, policy, retention: Default::default(), upstreams })
     }
 }
 

@@ -8,6 +8,7 @@ use boxoffice_proto::wallet::{
 use futures::future::join_all;
 use serde_json::json;
 use tests::{
+    grpc::patiently,
     scenarios,
     suite::Scenario,
     world::{World, all_at_once, int, text, unique},
@@ -32,7 +33,7 @@ pub(crate) const ALONE: &[Scenario] = scenarios![
 
 async fn joins_are_distinct(world: World, users: usize) {
     let queue = world.queue(json!({"maxActive": 0})).await;
-    let joins = (0..users).map(|_| world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")})));
+    let joins = (0..users).map(|_| world.joining(&queue, &unique("user")));
     let answers = all_at_once(joins).await;
     let tokens: Vec<_> = answers.into_iter().map(|answer| answer.expect(201)).collect();
     let tickets: HashSet<_> = tokens.iter().map(|token| int(&token["ticket"])).collect();
@@ -58,7 +59,7 @@ async fn three_hundred_join_at_once_and_nobody_shares_a_ticket(world: World) {
 async fn one_user_joins_ten_times_at_once_and_has_one_token(world: World) {
     let queue = world.queue(json!({"maxActive": 0})).await;
     let user = unique("user");
-    let joins = (0..10).map(|_| world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})));
+    let joins = (0..10).map(|_| world.joining(&queue, &user));
     let answers = all_at_once(joins).await;
     let created = answers.iter().filter(|answer| answer.status == 201).count();
     let found = answers.iter().filter(|answer| answer.status == 200).count();
@@ -91,7 +92,7 @@ async fn three_hundred_hold_one_seat_at_once_and_one_wins(world: World) {
 async fn three_hundred_charges_by_rest_are_all_applied(world: World) {
     let user = unique("user");
     world.charge(&user, 1_000).await;
-    let charges = (0..300).map(|_| world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 500})));
+    let charges = (0..300).map(|_| world.charging(&user, 500));
     for answer in all_at_once(charges).await {
         let _ = answer.expect(201);
     }
@@ -104,8 +105,12 @@ async fn three_hundred_charges_by_rest_are_all_applied(world: World) {
 async fn three_hundred_charges_by_grpc_are_all_applied(world: World) {
     let user = unique("user");
     let charge = |amount| {
-        let (mut wallet, user_id) = (world.grpc.wallet(), user.clone());
-        async move { wallet.charge_wallet(ChargeWalletRequest { user_id, amount, request_id: String::new() }).await }
+        let (grpc, request) =
+            (world.grpc.clone(), ChargeWalletRequest { user_id: user.clone(), amount, request_id: unique("charge") });
+        async move {
+            let grpc = &grpc;
+            patiently(request, |charge| async move { grpc.wallet().charge_wallet(charge).await }).await
+        }
     };
     charge(1_000).await.unwrap();
     for answer in join_all((0..300).map(|_| tokio::spawn(charge(500)))).await {
@@ -120,10 +125,12 @@ async fn three_hundred_uses_are_all_applied(world: World) {
     let user = unique("user");
     world.charge(&user, 500_000).await;
     let uses = (0..300).map(|_| {
-        let (mut wallet, user_id) = (world.grpc.wallet(), user.clone());
-        tokio::spawn(
-            async move { wallet.use_wallet(UseWalletRequest { user_id, amount: 1_000, request_id: String::new() }).await },
-        )
+        let (grpc, user_id) = (world.grpc.clone(), user.clone());
+        let request = UseWalletRequest { user_id, amount: 1_000, request_id: unique("use") };
+        tokio::spawn(async move {
+            let grpc = &grpc;
+            patiently(request, |spend| async move { grpc.wallet().use_wallet(spend).await }).await
+        })
     });
     for answer in join_all(uses).await {
         answer.unwrap().unwrap();
@@ -168,8 +175,8 @@ async fn two_equal_payments_at_once_debit_once(world: World) {
         let buyer = world.buyer_with(&sale, 100_000).await;
         let reservation = world.hold(&buyer, sale.show, &[1]).await;
         let key = unique("click");
-        let pay =
-            |_| if round % 2 == 0 { world.paying(&buyer, &reservation) } else { world.paying(&buyer, &reservation).key(&key) };
+        let pay = |_| world.paying(&buyer, &reservation);
+        let pay = |nth| if round % 2 == 0 { pay(nth).unkeyed() } else { pay(nth).key(&key) };
         let answers = all_at_once((0..2).map(pay)).await;
         let paid: Vec<_> = answers.iter().filter(|answer| matches!(answer.status, 201 | 202)).collect();
         assert!(!paid.is_empty(), "{answers:?}");

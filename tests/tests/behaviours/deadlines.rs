@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tests::{
     mesh::Role,
+    patience::is_prompt,
     scenarios,
     suite::Scenario,
     world::{World, unique},
@@ -27,7 +28,7 @@ fn charge(user: &str) -> Vec<u8> {
 async fn a_deadline_of_a_grpc_call_is_honoured_by_the_server(world: World) {
     let user = unique("user");
     world.charge(&user, 100).await;
-    let client = reqwest::Client::builder().http2_prior_knowledge().timeout(Duration::from_secs(20)).build().unwrap();
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let lock = world.mesh.databases.hold_up("wallet").await;
     for base in world.mesh.grpc(Role::Wallet) {
         let begun = Instant::now();
@@ -40,7 +41,8 @@ async fn a_deadline_of_a_grpc_call_is_honoured_by_the_server(world: World) {
         let answer = call.send().await.unwrap();
         let took = begun.elapsed();
         assert_eq!(answer.headers().get("grpc-status").map(|value| value.to_str().unwrap()), Some("4"), "{:?}", answer.headers());
-        assert!((Duration::from_millis(350)..Duration::from_millis(1_500)).contains(&took), "400 ms became {took:?}");
+        // The database stands still for as long as this takes: nothing else could have answered.
+        assert!(took >= Duration::from_millis(350) && is_prompt(took, Duration::from_millis(500)), "400 ms became {took:?}");
     }
     lock.release().await;
     world.charge(&user, 1).await; // still serving
@@ -52,7 +54,7 @@ async fn a_service_that_hangs_makes_a_bounded_answer_at_the_edge(world: World) {
     let (lock, begun) = (world.mesh.databases.hold_up("wallet").await, Instant::now());
     let key = unique("key");
     let charge = || world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 5})).key(&key);
-    let answer = charge().send().await;
+    let answer = charge().once().await;
     let took = begun.elapsed();
     // What needs no wallet goes on meanwhile.
     let sale = world.sale(1_000, 5).await;
@@ -60,7 +62,7 @@ async fn a_service_that_hangs_makes_a_bounded_answer_at_the_edge(world: World) {
     world.hold(&buyer, sale.show, &[1]).await;
     lock.release().await;
     assert!(matches!(answer.code(), "DEADLINE_EXCEEDED" | "UNAVAILABLE"), "{} {}", answer.status, answer.text);
-    assert!(matches!(answer.status, 503 | 504) && took < Duration::from_secs(30), "{took:?} {}", answer.text);
+    assert!(matches!(answer.status, 503 | 504) && is_prompt(took, Duration::from_secs(10)), "{took:?} {}", answer.text);
     let _ = charge().expect(201).await;
     assert_eq!(world.balance(&user).await, 105);
 }

@@ -352,7 +352,9 @@ async fn a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace(shape: Shap
         assert!(problem["detail"].as_str().unwrap().contains("trace id"), "{problem}");
         let trace = text(&problem["traceId"]);
         assert!(answer.header("traceparent").contains(&trace), "{:?}", answer.headers);
-        let logged = |log: String| log.lines().any(|line| line.contains(&trace) && line.contains("\"level\":\"ERROR\""));
+        // In the log stands why, for somebody who has the trace id, and as an alert: the table that is not there.
+        let alert = |line: &str| line.contains("\"level\":\"ERROR\"") && line.contains("\"alert\":true");
+        let logged = |log: String| log.lines().any(|line| line.contains(&trace) && alert(line) && line.contains(table));
         eventually(Duration::from_secs(5), || async {
             holds(world.mesh.nodes.iter().any(|node| logged(node.process.log())), |found| *found)
         })

@@ -138,7 +138,7 @@ async fn nobody_pays_with_somebody_elses_reservation(world: World) {
 async fn concurrent_first_charges_make_one_wallet(world: World) {
     for _ in 0..5 {
         let user = unique("user");
-        let charges = (0..20).map(|_| world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 100})));
+        let charges = (0..20).map(|_| world.charging(&user, 100));
         for answer in all_at_once(charges).await {
             let _ = answer.expect(201);
         }

@@ -19,6 +19,8 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_key_used_by_rest_is_known_to_grpc,
     a_refusal_is_not_remembered,
     another_request_with_the_same_key_is_refused_on_every_route,
+    a_key_is_its_users_own,
+    a_key_cannot_be_one_of_the_edges_own,
     a_key_is_free_for_another_user_of_another_route,
 ];
 
@@ -57,8 +59,9 @@ async fn a_key_sent_many_times_at_once_is_one_charge(world: World) {
 
 async fn without_a_key_a_charge_is_a_new_charge(world: World) {
     let user = unique("user");
-    world.charge(&user, 500).await;
-    world.charge(&user, 500).await;
+    for _ in 0..2 {
+        world.charging(&user, 500).unkeyed().expect(201).await;
+    }
     assert_eq!(world.balance(&user).await, 1_000);
 }
 
@@ -152,9 +155,43 @@ async fn another_request_with_the_same_key_is_refused_on_every_route(world: Worl
     }
     let key = unique("key");
     let same = ChargeWalletRequest { user_id: unique("one"), amount: 5, request_id: key.clone() };
+    let other = ChargeWalletRequest { amount: 6, ..same.clone() };
     world.grpc.wallet().charge_wallet(same).await.unwrap();
-    let foreign = ChargeWalletRequest { user_id: unique("other"), amount: 5, request_id: key };
-    refused(world.grpc.wallet().charge_wallet(foreign).await, Reason::RequestIdReused);
+    refused(world.grpc.wallet().charge_wallet(other).await, Reason::RequestIdReused);
+}
+
+/// People number their requests alike: nobody's `order-2` is in another's way, nor does it tell them
+/// anything.
+async fn a_key_is_its_users_own(world: World) {
+    let sale = world.sale(1_000, 10).await;
+    let key = unique("order");
+    let (ann, bob) = (world.buyer_with(&sale, 10_000).await, world.buyer_with(&sale, 10_000).await);
+    let mut told = Vec::new();
+    for (buyer, seat) in [(&ann, 1), (&bob, 2)] {
+        let join = world.rest.post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": buyer.user})).key(&key);
+        assert_eq!(join.send().await.body["token"], buyer.token.as_str());
+        let charge = || world.rest.post(&format!("/v1/wallets/{}/charges", buyer.user), json!({"amount": 5})).key(&key);
+        let hold = || world.holding(buyer, sale.show, &[seat]).key(&key);
+        let (charged, held) = (charge().expect(201).await, hold().expect(201).await);
+        let reservation = text(&held["reservationId"]);
+        let pay = || world.paying(buyer, &reservation).key(&key);
+        let paid = pay().expect(201).await;
+        assert_eq!((charge().expect(201).await, hold().expect(201).await), (charged, held));
+        assert_eq!(pay().expect(201).await["paymentId"], paid["paymentId"]);
+        assert_eq!(world.balance(&buyer.user).await, 9_005);
+        told.push((reservation, text(&paid["paymentId"])));
+    }
+    assert_ne!(told[0].1, told[1].1);
+    // Bob knows Ann's name, reservation and key, and has a token of his own.
+    let paying = || world.rest.post("/v1/payments", json!({"userId": ann.user, "reservationId": told[0].0})).key(&key);
+    let _ = paying().send().await.problem(401, "TOKEN_MISSING");
+    let _ = paying().token(&bob.token).send().await.problem(403, "TOKEN_WRONG_USER");
+    assert_eq!(paying().token(&ann.token).expect(201).await["paymentId"], told[0].1);
+}
+
+async fn a_key_cannot_be_one_of_the_edges_own(world: World) {
+    let key = format!("brief/{}", unique("key"));
+    let _ = world.rest.post("/v1/concerts", json!({"title": "x"})).key(&key).send().await.problem(400, "INVALID_ARGUMENT");
 }
 
 /// Each service knows its own keys: a client that numbers its requests by what they are about is not surprised.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tests::{
     eventually::{eventually, holds},
     grpc::refused,
+    patience::{Patience, is_prompt},
     scenarios,
     suite::Scenario,
     world::{World, all_at_once, int, text, unique},
@@ -73,7 +74,7 @@ async fn the_next_is_admitted_the_moment_one_leaves(world: World) {
             leave(&world, &tokens[leaves]).await;
         }
         world.until(&tokens[enters], "ACTIVE").await;
-        assert!(begun.elapsed() < Duration::from_secs(2), "no scheduler lag: {:?}", begun.elapsed());
+        assert!(is_prompt(begun.elapsed(), Duration::from_secs(2)), "no scheduler lag: {:?}", begun.elapsed());
         assert_eq!(world.token(&tokens[5]).await["status"], "WAITING");
     }
     leave(&world, &tokens[5]).await; // from the middle of nowhere: no slot is freed
@@ -91,9 +92,9 @@ async fn two_hundred_departures_leak_no_slot(world: World) {
     for (i, answer) in all_at_once(joins).await.into_iter().enumerate() {
         live.insert(text(&answer.expect(201)["token"]), i);
     }
-    let begun = Instant::now();
+    let patience = Patience::new(Duration::from_secs(90));
     while !live.is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(90), "{} are stuck", live.len());
+        assert!(!patience.is_over(), "{} are stuck", live.len());
         let active = int(&world.line(&queue).await["active"]);
         assert!(active <= 3, "{active} active of at most 3");
         let request = BatchGetTokensRequest { tokens: live.keys().cloned().collect() };
@@ -102,7 +103,13 @@ async fn two_hundred_departures_leak_no_slot(world: World) {
         for token in &actives {
             let id = token.token.clone();
             match live[&id] % 8 {
-                0 | 4 => complete(&world, &id).await,
+                0 | 4 => {
+                    // Its second may have run out meanwhile.
+                    let request = CompleteTokenRequest { token: id.clone(), request_id: String::new() };
+                    if let Err(status) = world.grpc.queue().complete_token(request).await {
+                        refused::<()>(Err(status), Reason::TokenNotActive);
+                    }
+                }
                 1 | 5 | 7 => leave(&world, &id).await,
                 2 | 6 => {
                     let request = CompleteTokenRequest { token: id.clone(), request_id: String::new() };
@@ -187,8 +194,9 @@ async fn an_unused_admission_goes_to_the_tail(world: World) {
     let first = world.until(&tokens[0], "ACTIVE").await;
     assert!(first["activeUntil"].is_string() && position(&first) == 0);
     world.until(&tokens[1], "ACTIVE").await;
-    let back = world.token(&tokens[0]).await;
-    assert_eq!((text(&back["status"]), position(&back), int(&back["requeues"])), ("WAITING".into(), 1, 1));
+    // Once, if it is asked before its next turn.
+    let back = world.until(&tokens[0], "WAITING").await;
+    assert!(position(&back) == 1 && int(&back["requeues"]) >= 1, "{back}");
     assert!(int(&back["ticket"]) > int(&first["ticket"]), "a new ticket at the tail");
     assert_eq!(back["activeUntil"], Value::Null);
 }

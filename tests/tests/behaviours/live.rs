@@ -7,11 +7,11 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tests::{
     eventually::{eventually, holds},
+    patience::timeout,
     scenarios,
     suite::Scenario,
     world::{World, int, text, unique},
 };
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 

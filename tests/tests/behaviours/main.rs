@@ -1,5 +1,5 @@
-//! What the mesh does, asked of real processes by real clients, in each of its shapes: one process on SQLite, one on PostgreSQL, and
-//! the four programs with two replicas each. `cargo test -p tests --test behaviours -- cluster::acceptance` runs a part of it.
+//! What the mesh does, asked of real processes by real clients, in each of its shapes: one process on SQLite, on PostgreSQL and behind
+//! PgBouncer, and the four programs with two replicas each. `cargo test -p tests --test behaviours -- cluster::acceptance` runs a part of it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acceptance;
@@ -8,6 +8,7 @@ mod contention;
 mod crashes;
 mod crowd;
 mod deadlines;
+mod doors;
 mod errors;
 mod failures;
 mod idempotency;
@@ -15,11 +16,13 @@ mod lines;
 mod live;
 mod malformed;
 mod manners;
+mod names;
 mod operations;
 mod original;
 mod outages;
 mod overload;
 mod parked;
+mod pooler;
 mod reading;
 mod repeated;
 mod replicas;
@@ -29,6 +32,7 @@ mod saga_crashes;
 mod saga_faults;
 mod short_holds;
 mod streams;
+mod switchover;
 mod waiting_room;
 
 use std::process::ExitCode;
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         flags: &[],
         together: [
             acceptance::TOGETHER,
+            doors::TOGETHER,
             failures::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,
@@ -56,26 +61,30 @@ fn main() -> ExitCode {
             live::TOGETHER,
             malformed::TOGETHER,
             manners::TOGETHER,
+            names::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
             streams::TOGETHER,
         ]
         .concat(),
-        alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
+        alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, doors::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
     };
     let short_holds =
-        Group { label: "short_holds", flags: &["--hold-ttl", "2s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
+        Group { label: "short_holds", flags: &["--hold-ttl", "5s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
     suite::main(
         &[ordinary, short_holds],
         &[
             crowd::SOLOS,
+            doors::SOLOS,
             streams::SOLOS,
             errors::SOLOS,
             manners::SOLOS,
             restarts::SOLOS,
             replicas::SOLOS,
             outages::SOLOS,
+            pooler::SOLOS,
+            switchover::SOLOS,
             saga_faults::SOLOS,
             saga_crashes::SOLOS,
             crashes::SOLOS,

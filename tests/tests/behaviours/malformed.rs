@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use boxoffice_proto::{Fault, Reason, booking, checkout, queue, wallet};
+use prost::Message;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
@@ -29,6 +30,9 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_name_that_does_not_show_is_refused,
     no_method_answers_a_broken_message_with_an_internal_error,
     what_is_no_call_of_ours_is_refused_as_such,
+    what_is_no_grpc_is_not_done,
+    a_request_says_once_whom_it_is_for,
+    a_name_that_stands_twice_in_a_body_is_refused,
 ];
 
 /// A refusal as the contract has it: 4xx, a problem document, `violations` where a field is wrong.
@@ -129,7 +133,7 @@ async fn what_is_sent_twice_is_refused_and_nothing_changes(world: World) {
     let charge = || world.rest.call(Method::POST, &format!("/v1/wallets/{}/charges", buyer.user));
     let json = || charge().raw("application/json", "{\"amount\": 5}");
     for (name, call) in [
-        ("Idempotency-Key", json().key("one").key("two")),
+        ("Idempotency-Key", json().header("idempotency-key", "one").key("two")),
         ("Content-Type", json().header("content-type", "text/plain")),
         ("Content-Encoding", json().header("content-encoding", "identity").header("content-encoding", "gzip")),
         ("X-Queue-Token", world.holding(&buyer, sale.show, &[1]).token(&Uuid::nil().to_string())),
@@ -218,7 +222,7 @@ async fn a_name_that_does_not_show_is_refused(world: World) {
         let charge = wallet::ChargeWalletRequest { user_id, amount: 5, request_id: String::new() };
         refused(world.grpc.wallet().charge_wallet(charge).await, Reason::InvalidArgument);
     }
-    for name in ["김하늘", "हिन्दी", "Zoe\u{308}", "محمد"] {
+    for name in ["김하늘", "हिन्दी", "Zoë", "محمد"] {
         let user = unique(name);
         let charge = wallet::ChargeWalletRequest { user_id: user.clone(), amount: 5, request_id: String::new() };
         let charged = world.grpc.wallet().charge_wallet(charge).await.unwrap().into_inner();
@@ -235,6 +239,46 @@ fn servers<'a>(world: &'a World, path: &str) -> &'a Replicas {
         Some("checkout") => &world.grpc.checkout,
         _ => panic!("{path} is nobody's"),
     }
+}
+
+/// The answer to what is sent on a connection of its own that the client asks to close.
+async fn said(address: &str, sent: &str) -> (String, Value) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[..12].to_owned(), serde_json::from_str(body).unwrap_or_default())
+}
+
+async fn a_request_says_once_whom_it_is_for(world: World) {
+    let base = world.rest.base();
+    let (address, token) = (base.trim_start_matches("http://"), Uuid::nil());
+    // The plain poll goes another way than the rest.
+    for path in ["/v1/concerts", "/healthz", &format!("/v1/tokens/{token}")] {
+        for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\nHost: b\r\n", "host: a/b\r\n", "host: a b\r\n"] {
+            let (status, body) = said(address, &format!("GET {path} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n")).await;
+            assert_eq!((status.as_str(), violated(&body)), ("HTTP/1.1 400", vec!["Host".to_owned()]), "{path} {hosts:?}");
+        }
+    }
+    for (version, host) in [("1.1", "host: \r\n"), ("1.1", "host: [::1]:80\r\n"), ("1.0", "")] {
+        let sent = format!("GET /healthz HTTP/{version}\r\n{host}connection: close\r\n\r\n");
+        assert_eq!(&said(address, &sent).await.0[9..], "200", "{version} {host:?}");
+    }
+}
+
+async fn a_name_that_stands_twice_in_a_body_is_refused(world: World) {
+    let user = unique("user");
+    for (path, body, name) in [
+        (format!("/v1/wallets/{user}/charges"), r#"{"amount": 5, "amount": 500}"#.to_owned(), "amount"),
+        (format!("/v1/wallets/{user}/charges"), r#"{"amount": 5, "\u0061mount": 500}"#.to_owned(), "amount"),
+        ("/v1/concerts".to_owned(), r#"{"title": "x", "more": {"a": 1, "a": 2}}"#.to_owned(), "a"),
+        ("/v1/queues/default/tokens".to_owned(), format!(r#"{{"userId": "{user}", "userId": "b"}}"#), "userId"),
+    ] {
+        let refused = world.rest.call(Method::POST, &path).raw("application/json", body.as_bytes()).send().await;
+        assert_eq!(violated(&refused.problem(400, "INVALID_ARGUMENT")), [name], "{path}: {body}");
+    }
+    let _ = world.rest.get(&format!("/v1/wallets/{user}")).send().await.problem(404, "WALLET_NOT_FOUND");
 }
 
 /// Refused with this code, and with the details that every error carries.
@@ -290,5 +334,40 @@ async fn what_is_no_call_of_ours_is_refused_as_such(world: World) {
             let code = answer.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
             assert!(!matches!(code, Some(Code::Internal | Code::Unknown)), "{content_type}: {answer:?}");
         }
+    }
+}
+
+/// `ChargeWalletRequest { user_id, amount: 5 }` in its frame.
+fn charge(user: &str) -> Vec<u8> {
+    let message = wallet::ChargeWalletRequest { user_id: user.to_owned(), amount: 5, request_id: String::new() }.encode_to_vec();
+    [&[0, 0, 0, 0, u8::try_from(message.len()).unwrap()][..], &message].concat()
+}
+
+async fn what_is_no_grpc_is_not_done(world: World) {
+    let user = unique("user");
+    world.charge(&user, 100).await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    for (base, before) in world.mesh.grpc(Role::Wallet).into_iter().zip([100, 110]) {
+        let call = |content_type: Option<&str>| {
+            let call = client.post(format!("{base}/boxoffice.wallet.v1.WalletService/ChargeWallet")).header("te", "trailers");
+            content_type.into_iter().fold(call, |call, one| call.header("content-type", one)).body(charge(&user)).send()
+        };
+        for other in [
+            None,
+            Some("text/plain"),
+            Some("application/json"),
+            Some("application/grpc-web+proto"),
+            Some("application/grpc+json"),
+        ] {
+            let answer = call(other).await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.headers().get("grpc-status")), (415, None), "{other:?}");
+        }
+        assert_eq!(world.balance(&user).await, before, "no money was moved");
+        for grpc in ["application/grpc", "application/grpc+proto"] {
+            let answer = call(Some(grpc)).await.unwrap();
+            assert_eq!(answer.status().as_u16(), 200, "{grpc}");
+            let _ = answer.bytes().await.unwrap();
+        }
+        assert_eq!(world.balance(&user).await, before + 10);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{Reason, booking, queue};
+use boxoffice_proto::{Fault, Reason, booking, queue};
 use futures::StreamExt;
 use reqwest::{Client, Method, Version};
 use serde_json::{Value, json};
@@ -11,11 +11,12 @@ use tests::{
     eventually::{eventually, holds},
     grpc::refused,
     mesh::Shape,
+    patience::timeout,
     scenarios, solos,
     suite::{Scenario, Solo},
     world::{World, int, text, unique},
 };
-use tokio::time::timeout;
+use tonic::codec::CompressionEncoding;
 use uuid::Uuid;
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
@@ -27,6 +28,9 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     large_answers_are_compressed_as_the_client_likes,
     small_answers_and_streams_are_not_compressed,
     http_1_and_http_2_are_spoken,
+    whoever_is_told_to_wait_is_told_in_every_way,
+    a_compressed_call_is_told_what_is_taken,
+    the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame,
     without_configuration_no_other_origin_may_call,
 ];
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::SingleSqlite]; configured_origins_may_call_from_a_browser];
@@ -68,7 +72,7 @@ async fn the_details_of_a_grpc_refusal_survive_into_the_json(world: World) {
     };
     let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 2, 3], &bob.user)).await, Reason::SeatTaken);
     let problem = world.holding(&bob, sale.show, &[1, 2, 3]).send().await.problem(409, "SEAT_TAKEN");
-    assert_eq!((&problem["seatNumbers"], &problem["detail"]), (&json!(fault.metadata["seat_numbers"]), &json!(fault.detail)));
+    assert_eq!((&problem["seatNumbers"], &problem["detail"]), (&json!([2, 3]), &json!(fault.detail)));
 
     let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 1], " ")).await, Reason::InvalidArgument);
     let body = json!({"userId": " ", "showId": sale.show, "seatNumbers": [1, 1]});
@@ -115,21 +119,27 @@ async fn every_creation_says_where_the_thing_is(world: World) {
     leads_to_it(&world, world.rest.post("/v1/payments", new).token(&token).send().await).await;
 }
 
+/// What a cache may give to everybody, and for how long: to the end of that second and not a moment longer.
+const SHARED: &str = "public, max-age=1, stale-while-revalidate=0";
+
 async fn caches_are_told_what_they_may_keep(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer_with(&sale, 100).await;
     let line = format!("/v1/queues/{}", sale.queue);
     for (path, kept) in [
-        (line.clone(), "public, max-age=1"),
+        (line.clone(), SHARED),
         (format!("/v1/tokens/{}", buyer.token), "private, no-cache"),
         (format!("/v1/wallets/{}", buyer.user), "no-store"),
         (format!("/v1/concerts/{}", sale.concert), "no-store"),
         (format!("/api-orchestration/api/balance/{}", buyer.user), "no-store"),
+        ("/openapi.json".to_owned(), "no-store"),
+        ("/docs/".to_owned(), "no-store"),
     ] {
         let answer = world.rest.get(&path).send().await;
         assert_eq!((answer.status, answer.header("cache-control").as_str()), (200, kept), "{path}");
         let head = world.rest.call(Method::HEAD, &path).send().await;
         assert_eq!((head.status, head.text.as_str(), head.header("cache-control").as_str()), (200, "", kept), "{path}");
+        assert_eq!(answer.header("traceparent").is_empty(), kept == SHARED, "{path}");
     }
     // Another replica may follow a moment later, and until then tell the line as it was.
     let ask = |tag: String| world.rest.get(&line).header("if-none-match", tag).send();
@@ -138,10 +148,8 @@ async fn caches_are_told_what_they_may_keep(world: World) {
         holds((ask(tag.clone()).await, tag), |(answer, _)| answer.status == 304)
     });
     let (same, tag) = same.await;
-    assert_eq!(
-        (same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()),
-        ("", tag.clone(), "public, max-age=1")
-    );
+    assert_eq!((same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()), ("", tag.clone(), SHARED));
+    assert_eq!(same.header("traceparent"), "", "a cache would hand one asker's trace to all");
     let _ = world.rest.put(&line, json!({"maxActive": 999})).expect(200).await;
     let changed = eventually(SOON, || async { holds(ask(tag.clone()).await, |answer| answer.status == 200) }).await;
     assert_ne!(changed.header("etag"), tag);
@@ -162,6 +170,8 @@ async fn a_trace_comes_in_and_goes_out(world: World) {
         assert_eq!(id, mine, "{path}");
         assert_ne!(span, "00f067aa0ba902b7", "{path}: the span is the edge's own");
     }
+    let later = format!("01-{mine}-00f067aa0ba902b7-01-what-is-to-come");
+    assert_eq!(trace(&world.rest.get("/v1/concerts").header("traceparent", &later).send().await).0, mine, "a version to come");
     let broken = ["", "00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "garbage"];
     for parent in broken {
         let (id, _) = trace(&world.rest.get("/v1/concerts").header("traceparent", parent).send().await);
@@ -236,10 +246,40 @@ async fn http_1_and_http_2_are_spoken(world: World) {
     }
 }
 
+async fn whoever_is_told_to_wait_is_told_in_every_way(world: World) {
+    let full = world.queue(json!({"maxActive": 0, "maxWaiting": 0})).await;
+    let join = queue::IssueTokenRequest { queue_id: full, user_id: unique("user"), ..Default::default() };
+    let status = world.grpc.queue().issue_token(join).await.unwrap_err();
+    let told = Fault::from(&status).retry_after.expect("RetryInfo").as_millis().to_string();
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").expect("what channels obey");
+    assert_eq!(pushback.to_str().unwrap(), told);
+    let for_good = world.grpc.queue().get_queue(queue::GetQueueRequest { queue_id: unique("nowhere") }).await.unwrap_err();
+    assert!(!for_good.metadata().contains_key("grpc-retry-pushback-ms"), "{for_good:?}");
+}
+
+async fn a_compressed_call_is_told_what_is_taken(world: World) {
+    let mut packing = world.grpc.queue().send_compressed(CompressionEncoding::Gzip);
+    let refused = packing.get_queue(queue::GetQueueRequest { queue_id: "default".to_owned() }).await.unwrap_err();
+    assert_eq!(Fault::from(&refused).reason, Reason::Unimplemented, "{refused:?}");
+    assert_eq!(refused.metadata().get("grpc-accept-encoding").map(|taken| taken.to_str().unwrap()), Some("identity"));
+}
+
+async fn the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame(world: World) {
+    for page in ["/docs/", "/docs/swagger-ui-bundle.js", "/openapi.json"] {
+        let answer = world.rest.get(page).send().await;
+        assert_eq!(answer.status, 200, "{page}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{page}: {policy}");
+        assert!(!policy.contains("unsafe"), "{page}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{page}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{page}");
+    }
+}
+
 /// What a browser asks before a page may send what this API needs.
 async fn preflight(world: &World, origin: &str) -> Answer {
     let call = world.rest.call(Method::OPTIONS, "/v1/reservations").header("origin", origin);
-    let headers = "content-type,idempotency-key,x-queue-token,if-none-match,traceparent,tracestate";
+    let headers = "authorization,baggage,content-type,idempotency-key,x-queue-token,if-none-match,traceparent,tracestate";
     call.header("access-control-request-method", "POST").header("access-control-request-headers", headers).send().await
 }
 
@@ -257,7 +297,7 @@ async fn configured_origins_may_call_from_a_browser(shape: Shape) {
         assert_eq!((asked.status, asked.header("access-control-allow-origin").as_str()), (200, origin));
         let (methods, headers) = (asked.header("access-control-allow-methods"), asked.header("access-control-allow-headers"));
         assert!(["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)), "{methods}");
-        let sent = ["idempotency-key", "x-queue-token", "traceparent", "tracestate"];
+        let sent = ["authorization", "baggage", "idempotency-key", "x-queue-token", "traceparent", "tracestate"];
         assert!(sent.iter().all(|name| headers.contains(name)), "{headers}");
         assert!(!asked.header("access-control-max-age").is_empty());
         // A refusal too must be readable by the page.

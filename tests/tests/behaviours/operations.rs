@@ -1,8 +1,14 @@
 //! What keeps the mesh running and seen: health, reflection, probes, metrics, documents, and logs that tell but do not tell on anybody.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use boxoffice_proto::wallet::ChargeWalletRequest;
+use prost::Message as _;
 use serde_json::Value;
 use tests::{
     eventually::{eventually, holds},
@@ -20,6 +26,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     every_server_says_that_it_is_serving,
     every_server_lists_its_services_by_reflection,
+    what_everybody_knows_is_reflected_under_the_name_that_everybody_knows,
     every_process_answers_probes_and_metrics,
     the_api_is_described_and_browsable,
     one_trace_id_crosses_the_services,
@@ -88,19 +95,90 @@ async fn every_server_lists_its_services_by_reflection(world: World) {
     }
 }
 
-async fn every_process_answers_probes_and_metrics(world: World) {
-    world.charge(&unique("user"), 5).await;
-    let client = reqwest::Client::new();
-    for node in &world.mesh.nodes {
-        for path in ["healthz", "readyz", "metrics"] {
-            let answer = client.get(format!("http://{}/{path}", node.http)).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{path} of {}", node.process.name());
-            if path == "metrics" {
-                let text = answer.text().await.unwrap();
-                assert!(text.lines().any(|line| line.starts_with("# TYPE ")), "{}: {text}", node.process.name());
-            }
+/// The name of the file in which a message is described.
+async fn file_of(channel: &Channel, symbol: &str) -> String {
+    use v1::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let message_request = Some(MessageRequest::FileContainingSymbol(symbol.to_owned()));
+    let request = v1::ServerReflectionRequest { host: String::new(), message_request };
+    let mut answers = client.server_reflection_info(once(request)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::FileDescriptorResponse(files) = answer else { panic!("{answer:?}") };
+    let file = prost_types::FileDescriptorProto::decode(files.file_descriptor_proto[0].as_slice()).unwrap();
+    file.name().to_owned()
+}
+
+async fn what_everybody_knows_is_reflected_under_the_name_that_everybody_knows(world: World) {
+    for (_, replicas) in services(&world) {
+        for (symbol, file) in [
+            ("google.rpc.ErrorInfo", "google/rpc/error_details.proto"),
+            ("grpc.health.v1.Health", "grpc/health/v1/health.proto"),
+            ("google.protobuf.Timestamp", "google/protobuf/timestamp.proto"),
+        ] {
+            assert_eq!(file_of(&replicas.next(), symbol).await, file);
         }
     }
+}
+
+async fn every_process_answers_probes_and_metrics(world: World) {
+    let sale = world.sale(1_000, 5).await;
+    let buyer = world.buyer_with(&sale, 1_000).await;
+    let reservation = world.hold(&buyer, sale.show, &[1]).await;
+    let _ = world.paying(&buyer, &reservation).expect(201).await;
+    let client = reqwest::Client::new();
+    for node in &world.mesh.nodes {
+        let name = node.process.name();
+        let get = async |path: &str| {
+            let answer = client.get(format!("http://{}/{path}", node.http)).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path} of {name}");
+            answer.text().await.unwrap()
+        };
+        assert!(!get("healthz").await.is_empty() && !get("readyz").await.is_empty());
+        let text = get("metrics").await;
+        let told: BTreeSet<&str> =
+            text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next()).collect();
+        for metric in [
+            "boxoffice_build_info",
+            "process_cpu_seconds_total",
+            "process_max_fds",
+            "process_open_fds",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+            "process_threads",
+            "process_virtual_memory_bytes",
+        ] {
+            assert!(told.contains(metric), "{name}: {metric} in {text}");
+        }
+        let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
+        assert!(text.lines().any(|line| line.starts_with("boxoffice_build_info{") && line.contains(&version)), "{name}: {text}");
+        let said =
+            |what: &str| text.lines().filter_map(|line| line.strip_prefix(what)?.split(' ').next()).collect::<BTreeSet<_>>();
+        assert_eq!(said("# TYPE "), said("# HELP "), "{name} says of each metric what it means");
+        // What replicas have measured can be added up.
+        let summaries = text.lines().find(|line| line.starts_with("# TYPE ") && line.ends_with(" summary"));
+        assert_eq!(summaries, None, "{name}");
+        assert!(!text.contains("method=\"\""), "{name}: {text}");
+        lint(name, &text);
+    }
+}
+
+/// What Prometheus' own tool says about a page of metrics; `tests/run` brings it along.
+fn lint(name: &str, text: &str) {
+    let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
+    let started = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else {
+        assert!(std::env::var_os("CI").is_none(), "promtool is not there: it comes with Debian's prometheus");
+        return;
+    };
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let told = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    assert!(told.status.success() && said.is_empty(), "{name}: {said}");
 }
 
 async fn the_api_is_described_and_browsable(world: World) {

@@ -7,6 +7,7 @@ use serde_json::json;
 use tests::{
     eventually::{eventually, holds},
     mesh::Shape,
+    patience::is_prompt,
     solos,
     suite::Solo,
     world::{World, unique},
@@ -29,7 +30,7 @@ async fn says(world: &World, expected: ServingStatus, ready: u16) {
             .await;
         }
     }
-    eventually(SOON, || async { holds(world.rest.get("/readyz").send().await.status, |status| *status == ready) }).await;
+    eventually(SOON, || async { holds(world.rest.get("/readyz").once().await.status, |status| *status == ready) }).await;
 }
 
 async fn a_database_that_is_away_is_told_and_felt_only_until_it_is_back(shape: Shape) {
@@ -49,10 +50,10 @@ async fn a_database_that_is_away_is_told_and_felt_only_until_it_is_back(shape: S
         world.paying(&buyer, &reservation),
     ] {
         let begun = std::time::Instant::now();
-        let answer = call.send().await;
+        let answer = call.once().await;
         assert_eq!(answer.status, 503, "{} {}\n{}", answer.what, answer.text, world.mesh.logs(12));
         assert!(answer.headers.contains_key("retry-after"), "{}", answer.what);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{} took {:?}", answer.what, begun.elapsed());
+        assert!(is_prompt(begun.elapsed(), Duration::from_secs(2)), "{} took {:?}", answer.what, begun.elapsed());
     }
     // A poll needs no database.
     let _ = world.rest.get(&format!("/v1/tokens/{}", buyer.token)).expect(200).await;

@@ -21,6 +21,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_line_is_the_same_small_cacheable_answer_for_all,
     answers_have_the_fields_of_the_contract,
     dates_and_seats_show_what_is_free,
+    a_day_of_many_shows_is_told_whole,
     entries_tell_every_movement,
 ];
 
@@ -221,7 +222,7 @@ async fn answers_have_the_fields_of_the_contract(world: World) {
     assert_eq!(read, paid.body);
     assert_eq!(
         world.rest.get(&format!("/v1/wallets/{}", buyer.user)).expect(200).await,
-        json!({"userId": buyer.user, "balance": 0, "currency": "KRW"})
+        json!({"userId": buyer.user, "balance": 0, "currency": "KRW", "currencyExponent": 0})
     );
 }
 
@@ -276,4 +277,33 @@ async fn entries_tell_every_movement(world: World) {
     let expected = [("REFUND", 300), ("PAYMENT", -300), ("PAYMENT", -4_000), ("USE", -1_000), ("CHARGE", 10_000)];
     assert_eq!(told, expected.map(|(kind, amount)| (kind.to_owned(), amount)));
     assert_eq!(world.balance(&buyer.user).await, 5_000);
+}
+
+/// More shows than the service tells in one page: the edge reads on while it sends.
+async fn a_day_of_many_shows_is_told_whole(world: World) {
+    let sale = world.sale(1_000, 2).await;
+    let mut shows = vec![sale.show];
+    for _ in 1..120 {
+        shows.push(world.show(sale.concert, 1_000, 2).await);
+    }
+    let buyer = world.buyer(&sale).await;
+    let _ = world.hold(&buyer, shows[110], &[1]).await;
+
+    // Another replica may have told of the held seat's show a moment ago.
+    let path = format!("/v1/concerts/{}/seats?date={DATE}", sale.concert);
+    let told = |day: &Value| day["shows"][110]["availableSeats"].as_array().is_some_and(|seats| seats.len() == 1);
+    let day = eventually(Duration::from_secs(60), || async {
+        holds(world.rest.get(&path).token(&buyer.token).expect(200).await, told)
+    })
+    .await;
+    assert_eq!((int(&day["concertId"]), text(&day["date"]).as_str()), (sale.concert, DATE));
+    let told: Vec<_> = day["shows"].as_array().unwrap().iter().map(|show| int(&show["showId"])).collect();
+    assert_eq!(told, shows, "each once, in order");
+    assert_eq!(day["shows"][110]["availableSeats"], json!([{"seatNumber": 2, "price": 1_000}]));
+
+    let path = format!("/api-orchestration/api/reservations/available-seats?concertId={}&date={DATE}", sale.concert);
+    let day = world.rest.get(&path).token(&buyer.token).expect(200).await;
+    let seats = day["availableSeats"].as_array().unwrap();
+    assert!(seats.len() >= 239, "{}", seats.len());
+    assert_eq!(int(&seats[238]["concertOptionId"]), shows[119]);
 }

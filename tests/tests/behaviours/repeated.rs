@@ -31,14 +31,19 @@ const READS: &[&str] = &["Get", "List", "BatchGet", "Watch", "Verify"];
 /// What changes something and takes no id, for it may be repeated by its nature.
 const BY_NATURE: &[&str] = &["RetryCheckout"];
 
-/// A request, and another one that must not pass under its id.
+/// A request, and another one that must not pass under its id; `None` where there is none: what shows a token
+/// says nothing else, and another token has ids of its own.
 struct Pair {
     one: Vec<u8>,
-    other: Vec<u8>,
+    other: Option<Vec<u8>>,
 }
 
 fn pair<M: Message>(request: impl Fn(usize) -> M) -> Pair {
-    Pair { one: request(0).encode_to_vec(), other: request(1).encode_to_vec() }
+    Pair { one: request(0).encode_to_vec(), other: Some(request(1).encode_to_vec()) }
+}
+
+fn alone(request: &impl Message) -> Pair {
+    Pair { one: request.encode_to_vec(), other: None }
 }
 
 /// Things of every kind for requests to be about.
@@ -54,10 +59,6 @@ impl Stock {
 
     fn ids() -> [String; 2] {
         std::array::from_fn(|_| Uuid::new_v4().to_string())
-    }
-
-    async fn two_tokens(&self) -> [String; 2] {
-        [self.world.buyer(&self.sale).await.token, self.world.buyer(&self.sale).await.token]
     }
 
     /// Two holds of somebody with a token and money.
@@ -96,21 +97,21 @@ impl Stock {
                 pair(|n| queue::UpdateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy(n)), request_id: id() })
             }
             "IssueToken" => {
-                let (users, queue_id) = (Self::ids(), self.world.queue(json!({})).await);
+                let (user_id, queue_id) = (unique("user"), self.world.queue(json!({})).await);
                 pair(|n| queue::IssueTokenRequest {
                     queue_id: queue_id.clone(),
-                    user_id: users[n].clone(),
-                    priority: None,
+                    user_id: user_id.clone(),
+                    priority: [None, Some(1)][n],
                     request_id: id(),
                 })
             }
             "CompleteToken" => {
-                let tokens = self.two_tokens().await;
-                pair(|n| queue::CompleteTokenRequest { token: tokens[n].clone(), request_id: id() })
+                let token = self.world.buyer(&self.sale).await.token;
+                alone(&queue::CompleteTokenRequest { token, request_id: id() })
             }
             "LeaveQueue" => {
-                let tokens = self.two_tokens().await;
-                pair(|n| queue::LeaveQueueRequest { token: tokens[n].clone(), request_id: id() })
+                let token = self.world.buyer(&self.sale).await.token;
+                alone(&queue::LeaveQueueRequest { token, request_id: id() })
             }
             _ => return None,
         })
@@ -282,7 +283,9 @@ async fn every_rpc_repeated_with_its_id_gives_its_first_answer_again(shape: Shap
             let again = call(replica, first.one.clone()).await.unwrap();
             assert_eq!(essence(&method.name, &told), essence(&method.name, &again), "{} on replica {replica}", method.path);
         }
-        refused(call(1, first.other).await.map(tonic::Response::new), Reason::RequestIdReused);
+        if let Some(other) = first.other {
+            refused(call(1, other).await.map(tonic::Response::new), Reason::RequestIdReused);
+        }
         let many = join_all((0..8).map(|nth| tokio::spawn(call(nth, at_once.one.clone())))).await;
         let answers: HashSet<_> = many.into_iter().map(|answer| essence(&method.name, &answer.unwrap().unwrap())).collect();
         assert_eq!(answers.len(), 1, "{}: eight at once had different answers", method.path);
@@ -313,7 +316,9 @@ async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], Stri
     let two = |body: &dyn Fn(usize) -> Value| [body(0), body(1)];
     let others = Stock::ids();
     let (path, bodies, told) = match route {
-        "/v1/queues/{queueId}/tokens" => (format!("/v1/queues/{line}/tokens"), two(&|n| json!({"userId": others[n]})), "token"),
+        "/v1/queues/{queueId}/tokens" => {
+            (format!("/v1/queues/{line}/tokens"), two(&|n| json!({"userId": others[0], "priority": n})), "token")
+        }
         "/v1/concerts" => (route.to_owned(), two(&|n| json!({"title": others[n]})), ""),
         "/v1/concerts/{concertId}/shows" => {
             let show = |n: usize| json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": others[n], "price": 1});
@@ -324,7 +329,7 @@ async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], Stri
         }
         "/v1/wallets/{userId}/charges" => (format!("/v1/wallets/{user}/charges"), two(&|n| json!({"amount": 5 + n})), ""),
         "/v1/payments" => (route.to_owned(), two(&|n| json!({"userId": user, "reservationId": holds[n]})), ""),
-        "/queue-management/api/token" => (route.to_owned(), two(&|n| json!({"userId": others[n]})), "tokenValue"),
+        "/queue-management/api/token" => (route.to_owned(), two(&|n| json!({"userId": others[0], "priority": n})), "tokenValue"),
         "/api-orchestration/api/reservations/reserve-seat" => {
             let body = |n: usize| json!({"userId": user, "concertOptionId": show, "seatId": seat + 2 + [0, 1][n]});
             (route.to_owned(), two(&body), "")

@@ -27,16 +27,14 @@ pub(crate) const ALONE: &[Scenario] = scenarios![
     fifty_buyers_pay_at_once_and_each_has_paid_once,
 ];
 
-/// Long enough that the edge has begun the debit.
-const UNDER_WAY: Duration = Duration::from_millis(700);
-
 async fn a_confirmation_refused_after_the_debit_gives_the_money_back(world: World) {
     let sale = world.sale(4_000, 5).await;
     let buyer = world.buyer_with(&sale, 10_000).await;
     let reservation = world.hold(&buyer, sale.show, &[1]).await;
     let lock = world.mesh.databases.hold_up("wallet").await;
-    let paying = tokio::spawn(world.paying(&buyer, &reservation).send());
-    sleep(UNDER_WAY).await;
+    let paying = tokio::spawn(world.paying(&buyer, &reservation).settled());
+    // What is written down is debited, whatever becomes of the reservation meanwhile.
+    world.checkout_begun(&buyer.user).await;
     let cancel =
         CancelReservationRequest { reservation_id: reservation.clone(), user_id: buyer.user.clone(), request_id: String::new() };
     world.grpc.booking().cancel_reservation(cancel).await.unwrap();
@@ -96,7 +94,7 @@ async fn many_clicks_during_a_slow_payment_are_one_payment(world: World) {
     let buyer = world.buyer_with(&sale, 50_000).await;
     let reservation = world.hold(&buyer, sale.show, &[1]).await;
     let lock = world.mesh.databases.hold_up("wallet").await;
-    let clicks = tokio::spawn(all_at_once((0..10).map(|_| world.paying(&buyer, &reservation)).collect::<Vec<_>>()));
+    let clicks = tokio::spawn(all_at_once((0..10).map(|_| world.paying(&buyer, &reservation).unkeyed()).collect::<Vec<_>>()));
     sleep(Duration::from_millis(1_500)).await; // longer than the 500 ms after which the reference implementation pays twice
     lock.release().await;
     let answers = clicks.await.unwrap();

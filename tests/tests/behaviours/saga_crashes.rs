@@ -19,7 +19,7 @@ use tests::{
     trial::{
         BOUND,
         Course::{self, Cancelled, CancelledEarly, Lapsed, Paid, Poor},
-        Court, Ending, Plan, Trial, is_final,
+        Court, Ending, Plan, Trial,
     },
 };
 use tokio::{task::JoinHandle, time::sleep};
@@ -44,6 +44,8 @@ const STEPS: &[(Course, &[&str])] = &[
 struct Stands {
     soon: Arc<Meeting>,
     late: Arc<Meeting>,
+    /// Those that would have gone past a message that stands, and arrive with the late ones. Nobody counts them.
+    again: Arc<Meeting>,
     plans: Vec<Plan>,
     counts: (usize, usize),
 }
@@ -87,11 +89,15 @@ impl Stands {
         first..self.plans.len()
     }
 
-    /// Payments that stand before the wallet until somebody else has cancelled them: the cancellation overtakes the payment.
+    /// Payments that stand before the wallet, however often they are asked for, until somebody else has cancelled them: the cancellation
+    /// overtakes the payment.
     fn overtaken(&mut self) -> std::ops::Range<usize> {
-        let first = self.plans.len();
+        let (first, again) = (self.plans.len(), Arc::clone(&self.again));
         for _ in 0..4 {
-            self.add(Paid, "CreatePayment", Before, Then::Goes, true).ending = Ending::Nothing;
+            let plan = self.add(Paid, "CreatePayment", Before, Then::Goes, true);
+            plan.ending = Ending::Nothing;
+            let mishap = Mishap::Stands(Before, Then::Goes, Arc::clone(&again));
+            plan.rules.push(Rule { method: "CreatePayment", first: 1, times: 1_000, mishap });
         }
         first..self.plans.len()
     }
@@ -101,7 +107,7 @@ impl Stands {
 async fn insistent(trial: &Trial, rest: &Rest) -> Option<Answer> {
     loop {
         let answer = trial.click(rest).await.ok()?;
-        if is_final(&answer) {
+        if trial.is_final(&answer) {
             return Some(answer);
         }
         sleep(Duration::from_millis(100)).await;
@@ -116,7 +122,7 @@ struct Standing {
     clients: Vec<JoinHandle<Option<Answer>>>,
     turns: Vec<JoinHandle<Result<(), String>>>,
     soon: Arc<Meeting>,
-    late: Arc<Meeting>,
+    late: [Arc<Meeting>; 2],
 }
 
 async fn standing(shape: Shape, overtaken: bool) -> Standing {
@@ -124,28 +130,33 @@ async fn standing(shape: Shape, overtaken: bool) -> Standing {
     let mut stands = Stands::everywhere();
     let overtaken = if overtaken { stands.overtaken() } else { 0..0 };
     let at_commits = stands.at_commits(shape);
-    let trials = join_all(stands.plans.into_iter().map(|plan| court.begin(plan))).await;
-    let trials: Vec<_> = trials.into_iter().map(Arc::new).collect();
     let first = Rest::new(vec![court.world.mesh.rest()[0].clone()]);
-    let click = |trial: &Arc<Trial>| {
-        let (trial, first) = (Arc::clone(trial), first.clone());
-        tokio::spawn(async move { insistent(&trial, &first).await })
+    // Each clicks as soon as it has its hold, which does not wait for the others.
+    let begun = async |plan: &Plan| {
+        let (trial, first) = (Arc::new(court.begin(plan.clone()).await), first.clone());
+        let (turn, clicking) = (trial.turning(), Arc::clone(&trial));
+        (trial, turn, tokio::spawn(async move { insistent(&clicking, &first).await }))
     };
-    let turns = trials.iter().map(|trial| trial.turning()).collect();
     let stand = async |meeting: &Meeting, count| {
         if let Err(there) = meeting.of(count, BOUND).await {
             panic!("only {there} of {count} stand at their places");
         }
     };
     // Those that stand at a commit come last, one after the other: who shares it with them could not go on to a place of its own.
-    let mut clients: Vec<_> = trials[..at_commits.start].iter().map(click).collect();
+    let mut all = join_all(stands.plans[..at_commits.start].iter().map(&begun)).await;
     stand(&stands.late, stands.counts.1).await;
     for nth in at_commits.clone() {
         stand(&stands.soon, stands.counts.0 - (at_commits.end - nth)).await;
-        clients.push(click(&trials[nth]));
+        all.push(begun(&stands.plans[nth]).await);
     }
     stand(&stands.soon, stands.counts.0).await;
-    Standing { court, trials, overtaken, clients, turns, soon: stands.soon, late: stands.late }
+    let (mut trials, mut turns, mut clients) = (Vec::new(), Vec::new(), Vec::new());
+    for (trial, turn, client) in all {
+        trials.push(trial);
+        turns.push(turn);
+        clients.push(client);
+    }
+    Standing { court, trials, overtaken, clients, turns, soon: stands.soon, late: [stands.late, stands.again] }
 }
 
 impl Standing {
@@ -166,7 +177,7 @@ impl Standing {
 
     /// The late messages arrive, and nothing is different for them. Answers what the first clients were told in the end.
     async fn judge(self, told: Vec<Answer>) {
-        self.late.end();
+        self.late.iter().for_each(|late| late.end());
         sleep(Duration::from_millis(1_500)).await;
         let clients = join_all(self.clients).await;
         for turned in join_all(self.turns).await {

@@ -11,15 +11,19 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::{
     eventually::{eventually, holds},
+    mesh::Role,
+    patience::{Patience, is_prompt, pause},
     scenarios,
     suite::Scenario,
     world::{World, all_at_once, int, text, unique},
 };
 use tokio::time::sleep;
+use tonic::transport::Endpoint;
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_waiter_who_went_away_makes_room_and_one_who_asks_stays,
     an_admission_that_nobody_takes_up_goes_to_the_next,
+    a_no_show_costs_the_next_person_half_a_second_more_than_the_rule_at_most,
     an_open_stream_is_somebody_who_is_there,
     a_wait_is_told_as_a_range_and_a_pause_as_such,
     a_ticket_and_the_answer_for_everyone_make_a_place,
@@ -43,7 +47,7 @@ async fn leave(world: &World, id: &str) {
 }
 
 async fn a_waiter_who_went_away_makes_room_and_one_who_asks_stays(world: World) {
-    let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 2})).await;
+    let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 5})).await;
     let tokens = joined(&world, &queue, 3).await;
     let told = world.token(&tokens[1]).await;
     assert!(int(&told["pollAfterSeconds"]) <= 1, "often enough to stay heard of: {told}");
@@ -65,13 +69,13 @@ async fn a_waiter_who_went_away_makes_room_and_one_who_asks_stays(world: World) 
 
 async fn an_admission_that_nobody_takes_up_goes_to_the_next(world: World) {
     for policy in ["REQUEUE", "EXPIRE"] {
-        let queue = world.queue(json!({"maxActive": 1, "showUpWithinSeconds": 1, "onExpiry": policy})).await;
+        let queue = world.queue(json!({"maxActive": 1, "showUpWithinSeconds": 3, "onExpiry": policy})).await;
         let tokens = joined(&world, &queue, 3).await;
         leave(&world, &tokens[0]).await;
         let begun = Instant::now();
         // The second is admitted now and does not ask; the third asks, and has the place soon after.
         world.until(&tokens[2], "ACTIVE").await;
-        assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() >= Duration::from_millis(2_900), "{:?}", begun.elapsed());
         let second = world.token(&tokens[1]).await;
         match policy {
             "REQUEUE" => assert_eq!((&second["status"], &second["requeues"]), (&json!("WAITING"), &json!(1)), "{second}"),
@@ -81,6 +85,23 @@ async fn an_admission_that_nobody_takes_up_goes_to_the_next(world: World) {
         sleep(Duration::from_secs(5)).await;
         assert_eq!(world.token(&tokens[2]).await["status"], "ACTIVE");
     }
+}
+
+/// One of ten tries will do: what a busy machine adds is no part of the rule, and by a rule of two seconds
+/// more there would be none.
+async fn a_no_show_costs_the_next_person_half_a_second_more_than_the_rule_at_most(world: World) {
+    let queue = world.queue(json!({"maxActive": 1, "showUpWithinSeconds": 1, "onExpiry": "EXPIRE"})).await;
+    let mut took = Vec::new();
+    while took.len() < 10 && took.iter().all(|took| *took > Duration::from_millis(2_500)) {
+        let tokens = joined(&world, &queue, 3).await;
+        let begun = Instant::now();
+        leave(&world, &tokens[0]).await;
+        // The second is in now and does not show up.
+        world.until(&tokens[2], "ACTIVE").await;
+        took.push(begun.elapsed());
+        leave(&world, &tokens[2]).await;
+    }
+    assert!(took.iter().any(|took| *took <= Duration::from_millis(2_500)), "{took:?}");
 }
 
 async fn an_open_stream_is_somebody_who_is_there(world: World) {
@@ -236,13 +257,13 @@ async fn a_freed_place_is_filled_at_once_whichever_replica_is_asked(world: World
     for pair in tokens.windows(2) {
         world.until(&pair[0], "ACTIVE").await;
         leave(&world, &pair[0]).await;
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), Patience::new(Duration::from_secs(5)));
         let asking = world.grpc.queue.all().iter().map(|replica| {
             let (mut client, token) = (QueueServiceClient::new(replica.clone()), pair[1].clone());
             async move {
                 let ask = || GetTokenRequest { token: token.clone(), ..GetTokenRequest::default() };
                 while client.get_token(ask()).await.unwrap().into_inner().token.unwrap().status() != TokenStatus::Active {
-                    assert!(begun.elapsed() < Duration::from_secs(5), "not seen");
+                    assert!(!patience.is_over(), "not seen");
                     sleep(Duration::from_millis(2)).await;
                 }
             }
@@ -251,18 +272,22 @@ async fn a_freed_place_is_filled_at_once_whichever_replica_is_asked(world: World
         took.push(begun.elapsed());
     }
     took.sort_unstable();
-    // Several scenarios share two cores; but for a hiccup it is a tenth of a second.
-    assert!(took[took.len() / 2] < Duration::from_millis(300), "{took:?}");
+    // But for a hiccup it is a tenth of a second.
+    assert!(is_prompt(took[took.len() / 2], Duration::from_millis(100)), "{took:?}");
 }
 
 /// More than one replica has room for.
 const CROWD: usize = 2_200;
+/// They come over so many connections: one carries 256 calls, and what is more would wait in the client.
+const CONNECTIONS: usize = 12;
 
 async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(world: World) {
     let queue = world.queue(json!({"maxActive": 0})).await;
     let user = unique("user");
     let place = text(&world.join(&queue, &user).await["token"]);
     let stormed = QueueServiceClient::new(world.grpc.queue.all()[0].clone());
+    let door = Endpoint::from_shared(world.mesh.grpc(Role::Queue)[0].clone()).unwrap();
+    let crowd: Vec<_> = (0..CONNECTIONS).map(|_| QueueServiceClient::new(door.connect_lazy())).collect();
     let request = |user: String| IssueTokenRequest { queue_id: queue.clone(), user_id: user, ..IssueTokenRequest::default() };
     // What one replica wrote each other one knows by now, or when it is asked; then nobody can ask the database.
     for replica in world.grpc.queue.all() {
@@ -270,8 +295,8 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
         QueueServiceClient::new(replica.clone()).get_token(known).await.unwrap();
     }
     let lock = world.mesh.databases.hold_up("queue").await;
-    let joins = (0..CROWD).map(|_| {
-        let (mut client, request) = (stormed.clone(), request(unique("user")));
+    let joins = (0..CROWD).map(|number| {
+        let (mut client, request) = (crowd[number % CONNECTIONS].clone(), request(unique("user")));
         tokio::spawn(async move { client.issue_token(request).await })
     });
     let joins: Vec<_> = joins.collect();
@@ -289,8 +314,8 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
     let again = stormed.clone().issue_token(request(user)).await.unwrap().into_inner();
     assert_eq!((&again.token.unwrap().token, again.created), (&place, false));
     assert_eq!(world.rest.get(&format!("/v1/tokens/{place}")).expect(200).await["position"], 1);
-    assert!(begun.elapsed() < Duration::from_secs(3), "at once: {:?}", begun.elapsed());
-    sleep(Duration::from_millis(200)).await;
+    assert!(is_prompt(begun.elapsed(), Duration::from_secs(3)), "at once: {:?}", begun.elapsed());
+    pause(Duration::from_millis(200)).await;
     lock.release().await;
     let (mut written, mut refused_over_rest) = (1, 0);
     for answer in join_all(over_rest).await {

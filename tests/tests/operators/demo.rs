@@ -4,6 +4,7 @@ use std::{process::Stdio, time::Duration};
 
 use tests::{
     mesh::Shape,
+    patience::timeout,
     process::binary,
     solos,
     suite::Solo,
@@ -12,7 +13,6 @@ use tests::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
-    time::timeout,
 };
 
 pub(crate) fn solos() -> Vec<Solo> {
@@ -25,7 +25,7 @@ pub(crate) fn solos() -> Vec<Solo> {
 }
 
 async fn demo(base: &str) -> String {
-    let command = Command::new(binary("boxoffice")).args(["demo", "--rest-url", base]).env_clear().kill_on_drop(true).output();
+    let command = Command::new(binary("boxoffice")).args(["demo", "--rest-addr", base]).env_clear().kill_on_drop(true).output();
     let output = timeout(Duration::from_secs(60), command).await.unwrap().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -82,7 +82,7 @@ async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
     let base = world.rest.base();
     for words in ["The season at", "Winter Strings", "Jam session", "The visitors:", "demo-bob", "demo-eli"] {
         let mut command = Command::new(binary("boxoffice"));
-        command.args(["demo", "--rest-url", &base]).env_clear().stdout(Stdio::piped()).kill_on_drop(true);
+        command.args(["demo", "--rest-addr", &base]).env_clear().stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         loop {
@@ -107,7 +107,8 @@ async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
 async fn a_demo_without_a_mesh_says_so(shape: Shape) {
     let world = World::start(shape, &[]).await;
     let run = async |url: &str| {
-        let command = Command::new(binary("boxoffice")).args(["demo", "--rest-url", url]).env_clear().kill_on_drop(true).output();
+        let command =
+            Command::new(binary("boxoffice")).args(["demo", "--rest-addr", url]).env_clear().kill_on_drop(true).output();
         let output = timeout(Duration::from_secs(20), command).await.unwrap().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };

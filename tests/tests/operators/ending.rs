@@ -4,7 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde_json::json;
 use tests::{
+    eventually::{eventually, holds},
     mesh::Shape,
+    patience::{pause, timeout},
     process::Signal,
     solos,
     suite::Solo,
@@ -13,7 +15,6 @@ use tests::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
 };
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::SingleSqlite, Shape::Cluster];
@@ -73,15 +74,16 @@ async fn a_second_signal_ends_at_once_with_exit_code_1(shape: Shape) {
     world.charge(&user, 100).await;
     let lock = world.mesh.databases.hold_up("wallet").await;
     let in_flight = tokio::spawn(world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 5})).try_send());
-    sleep(Duration::from_millis(500)).await;
+    pause(Duration::from_millis(500)).await;
     // One of them has the charge in flight.
     let of_wallets = |name: &str| name.starts_with("wallet-svc") || name.starts_with("boxoffice");
     let nodes: Vec<_> = world.mesh.nodes.iter().filter(|node| of_wallets(node.process.name())).collect();
     for node in &nodes {
         node.process.signal(Signal::Term);
     }
-    sleep(Duration::from_millis(700)).await;
-    let busy: Vec<_> = nodes.iter().filter(|node| node.process.ended().is_none()).collect();
+    let busy = || nodes.iter().copied().filter(|node| node.process.ended().is_none()).collect::<Vec<_>>();
+    eventually(Duration::from_secs(3), || async { holds(busy().len(), |busy| *busy <= 1) }).await;
+    let busy = busy();
     assert_eq!(busy.len(), 1, "one finishes what is in flight\n{}", world.mesh.logs(10));
     busy[0].process.signal(Signal::Term);
     let ended = busy[0].process.wait(Duration::from_secs(3)).await.unwrap();

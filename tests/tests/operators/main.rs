@@ -1,9 +1,11 @@
-//! What people do to a mesh: audit it, fill it with a demo, roll it over, end it. The commands are the built ones, the meshes real.
+//! What people do to a mesh: audit it, back it up, fill it with a demo, roll it over, end it. The commands are the built ones, the meshes real.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
+mod backup;
 mod demo;
 mod ending;
+mod files;
 mod rolling;
 
 use std::process::ExitCode;
@@ -11,5 +13,8 @@ use std::process::ExitCode;
 use tests::suite;
 
 fn main() -> ExitCode {
-    suite::main(&[], &[&audit::solos(), &demo::solos(), ending::SOLOS, rolling::SOLOS].concat())
+    suite::main(
+        &[],
+        &[&audit::solos(), &backup::solos(), &demo::solos(), ending::SOLOS, &files::solos(), rolling::SOLOS].concat(),
+    )
 }

@@ -21,7 +21,7 @@ impl Ledger {
     /// Tops up a wallet, opening it if need be.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub(crate) async fn charge(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
-        let key = request_id.map(|id| Key::new(id, "ChargeWallet", command));
+        let key = request_id.map(|id| Key::new(id, "ChargeWallet", &command.user_id, command));
         let (entry, is_new) = self.db.transact("charge_wallet", || self.try_charge(command, key.as_ref())).await?;
         if is_new {
             count_movement(&entry);
@@ -49,7 +49,7 @@ impl Ledger {
     /// Spends from a wallet.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub(crate) async fn spend(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
-        let key = request_id.map(|id| Key::new(id, "UseWallet", command));
+        let key = request_id.map(|id| Key::new(id, "UseWallet", &command.user_id, command));
         let (entry, is_new) = self.db.transact("use_wallet", || self.try_spend(command, key.as_ref())).await?;
         if is_new {
             count_movement(&entry);

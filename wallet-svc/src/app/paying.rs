@@ -67,7 +67,7 @@ impl Ledger {
     /// (that transaction commits) and refused.
     #[tracing::instrument(skip_all, fields(payment_id = %order.payment_id), err(level = "debug"))]
     pub(crate) async fn pay(&self, order: &Order, request_id: Option<String>) -> Result<Paid, Error> {
-        let key = request_id.map(|id| Key::new(id, "CreatePayment", order));
+        let key = request_id.map(|id| Key::new(id, "CreatePayment", &order.user_id, order));
         if key.is_none()
             && let Some(Debited { paid, entry }) = self.debits.ask(order.clone()).await?
         {
@@ -97,7 +97,7 @@ impl Ledger {
     /// Takes a payment back, or bars it from arriving.
     #[tracing::instrument(skip_all, fields(payment_id = %command.payment_id), err(level = "debug"))]
     pub(crate) async fn cancel(&self, command: &Cancel, request_id: Option<String>) -> Result<Cancelled, Error> {
-        let key = request_id.map(|id| Key::new(id, "CancelPayment", command));
+        let key = request_id.map(|id| Key::new(id, "CancelPayment", "", command));
         let done = self.db.transact("cancel_payment", || self.try_cancel(command, key.as_ref())).await?;
         Ok(done.counted())
     }

@@ -1,6 +1,5 @@
 //! Reading wallets, ledgers and payments.
 
-use chassis::page;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +19,11 @@ pub(crate) struct EntryCursor {
 impl EntryCursor {
     /// Where the newest entry is.
     pub(crate) const START: Self = Self { sequence: i64::MAX };
+
+    /// Where this entry is.
+    pub(crate) const fn of(entry: &Entry) -> Self {
+        Self { sequence: entry.sequence }
+    }
 }
 
 /// Where a page of payments starts: after (that is, before) this one.
@@ -32,10 +36,12 @@ pub(crate) struct PaymentCursor {
 impl PaymentCursor {
     /// Where the newest payment is.
     pub(crate) const START: Self = Self { created_at: i64::MAX, payment_id: Uuid::max() };
-}
 
-/// A page, and where the next one starts (if there is one).
-type Page<T, C> = (Vec<T>, Option<C>);
+    /// Where this payment is.
+    pub(crate) const fn of(payment: &Payment) -> Self {
+        Self { created_at: payment.created_at, payment_id: payment.payment_id }
+    }
+}
 
 impl Ledger {
     /// A user's wallet.
@@ -44,15 +50,15 @@ impl Ledger {
         wallets::find(&mut session, user_id).await?.ok_or_else(|| no_wallet(user_id).into())
     }
 
-    /// A wallet's movements, newest first.
-    pub(crate) async fn entries(&self, user_id: &str, from: EntryCursor, size: i64) -> Result<Page<Entry, EntryCursor>, Error> {
+    /// A wallet's movements after a place, newest first.
+    pub(crate) async fn entries(&self, user_id: &str, from: EntryCursor, limit: i64) -> Result<Vec<Entry>, Error> {
         let mut session = self.db.read().await?;
-        let items = entries::page(&mut session, user_id, from.sequence, size + 1).await?;
+        let items = entries::page(&mut session, user_id, from.sequence, limit).await?;
         // A wallet is opened by its first entry, so only an empty page leaves the question open.
         if items.is_empty() && wallets::find(&mut session, user_id).await?.is_none() {
             return Err(no_wallet(user_id).into());
         }
-        Ok(page::cut(items, size, |last| EntryCursor { sequence: last.sequence }))
+        Ok(items)
     }
 
     /// A payment.
@@ -62,16 +68,10 @@ impl Ledger {
         payment.ok_or_else(|| Refusal::PaymentNotFound { payment_id }.into())
     }
 
-    /// A user's payments, newest first.
-    pub(crate) async fn payments(
-        &self,
-        user_id: &str,
-        from: PaymentCursor,
-        size: i64,
-    ) -> Result<Page<Payment, PaymentCursor>, Error> {
+    /// A user's payments after a place, newest first.
+    pub(crate) async fn payments(&self, user_id: &str, from: PaymentCursor, limit: i64) -> Result<Vec<Payment>, Error> {
         let mut session = self.db.read().await?;
-        let items = payments::page(&mut session, user_id, (from.created_at, from.payment_id), size + 1).await?;
-        Ok(page::cut(items, size, |last| PaymentCursor { created_at: last.created_at, payment_id: last.payment_id }))
+        Ok(payments::page(&mut session, user_id, (from.created_at, from.payment_id), limit).await?)
     }
 }
 

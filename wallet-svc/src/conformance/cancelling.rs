@@ -96,8 +96,8 @@ async fn charges_uses_payments_and_cancellations_of_one_user_all_at_once_do_not_
         let answers = at_once(&world, 300, |world, index| async move {
             let payment = index as u128 / 10;
             match index % 5 {
-                0 => world.charge("ann", 100, "").await.map(drop),
-                1 => world.spend("ann", 100, "").await.map(drop),
+                0 => world.charge("ann", 100, &format!("move-{index}")).await.map(drop),
+                1 => world.spend("ann", 100, &format!("move-{index}")).await.map(drop),
                 2 | 3 => world.pay(order(payment, "ann", 700)).await.map(drop),
                 _ => world.cancel(payment, "", "").await.map(drop),
             }
@@ -114,7 +114,7 @@ async fn charges_uses_payments_and_cancellations_of_one_user_all_at_once_do_not_
 }
 
 #[tokio::test]
-async fn a_request_id_on_a_cancellation_is_kept_from_other_requests() {
+async fn a_request_id_on_a_cancellation_is_kept_from_other_cancellations() {
     for world in worlds().await {
         world.charge("ann", 1_000, "").await.unwrap();
         world.pay(order(1, "ann", 300)).await.unwrap();
@@ -122,7 +122,6 @@ async fn a_request_id_on_a_cancellation_is_kept_from_other_requests() {
         assert_eq!(world.cancel(1, "", "r").await.unwrap(), first);
         assert_eq!(reason(world.cancel(2, "", "r").await), Reason::RequestIdReused);
         assert_eq!(reason(world.payment(2).await), Reason::PaymentNotFound);
-        assert_eq!(reason(world.spend("ann", 1, "r").await), Reason::RequestIdReused);
         world.audit().await;
     }
 }

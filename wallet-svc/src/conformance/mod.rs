@@ -13,7 +13,7 @@ mod paying;
 mod refusals;
 mod serving;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use boxoffice_proto::{
     Fault, Reason,
@@ -23,9 +23,9 @@ use chassis::{
     args,
     clock::Clock,
     db::Db,
-    testing::{TestDatabase, databases},
+    testing::{TestDatabase, databases, patience::Patience},
 };
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
 use crate::{app::Ledger, grpc::Service};
@@ -68,6 +68,22 @@ where
     answers
 }
 
+/// Makes a call as a client is asked to: the same again, its id included, while it is told to come back. Without an id it is made once.
+async fn patiently<T, F>(id: &str, call: impl Fn() -> F) -> Result<Response<T>, Status>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let patience = Patience::new(Duration::from_secs(15));
+    loop {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable && !id.is_empty() && !patience.is_over() => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 fn plain<T>(answer: Result<Response<T>, Status>) -> Result<T, Fault> {
     answer.map(Response::into_inner).map_err(|status| {
         let fault = Fault::from(&status);
@@ -101,13 +117,13 @@ impl World {
     }
 
     async fn charge(&self, user_id: &str, amount: i64, request_id: &str) -> Result<pb::ChargeWalletResponse, Fault> {
-        let (user_id, request_id) = (user_id.to_owned(), request_id.to_owned());
-        plain(self.service.charge_wallet(Request::new(pb::ChargeWalletRequest { user_id, amount, request_id })).await)
+        let charge = pb::ChargeWalletRequest { user_id: user_id.to_owned(), amount, request_id: request_id.to_owned() };
+        plain(patiently(request_id, || self.service.charge_wallet(Request::new(charge.clone()))).await)
     }
 
     async fn spend(&self, user_id: &str, amount: i64, request_id: &str) -> Result<pb::UseWalletResponse, Fault> {
-        let (user_id, request_id) = (user_id.to_owned(), request_id.to_owned());
-        plain(self.service.use_wallet(Request::new(pb::UseWalletRequest { user_id, amount, request_id })).await)
+        let spend = pb::UseWalletRequest { user_id: user_id.to_owned(), amount, request_id: request_id.to_owned() };
+        plain(patiently(request_id, || self.service.use_wallet(Request::new(spend.clone()))).await)
     }
 
     async fn balance(&self, user_id: &str) -> Result<i64, Fault> {
@@ -117,7 +133,8 @@ impl World {
     }
 
     async fn pay(&self, order: pb::CreatePaymentRequest) -> Result<pb::CreatePaymentResponse, Fault> {
-        plain(self.service.create_payment(Request::new(order)).await)
+        let id = order.payment_id.clone();
+        plain(patiently(&id, || self.service.create_payment(Request::new(order.clone()))).await)
     }
 
     async fn payment(&self, payment: u128) -> Result<pb::Payment, Fault> {
@@ -128,7 +145,7 @@ impl World {
     async fn cancel(&self, payment: u128, reason: &str, request_id: &str) -> Result<pb::CancelPaymentResponse, Fault> {
         let request =
             pb::CancelPaymentRequest { payment_id: id(payment), reason: reason.to_owned(), request_id: request_id.to_owned() };
-        plain(self.service.cancel_payment(Request::new(request)).await)
+        plain(patiently(&request.payment_id, || self.service.cancel_payment(Request::new(request.clone()))).await)
     }
 
     async fn entries(&self, user_id: &str, size: i32, token: &str) -> Result<pb::ListEntriesResponse, Fault> {

@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use boxoffice_proto::wallet::{self as pb, wallet_service_client::WalletServiceClient};
-use chassis::{clock::Clock, db::Db, testing::databases};
+use chassis::{
+    clock::Clock,
+    db::Db,
+    testing::{databases, patience::timeout},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -36,7 +40,7 @@ impl Running {
     async fn stop(self) {
         drop(self.client);
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.ended).await.unwrap().unwrap().unwrap();
+        timeout(Duration::from_secs(10), self.ended).await.unwrap().unwrap().unwrap();
     }
 }
 
@@ -44,7 +48,7 @@ impl Running {
 async fn two_replicas_share_a_ledger_and_nothing_is_lost_when_they_are_stopped_and_started() {
     for database in databases().await {
         let policy = Policy { currency: "EUR".parse().unwrap() };
-        let config = Config { database: database.config.clone(), policy };
+        let config = Config { database: database.config.clone(), policy, requests: Default::default() };
         // One after the other: a SQLite file is not migrated by two processes at once.
         let mut one = start(config.clone()).await;
         assert_eq!(one.charge(1_000).await, 1_000);
@@ -60,7 +64,7 @@ async fn two_replicas_share_a_ledger_and_nothing_is_lost_when_they_are_stopped_a
         let mut again = start(config).await;
         let request = pb::GetWalletRequest { user_id: "ann".to_owned() };
         let wallet = plain(again.client.get_wallet(request).await).unwrap().wallet.unwrap();
-        assert_eq!((wallet.balance, wallet.currency.as_str()), (1_200, "EUR"));
+        assert_eq!((wallet.balance, wallet.currency.as_str(), wallet.currency_exponent), (1_200, "EUR", 2));
         again.stop().await;
     }
 }
@@ -82,8 +86,9 @@ async fn replicas_that_start_together_on_a_new_postgres_all_come_up() {
 
 #[tokio::test]
 async fn a_database_that_cannot_be_opened_is_told_at_the_start() {
-    let database = chassis::db::DbConfig { url: "mysql://somewhere".to_owned(), schema: None };
-    let config = Config { database, policy: Policy { currency: "KRW".parse().unwrap() } };
+    let database = chassis::db::DbConfig::at("mysql://somewhere");
+    let policy = Policy { currency: "KRW".parse().unwrap() };
+    let config = Config { database, policy, requests: Default::default() };
     let listeners = Listeners { grpc: TcpListener::bind("127.0.0.1:0").await.unwrap().into(), http: None };
     let ended = crate::serve(config, listeners, Clock::system(), CancellationToken::new()).await;
     assert!(matches!(ended, Err(chassis::Error::Db(_))), "{ended:?}");

@@ -7,7 +7,6 @@
 //!                                                                  cancel first ──▶ CANCELLED (a tombstone)
 //! ```
 
-pub(crate) mod currency;
 pub(crate) mod payment;
 #[cfg(test)]
 mod properties;

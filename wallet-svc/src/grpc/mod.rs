@@ -3,7 +3,7 @@
 mod convert;
 
 use boxoffice_proto::{
-    Fault,
+    Currency, Fault,
     validate::Checks,
     wallet::{self as pb, wallet_service_server::WalletService},
 };
@@ -12,7 +12,6 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{Cancel, EntryCursor, Ledger, Move, PaymentCursor},
-    config::Currency,
     domain::{Entry, Order, payment::PAYABLE, wallet::AMOUNT},
     error::Error,
 };
@@ -34,7 +33,8 @@ impl Service {
     }
 
     fn wallet(&self, user_id: &str, balance: i64) -> pb::Wallet {
-        pb::Wallet { user_id: user_id.to_owned(), balance, currency: self.currency.to_string() }
+        let currency = self.currency.code().to_owned();
+        pb::Wallet { user_id: user_id.to_owned(), balance, currency, currency_exponent: self.currency.exponent() }
     }
 
     fn wallet_after(&self, entry: &Entry) -> pb::Wallet {
@@ -74,11 +74,11 @@ impl WalletService for Service {
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.user_id);
         let (list, refuse) = (List::of("entries", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
-        let (size, from) = list.read(request.page_size, &request.page_token, EntryCursor::START, refuse);
+        let page = list.read(request.page_size, &request.page_token, EntryCursor::START, refuse);
         checks.finish()?;
-        let (entries, next) = self.ledger.entries(&user_id, from, size).await.map_err(refused)?;
-        let entries = entries.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token: list.token(next.as_ref()) }))
+        let found = self.ledger.entries(&user_id, *page.from(), page.limit()).await.map_err(refused)?;
+        let (entries, next_page_token) = page.answer(found, EntryCursor::of, Into::into);
+        Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token }))
     }
 
     async fn create_payment(
@@ -115,11 +115,11 @@ impl WalletService for Service {
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.user_id);
         let (list, refuse) = (List::of("payments", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
-        let (size, from) = list.read(request.page_size, &request.page_token, PaymentCursor::START, refuse);
+        let page = list.read(request.page_size, &request.page_token, PaymentCursor::START, refuse);
         checks.finish()?;
-        let (payments, next) = self.ledger.payments(&user_id, from, size).await.map_err(refused)?;
-        let payments = payments.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token: list.token(next.as_ref()) }))
+        let found = self.ledger.payments(&user_id, *page.from(), page.limit()).await.map_err(refused)?;
+        let (payments, next_page_token) = page.answer(found, PaymentCursor::of, Into::into);
+        Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token }))
     }
 
     async fn cancel_payment(

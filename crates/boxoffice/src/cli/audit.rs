@@ -2,38 +2,22 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
-use audit::{Error, Options, Place, Progress, Report, Sources, render};
-use chassis::{flags, program::DatabaseUrl};
+use audit::{Options, Progress, Report, render};
 use clap::{Args, ValueEnum};
+
+use super::{backup, places::Places};
 
 /// Which databases, and how strictly.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
 pub(crate) struct Audit {
-    /// Folder of the launcher's SQLite files
-    #[arg(long, env, default_value = "./data")]
-    data_dir: PathBuf,
-    /// The launcher's PostgreSQL server instead of files; each service in a schema of its own
-    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
-    database_url: Option<String>,
-    /// Of separate programs: the queue service's database, `sqlite:path/to/file.db` or `postgres://…`
-    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
-    queue_database_url: Option<String>,
-    /// The booking service's
-    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
-    booking_database_url: Option<String>,
-    /// The wallet service's
-    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
-    wallet_database_url: Option<String>,
-    /// The edge's: the journal of checkouts
-    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
-    edge_database_url: Option<String>,
+    #[command(flatten)]
+    places: Places,
     /// How long a checkout may take until it counts as left lying
     #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration)]
     unsettled_after: Duration,
@@ -47,8 +31,6 @@ pub(crate) struct Audit {
     #[arg(long, env, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
-
-const SEPARATE: &str = "Separate programs (those that are given are judged, instead of the above)";
 
 /// What the result looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -91,7 +73,7 @@ impl Audit {
     pub(crate) fn run(self) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let judged = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-            let (sources, options) = (self.sources()?, self.options());
+            let (sources, options) = (self.places.sources()?, self.options()?);
             runtime.block_on(audit::audit(&sources, &options)).map_err(|error| error.to_string())
         });
         match judged {
@@ -111,36 +93,16 @@ impl Audit {
         if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENCES) }
     }
 
-    /// Where to look; what is wrong is told with the names to look for.
-    fn sources(&self) -> Result<Sources, String> {
-        let place = |flag: &str, url: &Option<String>| url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose();
-        let apart = Sources {
-            queue: place("--queue-database-url", &self.queue_database_url)?,
-            booking: place("--booking-database-url", &self.booking_database_url)?,
-            wallet: place("--wallet-database-url", &self.wallet_database_url)?,
-            edge: place("--edge-database-url", &self.edge_database_url)?,
-        };
-        if apart.queue.is_some() || apart.booking.is_some() || apart.wallet.is_some() || apart.edge.is_some() {
-            return Ok(apart);
-        }
-        match &self.database_url {
-            Some(url) => named("--database-url", Sources::in_schemas(url)),
-            None => Ok(Sources::in_folder(&self.data_dir)),
-        }
-    }
-
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> Result<Options, String> {
+        let copied_at = self.places.folder().map(backup::taken_at).transpose()?.flatten();
+        Ok(Options {
+            copied_at,
             unsettled_after: self.unsettled_after,
             recheck_after: Some(self.recheck_after).filter(|pause| !pause.is_zero()),
             direct_calls: self.direct_calls,
             progress: io::stderr().is_terminal().then(|| Arc::new(tell_progress) as Progress),
-        }
+        })
     }
-}
-
-fn named<T>(flag: &str, read: Result<T, Error>) -> Result<T, String> {
-    read.map_err(|error| format!("{flag} ({}): {error}", flags::variable(flag)))
 }
 
 /// On one line of a terminal, written over each time; the spaces cover what was longer.

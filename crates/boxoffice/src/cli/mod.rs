@@ -1,7 +1,10 @@
 //! What can be typed: the commands, their help, and what a wrong setting is answered with.
 
 mod audit;
+mod backup;
 mod demo;
+mod places;
+mod postgres;
 mod up;
 
 use std::{
@@ -16,7 +19,7 @@ use clap::{Parser, Subcommand};
 ///
 /// Without a command it runs `up`: the whole mesh in this process, on SQLite under ./data, and prints what to try.
 #[derive(Parser)]
-#[command(name = "boxoffice", version = built::version!(), args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
+#[command(name = "boxoffice", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -24,8 +27,10 @@ pub(crate) struct Cli {
     up: up::Up,
 }
 
+const VERSION: &str = built::version!();
+
 const EXAMPLES: &str = "\
-`boxoffice audit` has exit codes of its own, see there.
+`boxoffice audit` and `boxoffice backup` have exit codes of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -33,6 +38,7 @@ Examples:
   boxoffice --hold-ttl 2m --max-active 500                       other rules
   boxoffice demo                                                 fill the mesh that runs with a season
   boxoffice audit                                                is everything as it must be?
+  boxoffice backup --help                                        how to copy everything while it runs
   source <(boxoffice completions bash)                           completions for this shell";
 
 #[derive(Subcommand)]
@@ -41,6 +47,8 @@ enum Command {
     Up(Box<up::Up>),
     /// Check that no money, seat or place is lost or given twice, while the mesh runs or at rest
     Audit(audit::Audit),
+    /// Copy the SQLite files of a mesh while it runs, or say how PostgreSQL is backed up
+    Backup(backup::Backup),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
 }
@@ -52,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
         None => up::run(cli.up),
         Some(Command::Up(up)) => up::run(*up),
         Some(Command::Audit(audit)) => audit.run(),
+        Some(Command::Backup(backup)) => backup.run(),
         Some(Command::Demo(demo)) => demo.run(),
     }
 }

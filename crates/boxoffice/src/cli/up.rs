@@ -1,23 +1,36 @@
 //! `boxoffice up`: the whole mesh in this process.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, thread};
 
-use boxoffice::{Addresses, Databases, Settings, Stack};
-use chassis::{Error, clock::Clock, lifecycle, program::DatabaseUrl, telemetry::LogArgs};
+use boxoffice::{Addresses, Databases, Retention, Settings, Stack};
+use chassis::{
+    Error,
+    clock::Clock,
+    db::Pooler,
+    lifecycle::{self, Program},
+    network::ConnectionArgs,
+    program::DatabaseUrl,
+    telemetry::{LogArgs, LogFormat},
+};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 /// What the mesh can be told.
 #[derive(Args)]
 pub(crate) struct Up {
-    /// Folder of the SQLite files, made when missing
+    /// Folder of the SQLite files, made when missing (then nobody else may enter it)
     #[arg(long, env, default_value = "./data")]
     data_dir: PathBuf,
     /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a schema of its own
     #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
     database_url: Option<String>,
+    /// How the pooler in front of PostgreSQL, such as PgBouncer, pools connections
+    #[arg(long, env, value_enum, default_value_t)]
+    database_pooler: Pooler,
     #[command(flatten)]
     addresses: Addresses,
+    #[command(flatten)]
+    connections: ConnectionArgs,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
     queue: queue_svc::Policy,
     #[command(flatten, next_help_heading = "Booking")]
@@ -26,6 +39,8 @@ pub(crate) struct Up {
     wallet: wallet_svc::Policy,
     #[command(flatten, next_help_heading = "Edge")]
     edge: edge::Policy,
+    #[command(flatten, next_help_heading = "How long rows are kept")]
+    retention: Retention,
     #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
@@ -33,22 +48,41 @@ pub(crate) struct Up {
 /// Runs it until a signal comes.
 pub(crate) fn run(up: Up) -> ExitCode {
     let log = up.log.clone();
-    lifecycle::run("boxoffice", &log, |shutdown| serve(up, shutdown))
+    lifecycle::run(Program { name: "boxoffice", version: super::VERSION }, &log, |shutdown| serve(up, shutdown))
 }
 
 async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
-    let databases = up.database_url.map_or_else(|| Databases::Folder(up.data_dir), Databases::Postgres);
+    let databases = match up.database_url {
+        None => Databases::Folder(up.data_dir),
+        Some(url) => Databases::Postgres { url, pooler: up.database_pooler },
+    };
     let place = match &databases {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
-        Databases::Postgres(_) => "PostgreSQL, a schema a service".to_owned(),
+        Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, queue, booking, wallet, edge, .. } = up;
-    let stack = Stack::start(Settings { addresses, databases, queue, booking, wallet, edge }, Clock::system()).await?;
-    super::print(&welcome(&stack.addresses(), &place));
+    let Up { addresses, connections, queue, booking, wallet, edge, retention, log, .. } = up;
+    let settings = Settings { addresses, connections, databases, queue, booking, wallet, edge, retention };
+    let stack = Stack::start(settings, Clock::system()).await?;
+    welcome(log.log_format, &stack.addresses(), &place);
     stack.run(shutdown).await
 }
 
-fn welcome(at: &Addresses, place: &str) -> String {
+/// Says where everything is: to people on stdout, to machines as a line of the log.
+fn welcome(format: LogFormat, at: &Addresses, place: &str) {
+    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+    match format {
+        LogFormat::Pretty => {
+            let text = for_people(at, place);
+            // Aside: where stdout is a pipe that nobody reads, this waits for ever, and the mesh must not.
+            let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
+        }
+        LogFormat::Json => tracing::info!(
+            %rest_addr, %grpc_addr, %queue_addr, %booking_addr, %wallet_addr, place, "boxoffice is open"
+        ),
+    }
+}
+
+fn for_people(at: &Addresses, place: &str) -> String {
     let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
     format!(
         "boxoffice is open. {place}.

@@ -1,4 +1,8 @@
-//! One address of a service, the connection to it, and how it has been doing.
+//! One address of a service, the connections to it, and how it has been doing.
+//!
+//! A server takes a bounded number of calls on one connection; what is more would wait in here, unsent and
+//! unknown to the server, which alone knows whether to refuse it. So there is one connection as long as there
+//! are few calls, and another one for every so many more.
 
 use std::{
     net::SocketAddr,
@@ -37,6 +41,12 @@ const LEFT_OUT: Duration = Duration::from_millis(500);
 /// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
 const DOUBLINGS: u32 = 5;
 
+/// Calls on one connection. (A server of ours takes 256: those whose answer is still on its way count there
+/// too.)
+const CALLS: usize = 192;
+/// Connections to one address at most; together they carry what a server of ours has in flight at most.
+const LINKS: usize = 43;
+
 /// A connection, made once for all who wait for it; `None` when it could not be.
 type Link = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
 
@@ -47,14 +57,22 @@ pub(super) struct Replica {
     network: Arc<dyn Network>,
     /// Where its connection lives, whoever makes the first call.
     runtime: Handle,
-    link: Mutex<Option<Link>>,
-    /// Calls that wait for their answer to begin.
+    wires: Box<[Wire]>,
+    /// Calls that wait for their answer to begin, on all of them.
     waiting: AtomicUsize,
     born: Instant,
     /// Milliseconds after `born` until which it is left out.
     left_out_until: AtomicU64,
     /// Failures since it last answered.
     failures: AtomicU32,
+}
+
+/// Room for one connection.
+#[derive(Debug, Default)]
+struct Wire {
+    link: Mutex<Option<Link>>,
+    /// Calls on it that wait for their answer to begin.
+    waiting: AtomicUsize,
 }
 
 /// Why there is no answer.
@@ -74,7 +92,7 @@ impl Replica {
             authority,
             network,
             runtime: Handle::current(),
-            link: Mutex::new(None),
+            wires: (0..LINKS).map(|_| Wire::default()).collect(),
             waiting: AtomicUsize::new(0),
             born: Instant::now(),
             left_out_until: AtomicU64::new(0),
@@ -84,8 +102,11 @@ impl Replica {
 
     /// Sends a call and waits for its answer to begin.
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Failed> {
-        let _waits = Waits::new(&self.waiting);
-        let Some(mut link) = self.link().await else {
+        let Some(wire) = self.wires.iter().find(|wire| wire.waiting.load(Ordering::Relaxed) < CALLS).or(self.wires.last()) else {
+            return Err(Failed::Unreachable(Box::new(request)));
+        };
+        let _waits = (Waits::new(&self.waiting), Waits::new(&wire.waiting));
+        let Some(mut link) = self.link(wire).await else {
             return Err(Failed::Unreachable(Box::new(request)));
         };
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
@@ -100,9 +121,9 @@ impl Replica {
         }
     }
 
-    /// The connection that is open or being made, or else a new one.
-    fn link(&self) -> Link {
-        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The connection that is open or being made there, or else a new one.
+    fn link(&self, wire: &Wire) -> Link {
+        let mut link = wire.link.lock().unwrap_or_else(PoisonError::into_inner);
         let usable = |link: &&Link| link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()));
         if let Some(link) = link.as_ref().filter(usable) {
             return link.clone();

@@ -2,6 +2,8 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
+use super::postgres::named_in_vain;
+
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -103,8 +105,24 @@ fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
             {
                 Error::Unavailable
             }
+            // PostgreSQL: no such prepared statement, or one of that name too many.
+            Some("26000" | "42P05") => |error| named_in_vain(&error),
             _ => |error| Error::Other(Box::new(error)),
         },
+    }
+}
+
+/// Does it say that the server behind this connection is gone, going, or takes no writes (any more)? Then so does every other
+/// connection that was made before.
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else sqlx may say, it says of a statement")]
+pub(super) fn is_forsaken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        // Connection exceptions; shut down by somebody, crashed, starting up; a read-only transaction.
+        sqlx::Error::Database(said) => {
+            said.code().is_some_and(|code| code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "25006"))
+        }
+        _ => false,
     }
 }
 

@@ -11,12 +11,12 @@ mod open;
 mod postgres;
 mod session;
 mod simulated;
+mod snapshots;
 mod sqlite;
 mod value;
 
 use std::{
     future::Future,
-    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -25,18 +25,23 @@ use std::{
 };
 
 use rand::Rng;
-use sqlx::{PgPool, SqlitePool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::migrate::Migrator;
+use tokio::time::timeout;
 
 pub use error::Error;
 pub use group::Group;
 use line::Line;
+pub use postgres::Pooler;
 use session::Link;
 pub use session::{Session, Sql};
 pub use simulated::{Fate, simulate};
+pub use snapshots::Snapshots;
 pub use value::{Column, Row, Value, table};
 
 /// How often a transaction is tried that keeps losing against others.
 const ATTEMPTS: u32 = 10;
+/// How long a database may take to say that it is there.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Which SQL a database speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +59,17 @@ pub struct DbConfig {
     pub url: String,
     /// On PostgreSQL, the schema to live in (made when missing); `None` is the server's default.
     pub schema: Option<String>,
+    /// What stands before PostgreSQL.
+    pub pooler: Pooler,
 }
 
 impl DbConfig {
+    /// What this URL leads to, in the server's default schema, with no pooler before it.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), schema: None, pooler: Pooler::default() }
+    }
+
     /// Which SQL is spoken there, as the URL says; `None` when it is no database's.
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
@@ -65,16 +78,30 @@ impl DbConfig {
         postgres.or_else(|| self.url.starts_with("sqlite:").then_some(Dialect::Sqlite))
     }
 
-    /// The database's address without its password, for messages.
-    fn place(&self) -> String {
-        match PgConnectOptions::from_str(&self.url) {
-            Ok(options) if self.url.starts_with("postgres") => {
-                format!("postgres://{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
-            }
-            _ if self.url.starts_with("sqlite:") => self.url.clone(),
-            _ => "(--database-url, DATABASE_URL)".to_owned(),
+    /// Does the URL say only what is understood?
+    ///
+    /// # Errors
+    /// Names what is not, without the URL itself: there may be a password in it.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.dialect() {
+            Some(Dialect::Postgres) => postgres::Address::read(&self.url).map(drop),
+            Some(Dialect::Sqlite) => Ok(()),
+            None => Err(no_url()),
         }
     }
+
+    /// The database's address without its password, for messages.
+    fn place(&self) -> String {
+        match self.dialect() {
+            Some(Dialect::Sqlite) => self.url.clone(),
+            Some(Dialect::Postgres) if let Ok(address) = postgres::Address::read(&self.url) => address.to_string(),
+            Some(Dialect::Postgres) | None => "(--database-url, DATABASE_URL)".to_owned(),
+        }
+    }
+}
+
+fn no_url() -> Error {
+    Error::Other("a database URL starts with sqlite: or postgres://".into())
 }
 
 /// A service's migrations, one set a dialect. Made by [`migrations!`](crate::migrations).
@@ -110,8 +137,8 @@ pub struct Db {
 
 #[derive(Clone, Debug)]
 enum Pools {
-    Postgres(PgPool),
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(postgres::Server),
+    Sqlite(Arc<sqlite::File>),
     Simulated(Arc<simulated::File>),
 }
 
@@ -133,7 +160,7 @@ impl Db {
     pub const fn dialect(&self) -> Dialect {
         match self.pools {
             Pools::Postgres(_) => Dialect::Postgres,
-            Pools::Sqlite { .. } | Pools::Simulated(_) => Dialect::Sqlite,
+            Pools::Sqlite(_) | Pools::Simulated(_) => Dialect::Sqlite,
         }
     }
 
@@ -149,8 +176,8 @@ impl Db {
     async fn acquire(&self) -> Result<Session, Error> {
         Ok(Session(match &self.pools {
             // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
-            Pools::Postgres(pool) => Link::PostgresRead(self.readers.wait(pool.acquire()).await.map_err(Error::Unavailable)?),
-            Pools::Sqlite { readers, .. } => Link::SqliteRead(self.readers.wait(readers.acquire()).await?),
+            Pools::Postgres(server) => Link::Postgres(self.readers.wait(server.read()).await.map_err(Error::Unavailable)?),
+            Pools::Sqlite(file) => Link::SqliteRead(self.readers.wait(file.readers.acquire()).await?),
             Pools::Simulated(file) => Link::Simulated(file.read()?),
         }))
     }
@@ -162,23 +189,37 @@ impl Db {
     pub async fn begin(&self) -> Result<Session, Error> {
         self.there()?;
         Ok(Session(match &self.pools {
-            Pools::Postgres(pool) => Link::PostgresWrite(self.writers.wait(pool.begin()).await.map_err(Error::Unavailable)?),
-            Pools::Sqlite { writer, .. } => Link::SqliteWrite(self.writers.wait(writer.begin_with("BEGIN IMMEDIATE")).await?),
+            Pools::Postgres(server) => Link::Postgres(self.writers.wait(server.begin()).await.map_err(Error::Unavailable)?),
+            Pools::Sqlite(file) => Link::SqliteWrite(self.writers.wait(file.writer.begin_with("BEGIN IMMEDIATE")).await?),
             Pools::Simulated(file) => Link::Simulated(file.begin()?),
         }))
     }
 
-    /// Is the database there?
+    /// Is the database there, and does it take writes? A server that was the primary once does not.
     ///
     /// # Errors
-    /// It is not.
+    /// It is not, or does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.acquire().await?.one("SELECT 1 AS one", Vec::new()).await.map(drop)
+        const READ_ONLY: Sql =
+            Sql { postgres: "SELECT current_setting('transaction_read_only') AS read_only", sqlite: "SELECT 'off' AS read_only" };
+        let mut session = self.acquire().await?;
+        let answer = timeout(ANSWERS_WITHIN, session.one(READ_ONLY, Vec::new())).await;
+        let row = answer.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))?;
+        if row.get::<String>("read_only")? == "off" {
+            return Ok(());
+        }
+        Err(Error::Unavailable(sqlx::Error::Protocol("the server takes no writes".to_owned())))
     }
 
-    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has found.
+    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has found. When
+    /// it is, new connections may find another server in its place.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+        if let Pools::Postgres(server) = &self.pools
+            && away
+        {
+            server.retire();
+        }
     }
 
     fn there(&self) -> Result<(), Error> {

@@ -9,11 +9,14 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{migrate::Migrator, pool::PoolOptions};
+use tokio::time::timeout;
 
-use super::{Db, DbConfig, Dialect, Error, Line, Migrations, Pools, postgres, simulated, sqlite};
+use super::{Db, DbConfig, Dialect, Error, Line, Migrations, Pools, no_url, postgres, simulated, sqlite};
 
 /// How long a request waits for a connection before it is refused as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a PostgreSQL server is given to hear that we go.
+const SERVER_GOODBYE: Duration = Duration::from_secs(1);
 
 impl Db {
     /// Connects, and brings the tables up to date.
@@ -25,9 +28,11 @@ impl Db {
             Some(Dialect::Sqlite) if simulated::is_on() => {
                 simulated::File::open(&config.url, &or_newer(&migrations.sqlite)).map(Pools::Simulated)
             }
-            Some(Dialect::Sqlite) => sqlite::open(&config.url, &or_newer(&migrations.sqlite)).await,
-            Some(Dialect::Postgres) => postgres::open(config, &or_newer(&migrations.postgres)).await,
-            None => Err(Error::Other("a database URL starts with sqlite: or postgres://".into())),
+            Some(Dialect::Sqlite) => {
+                sqlite::open(&config.url, &or_newer(&migrations.sqlite)).await.map(Arc::new).map(Pools::Sqlite)
+            }
+            Some(Dialect::Postgres) => postgres::open(config, &migrations.postgres).await.map(Pools::Postgres),
+            None => Err(no_url()),
         };
         let pools = opened.map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
         Ok(Self { pools, away: Arc::default(), readers: Line::default(), writers: Line::default() })
@@ -38,24 +43,36 @@ impl Db {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn migrate(config: &DbConfig, migrations: &Migrations) -> Result<(), Error> {
-        Self::open(config, migrations).await?.close().await;
+        Self::open(config, migrations).await?.close().await?;
         tracing::info!("the database is up to date");
         Ok(())
     }
 
-    async fn close(self) {
-        match self.pools {
-            Pools::Postgres(pool) => pool.close().await,
-            Pools::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
+    /// Ends every connection, once whoever uses one has given it back. Nobody gets another, so it is the last
+    /// thing that a service does. Afterwards a SQLite file alone is the whole database, unless another process
+    /// has it open.
+    ///
+    /// # Errors
+    /// On SQLite: a connection did not come back in time, or the write-ahead log could not be copied into the
+    /// file (a full disk). Nothing is lost then, but whatever copies the file must take its log along.
+    pub async fn close(&self) -> Result<(), Error> {
+        match &self.pools {
+            Pools::Postgres(server) => {
+                if timeout(SERVER_GOODBYE, server.close()).await.is_err() {
+                    tracing::debug!("connections were still in use at the end; the server will find out");
+                }
+                Ok(())
             }
-            Pools::Simulated(file) => file.close(),
+            Pools::Sqlite(file) => file.close().await,
+            Pools::Simulated(file) => {
+                file.close();
+                Ok(())
+            }
         }
     }
 }
 
-/// The same migrations, on tables that may know later ones as well. Those only add (`tests/tests/tidy.rs` sees to it), so who does not
+/// The same migrations, on tables that may know later ones as well. Those only add (`tests/tests/tidy` sees to it), so who does not
 /// know them can do without.
 fn or_newer(migrations: &Migrator) -> Migrator {
     let mut migrations = Migrator::with_migrations(migrations.iter().cloned().collect());

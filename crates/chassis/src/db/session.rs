@@ -1,10 +1,10 @@
 //! One conversation with the database: a reading connection or a transaction.
 
 use futures::future::BoxFuture;
-use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Sqlite, Transaction, pool::PoolConnection};
 
 use super::{
-    Dialect, Error, Row, Value,
+    Dialect, Error, Row, Value, postgres,
     simulated::{Lent, at_once},
 };
 
@@ -29,8 +29,7 @@ pub struct Session(pub(super) Link);
 
 #[derive(Debug)]
 pub(super) enum Link {
-    PostgresRead(PoolConnection<Postgres>),
-    PostgresWrite(Transaction<'static, Postgres>),
+    Postgres(postgres::Held),
     SqliteRead(PoolConnection<Sqlite>),
     SqliteWrite(Transaction<'static, Sqlite>),
     Simulated(Lent),
@@ -40,12 +39,10 @@ macro_rules! run {
     ($session:ident, $sql:ident, $args:ident, $method:ident, |$answer:ident| $wrap_postgres:expr, $wrap_sqlite:expr) => {{
         let sql: Sql = $sql.into();
         match &mut $session.0 {
-            Link::PostgresRead(link) => {
-                let $answer = bind(sqlx::query(sql.postgres), $args, Value::bind_postgres).$method(&mut **link).await?;
-                Ok($wrap_postgres)
-            }
-            Link::PostgresWrite(link) => {
-                let $answer = bind(sqlx::query(sql.postgres), $args, Value::bind_postgres).$method(&mut **link).await?;
+            Link::Postgres(held) => {
+                let query = sqlx::query(sql.postgres).persistent(held.keeps_statements());
+                let answer = bind(query, $args, Value::bind_postgres).$method(held.link()).await;
+                let $answer = held.heard(answer)?;
                 Ok($wrap_postgres)
             }
             Link::SqliteRead(link) => {
@@ -109,10 +106,10 @@ impl Session {
     /// The database's.
     pub async fn commit(self) -> Result<(), Error> {
         match self.0 {
-            Link::PostgresWrite(transaction) => transaction.commit().await?,
+            Link::Postgres(held) => held.commit().await?,
             Link::SqliteWrite(transaction) => transaction.commit().await?,
             Link::Simulated(link) => link.commit()?,
-            Link::PostgresRead(_) | Link::SqliteRead(_) => {}
+            Link::SqliteRead(_) => {}
         }
         Ok(())
     }
@@ -120,10 +117,10 @@ impl Session {
     /// Undoes the transaction now rather than when it is dropped.
     pub async fn rollback(self) {
         let undone = match self.0 {
-            Link::PostgresWrite(transaction) => transaction.rollback().await,
+            Link::Postgres(held) => held.rollback().await,
             Link::SqliteWrite(transaction) => transaction.rollback().await,
             // Undone as it is dropped.
-            Link::Simulated(_) | Link::PostgresRead(_) | Link::SqliteRead(_) => Ok(()),
+            Link::Simulated(_) | Link::SqliteRead(_) => Ok(()),
         };
         if let Err(error) = undone {
             tracing::debug!(%error, "rollback failed; the connection is dropped with it");
@@ -134,7 +131,7 @@ impl Session {
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         match self.0 {
-            Link::PostgresRead(_) | Link::PostgresWrite(_) => Dialect::Postgres,
+            Link::Postgres(_) => Dialect::Postgres,
             Link::SqliteRead(_) | Link::SqliteWrite(_) | Link::Simulated(_) => Dialect::Sqlite,
         }
     }

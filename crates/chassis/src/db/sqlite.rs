@@ -1,15 +1,35 @@
 //! SQLite: a file with one writing connection, and readers beside it.
+//!
+//! Beside the file lie its write-ahead log (`-wal`) and the log's index (`-shm`). What was committed last may
+//! be in the log alone, until a checkpoint copies it into the file. SQLite does that by itself whenever the
+//! log has grown by some 4 MB, and goes on at the log's beginning as soon as nobody reads from it any more.
+//! Two cases are left to us: a log that a long reader made large is truncated when the reader has gone
+//! ([`keep_small`]), and after [`File::close`] there is neither log nor index, so that the file alone is the
+//! database.
+//!
+//! All three are for their owner alone, also those that an older version left open to others; and so is a
+//! folder that is made here. One that was there already is as its owner wants it (`/tmp`, a volume that a
+//! cluster shares by group): what is in the files is safe in it.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{
+    ffi::OsString,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
-    SqlitePool, SqliteTransaction,
+    ConnectOptions, Connection as _, Row as _, SqliteConnection, SqlitePool, SqliteTransaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, Pools, open::pool};
+use super::{Error, open::pool};
 
 /// Reading connections beside SQLite's one writer.
 const READERS: u32 = 4;
@@ -17,28 +37,67 @@ const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
 /// How often we try where SQLite does not wait by itself.
 const AGAIN: Duration = Duration::from_millis(10);
+/// How long it may take until the connections in use are given back for good: longer than one of them may
+/// wait for another process.
+const GIVEN_BACK: Duration = Duration::from_secs(6);
+/// So large a log may stay (bytes): several times what it grows to while no reader is in the way, so that it
+/// need not be made anew.
+const LOG_KEPT: u64 = 16 * 1024 * 1024;
+/// How often the log's size is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a checkpoint of ours waits for readers to go, and writers for it.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Whoever is not the owner.
+const OTHERS: u32 = 0o077;
 
-pub(super) async fn open(url: &str, migrations: &Migrator) -> Result<Pools, Error> {
+/// An open file.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+    options: SqliteConnectOptions,
+    keeper: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// One that is not closed has a keeper, too.
+impl Drop for File {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub(super) async fn open(url: &str, migrations: &Migrator) -> Result<File, Error> {
     let options = options(SqliteConnectOptions::from_str(url)?).busy_timeout(BUSY);
     if let Some(folder) = options.get_filename().parent().filter(|folder| *folder != Path::new("")) {
-        tokio::fs::create_dir_all(folder).await.map_err(sqlx::Error::Io)?;
+        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await.map_err(sqlx::Error::Io)?;
     }
     let writer = connect(&options).await?;
+    make_private(options.get_filename()).map_err(sqlx::Error::Io)?;
     let mut migrating: SqliteTransaction<'_> = writer.begin_with("BEGIN IMMEDIATE").await?;
     // Not `run`, whose bounds the compiler cannot see through when a service is boxed.
     migrations.run_direct(None, &mut *migrating, false).await.map_err(|error| Error::Other(Box::new(error)))?;
     migrating.commit().await?;
-    let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-    Ok(Pools::Sqlite { writer, readers })
+    let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
+    let (keeper, stop) = (TaskTracker::new(), CancellationToken::new());
+    keeper.spawn(keep_small(options.clone(), stop.clone()));
+    keeper.close();
+    Ok(File { writer, readers, options, keeper, stop })
 }
 
 /// How a file is opened, by whomever.
 pub(super) fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).foreign_keys(true)
+    options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // A log that begins anew is cut to this; while work goes on that is all a large one needs.
+        .pragma("journal_size_limit", LOG_KEPT.to_string())
 }
 
-/// The one writing connection. Programs that make the same file at once all want to turn it into a WAL file, and there SQLite tells who comes
-/// second that it is locked instead of waiting.
+/// The one writing connection. Programs that make the same file at once all want to turn it into a WAL file,
+/// and there SQLite tells who comes second that it is locked instead of waiting.
 async fn connect(options: &SqliteConnectOptions) -> Result<SqlitePool, Error> {
     let last = Instant::now() + BUSY;
     loop {
@@ -47,4 +106,84 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqlitePool, Error> {
             done => return done,
         }
     }
+}
+
+/// Takes what others may do from a file and what lies beside it. What SQLite makes there later has the file's
+/// own mode.
+fn make_private(file: &Path) -> io::Result<()> {
+    for path in [file.to_owned(), beside(file, "-wal"), beside(file, "-shm")] {
+        let mode = match fs::metadata(&path) {
+            Ok(about) => about.permissions().mode(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if mode & OTHERS == 0 {
+            continue;
+        }
+        match fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS)) {
+            // Somebody else's file, which we may use all the same: its owner's to decide.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!(file = %path.display(), mode = format!("{:o}", mode & 0o777), "others may read this, and it is not ours to change");
+            }
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(suffix);
+    name.into()
+}
+
+impl File {
+    /// Ends every connection; the last one to go takes the log and its index along.
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        self.stop.cancel();
+        let given_back = async {
+            self.keeper.wait().await;
+            self.readers.close().await;
+            self.writer.close().await;
+        };
+        timeout(GIVEN_BACK, given_back).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        // SQLite does not tell when its last copying fails. Where there still is a log, either it did, or
+        // another process has the file open.
+        if beside(self.options.get_filename(), "-wal").exists() && !checkpoint(&self.options).await? {
+            tracing::debug!(file = %self.options.get_filename().display(), "another process reads this; its log stays");
+        }
+        Ok(())
+    }
+}
+
+/// Truncates a log that has become large once nobody needs it any more, also when nothing is written that
+/// would begin it anew.
+async fn keep_small(options: SqliteConnectOptions, stop: CancellationToken) {
+    let log = beside(options.get_filename(), "-wal");
+    while stop.run_until_cancelled(sleep(LOOK)).await.is_some() {
+        // One look at what the system has in memory, far too quick to be worth another thread.
+        if fs::metadata(&log).is_ok_and(|about| about.len() > LOG_KEPT)
+            && let Err(error) = checkpoint(&options).await
+        {
+            tracing::warn!(%error, log = %log.display(), "a large write-ahead log could not be truncated; it is tried again");
+        }
+    }
+}
+
+/// Copies the log into the file and truncates it, on a connection of its own. `false`: somebody still reads
+/// from it. Most is copied while others write; they wait for the rest only, and that is not begun while it
+/// would be much.
+async fn checkpoint(options: &SqliteConnectOptions) -> Result<bool, Error> {
+    let mut link = options.clone().create_if_missing(false).busy_timeout(PATIENCE).connect().await?;
+    let done = copied(&mut link, "PRAGMA wal_checkpoint(PASSIVE)").await?
+        && copied(&mut link, "PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    link.close().await?;
+    Ok(done)
+}
+
+/// Was everything that is in the log copied?
+async fn copied(link: &mut SqliteConnection, pragma: &'static str) -> Result<bool, Error> {
+    let row = sqlx::query(pragma).fetch_one(link).await?;
+    let (busy, pages, copied): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(busy == 0 && pages == copied)
 }

@@ -1,8 +1,6 @@
 //! What every call gets: a trace, a deadline, one log line, measures, a bounded share of the server; and refusals that explain themselves.
 
 use std::{
-    any::Any,
-    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context as Poll_, Poll},
@@ -13,29 +11,65 @@ use futures::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
 use tokio::{sync::Semaphore, time};
 use tonic::{Code, Status, body::Body};
-use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::meters::Meters;
-use crate::{channel::grpc_status, context::Context};
+use super::{
+    message,
+    meters::Meters,
+    refusal::{no_grpc, panic_text, told},
+};
+use crate::{arrival, channel::grpc_status, context::Context};
 
 /// Until when a call is answered whose caller set no deadline, and the most that any caller gets.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// When to ask again where the server itself refused for the moment.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Calls in flight at once; beyond it a call is refused rather than queued without end.
+const MAX_IN_FLIGHT: u32 = 8_192;
 /// The longest method name that is written into logs and measures; ours have at most half of it.
 const METHOD_LENGTH: usize = 48;
 /// Stands for a method that is not ours.
 const UNKNOWN: &str = "unknown";
 
+/// The layer for the calls of one kind of caller; clones share what is bounded.
 #[derive(Clone)]
-pub(super) struct CallLayer {
-    pub(super) server: &'static str,
-    pub(super) domain: &'static str,
+pub(super) struct CallLayer(Arc<Bounds>);
+
+struct Bounds {
+    server: &'static str,
+    domain: &'static str,
     /// A permit a call; without one left a call is refused.
-    pub(super) share: Arc<Semaphore>,
-    pub(super) meters: Meters,
+    share: Semaphore,
+    /// Places for calls from outside whose message has yet to come; a caller inside the process has it at
+    /// hand.
+    arriving: Option<Semaphore>,
+    meters: Meters,
+}
+
+impl CallLayer {
+    /// For calls that come in over connections.
+    pub(super) fn outside(server: &'static str, domain: &'static str, meters: Meters) -> Self {
+        Self::new(server, domain, meters, Some(Semaphore::new(arrival::PLACES)))
+    }
+
+    /// For calls from within the process, which no crowd at the door keeps out.
+    pub(super) fn inside(server: &'static str, domain: &'static str, meters: Meters) -> Self {
+        Self::new(server, domain, meters, None)
+    }
+
+    fn new(server: &'static str, domain: &'static str, meters: Meters, arriving: Option<Semaphore>) -> Self {
+        let share = Semaphore::new(MAX_IN_FLIGHT as usize);
+        Self(Arc::new(Bounds { server, domain, share, arriving, meters }))
+    }
+
+    /// Is no call in flight?
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.share.available_permits() == MAX_IN_FLIGHT as usize
+    }
+
+    /// Waits until no call is in flight.
+    pub(super) async fn idle(&self) {
+        let _all = self.0.share.acquire_many(MAX_IN_FLIGHT).await;
+    }
 }
 
 #[derive(Clone)]
@@ -66,100 +100,70 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Ok(permit) = Arc::clone(&self.layer.share).try_acquire_owned() else {
-            metrics::counter!("grpc_shed_total", "server" => self.layer.server).increment(1);
-            let refusal = explained(Status::unavailable("too many calls in flight"), self.layer.domain);
-            return Box::pin(async { Ok(refusal.into_http()) });
-        };
+        let bounds = Arc::clone(&self.layer.0);
         let context = Context::from_headers(request.headers(), DEFAULT_TIMEOUT);
-        let method = method(request.uri().path()).to_owned();
-        let CallLayer { server, domain, .. } = self.layer;
-        let meters = self.layer.meters.clone();
-        let trace = context.trace;
-        let span = if comes_often(&method) {
-            tracing::debug_span!("grpc", server, method, trace_id = trace.trace_id())
-        } else {
-            tracing::info_span!("grpc", server, method, trace_id = trace.trace_id())
-        };
         // The clone takes the place of the service that was polled ready.
         let clone = self.inner.clone();
-        let mut ready = std::mem::replace(&mut self.inner, clone);
+        let ready = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            let request = match &bounds.arriving {
+                None => request,
+                Some(places) => {
+                    if let Some(refused) = no_grpc(request.headers()) {
+                        bounds.turn_away("no gRPC");
+                        return Ok(refused);
+                    }
+                    match message::first(request, places, context.deadline).await {
+                        Ok(request) => request,
+                        Err(status) => {
+                            bounds.turn_away("no message");
+                            return Ok(told(status.into_http(), bounds.domain));
+                        }
+                    }
+                }
+            };
+            let Ok(_permit) = bounds.share.try_acquire() else {
+                bounds.turn_away("too many");
+                return Ok(told(Status::unavailable("too many calls in flight").into_http(), bounds.domain));
+            };
+            bounds.answer(ready, request, context).await
+        })
+    }
+}
+
+impl Bounds {
+    /// A call is refused that is not even looked at. There may be any number of them: they are counted, not
+    /// logged.
+    fn turn_away(&self, why: &'static str) {
+        metrics::counter!("grpc_shed_total", "server" => self.server, "why" => why).increment(1);
+    }
+
+    async fn answer<S>(&self, mut ready: S, request: Request<Body>, context: Context) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let Self { server, domain, .. } = *self;
+        let method = method(request.uri().path()).to_owned();
+        let trace = context.trace;
+        let span = if comes_often(&method) {
+            tracing::debug_span!("grpc", server, method, trace_id = trace.trace_id(), span_id = trace.span_id())
+        } else {
+            tracing::info_span!("grpc", server, method, trace_id = trace.trace_id(), span_id = trace.span_id())
+        };
         let answering = async move {
             let began = time::Instant::now();
             let call = AssertUnwindSafe(context.scope(ready.call(request))).catch_unwind();
             let response = match time::timeout_at(context.deadline, call).await {
                 Ok(Ok(answer)) => answer?,
-                Ok(Err(panic)) => panicked(panic.as_ref()),
+                Ok(Err(panic)) => Status::internal(format!("a handler panicked: {}", panic_text(panic.as_ref()))).into_http(),
                 Err(_late) => Status::deadline_exceeded("the answer took longer than the caller would wait").into_http(),
             };
-            let response = match Status::from_header_map(response.headers()) {
-                Some(bare) if bare.code() != Code::Ok && bare.details().is_empty() => explained(bare, domain).into_http(),
-                _ => response,
-            };
-            finished(&meters, &method, grpc_status(&response).unwrap_or(Code::Ok), began.elapsed());
-            drop(permit);
+            let response = told(response, domain);
+            finished(&self.meters, &method, grpc_status(&response).unwrap_or(Code::Ok), began.elapsed());
             Ok(response)
         };
-        Box::pin(answering.instrument(span))
+        answering.instrument(span).await
     }
-}
-
-/// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message) the `ErrorInfo` that every
-/// error carries.
-fn explained(bare: Status, domain: &'static str) -> Status {
-    // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE to one that is too large; these
-    // are the caller's mistakes, which asking again does not mend.
-    let decoding = ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message"];
-    let malformed = bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
-    let size =
-        bare.message().strip_prefix("Error, decoded message length too large: ").filter(|_| bare.code() == Code::OutOfRange);
-    // What tonic answers to a message that was cut off with its connection. Nobody hears it, and nobody here is at fault.
-    let cut_off = bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
-    let code = if malformed || size.is_some() {
-        Code::InvalidArgument
-    } else if cut_off {
-        Code::Cancelled
-    } else {
-        bare.code()
-    };
-    let message = size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}"));
-    let mut details = ErrorDetails::with_error_info(word(code), domain, HashMap::new());
-    if code == Code::InvalidArgument {
-        details.add_bad_request_violation("message", &message);
-    }
-    if matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted) {
-        details.set_retry_info(Some(RETRY_AFTER));
-    }
-    Status::with_error_details(code, message, details)
-}
-
-/// The code as it is written in the specification.
-const fn word(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Response<Body> {
-    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(alert = true, "a handler panicked: {}", said.unwrap_or("without a text"));
-    Status::internal("something went wrong that should not").into_http()
 }
 
 /// The method's name as logs show it. The path is whatever the caller wrote; what cannot be a name of ours is not repeated.
@@ -177,12 +181,12 @@ fn comes_often(method: &str) -> bool {
 /// The one log line of a call, and its measures.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code is an ordinary answer")]
 fn finished(meters: &Meters, method: &str, code: Code, took: Duration) {
-    let millis = took.as_secs_f64() * 1e3;
+    let duration_ms = took.as_secs_f64() * 1e3;
     match code {
-        Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, millis, "failed"),
-        Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, millis, "unavailable"),
-        Code::Ok if comes_often(method) => tracing::debug!(?code, millis, "answered"),
-        _ => tracing::info!(?code, millis, "answered"),
+        Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, duration_ms, "failed"),
+        Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, duration_ms, "unavailable"),
+        Code::Ok if comes_often(method) => tracing::debug!(?code, duration_ms, "answered"),
+        _ => tracing::info!(?code, duration_ms, "answered"),
     }
     // A caller may make names up, and each would be a series for good.
     let method = if code == Code::Unimplemented { UNKNOWN } else { method };

@@ -1,4 +1,4 @@
-//! What is measured of every call, with its counters kept at hand: looking one up by its labels costs more than the counting.
+//! What is measured of every call, with its meters kept at hand: looking one up by its labels costs more than the counting.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,32 +12,41 @@ pub(super) struct Meters(Arc<Kept>);
 
 struct Kept {
     server: &'static str,
+    methods: RwLock<HashMap<String, Method>>,
+}
+
+struct Method {
     seconds: Histogram,
-    answers: RwLock<HashMap<String, Vec<(Code, Counter)>>>,
+    answers: Vec<(Code, Counter)>,
 }
 
 impl Meters {
     pub(super) fn new(server: &'static str) -> Self {
-        let seconds = metrics::histogram!("grpc_request_seconds", "server" => server);
-        Self(Arc::new(Kept { server, seconds, answers: RwLock::default() }))
+        Self(Arc::new(Kept { server, methods: RwLock::default() }))
     }
 
     /// A call of a method was answered. Whoever calls bounds the names: each is a series for good.
     pub(super) fn record(&self, method: &str, code: Code, took: Duration) {
-        self.0.seconds.record(took);
-        if let Some(answers) = self.0.answers.read().get(method)
-            && let Some((_, answers)) = answers.iter().find(|(kept, _)| *kept == code)
+        if let Some(known) = self.0.methods.read().get(method)
+            && let Some((_, answers)) = known.answers.iter().find(|(kept, _)| *kept == code)
         {
-            return answers.increment(1);
+            answers.increment(1);
+            known.seconds.record(took);
+            return;
         }
-        let labels = [("server", self.0.server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
+        let server = self.0.server;
+        let mut methods = self.0.methods.write();
+        let known = methods.entry(method.to_owned()).or_insert_with(|| Method {
+            seconds: metrics::histogram!("grpc_request_seconds", "server" => server, "method" => method.to_owned()),
+            answers: Vec::new(),
+        });
+        known.seconds.record(took);
+        // Two first answers at once are one series all the same.
+        let labels = [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
         let counter = metrics::counter!("grpc_requests_total", &labels);
         counter.increment(1);
-        let mut answers = self.0.answers.write();
-        let answers = answers.entry(method.to_owned()).or_default();
-        // Two first answers at once are one series all the same.
-        if answers.iter().all(|(kept, _)| *kept != code) {
-            answers.push((code, counter));
+        if known.answers.iter().all(|(kept, _)| *kept != code) {
+            known.answers.push((code, counter));
         }
     }
 }

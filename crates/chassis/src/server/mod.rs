@@ -1,18 +1,22 @@
 //! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures, and a bounded share.
 
 mod calls;
+mod message;
 mod meters;
+mod reflection;
+mod refusal;
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use futures::StreamExt;
 use http::{Request, Response};
-use tokio::{net::TcpListener, sync::Semaphore, time};
+use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::{Layer as _, Service};
 
+pub use self::refusal::panic_text;
 use self::{calls::CallLayer, meters::Meters};
 use crate::{
     health::{Health, State},
@@ -22,8 +26,9 @@ use crate::{
     probes,
 };
 
-/// Calls in flight at once; beyond it a call is refused rather than queued without end.
-const MAX_IN_FLIGHT: u32 = 8_192;
+/// Calls in flight on one connection: one client does not fill the server, and what it has beyond it waits
+/// unsent.
+const STREAMS: u32 = 256;
 /// What answers need to leave, and streams to end, once no call is in flight.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Silent connections are asked whether they live.
@@ -111,11 +116,13 @@ impl GrpcServer {
     pub async fn serve(self, incoming: impl Into<Incoming>, shutdown: CancellationToken) -> io::Result<()> {
         let (reporter, health_service) = health_reporter();
         tokio::spawn(report(reporter, self.services.clone(), self.health.clone()));
+        let errors = reflection::by_package(tonic_types::pb::FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
+        let probes = reflection::by_package(tonic_health::pb::FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(self.descriptors)
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+                .register_file_descriptor_set(errors.clone())
+                .register_file_descriptor_set(probes.clone());
             let builder = builder.with_service_name("grpc.health.v1.Health");
             self.services.iter().fold(builder, |builder, name| builder.with_service_name(*name))
         };
@@ -125,11 +132,11 @@ impl GrpcServer {
             .add_service(reflection().build_v1().map_err(io::Error::other)?)
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
-        let share = Arc::new(Semaphore::new(MAX_IN_FLIGHT as usize));
         let meters = Meters::new(self.name);
-        let calls = CallLayer { server: self.name, domain: self.domain, share: Arc::clone(&share), meters };
+        let outside = CallLayer::outside(self.name, self.domain, meters.clone());
+        let inside = CallLayer::inside(self.name, self.domain, meters);
         let incoming = incoming.into();
-        let open = incoming.in_process.clone().open(Served::new(calls.clone().layer(routes.clone().prepare())));
+        let open = incoming.in_process.clone().open(Served::new(inside.layer(routes.clone().prepare())));
         let closing = shutdown.clone();
         let until = async move {
             closing.cancelled().await;
@@ -138,13 +145,14 @@ impl GrpcServer {
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .max_connection_age(self.connection_age)
-            .layer(calls)
+            .max_concurrent_streams(STREAMS)
+            .layer(outside.clone())
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming.map(Ok::<_, Infallible>), until);
         let ended = async {
             let ended = serving.await;
             // Calls from within the process have no connection that would be waited for.
-            let _all = share.acquire_many(MAX_IN_FLIGHT).await;
+            inside.idle().await;
             ended
         };
         // A peer that never spoke, or does not hear that it should go, is waited for only while there are calls.
@@ -155,7 +163,7 @@ impl GrpcServer {
             let mut quiet = 0;
             while quiet < 2 && time::Instant::now() < last {
                 time::sleep(LAST_ANSWERS).await;
-                quiet = if share.available_permits() == MAX_IN_FLIGHT as usize { quiet + 1 } else { 0 };
+                quiet = if outside.is_idle() && inside.is_idle() { quiet + 1 } else { 0 };
             }
         };
         tokio::select! {

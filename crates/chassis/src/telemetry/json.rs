@@ -1,9 +1,11 @@
 //! Log lines for machines: a JSON object a line.
 //!
 //! ```text
-//! {"timestamp":"…Z","level":"INFO","message":"answered","status":200,…,"target":"…","span":{"method":"GET",…,"name":"http"}}
+//! {"timestamp":"…Z","level":"INFO","message":"answered","status":200,…,"target":"…","trace_id":"…","span_id":"…",
+//!  "span":{"method":"GET",…,"name":"http"}}
 //! ```
-//! A span's fields are written once, when it begins, and copied into each of its lines. Of nested spans the innermost is shown.
+//! A span's fields are written once, when it begins, and copied into each of its lines. Of nested spans the innermost is shown. The ids
+//! of the trace stand at the top, where collectors look for them: the span's own, or those of the nearest span around it that has some.
 
 use std::{cell::RefCell, fmt};
 
@@ -29,8 +31,11 @@ pub(super) struct Json {
     clock: Clock,
 }
 
-/// A span's fields as they stand in its lines, each with a comma behind it.
-struct Told(Vec<u8>);
+/// A span's fields as they stand in its lines, each with a comma in front of it (the ids) or behind it (the others).
+struct Told {
+    ids: Vec<u8>,
+    fields: Vec<u8>,
+}
 
 impl Json {
     pub(super) const fn new(lines: Lines) -> Self {
@@ -41,15 +46,21 @@ impl Json {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut text = Vec::with_capacity(192);
-        attributes.record(&mut Fields(&mut text));
-        span.extensions_mut().insert(Told(text));
+        let mut told = Told { ids: Vec::new(), fields: Vec::with_capacity(192) };
+        attributes.record(&mut told);
+        if told.ids.is_empty()
+            && let Some(around) = span.parent()
+            && let Some(around) = around.extensions().get::<Told>()
+        {
+            told.ids.clone_from(&around.ids);
+        }
+        span.extensions_mut().insert(told);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(Told(text)) = span.extensions_mut().get_mut() {
-            values.record(&mut Fields(text));
+        if let Some(told) = span.extensions_mut().get_mut::<Told>() {
+            values.record(told);
         }
     }
 
@@ -75,10 +86,14 @@ impl Json {
         line.extend_from_slice(b"\"target\":");
         put(line, metadata.target());
         if let Some(span) = context.event_span(event) {
-            line.extend_from_slice(b",\"span\":{");
-            if let Some(Told(text)) = span.extensions().get() {
-                line.extend_from_slice(text);
+            let extensions = span.extensions();
+            let told = extensions.get::<Told>();
+            // A line that names a trace itself means that one.
+            if metadata.fields().field(TRACE_ID).is_none() {
+                line.extend_from_slice(told.map_or(&[], |told| &told.ids));
             }
+            line.extend_from_slice(b",\"span\":{");
+            line.extend_from_slice(told.map_or(&[], |told| &told.fields));
             line.extend_from_slice(b"\"name\":");
             put(line, span.name());
             line.push(b'}');
@@ -95,6 +110,48 @@ const fn level(level: Level) -> &'static str {
         Level::INFO => "INFO",
         Level::DEBUG => "DEBUG",
         Level::TRACE => "TRACE",
+    }
+}
+
+/// The fields that name a trace and a span of it, as collectors know them.
+const TRACE_ID: &str = "trace_id";
+const SPAN_ID: &str = "span_id";
+
+impl Told {
+    fn keep_id(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if matches!(field.name(), TRACE_ID | SPAN_ID) {
+            self.ids.push(b',');
+            Fields(&mut self.ids).record_debug(field, value);
+            self.ids.pop();
+        }
+    }
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        Fields(&mut self.fields).record_debug(field, value);
+        self.keep_id(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        Fields(&mut self.fields).record_f64(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        Fields(&mut self.fields).record_i64(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        Fields(&mut self.fields).record_u64(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        Fields(&mut self.fields).record_bool(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        Fields(&mut self.fields).record_str(field, value);
+        self.keep_id(field, &format_args!("{value}"));
     }
 }
 
@@ -148,53 +205,32 @@ fn put(line: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{self, Write},
-        sync::{Arc, Mutex, PoisonError},
-    };
-
     use serde_json::Value;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-    use crate::telemetry::writer;
-
-    #[derive(Clone, Default)]
-    struct Out(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Out {
-        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(text);
-            Ok(text.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::writer::{self, tests::Out};
 
     fn told(what: impl FnOnce()) -> Vec<Value> {
         let out = Out::default();
         let (lines, thread) = writer::start(out.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(Json::new(lines)), what);
         drop(thread);
-        let text = out.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let text = String::from_utf8(text).expect("text");
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+        out.text().lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
     }
 
     #[test]
     fn a_line_holds_what_was_said_and_where_it_belongs() {
         let told = told(|| {
             let span = tracing::info_span!("http", method = %"GET", route = "/a\"b\n", late = tracing::field::Empty);
-            span.in_scope(|| tracing::info!(status = 200_u16, ms = 1.5, good = true, "answered {}", "twice"));
+            span.in_scope(|| tracing::info!(status = 200_u16, duration_ms = 1.5, good = true, "answered {}", "twice"));
             span.record("late", 7);
             span.in_scope(|| tracing::warn!(code = ?Some("X"), nothing = f64::NAN, "failed"));
             tracing::error!("alone");
         });
         let [first, second, third] = &told[..] else { panic!("{told:?}") };
         assert_eq!(
-            (&first["level"], &first["message"], &first["status"], &first["ms"], &first["good"]),
+            (&first["level"], &first["message"], &first["status"], &first["duration_ms"], &first["good"]),
             (&"INFO".into(), &"answered twice".into(), &200.into(), &1.5.into(), &true.into())
         );
         assert_eq!(first["span"], serde_json::json!({"method": "GET", "route": "/a\"b\n", "name": "http"}));
@@ -205,5 +241,22 @@ mod tests {
             (&"Some(\"X\")".into(), &Value::Null, &7.into())
         );
         assert_eq!((&third["level"], third.get("span")), (&"ERROR".into(), None));
+    }
+
+    #[test]
+    fn the_ids_of_the_trace_stand_at_the_top_also_within_a_span_that_has_none() {
+        let told = told(|| {
+            let (trace_id, span_id) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+            let _around = tracing::info_span!("grpc", trace_id, %span_id).entered();
+            tracing::info!("answered");
+            let _inside = tracing::info_span!("store", rows = 3).entered();
+            tracing::info!("read");
+            tracing::info!(trace_id = "another", "told of another");
+        });
+        let ids = |line: &Value| (line["trace_id"].clone(), line["span_id"].clone());
+        let expected = ("0af7651916cd43dd8448eb211c80319c".into(), "b7ad6b7169203331".into());
+        assert_eq!((ids(&told[0]), ids(&told[1])), (expected.clone(), expected));
+        assert_eq!(told[1]["span"], serde_json::json!({"rows": 3, "name": "store"}));
+        assert_eq!(told[2]["trace_id"], "another");
     }
 }

@@ -3,7 +3,10 @@
 //! Writing never blocks a request: lines go to bounded memory with a thread of its own behind it ([`writer`]), and are dropped (and
 //! counted) when it is full.
 
+mod filter;
 mod json;
+mod measures;
+mod process;
 mod writer;
 
 use std::{fmt, io, sync::OnceLock, thread, time::Duration};
@@ -13,12 +16,16 @@ use tracing_forest::{ForestLayer, PrettyPrinter, printer::Printer};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use self::{
+    filter::Filter,
     json::Json,
     writer::{Lines, Thread},
 };
+use crate::flags;
 
 /// Histogram buckets in seconds: from a memory read to the longest deadline.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+/// Histogram buckets of how many were done together (`…_size`): from one to more than any batch takes.
+const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
 /// Without `RUST_LOG`: our own lines from info on, a library's only when it complains.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,tower=warn";
 
@@ -53,16 +60,33 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Installs the log subscriber and the metrics recorder of this process. A second call leaves the first in place.
+/// A metric's name, and what it says.
+pub type Described = (&'static str, &'static str);
+
+/// Says what metrics mean, to whoever reads `/metrics`. Each crate has a table of its own.
+pub fn describe(measures: &[Described]) {
+    for (name, meaning) in measures {
+        // The text is the same for every kind of metric.
+        metrics::describe_gauge!(*name, *meaning);
+    }
+}
+
+/// Installs the log subscriber and the metrics recorder of this process. A second call leaves the first in place. `version` is what
+/// `--version` tells.
 #[must_use]
-pub fn init(args: &LogArgs) -> Guard {
+pub fn init(args: &LogArgs, version: &'static str) -> Guard {
     let (lines, thread) = writer::start(io::stderr());
-    let asked = EnvFilter::try_from_default_env();
-    let misread = std::env::var_os(EnvFilter::DEFAULT_ENV).and(asked.as_ref().err().map(ToString::to_string));
-    let filter = asked.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let installed = tracing_subscriber::registry().with(filter).with(layer(args.log_format, lines)).try_init();
+    let asked = flags::environment(EnvFilter::DEFAULT_ENV).map(|asked| EnvFilter::try_new(asked.to_string_lossy()));
+    let (filter, misread) = match asked {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
+        None => (EnvFilter::new(DEFAULT_FILTER), None),
+    };
+    let installed = tracing_subscriber::registry().with(Filter::new(filter)).with(layer(args.log_format, lines)).try_init();
     if installed.is_ok() {
         install_metrics();
+        describe(measures::MEASURES);
+        process::tell_build(version);
         if let Some(error) = misread {
             tracing::warn!("RUST_LOG is not understood ({error}); logging as if it were not set");
         }
@@ -84,7 +108,9 @@ where
 }
 
 fn install_metrics() {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES));
     match builder.map(PrometheusBuilder::install_recorder) {
         Ok(Ok(handle)) => {
             let counted = handle.clone();
@@ -110,7 +136,9 @@ pub fn metrics_text() -> String {
         .get()
         .map(|handle| {
             handle.run_upkeep();
-            handle.render()
+            let mut text = handle.render();
+            process::tell(&mut text);
+            text
         })
         .unwrap_or_default()
 }

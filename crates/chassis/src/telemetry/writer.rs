@@ -2,7 +2,7 @@
 //!
 //! The thread is woken once for all lines of some milliseconds and writes them together: under load a line costs its request a copy
 //! and no system call. What waits is bounded; lines beyond it are dropped and counted. All that was taken is written before the
-//! process ends, unless it is killed.
+//! process ends, unless it is killed, or nobody reads what it writes: then the process does not wait for ever.
 
 use std::{
     io::{self, Write},
@@ -16,6 +16,8 @@ use std::{
 const ROOM: usize = 16 * 1_024 * 1_024;
 /// How long the first line waits for others.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long the end of the process waits until the last lines are written: a pipe that nobody reads takes none.
+const LAST_LINES: Duration = Duration::from_secs(3);
 /// Memory that a burst took is given back.
 const KEEP: usize = 256 * 1_024;
 
@@ -27,15 +29,20 @@ pub(super) struct Lines(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     came: Condvar,
+    /// The thread has written everything and is about to end.
+    done: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     text: Vec<u8>,
+    /// Nobody will log any more.
     ended: bool,
+    /// Everything is written.
+    done: bool,
 }
 
-/// The thread; dropping this writes what still waits.
+/// The thread; dropping this writes what still waits, for at most [`LAST_LINES`].
 #[derive(Debug)]
 pub(super) struct Thread(Lines, Option<JoinHandle<()>>);
 
@@ -78,9 +85,16 @@ impl Write for Lines {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.0.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
-        self.0.0.came.notify_one();
-        if let Some(thread) = self.1.take() {
+        let Some(thread) = self.1.take() else { return };
+        let Shared { waiting, came, done } = &*self.0.0;
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.ended = true;
+        came.notify_one();
+        let waited = done.wait_timeout_while(waiting, LAST_LINES, |waiting| !waiting.done);
+        let (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let done = waiting.done;
+        drop(waiting);
+        if done {
             let _ended = thread.join();
         }
     }
@@ -103,17 +117,26 @@ fn run(shared: &Shared, mut out: impl Write) {
         taken.clear();
         taken.shrink_to(KEEP);
         if ended {
+            shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).done = true;
+            shared.done.notify_one();
             return;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
+    /// Remembers what was written, and in how many pieces.
     #[derive(Clone, Default)]
-    struct Out(Arc<Mutex<(Vec<u8>, usize)>>);
+    pub(in crate::telemetry) struct Out(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Out {
+        pub(in crate::telemetry) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()).expect("text")
+        }
+    }
 
     impl Write for Out {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
@@ -140,6 +163,33 @@ mod tests {
         let (text, writes) = &*out.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(*text, expected);
         assert!(*writes < 1_000, "{writes}");
+    }
+
+    #[test]
+    fn a_destination_that_takes_nothing_does_not_keep_the_process() {
+        struct Stuck(Arc<(Mutex<bool>, Condvar)>);
+
+        impl Write for Stuck {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                let (free, freed) = &*self.0;
+                let free = free.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(freed.wait_while(free, |free| !*free).unwrap_or_else(PoisonError::into_inner));
+                Ok(text.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let gate = Arc::default();
+        let (lines, thread) = start(Stuck(Arc::clone(&gate)));
+        lines.take(b"nobody reads this\n");
+        // Without a bound this never ends.
+        drop(thread);
+        assert!(!lines.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).done);
+        *gate.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        gate.1.notify_all();
     }
 
     #[test]

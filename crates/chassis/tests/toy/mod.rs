@@ -19,6 +19,7 @@ use chassis::{
     in_process::InProcess,
     network::Incoming,
     server::GrpcServer,
+    testing::patience::Patience,
 };
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -28,10 +29,15 @@ use tonic::{Status, body::Body, server::NamedService};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 
+/// So many calls must be there before one of them is answered that waits for the others.
+pub(crate) const GATHERED: u32 = 1_000;
+
 /// Answers with what it is asked to do: the method's name decides.
 #[derive(Clone, Default)]
 pub(crate) struct Toy {
     pub(crate) calls: Arc<AtomicU32>,
+    /// Until this is cancelled whoever was asked to stands.
+    pub(crate) gate: CancellationToken,
 }
 
 impl NamedService for Toy {
@@ -49,6 +55,8 @@ impl Service<Request<Body>> for Toy {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        let gate = self.gate.clone();
+        let calls = Arc::clone(&self.calls);
         Box::pin(async move {
             let context = Context::current().unwrap();
             let status = match request.uri().path() {
@@ -66,6 +74,16 @@ impl Service<Request<Body>> for Toy {
                 "/toy.Toy/Sleep" => {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                     Status::not_found("slept")
+                }
+                "/toy.Toy/Stand" => {
+                    gate.cancelled().await;
+                    Status::not_found("stood")
+                }
+                "/toy.Toy/Gather" => {
+                    while calls.load(Ordering::SeqCst) < GATHERED {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    Status::not_found("all here")
                 }
                 "/toy.Toy/Panic" => panic!("as asked"),
                 _ => Status::unavailable("not now"),
@@ -112,6 +130,15 @@ pub(crate) async fn serve_at(addr: &str) -> Running {
 pub(crate) fn channel(addrs: &[SocketAddr]) -> Channel {
     let list: Vec<String> = addrs.iter().map(|addr| format!("http://{addr}")).collect();
     Channel::new(&list.join(",").parse().unwrap())
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
+    let patience = Patience::new(Duration::from_secs(20));
+    while !is_so().await {
+        assert!(!patience.is_over(), "it never came true {patience}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 pub(crate) async fn call(channel: &Channel, method: &str) -> Status {

@@ -11,10 +11,10 @@ use crate::http::fields::{Fields, FromFields};
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Concert {
-    /// Its number.
+    /// The number of the concert.
     #[schema(example = 1)]
     pub(crate) concert_id: i64,
-    /// Its name.
+    /// The name of the concert.
     #[schema(example = "Winter Gala")]
     title: String,
     /// The waiting room that guards it.
@@ -41,17 +41,17 @@ impl TryFrom<proto::Concert> for Concert {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Concerts {
-    /// The page.
+    /// The concerts of this page.
     pub(crate) concerts: Vec<Concert>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
 }
 
-/// A new concert.
+/// A concert to be created.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"title": "Winter Gala"}))]
 pub(crate) struct NewConcert {
-    /// Its name.
+    /// The name of the concert.
     #[schema(min_length = 1, max_length = 200)]
     pub(crate) title: String,
     /// The waiting room that guards it; `default` when left out.
@@ -69,7 +69,7 @@ impl FromFields for NewConcert {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Show {
-    /// Its number.
+    /// The number of the show.
     #[schema(example = 1)]
     pub(crate) show_id: i64,
     /// The concert it belongs to.
@@ -80,15 +80,21 @@ pub(crate) struct Show {
     /// How long it lasts.
     #[schema(example = 120)]
     duration_minutes: i32,
-    /// Its name.
+    /// The name of the show.
     #[schema(example = "Opening night")]
     title: String,
-    /// Anything else.
+    /// Anything else that is to be known about it.
     #[schema(example = "")]
     description: String,
     /// The price of one seat, in minor units.
     #[schema(minimum = 0, example = 50_000)]
     price: i64,
+    /// The currency of the price: ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$", example = "KRW")]
+    currency: String,
+    /// How many decimal digits its minor unit is: 0 for KRW, 2 for EUR.
+    #[schema(minimum = 0, maximum = 4, example = 0)]
+    currency_exponent: i32,
     /// How many seats it has: 1..seatCount.
     #[schema(minimum = 1, example = 50)]
     seat_count: i32,
@@ -106,6 +112,8 @@ impl TryFrom<proto::Show> for Show {
             title: show.title,
             description: show.description,
             price: show.price,
+            currency: show.currency,
+            currency_exponent: show.currency_exponent,
             seat_count: show.seat_count,
         })
     }
@@ -115,7 +123,7 @@ impl TryFrom<proto::Show> for Show {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Shows {
-    /// The page.
+    /// The shows of this page.
     pub(crate) shows: Vec<Show>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
@@ -126,16 +134,16 @@ pub(crate) struct Shows {
 #[schema(rename_all = "camelCase", example = json!({
     "startsAt": "2030-12-24T19:30:00Z", "durationMinutes": 120, "title": "Opening night", "price": 50_000, "seatCount": 50}))]
 pub(crate) struct NewShow {
-    /// When it begins.
+    /// When it begins; not in the past.
     #[schema(value_type = Instant)]
     pub(crate) starts_at: i64,
     /// How long it lasts.
     #[schema(minimum = 1, maximum = 1440)]
     pub(crate) duration_minutes: i32,
-    /// Its name.
+    /// The name of the show.
     #[schema(min_length = 1, max_length = 200)]
     pub(crate) title: String,
-    /// Anything else.
+    /// Anything else that is to be known about it.
     #[schema(max_length = 4000)]
     pub(crate) description: Option<String>,
     /// The price of one seat, in minor units.

@@ -24,8 +24,7 @@ pub(crate) struct Hollow;
 
 impl From<Hollow> for Problem {
     fn from(_: Hollow) -> Self {
-        tracing::error!("a service's answer lacks its content");
-        Self::internal()
+        Self::internal("a service's answer lacks its content")
     }
 }
 
@@ -98,7 +97,7 @@ use words;
 
 /// A JSON answer, serialised once.
 pub(super) fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
+    let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     Ok(raw(status, body))
 }
 

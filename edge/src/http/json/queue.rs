@@ -52,10 +52,10 @@ pub(crate) struct Token {
     /// When it will be admitted, as far as the speed of the line tells.
     #[schema(minimum = 0, example = 12)]
     pub(crate) estimated_wait_seconds: i64,
-    /// The range in which to read that: hardly sooner than this,
+    /// The lower end of the range in which to read that: the token is hardly admitted sooner.
     #[schema(minimum = 0, example = 9)]
     pub(crate) estimated_wait_seconds_low: i64,
-    /// hardly later than this.
+    /// The upper end of that range: the token is hardly admitted later.
     #[schema(minimum = 0, example = 18)]
     pub(crate) estimated_wait_seconds_high: i64,
     /// Why the estimate is longer than it was; null when all is as usual.
@@ -134,7 +134,7 @@ impl From<proto::Lane> for Lane {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Queue {
-    /// Its name.
+    /// The name of the line.
     #[schema(example = "default")]
     queue_id: String,
     /// The highest ticket admitted so far.
@@ -211,11 +211,11 @@ impl TryFrom<proto::Queue> for Queue {
     }
 }
 
-/// Who joins.
+/// Who joins, and in which lane.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": "ann"}))]
 pub(crate) struct NewToken {
-    /// Who joins.
+    /// The user who joins.
     #[schema(value_type = super::UserIdText)]
     pub(crate) user_id: String,
     /// The lane, 0 (first) to 9 (last); 5 when left out.

@@ -13,7 +13,7 @@ words! {
 }
 
 words! {
-    /// What a seat is at this moment.
+    /// What a seat is at this moment: SOLD when it is paid for, and once its show has begun.
     SeatStatus of proto::SeatStatus { Available, Held, Sold }
 }
 
@@ -21,11 +21,11 @@ words! {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Dates {
-    /// The concert.
+    /// The number of the concert.
     #[schema(example = 1)]
     pub(crate) concert_id: i64,
     /// UTC dates, rising.
-    #[schema(example = json!(["2026-12-24", "2026-12-25"]))]
+    #[schema(value_type = Vec<chrono::NaiveDate>, example = json!(["2026-12-24", "2026-12-25"]))]
     pub(crate) available_dates: Vec<String>,
 }
 
@@ -33,12 +33,13 @@ pub(crate) struct Dates {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FreeSeats {
-    /// The concert.
+    /// The number of the concert.
     #[schema(example = 1)]
     pub(crate) concert_id: i64,
     /// The UTC date.
     #[schema(format = Date, example = "2026-12-24")]
     pub(crate) date: String,
+    // The last member: shows are written into it one after the other.
     /// Its shows on that date, in order of their beginning.
     pub(crate) shows: Vec<FreeSeatsOfShow>,
 }
@@ -47,7 +48,7 @@ pub(crate) struct FreeSeats {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FreeSeatsOfShow {
-    /// The show.
+    /// The number of the show.
     #[schema(example = 1)]
     show_id: i64,
     /// Its free seats, rising.
@@ -58,7 +59,7 @@ pub(crate) struct FreeSeatsOfShow {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FreeSeat {
-    /// Its number.
+    /// The number of the seat in its show.
     #[schema(minimum = 1, example = 7)]
     seat_number: i32,
     /// What it costs, in minor units.
@@ -81,18 +82,18 @@ impl TryFrom<proto::SeatMap> for FreeSeatsOfShow {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Seats {
-    /// The show.
+    /// The number of the show.
     #[schema(example = 1)]
     show_id: i64,
     /// Its seats, rising.
     seats: Vec<Seat>,
 }
 
-/// A seat.
+/// A seat of a show.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Seat {
-    /// Its number.
+    /// The number of the seat in its show.
     #[schema(minimum = 1, example = 7)]
     seat_number: i32,
     /// What it is.
@@ -113,16 +114,16 @@ impl TryFrom<proto::SeatMap> for Seats {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reservation {
-    /// Its id.
+    /// The id of the reservation; whoever knows it may read it.
     #[schema(format = Uuid, example = "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11")]
     pub(crate) reservation_id: String,
     /// Whose it is.
     #[schema(example = "ann")]
     user_id: String,
-    /// The show's concert.
+    /// The number of the show's concert.
     #[schema(example = 1)]
     concert_id: i64,
-    /// The show.
+    /// The number of the show.
     #[schema(example = 1)]
     show_id: i64,
     /// The seats, rising.
@@ -169,7 +170,7 @@ impl TryFrom<proto::Reservation> for Reservation {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reservations {
-    /// The page.
+    /// The reservations of this page.
     pub(crate) reservations: Vec<Reservation>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
@@ -182,10 +183,10 @@ pub(crate) struct NewReservation {
     /// Who takes them.
     #[schema(value_type = UserIdText)]
     pub(crate) user_id: String,
-    /// The show.
+    /// The number of the show.
     #[schema(minimum = 1)]
     pub(crate) show_id: i64,
-    /// The seats, all different.
+    /// The numbers of the seats, all different.
     #[schema(min_items = 1, max_items = 50, minimum = 1)]
     pub(crate) seat_numbers: Vec<i32>,
 }

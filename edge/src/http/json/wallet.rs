@@ -49,31 +49,35 @@ words! {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Wallet {
-    /// Whose.
+    /// The user whose wallet it is.
     #[schema(example = "ann")]
     pub(crate) user_id: String,
-    /// How much; never negative.
+    /// How much there is, in minor units; never negative.
     #[schema(minimum = 0, example = 150_000)]
     pub(crate) balance: i64,
-    /// ISO 4217.
-    #[schema(example = "KRW")]
+    /// The currency of the wallet: ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$", example = "KRW")]
     pub(crate) currency: String,
+    /// How many decimal digits its minor unit is: 0 for KRW, 2 for EUR.
+    #[schema(minimum = 0, maximum = 4, example = 0)]
+    pub(crate) currency_exponent: i32,
 }
 
 impl From<proto::Wallet> for Wallet {
     fn from(wallet: proto::Wallet) -> Self {
-        Self { user_id: wallet.user_id, balance: wallet.balance, currency: wallet.currency }
+        let proto::Wallet { user_id, balance, currency, currency_exponent } = wallet;
+        Self { user_id, balance, currency, currency_exponent }
     }
 }
 
-/// One movement. Immutable.
+/// One movement of a wallet; it never changes.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
-    /// Its id.
+    /// The id of the movement.
     #[schema(format = Uuid)]
     entry_id: String,
-    /// Whose wallet.
+    /// The user whose wallet it is.
     #[schema(example = "ann")]
     user_id: String,
     /// Its number in this wallet, without a gap.
@@ -115,7 +119,7 @@ impl TryFrom<proto::Entry> for Entry {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entries {
-    /// The page.
+    /// The movements of this page.
     pub(crate) entries: Vec<Entry>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
@@ -158,13 +162,13 @@ pub(crate) enum PaymentStatus {
     "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "COMPLETED", "reason": null,
     "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": "2026-12-24T19:30:00.012345Z"}))]
 pub(crate) struct Payment {
-    /// Its id.
+    /// The id of the payment.
     #[schema(format = Uuid, example = "7c9e6679-7425-40de-944b-e07fc1f90ae7")]
     pub(crate) payment_id: String,
-    /// Who pays.
+    /// The user who pays.
     #[schema(example = "ann")]
     pub(crate) user_id: String,
-    /// What for.
+    /// The reservation that is paid for.
     #[schema(format = Uuid, example = "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11")]
     pub(crate) reservation_id: String,
     /// How much, fixed when the seats were held.
@@ -228,7 +232,7 @@ impl TryFrom<proto::Payment> for Payment {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Payments {
-    /// The page.
+    /// The payments of this page.
     pub(crate) payments: Vec<Payment>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
@@ -239,10 +243,10 @@ pub(crate) struct Payments {
 #[schema(rename_all = "camelCase",
     example = json!({"userId": "ann", "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11"}))]
 pub(crate) struct NewPayment {
-    /// Who pays.
+    /// The user who pays.
     #[schema(value_type = UserIdText)]
     pub(crate) user_id: String,
-    /// Which hold.
+    /// The reservation to pay for.
     pub(crate) reservation_id: Uuid,
 }
 

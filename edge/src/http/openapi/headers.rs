@@ -28,12 +28,16 @@ pub(super) fn take(operation: &mut Map<String, Value>) {
     }
 }
 
-/// Gives each header of an operation's answer an example, and adds the one that every answer carries.
+/// Gives each header of an operation's answer an example, and adds the trace, which every answer carries but those that a cache may
+/// give to others.
 pub(super) fn complete(operation: &str, response: &mut Value) {
     for (name, header) in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
         if let Some(example) = example(operation, name) {
             header["example"] = example;
         }
+    }
+    if response["headers"].get("Cache-Control").is_some() {
+        return;
     }
     response["headers"]["traceparent"] = json!({"$ref": "#/components/headers/traceparent"});
 }
@@ -43,7 +47,7 @@ fn example(operation: &str, header: &str) -> Option<Value> {
     let text = match (header, operation) {
         ("Retry-After", _) => return Some(json!(1)),
         ("ETag", _) => "\"9f2d5c1e0a7b4d38\"",
-        ("Cache-Control", "get_queue") => "public, max-age=1",
+        ("Cache-Control", "get_queue") => "public, max-age=1, stale-while-revalidate=0",
         ("Location", "issue_token") => "/v1/tokens/3fa85f64-5717-4562-b3fc-2c963f66afa6",
         ("Location", "put_queue") => "/v1/queues/vip",
         ("Location", "create_concert") => "/v1/concerts/1",

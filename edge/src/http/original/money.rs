@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::super::{
     App,
-    extract::{Body, QueueToken, RequestId, Segment, UserId},
+    extract::{Body, ClientKey, QueueToken, RequestId, Segment, UserId},
     fields::{Fields, FromFields},
     json::{self, MAX_AMOUNT, PaymentStatus, UserIdText},
     openapi::{GATE_OF_USER, Operation},
@@ -63,14 +63,14 @@ fn written(least: i64, text: &str) -> RefOr<Schema> {
     OneOfBuilder::new().item(number).item(text).description(Some("Without a fraction other than zero.")).into()
 }
 
-/// A balance.
+/// How much a user has.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalBalance {
-    /// Whose.
+    /// The user whose balance it is.
     #[schema(example = "1")]
     user_id: String,
-    /// How much.
+    /// How much there is, in minor units.
     #[schema(minimum = 0, example = 100_000)]
     amount: i64,
 }
@@ -79,10 +79,10 @@ pub(in crate::http) struct OriginalBalance {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": 1, "amount": "100000.00"}))]
 pub(in crate::http) struct OriginalCharge {
-    /// Whose wallet.
+    /// The user whose wallet is topped up.
     #[schema(value_type = UserIdText)]
     user_id: String,
-    /// How much.
+    /// How much to top up, in minor units.
     #[schema(value_type = Amount)]
     amount: i64,
 }
@@ -93,17 +93,17 @@ impl FromFields for OriginalCharge {
     }
 }
 
-/// What to pay for.
+/// What to pay for, and how much.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase",
     example = json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": "50000.00"}))]
 pub(in crate::http) struct OriginalNewPayment {
-    /// Who pays.
+    /// The user who pays.
     #[schema(value_type = UserIdText)]
     user_id: String,
-    /// Which hold.
+    /// The reservation to pay for.
     reservation_id: Uuid,
-    /// Its price.
+    /// The price of the reservation, in minor units.
     #[schema(value_type = Price)]
     amount: i64,
 }
@@ -118,20 +118,20 @@ impl FromFields for OriginalNewPayment {
     }
 }
 
-/// A payment.
+/// A payment of a reservation.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalPayment {
-    /// Its id.
+    /// The id of the payment.
     #[schema(format = Uuid)]
     payment_id: String,
-    /// Who paid.
+    /// The user who paid.
     #[schema(example = "1")]
     user_id: String,
-    /// What for.
+    /// The reservation that was paid for.
     #[schema(format = Uuid)]
     reservation_id: String,
-    /// How much.
+    /// How much was paid, in minor units.
     #[schema(minimum = 0, example = 50_000)]
     amount: i64,
     /// CONFIRMED; or PENDING while it settles.
@@ -188,19 +188,15 @@ pub(in crate::http) async fn original_get_balance(
 pub(in crate::http) async fn original_pay(
     State(api): App,
     QueueToken(token): QueueToken,
-    RequestId(request_id): RequestId,
+    ClientKey(request_id): ClientKey,
     Body(new): Body<OriginalNewPayment>,
 ) -> Result<Response, Problem> {
     // Without a token nothing is paid anyway, and that is the thing to say.
     if token.is_some() && reservations::find(&api, new.reservation_id).await?.amount != new.amount {
         return Err(Problem::field("amount", "is not the price of this reservation"));
     }
-    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id: Some(request_id) };
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id };
     let payment = settled(&api, command).await?;
-    if payment.amount != new.amount {
-        // Only a replay gets here: another amount is another request.
-        return Err(boxoffice_proto::Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title()).into());
-    }
     let pending = payment.status == PaymentStatus::Pending;
     let (http, status, message) = if pending {
         (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")

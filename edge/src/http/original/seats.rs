@@ -3,13 +3,14 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    booking::{GetShowRequest, HoldSeatsRequest, ListSeatsRequest, SeatMap, SeatStatus},
+    booking::{GetShowRequest, HoldSeatsRequest, ListSeatsRequest, Seat, SeatMap, SeatStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::{
     App, ask,
+    day::day,
     extract::{Body, Params, QueueToken, RequestId, Segment, Word},
     fields::{Fields, FromFields},
     json::{self, Dates, Instant, UserIdText, whole},
@@ -30,7 +31,7 @@ pub(in crate::http) const OPERATIONS: &[Operation] = &[
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalSeats {
-    /// The concert.
+    /// The number of the concert.
     #[schema(example = 1)]
     concert_id: i64,
     /// The UTC date.
@@ -47,7 +48,7 @@ pub(in crate::http) struct OriginalSeat {
     /// What to send to reserve it.
     #[schema(minimum = 1, example = 7)]
     seat_id: i32,
-    /// Its number.
+    /// The number of the seat.
     #[schema(minimum = 1, example = 7)]
     seat_number: i32,
     /// Its show, should the date have several.
@@ -59,10 +60,10 @@ pub(in crate::http) struct OriginalSeat {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": 1, "concertOptionId": 1, "seatId": 7}))]
 pub(in crate::http) struct OriginalNewReservation {
-    /// Who reserves.
+    /// The user who reserves.
     #[schema(value_type = UserIdText)]
     user_id: String,
-    /// The show.
+    /// The number of the show.
     #[schema(minimum = 1)]
     concert_option_id: i64,
     /// The seat's number.
@@ -88,19 +89,19 @@ impl FromFields for OriginalNewReservation {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalReservation {
-    /// Its id.
+    /// The id of the reservation.
     #[schema(format = Uuid)]
     reservation_id: String,
     /// Whose it is.
     #[schema(example = "1")]
     user_id: String,
-    /// The show.
+    /// The number of the show.
     #[schema(example = 1)]
     concert_option_id: i64,
-    /// The seat.
+    /// The number of the seat.
     #[schema(example = 7)]
     seat_id: i32,
-    /// Always TEMPORARY_RESERVED.
+    /// It is always TEMPORARY_RESERVED.
     #[schema(value_type = String, example = "TEMPORARY_RESERVED")]
     status: &'static str,
     /// Until when to pay.
@@ -111,7 +112,7 @@ pub(in crate::http) struct OriginalReservation {
 /// List the dates on which a seat is free
 #[utoipa::path(get, path = "/api-orchestration/api/reservations/available-dates/{concertId}", tag = "original",
     params(("concertId" = i64, Path, description = "The concert", example = 1)),
-    responses((status = 200, description = "The dates (UTC), rising", body = Dates)))]
+    responses((status = 200, description = "The first 10,000 dates (UTC), rising", body = Dates)))]
 pub(in crate::http) async fn original_list_dates(
     State(api): App,
     Segment(concert_id): Segment<i64>,
@@ -136,16 +137,19 @@ pub(in crate::http) async fn original_list_seats(
     let concert_id = params.need("concertId")?;
     let Date(date) = params.need("date")?;
     api.admit_browsing(token.as_deref(), concert_id).await?;
-    let request = ListSeatsRequest { show_id: 0, concert_id, date: date.clone() };
-    let answer = ask!(api.clients.booking, list_seats, request)?;
-    let available_seats = answer.seat_maps.into_iter().flat_map(free).collect();
-    json::answer(StatusCode::OK, &OriginalSeats { concert_id, date, available_seats })
+    let request = ListSeatsRequest { concert_id, date: date.clone(), ..ListSeatsRequest::default() };
+    day(api, request, &OriginalSeats { concert_id, date, available_seats: Vec::new() }, free).await
 }
 
-fn free(map: SeatMap) -> impl Iterator<Item = OriginalSeat> {
-    let concert_option_id = map.show.map_or(0, |show| show.show_id);
+/// A show's free seats as items of the one list that all shows share.
+fn free(map: SeatMap) -> Result<Vec<u8>, Problem> {
+    let concert_option_id = whole(map.show)?.show_id;
     let free = map.seats.into_iter().filter(|seat| seat.status() == SeatStatus::Available);
-    free.map(move |seat| OriginalSeat { seat_id: seat.seat_number, seat_number: seat.seat_number, concert_option_id })
+    let seat = |seat: Seat| OriginalSeat { seat_id: seat.seat_number, seat_number: seat.seat_number, concert_option_id };
+    let mut list = serde_json::to_vec(&free.map(seat).collect::<Vec<_>>()).map_err(Problem::internal)?;
+    // Without its brackets.
+    list.pop();
+    Ok(list.split_off(1))
 }
 
 /// Reserve a seat for a while

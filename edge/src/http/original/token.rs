@@ -59,11 +59,11 @@ impl OriginalToken {
     }
 }
 
-/// Who joins.
+/// Who joins, and in which lane.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": 1}))]
 pub(in crate::http) struct OriginalNewToken {
-    /// Who joins.
+    /// The user who joins.
     #[schema(value_type = UserIdText)]
     user_id: String,
     /// Accepted and not used: the order is that of arrival.

@@ -1,6 +1,6 @@
 //! What is no request at all: hyper refuses it below the router, and the client is told in the words of a problem document all the same.
 
-use chassis::network::Incoming;
+use chassis::{network::Incoming, testing::patience::timeout};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,7 +23,7 @@ async fn answered(address: std::net::SocketAddr, sent: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(sent).await.unwrap();
     let mut answer = Vec::new();
-    tokio::time::timeout(std::time::Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    timeout(std::time::Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
     answer
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn alone(browse: Browse, cors: &str) -> (Front, tempfile::TempD
 /// One over services at this address.
 async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToken) -> (Front, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let config = db::DbConfig { url: format!("sqlite:{}", folder.path().join("edge.db").display()), schema: None };
+    let config = db::DbConfig::at(format!("sqlite:{}", folder.path().join("edge.db").display()));
     let journal = store::Journal::new(db::Db::open(&config, &chassis::migrations!()).await.unwrap());
     let target = || url.parse().unwrap();
     let clients = Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
@@ -65,6 +65,6 @@ async fn send(front: &Front, request: Request<Body>) -> (StatusCode, HeaderMap, 
 }
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = Request::builder().method(method).uri(path).header("host", "x").header("content-type", "application/json");
     request.body(body.into()).unwrap()
 }

@@ -7,6 +7,7 @@ use boxoffice_proto::{
     queue::{queue_service_server::*, *},
     time::{duration, timestamp},
 };
+use chassis::testing::patience::{pause, timeout};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -127,7 +128,10 @@ async fn put_creates_a_queue_and_then_changes_it() {
     let (status, _, body) = send(&front, put(json!({"paused": true, "onExpiry": "EXPIRE"}))).await;
     assert_eq!((status.as_u16(), &body["paused"], &body["onExpiry"]), (200, &true.into(), &"EXPIRE".into()));
     let (status, headers, _) = send(&front, request(Method::GET, "/v1/queues/vip", "")).await;
-    assert_eq!((status.as_u16(), &headers["cache-control"]), (200, &"public, max-age=1".parse().unwrap()));
+    assert_eq!(
+        (status.as_u16(), &headers["cache-control"]),
+        (200, &"public, max-age=1, stale-while-revalidate=0".parse().unwrap())
+    );
     assert!(headers.contains_key("etag"));
 }
 
@@ -140,7 +144,7 @@ async fn events(address: &str, last: Option<&str>) -> (u16, Vec<(String, Value)>
     }
     let response = ask.send().await.unwrap();
     let status = response.status().as_u16();
-    let text = tokio::time::timeout(Duration::from_secs(10), response.text()).await.unwrap().unwrap();
+    let text = timeout(Duration::from_secs(10), response.text()).await.unwrap().unwrap();
     let told = text.split("\n\n").filter(|event| event.contains("data:")).map(|event| {
         let line = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         assert_eq!(line("event:"), "token");
@@ -153,9 +157,9 @@ async fn events(address: &str, last: Option<&str>) -> (u16, Vec<(String, Value)>
 fn play(script: &Script) -> tokio::task::JoinHandle<()> {
     let script = script.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        pause(Duration::from_millis(700)).await;
         script.tell(|token| token.position = 1);
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        pause(Duration::from_millis(700)).await;
         script.tell(|token| {
             token.position = 0;
             token.status = TokenStatus::Left.into();
@@ -184,7 +188,7 @@ async fn a_websocket_tells_the_same_and_is_closed_with_the_token() {
     let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/v1/tokens/{TOKEN}/ws")).await.unwrap();
     let mut positions = Vec::new();
     loop {
-        match tokio::time::timeout(Duration::from_secs(10), socket.next()).await.unwrap().unwrap().unwrap() {
+        match timeout(Duration::from_secs(10), socket.next()).await.unwrap().unwrap().unwrap() {
             tungstenite::Message::Text(text) => {
                 let token: Value = serde_json::from_str(&text).unwrap();
                 positions.push(token["position"].as_i64().unwrap());
@@ -204,7 +208,7 @@ async fn a_websocket_tells_the_same_and_is_closed_with_the_token() {
 async fn streams_end_on_shutdown_and_unknown_tokens_have_none() {
     let (front, _script, address, shutdown, _folder) = scripted().await;
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        pause(Duration::from_millis(300)).await;
         shutdown.cancel();
     });
     assert_eq!(events(&address, None).await.1.len(), 1);

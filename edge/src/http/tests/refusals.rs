@@ -227,6 +227,11 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
     let page = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let page = String::from_utf8_lossy(&page);
     assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
+    assert!(page.contains("name=\"viewport\" content=\"width=device-width"), "a phone shows it at its own width: {page}");
+    for file in ["swagger-ui.css", "swagger-initializer.js", "index.html", "nothing.js"] {
+        let response = front.clone().answer(request(Method::GET, &format!("/docs/{file}"), "")).await;
+        assert_eq!(response.status().as_u16(), if file == "nothing.js" { 404 } else { 200 }, "{file}");
+    }
     let (status, headers, _) = send(&front, request(Method::GET, "/docs", "")).await;
     assert!(status.is_redirection() && headers["location"] == "/docs/");
     assert_eq!(send(&front, request(Method::GET, "/healthz", "")).await.0, 200);
@@ -252,7 +257,8 @@ async fn the_document_is_of_this_edge() {
 async fn web_pages_may_call_only_from_configured_origins() {
     let (front, _folder) = alone(Browse::Token, "https://tickets.example").await;
     for (origin, allowed) in [("https://tickets.example", true), ("https://evil.example", false)] {
-        let preflight = Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("origin", origin);
+        let preflight =
+            Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("host", "x").header("origin", origin);
         let preflight = preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
         let (status, headers, _) = send(&front, preflight).await;
         assert_eq!((status.as_u16(), headers.contains_key("access-control-allow-origin")), (200, allowed), "{origin}");

@@ -6,6 +6,7 @@ pub(crate) mod holds;
 pub(crate) mod joins;
 pub(crate) mod planned;
 pub(crate) mod polls;
+pub(crate) mod prune;
 pub(crate) mod streams;
 pub(crate) mod waiting;
 

@@ -3,8 +3,8 @@
 use std::{process::Stdio, time::Duration};
 
 use serde_json::Value;
-use tests::{databases::Databases, mesh::Shape, process::binary, world::World};
-use tokio::{process::Command, time::timeout};
+use tests::{databases::Databases, mesh::Shape, patience::timeout, process::binary, world::World};
+use tokio::process::Command;
 
 use super::planted::{Copy, Names, apart, files, story};
 

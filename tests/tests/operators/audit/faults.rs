@@ -43,6 +43,15 @@ const APPEND_ONLY: &str = "DROP TRIGGER entry_append_only_update; DROP TRIGGER e
 
 pub(super) const FAULTS: &[Fault] = &[
     // --- money
+    Fault {
+        notes: 1,
+        ..fault(
+            "a wallet was opened in a form of its name in which nobody is looked for, which is no fault",
+            "wallet",
+            "INSERT INTO wallet (user_id, balance, entries) VALUES ('Zoe\u{308}', 0, 0)",
+            &[],
+        )
+    },
     fault(
         "a balance was changed",
         "wallet",
@@ -154,7 +163,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "a free seat is marked as sold",
         "booking",
-        "UPDATE seat SET sold = TRUE, hold_id = {id:ghost}, held_until = 0 WHERE show_id = {show} AND seat_number = 9",
+        "INSERT INTO seat (show_id, seat_number, sold, hold_id, held_until) VALUES ({show}, 9, TRUE, {id:ghost}, 0)",
         &["I-SOLD-STAYS show={show} seat=9 reservation={ghost}"],
     ),
     fault(
@@ -219,10 +228,28 @@ pub(super) const FAULTS: &[Fault] = &[
         &["I-PAID-ONCE reservation={bob} payment={bob_pay}"],
     ),
     fault(
-        "a seat is not there",
+        "a sold seat's row is gone",
         "booking",
-        "DELETE FROM seat WHERE show_id = {show} AND seat_number = 8",
-        &["I-ALL-OR-NONE show={show}"],
+        "DELETE FROM seat WHERE show_id = {show} AND seat_number = 3",
+        &["I-SOLD-STAYS show={show} seat=3 reservation={bob}"],
+    ),
+    fault(
+        "a live hold's seat row is gone",
+        "booking",
+        "DELETE FROM seat WHERE show_id = {show} AND seat_number = 5",
+        &["I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
+    ),
+    fault(
+        "a seat that nobody has is without a row, which is no fault",
+        "booking",
+        "DELETE FROM seat WHERE show_id = {show} AND hold_id IS NULL",
+        &[],
+    ),
+    fault(
+        "a row is of a seat beyond the last",
+        "booking",
+        "INSERT INTO seat (show_id, seat_number, sold) VALUES ({show}, 11, FALSE)",
+        &["I-ALL-OR-NONE show={show} seat=11"],
     ),
     fault(
         "a hold lists no seats",

@@ -3,8 +3,8 @@
 
 mod command;
 mod faults;
-mod load;
-mod planted;
+pub(crate) mod load;
+pub(crate) mod planted;
 
 use tests::{mesh::Shape, solos, suite::Solo};
 

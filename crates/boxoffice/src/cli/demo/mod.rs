@@ -31,17 +31,18 @@ const PATIENCE: u32 = 30;
     after_help = "Exit codes: 0 done · 1 the mesh does not answer, or refused something · 2 a wrong flag or variable"
 )]
 pub(crate) struct Demo {
-    /// The edge's REST address
-    #[arg(long, env, default_value = "http://127.0.0.1:24000", value_parser = address)]
-    rest_url: String,
+    /// The edge's REST address: host:port as it was told to serve there, or a URL such as http://tickets.example/season
+    #[arg(long, env, alias = "rest-url", default_value = "127.0.0.1:24000", value_parser = address)]
+    rest_addr: String,
 }
 
-/// An address that can be asked: there is no TLS in here, as there is none at the edge.
+/// The URL of an address that can be asked: there is no TLS in here, as there is none at the edge.
 fn address(text: &str) -> Result<String, String> {
+    let text = &if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let can_be = |url: &Url| url.scheme() == "http" && url.has_host() && url.query().is_none() && url.fragment().is_none();
     match Url::parse(text) {
-        Ok(url) if can_be(&url) => Ok(text.to_owned()),
-        Ok(_) | Err(_) => Err("must be http://host[:port] (flag --rest-url, variable REST_URL)".to_owned()),
+        Ok(url) if can_be(&url) => Ok(text.clone()),
+        Ok(_) | Err(_) => Err("must be host:port or http://host[:port] (flag --rest-addr, variable REST_ADDR)".to_owned()),
     }
 }
 
@@ -79,10 +80,10 @@ impl Demo {
 
     /// Tells of each thing when it is done.
     async fn fill(&self) -> Result<(), Failure> {
-        let api = Api::new(&self.rest_url)?;
+        let api = Api::new(&self.rest_addr)?;
         let busy = json!({"maxActive": BUSY_ACTIVE});
         let line = api.put(&format!("/v1/queues/{BUSY}"), busy).await?;
-        print(&format!("The season at {}:\n\n", self.rest_url));
+        print(&format!("The season at {}:\n\n", self.rest_addr));
         let today = today();
         let mut shows = Vec::new();
         for concert in SEASON {
@@ -108,7 +109,7 @@ impl Demo {
             number(&last, "position")?
         ));
         if let Some(ann) = ann {
-            print(&what_to_try(&self.rest_url, &ann, &text(&last, "token")?, &shows[1][1]));
+            print(&what_to_try(&self.rest_addr, &ann, &text(&last, "token")?, &shows[1][1]));
         }
         Ok(())
     }
@@ -276,17 +277,31 @@ mod tests {
         for good in ["http://127.0.0.1:24000", "http://[::1]:24000/", "http://tickets.example/season"] {
             assert_eq!(address(good).as_deref(), Ok(good));
         }
-        for bad in [
-            "",
-            "nonsense",
-            "127.0.0.1:24000",
-            "localhost:24000",
-            "https://tickets.example",
-            "http://",
-            "http://a/?b",
-            "http://a:x",
+        for (good, url) in [
+            ("127.0.0.1:24000", "http://127.0.0.1:24000"),
+            ("[::1]:24000", "http://[::1]:24000"),
+            ("localhost:24000", "http://localhost:24000"),
         ] {
-            assert!(address(bad).is_err_and(|why| why.contains("--rest-url") && why.contains("REST_URL")), "{bad}");
+            assert_eq!(address(good).as_deref(), Ok(url));
+        }
+        for bad in ["", "?!", "https://tickets.example", "http://", "http://a/?b", "http://a:x", "a:x", "127.0.0.1:24000#b"] {
+            assert!(address(bad).is_err_and(|why| why.contains("--rest-addr") && why.contains("REST_ADDR")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_flag_has_the_name_that_it_has_everywhere_and_its_old_one() {
+        use clap::Parser;
+
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            demo: Demo,
+        }
+
+        for flag in ["--rest-addr", "--rest-url"] {
+            let line = Line::try_parse_from(["demo", flag, "127.0.0.1:1"]);
+            assert_eq!(line.ok().map(|line| line.demo.rest_addr).as_deref(), Some("http://127.0.0.1:1"), "{flag}");
         }
     }
 }

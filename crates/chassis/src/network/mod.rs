@@ -1,7 +1,12 @@
 //! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts another network in.
 //!
-//! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds and reaches its replicas
-//! through a [`Network`] that its target carries. Neither knows more of a connection than that bytes go in and out.
+//! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds
+//! and reaches its replicas through a [`Network`] that its target carries. Neither knows more of a connection
+//! than that bytes go in and out. What comes in is [counted](Connections), and let go unless it [asks for
+//! something soon](FIRST_WORD).
+
+mod connections;
+mod opening;
 
 use std::{
     fmt,
@@ -20,6 +25,11 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
+use self::{connections::Place, opening::Opening};
+pub use self::{
+    connections::{ConnectionArgs, Connections},
+    opening::FIRST_WORD,
+};
 use crate::in_process::InProcess;
 
 /// How long nothing is accepted after the system had no room for another connection.
@@ -79,7 +89,13 @@ trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A connection of any kind.
-pub struct Connection(Kind);
+pub struct Connection {
+    kind: Kind,
+    /// Until a server has heard of it what it wants.
+    opening: Option<Box<Opening>>,
+    /// Where it is counted.
+    place: Option<Place>,
+}
 
 enum Kind {
     Tcp(TcpStream),
@@ -89,7 +105,12 @@ enum Kind {
 impl Connection {
     /// Wraps what carries bytes both ways.
     pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Self(Kind::Other(Box::new(io)))
+        Kind::Other(Box::new(io)).into()
+    }
+
+    /// The same, as it came in: it has to ask for something soon.
+    fn incoming(self, opening: Box<Opening>, place: Option<Place>) -> Self {
+        Self { opening: Some(opening), place, ..self }
     }
 
     /// Takes it along to the runtime that this is called in, which from now on waits for its bytes.
@@ -97,23 +118,41 @@ impl Connection {
     /// # Errors
     /// The system's.
     pub fn moved(self) -> io::Result<Self> {
-        Ok(match self.0 {
-            Kind::Tcp(stream) => TcpStream::from_std(stream.into_std()?)?.into(),
-            Kind::Other(_) => self,
-        })
+        let kind = match self.kind {
+            Kind::Tcp(stream) => Kind::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            Kind::Other(io) => Kind::Other(io),
+        };
+        Ok(Self { kind, ..self })
     }
 
     fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
-        match &mut self.get_mut().0 {
+        match &mut self.get_mut().kind {
             Kind::Tcp(stream) => Pin::new(stream),
             Kind::Other(io) => Pin::new(io.as_mut()),
         }
+    }
+
+    /// Looks after one that has not asked for anything yet: this has come, or nothing.
+    fn open(&mut self, cx: &mut Context<'_>, came: Option<&[u8]>) -> Poll<io::Result<()>> {
+        let Some(opening) = &mut self.opening else { return Poll::Ready(Ok(())) };
+        let Some(bytes) = came else { return opening.wait(cx).map(Err) };
+        if opening.hear(bytes) {
+            self.place.iter().for_each(Place::spoke);
+            self.opening.take_if(|opening| !opening.is_brief());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl From<Kind> for Connection {
+    fn from(kind: Kind) -> Self {
+        Self { kind, opening: None, place: None }
     }
 }
 
 impl From<TcpStream> for Connection {
     fn from(stream: TcpStream) -> Self {
-        Self(Kind::Tcp(stream))
+        Kind::Tcp(stream).into()
     }
 }
 
@@ -130,8 +169,14 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_read(cx, into)
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = self.as_mut().io().poll_read(cx, into);
+        match read {
+            Poll::Ready(Ok(())) if self.opening.is_some() => self.open(cx, into.filled().get(before..)),
+            Poll::Pending if self.opening.is_some() => self.open(cx, None),
+            Poll::Ready(_) | Poll::Pending => read,
+        }
     }
 }
 
@@ -153,7 +198,7 @@ impl AsyncWrite for Connection {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(stream) => stream.is_write_vectored(),
             Kind::Other(io) => io.is_write_vectored(),
         }
@@ -172,7 +217,16 @@ impl Incoming {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Self::of(connections.map(Connection::new).boxed())
+        let incoming = |io| Connection::new(io).incoming(Opening::new(FIRST_WORD, None, false), None);
+        Self::of(connections.map(incoming).boxed())
+    }
+
+    /// A listener's, counted with all others that `connections` counts.
+    #[must_use]
+    pub fn counted(listener: TcpListener, connections: &Connections) -> Self {
+        let listening = (listener, connections.clone());
+        let next = async |listening: (TcpListener, Connections)| Some((accept(&listening.0, &listening.1).await, listening));
+        Self::of(stream::unfold(listening, next).boxed())
     }
 
     fn of(connections: BoxStream<'static, Connection>) -> Self {
@@ -188,7 +242,7 @@ impl Incoming {
 
 impl From<TcpListener> for Incoming {
     fn from(listener: TcpListener) -> Self {
-        Self::of(stream::unfold(listener, async |listener| Some((accept(&listener).await.into(), listener))).boxed())
+        Self::counted(listener, &Connections::default())
     }
 }
 
@@ -222,18 +276,20 @@ impl axum::serve::Listener for Incoming {
     }
 }
 
-/// The next connection. One that ended before it was taken is passed over; with no room for more, those that are open go on.
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// The next connection. One that ended before it was taken is passed over, one for which there is no place is
+/// closed; with no room for more, those that are open go on.
+async fn accept(listener: &TcpListener, connections: &Connections) -> Connection {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let Some((place, opening)) = connections.enter(peer.ip()) else { continue };
                 // Without it answers would wait 40 ms for an ACK.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection without TCP_NODELAY");
                 }
                 let_go_of_the_dead(&stream);
-                return stream;
+                return Connection::from(stream).incoming(opening, Some(place));
             }
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
             Err(error) => {

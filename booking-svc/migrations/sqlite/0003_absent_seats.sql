@@ -1,0 +1,3 @@
+-- A seat that nobody ever took has no row any more: the first hold of a seat inserts it. (PostgreSQL drops the foreign key to the show
+-- here, whose lock all holds of a show would share. SQLite has one writer and no such lock: there is nothing to change.)
+-- Programs from before create shows with all their rows, which stay as good as they were.

@@ -1,0 +1,13 @@
+//! What the metrics of this crate mean.
+
+use chassis::telemetry::Described;
+
+pub(crate) const MEASURES: &[Described] = &[
+    (
+        "booking_confirmations_total",
+        "Confirmations of holds that were asked for, by outcome: CONFIRMED, or the reason of the refusal.",
+    ),
+    ("booking_holds_total", "Holds that were asked for, by outcome: HELD, or the reason of the refusal."),
+    ("booking_sweep_failures_total", "Sweeps that failed. The next one repeats them."),
+    ("booking_swept_total", "Holds that lapsed and were closed, their seats free again."),
+];

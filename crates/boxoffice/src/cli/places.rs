@@ -1,0 +1,66 @@
+//! Where a mesh keeps its rows, as the commands that look at them are told.
+
+use std::path::{Path, PathBuf};
+
+use audit::{Error, Place, Sources};
+use chassis::{flags, program::DatabaseUrl};
+use clap::Args;
+
+/// Which databases.
+#[derive(Args)]
+pub(super) struct Places {
+    /// Folder of the launcher's SQLite files
+    #[arg(long, env, default_value = "./data")]
+    data_dir: PathBuf,
+    /// The launcher's PostgreSQL server instead of files; each service in a schema of its own
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
+    database_url: Option<String>,
+    /// Of separate programs: the queue service's database, `sqlite:path/to/file.db` or `postgres://…`
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
+    queue_database_url: Option<String>,
+    /// The booking service's
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
+    booking_database_url: Option<String>,
+    /// The wallet service's
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
+    wallet_database_url: Option<String>,
+    /// The edge's: the journal of checkouts
+    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::ANY, help_heading = SEPARATE)]
+    edge_database_url: Option<String>,
+}
+
+const SEPARATE: &str = "Separate programs (those that are given are looked at, instead of the above)";
+
+impl Places {
+    /// Where to look; what is wrong is told with the names to look for.
+    pub(super) fn sources(&self) -> Result<Sources, String> {
+        if self.are_apart() {
+            let place =
+                |flag: &str, url: &Option<String>| url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose();
+            return Ok(Sources {
+                queue: place("--queue-database-url", &self.queue_database_url)?,
+                booking: place("--booking-database-url", &self.booking_database_url)?,
+                wallet: place("--wallet-database-url", &self.wallet_database_url)?,
+                edge: place("--edge-database-url", &self.edge_database_url)?,
+            });
+        }
+        match &self.database_url {
+            Some(url) => named("--database-url", Sources::in_schemas(url)),
+            None => Ok(Sources::in_folder(&self.data_dir)),
+        }
+    }
+
+    /// The folder, when that is where to look.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        (!self.are_apart() && self.database_url.is_none()).then_some(self.data_dir.as_path())
+    }
+
+    fn are_apart(&self) -> bool {
+        let urls = [&self.queue_database_url, &self.booking_database_url, &self.wallet_database_url, &self.edge_database_url];
+        urls.into_iter().any(Option::is_some)
+    }
+}
+
+fn named<T>(flag: &str, read: Result<T, Error>) -> Result<T, String> {
+    read.map_err(|error| format!("{flag} ({}): {error}", flags::variable(flag)))
+}

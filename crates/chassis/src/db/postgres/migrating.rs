@@ -1,0 +1,86 @@
+//! Bringing the tables up to date: sqlx's migrations, and its table of those that were made, without its
+//! session.
+//!
+//! sqlx holds a lock of the session and names its statements; behind a pooler that pools by transaction both
+//! end up with somebody else. Here each migration is a transaction of its own: it takes the lock, which goes
+//! with it, looks what is there, and makes the next one. Programs that start together so do each of them
+//! once, one after the other.
+
+use std::collections::HashMap;
+
+use sqlx::{
+    AssertSqlSafe, Connection,
+    migrate::{MigrateError, Migration, Migrator},
+    postgres::PgConnection,
+    query, query_as, raw_sql,
+};
+use tokio::time::Instant;
+
+use super::Error;
+
+/// Whoever migrates any schema of the database holds this.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7205759403792794)";
+/// sqlx's own, to the letter.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),
+    success BOOLEAN NOT NULL,
+    checksum BYTEA NOT NULL,
+    execution_time BIGINT NOT NULL
+)";
+const MADE: &str = "SELECT version, checksum FROM _sqlx_migrations";
+const NOTE: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    VALUES ($1, $2, TRUE, $3, $4)";
+
+/// Makes what is missing; each transaction begins with `begin`.
+pub(super) async fn migrate(
+    link: &mut PgConnection,
+    begin: &str,
+    schema: Option<&str>,
+    migrations: &Migrator,
+) -> Result<(), Error> {
+    let plain = schema.unwrap_or_default().bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if !plain {
+        return Err(Error::Other("a schema's name is lower-case letters and '_'".into()));
+    }
+    while next(link, begin, schema, migrations).await? {}
+    Ok(())
+}
+
+/// One transaction: the next migration. There was none when it answers `false`.
+async fn next(link: &mut PgConnection, begin: &str, schema: Option<&str>, migrations: &Migrator) -> Result<bool, Error> {
+    let mut transaction = link.begin_with(AssertSqlSafe(begin.to_owned())).await?;
+    raw_sql(LOCK).execute(&mut *transaction).await?;
+    if let Some(schema) = schema {
+        raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"))).execute(&mut *transaction).await?;
+    }
+    raw_sql(TABLE).execute(&mut *transaction).await?;
+    let made: Vec<(i64, Vec<u8>)> = query_as(MADE).persistent(false).fetch_all(&mut *transaction).await?;
+    let missing = missing(migrations, &made.into_iter().collect()).map_err(|error| Error::Other(Box::new(error)))?;
+    if let Some(migration) = missing {
+        let began = Instant::now();
+        raw_sql(migration.sql.clone()).execute(&mut *transaction).await.map_err(|error| failed(migration, error))?;
+        let took = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let note = query(NOTE).bind(migration.version).bind(&*migration.description).bind(&*migration.checksum).bind(took);
+        note.persistent(false).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(missing.is_some())
+}
+
+fn failed(migration: &Migration, error: sqlx::Error) -> Error {
+    Error::Other(Box::new(MigrateError::ExecuteMigration(error, migration.version)))
+}
+
+/// The first that was not made yet. What is there beyond these a newer program made.
+fn missing<'a>(migrations: &'a Migrator, made: &HashMap<i64, Vec<u8>>) -> Result<Option<&'a Migration>, MigrateError> {
+    for migration in migrations.iter().filter(|migration| !migration.migration_type.is_down_migration()) {
+        match made.get(&migration.version) {
+            Some(checksum) if **checksum == *migration.checksum => {}
+            Some(_) => return Err(MigrateError::VersionMismatch(migration.version)),
+            None => return Ok(Some(migration)),
+        }
+    }
+    Ok(None)
+}

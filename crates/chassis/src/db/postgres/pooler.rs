@@ -1,0 +1,67 @@
+//! What may stand between a program and PostgreSQL, and how it is told that it was told wrong.
+
+use sqlx::{Connection, PgPool, Row as _, pool::PoolConnection, postgres::PgConnection, raw_sql};
+use tokio::time::timeout;
+
+use super::{ACQUIRE_TIMEOUT, Error};
+
+/// How a pooler in front of PostgreSQL pools connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pooler {
+    /// By session, or there is no pooler: a connection keeps its session as long as it lives
+    #[default]
+    #[value(alias = "none")]
+    Session,
+    /// By transaction: the next one on a connection may have another session
+    Transaction,
+}
+
+const SAY_SO: &str = "if that is a pooler which pools by transaction, say --database-pooler transaction (DATABASE_POOLER)";
+/// How often the question is put. Once is enough where nobody else uses the pooler.
+const ROUNDS: usize = 4;
+
+/// Refuses where a session is lent for a transaction only: what a connection is told there would be somebody
+/// else's, and its schema by chance another service's. One that pools by session, or a server, passes for
+/// certain. A busy pooler may by chance lend the same session each time; it is asked a few times.
+pub(super) async fn refuse_lent_sessions(pool: &PgPool) -> Result<(), Error> {
+    let asked = async {
+        let (mut ours, mut other) = (pool.acquire().await?, pool.acquire().await?);
+        let mut lent = false;
+        for _ in 0..ROUNDS {
+            lent = lent || is_lent(&mut ours, &mut other).await?;
+        }
+        Ok::<_, sqlx::Error>(lent)
+    };
+    if timeout(ACQUIRE_TIMEOUT, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))? {
+        let why = format!("between here and PostgreSQL a session is lent for one transaction only; {SAY_SO}");
+        return Err(Error::Other(why.into()));
+    }
+    Ok(())
+}
+
+/// Does another connection get our session, or do we get another one, while the other has a transaction open?
+async fn is_lent(ours: &mut PoolConnection<sqlx::Postgres>, other: &mut PoolConnection<sqlx::Postgres>) -> sqlx::Result<bool> {
+    let before = session_of(ours).await?;
+    let mut open = other.begin().await?;
+    // Ours is asked again only when it is not the other's just now: it might be the only one, and never come.
+    let lent = session_of(&mut open).await? == before || session_of(ours).await? != before;
+    open.rollback().await?;
+    Ok(lent)
+}
+
+async fn session_of(link: &mut PgConnection) -> sqlx::Result<String> {
+    raw_sql("SELECT pg_backend_pid()::text").fetch_one(link).await?.try_get(0)
+}
+
+/// A setting that was made is not there.
+pub(super) fn dropped(setting: &str, is: &str) -> Error {
+    Error::Other(
+        format!("{setting} is {is}, which is not what was set: something between here and PostgreSQL drops settings; {SAY_SO}")
+            .into(),
+    )
+}
+
+/// What PostgreSQL says when it is asked for a statement of another session: with what to do about it.
+pub(in crate::db) fn named_in_vain(error: &sqlx::Error) -> Error {
+    Error::Other(format!("{error}: statements are lost or shared between here and PostgreSQL; {SAY_SO}").into())
+}

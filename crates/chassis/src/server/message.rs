@@ -1,0 +1,141 @@
+//! A call is one only when its first message has come whole: until then it has no trace, no log line and no
+//! place among the others, and not much time.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::Request;
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tonic::{Status, body::Body};
+
+use crate::arrival::{self, arrived};
+
+/// Before each message: a flag, and its length in four bytes.
+const PREFIX: usize = 5;
+/// A longer message is refused by tonic, which need not wait for its end.
+const LONGEST: usize = 4 * 1_024 * 1_024;
+
+/// The call with its first message.
+///
+/// # Errors
+/// It did not come in time, or too many others are waited for.
+pub(super) async fn first(request: Request<Body>, places: &Semaphore, deadline: Instant) -> Result<Request<Body>, Status> {
+    let (head, body) = request.into_parts();
+    let mut message = First { body, ..First::default() };
+    let until = deadline.min(Instant::now() + arrival::WITHIN);
+    match arrived(places, timeout_at(until, poll_fn(|cx| message.poll(cx)))).await {
+        Some(Ok(())) => Ok(Request::from_parts(head, Body::new(message))),
+        Some(Err(_late)) => Err(Status::deadline_exceeded("the message of the call did not arrive in time")),
+        None => Err(Status::unavailable("too many calls whose message has yet to come")),
+    }
+}
+
+/// A body of which the beginning was read.
+#[derive(Default)]
+struct First {
+    /// What was read: nearly always one frame.
+    read: Option<Bytes>,
+    more: VecDeque<Bytes>,
+    /// What came instead of more.
+    end: Option<Result<Frame<Bytes>, Status>>,
+    prefix: [u8; PREFIX],
+    length: usize,
+    body: Body,
+}
+
+impl First {
+    /// Until the first message is whole, or will never be.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.is_whole() && !self.body.is_end_stream() {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)).map(|next| next.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => self.push(data),
+                Some(Ok(Err(trailers))) => self.end = Some(Ok(trailers)),
+                Some(Err(broken)) => self.end = Some(Err(broken)),
+                None => break,
+            }
+            if self.end.is_some() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if let Some(missing) = self.prefix.get_mut(self.length.min(PREFIX)..) {
+            missing.iter_mut().zip(&data).for_each(|(into, byte)| *into = *byte);
+        }
+        self.length += data.len();
+        match self.read {
+            None => self.read = Some(data),
+            Some(_) => self.more.push_back(data),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        let [_, length @ ..] = self.prefix;
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        self.length >= PREFIX && (length > LONGEST || self.length - PREFIX >= length)
+    }
+}
+
+impl HttpBody for First {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if let Some(data) = this.read.take().or_else(|| this.more.pop_front()) {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        match this.end.take() {
+            Some(end) => Poll::Ready(Some(end)),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_none() && self.more.is_empty() && self.end.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    async fn passed_on(frames: Vec<&'static [u8]>) -> Vec<u8> {
+        let places = Semaphore::new(0);
+        let sent = futures::stream::iter(frames).map(|part| Ok::<_, Status>(Bytes::from_static(part)));
+        let request = Request::new(Body::new(axum::body::Body::from_stream(sent)));
+        let (_, body) = first(request, &places, Instant::now() + arrival::WITHIN).await.unwrap().into_parts();
+        axum::body::to_bytes(axum::body::Body::new(body), usize::MAX).await.unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_lost_or_added_however_a_call_is_cut_up() {
+        for frames in [
+            vec![],
+            vec![&b"\0"[..]],
+            vec![&b"\0\0\0\0\x02ab"[..]],
+            vec![&b"\0\0"[..], b"", b"\0\0\x02", b"a", b"b"],
+            vec![&b"\0\0\0\0\x02ab\0\0\0\0\x01c"[..], b"more"],
+            vec![&b"\0\xff\xff\xff\xffab"[..], b"c"],
+        ] {
+            assert_eq!(passed_on(frames.clone()).await, frames.concat(), "{frames:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+-- Answers to requests are forgotten oldest first, by time alone: those whose ids were made up for one call
+-- (`brief/…`) after minutes, the others after days. Each row is in one of the two indexes, at its end, which
+-- costs the request next to nothing.
+CREATE INDEX request_brief ON request (created_at) WHERE substr(request_id, 1, 6) = 'brief/';
+CREATE INDEX request_lasting ON request (created_at) WHERE substr(request_id, 1, 6) <> 'brief/';

@@ -1,0 +1,80 @@
+//! How many streams follow one token: the newest few.
+//!
+//! A person has some tabs and a telephone. Whoever opens streams by the hundred on one token gets no more
+//! than that: each further one ends the oldest. So nobody is refused whose old connection is dead and does
+//! not know it yet, as after a change of networks.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::following::{Ending, Slot};
+
+/// Streams of one token at most.
+const STREAMS: usize = 8;
+
+/// The streams that are open, by their tokens, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Audience(Mutex<HashMap<Uuid, Vec<Arc<Slot>>>>);
+
+/// One stream's place among those of its token, as long as it is open.
+#[derive(Debug)]
+pub(super) struct Seat {
+    all: Arc<Audience>,
+    token: Uuid,
+    slot: Arc<Slot>,
+}
+
+impl Audience {
+    /// Lets in one more; the oldest of the same token goes when there are too many.
+    pub(super) fn seat(self: &Arc<Self>, token: Uuid, slot: Arc<Slot>) -> Seat {
+        let mut all = self.0.lock();
+        let streams = all.entry(token).or_default();
+        streams.push(Arc::clone(&slot));
+        if streams.len() > STREAMS {
+            metrics::counter!("streams_displaced_total").increment(1);
+            streams.remove(0).end(Ending::Displaced);
+        }
+        Seat { all: Arc::clone(self), token, slot }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock();
+        if let Some(streams) = all.get_mut(&self.token) {
+            streams.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+            if streams.is_empty() {
+                all.remove(&self.token);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_streams_of_a_token_stay() {
+        let (all, token) = (Arc::<Audience>::default(), Uuid::from_u128(7));
+        let seat = |token| {
+            let slot = Arc::<Slot>::default();
+            (Arc::clone(&slot), all.seat(token, slot))
+        };
+        let mut seats: Vec<_> = (0..STREAMS).map(|_| seat(token)).collect();
+        let other = seat(Uuid::from_u128(8));
+        assert!(seats.iter().chain([&other]).all(|(slot, _)| slot.ending().is_none()));
+        seats.push(seat(token));
+        let ended: Vec<_> = seats.iter().map(|(slot, _)| slot.ending() == Some(Ending::Displaced)).collect();
+        assert_eq!(ended.iter().position(|ended| *ended), Some(0));
+        assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
+        // Who leaves makes room.
+        drop(seats.remove(5));
+        seats.push(seat(token));
+        assert!(seats[1].0.ending().is_none());
+        drop((seats, other));
+        assert!(all.0.lock().is_empty(), "nothing is kept of a token without streams");
+    }
+}

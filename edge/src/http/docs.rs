@@ -1,0 +1,43 @@
+//! The API page at `/docs/`: Swagger UI, whose files are part of the program, so that it works without the internet.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use utoipa_swagger_ui::Config;
+
+use super::problem::Problem;
+
+/// The page itself.
+const INDEX: &str = "index.html";
+/// Without it a phone shows the page as on a screen of 981 pixels.
+const VIEWPORT: &str = "<head>\n    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
+
+/// The page, and what it loads.
+pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let config = Arc::new(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true));
+    let page = Arc::clone(&config);
+    Router::new()
+        .route("/docs", get(|| async { Redirect::to("/docs/") }))
+        .route("/docs/", get(move || async move { file(INDEX, page) }))
+        .route("/docs/{*file}", get(move |Path(name): Path<String>| async move { file(&name, config) }))
+}
+
+fn file(name: &str, config: Arc<Config<'static>>) -> Response {
+    match utoipa_swagger_ui::serve(name, config) {
+        Ok(Some(file)) => {
+            let body = match std::str::from_utf8(&file.bytes) {
+                Ok(page) if name == INDEX => page.replacen("<head>", VIEWPORT, 1).into_bytes(),
+                Ok(_) | Err(_) => file.bytes.into_owned(),
+            };
+            ([(header::CONTENT_TYPE, file.content_type)], body).into_response()
+        }
+        Ok(None) => Problem::http(StatusCode::NOT_FOUND, "The API page has no such part.").into_response(),
+        Err(error) => Problem::internal(format_args!("{name} of the API page: {error}")).into_response(),
+    }
+}

@@ -1,0 +1,121 @@
+//! What a refusal tells besides what all refusals tell, by its code: the members of its problem document. The
+//! services write them as texts (`ErrorInfo.metadata` knows nothing else); here they become what they are,
+//! under the names that JSON uses for them elsewhere.
+
+use boxoffice_proto::Reason;
+use serde_json::{Value, json};
+
+/// A member of a problem document.
+pub(super) struct Member {
+    /// Its name in `ErrorInfo.metadata`.
+    pub(super) key: &'static str,
+    /// Is it in every refusal with this code?
+    pub(super) always: bool,
+}
+
+const SEATS: Member = Member { key: "seat_numbers", always: true };
+const LIMIT: Member = Member { key: "max_held_seats", always: true };
+const QUEUE: Member = Member { key: "queue_id", always: true };
+const USER: Member = Member { key: "user_id", always: false };
+const RESERVATION: Member = Member { key: "reservation_id", always: false };
+const PAYMENT: Member = Member { key: "payment_id", always: false };
+const PAYMENT_STATUS: Member = Member { key: "payment_status", always: false };
+/// Of a refusal that may end a payment.
+const ENDED: &[Member] = &[PAYMENT, PAYMENT_STATUS];
+/// Of one that may be said before a payment is begun as well.
+const UNPAYABLE: &[Member] = &[RESERVATION, PAYMENT, PAYMENT_STATUS];
+
+/// What refusals with this code tell besides.
+pub(super) const fn of(reason: Reason) -> &'static [Member] {
+    match reason {
+        Reason::SeatTaken | Reason::SeatNotFound => &[SEATS],
+        Reason::HoldLimit => &[LIMIT],
+        Reason::QueueNotFound => &[QUEUE],
+        Reason::WalletNotFound => &[USER, PAYMENT, PAYMENT_STATUS],
+        Reason::PaymentNotFound | Reason::RequestIdReused => &[PAYMENT],
+        Reason::InsufficientFunds | Reason::ReservationNotFound => ENDED,
+        Reason::NotOwner | Reason::HoldExpired | Reason::AlreadyPaid | Reason::ReservationCancelled => UNPAYABLE,
+        Reason::InvalidArgument
+        | Reason::TokenMissing
+        | Reason::TokenNotActive
+        | Reason::TokenWrongUser
+        | Reason::TokenWrongQueue
+        | Reason::TokenNotFound
+        | Reason::ConcertNotFound
+        | Reason::ShowNotFound
+        | Reason::NotFound
+        | Reason::SalesClosed
+        | Reason::QueueFull
+        | Reason::RateLimited
+        | Reason::Unavailable
+        | Reason::DeadlineExceeded
+        | Reason::Unimplemented
+        | Reason::Internal => &[],
+    }
+}
+
+/// A member's value: a list and a number are no texts in JSON. What cannot be read (a newer service's) stays
+/// the text that it is.
+pub(super) fn value(key: &str, text: &str) -> Value {
+    let read = match key {
+        "seat_numbers" => text.split(',').map(str::parse).collect::<Result<Vec<i32>, _>>().ok().map(|seats| json!(seats)),
+        "max_held_seats" => text.parse::<i64>().ok().map(|limit| json!(limit)),
+        _ => None,
+    };
+    read.unwrap_or_else(|| json!(text))
+}
+
+/// A member's schema, with an example.
+pub(super) fn schema(key: &str) -> Value {
+    match key {
+        "seat_numbers" => json!({
+            "type": "array", "items": {"type": "integer", "format": "int32"}, "example": [7],
+            "description": "The seats that cannot be had, rising.",
+        }),
+        "max_held_seats" => json!({
+            "type": "integer", "format": "int64", "minimum": 1, "example": 50,
+            "description": "How many seats of one show a user may hold unpaid.",
+        }),
+        "queue_id" => json!({"type": "string", "example": "vip", "description": "The name that no queue has."}),
+        "user_id" => json!({"type": "string", "example": "ann", "description": "The user without a wallet."}),
+        "payment_status" => json!({
+            "type": "string", "enum": ["FAILED", "CANCELLED"], "example": "FAILED",
+            "description": "What became of the payment: FAILED when no money was taken, CANCELLED when it went back.",
+        }),
+        "reservation_id" => identifier("The reservation that was to be paid for."),
+        "payment_id" => identifier("The payment that was refused."),
+        _ => json!({"type": "string"}),
+    }
+}
+
+fn identifier(description: &str) -> Value {
+    json!({"type": "string", "format": "uuid", "example": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "description": description})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_numbers_are_no_texts_and_what_is_unknown_is_kept() {
+        assert_eq!(value("seat_numbers", "1,20"), json!([1, 20]));
+        assert_eq!(value("max_held_seats", "50"), json!(50));
+        for (key, text) in [("seat_numbers", "A1"), ("seat_numbers", ""), ("max_held_seats", "many"), ("else", "7")] {
+            assert_eq!(value(key, text), json!(text));
+        }
+    }
+
+    #[test]
+    fn the_example_of_a_member_is_what_its_text_becomes() {
+        for member in Reason::ALL.iter().flat_map(|reason| of(*reason)) {
+            let schema = schema(member.key);
+            let text = match &schema["example"] {
+                Value::String(text) => text.clone(),
+                Value::Array(items) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(","),
+                other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
+            };
+            assert_eq!(value(member.key, &text), schema["example"], "{}", member.key);
+            assert!(schema["description"].is_string(), "{}", member.key);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Two replicas whose clocks differ, and who does not show up: judged by the time that passes in truth, which
+//! neither of them has.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+
+const MILLI: i64 = 1_000;
+const SHOW_UP: i64 = 2 * SECOND;
+/// What the next in line may wait for a no-show beyond the rule.
+const AT_MOST: i64 = 500 * MILLI;
+const START: i64 = 1_000_000 * SECOND;
+
+/// Two replicas and what they have committed.
+struct Pair {
+    rooms: [Room; 2],
+    /// By how much each clock is wrong.
+    wrong: [i64; 2],
+    /// What each has yet to learn, and when it does, in truth.
+    coming: [Vec<(i64, Head, Vec<TokenRow>)>; 2],
+    /// How long each takes to learn of the other's commit.
+    behind: [i64; 2],
+}
+
+impl Pair {
+    /// Takes over what has arrived; under the lock, all that was committed.
+    fn learn(&mut self, replica: usize, now: i64, locked: bool) {
+        for (_, head, rows) in self.coming[replica].extract_if(.., |(at, ..)| locked || *at <= now) {
+            self.rooms[replica].advance(head, rows, now + self.wrong[replica]);
+        }
+    }
+
+    /// A batch.
+    fn decide(&mut self, replica: usize, heard: &[Uuid], commands: Vec<Command>, now: i64) {
+        self.learn(replica, now, true);
+        let here = now + self.wrong[replica];
+        let decision = decide(&self.rooms[replica], heard, commands, here);
+        self.rooms[replica].reported(heard);
+        if decision.changed {
+            self.coming[1 - replica].push((now + self.behind[1 - replica], decision.head.clone(), decision.rows.clone()));
+            self.rooms[replica].advance(decision.head, decision.rows, here);
+        }
+    }
+
+    /// What time does at each of them.
+    fn tick(&mut self, now: i64) {
+        for replica in [0, 1] {
+            self.learn(replica, now, false);
+            if self.rooms[replica].next_deadline().is_some_and(|at| at <= now + self.wrong[replica]) {
+                self.decide(replica, &[], Vec::new(), now);
+            }
+        }
+    }
+}
+
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn join(number: u128) -> Command {
+    Command::Join { token: id(number), user: number.to_string().into(), priority: 5 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    /// One is in and three wait. The first leaves at `by`; the next is heard of at `ear` within the rule, or
+    /// not at all.
+    #[test]
+    fn nobody_who_shows_up_in_time_is_given_up_and_a_no_show_costs_half_a_second_more_than_the_rule(
+        wrong in prop::array::uniform2(-800_i64..=800),
+        behind in prop::array::uniform2(0_i64..=100),
+        by in 0_usize..2,
+        ear in 0_usize..2,
+        shows_up in prop::option::of(0_i64..=SHOW_UP / MILLI),
+        word in 0_i64..=300,
+    ) {
+        let policy = QueuePolicy { max_active: 1, show_up_within: SHOW_UP, ..QueuePolicy::default() };
+        let head = Head::new(policy, START - 10 * SECOND);
+        let mut pair = Pair {
+            rooms: [Room::new(head.clone()), Room::new(head)],
+            wrong: wrong.map(|millis| millis * MILLI),
+            coming: [Vec::new(), Vec::new()],
+            behind: behind.map(|millis| millis * MILLI),
+        };
+        pair.decide(by, &[], vec![join(1), join(2), join(3)], START - 5 * SECOND);
+        pair.decide(by, &[], vec![Command::Leave(id(1))], START);
+        // Who is told of the admission is told by a replica that knows it.
+        let shows_up = shows_up.map(|millis| START + (millis * MILLI).max(if ear == by { 0 } else { pair.behind[ear] }));
+        let (mut given_up, mut written) = (None, None);
+        for now in (START..START + 10 * SECOND).step_by(5_000) {
+            pair.tick(now);
+            if shows_up.is_some_and(|at| at <= now) && written.is_none() {
+                let at = now;
+                prop_assert!(given_up.is_some() || pair.rooms[ear].hear(&id(2), at + pair.wrong[ear]));
+                written = Some(at + word * MILLI);
+            }
+            if written.is_some_and(|at| (at..at + 5_000).contains(&now)) {
+                pair.decide(ear, &[id(2)], Vec::new(), now);
+            }
+            if given_up.is_none() && pair.rooms.iter().any(|room| room.status(&id(2)) != Some(Status::Active)) && now > START + 200 * MILLI {
+                given_up = Some(now);
+            }
+        }
+        match (shows_up, given_up) {
+            (Some(_), given_up) => prop_assert_eq!(given_up, None, "it was there"),
+            (None, None) => prop_assert!(false, "the next waits for ever"),
+            (None, Some(at)) => {
+                prop_assert!(at >= START + SHOW_UP, "{} ms too early", (START + SHOW_UP - at) / MILLI);
+                // A follower sees it a little later than the one who did it.
+                let late = at - START - SHOW_UP - AT_MOST;
+                prop_assert!(late <= 0, "{} ms too late", late / MILLI);
+            }
+        }
+    }
+}

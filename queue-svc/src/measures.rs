@@ -1,0 +1,13 @@
+//! What the metrics of this crate mean.
+
+use chassis::telemetry::Described;
+
+pub(crate) const MEASURES: &[Described] = &[
+    ("queue_active", "People who are admitted at this moment, by queue."),
+    ("queue_admissions_total", "Admissions, by queue."),
+    ("queue_batch_seconds", "How long a batch of commands took to be decided and written."),
+    ("queue_batch_size", "Commands that one batch did together, by queue."),
+    ("queue_batches_total", "Batches of commands that were made, by queue."),
+    ("queue_refused_busy_total", "Commands refused because the queue had as much to do as it can, by queue."),
+    ("queue_waiting", "People who wait at this moment, by queue."),
+];

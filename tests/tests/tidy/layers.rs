@@ -1,0 +1,99 @@
+//! Who may speak to what: the layers of a service, and where SQL and INTERNAL may be written.
+
+use crate::{code, in_layer, none, rust, says};
+
+#[test]
+fn the_domain_knows_no_io_no_wire_and_no_clock() {
+    let words = [
+        "sqlx",
+        "tonic",
+        "prost",
+        "boxoffice_proto::booking",
+        "boxoffice_proto::checkout",
+        "boxoffice_proto::queue",
+        "boxoffice_proto::wallet",
+        "axum",
+        "reqwest",
+        "tokio",
+        "async fn",
+        "chassis::db",
+        "SystemTime",
+        "Instant::now",
+        "new_v4",
+        "rand::",
+    ];
+    none(says("domain", &words));
+}
+
+#[test]
+fn the_grpc_layer_knows_no_sql() {
+    none(says("grpc", &["sqlx", "chassis::db", "args!["]));
+}
+
+#[test]
+fn the_http_layer_knows_no_sql() {
+    none(says("http", &["sqlx", "chassis::db", "args!["]));
+}
+
+#[test]
+fn the_use_cases_know_no_wire() {
+    none(says("app", &["sqlx", "axum", "prost", "tonic::Status", "tonic::Request"]));
+}
+
+#[test]
+fn sql_is_written_in_the_store_alone() {
+    let mut found = Vec::new();
+    let spoken = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "UPDATE ", "FOR UPDATE"];
+    for (name, text) in &rust() {
+        let allowed = in_layer(name, "store")
+            || name.starts_with("crates/chassis/src/")
+            // The judge reads tables, and shares no code with who writes them.
+            || name.starts_with("crates/audit/src/")
+            || name.starts_with("tests/")
+            || name.contains("/tests/");
+        if allowed || name.ends_with("tests.rs") || name.contains("conformance") {
+            continue;
+        }
+        for (number, line) in code(text) {
+            let quoted = |word: &&&str| line.contains(&format!("\"{word}")) || line.starts_with(**word);
+            found.extend(spoken.iter().filter(quoted).map(|word| format!("{name}:{number}: `{word}` outside of store/")));
+        }
+    }
+    none(found);
+}
+
+/// Where INTERNAL may be named: where it is made and its cause is logged, and where it is only compared, listed or counted.
+const NAMES_INTERNAL: &[(&str, &str)] = &[
+    ("proto/src/fault.rs", "`Fault::internal`, the one that makes it, and the table of codes"),
+    ("crates/chassis/src/server/calls.rs", "what a panic answered: logged with its cause"),
+    ("crates/chassis/src/server/refusal.rs", "what a library answered: logged with its cause"),
+    ("edge/src/http/members.rs", "the list of reasons"),
+    ("booking-svc/src/error.rs", "a word for the metrics"),
+    ("edge/src/domain/saga.rs", "an outcome that is asked about"),
+    ("edge/src/http/openapi.rs", "the documentation"),
+    ("edge/src/http/problem.rs", "the document that hides what it carries"),
+];
+
+/// Nobody is told INTERNAL without its cause in the log: all of them are made by `Fault::internal`, which writes it.
+#[test]
+fn every_internal_error_is_made_where_its_cause_is_logged() {
+    let words =
+        ["Reason::Internal", "Code::Internal", "Status::internal", "Status::unknown", "INTERNAL_SERVER_ERROR", "\"INTERNAL\""];
+    let mut found = Vec::new();
+    for (name, text) in rust() {
+        let allowed = NAMES_INTERNAL.iter().any(|(file, _)| *file == name);
+        let is_test = name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("tests.rs");
+        if allowed || is_test || name.ends_with("/fakes.rs") || name.contains("conformance") {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            found.extend(
+                words
+                    .iter()
+                    .filter(|word| line.contains(*word))
+                    .map(|word| format!("{name}:{number}: `{word}`: use Fault::internal")),
+            );
+        }
+    }
+    none(found);
+}
