@@ -31,7 +31,7 @@ async fn ask(server: &str, sql: &str) -> String {
 }
 
 async fn ready(world: &World, status: u16) {
-    eventually(AT_MOST, || async { holds(world.rest.get("/readyz").send().await.status, |seen| *seen == status) }).await;
+    eventually(AT_MOST, || async { holds(world.rest.get("/readyz").once().await.status, |seen| *seen == status) }).await;
 }
 
 /// The old primary takes no writes from now on, and the new one has all that it took.

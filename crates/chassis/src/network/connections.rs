@@ -58,7 +58,7 @@ impl ConnectionArgs {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let most = within(asked, files.map(|files| usize::try_from(files).unwrap_or(usize::MAX)));
         if most < asked {
-            tracing::info!(asked, most, "fewer connections than asked for: the limit of open files (ulimit -n) is lower");
+            tracing::debug!(asked, most, "fewer connections than asked for: the limit of open files (ulimit -n) is lower");
         }
         Connections::new(most)
     }
