@@ -12,7 +12,7 @@ pub(super) const MEASURES: &[Described] = &[
     ("db_contended_total", "Transactions that lost against others and were made again, by the transaction's name."),
     ("db_group_size", "Asks that one group commit did together, by the transaction's name."),
     ("db_refused_total", "Asks for a database connection that were refused because too many waited in vain."),
-    ("db_retired_total", "Database connections that were closed because their server takes no writes any more."),
+    ("db_retired_total", "Times that all database connections were given up: the server was gone, going, or took no writes."),
     ("db_transaction_seconds", "How long a transaction took, with all its attempts, by the transaction's name."),
     ("grpc_client_retries_total", "Calls of other services that were made again."),
     ("grpc_request_seconds", "How long a gRPC call took until its answer began, by server and method."),
