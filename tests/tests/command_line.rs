@@ -469,6 +469,7 @@ fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
         ("boxoffice", "--max-a", "--max-active"),
         ("queue-svc", "--max-a", "--max-active"),
         ("booking-svc", "--hold-t", "--hold-ttl"),
+        ("booking-svc", "--hold-r", "--hold-retention"),
         ("wallet-svc", "--migr", "--migrate-only"),
         ("edge", "--brow", "--browse"),
     ] {

@@ -58,6 +58,8 @@ pub(crate) struct Pay {
     pub(crate) token: Option<String>,
     /// Makes it idempotent.
     pub(crate) request_id: Option<String>,
+    /// What the caller takes for the price; `None`: whatever it is.
+    pub(crate) price: Option<i64>,
 }
 
 impl Pay {
@@ -171,7 +173,6 @@ impl Checkouts {
     async fn known(&self, command: &Pay) -> Result<Option<Entry>, Error> {
         let seen = self.journal.seen(command.key().as_ref(), &command.user_id, command.reservation_id).await?;
         if let Some(entry) = seen.named {
-            let entry = same(command, entry)?;
             self.shown(command, &entry).await?;
             return Ok(Some(entry));
         }
@@ -228,6 +229,7 @@ impl Checkouts {
     /// What became of a checkout is told to whoever shows the token that it was begun with, used up or not,
     /// or another one of the same user: names and keys can be guessed, tokens cannot.
     async fn shown(&self, command: &Pay, entry: &Entry) -> Result<(), Fault> {
+        same(command, &entry.checkout)?;
         let token = command.token.as_deref().map(str::trim);
         if token.and_then(|token| Uuid::try_parse(token).ok()) == Some(entry.token) {
             return Ok(());
@@ -284,6 +286,9 @@ impl Checkouts {
         };
         let token = self.gate.admit(token, &reservation.queue_id, user_id, true).await?;
         payable(&reservation, &command.user_id)?;
+        if command.price.is_some_and(|price| price != reservation.amount) {
+            return Err(Fault::invalid_field("amount", "is not the price of this reservation"));
+        }
         let token = Uuid::try_parse(&token.token).map_err(|_| hollow("VerifyToken"))?;
         Ok((token, reservation))
     }
@@ -321,10 +326,12 @@ impl Checkouts {
     }
 }
 
-/// The checkout that a request id stands for, if it is this very request's.
-fn same(command: &Pay, entry: Entry) -> Result<Entry, Error> {
-    let same = entry.checkout.user_id == command.user_id && entry.checkout.reservation_id == command.reservation_id;
-    if same { Ok(entry) } else { Err(Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title()).into()) }
+/// Is this the very request that the checkout was begun with?
+fn same(command: &Pay, checkout: &Checkout) -> Result<(), Fault> {
+    let same = checkout.user_id == command.user_id
+        && checkout.reservation_id == command.reservation_id
+        && command.price.is_none_or(|price| price == checkout.amount);
+    if same { Ok(()) } else { Err(Fault::new(Reason::RequestIdReused, Reason::RequestIdReused.title())) }
 }
 
 /// May this user pay for this reservation now?

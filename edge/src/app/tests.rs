@@ -97,6 +97,7 @@ fn click(key: Option<&str>) -> Pay {
         reservation_id: Uuid::from_u128(9),
         token: Some(TOKEN.into()),
         request_id: key.map(str::to_owned),
+        price: None,
     }
 }
 

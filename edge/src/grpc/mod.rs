@@ -69,7 +69,7 @@ fn command(request: PayRequest) -> Result<Pay, Fault> {
     let reservation_id = checks.uuid("reservation_id", &request.reservation_id);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
-    Ok(Pay { user_id, reservation_id, token: Some(request.token), request_id })
+    Ok(Pay { user_id, reservation_id, token: Some(request.token), request_id, price: None })
 }
 
 fn filter(request: &ListCheckoutsRequest) -> Result<(Filter, PageRequest<Before>), Fault> {

@@ -57,7 +57,7 @@ pub(super) async fn pay(
     ClientKey(request_id): ClientKey,
     Body(new): Body<NewPayment>,
 ) -> Result<Response, Problem> {
-    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id };
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id, price: None };
     let payment = settled(&api, command).await?;
     let mut response = json::answer(status(&payment), &payment)?;
     settle(&mut response, &payment);

@@ -109,7 +109,7 @@ async fn a_sale_from_dates_to_payment(world: World) {
     let _ = paying(&body).send().await.problem(401, "TOKEN_MISSING");
     let mut other_amount = body;
     other_amount["amount"] = json!(1);
-    let _ = paying(&other_amount).token(&token).send().await.problem(400, "INVALID_ARGUMENT");
+    let _ = paying(&other_amount).token(&token).send().await.problem(422, "REQUEST_ID_REUSED");
     assert_eq!((&paid["status"], int(&paid["amount"])), (&json!("CONFIRMED"), 3_000));
     assert_eq!((&paid["reservationId"], who(&paid["userId"])), (&reserved["reservationId"], user.clone()));
     assert!(!text(&paid["paymentId"]).is_empty() && !text(&paid["message"]).is_empty());

@@ -24,7 +24,7 @@ use super::super::{
     openapi::{GATE_OF_USER, Operation},
     payments::{PAY, settle, settled},
     problem::Problem,
-    reservations, wallets,
+    wallets,
 };
 use crate::app::Pay;
 
@@ -191,12 +191,8 @@ pub(in crate::http) async fn original_pay(
     ClientKey(request_id): ClientKey,
     Body(new): Body<OriginalNewPayment>,
 ) -> Result<Response, Problem> {
-    // Without a token nothing is paid anyway, and that is the thing to say.
-    if token.is_some() && reservations::find(&api, new.reservation_id).await?.amount != new.amount {
-        return Err(Problem::field("amount", "is not the price of this reservation"));
-    }
-    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id };
-    let payment = settled(&api, command).await?;
+    let OriginalNewPayment { user_id, reservation_id, amount } = new;
+    let payment = settled(&api, Pay { user_id, reservation_id, token, request_id, price: Some(amount) }).await?;
     let pending = payment.status == PaymentStatus::Pending;
     let (http, status, message) = if pending {
         (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")
