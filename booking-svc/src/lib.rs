@@ -73,8 +73,7 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     // Also when a listener failed. A batch that a stalled database keeps is left to it.
     shutdown.cancel();
     let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
-    pruning.abort();
-    let _aborted = pruning.await;
+    let _ended = pruning.await;
     let closed = db.close().await;
     served?;
     Ok(closed?)

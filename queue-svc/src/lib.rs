@@ -55,9 +55,10 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
-    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
-    pruning.abort();
-    let _aborted = pruning.await;
+    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
+    // Also when a listener failed.
+    shutdown.cancel();
+    let _ended = pruning.await;
     // Only now that nobody asks any more: the writers finish the batch they are in.
     room.close().await;
     let closed = db.close().await;

@@ -59,9 +59,10 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 
     let service = WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
-    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown).await;
-    pruning.abort();
-    let _aborted = pruning.await;
+    let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
+    // Also when a listener failed.
+    shutdown.cancel();
+    let _ended = pruning.await;
     let closed = db.close().await;
     served?;
     Ok(closed?)
