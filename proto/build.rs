@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["."])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(FILES)?;
-    // Served by reflection as written here; re-encoding through prost would drop comments' source info and custom options.
+    // Served by reflection as written here; re-encoding through prost would drop comments' source info and
+    // custom options.
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure().bytes(".").compile_fds(compiler.file_descriptor_set())?;

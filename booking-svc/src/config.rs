@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_before_anything_starts() {
-        for bad in ["--hold-ttl=0s", "--hold-ttl=2h", "--hold-ttl=5", "--max-held-seats=0", "--max-held-seats=x"] {
+        for bad in
+            ["--hold-ttl=0s", "--hold-ttl=2h", "--hold-ttl=5", "--max-held-seats=0", "--max-held-seats=x"]
+        {
             assert!(Line::try_parse_from(["x", bad]).is_err(), "{bad}");
         }
         assert!(Line::try_parse_from(["x", "--hold-ttl=2s", "--max-held-seats=4"]).is_ok());

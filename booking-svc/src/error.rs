@@ -88,10 +88,11 @@ impl From<Refusal> for Fault {
         match &refusal {
             Refusal::ConcertNotFound => fault("There is no such concert."),
             Refusal::ShowNotFound => fault("There is no such show."),
-            Refusal::SeatNotFound(seats) => fault("The show has no such seat.").with("seat_numbers", comma_list(seats)),
-            Refusal::SeatTaken(seats) => {
-                fault("Somebody else has one of these seats; choose others.").with("seat_numbers", comma_list(seats))
+            Refusal::SeatNotFound(seats) => {
+                fault("The show has no such seat.").with("seat_numbers", comma_list(seats))
             }
+            Refusal::SeatTaken(seats) => fault("Somebody else has one of these seats; choose others.")
+                .with("seat_numbers", comma_list(seats)),
             Refusal::SalesClosed => fault("The show has begun and is no longer on sale."),
             Refusal::HoldLimit(limit) => {
                 fault("You would hold more seats of this show than one may; pay for or give back some first.")
@@ -112,7 +113,9 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(refusal) => refusal.into(),
-            Error::RequestIdReused => Self::new(Reason::RequestIdReused, "The request id was used for another request."),
+            Error::RequestIdReused => {
+                Self::new(Reason::RequestIdReused, "The request id was used for another request.")
+            }
             Error::Db(error) if error.is_unavailable() || error.is_contended() => {
                 tracing::warn!(%error, "the database did not do its work");
                 Self::new(Reason::Unavailable, "The booking database cannot be reached at this moment.")

@@ -1,6 +1,7 @@
 //! Booking: concerts, shows and seats; seats held for a while, then confirmed or free again.
 //!
-//! `grpc` (protobuf and nothing else) → `app` (what happens in which transaction) → `domain` (the rules) and `store` (all SQL).
+//! `grpc` (protobuf and nothing else) → `app` (what happens in which transaction) → `domain` (the rules) and
+//! `store` (all SQL).
 
 pub mod app;
 pub mod config;
@@ -41,7 +42,8 @@ pub struct Listeners {
     pub http: Option<TcpListener>,
 }
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
+/// work.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -57,7 +59,12 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     Box::pin(run(config, listeners, clock, shutdown))
 }
 
-async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+async fn run(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();

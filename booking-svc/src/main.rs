@@ -60,10 +60,24 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, currency, requests, retention, log } = flags::parse();
-    program::run(Program { name: "booking-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
-        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
-        serve(Config { database, policy, currency, requests, retention }, listeners, Clock::system(), shutdown).await
-    })
+    let Args { addr, http_addr, connections, rows, policy, currency, requests, retention, log } =
+        flags::parse();
+    program::run(
+        Program { name: "booking-svc", version: VERSION },
+        &log,
+        rows,
+        migrate,
+        async move |database, shutdown| {
+            let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
+            let listeners =
+                Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+            serve(
+                Config { database, policy, currency, requests, retention },
+                listeners,
+                Clock::system(),
+                shutdown,
+            )
+            .await
+        },
+    )
 }

@@ -1,9 +1,9 @@
-//! The three services as the edge calls them: balanced, with deadline and trace (that is the chassis's channel), and errors read
-//! back as [`Fault`].
+//! The three services as the edge calls them: balanced, with deadline and trace (that is the chassis's
+//! channel), and errors read back as [`Fault`].
 
 use boxoffice_proto::{
-    Fault, booking::booking_service_client::BookingServiceClient, queue::queue_service_client::QueueServiceClient,
-    wallet::wallet_service_client::WalletServiceClient,
+    Fault, booking::booking_service_client::BookingServiceClient,
+    queue::queue_service_client::QueueServiceClient, wallet::wallet_service_client::WalletServiceClient,
 };
 use chassis::channel::{self, Channel};
 use tonic::{Response, Status};
@@ -32,10 +32,15 @@ impl Clients {
     }
 }
 
-/// Makes a call that may be repeated without harm (a read, or one that carries its own key): a replica that is away is not felt.
+/// Makes a call that may be repeated without harm (a read, or one that carries its own key): a replica that
+/// is away is not felt.
 ///
 /// ```ignore
-/// let answer = call(|| { let (mut queue, ask) = (clients.queue.clone(), ask.clone()); async move { queue.get_queue(ask).await } }).await?;
+/// let answer = call(|| {
+///     let (mut queue, ask) = (clients.queue.clone(), ask.clone());
+///     async move { queue.get_queue(ask).await }
+/// })
+/// .await?;
 /// ```
 pub(crate) async fn call<T, F, Fut>(attempt: F) -> Result<T, Fault>
 where

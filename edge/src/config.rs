@@ -49,7 +49,10 @@ impl Retention {
     /// What the edge forgets.
     #[must_use]
     pub fn old(&self) -> Vec<Old> {
-        vec![Old::new("outbox", A_DAY, store::forget_told), Old::new("checkout", self.checkout_retention, store::forget_workings)]
+        vec![
+            Old::new("outbox", A_DAY, store::forget_told),
+            Old::new("checkout", self.checkout_retention, store::forget_workings),
+        ]
     }
 }
 
@@ -71,13 +74,16 @@ pub struct Policy {
     /// Whether reading dates and seats needs an admitted queue token (`token`) or not (`open`).
     #[arg(long, env, value_enum, default_value_t = Browse::Token)]
     pub browse: Browse,
-    /// What becomes of a hold whose payment was refused: the seats are free at once, or stay held until the hold lapses.
+    /// What becomes of a hold whose payment was refused: the seats are free at once, or stay held until the
+    /// hold lapses.
     #[arg(long, env, value_enum, default_value_t = OnPaymentFailure::Release)]
     pub on_payment_failure: OnPaymentFailure,
-    /// Where outcomes are sent as CloudEvents (HTTP POST). Without it each is one log line (target `boxoffice::events`).
+    /// Where outcomes are sent as CloudEvents (HTTP POST). Without it each is one log line (target
+    /// `boxoffice::events`).
     #[arg(long, env)]
     pub events_url: Option<String>,
-    /// Web origins (`scheme://host[:port]`) that may call the REST API from a browser, comma separated; `*` is any. None by default.
+    /// Web origins (`scheme://host[:port]`) that may call the REST API from a browser, comma separated; `*`
+    /// is any. None by default.
     #[arg(long, env, default_value = "", hide_default_value = true)]
     pub cors_origins: Origins,
 }
@@ -99,7 +105,11 @@ impl FromStr for Origins {
     fn from_str(list: &str) -> Result<Self, String> {
         let all: Vec<&str> = list.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
         if all.contains(&"*") {
-            return if all.len() == 1 { Ok(Self::Any) } else { Err("* is any origin: name no other beside it".to_owned()) };
+            return if all.len() == 1 {
+                Ok(Self::Any)
+            } else {
+                Err("* is any origin: name no other beside it".to_owned())
+            };
         }
         let only = all.iter().map(|text| {
             origin(text).ok_or_else(|| {
@@ -111,14 +121,16 @@ impl FromStr for Origins {
     }
 }
 
-/// An origin in the one way in which browsers write it: in lower case and without the port that the scheme implies.
+/// An origin in the one way in which browsers write it: in lower case and without the port that the scheme
+/// implies.
 fn origin(text: &str) -> Option<HeaderValue> {
     let text = text.to_ascii_lowercase();
     let (scheme, rest) = text.split_once("://")?;
     let authority: Authority = rest.parse().ok()?;
     let (host, port) = (authority.host(), authority.port_u16());
     let named = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b)) && !host.is_empty();
-    let schemed = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) && !scheme.is_empty();
+    let schemed =
+        scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) && !scheme.is_empty();
     // Nothing but host and port: no user before it, no port that is no number.
     let whole = rest == host || port.is_some_and(|port| rest == format!("{host}:{port}"));
     if !named || !schemed || !whole {
@@ -166,7 +178,9 @@ mod tests {
 
     fn only(list: &str) -> Vec<String> {
         match list.parse() {
-            Ok(Origins::Only(all)) => all.iter().map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()).collect(),
+            Ok(Origins::Only(all)) => {
+                all.iter().map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()).collect()
+            }
             other => panic!("{list}: {other:?}"),
         }
     }
@@ -176,7 +190,10 @@ mod tests {
         assert_eq!("".parse(), Ok(Origins::None));
         assert_eq!(" * ".parse(), Ok(Origins::Any));
         let some = "https://Tickets.Example:443, http://localhost:5173,http://[::1]:80,capacitor://localhost";
-        assert_eq!(only(some), ["https://tickets.example", "http://localhost:5173", "http://[::1]", "capacitor://localhost"]);
+        assert_eq!(
+            only(some),
+            ["https://tickets.example", "http://localhost:5173", "http://[::1]", "capacitor://localhost"]
+        );
     }
 
     #[test]
@@ -195,7 +212,12 @@ mod tests {
             "null",
         ] {
             let why = bad.parse::<Origins>().expect_err(bad);
-            assert!(why.contains("--cors-origins") && why.contains("CORS_ORIGINS") && why.contains("scheme://host"), "{why}");
+            assert!(
+                why.contains("--cors-origins")
+                    && why.contains("CORS_ORIGINS")
+                    && why.contains("scheme://host"),
+                "{why}"
+            );
         }
         assert!("*,https://a.example".parse::<Origins>().is_err());
     }

@@ -28,11 +28,12 @@ impl From<Error> for Fault {
             Error::Fault(fault) => fault,
             Error::Db(cause @ (db::Error::Unavailable(..) | db::Error::Contended(..))) => {
                 tracing::warn!(%cause, "the journal cannot be reached or is contended");
-                Self::new(Reason::Unavailable, Reason::Unavailable.title()).retry_after(Duration::from_secs(1))
+                Self::new(Reason::Unavailable, Reason::Unavailable.title())
+                    .retry_after(Duration::from_secs(1))
             }
-            Error::Db(cause @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(..))) => {
-                Self::internal(format_args!("the journal: {cause}"))
-            }
+            Error::Db(
+                cause @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(..)),
+            ) => Self::internal(format_args!("the journal: {cause}")),
         }
     }
 }

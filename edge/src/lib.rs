@@ -1,7 +1,8 @@
 //! The edge: REST in, gRPC out; the live position; and the saga that pays, with its journal.
 //!
-//! [`serve`] is the whole service as a function of its config, listeners, clock and shutdown token; nothing in here binds a
-//! port, installs a subscriber or reads the environment. The launcher, the tests and a pod run the same code.
+//! [`serve`] is the whole service as a function of its config, listeners, clock and shutdown token; nothing
+//! in here binds a port, installs a subscriber or reads the environment. The launcher, the tests and a pod
+//! run the same code.
 
 mod app;
 mod clients;
@@ -33,7 +34,8 @@ pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Po
 /// How long streams may take to say goodbye when everything else has ended.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
+/// work.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -41,8 +43,8 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &migrations()).await?)
 }
 
-/// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, `CheckoutService` on the other, and in the background
-/// the recovery of checkouts that lost their runner and the relay of events.
+/// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, `CheckoutService` on the other,
+/// and in the background the recovery of checkouts that lost their runner and the relay of events.
 ///
 /// # Errors
 /// When the journal cannot be opened or migrated, or a listener fails.
@@ -50,7 +52,12 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     Box::pin(run(config, listeners, clock, shutdown))
 }
 
-async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+async fn run(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();

@@ -58,11 +58,18 @@ Examples:
 
 fn main() -> ExitCode {
     let Args { rest_addr, grpc_addr, connections, rows, upstreams, policy, retention, log } = flags::parse();
-    program::run(Program { name: "edge", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
-        let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
-        let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
-        let [rest, grpc] = [rest, grpc].map(|listener| Incoming::counted(listener, &connections));
-        let listeners = Listeners { rest, grpc, threads };
-        serve(Config { database, policy, retention, upstreams }, listeners, Clock::system(), shutdown).await
-    })
+    program::run(
+        Program { name: "edge", version: VERSION },
+        &log,
+        rows,
+        migrate,
+        async move |database, shutdown| {
+            let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
+            let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
+            let [rest, grpc] = [rest, grpc].map(|listener| Incoming::counted(listener, &connections));
+            let listeners = Listeners { rest, grpc, threads };
+            serve(Config { database, policy, retention, upstreams }, listeners, Clock::system(), shutdown)
+                .await
+        },
+    )
 }

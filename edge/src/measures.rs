@@ -4,13 +4,19 @@ use chassis::telemetry::Described;
 
 pub(crate) const MEASURES: &[Described] = &[
     ("checkout_steps_total", "Steps of checkouts that were taken, by step and outcome."),
-    ("checkout_stuck_total", "Times that a checkout did not get on after many rounds, by step. Somebody should look."),
+    (
+        "checkout_stuck_total",
+        "Times that a checkout did not get on after many rounds, by step. Somebody should look.",
+    ),
     ("checkouts_parked", "Checkouts that wait for somebody to look at them, in the whole journal."),
     ("checkouts_parked_total", "Checkouts that were put aside for somebody to look at, by step."),
     ("checkouts_pending", "Checkouts that run in this process."),
     ("checkouts_taken_over_total", "Checkouts that were taken over from a process that did not finish them."),
     ("checkouts_total", "Checkouts that came to their end, by status."),
-    ("events_total", "Outcomes of checkouts as events, by what became of them: sent, missed by the receiver, or logged."),
+    (
+        "events_total",
+        "Outcomes of checkouts as events, by what became of them: sent, missed by the receiver, or logged.",
+    ),
     ("http_panics_total", "HTTP handlers that panicked. Each is a fault of the program."),
     ("http_request_seconds", "How long an HTTP request took until its answer began, by method and route."),
     ("http_requests_total", "HTTP requests answered, by method, route and status."),

@@ -11,7 +11,9 @@ pub struct Currency {
 
 /// A text that names no currency in which a ticket can be paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not the code of a currency with a minor unit in ISO 4217, in capitals, such as KRW, JPY, EUR or USD")]
+#[error(
+    "is not the code of a currency with a minor unit in ISO 4217, in capitals, such as KRW, JPY, EUR or USD"
+)]
 pub struct NotACurrency;
 
 impl Currency {

@@ -1,6 +1,8 @@
-//! Refusals on the wire: a [`Fault`] is what a caller is told, as a gRPC status with details or (at the edge) as a problem document.
+//! Refusals on the wire: a [`Fault`] is what a caller is told, as a gRPC status with details or (at the edge)
+//! as a problem document.
 //!
-//! The table in [`Reason`] is exhaustive: a new reason does not compile until it has its gRPC code and HTTP status.
+//! The table in [`Reason`] is exhaustive: a new reason does not compile until it has its gRPC code and HTTP
+//! status.
 
 use std::{collections::HashMap, fmt, str::FromStr, time::Duration};
 
@@ -8,7 +10,8 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
-/// So many violations are told of one request, and the rest is counted: they travel in a header, and clients take headers of 8 KiB.
+/// So many violations are told of one request, and the rest is counted: they travel in a header, and clients
+/// take headers of 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
 
 /// The `domain` of every `ErrorInfo` of this system.
@@ -85,8 +88,8 @@ reasons! {
 pub struct UnknownReason;
 
 impl Reason {
-    /// May the very same request succeed if it is sent again a little later, without harm? `SeatTaken` is not among them: the
-    /// seat may become free, but a person should choose.
+    /// May the very same request succeed if it is sent again a little later, without harm? `SeatTaken` is not
+    /// among them: the seat may become free, but a person should choose.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self, Self::QueueFull | Self::RateLimited | Self::Unavailable | Self::DeadlineExceeded)
@@ -95,7 +98,14 @@ impl Reason {
     /// Is the outcome unknown: may the request have taken effect although this error came back?
     #[must_use]
     pub const fn leaves_outcome_unknown(self) -> bool {
-        matches!(self, Self::Unavailable | Self::DeadlineExceeded | Self::Internal | Self::Unimplemented | Self::RateLimited)
+        matches!(
+            self,
+            Self::Unavailable
+                | Self::DeadlineExceeded
+                | Self::Internal
+                | Self::Unimplemented
+                | Self::RateLimited
+        )
     }
 }
 
@@ -139,11 +149,17 @@ pub struct Fault {
 impl Fault {
     /// A refusal with a sentence.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), metadata: HashMap::new(), violations: Vec::new(), retry_after: None }
+        Self {
+            reason,
+            detail: detail.into(),
+            metadata: HashMap::new(),
+            violations: Vec::new(),
+            retry_after: None,
+        }
     }
 
-    /// Something went wrong that should not. The one way to an INTERNAL: the cause is told to the log, as an alert and within the
-    /// request's trace, and the caller gets nothing of it.
+    /// Something went wrong that should not. The one way to an INTERNAL: the cause is told to the log, as an
+    /// alert and within the request's trace, and the caller gets nothing of it.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         tracing::error!(alert = true, %cause, "something went wrong that should not");
@@ -195,7 +211,11 @@ impl From<Fault> for Status {
         let code = fault.reason.grpc();
         let mut details = ErrorDetails::new();
         if code == Code::FailedPrecondition {
-            details.set_precondition_failure(vec![PreconditionViolation::new(fault.reason.as_str(), "", &fault.detail)]);
+            details.set_precondition_failure(vec![PreconditionViolation::new(
+                fault.reason.as_str(),
+                "",
+                &fault.detail,
+            )]);
         }
         details.set_error_info(fault.reason.as_str(), DOMAIN, fault.metadata);
         for violation in fault.violations {
@@ -210,31 +230,47 @@ impl From<Fault> for Status {
 }
 
 impl From<&Status> for Fault {
-    /// Reads a refusal back. A status without our details (a transport's, a proxy's) is read by its code, and its text, which may
-    /// hold inner matters, is not passed on.
+    /// Reads a refusal back. A status without our details (a transport's, a proxy's) is read by its code, and
+    /// its text, which may hold inner matters, is not passed on.
     fn from(status: &Status) -> Self {
         let details = status.get_error_details();
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         let named = details.error_info().filter(|info| info.domain == DOMAIN);
-        let Some((reason, metadata)) = named.and_then(|info| Some((info.reason.parse().ok()?, info.metadata.clone()))) else {
+        let Some((reason, metadata)) =
+            named.and_then(|info| Some((info.reason.parse().ok()?, info.metadata.clone())))
+        else {
             let reason = reason_of_bare(status.code());
             let fault = if reason == Reason::Internal {
-                // A service of ours tells its log why; this came from somebody on the way, or from the client's own library.
-                Self::internal(format_args!("a call was answered {:?} without details: {}", status.code(), status.message()))
+                // A service of ours tells its log why; this came from somebody on the way, or from the
+                // client's own library.
+                Self::internal(format_args!(
+                    "a call was answered {:?} without details: {}",
+                    status.code(),
+                    status.message()
+                ))
             } else {
                 Self::new(reason, reason.title())
             };
             return Self { retry_after, ..fault };
         };
-        let violations = details
-            .bad_request()
-            .map(|bad| bad.field_violations.iter().map(|v| Violation::new(v.field.clone(), v.description.clone())).collect());
-        Self { reason, detail: status.message().to_owned(), metadata, violations: violations.unwrap_or_default(), retry_after }
+        let violations = details.bad_request().map(|bad| {
+            bad.field_violations
+                .iter()
+                .map(|v| Violation::new(v.field.clone(), v.description.clone()))
+                .collect()
+        });
+        Self {
+            reason,
+            detail: status.message().to_owned(),
+            metadata,
+            violations: violations.unwrap_or_default(),
+            retry_after,
+        }
     }
 }
 
-/// What a status without details means. tonic itself reports a client's expired deadline and a dropped connection as Cancelled, and a
-/// connection that was lost in mid-answer as Unknown.
+/// What a status without details means. tonic itself reports a client's expired deadline and a dropped
+/// connection as Cancelled, and a connection that was lost in mid-answer as Unknown.
 const fn reason_of_bare(code: Code) -> Reason {
     match code {
         Code::DeadlineExceeded | Code::Cancelled => Reason::DeadlineExceeded,
@@ -242,7 +278,8 @@ const fn reason_of_bare(code: Code) -> Reason {
         Code::Unavailable | Code::Aborted | Code::Unknown => Reason::Unavailable,
         Code::Unimplemented => Reason::Unimplemented,
         Code::NotFound => Reason::NotFound,
-        // Among them INVALID_ARGUMENT: a service of ours says which field, so this is somebody's on the way, and says nothing.
+        // Among them INVALID_ARGUMENT: a service of ours says which field, so this is somebody's on the way,
+        // and says nothing.
         Code::Ok
         | Code::InvalidArgument
         | Code::OutOfRange
@@ -288,7 +325,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_request_fits_into_a_header() {
-        let wrong = |at| Violation::new(format!("tokens[{at}]"), "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6");
+        let wrong = |at| {
+            Violation::new(
+                format!("tokens[{at}]"),
+                "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            )
+        };
         let fault = Fault::invalid((0..1_000).map(wrong).collect());
         assert!(fault.detail.ends_with("(and 999 more)"), "{fault}");
         let status = Status::from(fault);

@@ -1,7 +1,8 @@
 //! The contract: protobuf services, the Rust generated from them, and the errors that cross the wire.
 //!
-//! `boxoffice/<area>/v1/*.proto` is the manual of the API. [`fault`] is the one place where a refusal becomes a gRPC status and
-//! is read back from one, and where each reason has its gRPC code and its HTTP status side by side.
+//! `boxoffice/<area>/v1/*.proto` is the manual of the API. [`fault`] is the one place where a refusal becomes
+//! a gRPC status and is read back from one, and where each reason has its gRPC code and its HTTP status side
+//! by side.
 
 pub mod currency;
 pub mod fault;

@@ -12,7 +12,8 @@ pub fn timestamp(micros: i64) -> Timestamp {
     Timestamp { seconds: micros.div_euclid(MICROS), nanos }
 }
 
-/// A `Timestamp` as microseconds since the epoch; `None` when it is not between the years 1 and 9999, as the proto demands.
+/// A `Timestamp` as microseconds since the epoch; `None` when it is not between the years 1 and 9999, as the
+/// proto demands.
 #[must_use]
 pub fn micros(at: &Timestamp) -> Option<i64> {
     const YEAR_1: i64 = -62_135_596_800;
@@ -29,7 +30,8 @@ pub fn duration(micros: i64) -> Duration {
     Duration { seconds: micros / MICROS, nanos }
 }
 
-/// A `Duration` in microseconds; `None` when it is malformed or beyond the 10,000 years that the proto allows.
+/// A `Duration` in microseconds; `None` when it is malformed or beyond the 10,000 years that the proto
+/// allows.
 #[must_use]
 pub fn span_micros(span: &Duration) -> Option<i64> {
     let sane = span.seconds.unsigned_abs() <= 315_576_000_000

@@ -1,4 +1,5 @@
-//! The contract's rules about single fields, collected so that a caller learns everything that is wrong at once.
+//! The contract's rules about single fields, collected so that a caller learns everything that is wrong at
+//! once.
 //!
 //! ```
 //! # use boxoffice_proto::validate::Checks;
@@ -11,8 +12,9 @@
 //! ```
 //! A check hands back a value in any case; it means something only once [`Checks::finish`] was passed.
 //!
-//! Names and texts leave here in Unicode's normalization form C, whatever form they came in: `é` as one code point and `e` with a mark
-//! are the same name, and must not be two people. REST and gRPC both read through these checks, so nothing behind them has to know.
+//! Names and texts leave here in Unicode's normalization form C, whatever form they came in: `é` as one code
+//! point and `e` with a mark are the same name, and must not be two people. REST and gRPC both read through
+//! these checks, so nothing behind them has to know.
 
 use std::{borrow::Cow, fmt::Display, ops::RangeInclusive};
 
@@ -21,7 +23,8 @@ use uuid::Uuid;
 
 use crate::{Fault, Violation};
 
-/// [`Checks::user_id`] as a pattern for API documents (what lies beyond the basic plane is refused by the rule alone).
+/// [`Checks::user_id`] as a pattern for API documents (what lies beyond the basic plane is refused by the
+/// rule alone).
 pub const USER_ID: &str = concat!(
     r"^[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f",
     r"\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff]{1,64}$",
@@ -47,7 +50,10 @@ impl Checks {
     /// A user's id: 1 to 64 visible characters of any script, counted and handed back in form C.
     pub fn user_id(&mut self, field: &str, value: &str) -> String {
         let id = composed(value, *USER_ID_LENGTH.end());
-        if !id.as_deref().is_some_and(|id| USER_ID_LENGTH.contains(&id.chars().count()) && id.chars().all(is_visible)) {
+        if !id
+            .as_deref()
+            .is_some_and(|id| USER_ID_LENGTH.contains(&id.chars().count()) && id.chars().all(is_visible))
+        {
             self.refuse(field, "must be 1 to 64 visible characters, without spaces");
         }
         id.map(Cow::into_owned).unwrap_or_default()
@@ -85,7 +91,12 @@ impl Checks {
     }
 
     /// A number within bounds.
-    pub fn range<T: PartialOrd + Display + Copy>(&mut self, field: &str, value: T, bounds: RangeInclusive<T>) -> T {
+    pub fn range<T: PartialOrd + Display + Copy>(
+        &mut self,
+        field: &str,
+        value: T,
+        bounds: RangeInclusive<T>,
+    ) -> T {
         if !bounds.contains(&value) {
             self.refuse(field, format!("must be {} to {}", bounds.start(), bounds.end()));
         }
@@ -135,9 +146,10 @@ fn composed(text: &str, most: usize) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Does this show, by itself or as a mark on the character before it? Controls and spaces do not, nor what Unicode has reserved to be
-/// ignored in display (joiners, directions, variations, fillers, tags: two ids that differ in one would look alike), nor the blank
-/// Braille cell, annotation marks and code points that are no characters.
+/// Does this show, by itself or as a mark on the character before it? Controls and spaces do not, nor what
+/// Unicode has reserved to be ignored in display (joiners, directions, variations, fillers, tags: two ids
+/// that differ in one would look alike), nor the blank Braille cell, annotation marks and code points that
+/// are no characters.
 fn is_visible(c: char) -> bool {
     let ignorable = matches!(
         c,
@@ -159,7 +171,8 @@ fn is_visible(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     );
-    let blank = matches!(c, '\u{2800}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+    let blank = matches!(c, '\u{2800}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe;
     !c.is_control() && !c.is_whitespace() && !ignorable && !blank
 }
 
@@ -240,7 +253,11 @@ mod tests {
         ] {
             for form in [composed, apart] {
                 assert_eq!(kept(|c| c.user_id("u", form)).as_deref(), Some(composed), "{form:?}");
-                assert_eq!(kept(|c| c.text("t", &format!(" {form} "), 1..=9)).as_deref(), Some(composed), "{form:?}");
+                assert_eq!(
+                    kept(|c| c.text("t", &format!(" {form} "), 1..=9)).as_deref(),
+                    Some(composed),
+                    "{form:?}"
+                );
             }
         }
     }

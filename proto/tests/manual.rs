@@ -1,12 +1,15 @@
-//! The protos are the manual: of each RPC they say what it means, whether repeating it does harm, which reasons it may be refused
-//! with (words that exist), and when to try again; and nothing in them goes without a comment.
+//! The protos are the manual: of each RPC they say what it means, whether repeating it does harm, which
+//! reasons it may be refused with (words that exist), and when to try again; and nothing in them goes without
+//! a comment.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashMap;
 
 use boxoffice_proto::{DESCRIPTORS, Reason};
 use prost::Message;
-use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, field_descriptor_proto::Type};
+use prost_types::{
+    FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, field_descriptor_proto::Type,
+};
 
 /// The parts of an RPC's comment, each at the beginning of a line.
 const PARTS: [&str; 3] = ["Idempotency: ", "Reasons: ", "Retry: "];
@@ -31,17 +34,21 @@ fn shouted(text: &str) -> impl Iterator<Item = &str> {
 /// What the comment of an RPC says under "Reasons"; nothing when the comment is not made as it must be.
 fn reasons(comment: &str) -> Option<String> {
     let lines: Vec<&str> = comment.lines().map(str::trim).collect();
-    let starts: Vec<_> = PARTS.iter().map(|part| lines.iter().position(|line| line.starts_with(part))).collect();
+    let starts: Vec<_> =
+        PARTS.iter().map(|part| lines.iter().position(|line| line.starts_with(part))).collect();
     let in_order = starts.iter().all(Option::is_some) && starts.is_sorted() && starts[0] > Some(0);
     in_order.then(|| lines[starts[1].unwrap()..starts[2].unwrap()].join(" "))
 }
 
-/// The reasons that a request's own fields bring along: a text (ids are texts) may be malformed, and a request id used for another request.
+/// The reasons that a request's own fields bring along: a text (ids are texts) may be malformed, and a
+/// request id used for another request.
 fn brought(file: &FileDescriptorProto, method: &MethodDescriptorProto) -> Vec<Reason> {
     let name = method.input_type().rsplit('.').next().unwrap();
     let request = file.message_type.iter().find(|message| message.name() == name).unwrap();
-    let malformed = request.field.iter().any(|field| field.r#type() == Type::String).then_some(Reason::InvalidArgument);
-    let reused = request.field.iter().any(|field| field.name() == "request_id").then_some(Reason::RequestIdReused);
+    let malformed =
+        request.field.iter().any(|field| field.r#type() == Type::String).then_some(Reason::InvalidArgument);
+    let reused =
+        request.field.iter().any(|field| field.name() == "request_id").then_some(Reason::RequestIdReused);
     malformed.into_iter().chain(reused).collect()
 }
 
@@ -54,17 +61,23 @@ fn every_rpc_says_its_meaning_idempotency_reasons_and_when_to_retry() {
             for (m, method) in (0_i32..).zip(&service.method) {
                 let comment = comments.get(&vec![6, s, 2, m]).map_or("", String::as_str);
                 let Some(reasons) = reasons(comment) else {
-                    wrong.push(format!("{}: its meaning, then {PARTS:?}, each on a line of its own", method.name()));
+                    wrong.push(format!(
+                        "{}: its meaning, then {PARTS:?}, each on a line of its own",
+                        method.name()
+                    ));
                     continue;
                 };
-                let unknown = shouted(&reasons).filter(|word| word.parse::<Reason>().is_err() && *word != "UUID");
+                let unknown =
+                    shouted(&reasons).filter(|word| word.parse::<Reason>().is_err() && *word != "UUID");
                 wrong.extend(unknown.map(|word| format!("{}: {word} is no reason", method.name())));
                 let named: Vec<Reason> = shouted(&reasons).filter_map(|word| word.parse().ok()).collect();
                 if named.is_empty() {
                     wrong.push(format!("{}: no reason is named", method.name()));
                 }
                 let forgotten = brought(&file, method).into_iter().filter(|reason| !named.contains(reason));
-                wrong.extend(forgotten.map(|reason| format!("{}: {} is not named", method.name(), reason.as_str())));
+                wrong.extend(
+                    forgotten.map(|reason| format!("{}: {} is not named", method.name(), reason.as_str())),
+                );
             }
         }
     }

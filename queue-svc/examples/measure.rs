@@ -1,9 +1,12 @@
 //! Measures the waiting room by itself, without a network.
 //!
 //! ```text
-//! cargo run --release -p queue-svc --example measure -- room 1000 1000000     memory a waiter, and the cost of a poll, at these sizes
-//! cargo run --release -p queue-svc --example measure -- joins DATABASE_URL    durable joins a second, a thousand callers at once
-//! cargo run --release -p queue-svc --example measure -- batch DATABASE_URL    a thousand tokens read at once, one line among twenty
+//! # memory a waiter, and the cost of a poll, at these sizes
+//! cargo run --release -p queue-svc --example measure -- room 1000 1000000
+//! # durable joins a second, a thousand callers at once
+//! cargo run --release -p queue-svc --example measure -- joins DATABASE_URL
+//! # a thousand tokens read at once, one line among twenty
+//! cargo run --release -p queue-svc --example measure -- batch DATABASE_URL
 //! ```
 //! Figures hold for the machine and the profile they were taken with; quote them with both.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its purpose")]
@@ -51,8 +54,11 @@ fn room(size: usize) {
     let ids_take = resident() - before;
     let began = Instant::now();
     for (batch, ids) in ids.chunks(1_000).enumerate() {
-        let join =
-            |(at, id): (usize, &Uuid)| Command::Join { token: *id, user: format!("user-{batch:06}{at:03}").into(), priority: 5 };
+        let join = |(at, id): (usize, &Uuid)| Command::Join {
+            token: *id,
+            user: format!("user-{batch:06}{at:03}").into(),
+            priority: 5,
+        };
         let decision = decide(&room, &[], ids.iter().enumerate().map(join).collect(), 1);
         room.advance(decision.head, decision.rows, 1);
     }
@@ -101,7 +107,9 @@ async fn batch(url: &str) {
     let queue = new_line(&room).await;
     let joins = (0..1_000).map(|caller| {
         let (room, queue) = (room.clone(), queue.clone());
-        tokio::spawn(async move { room.join(&queue, &format!("user-{caller}"), 5, None).await.unwrap().0.token })
+        tokio::spawn(
+            async move { room.join(&queue, &format!("user-{caller}"), 5, None).await.unwrap().0.token },
+        )
     });
     let mut ids = Vec::new();
     for join in joins.collect::<Vec<_>>() {
@@ -114,7 +122,10 @@ async fn batch(url: &str) {
         took.push(began.elapsed());
     }
     took.sort_unstable();
-    println!("1,000 tokens of one of 20 lines: {:.0?} in the middle, {:.0?} at the 99th of a hundred", took[1_000], took[1_980]);
+    println!(
+        "1,000 tokens of one of 20 lines: {:.0?} in the middle, {:.0?} at the 99th of a hundred",
+        took[1_000], took[1_980]
+    );
     room.close().await;
 }
 
@@ -136,6 +147,9 @@ async fn joins(url: &str) {
     }
     let took = began.elapsed();
     let waiting = room.queue(&queue).await.unwrap().waiting;
-    println!("{waiting} durable joins by {CALLERS} callers in {took:.2?}: {:.0}/s", waiting as f64 / took.as_secs_f64());
+    println!(
+        "{waiting} durable joins by {CALLERS} callers in {took:.2?}: {:.0}/s",
+        waiting as f64 / took.as_secs_f64()
+    );
     room.close().await;
 }

@@ -18,7 +18,8 @@ use crate::{
 /// In seconds.
 const DAY: u64 = 24 * 3_600;
 
-/// The policy of the `default` queue. It counts when that queue is made, at the very first start; later it is changed by UpdateQueue.
+/// The policy of the `default` queue. It counts when that queue is made, at the very first start; later it is
+/// changed by UpdateQueue.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Policy {
@@ -40,11 +41,12 @@ pub struct Policy {
     /// What becomes of an admission that was not used: back to the tail, or expired (likewise)
     #[arg(long, env, value_enum, default_value_t = Expiry::Requeue)]
     pub on_expiry: Expiry,
-    /// After how long without a word (a poll, a stream, any call) a waiter leaves the line, 1s to 7d, or 0s for never (likewise)
+    /// After how long without a word (a poll, a stream, any call) a waiter leaves the line, 1s to 7d, or 0s
+    /// for never (likewise)
     #[arg(long, env, default_value = "10m", value_parser = waiting_grace)]
     pub waiting_grace: Duration,
-    /// How long an admitted one may take to be heard of before the next gets the place, 1s to 24h, or 0s for as long as the admission
-    /// lasts (likewise)
+    /// How long an admitted one may take to be heard of before the next gets the place, 1s to 24h, or 0s for
+    /// as long as the admission lasts (likewise)
     #[arg(long, env, default_value = "90s", value_parser = show_up_within)]
     pub show_up_within: Duration,
 }
@@ -152,12 +154,16 @@ fn show_up_within(text: &str) -> Result<Duration, String> {
 }
 
 fn span(text: &str, least: u64, most: u64) -> Result<Duration, String> {
-    let span = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 90s, 5m or 24h"))?;
+    let span =
+        humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 90s, 5m or 24h"))?;
     let whole = span.subsec_nanos() == 0 && (least..=most).contains(&span.as_secs());
     if whole {
         Ok(span)
     } else {
-        Err(format!("must be whole seconds, {least} s to {}", humantime::format_duration(Duration::from_secs(most))))
+        Err(format!(
+            "must be whole seconds, {least} s to {}",
+            humantime::format_duration(Duration::from_secs(most))
+        ))
     }
 }
 

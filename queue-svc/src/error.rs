@@ -40,13 +40,15 @@ pub enum Error {
     /// The request id was used for another request.
     #[error("the request id was used for another request")]
     RequestIdReused,
-    /// More commands wait than are taken, and nothing was done of this one; ask again after so many microseconds.
+    /// More commands wait than are taken, and nothing was done of this one; ask again after so many
+    /// microseconds.
     #[error("too many commands are waiting")]
     Busy(i64),
     /// The transaction failed, or whether it was committed is unknown. The cause is in the log.
     #[error("the outcome is unknown")]
     Unknown,
-    /// A mistake of ours that made a batch fail: told to each of its callers, so that it is in the log of each one's trace.
+    /// A mistake of ours that made a batch fail: told to each of its callers, so that it is in the log of
+    /// each one's trace.
     #[error("something went wrong that should not: {0}")]
     Internal(String),
 }
@@ -54,7 +56,11 @@ pub enum Error {
 impl Error {
     /// Is it neither the caller's doing nor the database's state, but wrong in itself?
     pub(crate) const fn is_a_mistake(&self) -> bool {
-        matches!(self, Self::Internal(_) | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)))
+        matches!(
+            self,
+            Self::Internal(_)
+                | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_))
+        )
     }
 }
 
@@ -96,21 +102,29 @@ impl From<Error> for Fault {
             Error::TokenWrongUser => Self::new(Reason::TokenWrongUser, "The token belongs to another user."),
             Error::TokenWrongQueue => Self::new(Reason::TokenWrongQueue, "The token is of another queue."),
             Error::QueueFull(after) => come_back(Reason::QueueFull, "The line is full.", after),
-            Error::PolicyDiffers => {
-                Self::invalid_field("policy", "differs from the policy of the queue, which exists already: use UpdateQueue")
+            Error::PolicyDiffers => Self::invalid_field(
+                "policy",
+                "differs from the policy of the queue, which exists already: use UpdateQueue",
+            ),
+            Error::RequestIdReused => {
+                Self::new(Reason::RequestIdReused, "The request id was used for another request.")
             }
-            Error::RequestIdReused => Self::new(Reason::RequestIdReused, "The request id was used for another request."),
-            Error::Busy(after) => {
-                come_back(Reason::RateLimited, "More people are coming than can be written down at this moment.", after)
+            Error::Busy(after) => come_back(
+                Reason::RateLimited,
+                "More people are coming than can be written down at this moment.",
+                after,
+            ),
+            Error::Unknown => {
+                later("The waiting room could not make sure of this. Send the same request again.")
             }
-            Error::Unknown => later("The waiting room could not make sure of this. Send the same request again."),
         }
     }
 }
 
 fn come_back(reason: Reason, detail: &str, after: i64) -> Fault {
     let seconds = u64::try_from(after).unwrap_or(0).div_ceil(1_000_000).max(1);
-    Fault::new(reason, format!("{detail} Try again in {seconds} s.")).retry_after(Duration::from_secs(seconds))
+    Fault::new(reason, format!("{detail} Try again in {seconds} s."))
+        .retry_after(Duration::from_secs(seconds))
 }
 
 fn later(detail: &str) -> Fault {

@@ -1,7 +1,8 @@
 //! The virtual waiting room: a fair line in front of an on-sale.
 //!
-//! A line is a state machine in memory ([`domain`]) whose log is SQL ([`store`]); commands become group commits and replicas follow
-//! each other ([`app`]); [`grpc`] translates. See the README of this folder for what it guarantees.
+//! A line is a state machine in memory ([`domain`]) whose log is SQL ([`store`]); commands become group
+//! commits and replicas follow each other ([`app`]); [`grpc`] translates. See the README of this folder for
+//! what it guarantees.
 
 pub mod app;
 mod config;
@@ -29,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 /// The line that always exists.
 pub const DEFAULT_QUEUE: &str = "default";
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
+/// work.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -45,7 +47,12 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     Box::pin(run(config, listeners, clock, shutdown))
 }
 
-async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+async fn run(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
     let room = app::WaitingRoom::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
@@ -54,7 +61,9 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     health.watch(db.clone(), shutdown.clone());
     let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
-    let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
+    let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
+        .error_domain(DOMAIN)
+        .add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // Also when a listener failed.
     shutdown.cancel();
@@ -67,5 +76,9 @@ async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
 }
 
 fn fatal(error: Error) -> chassis::Error {
-    if let Error::Db(error) = error { chassis::Error::Db(error) } else { chassis::Error::Task(error.to_string()) }
+    if let Error::Db(error) = error {
+        chassis::Error::Db(error)
+    } else {
+        chassis::Error::Task(error.to_string())
+    }
 }

@@ -56,9 +56,17 @@ Examples:
 
 fn main() -> ExitCode {
     let Args { addr, http_addr, connections, rows, policy, requests, retention, log } = flags::parse();
-    program::run(Program { name: "queue-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
-        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
-        serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown).await
-    })
+    program::run(
+        Program { name: "queue-svc", version: VERSION },
+        &log,
+        rows,
+        migrate,
+        async move |database, shutdown| {
+            let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
+            let listeners =
+                Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+            serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown)
+                .await
+        },
+    )
 }

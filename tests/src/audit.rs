@@ -1,4 +1,5 @@
-//! The audit, over the databases of a mesh of the tests. What is judged, and how, is the crate of that name's.
+//! The audit, over the databases of a mesh of the tests. What is judged, and how, is the crate of that
+//! name's.
 
 use audit::{Options, Report, Sources};
 
@@ -40,7 +41,8 @@ pub async fn report(sources: &Sources, options: &Options) -> Report {
     audit::audit(sources, options).await.unwrap_or_else(|error| panic!("the audit could not look: {error}"))
 }
 
-/// Everything that is wrong with a mesh that was stopped; empty when all is well. Scenarios may also pay and confirm past the edge.
+/// Everything that is wrong with a mesh that was stopped; empty when all is well. Scenarios may also pay and
+/// confirm past the edge.
 pub async fn findings(databases: &Databases) -> Vec<String> {
     let report = report(&sources(databases), &Options { direct_calls: true, ..Options::at_rest() }).await;
     report.differences.iter().map(ToString::to_string).collect()

@@ -1,7 +1,8 @@
 //! REST as a client sees it: a status, headers and JSON.
 //!
-//! [`Call::send`] does what a client is asked to do: who is told to come back does so, with the same key, as a busy machine may bring
-//! about at any time. Where a refusal is what a scenario is about it sends [`Call::once`].
+//! [`Call::send`] does what a client is asked to do: who is told to come back does so, with the same key, as
+//! a busy machine may bring about at any time. Where a refusal is what a scenario is about it sends
+//! [`Call::once`].
 
 use std::{
     sync::{
@@ -17,11 +18,13 @@ use tokio::time::sleep;
 
 use crate::patience::Patience;
 
-/// An edge answers within its deadline of ten seconds, whatever happens behind it; this is for what happens to the edge.
+/// An edge answers within its deadline of ten seconds, whatever happens behind it; this is for what happens
+/// to the edge.
 const ANSWERED: Duration = Duration::from_secs(120);
 /// How long the mesh is usually too busy at most.
 const BUSY: Duration = Duration::from_secs(15);
-/// How long to stay away when told to come back: less than one is told, because here nobody is in the way but oneself.
+/// How long to stay away when told to come back: less than one is told, because here nobody is in the way but
+/// oneself.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Speaks to the edges of a mesh in turn, so that two calls in a row meet different replicas.
@@ -93,7 +96,12 @@ impl Rest {
     pub fn call(&self, method: Method, path: &str) -> Call {
         let what = format!("{method} {path}");
         let idempotent = method != Method::POST;
-        Call { request: self.http.request(method, format!("{}{path}", self.base())), what, key: None, idempotent }
+        Call {
+            request: self.http.request(method, format!("{}{path}", self.base())),
+            what,
+            key: None,
+            idempotent,
+        }
     }
 
     /// GET.
@@ -217,7 +225,8 @@ impl Call {
         }
     }
 
-    /// Sends it as a client is asked to: again while it is told to come back, if it may be sent twice. Reads the whole answer.
+    /// Sends it as a client is asked to: again while it is told to come back, if it may be sent twice. Reads
+    /// the whole answer.
     ///
     /// # Panics
     /// When there is no answer.
@@ -267,11 +276,18 @@ impl Answer {
     #[must_use]
     pub fn problem(self, status: u16, code: &str) -> Value {
         let Self { what, body, text, .. } = &self;
-        assert!(self.status == status && body["code"] == code, "{what}\n  should be {status} {code}, was {} {text}", self.status);
+        assert!(
+            self.status == status && body["code"] == code,
+            "{what}\n  should be {status} {code}, was {} {text}",
+            self.status
+        );
         assert_eq!(self.header("content-type").split(';').next(), Some("application/problem+json"), "{what}");
         assert_eq!(body["status"], status, "{what}: {text}");
         for field in ["type", "title", "detail"] {
-            assert!(body[field].as_str().is_some_and(|value| !value.is_empty()), "{what}: {field} is missing in {text}");
+            assert!(
+                body[field].as_str().is_some_and(|value| !value.is_empty()),
+                "{what}: {field} is missing in {text}"
+            );
         }
         if code == "INVALID_ARGUMENT" {
             let violations = body["violations"].as_array();
@@ -283,7 +299,10 @@ impl Answer {
     /// A header's text, or nothing.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
-        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default()
     }
 
     /// The code of a refusal, or nothing.

@@ -1,4 +1,5 @@
-//! The databases of one mesh: made fresh, looked into with plain SQL, locked to hold a service up, removed at the end.
+//! The databases of one mesh: made fresh, looked into with plain SQL, locked to hold a service up, removed at
+//! the end.
 
 use std::{
     collections::HashMap,
@@ -89,7 +90,8 @@ impl Databases {
         }
     }
 
-    /// Takes the PostgreSQL databases away, as an outage would: connections are cut and no new ones are taken.
+    /// Takes the PostgreSQL databases away, as an outage would: connections are cut and no new ones are
+    /// taken.
     ///
     /// # Panics
     /// When the server does not answer.
@@ -113,7 +115,8 @@ impl Databases {
 
     async fn each<const N: usize>(&self, statements: impl Fn(&str) -> [String; N]) {
         let Self::Postgres(urls) = self else { panic!("only a server's databases can be away") };
-        let mut admin = PgConnection::connect(&admin_url(&urls[0])).await.expect("the throwaway PostgreSQL answers");
+        let mut admin =
+            PgConnection::connect(&admin_url(&urls[0])).await.expect("the throwaway PostgreSQL answers");
         for url in urls {
             for statement in statements(url.rsplit('/').next().unwrap_or_default()) {
                 run(&mut admin, &statement).await;
@@ -133,7 +136,10 @@ impl Databases {
         match self {
             Self::Sqlite(dir) => {
                 for file in files_below(dir) {
-                    let Ok(mut db) = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await else { continue };
+                    let Ok(mut db) = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await
+                    else {
+                        continue;
+                    };
                     let found = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1")
                         .bind(table)
                         .fetch_optional(&mut db)
@@ -146,11 +152,13 @@ impl Databases {
             Self::Postgres(urls) => {
                 for url in urls {
                     let mut db = PgConnection::connect(url).await.ok()?;
-                    let found = sqlx::query("SELECT table_schema FROM information_schema.tables WHERE table_name = $1")
-                        .bind(table)
-                        .fetch_optional(&mut db)
-                        .await
-                        .ok()?;
+                    let found = sqlx::query(
+                        "SELECT table_schema FROM information_schema.tables WHERE table_name = $1",
+                    )
+                    .bind(table)
+                    .fetch_optional(&mut db)
+                    .await
+                    .ok()?;
                     if let Some(row) = found {
                         let schema: String = row.get(0);
                         run(&mut db, &format!("SET search_path TO \"{schema}\"")).await;
@@ -177,7 +185,8 @@ impl Databases {
         }
     }
 
-    /// Keeps everybody else from writing (on PostgreSQL also from reading) this table until released: a service that needs it waits.
+    /// Keeps everybody else from writing (on PostgreSQL also from reading) this table until released: a
+    /// service that needs it waits.
     ///
     /// # Panics
     /// When the lock is not to be had.
@@ -198,14 +207,21 @@ impl Databases {
 }
 
 async fn run(db: &mut PgConnection, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(db).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(db)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 async fn run_sqlite(db: &mut SqliteConnection, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(db).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(db)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Told by their names: to open and close a file of SQLite's besides would let go of every lock that this process has on it.
+/// Told by their names: to open and close a file of SQLite's besides would let go of every lock that this
+/// process has on it.
 fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -239,8 +255,8 @@ impl Records {
         }
     }
 
-    /// Every row of a query whose columns are all text; a NULL is an empty text. `{id:column}` in the SQL stands for a UUID column as
-    /// 32 hex digits, in either dialect.
+    /// Every row of a query whose columns are all text; a NULL is an empty text. `{id:column}` in the SQL
+    /// stands for a UUID column as 32 hex digits, in either dialect.
     ///
     /// # Panics
     /// When the query is refused.
@@ -249,15 +265,25 @@ impl Records {
         let refused = |error: sqlx::Error| -> ! { panic!("{sql}: {error}") };
         match self {
             Self::Sqlite(db) => {
-                let rows = sqlx::query(AssertSqlSafe(sql.clone())).fetch_all(db).await.unwrap_or_else(|e| refused(e));
+                let rows = sqlx::query(AssertSqlSafe(sql.clone()))
+                    .fetch_all(db)
+                    .await
+                    .unwrap_or_else(|e| refused(e));
                 rows.iter()
-                    .map(|row| (0..row.len()).map(|i| row.get::<Option<String>, _>(i).unwrap_or_default()).collect())
+                    .map(|row| {
+                        (0..row.len()).map(|i| row.get::<Option<String>, _>(i).unwrap_or_default()).collect()
+                    })
                     .collect()
             }
             Self::Postgres(db) => {
-                let rows = sqlx::query(AssertSqlSafe(sql.clone())).fetch_all(db).await.unwrap_or_else(|e| refused(e));
+                let rows = sqlx::query(AssertSqlSafe(sql.clone()))
+                    .fetch_all(db)
+                    .await
+                    .unwrap_or_else(|e| refused(e));
                 rows.iter()
-                    .map(|row| (0..row.len()).map(|i| row.get::<Option<String>, _>(i).unwrap_or_default()).collect())
+                    .map(|row| {
+                        (0..row.len()).map(|i| row.get::<Option<String>, _>(i).unwrap_or_default()).collect()
+                    })
                     .collect()
             }
         }

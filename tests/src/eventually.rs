@@ -6,8 +6,8 @@ use tokio::time::sleep;
 
 use crate::patience::Patience;
 
-/// Asks until `attempt` answers `Ok`, every 25 ms; fails with its last `Err` when that takes longer than this machine's patience with
-/// something that `usual`ly takes at most so long.
+/// Asks until `attempt` answers `Ok`, every 25 ms; fails with its last `Err` when that takes longer than this
+/// machine's patience with something that `usual`ly takes at most so long.
 ///
 /// # Panics
 /// When patience is over.

@@ -1,8 +1,9 @@
 //! What goes wrong, with whom, and when: rules that the proxies between the programs ask about every message.
 //!
-//! Rules belong to a *case*, which is told apart by its ids: a message that carries one of them (its user's, its token's) is the
-//! case's, and the other ids in it (a payment's) are from then on the case's too. So hundreds of cases run in one mesh at a time,
-//! each with a mishap of its own, and the proxies need not understand what they carry.
+//! Rules belong to a *case*, which is told apart by its ids: a message that carries one of them (its user's,
+//! its token's) is the case's, and the other ids in it (a payment's) are from then on the case's too. So
+//! hundreds of cases run in one mesh at a time, each with a mishap of its own, and the proxies need not
+//! understand what they carry.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -20,7 +21,8 @@ use crate::patience;
 /// How a message is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Somebody on the way answers with this code, and with no detail by which it would be the service's own word.
+    /// Somebody on the way answers with this code, and with no detail by which it would be the service's own
+    /// word.
     Code(Code),
     /// The stream (of a database: the connection) is cut.
     Cut,
@@ -207,11 +209,12 @@ impl Faults {
         book.cases[case].meet(method)
     }
 
-    /// What is to happen to this message, which may be several cases' (a group commit): for each of them. Ids that travel with it are
-    /// nobody's.
+    /// What is to happen to this message, which may be several cases' (a group commit): for each of them. Ids
+    /// that travel with it are nobody's.
     pub(crate) fn on_all(&self, method: &str, message: &[u8]) -> Vec<Mishap> {
         let mut book = self.book();
-        let cases: BTreeSet<usize> = ids_in(message).iter().filter_map(|id| book.of.get(id).copied()).collect();
+        let cases: BTreeSet<usize> =
+            ids_in(message).iter().filter_map(|id| book.of.get(id).copied()).collect();
         cases.into_iter().filter_map(|case| book.cases[case].meet(method)).collect()
     }
 }
@@ -222,10 +225,15 @@ impl Chapter {
         let count = self.seen.entry(method.to_owned()).or_default();
         let nth = *count;
         *count += 1;
-        let rule = self.rules.iter().find(|rule| rule.method == method && (rule.first..rule.first + rule.times).contains(&nth));
+        let rule = self
+            .rules
+            .iter()
+            .find(|rule| rule.method == method && (rule.first..rule.first + rule.times).contains(&nth));
         let mishap = rule.map(|rule| rule.mishap.clone());
         self.met += usize::from(mishap.is_some());
-        self.story.push(mishap.as_ref().map_or_else(|| method.to_owned(), |mishap| format!("{method} ({mishap:?})")));
+        self.story.push(
+            mishap.as_ref().map_or_else(|| method.to_owned(), |mishap| format!("{method} ({mishap:?})")),
+        );
         mishap
     }
 }
@@ -251,7 +259,9 @@ mod tests {
     fn a_commit_of_several_cases_counts_for_each_of_them() {
         let ids = [1, 2, 3].map(|n| Uuid::from_u128(n).to_string());
         let faults = Faults::default();
-        let slow = |by| vec![Rule { method: COMMIT, first: 1, times: 1, mishap: Mishap::Slow(Duration::from_secs(by)) }];
+        let slow = |by| {
+            vec![Rule { method: COMMIT, first: 1, times: 1, mishap: Mishap::Slow(Duration::from_secs(by)) }]
+        };
         let (ann, bob) = (faults.case(&[&ids[0]], slow(1)), faults.case(&[&ids[1]], slow(2)));
         assert!(faults.on_all(COMMIT, format!("{} {} {}", ids[0], ids[1], ids[2]).as_bytes()).is_empty());
         assert_eq!(faults.on_all(COMMIT, ids[2].as_bytes()).len(), 0, "an id that merely travelled along");
@@ -264,11 +274,17 @@ mod tests {
         let (user, payment, other) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
         let faults = Faults::default();
         let case = faults.case(&[&user.to_string()], vec![Rule::first("CancelPayment", 1, Mishap::Twice)]);
-        assert!(faults.on("CancelPayment", format!("x{payment}").as_bytes()).is_none(), "nobody knows it yet");
+        assert!(
+            faults.on("CancelPayment", format!("x{payment}").as_bytes()).is_none(),
+            "nobody knows it yet"
+        );
         assert!(faults.on("CreatePayment", format!("{payment}\x12${user}").as_bytes()).is_none());
         assert!(faults.on("CancelPayment", format!("x{other}").as_bytes()).is_none());
         assert!(faults.on("CancelPayment", format!("x{payment}").as_bytes()).is_some());
         assert!(faults.on("CancelPayment", format!("x{payment}").as_bytes()).is_none(), "only the first");
-        assert_eq!((faults.met(case), faults.story(case).as_str()), (1, "CreatePayment, CancelPayment (twice), CancelPayment"));
+        assert_eq!(
+            (faults.met(case), faults.story(case).as_str()),
+            (1, "CreatePayment, CancelPayment (twice), CancelPayment")
+        );
     }
 }

@@ -54,7 +54,8 @@ pub fn half_a_call(stream: u32, path: &str) -> Vec<u8> {
         let length = u8::try_from(value.len()).ok().filter(|length| *length < 127).expect("a short value");
         [name, &[length], value.as_bytes()].concat()
     };
-    let (post, http, authority, path_, content_type) = (0x83, 0x86, &[0x01][..], &[0x04][..], &[0x0f, 0x10][..]);
+    let (post, http, authority, path_, content_type) =
+        (0x83, 0x86, &[0x01][..], &[0x04][..], &[0x0f, 0x10][..]);
     let headers = [
         vec![post, http],
         literal(authority, "x"),

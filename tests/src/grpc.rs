@@ -10,8 +10,8 @@ use std::{
 
 use boxoffice_proto::{
     Fault, Reason, booking::booking_service_client::BookingServiceClient,
-    checkout::checkout_service_client::CheckoutServiceClient, queue::queue_service_client::QueueServiceClient,
-    wallet::wallet_service_client::WalletServiceClient,
+    checkout::checkout_service_client::CheckoutServiceClient,
+    queue::queue_service_client::QueueServiceClient, wallet::wallet_service_client::WalletServiceClient,
 };
 use tokio::time::sleep;
 use tonic::{
@@ -33,7 +33,9 @@ pub struct Replicas {
 
 impl Replicas {
     fn new(addresses: &[String]) -> Self {
-        let channel = |address: &String| Endpoint::from_shared(address.clone()).expect("an address we made").connect_lazy();
+        let channel = |address: &String| {
+            Endpoint::from_shared(address.clone()).expect("an address we made").connect_lazy()
+        };
         Self { channels: addresses.iter().map(channel).collect(), next: Arc::default() }
     }
 
@@ -68,7 +70,12 @@ impl Grpc {
     #[must_use]
     pub fn new(mesh: &Mesh) -> Self {
         let of = |role| Replicas::new(&mesh.grpc(role));
-        Self { queue: of(Role::Queue), booking: of(Role::Booking), wallet: of(Role::Wallet), checkout: of(Role::Edge) }
+        Self {
+            queue: of(Role::Queue),
+            booking: of(Role::Booking),
+            wallet: of(Role::Wallet),
+            checkout: of(Role::Edge),
+        }
     }
 
     /// The queue service, at its next replica.
@@ -99,7 +106,8 @@ impl Grpc {
 /// How long the mesh is usually too busy at most.
 const BUSY: Duration = Duration::from_secs(15);
 
-/// Makes a call as a client is asked to: the same again, its request id included, while it is told to come back.
+/// Makes a call as a client is asked to: the same again, its request id included, while it is told to come
+/// back.
 ///
 /// # Errors
 /// Any other refusal, and in the end these.
@@ -118,7 +126,8 @@ where
     }
 }
 
-/// The refusal that a call must have met, read from the status details: the reason, and the gRPC code the contract gives it.
+/// The refusal that a call must have met, read from the status details: the reason, and the gRPC code the
+/// contract gives it.
 ///
 /// # Panics
 /// When the call succeeded, or was refused otherwise.

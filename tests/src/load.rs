@@ -1,5 +1,6 @@
-//! Buyers who keep buying, whatever happens to the mesh: each sends a request again, with the same key, while there is no answer or a
-//! 503 or 504, and puts down what was acknowledged. In the end every acknowledged charge, hold and payment must be there.
+//! Buyers who keep buying, whatever happens to the mesh: each sends a request again, with the same key, while
+//! there is no answer or a 503 or 504, and puts down what was acknowledged. In the end every acknowledged
+//! charge, hold and payment must be there.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -121,12 +122,18 @@ impl Load {
         for buyer in self.buyers {
             buyer.await.map_err(|lost| lost.to_string())??;
         }
-        let purchases = std::mem::take(&mut *self.book.purchases.lock().unwrap_or_else(PoisonError::into_inner));
+        let purchases =
+            std::mem::take(&mut *self.book.purchases.lock().unwrap_or_else(PoisonError::into_inner));
         let lost = lost(world, &purchases).await;
         if lost.is_empty() {
             return Ok(Bought { purchases: purchases.len(), again: self.book.again.load(Ordering::Relaxed) });
         }
-        Err(format!("{} of {} purchases are not there: {}", lost.len(), purchases.len(), lost[..lost.len().min(5)].join("; ")))
+        Err(format!(
+            "{} of {} purchases are not there: {}",
+            lost.len(),
+            purchases.len(),
+            lost[..lost.len().min(5)].join("; ")
+        ))
     }
 }
 
@@ -145,8 +152,11 @@ impl Book {
 
     /// From the line to the seat; every fourth buyer only holds it.
     async fn purchase(&self) -> Result<Purchase, String> {
-        let (user, key, seat) =
-            (Uuid::new_v4().to_string(), Uuid::new_v4().to_string(), self.seat.fetch_add(1, Ordering::Relaxed) + 1);
+        let (user, key, seat) = (
+            Uuid::new_v4().to_string(),
+            Uuid::new_v4().to_string(),
+            self.seat.fetch_add(1, Ordering::Relaxed) + 1,
+        );
         let post = |path: &str, body: Value| self.rest.post(path, body).key(&key);
         let join = format!("/v1/queues/{}/tokens", self.sale.queue);
         let token = text(&self.insist(0, || post(&join, json!({"userId": user}))).await?["token"]);
@@ -161,7 +171,9 @@ impl Book {
         if seat % 4 == 0 {
             return Ok(Purchase { user, reservation, payment: None });
         }
-        let pay = || post("/v1/payments", json!({"userId": user, "reservationId": reservation})).token(&buyer.token);
+        let pay = || {
+            post("/v1/payments", json!({"userId": user, "reservationId": reservation})).token(&buyer.token)
+        };
         let payment = text(&self.insist(3, pay).await?["paymentId"]);
         Ok(Purchase { user, reservation, payment: Some(payment) })
     }
@@ -195,13 +207,18 @@ impl Book {
 async fn lost(world: &World, purchases: &[Purchase]) -> Vec<String> {
     let databases = &world.mesh.databases;
     let mut moved: HashMap<String, Vec<i64>> = HashMap::new();
-    for row in databases.with_table("entry").await.rows("SELECT user_id, CAST(amount AS TEXT) FROM entry ORDER BY sequence").await
+    for row in databases
+        .with_table("entry")
+        .await
+        .rows("SELECT user_id, CAST(amount AS TEXT) FROM entry ORDER BY sequence")
+        .await
     {
         moved.entry(row[0].clone()).or_default().push(row[1].parse().unwrap_or_default());
     }
     let mut booking = databases.with_table("hold").await;
-    let by_first =
-        |rows: Vec<Vec<String>>| rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect::<HashMap<_, _>>();
+    let by_first = |rows: Vec<Vec<String>>| {
+        rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect::<HashMap<_, _>>()
+    };
     let holds = by_first(booking.rows("SELECT {id:reservation_id}, status FROM hold").await);
     let sold = by_first(booking.rows("SELECT {id:reservation_id}, {id:payment_id} FROM reservation").await);
     let mut wallet = databases.with_table("payment").await;
@@ -222,5 +239,8 @@ async fn lost(world: &World, purchases: &[Purchase]) -> Vec<String> {
     let ids: HashSet<_> = purchases.iter().map(|purchase| &purchase.reservation).collect();
     let twice = (ids.len() != purchases.len()).then(|| "one reservation was given to two".to_owned());
     let missing = purchases.iter().filter(|purchase| !is_there(purchase));
-    missing.map(|purchase| format!("{purchase:?}, moved {:?}", moved.get(&purchase.user))).chain(twice).collect()
+    missing
+        .map(|purchase| format!("{purchase:?}, moved {:?}", moved.get(&purchase.user)))
+        .chain(twice)
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! The mesh in each of its shapes, as processes on free ports with private databases.
 //!
-//! A mesh ends in [`Mesh::finish`]: every process must exit with 0 on SIGTERM, and the audit of its databases must find nothing.
+//! A mesh ends in [`Mesh::finish`]: every process must exit with 0 on SIGTERM, and the audit of its databases
+//! must find nothing.
 
 use std::{
     collections::HashSet,
@@ -13,6 +14,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+pub use crate::shape::{Role, Shape};
 use crate::{
     audit,
     databases::{Databases, server_url},
@@ -24,81 +26,8 @@ use crate::{
 /// How long a program usually takes at most from its start until it is ready.
 const READY: Duration = Duration::from_secs(30);
 
-/// How the mesh is deployed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Shape {
-    /// The launcher: one process, embedded SQLite.
-    SingleSqlite,
-    /// The launcher on a PostgreSQL database.
-    SinglePostgres,
-    /// The launcher on a PostgreSQL database behind a PgBouncer that pools by transaction.
-    SinglePgBouncer,
-    /// The four programs, two replicas each, each service on its own PostgreSQL database.
-    Cluster,
-    /// The four programs, one of each, on SQLite files: as the launcher, but something can stand between them.
-    ApartSqlite,
-}
-
-impl Shape {
-    /// Those that people run, which every scenario must pass.
-    pub const ALL: &[Self] = &[Self::SingleSqlite, Self::SinglePostgres, Self::SinglePgBouncer, Self::Cluster];
-
-    /// Its name in a test's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SingleSqlite => "single_sqlite",
-            Self::SinglePostgres => "single_postgres",
-            Self::SinglePgBouncer => "single_pgbouncer",
-            Self::Cluster => "cluster",
-            Self::ApartSqlite => "apart_sqlite",
-        }
-    }
-}
-
-/// What a process is in the mesh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// All services in one.
-    Launcher,
-    /// queue-svc.
-    Queue,
-    /// booking-svc.
-    Booking,
-    /// wallet-svc.
-    Wallet,
-    /// edge.
-    Edge,
-}
-
-impl Role {
-    const SERVICES: [Self; 3] = [Self::Queue, Self::Booking, Self::Wallet];
-
-    const fn program(self) -> &'static str {
-        match self {
-            Self::Launcher => "boxoffice",
-            Self::Queue => "queue-svc",
-            Self::Booking => "booking-svc",
-            Self::Wallet => "wallet-svc",
-            Self::Edge => "edge",
-        }
-    }
-
-    /// Whether a separate program of this role understands a policy flag.
-    fn takes(self, flag: &str) -> bool {
-        match self {
-            _ if flag == "--max-connections" => true,
-            Self::Launcher => true,
-            Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
-            Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),
-            Self::Wallet => flag == "--currency",
-            Self::Queue => !(Self::Booking.takes(flag) || Self::Edge.takes(flag) || Self::Wallet.takes(flag)),
-        }
-    }
-}
-
-/// What stands between the programs of a mesh: where they are told to find each other and their databases. By default nothing does.
-/// (The launcher's services find each other by themselves.)
+/// What stands between the programs of a mesh: where they are told to find each other and their databases. By
+/// default nothing does. (The launcher's services find each other by themselves.)
 pub trait Wiring: Sync {
     /// Where the edge finds a replica of this service that listens here.
     fn service(&self, _service: Role, at: SocketAddr) -> SocketAddr {
@@ -144,7 +73,8 @@ pub struct Mesh {
     dir: TempDir,
 }
 
-/// A free port of 127.0.0.1, below the range that outgoing connections are given: a program that is restarted finds its port again.
+/// A free port of 127.0.0.1, below the range that outgoing connections are given: a program that is restarted
+/// finds its port again.
 fn free_address() -> SocketAddr {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +93,8 @@ fn free_address() -> SocketAddr {
 }
 
 impl Mesh {
-    /// Starts a mesh with extra policy flags (name and value by turns) and waits until every process is ready.
+    /// Starts a mesh with extra policy flags (name and value by turns) and waits until every process is
+    /// ready.
     ///
     /// # Panics
     /// When it is not ready in time; with its log.
@@ -175,7 +106,12 @@ impl Mesh {
     ///
     /// # Panics
     /// When it is not ready in time; with its log.
-    pub async fn start_wired(shape: Shape, flags: &[&str], server: Option<&str>, wiring: &dyn Wiring) -> Self {
+    pub async fn start_wired(
+        shape: Shape,
+        flags: &[&str],
+        server: Option<&str>,
+        wiring: &dyn Wiring,
+    ) -> Self {
         for attempt in 1.. {
             match Self::try_start(shape, flags, server, wiring).await {
                 Ok(mesh) => return mesh,
@@ -187,7 +123,12 @@ impl Mesh {
         unreachable!("the loop returns or panics")
     }
 
-    async fn try_start(shape: Shape, flags: &[&str], server: Option<&str>, wiring: &dyn Wiring) -> Result<Self, String> {
+    async fn try_start(
+        shape: Shape,
+        flags: &[&str],
+        server: Option<&str>,
+        wiring: &dyn Wiring,
+    ) -> Result<Self, String> {
         let dir = TempDir::with_prefix("mesh-").expect("a temporary folder can be made");
         let server = || server.map_or_else(server_url, str::to_owned);
         let databases = match shape {
@@ -195,10 +136,13 @@ impl Mesh {
             Shape::SinglePostgres | Shape::SinglePgBouncer => Databases::create(&server(), 1).await,
             Shape::Cluster => Databases::create(&server(), 4).await,
         };
-        let pooler = (shape == Shape::SinglePgBouncer).then(|| PgBouncer::before(&server(), "transaction", &[]));
+        let pooler =
+            (shape == Shape::SinglePgBouncer).then(|| PgBouncer::before(&server(), "transaction", &[]));
         let mut mesh = Self { shape, nodes: Vec::new(), databases, pooler, dir };
         match shape {
-            Shape::SingleSqlite | Shape::SinglePostgres | Shape::SinglePgBouncer => mesh.start_single(flags, wiring),
+            Shape::SingleSqlite | Shape::SinglePostgres | Shape::SinglePgBouncer => {
+                mesh.start_single(flags, wiring)
+            }
             Shape::Cluster => mesh.start_programs(2, flags, wiring),
             Shape::ApartSqlite => mesh.start_programs(1, flags, wiring),
         }
@@ -235,7 +179,8 @@ impl Mesh {
         if self.pooler.is_some() {
             args.extend(["--database-pooler", "transaction"].map(str::to_owned));
         }
-        let grpc = vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
+        let grpc =
+            vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
         self.spawn(Role::Launcher, "boxoffice", args, flags, rest, grpc);
     }
 
@@ -244,7 +189,9 @@ impl Mesh {
         let file = |dir: &Path, name: &str| format!("sqlite:{}", dir.join(format!("{name}.db")).display());
         match &self.databases {
             Databases::Postgres(urls) => urls.clone(),
-            Databases::Sqlite(dir) => ["queue", "booking", "wallet", "edge"].iter().map(|name| file(dir, name)).collect(),
+            Databases::Sqlite(dir) => {
+                ["queue", "booking", "wallet", "edge"].iter().map(|name| file(dir, name)).collect()
+            }
         }
     }
 
@@ -256,7 +203,11 @@ impl Mesh {
             for replica in 1..=replicas {
                 let (grpc, http) = (free_address(), free_address());
                 let url = wiring.database(role, url);
-                let args = [("--addr", grpc.to_string()), ("--http-addr", http.to_string()), ("--database-url", url)];
+                let args = [
+                    ("--addr", grpc.to_string()),
+                    ("--http-addr", http.to_string()),
+                    ("--database-url", url),
+                ];
                 let name = format!("{}-{replica}", role.program());
                 self.spawn(role, &name, pairs(args), flags, http, vec![(role, grpc)]);
                 addresses.push(format!("http://{}", wiring.service(role, grpc)));
@@ -273,7 +224,14 @@ impl Mesh {
                 ("--wallet-url", lists[2].clone()),
                 ("--database-url", wiring.database(Role::Edge, &urls[3])),
             ];
-            self.spawn(Role::Edge, &format!("edge-{replica}"), pairs(args), flags, rest, vec![(Role::Edge, grpc)]);
+            self.spawn(
+                Role::Edge,
+                &format!("edge-{replica}"),
+                pairs(args),
+                flags,
+                rest,
+                vec![(Role::Edge, grpc)],
+            );
         }
     }
 
@@ -312,7 +270,12 @@ impl Mesh {
         for pair in flags.chunks(2).filter(|pair| role.takes(pair[0])) {
             args.extend(pair.iter().map(|&part| part.to_owned()));
         }
-        let program = Program { name: name.to_owned(), path: binary(role.program()), args, dir: self.dir.path().to_owned() };
+        let program = Program {
+            name: name.to_owned(),
+            path: binary(role.program()),
+            args,
+            dir: self.dir.path().to_owned(),
+        };
         self.nodes.push(Node { role, process: Process::start(program), http, grpc });
     }
 
@@ -344,7 +307,12 @@ impl Mesh {
             let log = node.process.log();
             let all: Vec<&str> = log.lines().collect();
             let tail = &all[all.len().saturating_sub(lines)..];
-            text.push_str(&format!("--- {} ({} lines) ---\n{}\n", node.process.name(), all.len(), tail.join("\n")));
+            text.push_str(&format!(
+                "--- {} ({} lines) ---\n{}\n",
+                node.process.name(),
+                all.len(),
+                tail.join("\n")
+            ));
         }
         text
     }
@@ -354,7 +322,12 @@ impl Mesh {
     pub fn complaints(&self) -> Vec<String> {
         let is_bad = |line: &&str| line.contains("\"level\":\"ERROR\"") || line.contains("panicked at");
         let of = |node: &Node| {
-            node.process.log().lines().filter(is_bad).map(|line| format!("{}: {line}", node.process.name())).collect::<Vec<_>>()
+            node.process
+                .log()
+                .lines()
+                .filter(is_bad)
+                .map(|line| format!("{}: {line}", node.process.name()))
+                .collect::<Vec<_>>()
         };
         self.nodes.iter().flat_map(of).collect()
     }
@@ -420,7 +393,11 @@ impl Mesh {
             return stopped.map_err(|why| format!("{why}\nkept: {}", kept.display()));
         }
         stopped?;
-        if findings.is_empty() { Ok(()) } else { Err(format!("the audit found:\n  {}", findings.join("\n  "))) }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the audit found:\n  {}", findings.join("\n  ")))
+        }
     }
 }
 
@@ -432,7 +409,8 @@ impl Node {
     pub async fn ready(&self, usual: Duration) -> Result<Duration, String> {
         let patience = Patience::new(usual);
         let url = format!("http://{}/readyz", self.http);
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().expect("a client without TLS");
+        let client =
+            reqwest::Client::builder().timeout(Duration::from_secs(2)).build().expect("a client without TLS");
         loop {
             if let Some(status) = self.process.ended() {
                 return Err(format!("{} ended with {status}", self.process.name()));

@@ -1,4 +1,5 @@
-//! One program of the mesh as a child process: its output in a file, its signals by pid, never outliving its owner.
+//! One program of the mesh as a child process: its output in a file, its signals by pid, never outliving its
+//! owner.
 
 use std::{
     fs::{self, File},
@@ -63,12 +64,17 @@ fn bin_dir() -> PathBuf {
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let path = bin_dir().join(name);
-    assert!(path.is_file(), "{} is not built: run `cargo build --workspace` first, as tests/run does", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not built: run `cargo build --workspace` first, as tests/run does",
+        path.display()
+    );
     path
 }
 
 impl Process {
-    /// Starts a program. Only what it is told on its command line reaches it: the environment is empty but for the path and logging.
+    /// Starts a program. Only what it is told on its command line reaches it: the environment is empty but
+    /// for the path and logging.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -79,7 +85,11 @@ impl Process {
     }
 
     fn spawn(program: &Program) -> Child {
-        let log = File::options().create(true).append(true).open(Self::log_of(program)).expect("a log can be written");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(Self::log_of(program))
+            .expect("a log can be written");
         let child = Command::new(&program.path)
             .args(&program.args)
             .env_clear()
@@ -174,7 +184,11 @@ impl Process {
     pub async fn terminate(&self) -> Result<(), String> {
         self.signal(Signal::Term);
         let status = self.wait(Duration::from_secs(20)).await?;
-        if status.success() { Ok(()) } else { Err(format!("{} ended with {status} after SIGTERM", self.name())) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("{} ended with {status} after SIGTERM", self.name()))
+        }
     }
 
     /// Starts it again, with the same arguments, after it has ended.
@@ -187,7 +201,9 @@ impl Process {
     /// All it has written so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(Self::log_of(&self.program)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(Self::log_of(&self.program))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 }
 

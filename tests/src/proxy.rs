@@ -1,7 +1,8 @@
-//! A gRPC proxy that loses, repeats and delays calls as [`Faults`] says. It knows nothing of the messages: it forwards a call by its
-//! path, bytes untouched.
+//! A gRPC proxy that loses, repeats and delays calls as [`Faults`] says. It knows nothing of the messages: it
+//! forwards a call by its path, bytes untouched.
 //!
-//! A call that has left its caller is on its way: it goes on when the caller is killed in the meantime, as a packet would.
+//! A call that has left its caller is on its way: it goes on when the caller is killed in the meantime, as a
+//! packet would.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -37,7 +38,8 @@ enum Seen {
     Loss(Loss),
 }
 
-/// Starts a proxy before the gRPC server that listens (or will) at this address; answers where. It ends with the runtime.
+/// Starts a proxy before the gRPC server that listens (or will) at this address; answers where. It ends with
+/// the runtime.
 ///
 /// # Panics
 /// When there is no port left.
@@ -46,7 +48,10 @@ pub fn before(server: SocketAddr, faults: Faults) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("a fresh socket takes options");
     let address = listener.local_addr().expect("a bound socket has an address");
-    let behind = Endpoint::from_shared(format!("http://{server}")).expect("an address").tcp_nodelay(true).connect_lazy();
+    let behind = Endpoint::from_shared(format!("http://{server}"))
+        .expect("an address")
+        .tcp_nodelay(true)
+        .connect_lazy();
     let router = Router::new().fallback(enter).with_state(Door { behind, faults });
     tokio::spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
@@ -82,7 +87,9 @@ impl Door {
         let ask = || self.ask(&parts, message.clone());
         match mishap {
             None => Seen::Answer(ask().await),
-            Some(Mishap::Refused(reason)) => Seen::Answer(Status::from(Fault::new(reason, reason.title())).into_http()),
+            Some(Mishap::Refused(reason)) => {
+                Seen::Answer(Status::from(Fault::new(reason, reason.title())).into_http())
+            }
             Some(Mishap::Lost(Moment::Before, loss)) => Seen::Loss(loss),
             Some(Mishap::Lost(Moment::After, loss)) => {
                 drop(ask().await);

@@ -87,7 +87,11 @@ pub fn methods() -> Vec<Method> {
     for file in set.file.iter().filter(|file| file.package().starts_with("boxoffice.")) {
         let carries = |message: &str| {
             let name = message.rsplit('.').next().unwrap_or_default();
-            let message = file.message_type.iter().find(|one| one.name() == name).expect("a request beside its service");
+            let message = file
+                .message_type
+                .iter()
+                .find(|one| one.name() == name)
+                .expect("a request beside its service");
             message.field.iter().any(|field| field.name() == "request_id")
         };
         for service in &file.service {

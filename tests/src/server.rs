@@ -61,7 +61,11 @@ impl Server {
     /// When it does not.
     pub async fn promote(&self) {
         let promoted = tokio::process::Command::new(SCRIPT).arg("promote").arg(&self.dir).status().await;
-        assert!(promoted.is_ok_and(|status| status.success()), "tests/postgres promote {}", self.dir.display());
+        assert!(
+            promoted.is_ok_and(|status| status.success()),
+            "tests/postgres promote {}",
+            self.dir.display()
+        );
     }
 
     /// Restarts it as after a crash; answers when it takes connections again.
@@ -70,7 +74,11 @@ impl Server {
     /// When it does not.
     pub async fn restart(&self) {
         let restarted = tokio::process::Command::new(SCRIPT).arg("restart").arg(&self.dir).status().await;
-        assert!(restarted.is_ok_and(|status| status.success()), "tests/postgres restart {}", self.dir.display());
+        assert!(
+            restarted.is_ok_and(|status| status.success()),
+            "tests/postgres restart {}",
+            self.dir.display()
+        );
     }
 }
 

@@ -1,7 +1,9 @@
-//! Runs scenarios against meshes, in the manner of `cargo test`: names that can be filtered, one line each, failures at the end.
+//! Runs scenarios against meshes, in the manner of `cargo test`: names that can be filtered, one line each,
+//! failures at the end.
 //!
-//! Scenarios of a [`Group`] share one mesh (each with users, queues and concerts of its own); a [`Solo`] starts its own. When a
-//! group's scenarios are through, its mesh is stopped and audited: that is a test as well.
+//! Scenarios of a [`Group`] share one mesh (each with users, queues and concerts of its own); a [`Solo`]
+//! starts its own. When a group's scenarios are through, its mesh is stopped and audited: that is a test as
+//! well.
 
 use std::{
     collections::HashMap,
@@ -76,8 +78,8 @@ macro_rules! solos {
     };
 }
 
-/// How many scenarios run at a time on a shared mesh, and how many meshes of solos at once: enough that waiting for the clock
-/// costs little, few enough that two cores keep their timing.
+/// How many scenarios run at a time on a shared mesh, and how many meshes of solos at once: enough that
+/// waiting for the clock costs little, few enough that two cores keep their timing.
 const AT_ONCE: usize = 6;
 const SOLOS_AT_ONCE: usize = 2;
 /// No scenario usually takes longer, unless it was asked to kill very often.
@@ -124,7 +126,12 @@ impl Report {
         let messages = Arc::clone(&self.messages);
         panic::set_hook(Box::new(move |info| {
             let name = NAME.try_with(Clone::clone).unwrap_or_else(|_| "outside of a test".to_owned());
-            messages.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().push(info.to_string());
+            messages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(name)
+                .or_default()
+                .push(info.to_string());
         }));
     }
 
@@ -143,14 +150,23 @@ impl Report {
 
     #[expect(clippy::print_stdout, reason = "a test runner reports on stdout")]
     fn note(&self, name: String, outcome: Result<(), String>, took: Duration) {
-        println!("test {name} ... {} ({:.1} s)", if outcome.is_ok() { "ok" } else { "FAILED" }, took.as_secs_f64());
+        println!(
+            "test {name} ... {} ({:.1} s)",
+            if outcome.is_ok() { "ok" } else { "FAILED" },
+            took.as_secs_f64()
+        );
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((name, outcome));
     }
 
     async fn group(&self, group: &Group, shape: Shape) {
-        let prefix = if group.label.is_empty() { shape.name().to_owned() } else { format!("{}_{}", shape.name(), group.label) };
+        let prefix = if group.label.is_empty() {
+            shape.name().to_owned()
+        } else {
+            format!("{}_{}", shape.name(), group.label)
+        };
         let named = |scenario: &Scenario| (format!("{prefix}::{}", short(scenario.name)), scenario.run);
-        let wanted = |all: &[Scenario]| all.iter().map(named).filter(|(name, _)| self.wants(name)).collect::<Vec<_>>();
+        let wanted =
+            |all: &[Scenario]| all.iter().map(named).filter(|(name, _)| self.wants(name)).collect::<Vec<_>>();
         let (together, alone) = (wanted(&group.together), wanted(&group.alone));
         if together.is_empty() && alone.is_empty() {
             return;
@@ -158,7 +174,13 @@ impl Report {
         let begun = Instant::now();
         let start = tokio::spawn(NAME.scope(prefix.clone(), Mesh::start(shape, group.flags)));
         let Ok(mesh) = start.await else {
-            let why = self.messages.lock().unwrap_or_else(PoisonError::into_inner).remove(&prefix).unwrap_or_default().join("\n");
+            let why = self
+                .messages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&prefix)
+                .unwrap_or_default()
+                .join("\n");
             return self.note(format!("{prefix}::starts"), Err(why), begun.elapsed());
         };
         self.note(format!("{prefix}::starts"), Ok(()), begun.elapsed());
@@ -176,7 +198,9 @@ impl Report {
             Ok(mesh) => mesh.finish().await,
             Err(mesh) => mesh.stop().await.and(Err("a scenario's task still uses the mesh".to_owned())),
         };
-        let ended = ended.and_then(|()| if logs.is_empty() { Ok(()) } else { Err(format!("logged:\n  {}", logs.join("\n  "))) });
+        let ended = ended.and_then(|()| {
+            if logs.is_empty() { Ok(()) } else { Err(format!("logged:\n  {}", logs.join("\n  "))) }
+        });
         self.note(format!("{prefix}::ends_cleanly_and_the_audit_finds_nothing"), ended, begun.elapsed());
     }
 
@@ -195,7 +219,10 @@ impl Report {
     #[expect(clippy::print_stdout, reason = "a test runner reports on stdout")]
     fn list(&self, groups: &[Group], solos: &[Solo]) {
         for shape in Shape::ALL {
-            let shared = groups.iter().flat_map(|group| group.together.iter().chain(&group.alone)).map(|scenario| scenario.name);
+            let shared = groups
+                .iter()
+                .flat_map(|group| group.together.iter().chain(&group.alone))
+                .map(|scenario| scenario.name);
             let own = solos.iter().filter(|solo| solo.shapes.contains(shape)).map(|solo| solo.name);
             let names = shared.chain(own).map(|name| format!("{}::{}", shape.name(), short(name)));
             for name in names.filter(|name| self.wants(name)) {
@@ -208,7 +235,8 @@ impl Report {
     fn conclude(&self, took: Duration) -> ExitCode {
         println!("\nthis machine: now {:.1} times slower than usual", patience::slowness());
         let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed: Vec<_> = outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?))).collect();
+        let failed: Vec<_> =
+            outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?))).collect();
         for (name, why) in &failed {
             println!("\n---- {name} ----\n{why}");
         }
@@ -218,7 +246,10 @@ impl Report {
         }
         let passed = outcomes.len() - failed.len();
         let (verdict, failures) = (if failed.is_empty() { "ok" } else { "FAILED" }, failed.len());
-        println!("\ntest result: {verdict}. {passed} passed; {failures} failed; finished in {:.1}s", took.as_secs_f64());
+        println!(
+            "\ntest result: {verdict}. {passed} passed; {failures} failed; finished in {:.1}s",
+            took.as_secs_f64()
+        );
         if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
@@ -238,7 +269,8 @@ pub fn main(groups: &[Group], solos: &[Solo]) -> ExitCode {
     }
     report.collect_panics();
     let begun = Instant::now();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
     runtime.block_on(async {
         for shape in Shape::ALL {
             for group in groups {

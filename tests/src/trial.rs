@@ -1,7 +1,9 @@
-//! One checkout put on trial: the real saga against the real services, with mishaps on the way, and a verdict on what became of it.
+//! One checkout put on trial: the real saga against the real services, with mishaps on the way, and a verdict
+//! on what became of it.
 //!
-//! Whatever happens, it must be settled in the end (usually within [`BOUND`]), as one of: paid and mine, not mine and nothing taken, not
-//! mine and money back; what the client was told must be what is; and asked again with its key, by any face and replica, the answer must be the same.
+//! Whatever happens, it must be settled in the end (usually within [`BOUND`]), as one of: paid and mine, not
+//! mine and nothing taken, not mine and money back; what the client was told must be what is; and asked again
+//! with its key, by any face and replica, the answer must be the same.
 
 use std::{
     net::SocketAddr,
@@ -14,7 +16,10 @@ use std::{
 
 use boxoffice_proto::{
     Fault, Reason,
-    booking::{CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, HoldSeatsResponse, ReservationStatus},
+    booking::{
+        CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, HoldSeatsResponse,
+        ReservationStatus,
+    },
     checkout::PayRequest,
     queue::{GetTokenRequest, IssueTokenRequest, TokenStatus},
     wallet::{ChargeWalletRequest, EntryKind, ListEntriesRequest},
@@ -38,11 +43,12 @@ use crate::{
     world::{Buyer, Sale, World, unique},
 };
 
-/// A checkout is usually settled within this, whatever single thing goes wrong: a lease of 3 s, a look every 0.5 s, an attempt of 3 s,
-/// pauses of at most 2 s, and as much again.
+/// A checkout is usually settled within this, whatever single thing goes wrong: a lease of 3 s, a look every
+/// 0.5 s, an attempt of 3 s, pauses of at most 2 s, and as much again.
 pub const BOUND: Duration = Duration::from_secs(20);
-/// Less than what a checkout wants to be left before money moves, so that each begins by extending its hold; and what a click has to reach
-/// the edge. On a machine that takes longer a hold lapses, and that is then what the client must be told.
+/// Less than what a checkout wants to be left before money moves, so that each begins by extending its hold;
+/// and what a click has to reach the edge. On a machine that takes longer a hold lapses, and that is then
+/// what the client must be told.
 const HOLD: Duration = Duration::from_secs(45);
 const PRICE: i64 = 1_000;
 const MONEY: i64 = 1_500;
@@ -111,8 +117,8 @@ impl Course {
     }
 }
 
-/// A mesh in which calls between the edge and the services, and on PostgreSQL commits of the journal, meet [`Faults`]. Holds are
-/// short enough that every payment begins by extending its own.
+/// A mesh in which calls between the edge and the services, and on PostgreSQL commits of the journal, meet
+/// [`Faults`]. Holds are short enough that every payment begins by extending its own.
 #[derive(Clone, Debug)]
 pub struct Court {
     /// The mesh.
@@ -160,7 +166,8 @@ impl Court {
     pub async fn open(shape: Shape) -> Self {
         let faults = Faults::default();
         let between = Between(faults.clone(), Mutex::default());
-        let mesh = Mesh::start_wired(shape, &["--hold-ttl", &format!("{}s", HOLD.as_secs())], None, &between).await;
+        let mesh =
+            Mesh::start_wired(shape, &["--hold-ttl", &format!("{}s", HOLD.as_secs())], None, &between).await;
         let world = World::new(Arc::new(mesh));
         let queue = world.queue(json!({"maxActive": 100_000, "admitPerMinute": 1_000_000})).await;
         let sale = world.sale_behind(queue, PRICE, 5_000).await;
@@ -193,7 +200,10 @@ impl Court {
         let turn = plan.course.turn().map(|(method, moment)| {
             let meeting = Arc::<Meeting>::default();
             // However often it is asked meanwhile.
-            plan.rules.insert(0, Rule::first(method, 1_000, Mishap::Stands(moment, Then::Goes, Arc::clone(&meeting))));
+            plan.rules.insert(
+                0,
+                Rule::first(method, 1_000, Mishap::Stands(moment, Then::Goes, Arc::clone(&meeting))),
+            );
             meeting
         });
         let case = self.faults.case(&[&user_id, &token, &reservation], plan.rules.clone());
@@ -204,8 +214,11 @@ impl Court {
     async fn hold(&self, user: &str, seat: i32) -> Result<String, String> {
         let (user_id, show_id) = (user.to_owned(), self.sale.show);
         let request_id = unique("hold");
-        let hold = HoldSeatsRequest { user_id, show_id, seat_numbers: vec![seat], request_id, ..Default::default() };
-        let held = patiently(hold, |hold| self.hold_once(hold)).await.map_err(|status| format!("seat {seat}: {status:?}"))?;
+        let hold =
+            HoldSeatsRequest { user_id, show_id, seat_numbers: vec![seat], request_id, ..Default::default() };
+        let held = patiently(hold, |hold| self.hold_once(hold))
+            .await
+            .map_err(|status| format!("seat {seat}: {status:?}"))?;
         Ok(held.reservation.unwrap().reservation_id)
     }
 
@@ -241,8 +254,13 @@ impl Trial {
     #[must_use]
     pub fn explain(&self, what: &str) -> String {
         let Plan { course, rules, .. } = &self.plan;
-        let rules: Vec<_> = rules.iter().map(|r| format!("{}[{}+{}] {:?}", r.method, r.first, r.times, r.mishap)).collect();
-        format!("{course:?} with {}: {what}\n      {}", rules.join(" and "), self.court.faults.story(self.case))
+        let rules: Vec<_> =
+            rules.iter().map(|r| format!("{}[{}+{}] {:?}", r.method, r.first, r.times, r.mishap)).collect();
+        format!(
+            "{course:?} with {}: {what}\n      {}",
+            rules.join(" and "),
+            self.court.faults.story(self.case)
+        )
     }
 
     /// Turns the course when its moment comes.
@@ -272,7 +290,8 @@ impl Trial {
         rest.post("/v1/payments", body).token(&self.buyer.token).key(&self.key).try_send().await
     }
 
-    /// Clicks, with the same key, until the answer is final: paid, or refused with what became of the payment.
+    /// Clicks, with the same key, until the answer is final: paid, or refused with what became of the
+    /// payment.
     ///
     /// # Errors
     /// When it is not settled in time.
@@ -310,7 +329,10 @@ impl Trial {
             _ => return wrong(format!("told {} {}", told.status, told.text)),
         };
         if ending != self.plan.ending && !lapsed {
-            return wrong(format!("should end as {:?}, told {} {}", self.plan.ending, told.status, told.text));
+            return wrong(format!(
+                "should end as {:?}, told {} {}",
+                self.plan.ending, told.status, told.text
+            ));
         }
         let truth = self.truth().await;
         if truth != Ok(ending) {
@@ -330,7 +352,11 @@ impl Trial {
         let paid = patiently(pay, |pay| async move { grpc.checkout().pay(pay).await });
         let by_grpc = paid.await.map_err(|status| Fault::from(&status));
         let same = match &by_grpc {
-            Ok(answer) => answer.get_ref().checkout.as_ref().is_some_and(|c| told.body["paymentId"] == c.checkout_id.as_str()),
+            Ok(answer) => answer
+                .get_ref()
+                .checkout
+                .as_ref()
+                .is_some_and(|c| told.body["paymentId"] == c.checkout_id.as_str()),
             Err(fault) => told.code() == fault.reason.as_str(),
         };
         if same { Ok(()) } else { wrong(format!("told {}, by gRPC {by_grpc:?}", told.text)) }
@@ -372,7 +398,8 @@ impl Trial {
         let kinds: Vec<_> = entries.iter().rev().map(|entry| entry.kind()).collect();
         let balance: i64 = entries.iter().map(|entry| entry.amount).sum();
         let reservation = GetReservationRequest { reservation_id: self.reservation.clone() };
-        let reservation = patiently(reservation, |ask| async move { grpc.booking().get_reservation(ask).await });
+        let reservation =
+            patiently(reservation, |ask| async move { grpc.booking().get_reservation(ask).await });
         let reservation = reservation.await.map_err(|status| status.to_string())?;
         let status = reservation.get_ref().reservation.as_ref().map(|reservation| reservation.status());
         let mine = status == Some(ReservationStatus::Confirmed);
@@ -381,12 +408,24 @@ impl Trial {
         let token = patiently(token, |ask| async move { grpc.queue().get_token(ask).await });
         let token = token.await.map_err(|status| status.to_string())?.into_inner().token.unwrap().status();
         // A token that the waiting room itself was heard to refuse is left as it is.
-        let spared = self.plan.rules.iter().any(|r| r.method == "CompleteToken" && matches!(r.mishap, Mishap::Refused(_)));
+        let spared = self
+            .plan
+            .rules
+            .iter()
+            .any(|r| r.method == "CompleteToken" && matches!(r.mishap, Mishap::Refused(_)));
         match (kinds.as_slice(), mine) {
-            ([EntryKind::Charge, EntryKind::Payment], true) if (token == TokenStatus::Completed) != spared => Ok(Ending::Paid),
+            ([EntryKind::Charge, EntryKind::Payment], true)
+                if (token == TokenStatus::Completed) != spared =>
+            {
+                Ok(Ending::Paid)
+            }
             ([EntryKind::Charge], false) => Ok(Ending::Nothing),
-            ([EntryKind::Charge, EntryKind::Payment, EntryKind::Refund], false) if balance == MONEY => Ok(Ending::MoneyBack),
-            _ => Err(format!("entries {kinds:?}, balance {balance}, reservation {status:?}, token {token:?}")),
+            ([EntryKind::Charge, EntryKind::Payment, EntryKind::Refund], false) if balance == MONEY => {
+                Ok(Ending::MoneyBack)
+            }
+            _ => {
+                Err(format!("entries {kinds:?}, balance {balance}, reservation {status:?}, token {token:?}"))
+            }
         }
     }
 }
@@ -396,17 +435,21 @@ impl Court {
         let (user_id, reservation_id) = (user.to_owned(), reservation.to_owned());
         let cancel = CancelReservationRequest { reservation_id, user_id, request_id: String::new() };
         let grpc = &self.world.grpc;
-        let cancelled = patiently(cancel, |cancel| async move { grpc.booking().cancel_reservation(cancel).await });
+        let cancelled =
+            patiently(cancel, |cancel| async move { grpc.booking().cancel_reservation(cancel).await });
         cancelled.await.map(drop).map_err(|status| status.to_string())
     }
 
     /// Lets a hold lapse, as time would, and somebody else take its seat.
     async fn lapse(&self, user: &str, reservation: &str) -> Result<(), String> {
         let get = GetReservationRequest { reservation_id: reservation.to_owned() };
-        let held = self.world.grpc.booking().get_reservation(get).await.unwrap().into_inner().reservation.unwrap();
+        let held =
+            self.world.grpc.booking().get_reservation(get).await.unwrap().into_inner().reservation.unwrap();
         let mut booking = self.world.mesh.databases.with_table("hold").await;
         let id = reservation.replace('-', "");
-        booking.rows(&format!("UPDATE hold SET promised_until = 1, expires_at = 1 WHERE user_id = '{user}'")).await;
+        booking
+            .rows(&format!("UPDATE hold SET promised_until = 1, expires_at = 1 WHERE user_id = '{user}'"))
+            .await;
         booking.rows(&format!("UPDATE seat SET held_until = 1 WHERE {{id:hold_id}} = '{id}'")).await;
         self.hold(&Uuid::new_v4().to_string(), held.seat_numbers[0]).await.map(drop)
     }

@@ -1,5 +1,5 @@
-//! A TCP proxy: it slows, cuts and refuses connections, and before PostgreSQL it can lose a commit on its way there or its
-//! acknowledgement on the way back.
+//! A TCP proxy: it slows, cuts and refuses connections, and before PostgreSQL it can lose a commit on its way
+//! there or its acknowledgement on the way back.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -133,11 +133,16 @@ impl State {
         }
     }
 
-    /// From the client to the server. `None`: the connection ends here. `deaf`: it ends when the server answers.
+    /// From the client to the server. `None`: the connection ends here. `deaf`: it ends when the server
+    /// answers.
     ///
-    /// A transaction may be several cases': what happens to one of them happens to all, and where they differ the worst does.
+    /// A transaction may be several cases': what happens to one of them happens to all, and where they differ
+    /// the worst does.
     async fn up(&self, said: &mut Said, bytes: &[u8], server: &mut TcpStream, deaf: &mut bool) -> Option<()> {
-        let mishaps = said.commits(bytes).map(|transaction| self.faults.on_all(COMMIT, &transaction)).unwrap_or_default();
+        let mishaps = said
+            .commits(bytes)
+            .map(|transaction| self.faults.on_all(COMMIT, &transaction))
+            .unwrap_or_default();
         let stands = |at: Moment| {
             let meetings = mishaps.iter().filter_map(move |mishap| {
                 let Mishap::Stands(moment, then, meeting) = mishap else { return None };
@@ -145,7 +150,9 @@ impl State {
             });
             meetings.collect::<Vec<_>>()
         };
-        let lost = |at: Moment| mishaps.iter().any(|mishap| matches!(mishap, Mishap::Lost(moment, _) if *moment == at));
+        let lost = |at: Moment| {
+            mishaps.iter().any(|mishap| matches!(mishap, Mishap::Lost(moment, _) if *moment == at))
+        };
         if mishaps.iter().any(|mishap| matches!(mishap, Mishap::Lost(Moment::Before, Loss::Silence))) {
             std::future::pending().await
         }

@@ -1,4 +1,5 @@
-//! The steps of an on-sale, as a scenario tells them: make a sale, let a user in, hold, pay, and look at what became of it.
+//! The steps of an on-sale, as a scenario tells them: make a sale, let a user in, hold, pay, and look at what
+//! became of it.
 //!
 //! Each step asserts its success; where a refusal is the point, scenarios make the call themselves.
 
@@ -195,13 +196,16 @@ impl World {
         seen
     }
 
-    /// Brings every replica of queue-svc to this moment: each answers from its memory, which may be a tenth of a second behind what
-    /// another one committed. What is compared with an earlier answer is read after this.
+    /// Brings every replica of queue-svc to this moment: each answers from its memory, which may be a tenth
+    /// of a second behind what another one committed. What is compared with an earlier answer is read after
+    /// this.
     pub async fn level(&self) {
         // Listing looks at the database; a replica that is away has nothing to catch up with.
         let ask = |replica: &Channel| QueueServiceClient::new(replica.clone());
         join_all(self.grpc.queue.all().iter().map(|replica| async {
-            let _ = ask(replica).list_queues(ListQueuesRequest { page_size: 1, ..ListQueuesRequest::default() }).await;
+            let _ = ask(replica)
+                .list_queues(ListQueuesRequest { page_size: 1, ..ListQueuesRequest::default() })
+                .await;
         }))
         .await;
     }
@@ -221,7 +225,9 @@ impl World {
     /// The call that tops up a wallet.
     #[must_use]
     pub fn charging(&self, user: &str, amount: i64) -> Call {
-        self.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": amount})).key(&unique("charge"))
+        self.rest
+            .post(&format!("/v1/wallets/{user}/charges"), json!({"amount": amount}))
+            .key(&unique("charge"))
     }
 
     /// Tops up a wallet.
@@ -255,11 +261,17 @@ impl World {
         self.rest.post("/v1/payments", pay).token(&buyer.token).key(&unique("pay"))
     }
 
-    /// Waits until a payment of this user's is written down: from then on it ends in one outcome, whoever ends it.
+    /// Waits until a payment of this user's is written down: from then on it ends in one outcome, whoever
+    /// ends it.
     pub async fn checkout_begun(&self, user: &str) {
         let ask = ListCheckoutsRequest { user_id: user.to_owned(), ..ListCheckoutsRequest::default() };
         eventually(Duration::from_secs(10), || async {
-            let listed = self.grpc.checkout().list_checkouts(ask.clone()).await.map_err(|status| status.to_string())?;
+            let listed = self
+                .grpc
+                .checkout()
+                .list_checkouts(ask.clone())
+                .await
+                .map_err(|status| status.to_string())?;
             holds(listed.into_inner().checkouts.len(), |&begun| begun > 0)
         })
         .await;
@@ -272,10 +284,14 @@ impl World {
 
     /// Waits until a reservation has this status.
     pub async fn reservation_until(&self, id: &str, status: &str) -> Value {
-        eventually(Duration::from_secs(10), || async { holds(self.reservation(id).await, |body| body["status"] == status) }).await
+        eventually(Duration::from_secs(10), || async {
+            holds(self.reservation(id).await, |body| body["status"] == status)
+        })
+        .await
     }
 
-    /// A seat's status as an admitted user sees it. Seat maps may be a quarter of a second old, so what is expected may take as long.
+    /// A seat's status as an admitted user sees it. Seat maps may be a quarter of a second old, so what is
+    /// expected may take as long.
     pub async fn seat_until(&self, buyer: &Buyer, show: i64, seat: i64, status: &str) {
         eventually(Duration::from_secs(3), || async {
             let map = self.rest.get(&format!("/v1/shows/{show}/seats")).token(&buyer.token).expect(200).await;

@@ -1,5 +1,5 @@
-//! What a cluster, an image builder and `docker compose` are given must fit the programs. The reading is Python's, for its schemas of
-//! every Kubernetes version: `tests/manifests`, which also runs by itself.
+//! What a cluster, an image builder and `docker compose` are given must fit the programs. The reading is
+//! Python's, for its schemas of every Kubernetes version: `tests/manifests`, which also runs by itself.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use std::{env, path::Path, process::Command};

@@ -19,7 +19,9 @@ const INSERT: &str = "INSERT INTO thing (id, name) VALUES ($1, current_schema())
 
 fn migrations() -> Migrations {
     // Fails where it runs twice, and is slow enough that the others come while it runs.
-    let made = |number, sql: &'static str| Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let made = |number, sql: &'static str| {
+        Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
     let all = vec![
         made(1, "SELECT pg_sleep(0.2); CREATE TABLE thing (id BIGINT PRIMARY KEY, name TEXT NOT NULL)"),
         made(2, "ALTER TABLE thing ADD COLUMN size BIGINT"),
@@ -38,7 +40,10 @@ async fn visit(db: &Db, id: i64) -> Result<String, Error> {
     tx.execute(INSERT, args![id]).await?;
     tx.commit().await?;
     let mut session = db.read().await?;
-    let row = session.one("SELECT name, current_setting('statement_timeout') AS bound FROM thing WHERE id = $1", args![id]);
+    let row = session.one(
+        "SELECT name, current_setting('statement_timeout') AS bound FROM thing WHERE id = $1",
+        args![id],
+    );
     let row = row.await?;
     assert_eq!(row.get::<String>("bound")?, "10s");
     row.get("name")
@@ -59,7 +64,10 @@ async fn everybody_keeps_to_their_schema(url: &str, pooler: Pooler) {
     for (db, schema) in all.iter().zip(schemas) {
         db.ping().await.unwrap();
         let row = db.read().await.unwrap().one(count, vec![]).await.unwrap();
-        assert_eq!((row.get::<i64>("n").unwrap(), row.get::<String>("name").unwrap()), (120, schema.to_owned()));
+        assert_eq!(
+            (row.get::<i64>("n").unwrap(), row.get::<String>("name").unwrap()),
+            (120, schema.to_owned())
+        );
         assert_eq!(row.get::<String>("least").unwrap(), schema);
     }
 }
@@ -71,7 +79,10 @@ async fn by_transaction_two_schemas_share_two_sessions_and_nothing_is_mixed() {
     everybody_keeps_to_their_schema(&pooler.to(&url), Pooler::Transaction).await;
     let mut bare = PgConnection::connect(&url).await.unwrap();
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    assert!(sqlx::query_scalar::<_, i64>(sessions).fetch_one(&mut bare).await.unwrap() <= 2, "two were enough");
+    assert!(
+        sqlx::query_scalar::<_, i64>(sessions).fetch_one(&mut bare).await.unwrap() <= 2,
+        "two were enough"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +94,8 @@ async fn by_session_what_the_startup_packet_would_lose_is_set_all_the_same() {
     let theirs = format!("{}?options=-c%20search_path%3Dnorth%20-c%20work_mem%3D5MB", pooler.to(&url));
     let db = open(&theirs, None, Pooler::Session).await.unwrap();
     assert_eq!(visit(&db, 1_000).await.unwrap(), "north");
-    let set = db.read().await.unwrap().one("SELECT current_setting('work_mem') AS set", vec![]).await.unwrap();
+    let set =
+        db.read().await.unwrap().one("SELECT current_setting('work_mem') AS set", vec![]).await.unwrap();
     assert_eq!(set.get::<String>("set").unwrap(), "5MB");
 }
 
@@ -98,12 +110,20 @@ async fn by_transaction_without_being_told_is_refused_with_the_flag_to_say() {
     let url = postgres_url().await;
     for settings in [&[IGNORING][..], &["default_pool_size = 1"], &["server_round_robin = 1"]] {
         let pooler = PgBouncer::before(&url, "transaction", settings);
-        let why = open(&pooler.to(&url), Some("north"), Pooler::Session).await.map(drop).unwrap_err().to_string();
-        assert!(why.contains("--database-pooler transaction") && why.contains("DATABASE_POOLER"), "{settings:?}: {why}");
+        let why =
+            open(&pooler.to(&url), Some("north"), Pooler::Session).await.map(drop).unwrap_err().to_string();
+        assert!(
+            why.contains("--database-pooler transaction") && why.contains("DATABASE_POOLER"),
+            "{settings:?}: {why}"
+        );
     }
     let mut bare = PgConnection::connect(&url).await.unwrap();
     let made = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'north'";
-    assert_eq!(sqlx::query_scalar::<_, i64>(made).fetch_one(&mut bare).await.unwrap(), 0, "nothing was touched");
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(made).fetch_one(&mut bare).await.unwrap(),
+        0,
+        "nothing was touched"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +140,10 @@ async fn a_schema_that_cannot_be_lived_in_is_told_before_anything_is_served() {
     let theirs = url.replacen("postgres@", &format!("{user}@"), 1);
     let why = open(&theirs, Some("north"), Pooler::Session).await.map(drop).unwrap_err().to_string();
     assert!(why.contains("north") || why.contains("schema"), "{why}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP OWNED BY {user}; DROP ROLE {user}"))).execute(&mut bare).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP OWNED BY {user}; DROP ROLE {user}")))
+        .execute(&mut bare)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The README's tour, run as it stands there: every `$ ` line of its `console` blocks goes through one shell against a fresh mesh,
-//! and what comes back must be what the README shows, but for ids, times and the like.
+//! The README's tour, run as it stands there: every `$ ` line of its `console` blocks goes through one shell
+//! against a fresh mesh, and what comes back must be what the README shows, but for ids, times and the like.
 //!
 //! `TOUR=write cargo test -p tests --test tour` writes the real output into the README instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
@@ -43,14 +43,17 @@ fn every_line_of_the_tour_is_real_output() {
     while let Some((_, line)) = lines.next() {
         written.push_str(line);
         written.push('\n');
-        if let Some(flags) = line.strip_prefix("<!-- tour: restart ").and_then(|rest| rest.strip_suffix(" -->")) {
+        if let Some(flags) =
+            line.strip_prefix("<!-- tour: restart ").and_then(|rest| rest.strip_suffix(" -->"))
+        {
             tour.restart(flags);
         }
         if line != "```console" {
             continue;
         }
         while let Some((number, line)) = lines.next_if(|(_, line)| *line != "```") {
-            let mut command = line.strip_prefix("$ ").expect("a console block begins with a command").to_owned();
+            let mut command =
+                line.strip_prefix("$ ").expect("a console block begins with a command").to_owned();
             written.push_str(line);
             written.push('\n');
             // A command goes on in indented lines; no answer begins with one.
@@ -67,12 +70,17 @@ fn every_line_of_the_tour_is_real_output() {
             }
             let real = tour.run(&command);
             if normal(&shown) != normal(&real) {
-                wrong.push(format!("README.md:{}: {command}\n--- shown\n{shown}--- real\n{real}", number + 1));
+                wrong
+                    .push(format!("README.md:{}: {command}\n--- shown\n{shown}--- real\n{real}", number + 1));
             }
             written.push_str(&real);
         }
     }
-    assert!(tour.commands > 20, "the tour has only {} commands: are its blocks still ```console?", tour.commands);
+    assert!(
+        tour.commands > 20,
+        "the tour has only {} commands: are its blocks still ```console?",
+        tour.commands
+    );
     tour.stop();
     if env::var("TOUR").is_ok_and(|mode| mode == "write") {
         fs::write(&readme, written).unwrap();
@@ -100,7 +108,8 @@ struct Tour {
 impl Tour {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free: Vec<TcpListener> = ADDRESSES.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let free: Vec<TcpListener> =
+            ADDRESSES.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> = ADDRESSES
             .iter()
             .zip(&free)
@@ -110,7 +119,14 @@ impl Tour {
         let mesh = Process::start(Self::program(folder.path(), &addresses, ""));
         let mut shell = Command::new("bash")
             .current_dir(root())
-            .env("PATH", format!("{}:{}", root().join(".tools/node_modules/.bin").display(), env::var("PATH").unwrap()))
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}",
+                    root().join(".tools/node_modules/.bin").display(),
+                    env::var("PATH").unwrap()
+                ),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -120,7 +136,9 @@ impl Tour {
         writeln!(input, "exec 2>&1").unwrap();
         let answers = BufReader::new(shell.stdout.take().unwrap());
         let (lines, output) = mpsc::channel();
-        std::thread::spawn(move || answers.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        std::thread::spawn(move || {
+            answers.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+        });
         let mut tour = Self { mesh, addresses, shell, input, output, commands: 0, folder };
         tour.ready();
         tour
@@ -152,7 +170,10 @@ impl Tour {
 
     fn run(&mut self, command: &str) -> String {
         self.commands += 1;
-        let real = self.addresses.iter().fold(command.to_owned(), |text, (_, shown, real)| text.replace(shown, real));
+        let real = self
+            .addresses
+            .iter()
+            .fold(command.to_owned(), |text, (_, shown, real)| text.replace(shown, real));
         // The echo on a line of its own tells the end, also behind an answer without a line break.
         writeln!(self.input, "{real}\necho; echo {END}").unwrap();
         let (mut lines, patience) = (Vec::new(), Patience::new(ANSWER_WITHIN));
@@ -161,7 +182,9 @@ impl Tour {
                 Ok(line) if line == END => break,
                 Ok(line) => lines.push(line),
                 Err(RecvTimeoutError::Timeout) if !patience.is_over() => {}
-                Err(_) => panic!("no end of the answer to: {command}\n{}\n{}", lines.join("\n"), self.mesh.log()),
+                Err(_) => {
+                    panic!("no end of the answer to: {command}\n{}\n{}", lines.join("\n"), self.mesh.log())
+                }
             }
         }
         while lines.last().is_some_and(|line| line.trim().is_empty()) {
@@ -205,7 +228,8 @@ fn kind(word: &str) -> &str {
     let shape: Vec<usize> = word.split('-').map(str::len).collect();
     let is_uuid = shape == [8, 4, 4, 4, 12] && word.split('-').all(hex);
     let is_time = word.len() >= 20 && word.as_bytes()[4] == b'-' && word.contains('T') && word.ends_with('Z');
-    let is_trace = (word.len() == 32 || word.len() == 16) && hex(word) || (shape == [2, 32, 16, 2] && word.split('-').all(hex));
+    let is_trace = (word.len() == 32 || word.len() == 16) && hex(word)
+        || (shape == [2, 32, 16, 2] && word.split('-').all(hex));
     match () {
         () if is_uuid => "<uuid>",
         () if is_time => "<time>",

@@ -52,12 +52,14 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(refusal) => refusal.into(),
-            Error::RequestReused => {
-                Self::new(Reason::RequestIdReused, "This request_id was used for another request; choose a fresh one.")
-            }
+            Error::RequestReused => Self::new(
+                Reason::RequestIdReused,
+                "This request_id was used for another request; choose a fresh one.",
+            ),
             Error::Db(error @ (db::Error::Unavailable(_) | db::Error::Contended(_))) => {
                 tracing::warn!(%error, "the ledger cannot be reached");
-                Self::new(Reason::Unavailable, "The ledger cannot be reached at this moment.").retry_after(RETRY_AFTER)
+                Self::new(Reason::Unavailable, "The ledger cannot be reached at this moment.")
+                    .retry_after(RETRY_AFTER)
             }
             Error::Db(error @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_))) => {
                 Self::internal(format_args!("the ledger: {error}"))
@@ -69,28 +71,33 @@ impl From<Error> for Fault {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::AmountOutOfRange => {
-                Self::invalid_field("amount", format!("must be {} to {}", wallet::AMOUNT.start(), wallet::AMOUNT.end()))
-            }
-            Refusal::BalanceLimit => {
-                Self::invalid_field("amount", format!("would take the balance beyond {}", wallet::BALANCE_LIMIT))
-            }
+            Refusal::AmountOutOfRange => Self::invalid_field(
+                "amount",
+                format!("must be {} to {}", wallet::AMOUNT.start(), wallet::AMOUNT.end()),
+            ),
+            Refusal::BalanceLimit => Self::invalid_field(
+                "amount",
+                format!("would take the balance beyond {}", wallet::BALANCE_LIMIT),
+            ),
             Refusal::WalletNotFound { user_id } => {
                 Self::new(Reason::WalletNotFound, "This user has no wallet yet; the first charge opens it.")
                     .with("user_id", user_id)
             }
-            Refusal::InsufficientFunds { payment_id: Some(payment_id) } => {
-                Self::new(Reason::InsufficientFunds, "The balance does not cover this payment; it is recorded as FAILED.")
-                    .with("payment_id", payment_id)
-            }
+            Refusal::InsufficientFunds { payment_id: Some(payment_id) } => Self::new(
+                Reason::InsufficientFunds,
+                "The balance does not cover this payment; it is recorded as FAILED.",
+            )
+            .with("payment_id", payment_id),
             Refusal::InsufficientFunds { payment_id: None } => {
                 Self::new(Reason::InsufficientFunds, "The balance does not cover this; nothing was moved.")
             }
             Refusal::PaymentNotFound { payment_id } => {
-                Self::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title()).with("payment_id", payment_id)
+                Self::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title())
+                    .with("payment_id", payment_id)
             }
             Refusal::PaymentReused { payment_id } => {
-                Self::new(Reason::RequestIdReused, "This payment_id was used for another payment.").with("payment_id", payment_id)
+                Self::new(Reason::RequestIdReused, "This payment_id was used for another payment.")
+                    .with("payment_id", payment_id)
             }
             Refusal::PaymentBarred { payment_id } => {
                 Self::new(Reason::ReservationCancelled, "This payment was cancelled before it arrived.")

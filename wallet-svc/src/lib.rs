@@ -4,8 +4,8 @@
 //! grpc (proto ↔ domain) ──▶ app (which transaction) ──▶ domain (the rules)
 //!                                                  └──▶ store  (all SQL)
 //! ```
-//! The service is a function of its [`Config`], its [`Listeners`], a clock and a shutdown token; see the README for what it
-//! guarantees.
+//! The service is a function of its [`Config`], its [`Listeners`], a clock and a shutdown token; see the
+//! README for what it guarantees.
 
 mod app;
 pub mod config;
@@ -33,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{app::Ledger, grpc::Service};
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the work.
+/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
+/// work.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -49,15 +50,26 @@ pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: Cance
     Box::pin(run(config, listeners, clock, shutdown))
 }
 
-async fn run(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Result<(), chassis::Error> {
+async fn run(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
 
-    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.requests.old().to_vec(), shutdown.clone()));
+    let pruning = tokio::spawn(prune::until(
+        db.clone(),
+        clock.clone(),
+        config.requests.old().to_vec(),
+        shutdown.clone(),
+    ));
 
-    let service = WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
+    let service =
+        WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // Also when a listener failed.

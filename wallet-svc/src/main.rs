@@ -54,9 +54,16 @@ Examples:
 
 fn main() -> ExitCode {
     let Args { addr, http_addr, connections, rows, policy, requests, log } = flags::parse();
-    program::run(Program { name: "wallet-svc", version: VERSION }, &log, rows, migrate, async move |database, shutdown| {
-        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        let listeners = Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
-        serve(Config { database, policy, requests }, listeners, Clock::system(), shutdown).await
-    })
+    program::run(
+        Program { name: "wallet-svc", version: VERSION },
+        &log,
+        rows,
+        migrate,
+        async move |database, shutdown| {
+            let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
+            let listeners =
+                Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+            serve(Config { database, policy, requests }, listeners, Clock::system(), shutdown).await
+        },
+    )
 }

@@ -1,9 +1,10 @@
 //! A short memory for answers that many ask for at once.
 //!
-//! Promises: callers who ask while an answer is being loaded share it; an answer is at most [`FRESH`] old, by the machine's time and
-//! by the service's clock; and whoever asks after a [`Touch`] of this process was dropped gets an answer that was loaded after it:
-//! a replica reads its own writes. That is what the generations are for: a load notes the generation before it begins, and its answer
-//! is served only as long as that is still the generation.
+//! Promises: callers who ask while an answer is being loaded share it; an answer is at most [`FRESH`] old, by
+//! the machine's time and by the service's clock; and whoever asks after a [`Touch`] of this process was
+//! dropped gets an answer that was loaded after it: a replica reads its own writes. That is what the
+//! generations are for: a load notes the generation before it begins, and its answer is served only as long
+//! as that is still the generation.
 
 use std::{
     sync::{
@@ -21,8 +22,8 @@ const FRESH: Duration = Duration::from_millis(250);
 const FRESH_MICROS: i64 = 250_000;
 /// So many answers are remembered; those asked for least go first.
 const CAPACITY: u64 = 512;
-/// Generations are counted in so many places. Two keys that share one merely load a little more often, and nothing is ever forgotten,
-/// as it would be if the generation went with the answer that is pushed out.
+/// Generations are counted in so many places. Two keys that share one merely load a little more often, and
+/// nothing is ever forgotten, as it would be if the generation went with the answer that is pushed out.
 const PLACES: usize = 4_096;
 
 /// Answers by key.
@@ -52,7 +53,12 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
     ///
     /// # Errors
     /// What `load` failed with; the next caller tries again.
-    pub(super) async fn get<E>(&self, key: i64, now: i64, load: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub(super) async fn get<E>(
+        &self,
+        key: i64,
+        now: i64,
+        load: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let slot = self.slots.get_with(key, async { Arc::default() }).await;
         let mut slot = slot.lock().await;
         let generation = self.generation(key).load(Ordering::SeqCst);
@@ -69,8 +75,8 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
         Ok(answer)
     }
 
-    /// Announces a write: when the touch is dropped (after the commit, also when its outcome is unknown), what was loaded before
-    /// is no longer served.
+    /// Announces a write: when the touch is dropped (after the commit, also when its outcome is unknown),
+    /// what was loaded before is no longer served.
     #[must_use]
     pub(super) fn touch(&self, key: i64) -> Touch<'_> {
         Touch(Some(self.generation(key)))

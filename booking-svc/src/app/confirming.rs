@@ -1,7 +1,8 @@
-//! The plain confirmations of a moment in one transaction: live holds, whole, each by its own user for the first time.
+//! The plain confirmations of a moment in one transaction: live holds, whole, each by its own user for the
+//! first time.
 //!
-//! Whatever else a confirmation may be (late, repeated, somebody else's, of a hold that lost its seats) is none of the batch's: it is
-//! judged by a transaction of its own ([`super::holding`]).
+//! Whatever else a confirmation may be (late, repeated, somebody else's, of a hold that lost its seats) is
+//! none of the batch's: it is judged by a transaction of its own ([`super::holding`]).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -65,7 +66,8 @@ pub(super) async fn confirm(
         }
     }
     if !seats::sell_all(&mut session, sold.values().map(|(hold, _)| hold)).await?
-        || !holds::confirm_all(&mut session, sold.iter().map(|(id, (_, payment_id))| (*id, *payment_id)), now).await?
+        || !holds::confirm_all(&mut session, sold.iter().map(|(id, (_, payment_id))| (*id, *payment_id)), now)
+            .await?
     {
         session.rollback().await;
         return Ok(asks.iter().map(|_| None).collect());

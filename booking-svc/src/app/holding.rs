@@ -44,9 +44,14 @@ impl App {
     /// Takes seats, all or none, once per request id.
     ///
     /// # Errors
-    /// `ShowNotFound`, `SeatNotFound`, `SalesClosed`, `HoldLimit`, `SeatTaken`, `RequestIdReused`, or the database's.
+    /// `ShowNotFound`, `SeatNotFound`, `SalesClosed`, `HoldLimit`, `SeatTaken`, `RequestIdReused`, or the
+    /// database's.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = command.show_id, seats = command.seats.count()))]
-    pub async fn hold_seats(&self, command: HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
+    pub async fn hold_seats(
+        &self,
+        command: HoldSeats,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
         let show = self.show(command.show_id).await?;
         let queue_id = self.concert(show.concert_id).await?.queue_id.clone();
         let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, &command));
@@ -65,14 +70,24 @@ impl App {
     ///
     /// # Errors
     /// `ReservationNotFound` when it was not, `RequestIdReused`, or the database's.
-    pub async fn held_before(&self, command: &HoldSeats, request_id: Option<String>) -> Result<Reservation, Error> {
+    pub async fn held_before(
+        &self,
+        command: &HoldSeats,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
         let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, command));
         let answer = recall(&mut self.db.read().await?, key.as_ref()).await?;
         answer.ok_or(Error::Refused(Refusal::ReservationNotFound))
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn try_hold(&self, command: &HoldSeats, show: &Show, queue_id: &str, key: Option<&Key>) -> Result<Reservation, Error> {
+    async fn try_hold(
+        &self,
+        command: &HoldSeats,
+        show: &Show,
+        queue_id: &str,
+        key: Option<&Key>,
+    ) -> Result<Reservation, Error> {
         let mut session = self.db.begin().await?;
         if let Some(answer) = recall(&mut session, key).await? {
             return Ok(answer);
@@ -85,7 +100,8 @@ impl App {
                 Ok(reservation)
             }
             Err(Error::Refused(refusal)) => {
-                // An equal request may have taken the seats while this one waited for them: then its answer is ours.
+                // An equal request may have taken the seats while this one waited for them: then its answer
+                // is ours.
                 let answer = recall(&mut session, key).await?;
                 session.rollback().await;
                 answer.ok_or(Error::Refused(refusal))
@@ -140,7 +156,8 @@ impl App {
     /// Keeps a hold alive while this payment is in flight, for so long from now, bounded.
     ///
     /// # Errors
-    /// `ReservationNotFound`, `NotOwner`, `HoldExpired`, `ReservationCancelled`, `AlreadyPaid`, or the database's.
+    /// `ReservationNotFound`, `NotOwner`, `HoldExpired`, `ReservationCancelled`, `AlreadyPaid`, or the
+    /// database's.
     pub async fn extend_hold(
         &self,
         id: Uuid,
@@ -169,7 +186,13 @@ impl App {
         result
     }
 
-    async fn confirm(&self, id: Uuid, user_id: &str, payment_id: Uuid, request_id: Option<String>) -> Result<Reservation, Error> {
+    async fn confirm(
+        &self,
+        id: Uuid,
+        user_id: &str,
+        payment_id: Uuid,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
         let plain = Confirm { reservation_id: id, user_id: user_id.to_owned(), payment_id };
         if request_id.is_none()
             && let Some(confirmed) = self.confirms.ask(plain).await?
@@ -183,7 +206,12 @@ impl App {
     ///
     /// # Errors
     /// `ReservationNotFound`, `NotOwner`, `AlreadyPaid`, or the database's.
-    pub async fn cancel_reservation(&self, id: Uuid, user_id: &str, request_id: Option<String>) -> Result<Reservation, Error> {
+    pub async fn cancel_reservation(
+        &self,
+        id: Uuid,
+        user_id: &str,
+        request_id: Option<String>,
+    ) -> Result<Reservation, Error> {
         self.settle("cancel_reservation", id, user_id, Command::Cancel, request_id).await
     }
 
@@ -200,8 +228,15 @@ impl App {
         self.db.transact(name, || self.try_settle(id, user_id, command, key.as_ref())).await
     }
 
-    /// Locks the hold, asks the rules, writes what they say (a refusal for lateness is written too) and answers.
-    async fn try_settle(&self, id: Uuid, user_id: &str, command: Command, key: Option<&Key>) -> Result<Reservation, Error> {
+    /// Locks the hold, asks the rules, writes what they say (a refusal for lateness is written too) and
+    /// answers.
+    async fn try_settle(
+        &self,
+        id: Uuid,
+        user_id: &str,
+        command: Command,
+        key: Option<&Key>,
+    ) -> Result<Reservation, Error> {
         let mut session = self.db.begin().await?;
         if let Some(answer) = recall(&mut session, key).await? {
             return Ok(answer);
@@ -244,7 +279,8 @@ impl App {
         }
     }
 
-    /// Closes a hold that lost seats to a faster clock, so that it is refused for good and what it still has is free.
+    /// Closes a hold that lost seats to a faster clock, so that it is refused for good and what it still has
+    /// is free.
     #[tracing::instrument(level = "debug", skip_all)]
     async fn close_lost(&self, id: Uuid) -> Result<(), Error> {
         let mut session = self.db.begin().await?;

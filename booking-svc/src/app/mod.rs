@@ -70,7 +70,16 @@ impl App {
         let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
         let confirm = move |db, asks| confirming::confirm(db, ticking.clone(), Arc::clone(&touched), asks);
         let confirms = Group::of_writes(db.clone(), "confirm_holds", confirm);
-        Self { db, clock, policy, concerts: Cache::new(FACTS), shows: Cache::new(FACTS), memory, reads, confirms }
+        Self {
+            db,
+            clock,
+            policy,
+            concerts: Cache::new(FACTS),
+            shows: Cache::new(FACTS),
+            memory,
+            reads,
+            confirms,
+        }
     }
 
     /// Reads a concert.
@@ -111,7 +120,12 @@ async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -
 }
 
 /// Records the answer under the request's id, if it has one.
-async fn record<T: Serialize>(session: &mut Session, key: Option<&Key>, answer: &T, now: i64) -> Result<(), Error> {
+async fn record<T: Serialize>(
+    session: &mut Session,
+    key: Option<&Key>,
+    answer: &T,
+    now: i64,
+) -> Result<(), Error> {
     match key {
         Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
         None => Ok(()),

@@ -44,7 +44,11 @@ impl App {
     /// # Errors
     /// `RequestIdReused`, or the database's.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn create_concert(&self, new: NewConcert, request_id: Option<String>) -> Result<Concert, Error> {
+    pub async fn create_concert(
+        &self,
+        new: NewConcert,
+        request_id: Option<String>,
+    ) -> Result<Concert, Error> {
         let key = request_id.map(|id| Key::new(id, "CreateConcert", "", &new));
         let attempt = async || {
             let mut session = self.db.begin().await?;
@@ -52,8 +56,10 @@ impl App {
                 return Ok(answer);
             }
             let created_at = self.clock.now();
-            let concert_id = catalog::insert_concert(&mut session, &new.title, &new.queue_id, created_at).await?;
-            let concert = Concert { concert_id, title: new.title.clone(), queue_id: new.queue_id.clone(), created_at };
+            let concert_id =
+                catalog::insert_concert(&mut session, &new.title, &new.queue_id, created_at).await?;
+            let concert =
+                Concert { concert_id, title: new.title.clone(), queue_id: new.queue_id.clone(), created_at };
             record(&mut session, key.as_ref(), &concert, created_at).await?;
             session.commit().await?;
             Ok(concert)
@@ -109,6 +115,16 @@ impl App {
 impl NewShow {
     fn at(self, created_at: i64) -> Show {
         let Self { concert_id, starts_at, duration_minutes, title, description, price, seat_count } = self;
-        Show { show_id: 0, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at }
+        Show {
+            show_id: 0,
+            concert_id,
+            starts_at,
+            duration_minutes,
+            title,
+            description,
+            price,
+            seat_count,
+            created_at,
+        }
     }
 }

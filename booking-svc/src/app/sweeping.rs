@@ -1,5 +1,6 @@
-//! Tidying: lapsed holds are written down as EXPIRED and their seats' rows cleared. Nobody depends on it: a lapsed hold is expired
-//! and its seats are free by the clock alone. Every replica sweeps; each takes what the others have not in hand.
+//! Tidying: lapsed holds are written down as EXPIRED and their seats' rows cleared. Nobody depends on it: a
+//! lapsed hold is expired and its seats are free by the clock alone. Every replica sweeps; each takes what
+//! the others have not in hand.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +33,9 @@ impl App {
     async fn sweep_unless(&self, shutdown: &CancellationToken) -> Result<usize, Error> {
         let mut swept = 0;
         // The look beforehand is a read: an idle service begins no write transaction every second.
-        while !shutdown.is_cancelled() && holds::any_lapsed(&mut self.db.read().await?, self.clock.now()).await? {
+        while !shutdown.is_cancelled()
+            && holds::any_lapsed(&mut self.db.read().await?, self.clock.now()).await?
+        {
             let closed = self.db.transact("sweep", || self.sweep_batch()).await?;
             swept += closed;
             if closed == 0 {
@@ -59,7 +62,8 @@ impl App {
     }
 }
 
-/// Sweeps every second until the shutdown, and ends between two batches. A failure is the next round's to repeat.
+/// Sweeps every second until the shutdown, and ends between two batches. A failure is the next round's to
+/// repeat.
 pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
     let mut ticks = time::interval(EVERY);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);

@@ -13,7 +13,8 @@ use crate::{
 };
 
 impl App {
-    /// A concert's shows on a day, in order of their beginning and number, after the given place; also those that have begun.
+    /// A concert's shows on a day, in order of their beginning and number, after the given place; also those
+    /// that have begun.
     ///
     /// # Errors
     /// `ConcertNotFound`, or the database's.
@@ -72,7 +73,12 @@ impl App {
     ///
     /// # Errors
     /// The database's.
-    pub async fn reservations(&self, user_id: &str, before: (i64, Uuid), limit: i64) -> Result<Vec<Reservation>, Error> {
+    pub async fn reservations(
+        &self,
+        user_id: &str,
+        before: (i64, Uuid),
+        limit: i64,
+    ) -> Result<Vec<Reservation>, Error> {
         let found = holds::of_user(&mut self.db.read().await?, user_id, before, limit).await?;
         let now = self.clock.now();
         Ok(found.into_iter().map(|hold| hold.seen_at(now)).collect())

@@ -49,8 +49,16 @@ mod tests {
     #[test]
     fn only_real_dates_in_the_one_format_are_read() {
         assert_eq!(parse("2026-12-24").map(format).as_deref(), Some("2026-12-24"));
-        for bad in ["", "2026-2-3", "2026-02-30", "24.12.2026", "2026-12-24T00:00:00Z", " 2026-12-24", "12026-12-24", "+2026-1-1"]
-        {
+        for bad in [
+            "",
+            "2026-2-3",
+            "2026-02-30",
+            "24.12.2026",
+            "2026-12-24T00:00:00Z",
+            " 2026-12-24",
+            "12026-12-24",
+            "+2026-1-1",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }
@@ -58,13 +66,19 @@ mod tests {
     #[test]
     fn dates_come_rising_and_once() {
         let day = 86_400_000_000;
-        assert_eq!(distinct([3 * day, 5, 3 * day + 7, 2 * day - 1]), ["1970-01-01", "1970-01-02", "1970-01-04"]);
+        assert_eq!(
+            distinct([3 * day, 5, 3 * day + 7, 2 * day - 1]),
+            ["1970-01-01", "1970-01-02", "1970-01-04"]
+        );
     }
 
     #[test]
     fn dates_end_where_an_answer_must() {
         let dates = distinct((0..20_000).map(|day| day * 86_400_000_000));
-        assert_eq!((dates.len(), dates[0].as_str(), dates[9_999].as_str()), (MAX_DATES, "1970-01-01", "1997-05-18"));
+        assert_eq!(
+            (dates.len(), dates[0].as_str(), dates[9_999].as_str()),
+            (MAX_DATES, "1970-01-01", "1997-05-18")
+        );
     }
 
     proptest! {

@@ -8,15 +8,16 @@
 //!              │  └─── Cancel ───▶ CANCELLED
 //!              └────── the clock ▶ EXPIRED      (whether or not anything has written it down)
 //! ```
-//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold lapsed closes it: what was refused once because it
-//! was late is late for good, even if the next clock that looks goes slower.
+//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold lapsed closes it: what was
+//! refused once because it was late is late for good, even if the next clock that looks goes slower.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Refusal;
 
-/// So far past its first promise a hold can be extended: long enough for a payment, too short to sit on seats.
+/// So far past its first promise a hold can be extended: long enough for a payment, too short to sit on
+/// seats.
 pub const MAX_EXTENSION: i64 = 5 * 60 * 1_000_000;
 
 /// A hold as it is written down.
@@ -174,9 +175,13 @@ impl Hold {
         }
         match (self.status(now), command) {
             (Status::Held, Command::Extend { by, .. }) => self.extend(by, now),
-            (Status::Held, Command::Confirm { payment_id }) => Verdict::change(Change::Confirm { payment_id }),
+            (Status::Held, Command::Confirm { payment_id }) => {
+                Verdict::change(Change::Confirm { payment_id })
+            }
             (Status::Held, Command::Cancel) => Verdict::change(Change::Cancel),
-            (Status::Confirmed, Command::Extend { payment_id, .. } | Command::Confirm { payment_id }) => self.paid_by(payment_id),
+            (Status::Confirmed, Command::Extend { payment_id, .. } | Command::Confirm { payment_id }) => {
+                self.paid_by(payment_id)
+            }
             (Status::Confirmed, Command::Cancel) => Verdict::refuse(Refusal::AlreadyPaid),
             (Status::Expired, Command::Extend { .. } | Command::Confirm { .. }) => {
                 Verdict { change: self.lapse(), answer: Err(Refusal::HoldExpired) }
@@ -209,7 +214,9 @@ impl Hold {
     fn paid_by(&self, payment_id: Uuid) -> Verdict {
         match self.state {
             State::Confirmed { payment_id: paid, .. } if paid == payment_id => Verdict::keep(),
-            State::Confirmed { .. } | State::Held | State::Expired | State::Cancelled => Verdict::refuse(Refusal::AlreadyPaid),
+            State::Confirmed { .. } | State::Held | State::Expired | State::Cancelled => {
+                Verdict::refuse(Refusal::AlreadyPaid)
+            }
         }
     }
 
@@ -304,7 +311,8 @@ mod tests {
                 if matches!(hold.state, State::Confirmed { .. }) && before.state == State::Held {
                     prop_assert_eq!(before.status(now), Status::Held, "only a live hold confirms");
                 }
-                // A command that was granted is granted the same way again at the same instant; so is a refusal.
+                // A command that was granted is granted the same way again at the same instant; so is a
+                // refusal.
                 let again = hold.decide(user, command, now);
                 prop_assert_eq!(again.answer, verdict.answer);
                 prop_assert!(again.change.is_none(), "repeating changes nothing");

@@ -1,5 +1,5 @@
-//! The rules, as plain synchronous Rust: what a hold may become, which seats may be asked for, which day a show is on.
-//! No I/O, no SQL, no protobuf; the time and the ids come in as arguments.
+//! The rules, as plain synchronous Rust: what a hold may become, which seats may be asked for, which day a
+//! show is on. No I/O, no SQL, no protobuf; the time and the ids come in as arguments.
 
 pub mod dates;
 pub mod hold;

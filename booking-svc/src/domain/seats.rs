@@ -48,7 +48,8 @@ impl Selection {
     /// # Errors
     /// `SeatNotFound` with the numbers beyond the show's, or `SalesClosed`.
     pub fn check(&self, show: &Show, now: i64) -> Result<(), Refusal> {
-        let beyond: BTreeSet<i32> = self.numbers().filter(|seat| !(1..=show.seat_count).contains(seat)).collect();
+        let beyond: BTreeSet<i32> =
+            self.numbers().filter(|seat| !(1..=show.seat_count).contains(seat)).collect();
         if !beyond.is_empty() {
             return Err(Refusal::SeatNotFound(beyond));
         }
@@ -97,7 +98,10 @@ pub fn lay_out(seat_count: i32, held: &[i32], sold: &[i32]) -> Arc<[Availability
     let mut seats = vec![Availability::Available; usize::try_from(seat_count).unwrap_or(0)];
     let mut mark = |numbers: &[i32], look| {
         for number in numbers {
-            let seat = number.checked_sub(1).and_then(|index| usize::try_from(index).ok()).and_then(|index| seats.get_mut(index));
+            let seat = number
+                .checked_sub(1)
+                .and_then(|index| usize::try_from(index).ok())
+                .and_then(|index| seats.get_mut(index));
             if let Some(seat) = seat {
                 *seat = look;
             }

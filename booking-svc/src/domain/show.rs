@@ -1,4 +1,5 @@
-//! Concerts and shows: facts that never change once they are there, which is why they may be remembered for good.
+//! Concerts and shows: facts that never change once they are there, which is why they may be remembered for
+//! good.
 
 use serde::{Deserialize, Serialize};
 

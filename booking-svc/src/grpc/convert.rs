@@ -115,7 +115,10 @@ mod tests {
             let currency = "KRW".parse().expect("a currency");
             let map = largest(seat_count);
             let (sent, weight) = (seat_map(&map, 0, currency).encoded_len(), weigh_map(&map.show));
-            assert!(sent <= weight && weight <= page::MAX_BYTES / 3, "{seat_count} seats: {sent} bytes, taken for {weight}");
+            assert!(
+                sent <= weight && weight <= page::MAX_BYTES / 3,
+                "{seat_count} seats: {sent} bytes, taken for {weight}"
+            );
         }
     }
 }

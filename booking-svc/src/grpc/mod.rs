@@ -1,4 +1,5 @@
-//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use cases' business.
+//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use
+//! cases' business.
 
 mod convert;
 mod read;
@@ -8,11 +9,12 @@ use std::sync::Arc;
 use boxoffice_proto::{
     Currency, Fault,
     booking::{
-        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest, ConfirmReservationResponse,
-        CreateConcertRequest, CreateConcertResponse, CreateShowRequest, CreateShowResponse, ExtendHoldRequest,
-        ExtendHoldResponse, GetConcertRequest, GetConcertResponse, GetReservationRequest, GetReservationResponse, GetShowRequest,
-        GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse,
-        ListConcertsRequest, ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
+        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
+        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
+        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
+        GetReservationRequest, GetReservationResponse, GetShowRequest, GetShowResponse, HoldSeatsRequest,
+        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
+        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
         ListSeatsResponse, ListShowsRequest, ListShowsResponse, booking_service_server::BookingService,
     },
     validate::Checks,
@@ -61,7 +63,8 @@ impl BookingService for Api {
         let page = List::of("concerts", "").read(page_size, &page_token, i64::MAX, refuse_field);
         checks.finish()?;
         let found = self.app.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
-        let (concerts, next_page_token) = page.answer(found, |concert| concert.concert_id, |concert| convert::concert(&concert));
+        let (concerts, next_page_token) =
+            page.answer(found, |concert| concert.concert_id, |concert| convert::concert(&concert));
         Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
     }
 
@@ -83,11 +86,15 @@ impl BookingService for Api {
         let page = List::of("shows", concert_id).read(page_size, &page_token, i64::MAX, refuse_field);
         checks.finish()?;
         let found = self.app.shows(concert_id, *page.from(), page.limit()).await.map_err(refuse)?;
-        let (shows, next_page_token) = page.answer(found, |show| show.show_id, |show| convert::show(&show, self.currency));
+        let (shows, next_page_token) =
+            page.answer(found, |show| show.show_id, |show| convert::show(&show, self.currency));
         Ok(Response::new(ListShowsResponse { shows, next_page_token }))
     }
 
-    async fn list_available_dates(&self, request: Request<ListAvailableDatesRequest>) -> Answer<ListAvailableDatesResponse> {
+    async fn list_available_dates(
+        &self,
+        request: Request<ListAvailableDatesRequest>,
+    ) -> Answer<ListAvailableDatesResponse> {
         let concert_id = request.into_inner().concert_id;
         let dates = self.app.available_dates(concert_id).await.map_err(refuse)?;
         Ok(Response::new(ListAvailableDatesResponse { concert_id, available_dates: dates.to_vec() }))
@@ -98,9 +105,14 @@ impl BookingService for Api {
         let (shows, next_page_token) = match seats_of {
             SeatsOf::Show(show_id) => (vec![self.app.show(show_id).await.map_err(refuse)?], String::new()),
             SeatsOf::Date(concert_id, date) => {
-                let found = self.app.shows_of_date(concert_id, date, *page.from(), page.limit()).await.map_err(refuse)?;
+                let found = self
+                    .app
+                    .shows_of_date(concert_id, date, *page.from(), page.limit())
+                    .await
+                    .map_err(refuse)?;
                 // Cut before the seats are read.
-                let (shows, next) = page.cut(found, |show| (show.starts_at, show.show_id), convert::weigh_map);
+                let (shows, next) =
+                    page.cut(found, |show| (show.starts_at, show.show_id), convert::weigh_map);
                 (shows.into_iter().map(Arc::new).collect(), next)
             }
         };
@@ -126,7 +138,8 @@ impl BookingService for Api {
     async fn extend_hold(&self, request: Request<ExtendHoldRequest>) -> Answer<ExtendHoldResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let (id, user, request_id) =
+            read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         let payment = checks.uuid("payment_id", &request.payment_id);
         let by = read::extend_by(&mut checks, request.extend_by.as_ref());
         checks.finish()?;
@@ -134,14 +147,20 @@ impl BookingService for Api {
         Ok(Response::new(ExtendHoldResponse { reservation: answer(reservation)? }))
     }
 
-    async fn get_reservation(&self, request: Request<GetReservationRequest>) -> Answer<GetReservationResponse> {
+    async fn get_reservation(
+        &self,
+        request: Request<GetReservationRequest>,
+    ) -> Answer<GetReservationResponse> {
         let mut checks = Checks::default();
         let id = checks.uuid("reservation_id", &request.into_inner().reservation_id);
         checks.finish()?;
         Ok(Response::new(GetReservationResponse { reservation: answer(self.app.reservation(id).await)? }))
     }
 
-    async fn list_reservations(&self, request: Request<ListReservationsRequest>) -> Answer<ListReservationsResponse> {
+    async fn list_reservations(
+        &self,
+        request: Request<ListReservationsRequest>,
+    ) -> Answer<ListReservationsResponse> {
         let ListReservationsRequest { user_id, page_size, page_token } = request.into_inner();
         let mut checks = Checks::default();
         let user = checks.user_id("user_id", &user_id);
@@ -155,27 +174,37 @@ impl BookingService for Api {
         Ok(Response::new(ListReservationsResponse { reservations, next_page_token }))
     }
 
-    async fn confirm_reservation(&self, request: Request<ConfirmReservationRequest>) -> Answer<ConfirmReservationResponse> {
+    async fn confirm_reservation(
+        &self,
+        request: Request<ConfirmReservationRequest>,
+    ) -> Answer<ConfirmReservationResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let (id, user, request_id) =
+            read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         let payment = checks.uuid("payment_id", &request.payment_id);
         checks.finish()?;
         let reservation = self.app.confirm_reservation(id, &user, payment, request_id).await;
         Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
     }
 
-    async fn cancel_reservation(&self, request: Request<CancelReservationRequest>) -> Answer<CancelReservationResponse> {
+    async fn cancel_reservation(
+        &self,
+        request: Request<CancelReservationRequest>,
+    ) -> Answer<CancelReservationResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let (id, user, request_id) = read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let (id, user, request_id) =
+            read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
         checks.finish()?;
         let reservation = self.app.cancel_reservation(id, &user, request_id).await;
         Ok(Response::new(CancelReservationResponse { reservation: answer(reservation)? }))
     }
 }
 
-fn answer(result: Result<Reservation, Error>) -> Result<Option<boxoffice_proto::booking::Reservation>, Status> {
+fn answer(
+    result: Result<Reservation, Error>,
+) -> Result<Option<boxoffice_proto::booking::Reservation>, Status> {
     result.map(|reservation| Some(convert::reservation(&reservation))).map_err(refuse)
 }
 

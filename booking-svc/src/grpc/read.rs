@@ -47,7 +47,10 @@ pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
     let concert_id = request.concert_id;
-    Ok((NewShow { concert_id, starts_at, duration_minutes, title, description, price, seat_count }, request_id))
+    Ok((
+        NewShow { concert_id, starts_at, duration_minutes, title, description, price, seat_count },
+        request_id,
+    ))
 }
 
 pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
@@ -61,12 +64,16 @@ pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
         }
         Err(error) => {
             checks.refuse("seat_numbers", error.to_string());
-            Err(checks.finish().err().unwrap_or_else(|| Fault::invalid_field("seat_numbers", error.to_string())))
+            Err(checks
+                .finish()
+                .err()
+                .unwrap_or_else(|| Fault::invalid_field("seat_numbers", error.to_string())))
         }
     }
 }
 
-/// So many shows a page of seats has when nothing was asked for: once a day's map had no pages, and this many shows at most.
+/// So many shows a page of seats has when nothing was asked for: once a day's map had no pages, and this many
+/// shows at most.
 const SHOWS_A_PAGE: i32 = 100;
 
 /// Which seats are asked for.
@@ -76,7 +83,8 @@ pub(super) enum SeatsOf {
     Date(i64, NaiveDate),
 }
 
-/// Whose seats, and which page of a date's shows by their beginning and number. (One show is one page, whatever its size.)
+/// Whose seats, and which page of a date's shows by their beginning and number. (One show is one page,
+/// whatever its size.)
 pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageRequest<(i64, i64)>), Fault> {
     let ListSeatsRequest { show_id, concert_id, date, page_size, page_token } = request;
     let of = match (*show_id, *concert_id, date.as_str()) {
@@ -96,7 +104,8 @@ pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageReque
     Ok((of, page))
 }
 
-/// What every command on a hold names. The request id is looked at, and that is all: these commands are idempotent without.
+/// What every command on a hold names. The request id is looked at, and that is all: these commands are
+/// idempotent without.
 pub(super) fn whose(
     checks: &mut Checks,
     reservation_id: &str,
@@ -121,7 +130,8 @@ mod tests {
     use super::*;
 
     fn seats(show_id: i64, concert_id: i64, date: &str) -> Option<SeatsOf> {
-        let request = ListSeatsRequest { show_id, concert_id, date: date.to_owned(), ..ListSeatsRequest::default() };
+        let request =
+            ListSeatsRequest { show_id, concert_id, date: date.to_owned(), ..ListSeatsRequest::default() };
         seats_of(&request).ok().map(|(of, _)| of)
     }
 
@@ -129,7 +139,13 @@ mod tests {
     fn seats_are_of_a_show_or_of_a_concerts_date_and_not_of_both() {
         assert_eq!(seats(7, 0, ""), Some(SeatsOf::Show(7)));
         assert!(matches!(seats(0, 7, "2026-12-24"), Some(SeatsOf::Date(7, _))));
-        for nothing in [seats(0, 0, "2026-12-24"), seats(0, 7, ""), seats(0, 7, "24.12."), seats(7, 7, ""), seats(7, 0, "x")] {
+        for nothing in [
+            seats(0, 0, "2026-12-24"),
+            seats(0, 7, ""),
+            seats(0, 7, "24.12."),
+            seats(7, 7, ""),
+            seats(7, 0, "x"),
+        ] {
             assert_eq!(nothing, None);
         }
     }
@@ -137,11 +153,20 @@ mod tests {
     #[test]
     fn everything_wrong_with_a_request_is_told_at_once() {
         let fields = |fault: Option<Fault>| {
-            fault.map(|fault| fault.violations.into_iter().map(|v| v.field).collect::<Vec<_>>()).unwrap_or_default()
+            fault
+                .map(|fault| fault.violations.into_iter().map(|v| v.field).collect::<Vec<_>>())
+                .unwrap_or_default()
         };
-        let hold = HoldSeatsRequest { seat_numbers: vec![1, 1], request_id: " ".to_owned(), ..HoldSeatsRequest::default() };
+        let hold = HoldSeatsRequest {
+            seat_numbers: vec![1, 1],
+            request_id: " ".to_owned(),
+            ..HoldSeatsRequest::default()
+        };
         assert_eq!(fields(hold_seats(&hold).err()), ["user_id", "request_id", "seat_numbers"]);
         let show = CreateShowRequest { price: -1, seat_count: Some(0), ..CreateShowRequest::default() };
-        assert_eq!(fields(new_show(&show).err()), ["starts_at", "duration_minutes", "title", "price", "seat_count"]);
+        assert_eq!(
+            fields(new_show(&show).err()),
+            ["starts_at", "duration_minutes", "title", "price", "seat_count"]
+        );
     }
 }

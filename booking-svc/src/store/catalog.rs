@@ -14,7 +14,12 @@ use crate::domain::{Concert, Show};
 ///
 /// # Errors
 /// The database's.
-pub async fn insert_concert(session: &mut Session, title: &str, queue_id: &str, now: i64) -> Result<i64, Error> {
+pub async fn insert_concert(
+    session: &mut Session,
+    title: &str,
+    queue_id: &str,
+    now: i64,
+) -> Result<i64, Error> {
     let sql = "INSERT INTO concert (title, queue_id, created_at) VALUES ($1, $2, $3) RETURNING concert_id";
     session.one(sql, args![title, queue_id, now]).await?.get("concert_id")
 }
@@ -38,7 +43,8 @@ pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
 
-/// Writes a show (its `show_id` is ignored); answers its number. Its seats have no rows yet: see [`super::seats`].
+/// Writes a show (its `show_id` is ignored); answers its number. Its seats have no rows yet: see
+/// [`super::seats`].
 ///
 /// # Errors
 /// The database's.
@@ -72,13 +78,19 @@ pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, E
 ///
 /// # Errors
 /// The database's.
-pub async fn shows(session: &mut Session, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
+pub async fn shows(
+    session: &mut Session,
+    concert_id: i64,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Show>, Error> {
     let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
                FROM show WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3";
     session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
 }
 
-/// A concert's shows that begin within a span, in order of their beginning, then number; those after the given place in that order.
+/// A concert's shows that begin within a span, in order of their beginning, then number; those after the
+/// given place in that order.
 ///
 /// # Errors
 /// The database's.
@@ -96,8 +108,9 @@ pub async fn shows_within(
     session.all(sql, args).await?.iter().map(read_show).collect()
 }
 
-/// When those of a concert's shows begin that have not begun and have a free seat: fewer seats are taken than there are. Seats are only
-/// counted of a show whose last seat has been somebody's, which is seldom so before a show is nearly sold out.
+/// When those of a concert's shows begin that have not begun and have a free seat: fewer seats are taken than
+/// there are. Seats are only counted of a show whose last seat has been somebody's, which is seldom so before
+/// a show is nearly sold out.
 ///
 /// # Errors
 /// The database's.

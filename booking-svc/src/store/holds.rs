@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::corrupt;
 use crate::domain::{Hold, State};
 
-/// Writes a new hold whose seats have just been taken, and answers how many seats the user then holds of that show, this hold's
-/// included. Exact under concurrency: a user's holds of one show go through their `holder` row one after the other.
+/// Writes a new hold whose seats have just been taken, and answers how many seats the user then holds of that
+/// show, this hold's included. Exact under concurrency: a user's holds of one show go through their `holder`
+/// row one after the other.
 ///
 /// # Errors
 /// The database's.
@@ -43,9 +44,10 @@ pub async fn place(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
             held_seats(session, hold).await
         }
         Dialect::Postgres => {
-            // One round trip in the usual case: every part of the statement sees the moment at which it began. When the `holder`
-            // row it wrote is the very next version of the one it saw, no other hold of this user came in between, and the count
-            // of that moment is right. Otherwise the lock was waited for, and the count is taken again behind it.
+            // One round trip in the usual case: every part of the statement sees the moment at which it
+            // began. When the `holder` row it wrote is the very next version of the one it saw, no other hold
+            // of this user came in between, and the count of that moment is right. Otherwise the lock was
+            // waited for, and the count is taken again behind it.
             let sql = "WITH placed AS (
                            INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
                                held_at, promised_until, expires_at)
@@ -86,7 +88,8 @@ macro_rules! select_hold {
     };
 }
 
-/// Reads holds, each by its key. (`(SELECT $1)` hides from PostgreSQL's planner how long the list is, so that one plan serves all.)
+/// Reads holds, each by its key. (`(SELECT $1)` hides from PostgreSQL's planner how long the list is, so that
+/// one plan serves all.)
 ///
 /// # Errors
 /// The database's.
@@ -112,7 +115,8 @@ pub async fn lock_all(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<Hash
     all(session, sql, ids).await
 }
 
-const ALL_SQLITE: &str = select_hold!(from "json_each($1) AS a", " CROSS JOIN hold AS h WHERE h.reservation_id = unhex(a.value)");
+const ALL_SQLITE: &str =
+    select_hold!(from "json_each($1) AS a", " CROSS JOIN hold AS h WHERE h.reservation_id = unhex(a.value)");
 
 async fn all(session: &mut Session, sql: Sql, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
     let ids: Vec<Uuid> = ids.into_iter().collect();
@@ -125,8 +129,10 @@ async fn all(session: &mut Session, sql: Sql, ids: BTreeSet<Uuid>) -> Result<Has
 /// # Errors
 /// The database's.
 pub async fn lock(session: &mut Session, id: Uuid) -> Result<Option<Hold>, Error> {
-    let sql =
-        Sql { postgres: select_hold!("WHERE reservation_id = $1 FOR UPDATE"), sqlite: select_hold!("WHERE reservation_id = $1") };
+    let sql = Sql {
+        postgres: select_hold!("WHERE reservation_id = $1 FOR UPDATE"),
+        sqlite: select_hold!("WHERE reservation_id = $1"),
+    };
     session.optional(sql, args![id]).await?.map(|row| read_hold(&row)).transpose()
 }
 
@@ -134,7 +140,12 @@ pub async fn lock(session: &mut Session, id: Uuid) -> Result<Option<Hold>, Error
 ///
 /// # Errors
 /// The database's.
-pub async fn of_user(session: &mut Session, user_id: &str, before: (i64, Uuid), limit: i64) -> Result<Vec<Hold>, Error> {
+pub async fn of_user(
+    session: &mut Session,
+    user_id: &str,
+    before: (i64, Uuid),
+    limit: i64,
+) -> Result<Vec<Hold>, Error> {
     let sql = select_hold!(
         "WHERE user_id = $1 AND (held_at, reservation_id) < ($2, $3) ORDER BY held_at DESC, reservation_id DESC LIMIT $4"
     );
@@ -150,13 +161,16 @@ pub async fn any_lapsed(session: &mut Session, now: i64) -> Result<bool, Error> 
     Ok(session.optional(sql, args![now]).await?.is_some())
 }
 
-/// Some of the holds that have lapsed and are not closed, oldest first, locked. Those that somebody is busy with are left to them.
+/// Some of the holds that have lapsed and are not closed, oldest first, locked. Those that somebody is busy
+/// with are left to them.
 ///
 /// # Errors
 /// The database's.
 pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<Vec<Hold>, Error> {
     let sql = Sql {
-        postgres: select_hold!("WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED"),
+        postgres: select_hold!(
+            "WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+        ),
         sqlite: select_hold!("WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"),
     };
     session.all(sql, args![now, limit]).await?.iter().map(read_hold).collect()
@@ -167,7 +181,8 @@ pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<
 /// # Errors
 /// The database's.
 pub async fn extend(session: &mut Session, id: Uuid, until: i64) -> Result<(), Error> {
-    let sql = "UPDATE hold SET expires_at = $2 WHERE reservation_id = $1 AND status = 'HELD' AND expires_at < $2";
+    let sql =
+        "UPDATE hold SET expires_at = $2 WHERE reservation_id = $1 AND status = 'HELD' AND expires_at < $2";
     session.execute(sql, args![id, until]).await.map(drop)
 }
 
@@ -236,19 +251,24 @@ pub async fn confirm(session: &mut Session, id: Uuid, payment_id: Uuid, now: i64
     }
     match session.execute(insert, args![id, payment_id, now]).await {
         Ok(_) => Ok(true),
-        // The hold's row is locked and was HELD, so it has no reservation yet: the key that was there already is the payment's.
+        // The hold's row is locked and was HELD, so it has no reservation yet: the key that was there already
+        // is the payment's.
         Err(error) if error.is_unique() => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Closes locked holds as confirmed and writes their reservations; false when one was not HELD, or when a payment has confirmed another
-/// reservation (then all is to be undone). The holds are updated by inserting what
-/// is there, which reaches each by its key, whatever the planner believes of a young table.
+/// Closes locked holds as confirmed and writes their reservations; false when one was not HELD, or when a
+/// payment has confirmed another reservation (then all is to be undone). The holds are updated by inserting
+/// what is there, which reaches each by its key, whatever the planner believes of a young table.
 ///
 /// # Errors
 /// The database's.
-pub async fn confirm_all(session: &mut Session, confirmed: impl Iterator<Item = (Uuid, Uuid)>, now: i64) -> Result<bool, Error> {
+pub async fn confirm_all(
+    session: &mut Session,
+    confirmed: impl Iterator<Item = (Uuid, Uuid)>,
+    now: i64,
+) -> Result<bool, Error> {
     let mut rows: Vec<_> = confirmed.collect();
     if rows.is_empty() {
         return Ok(true);
@@ -290,8 +310,11 @@ pub async fn confirm_all(session: &mut Session, confirmed: impl Iterator<Item = 
 }
 
 fn read_hold(row: &Row) -> Result<Hold, Error> {
-    let closed = || row.get::<Option<i64>>("closed_at")?.ok_or_else(|| corrupt("a closed hold without its time"));
-    let payment = || row.get::<Option<Uuid>>("payment_id")?.ok_or_else(|| corrupt("a confirmed hold without its payment"));
+    let closed =
+        || row.get::<Option<i64>>("closed_at")?.ok_or_else(|| corrupt("a closed hold without its time"));
+    let payment = || {
+        row.get::<Option<Uuid>>("payment_id")?.ok_or_else(|| corrupt("a confirmed hold without its payment"))
+    };
     let state = match row.get::<String>("status")?.as_str() {
         "HELD" => State::Held,
         "CONFIRMED" => State::Confirmed { payment_id: payment()?, at: closed()? },

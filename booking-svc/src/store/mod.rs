@@ -1,8 +1,8 @@
-//! All SQL. One query a function, on a session that the use case opened; nothing here decides a rule, but every write repeats the
-//! condition under which it is right, so that the row itself decides.
+//! All SQL. One query a function, on a session that the use case opened; nothing here decides a rule, but
+//! every write repeats the condition under which it is right, so that the row itself decides.
 //!
-//! Lock order, the same for everybody, so that nobody waits in a circle: the hold's row, then seats by (show, number), then the
-//! user's `holder` row.
+//! Lock order, the same for everybody, so that nobody waits in a circle: the hold's row, then seats by (show,
+//! number), then the user's `holder` row.
 
 pub mod catalog;
 pub mod holds;

@@ -1,12 +1,13 @@
 //! Seats: taking, keeping, selling, freeing and looking at them.
 //!
-//! A seat that nobody ever took has no row: absent is free. The first hold of it inserts the row, and from then on it stays, so that a
-//! show of any size is created at once. (Programs of 0.1 write all rows of a show with it, which are as good; they do not find seats
-//! without rows, and take them for gone.)
+//! A seat that nobody ever took has no row: absent is free. The first hold of it inserts the row, and from
+//! then on it stays, so that a show of any size is created at once. (Programs of 0.1 write all rows of a show
+//! with it, which are as good; they do not find seats without rows, and take them for gone.)
 //!
-//! On PostgreSQL each write locks its rows in (show, number) order first, so that crossing requests queue up instead of deadlocking;
-//! READ COMMITTED then judges the row as the one before left it. The conditions stand twice, where the rows are locked and where
-//! they are written, so that both halves reach them by key and neither trusts the other. SQLite has one writer: no order needed.
+//! On PostgreSQL each write locks its rows in (show, number) order first, so that crossing requests queue up
+//! instead of deadlocking; READ COMMITTED then judges the row as the one before left it. The conditions stand
+//! twice, where the rows are locked and where they are written, so that both halves reach them by key and
+//! neither trusts the other. SQLite has one writer: no order needed.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +20,12 @@ use uuid::Uuid;
 use super::{corrupt, small};
 use crate::domain::{Hold, Selection};
 
-/// Takes the seats for a hold, as far as they are free; answers how many it took. Anything short of all is to be undone. When one is
-/// seen to be somebody's, none is taken: it would be undone, and others would have waited for it.
+/// Takes the seats for a hold, as far as they are free; answers how many it took. Anything short of all is to
+/// be undone. When one is seen to be somebody's, none is taken: it would be undone, and others would have
+/// waited for it.
 ///
-/// A row that is not there yet is inserted; two that insert the same one wait for each other like two that update it, so that the order
-/// by number keeps crossing requests from a deadlock here as well.
+/// A row that is not there yet is inserted; two that insert the same one wait for each other like two that
+/// update it, so that the order by number keeps crossing requests from a deadlock here as well.
 ///
 /// # Errors
 /// The database's.
@@ -87,7 +89,9 @@ pub async fn keep(session: &mut Session, hold: &Hold, until: i64) -> Result<bool
         sqlite: "UPDATE seat SET held_until = $4
                  WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold",
     };
-    let kept = session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id, until]).await?;
+    let kept = session
+        .execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id, until])
+        .await?;
     Ok(usize::try_from(kept) == Ok(hold.seats.len()))
 }
 
@@ -105,12 +109,15 @@ pub async fn sell(session: &mut Session, hold: &Hold) -> Result<bool, Error> {
         sqlite: "UPDATE seat SET sold = TRUE
                  WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold",
     };
-    let sold = session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id]).await?;
+    let sold = session
+        .execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id])
+        .await?;
     Ok(usize::try_from(sold) == Ok(hold.seats.len()))
 }
 
-/// Sells the seats of several holds to them; false when one has not got all of its seats any more (then all is to be undone). Like
-/// [`sell`], in one lock order across all holds; seats are updated by inserting what is there, which reaches each by its key.
+/// Sells the seats of several holds to them; false when one has not got all of its seats any more (then all
+/// is to be undone). Like [`sell`], in one lock order across all holds; seats are updated by inserting what
+/// is there, which reaches each by its key.
 ///
 /// # Errors
 /// The database's.
@@ -151,14 +158,17 @@ pub async fn free(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
             let sql = "UPDATE seat SET hold_id = NULL, held_until = NULL
                        WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold";
             for hold in holds {
-                session.execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id]).await?;
+                session
+                    .execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id])
+                    .await?;
             }
             Ok(())
         }
     }
 }
 
-/// All in one statement and one lock order, also across holds: a sweep and a request that cross must not deadlock either.
+/// All in one statement and one lock order, also across holds: a sweep and a request that cross must not
+/// deadlock either.
 async fn free_at_once(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
     let each = || holds.iter().flat_map(|hold| hold.seats.iter().map(move |seat| (hold, *seat)));
     let shows: Vec<i64> = each().map(|(hold, _)| hold.show_id).collect();
@@ -197,7 +207,8 @@ pub async fn unfree(session: &mut Session, show_id: i64, now: i64) -> Result<Unf
     let mut unfree = Unfree::default();
     for row in session.all(sql, args![show_id, now]).await? {
         let numbers: String = row.get("numbers")?;
-        let numbers = numbers.split(',').map(|number| number.parse().map_err(corrupt)).collect::<Result<_, _>>()?;
+        let numbers =
+            numbers.split(',').map(|number| number.parse().map_err(corrupt)).collect::<Result<_, _>>()?;
         if row.get("sold")? {
             unfree.sold = numbers;
         } else {

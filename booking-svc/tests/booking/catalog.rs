@@ -54,7 +54,8 @@ async fn lists_page_newest_first_and_lose_nothing_that_shares_an_instant() {
         let second = app.concerts(first[1].concert_id, 3).await.unwrap();
         let numbers: Vec<_> = first.iter().chain(&second).map(|concert| concert.concert_id).collect();
         assert_eq!(numbers, [5, 4, 3, 2, 1]);
-        let shows = [another_show(app, 1, 9, START + DAY).await, another_show(app, 1, 9, START + 2 * DAY).await];
+        let shows =
+            [another_show(app, 1, 9, START + DAY).await, another_show(app, 1, 9, START + 2 * DAY).await];
         assert_eq!(app.shows(1, i64::MAX, 3).await.unwrap(), [shows[1].clone(), shows[0].clone()]);
         assert_eq!(refusal(app.shows(999, i64::MAX, 2).await), Refusal::ConcertNotFound);
 
@@ -74,7 +75,8 @@ async fn lists_page_newest_first_and_lose_nothing_that_shares_an_instant() {
         }
         assert_eq!(all.len(), 7);
         assert!(all.windows(2).all(|pair| pair[0].hold.held_at >= pair[1].hold.held_at));
-        let seats: std::collections::BTreeSet<_> = all.iter().flat_map(|one| one.hold.seats.clone()).collect();
+        let seats: std::collections::BTreeSet<_> =
+            all.iter().flat_map(|one| one.hold.seats.clone()).collect();
         assert_eq!(seats, (1..=7).collect(), "{}", world.database.name);
     }
 }

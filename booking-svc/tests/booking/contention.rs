@@ -105,7 +105,12 @@ async fn lapsed_holds_are_taken_swept_and_confirmed_at_once_without_deadlock_or_
             }
             world.app.sweep().await.unwrap();
             for reservation in &old {
-                assert_eq!(world.status(reservation).await, Status::Expired, "{} round {round}", world.database.name);
+                assert_eq!(
+                    world.status(reservation).await,
+                    Status::Expired,
+                    "{} round {round}",
+                    world.database.name
+                );
             }
             world.audit().await;
         }
@@ -154,7 +159,8 @@ async fn a_request_sent_many_times_at_once_is_one_hold_and_everybody_gets_its_an
             let show_id = show.show_id;
             tokio::spawn(async move { hold_with_id(&app, "ann", show_id, &[1, 2], Some("click")).await })
         });
-        let answers: Vec<_> = join_all(requests).await.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
+        let answers: Vec<_> =
+            join_all(requests).await.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
         assert!(answers.iter().all(|answer| answer == &answers[0]), "{}", world.database.name);
         let all = world.app.reservations("ann", (i64::MAX, Uuid::max()), 50).await.unwrap();
         assert_eq!(all.len(), 1);

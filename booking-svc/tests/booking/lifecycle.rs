@@ -1,4 +1,5 @@
-//! What becomes of a hold: lapse, extension, confirmation, cancellation; and that nothing frees what is somebody else's.
+//! What becomes of a hold: lapse, extension, confirmation, cancellation; and that nothing frees what is
+//! somebody else's.
 
 use booking_svc::{
     domain::{Availability, Refusal, Status, hold::MAX_EXTENSION},
@@ -41,7 +42,12 @@ async fn a_seat_without_a_row_is_free_and_one_with_a_row_is_as_its_row_says() {
         session.commit().await.unwrap();
         let held = world.hold("ann", &show, &[1, 2, 3]).await.unwrap();
         assert_eq!(refusal(world.hold("bob", &show, &[3, 4, 5]).await), taken(&[3]));
-        assert_eq!(world.seat_rows().await, 5, "{}: a hold that was refused has left no row", world.database.name);
+        assert_eq!(
+            world.seat_rows().await,
+            5,
+            "{}: a hold that was refused has left no row",
+            world.database.name
+        );
         world.app.cancel_reservation(id(&held), "ann", None).await.unwrap();
         world.clock.advance(SECOND);
         let all = world.hold("bob", &show, &[1, 2, 3, 4, 5, 6]).await.unwrap();
@@ -98,11 +104,21 @@ async fn an_old_hold_never_frees_a_seat_that_somebody_else_has_now() {
         world.app.cancel_reservation(id(&cancelled), "ann", None).await.unwrap();
         let lapsed = world.hold("ann", &show, &[2]).await.unwrap();
         world.clock.advance(TTL);
-        // Bob takes both before anything was swept; Ann's old holds are then cancelled again, confirmed, and swept.
+        // Bob takes both before anything was swept; Ann's old holds are then cancelled again, confirmed, and
+        // swept.
         let now_bobs = world.hold("bob", &show, &[1, 2]).await.unwrap();
-        assert_eq!(world.app.cancel_reservation(id(&cancelled), "ann", None).await.unwrap().status, Status::Cancelled);
-        assert_eq!(world.app.cancel_reservation(id(&lapsed), "ann", None).await.unwrap().status, Status::Expired);
-        assert_eq!(refusal(world.app.confirm_reservation(id(&lapsed), "ann", PAYMENT, None).await), Refusal::HoldExpired);
+        assert_eq!(
+            world.app.cancel_reservation(id(&cancelled), "ann", None).await.unwrap().status,
+            Status::Cancelled
+        );
+        assert_eq!(
+            world.app.cancel_reservation(id(&lapsed), "ann", None).await.unwrap().status,
+            Status::Expired
+        );
+        assert_eq!(
+            refusal(world.app.confirm_reservation(id(&lapsed), "ann", PAYMENT, None).await),
+            Refusal::HoldExpired
+        );
         world.app.sweep().await.unwrap();
         assert_eq!(world.map(&show).await, [Availability::Held; 2], "{}", world.database.name);
         assert_eq!(refusal(world.hold("cid", &show, &[1]).await), taken(&[1]));
@@ -117,8 +133,14 @@ async fn confirming_names_reservation_user_and_payment_and_happens_once() {
         let app = &world.app;
         let show = world.show(5).await;
         let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
-        assert_eq!(refusal(app.confirm_reservation(Uuid::nil(), "ann", PAYMENT, None).await), Refusal::ReservationNotFound);
-        assert_eq!(refusal(app.confirm_reservation(id(&held), "bob", PAYMENT, None).await), Refusal::NotOwner);
+        assert_eq!(
+            refusal(app.confirm_reservation(Uuid::nil(), "ann", PAYMENT, None).await),
+            Refusal::ReservationNotFound
+        );
+        assert_eq!(
+            refusal(app.confirm_reservation(id(&held), "bob", PAYMENT, None).await),
+            Refusal::NotOwner
+        );
         world.clock.advance(SECOND);
         let confirmed = app.confirm_reservation(id(&held), "ann", PAYMENT, None).await.unwrap();
         assert_eq!(confirmed.status, Status::Confirmed);
@@ -129,12 +151,26 @@ async fn confirming_names_reservation_user_and_payment_and_happens_once() {
             "the same call, the same answer"
         );
         assert_eq!(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE, None).await.unwrap(), confirmed);
-        assert_eq!(refusal(app.confirm_reservation(id(&held), "ann", OTHER_PAYMENT, None).await), Refusal::AlreadyPaid);
-        assert_eq!(refusal(app.extend_hold(id(&held), "ann", OTHER_PAYMENT, MINUTE, None).await), Refusal::AlreadyPaid);
+        assert_eq!(
+            refusal(app.confirm_reservation(id(&held), "ann", OTHER_PAYMENT, None).await),
+            Refusal::AlreadyPaid
+        );
+        assert_eq!(
+            refusal(app.extend_hold(id(&held), "ann", OTHER_PAYMENT, MINUTE, None).await),
+            Refusal::AlreadyPaid
+        );
         assert_eq!(refusal(app.cancel_reservation(id(&held), "ann", None).await), Refusal::AlreadyPaid);
         let other = world.hold("ann", &show, &[3]).await.unwrap();
-        assert_eq!(refusal(app.confirm_reservation(id(&other), "ann", PAYMENT, None).await), Refusal::PaymentUsed);
-        assert_eq!(world.status(&other).await, Status::Held, "{}: nothing of it was done", world.database.name);
+        assert_eq!(
+            refusal(app.confirm_reservation(id(&other), "ann", PAYMENT, None).await),
+            Refusal::PaymentUsed
+        );
+        assert_eq!(
+            world.status(&other).await,
+            Status::Held,
+            "{}: nothing of it was done",
+            world.database.name
+        );
         app.confirm_reservation(id(&other), "ann", OTHER_PAYMENT, None).await.unwrap();
         world.audit().await;
     }
@@ -146,8 +182,14 @@ async fn a_refused_confirmation_stays_refused_even_by_a_slower_clock() {
         let show = world.show(2).await;
         let held = world.hold("ann", &show, &[1]).await.unwrap();
         let fast = world.replica(Clock::manual(START + TTL));
-        assert_eq!(refusal(fast.confirm_reservation(id(&held), "ann", PAYMENT, None).await), Refusal::HoldExpired);
-        assert_eq!(refusal(world.app.confirm_reservation(id(&held), "ann", PAYMENT, None).await), Refusal::HoldExpired);
+        assert_eq!(
+            refusal(fast.confirm_reservation(id(&held), "ann", PAYMENT, None).await),
+            Refusal::HoldExpired
+        );
+        assert_eq!(
+            refusal(world.app.confirm_reservation(id(&held), "ann", PAYMENT, None).await),
+            Refusal::HoldExpired
+        );
         assert_eq!(world.status(&held).await, Status::Expired);
         world.hold("bob", &show, &[1]).await.unwrap();
         world.audit().await;
@@ -187,12 +229,24 @@ async fn a_cancelled_hold_is_cancelled_for_good_and_its_seats_are_free() {
         let show = world.show(2).await;
         let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
         assert_eq!(refusal(app.cancel_reservation(id(&held), "bob", None).await), Refusal::NotOwner);
-        assert_eq!(refusal(app.cancel_reservation(Uuid::nil(), "ann", None).await), Refusal::ReservationNotFound);
+        assert_eq!(
+            refusal(app.cancel_reservation(Uuid::nil(), "ann", None).await),
+            Refusal::ReservationNotFound
+        );
         for _ in 0..2 {
-            assert_eq!(app.cancel_reservation(id(&held), "ann", None).await.unwrap().status, Status::Cancelled);
+            assert_eq!(
+                app.cancel_reservation(id(&held), "ann", None).await.unwrap().status,
+                Status::Cancelled
+            );
         }
-        assert_eq!(refusal(app.confirm_reservation(id(&held), "ann", PAYMENT, None).await), Refusal::ReservationCancelled);
-        assert_eq!(refusal(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE, None).await), Refusal::ReservationCancelled);
+        assert_eq!(
+            refusal(app.confirm_reservation(id(&held), "ann", PAYMENT, None).await),
+            Refusal::ReservationCancelled
+        );
+        assert_eq!(
+            refusal(app.extend_hold(id(&held), "ann", PAYMENT, MINUTE, None).await),
+            Refusal::ReservationCancelled
+        );
         world.hold("bob", &show, &[1, 2]).await.unwrap();
         world.audit().await;
     }
@@ -206,7 +260,10 @@ async fn an_extension_never_shortens_is_bounded_and_keeps_the_seats_too() {
         let held = world.hold("ann", &show, &[1, 2]).await.unwrap();
         let extend = |by| app.extend_hold(id(&held), "ann", PAYMENT, by, None);
         assert_eq!(extend(SECOND).await.unwrap().hold.expires_at, START + TTL, "never shorter");
-        assert_eq!(refusal(app.extend_hold(id(&held), "bob", PAYMENT, MINUTE, None).await), Refusal::NotOwner);
+        assert_eq!(
+            refusal(app.extend_hold(id(&held), "bob", PAYMENT, MINUTE, None).await),
+            Refusal::NotOwner
+        );
         world.clock.advance(TTL - SECOND);
         assert_eq!(extend(2 * MINUTE).await.unwrap().hold.expires_at, START + TTL + 2 * MINUTE - SECOND);
         world.clock.advance(MINUTE);
@@ -214,7 +271,11 @@ async fn an_extension_never_shortens_is_bounded_and_keeps_the_seats_too() {
         assert_eq!(app.sweep().await.unwrap(), 0);
         assert_eq!(extend(5 * MINUTE).await.unwrap().hold.expires_at, START + TTL + MAX_EXTENSION);
         world.clock.advance(MINUTE);
-        assert_eq!(extend(5 * MINUTE).await.unwrap().hold.expires_at, START + TTL + MAX_EXTENSION, "not beyond the bound");
+        assert_eq!(
+            extend(5 * MINUTE).await.unwrap().hold.expires_at,
+            START + TTL + MAX_EXTENSION,
+            "not beyond the bound"
+        );
         world.clock.advance(5 * MINUTE);
         assert_eq!(refusal(extend(MINUTE).await), Refusal::HoldExpired);
         world.hold("bob", &show, &[1, 2]).await.unwrap();
@@ -229,7 +290,8 @@ async fn a_replay_gives_the_first_answer_before_any_other_check_and_another_requ
         let first = hold_with_id(&world.app, "ann", show.show_id, &[1], Some("r-1")).await.unwrap();
         let other = hold_with_id(&world.app, "ann", show.show_id, &[2], Some("r-1")).await;
         assert!(matches!(other, Err(Error::RequestIdReused)));
-        // The hold has lapsed, the seat is somebody else's, the show has begun: the answer is still the first one.
+        // The hold has lapsed, the seat is somebody else's, the show has begun: the answer is still the first
+        // one.
         world.clock.advance(TTL);
         world.hold("bob", &show, &[1]).await.unwrap();
         world.clock.advance(40 * DAY);

@@ -1,4 +1,5 @@
-//! The service on both databases: every test runs on SQLite and on PostgreSQL, with a clock that stands until it is moved.
+//! The service on both databases: every test runs on SQLite and on PostgreSQL, with a clock that stands until
+//! it is moved.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod catalog;

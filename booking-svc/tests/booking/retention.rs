@@ -40,7 +40,12 @@ async fn holds_that_ended_unpaid_are_forgotten_after_a_while_and_what_is_paid_fo
 
         world.clock.advance(30 * DAY - TTL);
         prune::round(&world.db, &world.clock, &old(&world)).await;
-        assert_eq!(refusal(world.app.reservation(id(&cancelled)).await), Refusal::ReservationNotFound, "{}", world.database.name);
+        assert_eq!(
+            refusal(world.app.reservation(id(&cancelled)).await),
+            Refusal::ReservationNotFound,
+            "{}",
+            world.database.name
+        );
         assert_eq!(world.status(&lapsed).await, Status::Expired, "for thirty days");
         world.clock.advance(1);
         prune::round(&world.db, &world.clock, &old(&world)).await;

@@ -20,19 +20,31 @@ async fn the_rows_themselves_refuse_what_must_never_be() {
             ("one payment, two reservations", reservation, args![id(&held), payment]),
             ("one reservation, two payments", reservation, args![id(&paid), Uuid::new_v4()]),
             ("a seat twice", "INSERT INTO seat (show_id, seat_number) VALUES ($1, 1)", args![seat]),
-            ("a seat sold to nobody", "INSERT INTO seat (show_id, seat_number, sold) VALUES ($1, 3, TRUE)", args![seat]),
+            (
+                "a seat sold to nobody",
+                "INSERT INTO seat (show_id, seat_number, sold) VALUES ($1, 3, TRUE)",
+                args![seat],
+            ),
             (
                 "a sold seat freed",
                 "UPDATE seat SET hold_id = NULL, held_until = NULL WHERE show_id = $1 AND seat_number = 1",
                 args![seat],
             ),
-            ("a hold shortened", "UPDATE hold SET expires_at = 0 WHERE reservation_id = $1", args![id(&held)]),
+            (
+                "a hold shortened",
+                "UPDATE hold SET expires_at = 0 WHERE reservation_id = $1",
+                args![id(&held)],
+            ),
             (
                 "confirmed without payment",
                 "UPDATE hold SET status = 'CONFIRMED', closed_at = 1 WHERE reservation_id = $1",
                 args![id(&held)],
             ),
-            ("closed without its time", "UPDATE hold SET status = 'EXPIRED' WHERE reservation_id = $1", args![id(&held)]),
+            (
+                "closed without its time",
+                "UPDATE hold SET status = 'EXPIRED' WHERE reservation_id = $1",
+                args![id(&held)],
+            ),
         ];
         for (what, sql, args) in wrong {
             let mut session = world.db.begin().await.unwrap();

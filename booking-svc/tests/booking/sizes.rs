@@ -25,8 +25,11 @@ async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
             shows.push(another_show(&world.app, first.concert_id, 100_000, START + DAY).await.show_id);
         }
         // What a client of 0.1 sends: it gets the beginning of the day.
-        let mut request =
-            ListSeatsRequest { concert_id: first.concert_id, date: "2027-01-16".to_owned(), ..ListSeatsRequest::default() };
+        let mut request = ListSeatsRequest {
+            concert_id: first.concert_id,
+            date: "2027-01-16".to_owned(),
+            ..ListSeatsRequest::default()
+        };
         let mut seen = Vec::new();
         loop {
             let page = api.list_seats(Request::new(request.clone())).await.unwrap().into_inner();
@@ -44,9 +47,16 @@ async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
         let two = ListSeatsRequest { page_size: 2, page_token: String::new(), ..request.clone() };
         let page = api.list_seats(Request::new(two)).await.unwrap().into_inner();
         assert_eq!(page.seat_maps.len(), 2);
-        let elsewhere = ListSeatsRequest { page_token: page.next_page_token, date: "2027-01-17".to_owned(), ..request.clone() };
+        let elsewhere = ListSeatsRequest {
+            page_token: page.next_page_token,
+            date: "2027-01-17".to_owned(),
+            ..request.clone()
+        };
         let refused = Fault::from(&api.list_seats(Request::new(elsewhere)).await.unwrap_err());
-        assert_eq!((refused.reason, refused.violations[0].field.as_str()), (Reason::InvalidArgument, "page_token"));
+        assert_eq!(
+            (refused.reason, refused.violations[0].field.as_str()),
+            (Reason::InvalidArgument, "page_token")
+        );
     }
 }
 
@@ -67,7 +77,8 @@ async fn shows_with_long_descriptions_come_in_more_pages_than_were_asked_for() {
         for _ in 0..250 {
             world.app.create_show(long.clone(), None).await.unwrap();
         }
-        let mut request = ListShowsRequest { concert_id: first.concert_id, page_size: 1_000, page_token: String::new() };
+        let mut request =
+            ListShowsRequest { concert_id: first.concert_id, page_size: 1_000, page_token: String::new() };
         let (mut seen, mut pages) = (Vec::new(), 0);
         loop {
             let page = api.list_shows(Request::new(request.clone())).await.unwrap().into_inner();
@@ -80,6 +91,10 @@ async fn shows_with_long_descriptions_come_in_more_pages_than_were_asked_for() {
             }
         }
         assert_eq!(pages, 2, "{}", world.database.name);
-        assert!(seen.len() == 251 && seen.windows(2).all(|pair| pair[0] > pair[1]), "{}: {seen:?}", world.database.name);
+        assert!(
+            seen.len() == 251 && seen.windows(2).all(|pair| pair[0] > pair[1]),
+            "{}: {seen:?}",
+            world.database.name
+        );
     }
 }

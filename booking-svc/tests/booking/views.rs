@@ -19,7 +19,12 @@ async fn a_replica_reads_its_own_writes_at_once_and_anothers_soon() {
         assert_eq!(world.map(&show).await, [Availability::Sold, Availability::Available]);
         hold(&other, "bob", show.show_id, &[2]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(250)).await;
-        assert_eq!(world.map(&show).await, [Availability::Sold, Availability::Held], "{}", world.database.name);
+        assert_eq!(
+            world.map(&show).await,
+            [Availability::Sold, Availability::Held],
+            "{}",
+            world.database.name
+        );
     }
 }
 
@@ -64,7 +69,11 @@ async fn dates_are_those_of_shows_not_begun_with_a_free_seat() {
         world.clock.advance(TTL);
         assert_eq!(dates().await, ["2027-01-16", "2027-01-17"], "lapsed is free");
         let again = world.hold("bob", &full, &[2]).await.unwrap();
-        assert_eq!(dates().await, ["2027-01-16", "2027-01-17"], "a seat that was never held, or has lapsed, beside a held one");
+        assert_eq!(
+            dates().await,
+            ["2027-01-16", "2027-01-17"],
+            "a seat that was never held, or has lapsed, beside a held one"
+        );
         world.app.confirm_reservation(id(&again), "bob", Uuid::from_u128(9), None).await.unwrap();
         let last = world.hold("bob", &full, &[1]).await.unwrap();
         assert_eq!(dates().await, ["2027-01-16"], "one sold, one held");
@@ -84,7 +93,8 @@ async fn a_day_shows_all_its_shows_in_order_and_a_begun_one_has_nothing_to_be_ha
         let begun = another_show(app, late.concert_id, 1, START - MINUTE).await;
         another_show(app, late.concert_id, 1, START + DAY).await;
         let date = dates::date_of(START).unwrap();
-        let shows = async |date, after, limit| app.shows_of_date(late.concert_id, date, after, limit).await.unwrap();
+        let shows =
+            async |date, after, limit| app.shows_of_date(late.concert_id, date, after, limit).await.unwrap();
         assert_eq!(shows(date, (i64::MIN, 0), 9).await, [begun.clone(), late.clone()]);
         assert_eq!(shows(date, (i64::MIN, 0), 1).await, std::slice::from_ref(&begun));
         assert_eq!(shows(date, (begun.starts_at, begun.show_id), 9).await, std::slice::from_ref(&late));

@@ -6,10 +6,11 @@ use booking_svc::{Config, Listeners, Policy, serve};
 use boxoffice_proto::{
     Fault, Reason, Violation,
     booking::{
-        CancelReservationRequest, ConfirmReservationRequest, CreateConcertRequest, CreateShowRequest, ExtendHoldRequest,
-        GetConcertRequest, GetReservationRequest, GetShowRequest, HoldSeatsRequest, ListAvailableDatesRequest,
-        ListConcertsRequest, ListReservationsRequest, ListSeatsRequest, ListShowsRequest, Reservation, ReservationStatus,
-        SeatStatus, Show, booking_service_client::BookingServiceClient,
+        CancelReservationRequest, ConfirmReservationRequest, CreateConcertRequest, CreateShowRequest,
+        ExtendHoldRequest, GetConcertRequest, GetReservationRequest, GetShowRequest, HoldSeatsRequest,
+        ListAvailableDatesRequest, ListConcertsRequest, ListReservationsRequest, ListSeatsRequest,
+        ListShowsRequest, Reservation, ReservationStatus, SeatStatus, Show,
+        booking_service_client::BookingServiceClient,
     },
     time::{duration, timestamp},
 };
@@ -77,7 +78,8 @@ impl Server {
             payment_id: payment.to_string(),
             request_id: String::new(),
         };
-        let answer = self.client.clone().confirm_reservation(request).await.map_err(|status| Fault::from(&status))?;
+        let answer =
+            self.client.clone().confirm_reservation(request).await.map_err(|status| Fault::from(&status))?;
         Ok(answer.into_inner().reservation.unwrap())
     }
 
@@ -87,7 +89,8 @@ impl Server {
             user_id: user.to_owned(),
             request_id: String::new(),
         };
-        let answer = self.client.clone().cancel_reservation(request).await.map_err(|status| Fault::from(&status))?;
+        let answer =
+            self.client.clone().cancel_reservation(request).await.map_err(|status| Fault::from(&status))?;
         Ok(answer.into_inner().reservation.unwrap())
     }
 }
@@ -132,12 +135,18 @@ async fn a_show_begins_now_or_later_and_its_price_has_a_currency() {
     for server in Server::all().await {
         let (mut client, show) = (server.client.clone(), server.show(START).await);
         assert_eq!((show.currency.as_str(), show.currency_exponent), ("EUR", 2), "now is not the past");
-        let repeated = CreateShowRequest { request_id: "r".to_owned(), ..new_show(show.concert_id, START + 1) };
+        let repeated =
+            CreateShowRequest { request_id: "r".to_owned(), ..new_show(show.concert_id, START + 1) };
         let first = client.create_show(repeated.clone()).await.unwrap().into_inner();
         server.clock.advance(3_600_000_000);
-        let past = status(client.create_show(new_show(show.concert_id, START)).await, Reason::InvalidArgument);
+        let past =
+            status(client.create_show(new_show(show.concert_id, START)).await, Reason::InvalidArgument);
         assert_eq!(past.violations, [Violation::new("starts_at", "must not be in the past")]);
-        assert_eq!(client.create_show(repeated).await.unwrap().into_inner(), first, "what was answered is answered again");
+        assert_eq!(
+            client.create_show(repeated).await.unwrap().into_inner(),
+            first,
+            "what was answered is answered again"
+        );
         server.stop().await;
     }
 }
@@ -148,11 +157,17 @@ async fn a_sale_from_concert_to_confirmation_over_grpc() {
         let mut client = server.client.clone();
         let show = server.show(START + DAY).await;
         assert_eq!(show.seat_count, 50, "the default");
-        let dates = client.list_available_dates(ListAvailableDatesRequest { concert_id: show.concert_id }).await.unwrap();
+        let dates = client
+            .list_available_dates(ListAvailableDatesRequest { concert_id: show.concert_id })
+            .await
+            .unwrap();
         assert_eq!(dates.into_inner().available_dates, ["2027-01-16"]);
         let held = server.hold("ann", show.show_id, &[2, 1]).await.unwrap();
         assert_eq!((held.amount, held.seat_numbers.as_slice()), (1_000, [1, 2].as_slice()));
-        assert_eq!((held.status(), &held.expires_at), (ReservationStatus::Held, &Some(timestamp(START + TTL))));
+        assert_eq!(
+            (held.status(), &held.expires_at),
+            (ReservationStatus::Held, &Some(timestamp(START + TTL)))
+        );
         let extend = ExtendHoldRequest {
             reservation_id: held.reservation_id.clone(),
             user_id: "ann".to_owned(),
@@ -164,17 +179,28 @@ async fn a_sale_from_concert_to_confirmation_over_grpc() {
         assert_eq!(extended, held, "never shorter");
         let payment = Uuid::new_v4();
         let confirmed = server.confirm(&held, "ann", payment).await.unwrap();
-        assert_eq!((confirmed.status(), &confirmed.payment_id), (ReservationStatus::Confirmed, &payment.to_string()));
+        assert_eq!(
+            (confirmed.status(), &confirmed.payment_id),
+            (ReservationStatus::Confirmed, &payment.to_string())
+        );
         assert_eq!(confirmed.confirmed_at, Some(timestamp(START)));
-        let read = client.get_reservation(GetReservationRequest { reservation_id: held.reservation_id.clone() }).await.unwrap();
+        let read = client
+            .get_reservation(GetReservationRequest { reservation_id: held.reservation_id.clone() })
+            .await
+            .unwrap();
         assert_eq!(read.into_inner().reservation, Some(confirmed.clone()));
-        let list = ListReservationsRequest { user_id: "ann".to_owned(), ..ListReservationsRequest::default() };
+        let list =
+            ListReservationsRequest { user_id: "ann".to_owned(), ..ListReservationsRequest::default() };
         assert_eq!(client.list_reservations(list).await.unwrap().into_inner().reservations, [confirmed]);
-        let seats =
-            ListSeatsRequest { concert_id: show.concert_id, date: "2027-01-16".to_owned(), ..ListSeatsRequest::default() };
+        let seats = ListSeatsRequest {
+            concert_id: show.concert_id,
+            date: "2027-01-16".to_owned(),
+            ..ListSeatsRequest::default()
+        };
         let maps = client.list_seats(seats).await.unwrap().into_inner().seat_maps;
         assert_eq!(maps[0].show.as_ref(), Some(&show));
-        let look: Vec<_> = maps[0].seats.iter().take(3).map(|seat| (seat.seat_number, seat.status())).collect();
+        let look: Vec<_> =
+            maps[0].seats.iter().take(3).map(|seat| (seat.seat_number, seat.status())).collect();
         assert_eq!(look, [(1, SeatStatus::Sold), (2, SeatStatus::Sold), (3, SeatStatus::Available)]);
         let shows = ListShowsRequest { concert_id: show.concert_id, ..ListShowsRequest::default() };
         assert_eq!(client.list_shows(shows).await.unwrap().into_inner().shows, [show]);
@@ -193,11 +219,21 @@ async fn what_is_not_there_is_told_by_name() {
             client.list_shows(ListShowsRequest { concert_id: 9, ..ListShowsRequest::default() }).await,
             Reason::ConcertNotFound,
         );
-        status(client.list_available_dates(ListAvailableDatesRequest { concert_id: 9 }).await, Reason::ConcertNotFound);
-        let seats = ListSeatsRequest { concert_id: nowhere, date: "2027-01-16".to_owned(), ..ListSeatsRequest::default() };
+        status(
+            client.list_available_dates(ListAvailableDatesRequest { concert_id: 9 }).await,
+            Reason::ConcertNotFound,
+        );
+        let seats = ListSeatsRequest {
+            concert_id: nowhere,
+            date: "2027-01-16".to_owned(),
+            ..ListSeatsRequest::default()
+        };
         status(client.list_seats(seats).await, Reason::ConcertNotFound);
         status(client.get_show(GetShowRequest { show_id: nowhere }).await, Reason::ShowNotFound);
-        status(client.list_seats(ListSeatsRequest { show_id: 9, ..ListSeatsRequest::default() }).await, Reason::ShowNotFound);
+        status(
+            client.list_seats(ListSeatsRequest { show_id: 9, ..ListSeatsRequest::default() }).await,
+            Reason::ShowNotFound,
+        );
         refused(server.hold("ann", 9, &[1]).await, Reason::ShowNotFound);
         let nobody = GetReservationRequest { reservation_id: Uuid::nil().to_string() };
         status(client.get_reservation(nobody).await, Reason::ReservationNotFound);
@@ -246,10 +282,15 @@ async fn malformed_requests_name_the_fields_and_change_nothing() {
     for server in Server::all().await {
         let mut client = server.client.clone();
         let show = server.show(START + DAY).await.show_id;
-        let field = |fault: Fault| fault.violations.first().map(|violation| violation.field.clone()).unwrap_or_default();
+        let field = |fault: Fault| {
+            fault.violations.first().map(|violation| violation.field.clone()).unwrap_or_default()
+        };
         let many: Vec<i32> = (1..=51).collect();
         for seats in [&[][..], &[1, 1], &many] {
-            assert_eq!(field(refused(server.hold("ann", show, seats).await, Reason::InvalidArgument)), "seat_numbers");
+            assert_eq!(
+                field(refused(server.hold("ann", show, seats).await, Reason::InvalidArgument)),
+                "seat_numbers"
+            );
         }
         let fault = refused(server.hold("a b", show, &[1]).await, Reason::InvalidArgument);
         assert_eq!(field(fault), "user_id");
@@ -264,7 +305,8 @@ async fn malformed_requests_name_the_fields_and_change_nothing() {
         let token = ListConcertsRequest { page_token: "no".to_owned(), ..ListConcertsRequest::default() };
         assert_eq!(field(status(client.list_concerts(token).await, Reason::InvalidArgument)), "page_token");
         status(client.list_reservations(ListReservationsRequest::default()).await, Reason::InvalidArgument);
-        let extend = ExtendHoldRequest { extend_by: Some(duration(301 * SECOND)), ..ExtendHoldRequest::default() };
+        let extend =
+            ExtendHoldRequest { extend_by: Some(duration(301 * SECOND)), ..ExtendHoldRequest::default() };
         let fault = status(client.extend_hold(extend).await, Reason::InvalidArgument);
         assert_eq!(fault.violations.len(), 4);
         server.stop().await;

@@ -54,7 +54,10 @@ pub(crate) fn limited(max_held_seats: i64) -> Policy {
 }
 
 pub(crate) async fn new_show(app: &App, seat_count: i32, starts_at: i64) -> Show {
-    let concert = app.create_concert(NewConcert { title: "Night".to_owned(), queue_id: "vip".to_owned() }, None).await.unwrap();
+    let concert = app
+        .create_concert(NewConcert { title: "Night".to_owned(), queue_id: "vip".to_owned() }, None)
+        .await
+        .unwrap();
     another_show(app, concert.concert_id, seat_count, starts_at).await
 }
 
@@ -143,9 +146,9 @@ impl World {
         }
     }
 
-    /// What the rows say, beyond what the constraints ensure: each seat that is held or sold is so by a hold that names it; a sold
-    /// one by a confirmed hold; each reservation has its confirmed hold with its seats, all sold; nothing else is sold; no show has more
-    /// seats than it should.
+    /// What the rows say, beyond what the constraints ensure: each seat that is held or sold is so by a hold
+    /// that names it; a sold one by a confirmed hold; each reservation has its confirmed hold with its seats,
+    /// all sold; nothing else is sold; no show has more seats than it should.
     pub(crate) async fn audit(&self) {
         let mut session = self.db.read().await.unwrap();
         let sql = chassis::db::Sql {
@@ -171,6 +174,11 @@ impl World {
         assert_eq!(wrong, 0, "{}: seats that no show has", self.database.name);
         let number = |name| row.get::<i64>(name).unwrap();
         assert_eq!(number("sold"), number("reserved"), "{}: seats sold and reserved", self.database.name);
-        assert_eq!(number("confirmed"), number("made"), "{}: holds confirmed and reservations", self.database.name);
+        assert_eq!(
+            number("confirmed"),
+            number("made"),
+            "{}: holds confirmed and reservations",
+            self.database.name
+        );
     }
 }

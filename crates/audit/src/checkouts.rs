@@ -30,8 +30,9 @@ impl Age {
         Self { now, copied_at: options.copied_at, bound }
     }
 
-    /// The age of a checkout that was begun then, when it is too high. In a copy nobody works on it: it is as old as
-    /// it was when the copy was taken. One that was begun later is none of the copy's: a mesh has been started on it.
+    /// The age of a checkout that was begun then, when it is too high. In a copy nobody works on it: it is as
+    /// old as it was when the copy was taken. One that was begun later is none of the copy's: a mesh has been
+    /// started on it.
     fn of(&self, created: i64) -> Option<i64> {
         let at = self.copied_at.filter(|at| created <= *at).unwrap_or(self.now);
         let age = at.saturating_sub(created);
@@ -53,8 +54,13 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, age: &Age) -
         let Some(age) = age.of(created) else { continue };
         let (status, amount, user): (String, i64, String) = (row.get(3)?, row.get(4)?, row.get(1)?);
         let seconds = age / 1_000_000;
-        let what = format!("a checkout of {user} over {amount} is {status} since {seconds} s, attempts {attempts}");
-        look.differs(Law::Settled, what, vec![("checkout", row.get(0)?), ("user", user), ("reservation", row.get(2)?)]);
+        let what =
+            format!("a checkout of {user} over {amount} is {status} since {seconds} s, attempts {attempts}");
+        look.differs(
+            Law::Settled,
+            what,
+            vec![("checkout", row.get(0)?), ("user", user), ("reservation", row.get(2)?)],
+        );
     }
     Ok(())
 }

@@ -15,7 +15,9 @@ pub enum Error {
         path: String,
     },
     /// A database that is not this service's.
-    #[error("{service}: {place} has no table {table}: another database, another schema, or the service has never run")]
+    #[error(
+        "{service}: {place} has no table {table}: another database, another schema, or the service has never run"
+    )]
     NoTable {
         /// Whose.
         service: &'static str,

@@ -34,7 +34,8 @@ impl Breaches {
                 if column >= self.ids.len() && !what.contains(&place) {
                     break;
                 }
-                what = what.replace(&place, row.get::<Option<String>>(column)?.as_deref().unwrap_or("nothing"));
+                what =
+                    what.replace(&place, row.get::<Option<String>>(column)?.as_deref().unwrap_or("nothing"));
             }
             look.differs(self.law, what, ids);
         }

@@ -1,35 +1,39 @@
-//! Judges a mesh by what its services have written down: is money conserved, is every paid seat somebody's and nobody else's, has
-//! every checkout one outcome, did everybody enter in turn?
+//! Judges a mesh by what its services have written down: is money conserved, is every paid seat somebody's
+//! and nobody else's, has every checkout one outcome, did everybody enter in turn?
 //!
-//! It reads tables with SQL and shares no type with the services: a judge that shares code with what it judges shares its mistakes.
-//! It only reads, through one snapshot a service (PostgreSQL: a REPEATABLE READ, READ ONLY transaction; SQLite: a read
-//! transaction of a read-only connection), so it may look while the mesh works. Rows are streamed in key order and compared as they
-//! pass: what it keeps in memory does not grow with them (one small record a line, and the differences, of which
-//! [`report::KEPT`] a law are kept).
+//! It reads tables with SQL and shares no type with the services: a judge that shares code with what it
+//! judges shares its mistakes. It only reads, through one snapshot a service (PostgreSQL: a REPEATABLE READ,
+//! READ ONLY transaction; SQLite: a read transaction of a read-only connection), so it may look while the
+//! mesh works. Rows are streamed in key order and compared as they pass: what it keeps in memory does not
+//! grow with them (one small record a line, and the differences, of which [`report::KEPT`] a law are kept).
 //!
 //! # Why work in flight is no false alarm
 //!
-//! *Inside a service* a snapshot is one instant between transactions, and every invariant holds at every commit: what differs
-//! there is a fault. Two judgements use the clock as well. A hold about to lapse (within [`seats::SLACK`]) may be taken for lapsed by
-//! its service, whose clock is another: it is not judged. And a checkout may be PENDING for as long as [`Options::unsettled_after`].
+//! *Inside a service* a snapshot is one instant between transactions, and every invariant holds at every
+//! commit: what differs there is a fault. Two judgements use the clock as well. A hold about to lapse (within
+//! [`seats::SLACK`]) may be taken for lapsed by its service, whose clock is another: it is not judged. And a
+//! checkout may be PENDING for as long as [`Options::unsettled_after`].
 //!
-//! *Across services* the snapshots are of different instants, so their order is chosen, and follows from the saga's: the journal's row
-//! is written before any money moves, and settled after the last step.
+//! *Across services* the snapshots are of different instants, so their order is chosen, and follows from the
+//! saga's: the journal's row is written before any money moves, and settled after the last step.
 //!
-//! 1. First the journal. A checkout that is settled there had its payment and its reservation in their final states before this instant.
-//! 2. Then wallet and booking. Final states stay, so both snapshots show them: whatever disagrees with a settled checkout is a fault.
-//!    A checkout that was PENDING is in flight: whatever its payment and reservation are, it is not judged but by its age.
-//! 3. A payment or a reservation that the first look at the journal does not know is looked up in the journal again. If its checkout is
-//!    there now, it was begun in between, and is in flight. If not, it never had one: its row would be older than both.
+//! 1. First the journal. A checkout that is settled there had its payment and its reservation in their final
+//!    states before this instant.
+//! 2. Then wallet and booking. Final states stay, so both snapshots show them: whatever disagrees with a
+//!    settled checkout is a fault. A checkout that was PENDING is in flight: whatever its payment and
+//!    reservation are, it is not judged but by its age.
+//! 3. A payment or a reservation that the first look at the journal does not know is looked up in the journal
+//!    again. If its checkout is there now, it was begun in between, and is in flight. If not, it never had
+//!    one: its row would be older than both.
 //!
-//! *Lastly*, a difference counts only if a second look, [`Options::recheck_after`] later, finds it again. By the reasoning above the
-//! first look is right already as long as each address is the database that its service writes to; the second covers addresses of
-//! replicas that lag behind.
+//! *Lastly*, a difference counts only if a second look, [`Options::recheck_after`] later, finds it again. By
+//! the reasoning above the first look is right already as long as each address is the database that its
+//! service writes to; the second covers addresses of replicas that lag behind.
 //!
-//! A limit of a line that is exceeded may have been lowered since: those who are in stay in. It is a difference when somebody entered
-//! although the line was over it (the newest admission is the last thing that happened there, or happened between the two looks), else a
-//! note. So is a wallet whose name no request can reach any more, because an older version wrote it in another
-//! Unicode form than C.
+//! A limit of a line that is exceeded may have been lowered since: those who are in stay in. It is a
+//! difference when somebody entered although the line was over it (the newest admission is the last thing
+//! that happened there, or happened between the two looks), else a note. So is a wallet whose name no request
+//! can reach any more, because an older version wrote it in another Unicode form than C.
 //!
 //! # What may be gone
 //!
@@ -41,8 +45,9 @@
 //!
 //! # What it costs
 //!
-//! A scan of every table, sorted by its keys. While a snapshot is open PostgreSQL keeps old row versions and SQLite's write-ahead
-//! log grows; both are cleared away afterwards. A SQLite file that nobody has open is read without creating anything beside it.
+//! A scan of every table, sorted by its keys. While a snapshot is open PostgreSQL keeps old row versions and
+//! SQLite's write-ahead log grows; both are cleared away afterwards. A SQLite file that nobody has open is
+//! read without creating anything beside it.
 
 mod checkouts;
 mod error;
@@ -71,14 +76,15 @@ pub type Progress = Arc<dyn Fn(&str, u64) + Send + Sync>;
 /// How strictly to judge.
 #[derive(Clone)]
 pub struct Options {
-    /// When the databases are copies: of when (microseconds since 1970). What was in flight then is as old as it was then.
+    /// When the databases are copies: of when (microseconds since 1970). What was in flight then is as old as
+    /// it was then.
     pub copied_at: Option<i64>,
     /// How long a checkout may be unsettled.
     pub unsettled_after: Duration,
     /// When to look again at what seems wrong; `None`: the first look counts.
     pub recheck_after: Option<Duration>,
-    /// Whether money and seats may also be moved past the edge, over the services' own gRPC. What no checkout knows is then counted
-    /// instead of judged.
+    /// Whether money and seats may also be moved past the edge, over the services' own gRPC. What no checkout
+    /// knows is then counted instead of judged.
     pub direct_calls: bool,
     /// Who is told how far it is.
     pub progress: Option<Progress>,
@@ -112,7 +118,13 @@ impl Options {
     /// For a mesh that was stopped: nothing may be in flight any more.
     #[must_use]
     pub const fn at_rest() -> Self {
-        Self { copied_at: None, unsettled_after: Duration::ZERO, recheck_after: None, direct_calls: false, progress: None }
+        Self {
+            copied_at: None,
+            unsettled_after: Duration::ZERO,
+            recheck_after: None,
+            direct_calls: false,
+            progress: None,
+        }
     }
 }
 
@@ -131,17 +143,21 @@ pub async fn audit(sources: &Sources, options: &Options) -> Result<Report, Error
     }
 }
 
-/// One look at everything. Every snapshot that is compared with another is taken before the first is read: journal first.
+/// One look at everything. Every snapshot that is compared with another is taken before the first is read:
+/// journal first.
 async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
     let mut look = Look::new(options.progress.clone());
     let mut edge = Snapshot::of(sources.edge.as_ref(), "edge", &["checkout"]).await?;
     let mut wallet = Snapshot::of(sources.wallet.as_ref(), "wallet", &["wallet", "entry", "payment"]).await?;
-    let mut booking = Snapshot::of(sources.booking.as_ref(), "booking", &["show", "seat", "hold", "reservation"]).await?;
+    let mut booking =
+        Snapshot::of(sources.booking.as_ref(), "booking", &["show", "seat", "hold", "reservation"]).await?;
     let mut queue = Snapshot::of(sources.queue.as_ref(), "queue", &["queue", "token"]).await?;
-    // After the snapshots: what lapsed before this instant may or may not have been tidied in them, but is judged as lapsed.
+    // After the snapshots: what lapsed before this instant may or may not have been tidied in them, but is
+    // judged as lapsed.
     let now = now();
     if let (Some(edge), Some(wallet), Some(booking)) = (&mut edge, &mut wallet, &mut booking) {
-        outcomes::judge(&mut look, edge, wallet, booking, sources.edge.as_ref(), options.direct_calls).await?;
+        outcomes::judge(&mut look, edge, wallet, booking, sources.edge.as_ref(), options.direct_calls)
+            .await?;
     } else {
         look.skip("payments against reservations: that takes the databases of edge, wallet and booking");
     }

@@ -99,7 +99,11 @@ async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, Head>, Error> 
     Ok(heads)
 }
 
-async fn walk(look: &mut Look, snapshot: &mut Snapshot, heads: &mut HashMap<String, Head>) -> Result<(), Error> {
+async fn walk(
+    look: &mut Look,
+    snapshot: &mut Snapshot,
+    heads: &mut HashMap<String, Head>,
+) -> Result<(), Error> {
     let mut rows = snapshot.rows(TOKENS);
     let mut line: Option<Line> = None;
     while let Some(row) = rows.try_next().await? {
@@ -203,7 +207,10 @@ impl Line {
         }
         let Some(admitted_at) = token.admitted_at else { return };
         if let Some(waiting) = waiting {
-            let what = format!("ticket {} of {name} (lane {lane}) waits, ticket {} was admitted", waiting.ticket, token.ticket);
+            let what = format!(
+                "ticket {} of {name} (lane {lane}) waits, ticket {} was admitted",
+                waiting.ticket, token.ticket
+            );
             look.differs(Law::LineOrder, what, self.ids(&[&waiting, token]));
             self.lanes[lane].waiting = None;
         }
@@ -237,7 +244,10 @@ impl Line {
             look.differs(Law::LineOrder, what, self.ids(&[]));
         }
         if self.active > head.max_active {
-            let what = format!("{} people are ACTIVE in {}, which allows {}", self.active, self.name, head.max_active);
+            let what = format!(
+                "{} people are ACTIVE in {}, which allows {}",
+                self.active, self.name, head.max_active
+            );
             self.over(look, head, Law::LineCap, what, head.max_active);
         }
         if self.lately > head.admit_per_minute {
@@ -249,8 +259,9 @@ impl Line {
         }
     }
 
-    /// A limit is exceeded: because somebody entered, if that was in the last thing that happened here (an admission's version alone
-    /// does not say so: a token is written again when it is heard of); else perhaps because it was lowered.
+    /// A limit is exceeded: because somebody entered, if that was in the last thing that happened here (an
+    /// admission's version alone does not say so: a token is written again when it is heard of); else perhaps
+    /// because it was lowered.
     fn over(&self, look: &mut Look, head: Head, law: Law, what: String, limit: i64) {
         let Some(newest) = self.newest else { return };
         let difference = Difference { law, what, ids: self.ids(&[]) };

@@ -1,5 +1,5 @@
-//! Money is conserved: what was charged, less what was used and paid, plus what was refunded, is what the wallets hold. Entry by
-//! entry, so that a difference has a place.
+//! Money is conserved: what was charged, less what was used and paid, plus what was refunded, is what the
+//! wallets hold. Entry by entry, so that a difference has a place.
 
 use futures::TryStreamExt;
 use unicode_normalization::is_nfc;
@@ -107,7 +107,8 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
 
 impl Wallet {
     fn entry(&mut self, look: &mut Look, sequence: i64, row: &Row) -> Result<(), Error> {
-        let (id, kind, amount, after): (Uuid, String, i64, i64) = (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
+        let (id, kind, amount, after): (Uuid, String, i64, i64) =
+            (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
         count(look.checked(), &kind, amount);
         let entries = look.checked().entries;
         look.read("entries", entries);
@@ -118,26 +119,38 @@ impl Wallet {
                 "the entries of {user} go from {} (balance {}) to {sequence} (from {before} to {after}): what is between them is missing",
                 self.last, self.running
             );
-            look.differs(Law::LedgerNoGap, what, vec![("user", user.clone()), ("sequence", (self.last + 1).to_string())]);
+            look.differs(
+                Law::LedgerNoGap,
+                what,
+                vec![("user", user.clone()), ("sequence", (self.last + 1).to_string())],
+            );
         } else if before != self.running {
             let what = format!(
                 "entry {sequence} of {user} is a {kind} of {amount} and tells a balance of {after}; the one before it left {}",
                 self.running
             );
-            let ids = vec![("user", user.clone()), ("sequence", sequence.to_string()), ("entry", id.to_string())];
+            let ids =
+                vec![("user", user.clone()), ("sequence", sequence.to_string()), ("entry", id.to_string())];
             look.differs(Law::LedgerSum, what, ids);
         }
         (self.last, self.running) = (sequence, after);
         Ok(())
     }
 
-    /// Each entry follows from the one before it; so the balance is their sum if it is what the last of them says.
+    /// Each entry follows from the one before it; so the balance is their sum if it is what the last of them
+    /// says.
     fn close(self, look: &mut Look) {
         let Self { user, balance, entries, last, running, .. } = &self;
         let ids = || vec![("user", user.clone())];
         if entries != last {
-            let what = format!("the wallet of {user} counts {entries} entries, the last that is there is number {last}");
-            look.differs(Law::LedgerNoGap, format!("{what}; its balance is {balance}, that entry leaves {running}"), ids());
+            let what = format!(
+                "the wallet of {user} counts {entries} entries, the last that is there is number {last}"
+            );
+            look.differs(
+                Law::LedgerNoGap,
+                format!("{what}; its balance is {balance}, that entry leaves {running}"),
+                ids(),
+            );
         } else if balance != running {
             let what = format!(
                 "the wallet of {user} has a balance of {balance}, its entries (the last is number {last}) add up to {running}"

@@ -1,7 +1,7 @@
 //! Across the services: a checkout, its payment and its reservation tell one story.
 //!
-//! The three tables are read side by side in the order of the one id that they share. What is judged when, and why that raises no
-//! false alarm while payments are in flight, is told at the top of this crate.
+//! The three tables are read side by side in the order of the one id that they share. What is judged when,
+//! and why that raises no false alarm while payments are in flight, is told at the top of this crate.
 
 use futures::TryStreamExt;
 use uuid::Uuid;
@@ -12,9 +12,12 @@ use crate::{
     snapshot::{Row, Rows, Snapshot},
 };
 
-const CHECKOUTS: &str = "SELECT checkout_id, status, user_id, reservation_id, amount FROM checkout ORDER BY checkout_id";
-const PAYMENTS: &str = "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
-const RESERVATIONS: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
+const CHECKOUTS: &str =
+    "SELECT checkout_id, status, user_id, reservation_id, amount FROM checkout ORDER BY checkout_id";
+const PAYMENTS: &str =
+    "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
+const RESERVATIONS: &str =
+    "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
 
 /// What one of the three says about a payment's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +133,8 @@ pub(crate) async fn judge(
 
 const KNOWN: &str = "SELECT status FROM checkout WHERE checkout_id = $1";
 
-/// What must be true of a checkout that has ended. One that has not is on its way, wherever its payment and reservation are.
+/// What must be true of a checkout that has ended. One that has not is on its way, wherever its payment and
+/// reservation are.
 fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Word]) {
     let status = payment.map_or("", |payment| payment.status.as_str());
     let checked = look.checked();
@@ -143,7 +147,9 @@ fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Wor
         }
         "COMPENSATED" => {
             checked.compensated += 1;
-            status == "CANCELLED" && payment.is_some_and(|payment| payment.deal == checkout.deal) && mine.is_empty()
+            status == "CANCELLED"
+                && payment.is_some_and(|payment| payment.deal == checkout.deal)
+                && mine.is_empty()
         }
         "FAILED" => {
             checked.failed += 1;
@@ -155,7 +161,11 @@ fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Wor
         }
     };
     if !right {
-        let what = format!("a checkout is {checkout}, its payment {}, its reservation {}", told(payment), told(mine));
+        let what = format!(
+            "a checkout is {checkout}, its payment {}, its reservation {}",
+            told(payment),
+            told(mine)
+        );
         // Paid and nobody's, or somebody's and not paid; else only the checkout tells another story.
         let law = if (status == "COMPLETED") == mine.is_empty() { Law::PaidIffMine } else { Law::OneOutcome };
         look.differs(law, what, ids("checkout", checkout.id, payment, mine));
@@ -165,7 +175,8 @@ fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Wor
 /// A payment or a reservation that no checkout knows, before or after.
 fn stray(look: &mut Look, id: Uuid, payment: Option<&Word>, mine: &[Word]) {
     let paid = payment.is_some_and(|payment| payment.status == "COMPLETED");
-    let what = format!("a payment that no checkout knows is {}, its reservation {}", told(payment), told(mine));
+    let what =
+        format!("a payment that no checkout knows is {}, its reservation {}", told(payment), told(mine));
     if paid && mine.len() == 1 {
         look.differs(Law::OneOutcome, what, ids("payment", id, payment, mine));
     } else {

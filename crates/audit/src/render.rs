@@ -30,7 +30,9 @@ pub fn text(report: &Report) -> String {
     for (law, more) in &report.more {
         text.push_str(&format!("\n  and {more} more of {}", law.id()));
     }
-    let found = u64::try_from(report.differences.len()).unwrap_or(u64::MAX).saturating_add(report.more.values().sum());
+    let found = u64::try_from(report.differences.len())
+        .unwrap_or(u64::MAX)
+        .saturating_add(report.more.values().sum());
     text + &match found {
         0 => "\n\nNothing is wrong.\n".to_owned(),
         1 => "\n\n1 difference.\n".to_owned(),
@@ -40,15 +42,43 @@ pub fn text(report: &Report) -> String {
 
 fn summary(checked: &Checked) -> String {
     let Checked {
-        lines, tokens, active, waiting, shows, seats, sold, holds, held, reservations, wallets, entries, payments, ..
+        lines,
+        tokens,
+        active,
+        waiting,
+        shows,
+        seats,
+        sold,
+        holds,
+        held,
+        reservations,
+        wallets,
+        entries,
+        payments,
+        ..
     } = checked;
-    let Checked { charged, used, paid, refunded, balances, checkouts, completed, failed, compensated, in_flight, direct, .. } =
-        checked;
+    let Checked {
+        charged,
+        used,
+        paid,
+        refunded,
+        balances,
+        checkouts,
+        completed,
+        failed,
+        compensated,
+        in_flight,
+        direct,
+        ..
+    } = checked;
     let sum = charged - used - paid + refunded;
     let equal = if sum == *balances { "=" } else { "but the balances are" };
     let balances = if sum == *balances { "the balances".to_owned() } else { balances.to_string() };
-    let direct =
-        if *direct > 0 { format!("; {direct} payments or reservations past the edge, not judged") } else { String::new() };
+    let direct = if *direct > 0 {
+        format!("; {direct} payments or reservations past the edge, not judged")
+    } else {
+        String::new()
+    };
     format!(
         "lines      {lines} with {tokens} tokens: {active} active, {waiting} waiting\n\
          seats      {seats} in {shows} shows: {sold} sold, {held} held; {holds} holds, {reservations} reservations\n\
@@ -58,7 +88,8 @@ fn summary(checked: &Checked) -> String {
     )
 }
 
-/// For programs: `{clean, differences: [{law, says, what, ids: [{name, value}]}], more: {law: count}, notes, notChecked, checked}`.
+/// For programs: `{clean, differences: [{law, says, what, ids: [{name, value}]}], more: {law: count}, notes,
+/// notChecked, checked}`.
 #[must_use]
 pub fn json(report: &Report) -> Value {
     let c = &report.checked;

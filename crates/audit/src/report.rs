@@ -60,14 +60,20 @@ impl Law {
     #[must_use]
     pub const fn says(self) -> &'static str {
         match self {
-            Self::LedgerSum => "a wallet's balance is the sum of its entries, and every entry tells the balance after it",
+            Self::LedgerSum => {
+                "a wallet's balance is the sum of its entries, and every entry tells the balance after it"
+            }
             Self::LedgerNoGap => "a wallet's entries are numbered 1, 2, 3 without a gap",
             Self::PayOnce => {
                 "a payment that completed was debited once, one that was cancelled was refunded once, others moved nothing"
             }
             Self::SeatOnce => "a seat is in one hand at most",
-            Self::SoldStays => "the seats that are sold are those of the confirmed reservations, held are those of live holds",
-            Self::AllOrNone => "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats",
+            Self::SoldStays => {
+                "the seats that are sold are those of the confirmed reservations, held are those of live holds"
+            }
+            Self::AllOrNone => {
+                "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats"
+            }
             Self::PaidOnce => "a hold is confirmed exactly when there is a reservation of it, by one payment",
             Self::PaidIffMine => "a payment is completed if and only if its reservation is confirmed",
             Self::OneOutcome => "a settled checkout, its payment and its reservation tell one story",
@@ -226,18 +232,20 @@ impl Look {
 
     /// As the only look.
     pub(crate) fn conclude(mut self) -> Report {
-        let undecided =
-            |doubt: Doubt| format!("{}. This is as it should be if the limit was lowered since.", doubt.difference.what);
+        let undecided = |doubt: Doubt| {
+            format!("{}. This is as it should be if the limit was lowered since.", doubt.difference.what)
+        };
         self.report.notes.extend(self.doubts.into_iter().map(undecided));
         self.report
     }
 
-    /// As the second look: only what the first saw as well is left. Of a law with more differences than are kept all stand: the two
-    /// looks may have kept different ones.
+    /// As the second look: only what the first saw as well is left. Of a law with more differences than are
+    /// kept all stand: the two looks may have kept different ones.
     pub(crate) fn confirming(mut self, first: &Self) -> Report {
         let entered_meanwhile = |doubt: &Doubt| {
             let same = |before: &Doubt| {
-                (before.difference.law, &before.line, before.limit) == (doubt.difference.law, &doubt.line, doubt.limit)
+                (before.difference.law, &before.line, before.limit)
+                    == (doubt.difference.law, &doubt.line, doubt.limit)
             };
             first.doubts.iter().any(|before| same(before) && before.newest < doubt.newest)
         };
@@ -248,7 +256,9 @@ impl Look {
         let before: BTreeSet<_> = first.report.differences.iter().map(key).collect();
         let many = |law: &Law| first.report.more.contains_key(law) && self.report.more.contains_key(law);
         let many: BTreeSet<Law> = self.report.more.keys().copied().filter(many).collect();
-        self.report.differences.retain(|difference| many.contains(&difference.law) || before.contains(&key(difference)));
+        self.report
+            .differences
+            .retain(|difference| many.contains(&difference.law) || before.contains(&key(difference)));
         self.report.more.retain(|law, _| many.contains(law));
         self.report.differences.extend(certain.into_iter().map(|doubt| doubt.difference));
         self.conclude()
@@ -268,7 +278,8 @@ mod tests {
     }
 
     fn over(newest: i64, limit: i64) -> Look {
-        let difference = Difference { law: Law::LineCap, what: "over".to_owned(), ids: vec![("line", "a".to_owned())] };
+        let difference =
+            Difference { law: Law::LineCap, what: "over".to_owned(), ids: vec![("line", "a".to_owned())] };
         let mut look = Look::new(None);
         look.doubts(Doubt { difference, line: "a".to_owned(), limit, newest });
         look
@@ -277,7 +288,10 @@ mod tests {
     #[test]
     fn only_what_stands_in_two_looks_counts() {
         let report = look(&[2, 3]).confirming(&look(&[1, 2]));
-        assert_eq!(report.differences.iter().map(|difference| difference.what.as_str()).collect::<Vec<_>>(), ["seat 2"]);
+        assert_eq!(
+            report.differences.iter().map(|difference| difference.what.as_str()).collect::<Vec<_>>(),
+            ["seat 2"]
+        );
     }
 
     #[test]

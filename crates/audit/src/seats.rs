@@ -1,5 +1,5 @@
-//! A seat is in one hand at most: what is sold are exactly the seats of the confirmed reservations, and what is held are those of
-//! the live holds.
+//! A seat is in one hand at most: what is sold are exactly the seats of the confirmed reservations, and what
+//! is held are those of the live holds.
 
 use futures::TryStreamExt;
 use uuid::Uuid;
@@ -11,11 +11,12 @@ use crate::{
     snapshot::{Row, Snapshot, Sql},
 };
 
-/// How far the clocks of the services and of the audit may differ (microseconds): a hold that lapses sooner is not judged.
+/// How far the clocks of the services and of the audit may differ (microseconds): a hold that lapses sooner
+/// is not judged.
 pub const SLACK: i64 = 5_000_000;
 
-/// Everybody who says that a seat is theirs, seat by seat: the seat's own row (0), reservations (1), live holds (2). A list of seats
-/// that is none claims nothing; it has a law of its own.
+/// Everybody who says that a seat is theirs, seat by seat: the seat's own row (0), reservations (1), live
+/// holds (2). A list of seats that is none claims nothing; it has a law of its own.
 const CLAIMS: Sql = Sql {
     postgres: "SELECT show_id, seat_number AS seat, CAST(0 AS BIGINT) AS by_whom, hold_id AS id, held_until AS until, \
                CAST(CASE WHEN sold THEN 1 ELSE 0 END AS BIGINT) AS sold FROM seat WHERE hold_id IS NOT NULL \
@@ -117,7 +118,8 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64) ->
     let counts = snapshot.one(sql).await?;
     let count = |column| counts.get::<i64>(column).map(i64::unsigned_abs);
     let checked = look.checked();
-    (checked.shows, checked.seats, checked.holds, checked.reservations) = (count(0)?, count(1)?, count(2)?, count(3)?);
+    (checked.shows, checked.seats, checked.holds, checked.reservations) =
+        (count(0)?, count(1)?, count(2)?, count(3)?);
     Ok(())
 }
 
@@ -176,16 +178,30 @@ impl Seat {
                     ids,
                 );
             }
-            (None, [claim]) => look.differs(Law::SoldStays, format!("{place} belongs to {claim}, its row says nobody's"), ids),
+            (None, [claim]) => look.differs(
+                Law::SoldStays,
+                format!("{place} belongs to {claim}, its row says nobody's"),
+                ids,
+            ),
             (Some(row), [claim]) => {
-                let right = row.by == claim.id && row.sold == claim.confirmed && (row.sold || row.until >= claim.until);
+                let right = row.by == claim.id
+                    && row.sold == claim.confirmed
+                    && (row.sold || row.until >= claim.until);
                 if !right {
-                    look.differs(Law::SoldStays, format!("{place} belongs to {claim}, its row says {row}"), ids);
+                    look.differs(
+                        Law::SoldStays,
+                        format!("{place} belongs to {claim}, its row says {row}"),
+                        ids,
+                    );
                 }
             }
             (Some(row), []) if row.sold || row.until > live_after => {
                 ids.push(("reservation", row.by.to_string()));
-                let missing = if row.sold { "there is no such reservation of it" } else { "that is no live hold of it" };
+                let missing = if row.sold {
+                    "there is no such reservation of it"
+                } else {
+                    "that is no live hold of it"
+                };
                 look.differs(Law::SoldStays, format!("{place}: its row says {row}, and {missing}"), ids);
             }
             // A lapsed hold's seat that nobody has tidied yet.

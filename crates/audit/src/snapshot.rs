@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::{Error, Place};
 
-/// A statement: the same text for both dialects, or one for each. In both, `{id:column}` stands for a UUID as text.
+/// A statement: the same text for both dialects, or one for each. In both, `{id:column}` stands for a UUID as
+/// text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sql {
     pub(crate) postgres: &'static str,
@@ -85,7 +86,8 @@ impl Snapshot {
                 if !file.is_file() {
                     return Err(Error::NoFile { service, path: file.display().to_string() });
                 }
-                // A write-ahead log needs an index beside it, which even a reader would make. Without a log there is nothing to index.
+                // A write-ahead log needs an index beside it, which even a reader would make. Without a log
+                // there is nothing to index.
                 let asleep = Asleep::of(file);
                 let options = SqliteConnectOptions::new()
                     .filename(file)
@@ -98,8 +100,9 @@ impl Snapshot {
                 (Link::Sqlite(link), asleep)
             }
             Place::Postgres { options, schema } => {
-                // By statement, and each for this transaction: a pooler may drop what rides in the startup packet, and lend a
-                // session for no longer. One snapshot waits while another is read, for as long as it takes.
+                // By statement, and each for this transaction: a pooler may drop what rides in the startup
+                // packet, and lend a session for no longer. One snapshot waits while another is read, for as
+                // long as it takes.
                 let begin = [
                     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                     "SET LOCAL statement_timeout = 0",
@@ -107,7 +110,8 @@ impl Snapshot {
                 ];
                 let search_path = schema.map(|schema| format!("SET LOCAL search_path = {schema}"));
                 let begin = begin.into_iter().chain(search_path.as_deref()).collect::<Vec<_>>().join("; ");
-                let options = (**options).clone().application_name("boxoffice audit").extra_float_digits(None);
+                let options =
+                    (**options).clone().application_name("boxoffice audit").extra_float_digits(None);
                 let mut link = PgConnection::connect_with(&options).await.map_err(failed)?;
                 raw_sql(AssertSqlSafe(begin)).execute(&mut link).await.map_err(failed)?;
                 (Link::Postgres(link), None)
@@ -146,10 +150,13 @@ impl Snapshot {
         let sql = sql.into();
         let (service, place) = (self.service, &self.place);
         let failed = move |cause| Error::Database { service, place: place.to_string(), cause };
-        let spelled = |text: &str, id: fn(&str) -> String| AssertSqlSafe(spell(text, id).replace("{now}", &now.to_string()));
+        let spelled = |text: &str, id: fn(&str) -> String| {
+            AssertSqlSafe(spell(text, id).replace("{now}", &now.to_string()))
+        };
         match &mut self.link {
             Link::Postgres(link) => {
-                let query = sqlx::query(spelled(sql.postgres, |column| format!("CAST({column} AS TEXT)"))).persistent(false);
+                let query = sqlx::query(spelled(sql.postgres, |column| format!("CAST({column} AS TEXT)")))
+                    .persistent(false);
                 query.fetch(link).map_ok(Row::Postgres).map_err(failed).boxed()
             }
             Link::Sqlite(link) => {
@@ -168,7 +175,9 @@ impl Snapshot {
                 let query = sqlx::query(sql).persistent(false).bind(id);
                 query.fetch(link).map_ok(Row::Postgres).map_err(failed).boxed()
             }
-            Link::Sqlite(link) => sqlx::query(sql).bind(id).fetch(link).map_ok(Row::Sqlite).map_err(failed).boxed(),
+            Link::Sqlite(link) => {
+                sqlx::query(sql).bind(id).fetch(link).map_ok(Row::Sqlite).map_err(failed).boxed()
+            }
         }
     }
 
@@ -212,7 +221,9 @@ fn hyphenated(column: &str) -> String {
 fn spell(sql: &str, id: fn(&str) -> String) -> String {
     let mut spelled = String::new();
     let mut rest = sql;
-    while let Some((before, (column, after))) = rest.split_once("{id:").and_then(|(b, tail)| Some((b, tail.split_once('}')?))) {
+    while let Some((before, (column, after))) =
+        rest.split_once("{id:").and_then(|(b, tail)| Some((b, tail.split_once('}')?)))
+    {
         spelled.push_str(before);
         spelled.push_str(&id(column));
         rest = after;
@@ -240,7 +251,10 @@ mod tests {
 
     #[test]
     fn ids_are_spelled_in_each_dialect() {
-        assert_eq!(spell("SELECT {id:a.b}, {id:c} FROM t", |column| format!("<{column}>")), "SELECT <a.b>, <c> FROM t");
+        assert_eq!(
+            spell("SELECT {id:a.b}, {id:c} FROM t", |column| format!("<{column}>")),
+            "SELECT <a.b>, <c> FROM t"
+        );
         assert_eq!(spell("SELECT 1", hyphenated), "SELECT 1");
     }
 }

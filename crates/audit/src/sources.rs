@@ -50,9 +50,16 @@ impl Sources {
     /// # Errors
     /// The address is none of PostgreSQL's.
     pub fn in_schemas(url: &str) -> Result<Self, Error> {
-        let Place::Postgres { options, .. } = url.parse()? else { return Err(Error::Address("a postgres:// address".into())) };
+        let Place::Postgres { options, .. } = url.parse()? else {
+            return Err(Error::Address("a postgres:// address".into()));
+        };
         let schema = |schema| Some(Place::Postgres { options: options.clone(), schema: Some(schema) });
-        Ok(Self { queue: schema("queue"), booking: schema("booking"), wallet: schema("wallet"), edge: schema("edge") })
+        Ok(Self {
+            queue: schema("queue"),
+            booking: schema("booking"),
+            wallet: schema("wallet"),
+            edge: schema("edge"),
+        })
     }
 }
 

@@ -19,7 +19,9 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_util::sync::CancellationToken;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 /// How long the services may take until they say that they serve.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -63,8 +65,12 @@ pub enum Databases {
 impl Databases {
     fn of(&self, service: &str) -> DbConfig {
         match self {
-            Self::Folder(folder) => DbConfig::at(format!("sqlite:{}", folder.join(format!("{service}.db")).display())),
-            Self::Postgres { url, pooler } => DbConfig { url: url.clone(), schema: Some(service.to_owned()), pooler: *pooler },
+            Self::Folder(folder) => {
+                DbConfig::at(format!("sqlite:{}", folder.join(format!("{service}.db")).display()))
+            }
+            Self::Postgres { url, pooler } => {
+                DbConfig { url: url.clone(), schema: Some(service.to_owned()), pooler: *pooler }
+            }
         }
     }
 }
@@ -150,7 +156,8 @@ impl Stack {
     /// # Errors
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        let Settings { addresses: wanted, connections, databases, queue, booking, wallet, edge, retention } = settings;
+        let Settings { addresses: wanted, connections, databases, queue, booking, wallet, edge, retention } =
+            settings;
         let requests = retention.requests;
         let connections = connections.counted();
         let counted = |listener| Incoming::counted(listener, &connections);
@@ -168,9 +175,14 @@ impl Stack {
         let threads = Threads::beside_this_runtime("rest")?;
 
         let queue = Service::start(|stop| {
-            let config =
-                queue_svc::Config { database: databases.of("queue"), policy: queue, requests, retention: retention.queue };
-            let listeners = queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
+            let config = queue_svc::Config {
+                database: databases.of("queue"),
+                policy: queue,
+                requests,
+                retention: retention.queue,
+            };
+            let listeners =
+                queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
             queue_svc::serve(config, listeners, clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
@@ -181,32 +193,45 @@ impl Stack {
                 requests,
                 retention: retention.booking,
             };
-            let listeners = booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
+            let listeners =
+                booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
             booking_svc::serve(config, listeners, clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
             let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet, requests };
-            let listeners = wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
+            let listeners =
+                wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
             wallet_svc::serve(config, listeners, clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
-            let config = edge::Config { database: databases.of("edge"), policy: edge, retention: retention.edge, upstreams };
-            let listeners = edge::Listeners { rest: counted(rest), grpc: counted(grpc), threads: threads.clone() };
+            let config = edge::Config {
+                database: databases.of("edge"),
+                policy: edge,
+                retention: retention.edge,
+                upstreams,
+            };
+            let listeners =
+                edge::Listeners { rest: counted(rest), grpc: counted(grpc), threads: threads.clone() };
             edge::serve(config, listeners, clock.clone(), stop)
         });
 
         let addresses = Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
         let mut stack = Self { addresses, edge, inner: [queue, booking, wallet], _threads: threads };
-        let ready = tokio::select! {
-            failed = stack.ended() => failed,
-            ready = all_serving(addresses) => ready,
-        };
-        match ready {
+        match stack.ready().await {
             Ok(()) => Ok(stack),
             Err(error) => {
                 let _already_failed = stack.stop().await;
                 Err(error)
             }
+        }
+    }
+
+    /// Waits until every service serves, or one has failed.
+    async fn ready(&mut self) -> Result<(), Error> {
+        let addresses = self.addresses;
+        tokio::select! {
+            failed = self.ended() => failed,
+            ready = all_serving(addresses) => ready,
         }
     }
 
@@ -266,7 +291,9 @@ async fn all_serving(addresses: Addresses) -> Result<(), Error> {
         let began = Instant::now();
         while !serving(&mut health).await {
             if began.elapsed() > READY_WITHIN {
-                return Err(Error::Task(format!("the service at {addr} was not ready within {READY_WITHIN:?}")));
+                return Err(Error::Task(format!(
+                    "the service at {addr} was not ready within {READY_WITHIN:?}"
+                )));
             }
             time::sleep(ASK_EVERY).await;
         }

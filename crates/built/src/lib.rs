@@ -1,27 +1,33 @@
 //! What `--version` tells: the package's version and the commit that it is built from.
 //!
-//! A macro, not a build script: a build script that follows the commit has its whole package, and whatever depends on it, built again
-//! after every commit. What [`version!`] expands to is tracked by the crate that says it, so only the programs' own `main.rs` are.
+//! A macro, not a build script: a build script that follows the commit has its whole package, and whatever
+//! depends on it, built again after every commit. What [`version!`] expands to is tracked by the crate that
+//! says it, so only the programs' own `main.rs` are.
 
 use std::{env, path::Path, process::Command};
 
 use proc_macro::TokenStream;
 
-/// The package's version as a string literal, such as `"0.1.0 (5a5522887139)"`. The commit is `BOXOFFICE_COMMIT` of the build's environment
-/// (an image is built without its repository), else what git says of this checkout, else left out (a tarball).
+/// The package's version as a string literal, such as `"0.1.0 (5a5522887139)"`. The commit is
+/// `BOXOFFICE_COMMIT` of the build's environment (an image is built without its repository), else what git
+/// says of this checkout, else left out (a tarball).
 #[proc_macro]
 pub fn version(_nothing: TokenStream) -> TokenStream {
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let given = env::var("BOXOFFICE_COMMIT").ok().filter(|commit| !commit.is_empty());
     let checkout = given.is_none().then(Checkout::of_this_crate).flatten();
     // The compiler notes what is read while it compiles, and cargo looks whether that has changed since.
-    let watched = checkout.as_ref().map(|checkout| format!("const _: &[u8] = include_bytes!({:?});", checkout.moves_with));
+    let watched = checkout
+        .as_ref()
+        .map(|checkout| format!("const _: &[u8] = include_bytes!({:?});", checkout.moves_with));
     let told = match given.or(checkout.map(|checkout| checkout.commit)) {
         Some(commit) => format!("{version} ({commit})"),
         None => version,
     };
-    let code =
-        format!("{{ const _: Option<&str> = option_env!(\"BOXOFFICE_COMMIT\"); {} {told:?} }}", watched.unwrap_or_default());
+    let code = format!(
+        "{{ const _: Option<&str> = option_env!(\"BOXOFFICE_COMMIT\"); {} {told:?} }}",
+        watched.unwrap_or_default()
+    );
     code.parse().unwrap_or_default()
 }
 
@@ -32,7 +38,8 @@ struct Checkout {
 }
 
 impl Checkout {
-    /// That of this very source: a tarball that was unpacked inside somebody else's repository must not take theirs.
+    /// That of this very source: a tarball that was unpacked inside somebody else's repository must not take
+    /// theirs.
     fn of_this_crate() -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
         if git(root, &["rev-parse", "--show-prefix"]).is_some() {
@@ -40,7 +47,8 @@ impl Checkout {
         }
         let commit = git(root, &["rev-parse", "--short=12", "HEAD"])?;
         let path = |name| {
-            git(root, &["rev-parse", "--path-format=absolute", "--git-path", name]).filter(|path| Path::new(path).is_file())
+            git(root, &["rev-parse", "--path-format=absolute", "--git-path", name])
+                .filter(|path| Path::new(path).is_file())
         };
         Some(Self { commit, moves_with: path("logs/HEAD").or_else(|| path("HEAD"))? })
     }
@@ -48,7 +56,13 @@ impl Checkout {
 
 /// What git answers; `None` where it fails or says nothing.
 fn git(root: &Path, args: &[&str]) -> Option<String> {
-    let answer = Command::new("git").arg("-C").arg(root).args(args).output().ok().filter(|answer| answer.status.success())?;
+    let answer = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(args)
+        .output()
+        .ok()
+        .filter(|answer| answer.status.success())?;
     let text = String::from_utf8(answer.stdout).ok()?.trim().to_owned();
     Some(text).filter(|text| !text.is_empty())
 }

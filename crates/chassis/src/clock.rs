@@ -37,8 +37,9 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicI64::new(start))))
     }
 
-    /// A clock that shows `start` now and goes with the runtime's timers: where their time is virtual, so is its own. It belongs to the
-    /// runtime in which it was made, since each has a virtual time of its own; for simulations.
+    /// A clock that shows `start` now and goes with the runtime's timers: where their time is virtual, so is
+    /// its own. It belongs to the runtime in which it was made, since each has a virtual time of its own; for
+    /// simulations.
     #[must_use]
     pub fn simulated(start: i64) -> Self {
         Self(Source::Simulated { start, began: Instant::now() })

@@ -1,4 +1,5 @@
-//! What goes along with a request through every service: the trace it belongs to, and until when an answer is of use.
+//! What goes along with a request through every service: the trace it belongs to, and until when an answer is
+//! of use.
 //!
 //! Kept task-local: a spawned task starts without one, on purpose, unless it is [scoped](Context::scope).
 
@@ -14,7 +15,8 @@ pub const TRACEPARENT: &str = "traceparent";
 /// The deadline header of gRPC over HTTP/2.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// How much before the caller's deadline we answer that it has passed: at the deadline itself tonic's transport would say CANCELLED.
+/// How much before the caller's deadline we answer that it has passed: at the deadline itself tonic's
+/// transport would say CANCELLED.
 const HEADSTART: Duration = Duration::from_millis(10);
 
 tokio::task_local! {
@@ -123,13 +125,17 @@ impl Context {
         Self { trace: TraceParent::random(), deadline: Instant::now() + timeout }
     }
 
-    /// What the caller sent along; a missing or malformed trace is replaced by a new one, and the caller's deadline counts only
-    /// where it is shorter than `default_timeout`.
+    /// What the caller sent along; a missing or malformed trace is replaced by a new one, and the caller's
+    /// deadline counts only where it is shorter than `default_timeout`.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, default_timeout: Duration) -> Self {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let trace = text(TRACEPARENT).and_then(TraceParent::parse).map_or_else(TraceParent::random, TraceParent::child);
-        let asked = text(GRPC_TIMEOUT).and_then(parse_timeout).map_or(default_timeout, |asked| asked - HEADSTART.min(asked / 10));
+        let trace = text(TRACEPARENT)
+            .and_then(TraceParent::parse)
+            .map_or_else(TraceParent::random, TraceParent::child);
+        let asked = text(GRPC_TIMEOUT)
+            .and_then(parse_timeout)
+            .map_or(default_timeout, |asked| asked - HEADSTART.min(asked / 10));
         Self { trace, deadline: Instant::now() + asked.min(default_timeout) }
     }
 
@@ -172,7 +178,11 @@ fn parse_timeout(header: &str) -> Option<Duration> {
 /// A span as `grpc-timeout`: whole microseconds where they fit eight digits, else milliseconds.
 pub(crate) fn timeout_header(span: Duration) -> HeaderValue {
     let micros = span.as_micros();
-    let text = if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", span.as_millis().min(99_999_999)) };
+    let text = if micros < 100_000_000 {
+        format!("{micros}u")
+    } else {
+        format!("{}m", span.as_millis().min(99_999_999))
+    };
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("1S"))
 }
 

@@ -1,6 +1,6 @@
-//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of both. A variable that is
-//! set but empty counts as not set: that is what a deployment template makes of a value that is missing. Every program has a command
-//! `completions` beside its own.
+//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of
+//! both. A variable that is set but empty counts as not set: that is what a deployment template makes of a
+//! value that is missing. Every program has a command `completions` beside its own.
 
 use std::{
     env,
@@ -17,8 +17,7 @@ use clap::{
 use clap_complete::Shell;
 
 /// What a program ends with, in a line and in full.
-const EXIT_CODES: &str =
-    "Exit codes: 0 ended as asked · 1 could not start, failed, or had to end with work in flight · 2 a wrong flag or variable";
+const EXIT_CODES: &str = "Exit codes: 0 ended as asked · 1 could not start, failed, or had to end with work in flight · 2 a wrong flag or variable";
 const TAUGHT: &str = "\
 Exit codes:
   0  ended as asked: SIGTERM or Ctrl-C, with everything in flight finished
@@ -34,9 +33,9 @@ Environment:
 const COMPLETIONS: &str = "completions";
 const SHELL: &str = "shell";
 
-/// The command line of this process; a wrong one ends it with exit code 2 and a message that says what to do. `--help` ends with what
-/// holds for every program (exit codes, environment), then with what the program itself says there, such as examples. Asked for
-/// completions, the process prints them and ends.
+/// The command line of this process; a wrong one ends it with exit code 2 and a message that says what to do.
+/// `--help` ends with what holds for every program (exit codes, environment), then with what the program
+/// itself says there, such as examples. Asked for completions, the process prints them and ends.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
     let mut command = without_empty(taught(C::command()));
@@ -53,7 +52,9 @@ pub fn parse<C: Parser>() -> C {
         let _unread = io::stdout().write_all(&completions(taught(C::command()), shell));
         process::exit(0);
     }
-    let read = read.and_then(|mut matches| C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
+    let read = read.and_then(|mut matches| {
+        C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    });
     read.unwrap_or_else(|error| naming_the_variable(error, &command).exit())
 }
 
@@ -93,8 +94,8 @@ fn completions(mut command: Command, shell: Shell) -> Vec<u8> {
     script
 }
 
-/// A wrong value may have come from the environment, where nobody looks: then clap's message, which names the flag, gets a line that
-/// names the variable.
+/// A wrong value may have come from the environment, where nobody looks: then clap's message, which names the
+/// flag, gets a line that names the variable.
 fn naming_the_variable(mut error: clap::Error, command: &Command) -> clap::Error {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
     let flag = argument.split([' ', '=']).next().unwrap_or_default().to_owned();
@@ -110,7 +111,8 @@ fn naming_the_variable(mut error: clap::Error, command: &Command) -> clap::Error
 
 fn variable_of(command: &Command, long: &str) -> Option<String> {
     let argument = command.get_arguments().find(|argument| argument.get_long() == Some(long));
-    let variable = argument.and_then(|argument| argument.get_env()).map(|name| name.to_string_lossy().into_owned());
+    let variable =
+        argument.and_then(|argument| argument.get_env()).map(|name| name.to_string_lossy().into_owned());
     variable.or_else(|| command.get_subcommands().find_map(|command| variable_of(command, long)))
 }
 
@@ -128,7 +130,8 @@ mod tests {
     fn a_flag_finds_its_variable_also_in_a_command() {
         let flag = |name: &'static str, variable: &'static str| Arg::new(name).long(name).env(variable);
         let command = Command::new("up").arg(flag("max-active", "MAX_ACTIVE"));
-        let command = command.subcommand(Command::new("audit").arg(flag("unsettled-after", "UNSETTLED_AFTER")));
+        let command =
+            command.subcommand(Command::new("audit").arg(flag("unsettled-after", "UNSETTLED_AFTER")));
         assert_eq!(variable_of(&command, "max-active").as_deref(), Some("MAX_ACTIVE"));
         assert_eq!(variable_of(&command, "unsettled-after").as_deref(), Some("UNSETTLED_AFTER"));
         assert_eq!(variable_of(&command, "no-such-flag"), None);
@@ -139,16 +142,23 @@ mod tests {
     fn every_program_completes_itself() {
         let toy = || taught(Command::new("toy-svc").arg(Arg::new("max-active").long("max-active")));
         toy().debug_assert();
-        let asked = |words: &[&str]| toy().try_get_matches_from(words).map(|matches| shell_to_complete(&matches)).ok();
+        let asked = |words: &[&str]| {
+            toy().try_get_matches_from(words).map(|matches| shell_to_complete(&matches)).ok()
+        };
         assert_eq!(asked(&["toy-svc"]), Some(None));
         assert_eq!(asked(&["toy-svc", "--max-active", "completions"]), Some(None), "a value");
         assert_eq!(asked(&["toy-svc", "completions", "zsh"]), Some(Some(Shell::Zsh)));
-        for wrong in [&["toy-svc", "completions"][..], &["toy-svc", "completions", "tcsh"], &["toy-svc", "bash"]] {
+        for wrong in
+            [&["toy-svc", "completions"][..], &["toy-svc", "completions", "tcsh"], &["toy-svc", "bash"]]
+        {
             assert_eq!(asked(wrong), None, "{wrong:?}");
         }
         for shell in [Shell::Bash, Shell::Fish] {
             let script = String::from_utf8(completions(toy(), shell)).unwrap_or_default();
-            assert!(["toy-svc", "max-active", COMPLETIONS].iter().all(|word| script.contains(word)), "{script}");
+            assert!(
+                ["toy-svc", "max-active", COMPLETIONS].iter().all(|word| script.contains(word)),
+                "{script}"
+            );
         }
     }
 }

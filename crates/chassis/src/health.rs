@@ -1,4 +1,5 @@
-//! Whether a service can do its work at this moment: the one truth behind `grpc.health.v1`, `/healthz` and `/readyz`.
+//! Whether a service can do its work at this moment: the one truth behind `grpc.health.v1`, `/healthz` and
+//! `/readyz`.
 //!
 //! ```text
 //! Starting ──first ping──▶ Ready ◀──ping──▶ Failing        any ──shutdown──▶ Draining

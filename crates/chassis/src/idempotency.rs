@@ -1,9 +1,10 @@
-//! Requests that carry an id (AIP-155): the same id and the same request give the first answer again; the same id with another
-//! request is refused. An id belongs to whoever uses it: the same id of somebody else, or for another method,
-//! is another id.
+//! Requests that carry an id (AIP-155): the same id and the same request give the first answer again; the
+//! same id with another request is refused. An id belongs to whoever uses it: the same id of somebody else,
+//! or for another method, is another id.
 //!
-//! The answer is recorded in the transaction that does the work, so it is there if and only if the work is. Two equal requests at
-//! once race for the row; the loser's transaction is undone and, tried again, finds the answer.
+//! The answer is recorded in the transaction that does the work, so it is there if and only if the work is.
+//! Two equal requests at once race for the row; the loser's transaction is undone and, tried again, finds the
+//! answer.
 //!
 //! # Names
 //!
@@ -60,7 +61,10 @@ impl Retention {
     /// What a service forgets of its table `request`.
     #[must_use]
     pub fn old(&self) -> [Old; 2] {
-        [Old::new("request_brief", BRIEFLY, forget_brief), Old::new("request", self.request_retention, forget)]
+        [
+            Old::new("request_brief", BRIEFLY, forget_brief),
+            Old::new("request", self.request_retention, forget),
+        ]
     }
 }
 
@@ -167,7 +171,10 @@ const RECORD: Sql = Sql {
 ///
 /// # Errors
 /// The database's.
-pub async fn recall_all(session: &mut Session, keys: impl Iterator<Item = &Key>) -> Result<Recorded, db::Error> {
+pub async fn recall_all(
+    session: &mut Session,
+    keys: impl Iterator<Item = &Key>,
+) -> Result<Recorded, db::Error> {
     recorded(session, keys.flat_map(Key::names).map(str::to_owned).collect()).await
 }
 
@@ -176,7 +183,8 @@ async fn recorded(session: &mut Session, names: Vec<String>) -> Result<Recorded,
         return Ok(Recorded(HashMap::new()));
     }
     let rows = session.all(RECALL, args![names]).await?;
-    let rows = rows.iter().map(|row| Ok((row.get("request_id")?, (row.get("fingerprint")?, row.get("answer")?))));
+    let rows =
+        rows.iter().map(|row| Ok((row.get("request_id")?, (row.get("fingerprint")?, row.get("answer")?))));
     rows.collect::<Result<_, _>>().map(Recorded)
 }
 
@@ -184,7 +192,11 @@ async fn recorded(session: &mut Session, names: Vec<String>) -> Result<Recorded,
 ///
 /// # Errors
 /// A contended [`db::Error`] when an equal request recorded its answer first: try again from the start.
-pub async fn record_all(session: &mut Session, answers: &[(&Key, String)], now: i64) -> Result<(), db::Error> {
+pub async fn record_all(
+    session: &mut Session,
+    answers: &[(&Key, String)],
+    now: i64,
+) -> Result<(), db::Error> {
     if answers.is_empty() {
         return Ok(());
     }
@@ -205,10 +217,13 @@ pub async fn record_all(session: &mut Session, answers: &[(&Key, String)], now: 
     }
     // A bare id that is taken is somebody else's, unless a program of release 0.1 has just been told the
     // same.
-    let taken: HashMap<&str, &Key> =
-        answers.iter().filter_map(|(key, _)| key.bare().filter(|bare| !is_written(bare)).map(|bare| (bare, *key))).collect();
+    let taken: HashMap<&str, &Key> = answers
+        .iter()
+        .filter_map(|(key, _)| key.bare().filter(|bare| !is_written(bare)).map(|bare| (bare, *key)))
+        .collect();
     let others = recorded(session, taken.keys().map(|bare| (*bare).to_owned()).collect()).await?;
-    let ours = |(bare, key): (&&str, &&Key)| others.0.get(*bare).is_some_and(|(told, _)| told == key.fingerprint());
+    let ours =
+        |(bare, key): (&&str, &&Key)| others.0.get(*bare).is_some_and(|(told, _)| told == key.fingerprint());
     if taken.iter().any(ours) { Err(db::Error::lost_race("the request id")) } else { Ok(()) }
 }
 
@@ -224,7 +239,12 @@ pub async fn recall<T: DeserializeOwned>(session: &mut Session, key: &Key) -> Re
 ///
 /// # Errors
 /// A contended [`db::Error`] when an equal request recorded its answer first: try again from the start.
-pub async fn record<T: Serialize>(session: &mut Session, key: &Key, answer: &T, now: i64) -> Result<(), Error> {
+pub async fn record<T: Serialize>(
+    session: &mut Session,
+    key: &Key,
+    answer: &T,
+    now: i64,
+) -> Result<(), Error> {
     let answer = serde_json::to_string(answer).map_err(|error| db::Error::Other(Box::new(error)))?;
     Ok(record_all(session, &[(key, answer)], now).await?)
 }
@@ -261,7 +281,9 @@ mod tests {
 
     #[test]
     fn no_two_owners_share_a_name_and_no_bare_id_is_one() {
-        let name = |method: &str, owner: &str, id: &str| Key::new(id.to_owned(), method, owner, &()).name().to_owned();
+        let name = |method: &str, owner: &str, id: &str| {
+            Key::new(id.to_owned(), method, owner, &()).name().to_owned()
+        };
         let names = [
             name("Charge", "ann", "1"),
             name("Charge", "bob", "1"),

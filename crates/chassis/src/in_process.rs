@@ -1,8 +1,9 @@
 //! gRPC's in-process transport: a server of this very process is called, not connected to.
 //!
-//! A program that holds several services would else talk to itself over the loopback device, where HTTP/2, system calls and wakes cost
-//! more than a small call. Nothing else differs: the same client encodes the same messages, and the
-//! same layers of the server (trace, deadline, measures, bounds) decode and answer them. The server listens for others as ever.
+//! A program that holds several services would else talk to itself over the loopback device, where HTTP/2,
+//! system calls and wakes cost more than a small call. Nothing else differs: the same client encodes the same
+//! messages, and the same layers of the server (trace, deadline, measures, bounds) decode and answer them.
+//! The server listens for others as ever.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -14,8 +15,8 @@ use tower::util::BoxCloneSyncService;
 /// A server as it is called.
 pub(crate) type Served = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// What a server and those who call it in its own process share. A call's work is done in the task that makes the call, so the runtime
-/// of that task must outlive the server.
+/// What a server and those who call it in its own process share. A call's work is done in the task that makes
+/// the call, so the runtime of that task must outlive the server.
 #[derive(Clone, Default)]
 pub struct InProcess(Arc<RwLock<Option<Served>>>);
 

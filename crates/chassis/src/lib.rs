@@ -1,7 +1,9 @@
-//! What every service of a mesh needs and none is about: telemetry, lifecycle, gRPC servers and clients, databases.
+//! What every service of a mesh needs and none is about: telemetry, lifecycle, gRPC servers and clients,
+//! databases.
 //!
-//! Nothing in here knows the product. A service built on it is a function of its configuration, its listeners, a [`clock::Clock`]
-//! and a shutdown token; only [`lifecycle::run`] touches what a process has once (signals, the log subscriber, the exit code).
+//! Nothing in here knows the product. A service built on it is a function of its configuration, its
+//! listeners, a [`clock::Clock`] and a shutdown token; only [`lifecycle::run`] touches what a process has
+//! once (signals, the log subscriber, the exit code).
 
 pub mod arrival;
 pub mod channel;
@@ -28,5 +30,6 @@ pub mod threads;
 
 pub use error::Error;
 
-/// A service as it runs. Boxed, so that its code is made once, with its own crate, and not again with every program that awaits it.
+/// A service as it runs. Boxed, so that its code is made once, with its own crate, and not again with every
+/// program that awaits it.
 pub type Serving = futures::future::BoxFuture<'static, Result<(), Error>>;

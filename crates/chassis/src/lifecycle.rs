@@ -10,10 +10,12 @@ use crate::{
     telemetry::{self, LogArgs},
 };
 
-/// How long a program may take to end after the first signal. A pod's grace period must be longer. It has room for stages that follow
-/// each other: in the launcher the edge's servers, its checkouts, then the services' servers.
+/// How long a program may take to end after the first signal. A pod's grace period must be longer. It has
+/// room for stages that follow each other: in the launcher the edge's servers, its checkouts, then the
+/// services' servers.
 pub const DRAIN: Duration = Duration::from_secs(20);
-/// How long a server waits for the calls in flight. Also the price of a peer that neither speaks nor goes away.
+/// How long a server waits for the calls in flight. Also the price of a peer that neither speaks nor goes
+/// away.
 pub const SERVER_DRAIN: Duration = Duration::from_secs(6);
 /// What blocking tasks get after the program itself has ended.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
@@ -29,9 +31,9 @@ pub struct Program {
     pub version: &'static str,
 }
 
-/// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it has finished); a
-/// second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit code 1, or 2 for a setting that makes no
-/// sense).
+/// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it
+/// has finished); a second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit
+/// code 1, or 2 for a setting that makes no sense).
 pub fn run<P, F>(Program { name, version }: Program, log: &LogArgs, program: P) -> ExitCode
 where
     P: FnOnce(CancellationToken) -> F,
@@ -66,8 +68,8 @@ pub fn keep_files_private() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Every connection is a file. What a process gets by default (1,024) is an old courtesy to `select`, which nothing here uses; what
-/// it may have is the administrator's word.
+/// Every connection is a file. What a process gets by default (1,024) is an old courtesy to `select`, which
+/// nothing here uses; what it may have is the administrator's word.
 fn open_as_many_files_as_allowed() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -86,7 +88,9 @@ fn failed(name: &str, error: &Error) -> ExitCode {
 
 /// Ends only when the process has to: on a second signal, or when draining takes too long.
 async fn signals(name: &str, shutdown: CancellationToken) -> ExitCode {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("{name}: signals cannot be received");
         return ExitCode::FAILURE;
     };

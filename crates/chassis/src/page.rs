@@ -1,8 +1,10 @@
-//! Pages of lists (AIP-158): how many rows, how many bytes, and tokens that callers hand back without looking inside.
+//! Pages of lists (AIP-158): how many rows, how many bytes, and tokens that callers hand back without looking
+//! inside.
 //!
-//! A token belongs to the [`List`] that gave it: another list refuses it rather than answer with a page that means nothing. A page is cut
-//! where the first of two bounds is reached: the rows that were asked for, and [`MAX_BYTES`] of encoded rows. So a page may be shorter
-//! than asked for, and only an empty token says that it is the last.
+//! A token belongs to the [`List`] that gave it: another list refuses it rather than answer with a page that
+//! means nothing. A page is cut where the first of two bounds is reached: the rows that were asked for, and
+//! [`MAX_BYTES`] of encoded rows. So a page may be shorter than asked for, and only an empty token says that
+//! it is the last.
 
 use std::fmt::Display;
 
@@ -10,8 +12,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The rows of one page together, encoded. gRPC clients of every language refuse a message of more than 4 MiB unless told otherwise; the
-/// rest is for what is around the rows.
+/// The rows of one page together, encoded. gRPC clients of every language refuse a message of more than 4 MiB
+/// unless told otherwise; the rest is for what is around the rows.
 pub const MAX_BYTES: usize = 3 * 1024 * 1024;
 /// A row's tag and length in the message that holds it, at most.
 const AROUND_A_ROW: usize = 8;
@@ -39,8 +41,8 @@ impl List {
         Self(format!("{name} {narrowed_to}"))
     }
 
-    /// Reads which page is asked for: how many rows, and from where (`start` for the first page). What is wrong is told to `refuse`,
-    /// field and description; the answer means something only when nothing was.
+    /// Reads which page is asked for: how many rows, and from where (`start` for the first page). What is
+    /// wrong is told to `refuse`, field and description; the answer means something only when nothing was.
     pub fn read<C: Serialize + DeserializeOwned>(
         self,
         page_size: i32,
@@ -65,11 +67,13 @@ impl List {
 
     /// Where the next page starts, as an opaque word; empty when there is none.
     fn token<C: Serialize>(&self, next: Option<&C>) -> String {
-        next.map(|cursor| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(&self.0, cursor)).unwrap_or_default())).unwrap_or_default()
+        next.map(|cursor| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(&self.0, cursor)).unwrap_or_default()))
+            .unwrap_or_default()
     }
 
     fn cursor<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
-        let (list, cursor): (String, C) = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+        let (list, cursor): (String, C) =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
         (list == self.0).then_some(cursor)
     }
 }
@@ -95,14 +99,25 @@ impl<C: Serialize> PageRequest<C> {
         self.size.saturating_add(1)
     }
 
-    /// Makes the page's messages of the rows that were found with [`Self::limit`], and the token of the next page (empty when this is
-    /// the last). Every row has its `cursor`.
-    pub fn answer<T, M: Message>(&self, found: Vec<T>, cursor: impl Fn(&T) -> C, message: impl Fn(T) -> M) -> (Vec<M>, String) {
+    /// Makes the page's messages of the rows that were found with [`Self::limit`], and the token of the next
+    /// page (empty when this is the last). Every row has its `cursor`.
+    pub fn answer<T, M: Message>(
+        &self,
+        found: Vec<T>,
+        cursor: impl Fn(&T) -> C,
+        message: impl Fn(T) -> M,
+    ) -> (Vec<M>, String) {
         self.fill(found.into_iter().map(|row| (cursor(&row), message(row))), M::encoded_len)
     }
 
-    /// The same for rows that become something else than one message each: `weigh` says how many bytes each will be, at most.
-    pub fn cut<T>(&self, found: Vec<T>, cursor: impl Fn(&T) -> C, weigh: impl Fn(&T) -> usize) -> (Vec<T>, String) {
+    /// The same for rows that become something else than one message each: `weigh` says how many bytes each
+    /// will be, at most.
+    pub fn cut<T>(
+        &self,
+        found: Vec<T>,
+        cursor: impl Fn(&T) -> C,
+        weigh: impl Fn(&T) -> usize,
+    ) -> (Vec<T>, String) {
         self.fill(found.into_iter().map(|row| (cursor(&row), row)), weigh)
     }
 
@@ -142,7 +157,11 @@ mod tests {
         assert_eq!(read(list(), 3, ""), Ok((3, (0, String::new()))));
         assert_eq!(read(list(), 0, &list().token(Some(&(7, "x")))), Ok((50, (7, "x".to_owned()))));
         for rubbish in ["!", "abc", "AAAA", "\u{1f39f}", &list().token(Some(&7))] {
-            assert_eq!(read(list(), 1_001, rubbish), Err(vec!["page_size".to_owned(), "page_token".to_owned()]), "{rubbish}");
+            assert_eq!(
+                read(list(), 1_001, rubbish),
+                Err(vec!["page_size".to_owned(), "page_token".to_owned()]),
+                "{rubbish}"
+            );
         }
     }
 
@@ -183,6 +202,10 @@ mod tests {
         let text = "x".repeat(10_000);
         let (texts, next) = page(1_000).answer((1..=1_000).collect(), |row| *row, |_: usize| text.clone());
         let sent: usize = texts.iter().map(|text| text.encoded_len() + 4).sum();
-        assert!(!next.is_empty() && sent <= MAX_BYTES && sent + 10_020 > MAX_BYTES, "{} texts of {sent} bytes", texts.len());
+        assert!(
+            !next.is_empty() && sent <= MAX_BYTES && sent + 10_020 > MAX_BYTES,
+            "{} texts of {sent} bytes",
+            texts.len()
+        );
     }
 }

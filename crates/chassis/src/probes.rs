@@ -2,7 +2,10 @@
 
 use std::{future::IntoFuture, io};
 
-use axum::{Router, extract::State as From, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use axum::{
+    Router, extract::State as From, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse,
+    routing::get,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +34,10 @@ pub fn router(health: Health) -> Router {
 /// The listener failed.
 pub async fn serve(listener: TcpListener, health: Health, shutdown: CancellationToken) -> io::Result<()> {
     let incoming = Incoming::counted(listener, &Connections::new(CONNECTIONS));
-    axum::serve(incoming, router(health)).with_graceful_shutdown(shutdown.cancelled_owned()).into_future().await
+    axum::serve(incoming, router(health))
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .into_future()
+        .await
 }
 
 async fn ready(From(health): From<Health>) -> impl IntoResponse {

@@ -1,4 +1,5 @@
-//! What every `main.rs` of a service comes to: its rows brought up to date and nothing else, or the service until a signal ends it.
+//! What every `main.rs` of a service comes to: its rows brought up to date and nothing else, or the service
+//! until a signal ends it.
 
 use std::{io, net::SocketAddr, process::ExitCode};
 
@@ -51,11 +52,14 @@ where
 /// # Errors
 /// The address is taken, or not this machine's; names the address, the flag and its variable.
 pub fn listen(flag: &str, addr: SocketAddr) -> Result<TcpListener, Error> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{flag} ({}): {error}", flags::variable(flag)));
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("{flag} ({}): {error}", flags::variable(flag)))
+    };
     Ok(network::listen(addr).map_err(named)?)
 }
 
-/// A database's URL on a command line. What is wrong with one is told without the URL itself: there may be a password in it.
+/// A database's URL on a command line. What is wrong with one is told without the URL itself: there may be a
+/// password in it.
 #[derive(Clone, Copy, Debug)]
 pub struct DatabaseUrl(Option<Dialect>);
 
@@ -69,7 +73,12 @@ impl DatabaseUrl {
 impl TypedValueParser for DatabaseUrl {
     type Value = String;
 
-    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &std::ffi::OsStr) -> Result<String, clap::Error> {
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
         let url = StringValueParser::new().parse_ref(command, arg, value)?;
         let config = DbConfig::at(url.clone());
         let why = match (config.dialect(), self.0) {
@@ -78,9 +87,13 @@ impl TypedValueParser for DatabaseUrl {
                 Err(why) => why.to_string(),
             },
             (_, Some(Dialect::Postgres)) => "a database's URL begins with postgres://".to_owned(),
-            (_, Some(Dialect::Sqlite) | None) => "a database's URL begins with sqlite: or postgres://".to_owned(),
+            (_, Some(Dialect::Sqlite) | None) => {
+                "a database's URL begins with sqlite: or postgres://".to_owned()
+            }
         };
-        let flag = arg.and_then(Arg::get_long).map_or_else(|| "--database-url".to_owned(), |long| format!("--{long}"));
+        let flag = arg
+            .and_then(Arg::get_long)
+            .map_or_else(|| "--database-url".to_owned(), |long| format!("--{long}"));
         let why = format!("{flag} ({}): {why}\n", flags::variable(&flag));
         Err(clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command))
     }
@@ -105,7 +118,10 @@ mod tests {
     fn each_program_has_a_file_of_its_own_unless_told() {
         let url = |words: &[&str]| Line::try_parse_from(words).map(|line| line.rows.database_url).ok();
         assert_eq!(url(&["toy"]).as_deref(), Some("sqlite:data/toy.db"));
-        assert_eq!(url(&["toy", "--database-url", "postgresql://x@y/z"]).as_deref(), Some("postgresql://x@y/z"));
+        assert_eq!(
+            url(&["toy", "--database-url", "postgresql://x@y/z"]).as_deref(),
+            Some("postgresql://x@y/z")
+        );
         assert!(Line::try_parse_from(["toy", "--server", "postgres://x@y/z"]).is_ok());
         let usage = <Line as clap::CommandFactory>::command().render_usage().to_string();
         assert!(!usage.contains("database-url"), "nothing is required: {usage}");
@@ -113,12 +129,18 @@ mod tests {
 
     #[test]
     fn a_url_that_is_none_is_refused_with_the_names_to_look_for_and_without_its_password() {
-        for bad in [["toy", "--database-url", "postgress://me:secret@db/x"], ["toy", "--server", "sqlite:secret"]] {
-            let refused = Line::try_parse_from(bad).map(drop).map_err(|error| (error.exit_code(), error.to_string()));
+        for bad in
+            [["toy", "--database-url", "postgress://me:secret@db/x"], ["toy", "--server", "sqlite:secret"]]
+        {
+            let refused =
+                Line::try_parse_from(bad).map(drop).map_err(|error| (error.exit_code(), error.to_string()));
             let Err((2, why)) = refused else { panic!("{refused:?}") };
             let variable = flags::variable(bad[1]);
             assert!(
-                why.contains(bad[1]) && why.contains(&variable) && why.contains("postgres://") && !why.contains("secret"),
+                why.contains(bad[1])
+                    && why.contains(&variable)
+                    && why.contains("postgres://")
+                    && !why.contains("secret"),
                 "{why}"
             );
         }

@@ -68,7 +68,9 @@ impl Old {
 /// `at`.
 pub fn by(session: &mut Session, sql: Sql, portion: Portion) -> Forgetting<'_> {
     let Portion { from, before, limit } = portion;
-    Box::pin(async move { session.all(sql, args![from, before, limit]).await?.iter().map(|row| row.get("at")).collect() })
+    Box::pin(async move {
+        session.all(sql, args![from, before, limit]).await?.iter().map(|row| row.get("at")).collect()
+    })
 }
 
 /// Prunes once a minute until the shutdown. What fails is the next round's to repeat.
@@ -84,7 +86,8 @@ pub async fn until(db: Db, clock: Clock, all: Vec<Old>, shutdown: CancellationTo
 
 /// Removes all whose time is over, a batch of each table by turns.
 pub async fn round(db: &Db, clock: &Clock, all: &[Old]) {
-    let mut left: Vec<Walk> = all.iter().map(|old| Walk { old: *old, from: i64::MIN, limit: FIRST, rows: 0 }).collect();
+    let mut left: Vec<Walk> =
+        all.iter().map(|old| Walk { old: *old, from: i64::MIN, limit: FIRST, rows: 0 }).collect();
     while !left.is_empty() {
         let mut going_on = Vec::with_capacity(left.len());
         for mut walk in left {
@@ -144,7 +147,8 @@ impl Walk {
 
     async fn batch(&self, db: &Db, clock: &Clock) -> Result<Vec<i64>, Error> {
         let kept = i64::try_from(self.old.kept.as_micros()).unwrap_or(i64::MAX);
-        let portion = Portion { from: self.from, before: clock.now().saturating_sub(kept), limit: self.limit };
+        let portion =
+            Portion { from: self.from, before: clock.now().saturating_sub(kept), limit: self.limit };
         let mut session = db.begin().await?;
         let removed = (self.old.forget)(&mut session, portion).await?;
         if removed.is_empty() {
@@ -169,7 +173,8 @@ impl Walk {
 pub fn retention(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_secs(3_600);
     const MOST: Duration = Duration::from_secs(3_650 * 24 * 3_600);
-    let span = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 12h, 7d or 30d"))?;
+    let span =
+        humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 12h, 7d or 30d"))?;
     if (LEAST..=MOST).contains(&span) { Ok(span) } else { Err("must be 1h to 3650d".to_owned()) }
 }
 

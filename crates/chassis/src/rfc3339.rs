@@ -15,7 +15,8 @@ const LAST: i64 = 253_402_300_800 * SECOND - 1;
 pub struct Rfc3339([u8; 27]);
 
 impl Rfc3339 {
-    /// The text of an instant in microseconds since the epoch; of the years 0000 to 9999, the nearest there is.
+    /// The text of an instant in microseconds since the epoch; of the years 0000 to 9999, the nearest there
+    /// is.
     #[must_use]
     pub fn of(micros: i64) -> Self {
         let micros = micros.clamp(FIRST, LAST);

@@ -1,5 +1,5 @@
-//! Fresh private databases for tests: a SQLite file, and a database of the throwaway PostgreSQL cluster that the test command starts.
-//! [`patience`] says how long tests wait.
+//! Fresh private databases for tests: a SQLite file, and a database of the throwaway PostgreSQL cluster that
+//! the test command starts. [`patience`] says how long tests wait.
 
 pub mod patience;
 
@@ -64,8 +64,9 @@ fn in_place_of(address: &str, url: &str) -> String {
 /// # Panics
 /// As [`databases`].
 pub async fn postgres_url() -> String {
-    let cluster = env::var(POSTGRES_VARIABLE)
-        .unwrap_or_else(|_| panic!("{POSTGRES_VARIABLE} is not set: run tests through tests/run, which starts a PostgreSQL"));
+    let cluster = env::var(POSTGRES_VARIABLE).unwrap_or_else(|_| {
+        panic!("{POSTGRES_VARIABLE} is not set: run tests through tests/run, which starts a PostgreSQL")
+    });
     let name = format!("t_{}", Uuid::new_v4().simple());
     let create = async {
         let mut link = PgConnection::connect(&cluster).await?;

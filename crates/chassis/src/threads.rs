@@ -1,7 +1,8 @@
 //! Threads beside the runtime, each with a runtime of its own, for work that comes in small pieces.
 //!
-//! A runtime of several workers gives a task to whichever is free. That is right for work that lasts; where a task does some
-//! microseconds of work between two waits, to wake it on another core than the one that has its data costs more than the work.
+//! A runtime of several workers gives a task to whichever is free. That is right for work that lasts; where a
+//! task does some microseconds of work between two waits, to wake it on another core than the one that has
+//! its data costs more than the work.
 
 use std::{io, sync::Arc, thread};
 
@@ -16,7 +17,8 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// As many as this runtime has workers. A runtime that is one thread (a test's, a simulation's) is the only one itself.
+    /// As many as this runtime has workers. A runtime that is one thread (a test's, a simulation's) is the
+    /// only one itself.
     ///
     /// # Errors
     /// The system's, where it has no room for another thread.

@@ -1,4 +1,5 @@
-//! A channel follows its service: replicas that drain, come and go, found through a resolver of the test's own.
+//! A channel follows its service: replicas that drain, come and go, found through a resolver of the test's
+//! own.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod toy;
@@ -83,7 +84,8 @@ async fn a_rolling_restart_under_load_loses_no_call_although_none_is_repeated() 
     let callers: Vec<_> = (0..16)
         .map(|caller| {
             let (channel, over) = (channel.clone(), Arc::clone(&over));
-            // Long calls keep the connections of a draining replica open, while the others find that these take no more.
+            // Long calls keep the connections of a draining replica open, while the others find that these
+            // take no more.
             let method = if caller < 4 { "Sleep" } else { "Nap" };
             tokio::spawn(async move {
                 let mut answered = 0_u32;
@@ -96,7 +98,8 @@ async fn a_rolling_restart_under_load_loses_no_call_although_none_is_repeated() 
         })
         .collect();
     until(async || one.calls() > 100 && two.calls() > 100).await;
-    // As Kubernetes does it: the names change, then the replica is told to go. The clients have not looked yet.
+    // As Kubernetes does it: the names change, then the replica is told to go. The clients have not looked
+    // yet.
     names.now(&[two.addr, three.addr]);
     one.shutdown.cancel();
     one.task.await.unwrap().unwrap();
@@ -107,7 +110,8 @@ async fn a_rolling_restart_under_load_loses_no_call_although_none_is_repeated() 
     until(async || three.calls() > served + 100).await;
     over.store(true, Ordering::SeqCst);
     let answered: u32 = join_all(callers).await.into_iter().map(Result::unwrap).sum();
-    let served: u32 = [&one.toy, &two.toy, &three.toy].iter().map(|toy| toy.calls.load(Ordering::SeqCst)).sum();
+    let served: u32 =
+        [&one.toy, &two.toy, &three.toy].iter().map(|toy| toy.calls.load(Ordering::SeqCst)).sum();
     assert_eq!(answered, served, "each call was sent to exactly one replica");
 }
 

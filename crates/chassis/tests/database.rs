@@ -44,10 +44,15 @@ async fn every_kind_of_value_comes_back_as_it_went_in() {
         tx.execute(INSERT, args![bare, None::<String>, 0, false]).await.unwrap();
         tx.commit().await.unwrap();
 
-        let rows = db.read().await.unwrap().all("SELECT * FROM thing ORDER BY size DESC", vec![]).await.unwrap();
+        let rows =
+            db.read().await.unwrap().all("SELECT * FROM thing ORDER BY size DESC", vec![]).await.unwrap();
         let read = |i: usize| {
             let row = &rows[i];
-            (row.get::<Uuid>("id").unwrap(), row.get::<Option<String>>("name").unwrap(), row.get::<i64>("size").unwrap())
+            (
+                row.get::<Uuid>("id").unwrap(),
+                row.get::<Option<String>>("name").unwrap(),
+                row.get::<i64>("size").unwrap(),
+            )
         };
         assert_eq!(read(0), (full, Some("Zoë 🎟".to_owned()), i64::MAX), "{}", database.name);
         assert_eq!(read(1), (bare, None, 0), "{}", database.name);
@@ -75,7 +80,10 @@ async fn a_list_is_one_argument() {
         let names: Vec<Option<String>> = (0..300).map(|i| (i % 2 == 0).then(|| format!("n{i}"))).collect();
         let mut tx = db.begin().await.unwrap();
         let fresh: Vec<bool> = vec![true; 300];
-        let written = tx.execute(INSERT_MANY, args![ids.clone(), names, (0..300).collect::<Vec<i64>>(), fresh]).await.unwrap();
+        let written = tx
+            .execute(INSERT_MANY, args![ids.clone(), names, (0..300).collect::<Vec<i64>>(), fresh])
+            .await
+            .unwrap();
         assert_eq!(written, 300);
         tx.commit().await.unwrap();
         let found = db.read().await.unwrap().all(BY_IDS, args![ids, vec![3_i64, 5, 999]]).await.unwrap();
@@ -100,7 +108,14 @@ async fn replicas_that_start_together_migrate_once_and_all_start() {
     let opened = join_all((0..6).map(|_| Db::open(&config, &migrations))).await;
     assert!(is_prompt(began.elapsed(), Duration::from_secs(5)));
     for db in opened {
-        let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
+        let row = db
+            .unwrap()
+            .read()
+            .await
+            .unwrap()
+            .one("SELECT count(*) AS n FROM _sqlx_migrations", vec![])
+            .await
+            .unwrap();
         assert_eq!(row.get::<i64>("n").unwrap(), 1);
     }
     Db::migrate(&config, &migrations).await.unwrap();
@@ -111,8 +126,9 @@ async fn programs_that_start_together_on_one_fresh_file_migrate_it_once_and_all_
     // Slow enough that the others come while it runs, and failing where it runs twice.
     const SLOW: &str = "CREATE TABLE made_once AS
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT max(i) AS i FROM n";
-    let migration =
-        |number, sql: &'static str| Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let migration = |number, sql: &'static str| {
+        Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
     let both = vec![migration(1, SLOW), migration(2, "CREATE TABLE later (id INTEGER)")];
     let migrations = Migrations { postgres: Migrator::DEFAULT, sqlite: Migrator::with_migrations(both) };
     let databases = testing::databases().await;
@@ -120,7 +136,14 @@ async fn programs_that_start_together_on_one_fresh_file_migrate_it_once_and_all_
     for round in 0..10 {
         let config = DbConfig::at(format!("{file}.{round}"));
         for db in join_all((0..6).map(|_| Db::open(&config, &migrations))).await {
-            let row = db.unwrap().read().await.unwrap().one("SELECT count(*) AS n FROM _sqlx_migrations", vec![]).await.unwrap();
+            let row = db
+                .unwrap()
+                .read()
+                .await
+                .unwrap()
+                .one("SELECT count(*) AS n FROM _sqlx_migrations", vec![])
+                .await
+                .unwrap();
             assert_eq!(row.get::<i64>("n").unwrap(), 2);
         }
     }
@@ -140,8 +163,9 @@ async fn a_migration_that_fails_frees_its_lock_and_is_tried_again() {
 
 #[tokio::test]
 async fn a_program_starts_on_tables_that_a_newer_one_has_migrated() {
-    let migration =
-        |number, sql: &'static str| Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let migration = |number, sql: &'static str| {
+        Migration::new(number, "m".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
     let first = || migration(1, "CREATE TABLE t (id BIGINT)");
     let later = || migration(2, "CREATE TABLE later (id BIGINT); INSERT INTO later (id) VALUES (7)");
     let set = |all: Vec<Migration>| Migrations {
@@ -156,7 +180,12 @@ async fn a_program_starts_on_tables_that_a_newer_one_has_migrated() {
         tx.execute("INSERT INTO t (id) VALUES ($1)", args![1]).await.unwrap();
         tx.commit().await.unwrap();
         let row = older.read().await.unwrap().one("SELECT id FROM later", vec![]).await.unwrap();
-        assert_eq!(row.get::<i64>("id").unwrap(), 7, "{}: what the newer one added is still there", database.name);
+        assert_eq!(
+            row.get::<i64>("id").unwrap(),
+            7,
+            "{}: what the newer one added is still there",
+            database.name
+        );
         drop(older);
         // What has another text than when it was made is still refused, and the newer one starts again.
         let changed = set(vec![migration(1, "CREATE TABLE t (id BIGINT, more BIGINT)")]);
@@ -181,10 +210,11 @@ async fn what_is_not_committed_is_undone_and_constraints_have_names() {
         let mut tx = db.begin().await.unwrap();
         let negative = tx.execute(INSERT, args![Uuid::from_u128(2), "x", -1, true]).await.unwrap_err();
         assert!(
-            matches!(&negative, Error::Check { constraint: Some(name), .. } if name.contains("size_is_not_negative")) || {
-                // SQLite tells the name in its message only.
-                db.dialect() == Dialect::Sqlite && negative.to_string().contains("size_is_not_negative")
-            }
+            matches!(&negative, Error::Check { constraint: Some(name), .. } if name.contains("size_is_not_negative"))
+                || {
+                    // SQLite tells the name in its message only.
+                    db.dialect() == Dialect::Sqlite && negative.to_string().contains("size_is_not_negative")
+                }
         );
         tx.rollback().await;
         let rows = db.read().await.unwrap().all("SELECT id FROM thing", vec![]).await.unwrap();
@@ -202,7 +232,8 @@ async fn a_contended_transaction_is_made_again_and_a_bounded_number_of_times() {
             n => Ok(n),
         });
         assert_eq!(lucky.await.unwrap(), 3);
-        let hopeless: Result<(), Error> = db.transact("hopeless", async || Err(Error::lost_race("a test"))).await;
+        let hopeless: Result<(), Error> =
+            db.transact("hopeless", async || Err(Error::lost_race("a test"))).await;
         assert!(hopeless.unwrap_err().is_contended());
     }
 }
@@ -249,7 +280,11 @@ async fn fifty_equal_requests_at_once_are_one_and_another_request_is_refused() {
         assert!(all.into_iter().all(|answer| answer.unwrap() == 1), "{}", database.name);
         let other = Key::new("k".to_owned(), "Count", "ann", &("ann", 2));
         let reused = count_once(&db, &other).await.unwrap_err();
-        assert!(matches!(reused, Failure::Request(idempotency::Error::Reused)), "{}: {reused}", database.name);
+        assert!(
+            matches!(reused, Failure::Request(idempotency::Error::Reused)),
+            "{}: {reused}",
+            database.name
+        );
     }
 }
 
@@ -261,7 +296,8 @@ async fn count(db: &Db, sql: &'static str) -> i64 {
 async fn a_request_id_is_its_owners_own() {
     for database in testing::databases().await {
         let db = open(&database).await;
-        let keys = ["ann", "bob", "cid"].map(|user| Key::new("order-2".to_owned(), "Count", user, &(user, 1)));
+        let keys =
+            ["ann", "bob", "cid"].map(|user| Key::new("order-2".to_owned(), "Count", user, &(user, 1)));
         let all = join_all(keys.iter().map(|key| count_once(&db, key))).await;
         let all: Vec<i64> = all.into_iter().map(Result::unwrap).collect();
         assert_eq!(count(&db, "SELECT count(*) AS n FROM thing").await, 3, "{}", database.name);
@@ -325,17 +361,26 @@ async fn answers_are_forgotten_when_their_time_is_over_and_the_id_is_free_again(
         let clock = Clock::manual(0);
         let key = |id: &str| Key::new(id.to_owned(), "Count", "ann", &("ann", 1));
         let (lasting, brief) = (key("order-1"), key(&format!("{BRIEF}1")));
-        assert_eq!((count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()), (1, 2));
+        assert_eq!(
+            (count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()),
+            (1, 2)
+        );
         for (minutes, left) in [(10, 3), (1, 2), (49, 2), (1, 0)] {
             clock.advance(minutes * MINUTE);
             prune::round(&db, &clock, &old).await;
             let rows = count(&db, "SELECT count(*) AS n FROM request").await;
             assert_eq!(rows, left, "{} at {} min", database.name, clock.now() / MINUTE);
             if left == 3 {
-                assert_eq!((count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()), (1, 2));
+                assert_eq!(
+                    (count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()),
+                    (1, 2)
+                );
             }
         }
-        assert_eq!((count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()), (3, 4));
+        assert_eq!(
+            (count_once(&db, &lasting).await.unwrap(), count_once(&db, &brief).await.unwrap()),
+            (3, 4)
+        );
     }
 }
 
@@ -372,7 +417,10 @@ async fn a_simulated_database_gives_its_commits_the_fates_that_it_is_told() {
         let mut tx = db.begin().await.unwrap();
         tx.execute(INSERT, args![Uuid::new_v4(), "x", size, true]).await.unwrap();
         let told = tx.commit().await;
-        assert!(if is_told { told.is_ok() } else { told.is_err_and(|error| error.is_unavailable()) }, "{size}");
+        assert!(
+            if is_told { told.is_ok() } else { told.is_err_and(|error| error.is_unavailable()) },
+            "{size}"
+        );
     }
     let rows = db.read().await.unwrap().all("SELECT size FROM thing ORDER BY size", vec![]).await.unwrap();
     let sizes: Vec<_> = rows.iter().map(|row| row.get::<i64>("size").unwrap()).collect();

@@ -30,8 +30,10 @@ impl Folder {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -44,7 +46,8 @@ impl Drop for Folder {
 }
 
 async fn open(file: &Path) -> Db {
-    let migrations = Migrations { postgres: Migrator::DEFAULT, sqlite: sqlx::migrate!("./tests/migrations/sqlite") };
+    let migrations =
+        Migrations { postgres: Migrator::DEFAULT, sqlite: sqlx::migrate!("./tests/migrations/sqlite") };
     let config = DbConfig::at(format!("sqlite:{}", file.display()));
     Db::open(&config, &migrations).await.unwrap()
 }
@@ -58,7 +61,10 @@ async fn write(db: &Db, name: &str) {
 
 /// What a file alone says: nothing beside it is looked at.
 async fn things(file: &Path) -> i64 {
-    let mut link = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file).immutable(true)).await.unwrap();
+    let mut link =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file).immutable(true))
+            .await
+            .unwrap();
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM thing").fetch_one(&mut link).await.unwrap();
     link.close().await.unwrap();
     count
@@ -124,7 +130,11 @@ async fn a_log_that_a_long_reader_made_large_is_small_again_when_the_reader_has_
     while fs::metadata(&log).unwrap().len() < 40 << 20 {
         write(&db, &page).await;
     }
-    assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut reader).await.unwrap(), 1, "the reader still reads the past");
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(count).fetch_one(&mut reader).await.unwrap(),
+        1,
+        "the reader still reads the past"
+    );
     sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
     // Nobody writes any more.
     let patience = Patience::new(SOON);
@@ -166,7 +176,10 @@ async fn files_are_their_owners_alone_and_so_is_a_folder_that_was_made_for_them(
 
 /// How often this was written, as a file alone says.
 async fn written(file: &Path, name: &str) -> i64 {
-    let mut link = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file).immutable(true)).await.unwrap();
+    let mut link =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file).immutable(true))
+            .await
+            .unwrap();
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM thing WHERE name = $1").bind(name);
     let count = count.fetch_one(&mut link).await.unwrap();
     link.close().await.unwrap();

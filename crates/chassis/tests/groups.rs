@@ -104,7 +104,10 @@ async fn an_unknown_outcome_is_unknown_to_every_caller() {
         }
         let group = Group::<i64, ()>::of_writes(db, "panics", |_, _| async { panic!("a mistake") });
         assert!(group.ask(1).await.is_err_and(|error| error.is_unavailable()));
-        assert!(group.ask(2).await.is_err_and(|error| error.is_unavailable()), "the next batch is another one");
+        assert!(
+            group.ask(2).await.is_err_and(|error| error.is_unavailable()),
+            "the next batch is another one"
+        );
     })
     .await;
 }
@@ -114,7 +117,11 @@ async fn a_batch_of_reads_that_failed_is_read_one_by_one() {
     databases(async |db| {
         let group = Group::of_reads(db, "reads", |_, asks: Arc<[u64]>| async move {
             sleep(Duration::from_millis(5)).await;
-            if asks.len() > 1 { Err(Error::Unavailable(sqlx::Error::PoolTimedOut)) } else { Ok(asks.to_vec()) }
+            if asks.len() > 1 {
+                Err(Error::Unavailable(sqlx::Error::PoolTimedOut))
+            } else {
+                Ok(asks.to_vec())
+            }
         });
         let answers = join_all((0..20).map(|ask| group.ask(ask))).await;
         assert!(answers.into_iter().map(Result::unwrap).eq(0..20));

@@ -30,7 +30,8 @@ async fn the_trace_and_the_deadline_go_along() {
     for channel in running.both_ways() {
         // Half of what a caller has who sets none.
         let context = Context::fresh(Duration::from_secs(5));
-        let (trace, left) = context.scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) }).await;
+        let (trace, left) =
+            context.scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) }).await;
         assert_eq!(trace.message(), context.trace.trace_id());
         let left: u64 = left.message().parse().unwrap();
         assert!((1..=5_000).contains(&left), "{left} ms");
@@ -52,7 +53,10 @@ async fn a_panic_is_an_internal_error_and_the_server_goes_on() {
     for channel in running.both_ways() {
         let failed = call(&channel, "Panic").await;
         assert_eq!((failed.code(), failed.message().contains("as asked")), (Code::Internal, false));
-        assert_eq!(failed.get_error_details().error_info().map(|info| info.reason.as_str()), Some("INTERNAL"));
+        assert_eq!(
+            failed.get_error_details().error_info().map(|info| info.reason.as_str()),
+            Some("INTERNAL")
+        );
         assert_eq!(call(&channel, "Sleep").await.message(), "slept");
     }
 }
@@ -64,7 +68,10 @@ async fn a_dead_replica_costs_a_retry_and_no_error() {
     one.shutdown.cancel();
     one.task.await.unwrap().unwrap();
     for _ in 0..20 {
-        let answer = calling::retry(async || -> Result<tonic::Response<()>, Status> { Err(call(&channel, "Trace").await) }).await;
+        let answer = calling::retry(async || -> Result<tonic::Response<()>, Status> {
+            Err(call(&channel, "Trace").await)
+        })
+        .await;
         assert_eq!(answer.unwrap_err().code(), Code::NotFound);
     }
     assert_eq!(two.toy.calls.load(Ordering::SeqCst), 20);
@@ -74,8 +81,10 @@ async fn a_dead_replica_costs_a_retry_and_no_error() {
 async fn retries_are_bounded_and_nobody_there_is_unavailable_at_once() {
     let running = serve().await;
     let channel_ = channel(&[running.addr]);
-    let answer =
-        calling::retry(async || -> Result<tonic::Response<()>, Status> { Err(call(&channel_, "Unavailable").await) }).await;
+    let answer = calling::retry(async || -> Result<tonic::Response<()>, Status> {
+        Err(call(&channel_, "Unavailable").await)
+    })
+    .await;
     assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
     assert_eq!(running.toy.calls.load(Ordering::SeqCst), 5);
 
@@ -221,8 +230,9 @@ async fn a_server_that_ends_says_goaway_on_every_connection() {
 async fn a_connection_that_is_old_is_told_to_go_and_no_call_is_lost() {
     let (grpc, shutdown) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new());
     let addr = grpc.local_addr().unwrap();
-    let server =
-        GrpcServer::new("toy", &[], Health::new()).add_service(Toy::default()).connection_age(Duration::from_millis(200));
+    let server = GrpcServer::new("toy", &[], Health::new())
+        .add_service(Toy::default())
+        .connection_age(Duration::from_millis(200));
     let task = tokio::spawn(server.serve(grpc, shutdown.clone()));
     is_told_to_go(link(addr).await).await;
     let channel = channel(&[addr]);

@@ -1,4 +1,5 @@
-//! Servers and channels on a network that is not the machine's: pipes in memory, whose names, partitions and ends the test decides.
+//! Servers and channels on a network that is not the machine's: pipes in memory, whose names, partitions and
+//! ends the test decides.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod toy;

@@ -33,7 +33,8 @@ pub(super) async fn read(queue: &QueueServiceClient<Channel>, ids: &[Uuid]) -> R
     in_order(ids, answer.await?).ok_or_else(|| hollow("BatchGetTokens"))
 }
 
-/// The answer comes in the order asked, with the unknown ones and those not looked up left out: one walk along all finds who gets what.
+/// The answer comes in the order asked, with the unknown ones and those not looked up left out: one walk
+/// along all finds who gets what.
 fn in_order(ids: &[Uuid], answer: BatchGetTokensResponse) -> Option<Vec<Answer>> {
     let BatchGetTokensResponse { tokens, not_found, unavailable } = answer;
     if tokens.len() + not_found.len() + unavailable.len() != ids.len() {
@@ -73,8 +74,10 @@ mod tests {
             not_found: vec![ids[1].to_string()],
             unavailable: vec![ids[2].to_string()],
         };
-        let found = in_order(&ids, answer).map(|found| found.into_iter().map(|one| one.map_err(|fault| fault.reason)).collect());
-        let expected = vec![Ok(token(ids[0])), Err(Reason::TokenNotFound), Err(Reason::Unavailable), Ok(token(ids[3]))];
+        let found = in_order(&ids, answer)
+            .map(|found| found.into_iter().map(|one| one.map_err(|fault| fault.reason)).collect());
+        let expected =
+            vec![Ok(token(ids[0])), Err(Reason::TokenNotFound), Err(Reason::Unavailable), Ok(token(ids[3]))];
         assert_eq!(found, Some(expected));
     }
 

@@ -79,7 +79,8 @@ pub(crate) struct Filter {
     pub(crate) parked: bool,
 }
 
-/// Where a page of checkouts starts: after (that is, before) the one of this time and id; `None`: at the newest.
+/// Where a page of checkouts starts: after (that is, before) the one of this time and id; `None`: at the
+/// newest.
 pub(crate) type Before = Option<(i64, Uuid)>;
 
 /// Where a checkout stands in a list.
@@ -90,7 +91,8 @@ pub(crate) const fn place(checkout: &Checkout) -> Before {
 impl Filter {
     /// Reads which page of these is asked for; what is wrong is told to `checks`.
     pub(crate) fn page(&self, page_size: i32, page_token: &str, checks: &mut Checks) -> PageRequest<Before> {
-        let list = List::of("checkouts", format_args!("{:?} {:?} {}", self.user_id, self.status, self.parked));
+        let list =
+            List::of("checkouts", format_args!("{:?} {:?} {}", self.user_id, self.status, self.parked));
         list.read(page_size, page_token, None, |field, wrong| checks.refuse(field, wrong))
     }
 }
@@ -122,12 +124,12 @@ impl Checkouts {
     /// Pays: COMPLETED, or PENDING when it still settles after the bounded wait (it goes on by itself).
     ///
     /// # Errors
-    /// A refused one, with metadata `payment_id` and `payment_status` (FAILED, CANCELLED) when a checkout was begun; a replay gets
-    /// the same again.
+    /// A refused one, with metadata `payment_id` and `payment_status` (FAILED, CANCELLED) when a checkout was
+    /// begun; a replay gets the same again.
     pub(crate) async fn pay(&self, command: Pay) -> Result<Checkout, Fault> {
         let until = Instant::now() + PATIENCE;
-        let until =
-            Context::current().map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)));
+        let until = Context::current()
+            .map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)));
         let arrived = self.clock.now();
 
         let entry = self.attach_or_begin(&command, arrived).await?;
@@ -144,12 +146,14 @@ impl Checkouts {
     /// PAYMENT_NOT_FOUND.
     pub(crate) async fn get(&self, checkout_id: Uuid) -> Result<Checkout, Fault> {
         let found = self.journal.get(checkout_id).await.map_err(Error::from)?;
-        found
-            .map(|entry| entry.checkout)
-            .ok_or_else(|| Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title()).with("payment_id", checkout_id))
+        found.map(|entry| entry.checkout).ok_or_else(|| {
+            Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title())
+                .with("payment_id", checkout_id)
+        })
     }
 
-    /// Has a parked checkout tried again at once, by whichever replica looks first (within a second). Any other is left as it is.
+    /// Has a parked checkout tried again at once, by whichever replica looks first (within a second). Any
+    /// other is left as it is.
     ///
     /// # Errors
     /// PAYMENT_NOT_FOUND.
@@ -162,28 +166,39 @@ impl Checkouts {
     ///
     /// # Errors
     /// The journal's.
-    pub(crate) async fn list(&self, filter: Filter, before: Before, limit: i64) -> Result<Vec<Checkout>, Fault> {
-        let narrowed = Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit };
+    pub(crate) async fn list(
+        &self,
+        filter: Filter,
+        before: Before,
+        limit: i64,
+    ) -> Result<Vec<Checkout>, Fault> {
+        let narrowed =
+            Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit };
         let entries = self.journal.list(&narrowed).await.map_err(Error::from)?;
         Ok(entries.into_iter().map(|entry| entry.checkout).collect())
     }
 
-    /// What a click is answered without any check: a replay, or the user's checkout of this reservation that is pending now. (Only a
-    /// pending one: what was settled "since" by another replica's clock may be an earlier attempt that failed.)
+    /// What a click is answered without any check: a replay, or the user's checkout of this reservation that
+    /// is pending now. (Only a pending one: what was settled "since" by another replica's clock may be an
+    /// earlier attempt that failed.)
     async fn known(&self, command: &Pay) -> Result<Option<Entry>, Error> {
-        let seen = self.journal.seen(command.key().as_ref(), &command.user_id, command.reservation_id).await?;
+        let seen =
+            self.journal.seen(command.key().as_ref(), &command.user_id, command.reservation_id).await?;
         if let Some(entry) = seen.named {
             self.shown(command, &entry).await?;
             return Ok(Some(entry));
         }
-        let Some(entry) = seen.pending.filter(|entry| entry.checkout.user_id == command.user_id) else { return Ok(None) };
+        let Some(entry) = seen.pending.filter(|entry| entry.checkout.user_id == command.user_id) else {
+            return Ok(None);
+        };
         self.attach(command, &entry).await?;
         Ok(Some(entry))
     }
 
-    /// Joins the user's checkout of this reservation that was under way at any time since the click, or begins one. The journal is
-    /// asked while the checks are made, and what it knows goes before what they say. A refusal is looked at once more: the other
-    /// click may have gone through (and used up token and hold) while ours was being checked.
+    /// Joins the user's checkout of this reservation that was under way at any time since the click, or
+    /// begins one. The journal is asked while the checks are made, and what it knows goes before what they
+    /// say. A refusal is looked at once more: the other click may have gone through (and used up token and
+    /// hold) while ours was being checked.
     async fn attach_or_begin(&self, command: &Pay, arrived: i64) -> Result<Entry, Error> {
         let known = async {
             match self.known(command).await {
@@ -200,7 +215,8 @@ impl Checkouts {
         };
         match begun {
             Ok(Some(entry)) => Ok(entry),
-            // Lost the race for the journal's unique row: whoever won it, however it ended, is this click's answer too.
+            // Lost the race for the journal's unique row: whoever won it, however it ended, is this click's
+            // answer too.
             Ok(None) => match self.known(command).await? {
                 Some(entry) => Ok(entry),
                 None => self.under_way(command, i64::MIN).await?.ok_or_else(|| contended().into()),
@@ -241,13 +257,25 @@ impl Checkouts {
     }
 
     /// Writes the checkout, and sets it going. `None`: another one was written first.
-    async fn begin(&self, command: &Pay, token: Uuid, reservation: &Reservation) -> Result<Option<Entry>, Error> {
+    async fn begin(
+        &self,
+        command: &Pay,
+        token: Uuid,
+        reservation: &Reservation,
+    ) -> Result<Option<Entry>, Error> {
         let now = self.clock.now();
-        let checkout = Checkout::begun(Uuid::new_v4(), command.user_id.clone(), command.reservation_id, reservation.amount, now);
+        let checkout = Checkout::begun(
+            Uuid::new_v4(),
+            command.user_id.clone(),
+            command.reservation_id,
+            reservation.amount,
+            now,
+        );
         let entry = Entry { checkout, token, refusal: None };
         let hold_until = hold_until(reservation).unwrap_or(now);
 
-        // On a task of its own from here on: whether the row is written and its saga run is not the caller's connection's to decide.
+        // On a task of its own from here on: whether the row is written and its saga run is not the caller's
+        // connection's to decide.
         let (tell, told) = oneshot::channel();
         let (runner, key) = (self.runner.clone(), command.key());
         let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
@@ -262,11 +290,13 @@ impl Checkouts {
                 runner.run(turn, begun, first, hold_until, trace).await;
             }
         });
-        let written = told.await.map_err(|_| Fault::new(Reason::Unavailable, Reason::Unavailable.title()))??;
+        let written =
+            told.await.map_err(|_| Fault::new(Reason::Unavailable, Reason::Unavailable.title()))??;
         Ok(written.then_some(entry))
     }
 
-    /// The queue check, then the reservation's own: the token (as its id) and the reservation, when both allow a payment now.
+    /// The queue check, then the reservation's own: the token (as its id) and the reservation, when both
+    /// allow a payment now.
     async fn admitted(&self, command: &Pay) -> Result<(Uuid, Reservation), Fault> {
         let token = command.token.as_deref();
         let user_id = Some(command.user_id.as_str());
@@ -293,15 +323,18 @@ impl Checkouts {
         Ok((token, reservation))
     }
 
-    /// Waits for a checkout's outcome: woken by its runner when that is in this process, else by looking into the journal. At
-    /// `until` it is what it is.
+    /// Waits for a checkout's outcome: woken by its runner when that is in this process, else by looking into
+    /// the journal. At `until` it is what it is.
     async fn outcome(&self, mut entry: Entry, until: Instant) -> Result<Entry, Error> {
         let checkout_id = entry.checkout.checkout_id;
         let mut pause = LOOK_FIRST;
         while entry.checkout.status == Status::Pending && Instant::now() < until {
             if let Some(mut outcome) = self.runner.follow(checkout_id) {
-                // Else the runner stopped without an outcome, and another takes over; or time is up. The journal knows.
-                if let Ok(Ok(settled)) = tokio::time::timeout_at(until, outcome.wait_for(Option::is_some)).await {
+                // Else the runner stopped without an outcome, and another takes over; or time is up. The
+                // journal knows.
+                if let Ok(Ok(settled)) =
+                    tokio::time::timeout_at(until, outcome.wait_for(Option::is_some)).await
+                {
                     entry = settled.clone().unwrap_or(entry);
                 }
             } else {
@@ -320,7 +353,8 @@ impl Checkouts {
         self.runner.recover_until(shutdown).await;
     }
 
-    /// Finishes what is in flight, for a bounded time, and lets go of the rest, so that another replica takes it up at once.
+    /// Finishes what is in flight, for a bounded time, and lets go of the rest, so that another replica takes
+    /// it up at once.
     pub(crate) async fn drain(&self) {
         self.runner.drain().await;
     }
@@ -336,7 +370,9 @@ fn same(command: &Pay, checkout: &Checkout) -> Result<(), Fault> {
 
 /// May this user pay for this reservation now?
 fn payable(reservation: &Reservation, user_id: &str) -> Result<(), Fault> {
-    let refuse = |reason: Reason| Err(Fault::new(reason, reason.title()).with("reservation_id", &reservation.reservation_id));
+    let refuse = |reason: Reason| {
+        Err(Fault::new(reason, reason.title()).with("reservation_id", &reservation.reservation_id))
+    };
     if reservation.user_id != user_id {
         return refuse(Reason::NotOwner);
     }
@@ -350,5 +386,6 @@ fn payable(reservation: &Reservation, user_id: &str) -> Result<(), Fault> {
 }
 
 fn contended() -> Fault {
-    Fault::new(Reason::Unavailable, "Another payment of this reservation has just ended.").retry_after(Duration::from_secs(1))
+    Fault::new(Reason::Unavailable, "Another payment of this reservation has just ended.")
+        .retry_after(Duration::from_secs(1))
 }

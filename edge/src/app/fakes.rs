@@ -1,5 +1,5 @@
-//! The three services in one small server that does as it is told: for tests of the saga's runner, where replies get lost and
-//! runners die. The real services are tested where they live, and together in `tests/`.
+//! The three services in one small server that does as it is told: for tests of the saga's runner, where
+//! replies get lost and runners die. The real services are tested where they live, and together in `tests/`.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a fake knows few states and refuses in all others")]
 
@@ -165,7 +165,13 @@ impl World {
 
     fn token(&self) -> Option<Token> {
         let token = "3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned();
-        Some(Token { token, queue_id: "default".into(), user_id: USER.into(), status: self.token.into(), ..Token::default() })
+        Some(Token {
+            token,
+            queue_id: "default".into(),
+            user_id: USER.into(),
+            status: self.token.into(),
+            ..Token::default()
+        })
     }
 
     fn complete(&mut self) -> Result<CompleteTokenResponse, Fault> {
@@ -201,7 +207,10 @@ macro_rules! absent {
 impl QueueService for Fakes {
     type WatchTokenStream = tokio_stream::Empty<Result<WatchTokenResponse, Status>>;
 
-    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Result<Response<VerifyTokenResponse>, Status> {
+    async fn verify_token(
+        &self,
+        request: Request<VerifyTokenRequest>,
+    ) -> Result<Response<VerifyTokenResponse>, Status> {
         let asked = request.into_inner();
         let verify = |world: &mut World| match world.token {
             _ if asked.user_id != USER => Err(no(Reason::TokenWrongUser)),
@@ -211,7 +220,10 @@ impl QueueService for Fakes {
         self.serve("verify_token", verify).await
     }
 
-    async fn complete_token(&self, _: Request<CompleteTokenRequest>) -> Result<Response<CompleteTokenResponse>, Status> {
+    async fn complete_token(
+        &self,
+        _: Request<CompleteTokenRequest>,
+    ) -> Result<Response<CompleteTokenResponse>, Status> {
         self.serve("complete_token", World::complete).await
     }
 
@@ -224,7 +236,14 @@ impl QueueService for Fakes {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let read = |world: &mut World| {
             let ((version, position), status) = (world.place, world.token.into());
-            let token = |token| Token { token, queue_id: "default".into(), status, version, position, ..Token::default() };
+            let token = |token| Token {
+                token,
+                queue_id: "default".into(),
+                status,
+                version,
+                position,
+                ..Token::default()
+            };
             let tokens = found.into_iter().map(token).collect();
             Ok(BatchGetTokensResponse { tokens, not_found, ..BatchGetTokensResponse::default() })
         };
@@ -245,11 +264,20 @@ impl QueueService for Fakes {
 
 #[tonic::async_trait]
 impl BookingService for Fakes {
-    async fn get_reservation(&self, _: Request<GetReservationRequest>) -> Result<Response<GetReservationResponse>, Status> {
-        self.serve("get_reservation", |world| Ok(GetReservationResponse { reservation: Some(world.reservation()) })).await
+    async fn get_reservation(
+        &self,
+        _: Request<GetReservationRequest>,
+    ) -> Result<Response<GetReservationResponse>, Status> {
+        self.serve("get_reservation", |world| {
+            Ok(GetReservationResponse { reservation: Some(world.reservation()) })
+        })
+        .await
     }
 
-    async fn extend_hold(&self, _: Request<ExtendHoldRequest>) -> Result<Response<ExtendHoldResponse>, Status> {
+    async fn extend_hold(
+        &self,
+        _: Request<ExtendHoldRequest>,
+    ) -> Result<Response<ExtendHoldResponse>, Status> {
         self.serve("extend_hold", |world| Ok(ExtendHoldResponse { reservation: world.live_or_ours()? })).await
     }
 
@@ -294,11 +322,17 @@ impl BookingService for Fakes {
 
 #[tonic::async_trait]
 impl WalletService for Fakes {
-    async fn create_payment(&self, request: Request<CreatePaymentRequest>) -> Result<Response<CreatePaymentResponse>, Status> {
+    async fn create_payment(
+        &self,
+        request: Request<CreatePaymentRequest>,
+    ) -> Result<Response<CreatePaymentResponse>, Status> {
         self.serve("create_payment", |world| world.debit(request.into_inner().payment_id)).await
     }
 
-    async fn cancel_payment(&self, request: Request<CancelPaymentRequest>) -> Result<Response<CancelPaymentResponse>, Status> {
+    async fn cancel_payment(
+        &self,
+        request: Request<CancelPaymentRequest>,
+    ) -> Result<Response<CancelPaymentResponse>, Status> {
         self.serve("cancel_payment", |world| Ok(world.refund(request.into_inner().payment_id))).await
     }
 

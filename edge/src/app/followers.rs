@@ -1,14 +1,14 @@
 //! Following places for SSE and WebSocket: one follower a room, however many streams.
 //!
 //! ```text
-//! stream ─ first read ─▶ follow() ─▶ inbox of the room's follower ─▶ wheel of 100 ms ─▶ BatchGetTokens, 1,000 tokens a call
-//!                            ▲                                                            │
-//!                            └────────── the latest news, in the stream's slot ◀──────────┘ what is worth telling ([`pace`])
+//! stream ─ first read ─▶ follow() ─▶ inbox ─▶ wheel of 100 ms ─▶ BatchGetTokens, 1,000 tokens a call
+//!                            ▲                                          │ what is worth telling ([`pace`])
+//!                            └── the latest news, in the stream's slot ◀┘
 //! ```
-//! A stream has no task, timer or call of its own here: an entry of some 80 bytes in the wheel, and its slot. 100,000 streams that
-//! wait are some twenty calls a second. Asking for a token is also how queue-svc hears of its user; nobody is asked for less than
-//! every six seconds. While queue-svc is away the streams stay open, with heartbeats, and go on afterwards. At shutdown every stream
-//! is told to come back.
+//! A stream has no task, timer or call of its own here: an entry of some 80 bytes in the wheel, and its slot.
+//! 100,000 streams that wait are some twenty calls a second. Asking for a token is also how queue-svc hears
+//! of its user; nobody is asked for less than every six seconds. While queue-svc is away the streams stay
+//! open, with heartbeats, and go on afterwards. At shutdown every stream is told to come back.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -32,10 +32,11 @@ use super::{
 };
 use crate::clients::Clients;
 
-/// How many streams may be open at once. At some 20 KiB each this is 2 GiB; more people than that should poll, which costs the edge
-/// nothing while they wait.
+/// How many streams may be open at once. At some 20 KiB each this is 2 GiB; more people than that should
+/// poll, which costs the edge nothing while they wait.
 pub(crate) const STREAMS: u32 = 100_000;
-/// Tokens asked for in a tick, those in front first; what is more waits for the next tick. It is twice what [`STREAMS`] need.
+/// Tokens asked for in a tick, those in front first; what is more waits for the next tick. It is twice what
+/// [`STREAMS`] need.
 const ROUND: usize = 4 * BATCH;
 /// How long one call may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,8 +82,8 @@ impl Followers {
         Self(Arc::new(Inner { clients, shutdown, places, audience, runtime, rooms: Mutex::default() }))
     }
 
-    /// Follows a token that was read a moment ago, for a client that knows `told`: its state at once where that is news, then what
-    /// changes, until the token is final, or has too many newer streams.
+    /// Follows a token that was read a moment ago, for a client that knows `told`: its state at once where
+    /// that is news, then what changes, until the token is final, or has too many newer streams.
     ///
     /// # Errors
     /// UNAVAILABLE when as many streams are open as there may be.
@@ -145,15 +146,23 @@ struct Follower {
     inbox: mpsc::UnboundedReceiver<Joined>,
     wheel: Wheel<Followed>,
     began: Instant,
-    /// Taken from the wheel and not yet asked for, those in front last; and those who are asked for at this moment. They are kept
-    /// here so that nobody is lost when the round is cut short.
+    /// Taken from the wheel and not yet asked for, those in front last; and those who are asked for at this
+    /// moment. They are kept here so that nobody is lost when the round is cut short.
     due: Vec<Followed>,
     asked: Vec<Followed>,
 }
 
 impl Follower {
     fn new(all: Arc<Inner>, room: String, inbox: mpsc::UnboundedReceiver<Joined>) -> Self {
-        Self { all, room, inbox, wheel: Wheel::default(), began: Instant::now(), due: Vec::new(), asked: Vec::new() }
+        Self {
+            all,
+            room,
+            inbox,
+            wheel: Wheel::default(),
+            began: Instant::now(),
+            due: Vec::new(),
+            asked: Vec::new(),
+        }
     }
 
     /// Until the last stream of the room has gone, or the edge ends.

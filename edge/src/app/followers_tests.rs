@@ -1,4 +1,5 @@
-//! Followers over a queue service that does as it is told: many streams, few calls, and each hears what it must.
+//! Followers over a queue service that does as it is told: many streams, few calls, and each hears what it
+//! must.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -24,7 +25,14 @@ fn stands_at(fakes: &Fakes, status: TokenStatus, version: i64, position: i64) {
 
 fn third(id: u128) -> Token {
     let token = Uuid::from_u128((1 << 96) | id).to_string();
-    Token { token, queue_id: "default".into(), status: TokenStatus::Waiting.into(), version: 1, position: 3, ..Token::default() }
+    Token {
+        token,
+        queue_id: "default".into(),
+        status: TokenStatus::Waiting.into(),
+        version: 1,
+        position: 3,
+        ..Token::default()
+    }
 }
 
 async fn next(following: &mut Following) -> Option<News> {
@@ -43,10 +51,14 @@ async fn many_streams_share_calls_and_each_hears_every_step_to_the_end() {
     let (followers, fakes, _shutdown) = over_a_fake().await;
     let begun = Instant::now();
     // Two streams a token: two tabs.
-    let mut streams: Vec<Following> = (2..2_502).map(|n| followers.follow(third(n / 2), None).unwrap()).collect();
-    for (status, version, position) in
-        [(TokenStatus::Waiting, 1, 3), (TokenStatus::Waiting, 1, 2), (TokenStatus::Active, 2, 0), (TokenStatus::Completed, 3, 0)]
-    {
+    let mut streams: Vec<Following> =
+        (2..2_502).map(|n| followers.follow(third(n / 2), None).unwrap()).collect();
+    for (status, version, position) in [
+        (TokenStatus::Waiting, 1, 3),
+        (TokenStatus::Waiting, 1, 2),
+        (TokenStatus::Active, 2, 0),
+        (TokenStatus::Completed, 3, 0),
+    ] {
         stands_at(&fakes, status, version, position);
         for news in join_all(streams.iter_mut().map(next)).await {
             assert_eq!(told(news), (status, position));

@@ -1,7 +1,7 @@
 //! What stands between a follower and one stream: a place for the latest news, no queue.
 //!
-//! The follower puts news in and wakes the stream; the stream takes it when its client can take it. News that was not taken is
-//! replaced by newer news, so a stream costs the same however slowly its client reads.
+//! The follower puts news in and wakes the stream; the stream takes it when its client can take it. News that
+//! was not taken is replaced by newer news, so a stream costs the same however slowly its client reads.
 
 use std::{
     pin::Pin,

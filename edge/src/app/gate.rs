@@ -12,7 +12,8 @@ use moka::future::Cache;
 
 use crate::clients::{Clients, call};
 
-/// How many concerts and shows are remembered: far more than are on sale at once; an entry is some hundred bytes.
+/// How many concerts and shows are remembered: far more than are on sale at once; an entry is some hundred
+/// bytes.
 const REMEMBERED: u64 = 10_000;
 /// What is remembered never changes; it is only let go when nobody asks any more.
 const IDLE: Duration = Duration::from_secs(600);
@@ -32,11 +33,12 @@ impl Gate {
         Self { clients, queue_of_concert, concert_of_show }
     }
 
-    /// Passes who shows an ACTIVE token of this queue (and, when named, of this user). `fresh`: be certain also about what another
-    /// replica committed a moment ago, as a payment must.
+    /// Passes who shows an ACTIVE token of this queue (and, when named, of this user). `fresh`: be certain
+    /// also about what another replica committed a moment ago, as a payment must.
     ///
     /// # Errors
-    /// TOKEN_MISSING, INVALID_ARGUMENT (not a UUID), TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, TOKEN_WRONG_USER, TOKEN_WRONG_QUEUE.
+    /// TOKEN_MISSING, INVALID_ARGUMENT (not a UUID), TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, TOKEN_WRONG_USER,
+    /// TOKEN_WRONG_QUEUE.
     pub(crate) async fn admit(
         &self,
         token: Option<&str>,
@@ -48,8 +50,12 @@ impl Gate {
         let mut checks = Checks::default();
         let token = checks.uuid("token", token).to_string();
         checks.finish()?;
-        let ask =
-            VerifyTokenRequest { token, queue_id: queue_id.to_owned(), user_id: user_id.unwrap_or_default().to_owned(), fresh };
+        let ask = VerifyTokenRequest {
+            token,
+            queue_id: queue_id.to_owned(),
+            user_id: user_id.unwrap_or_default().to_owned(),
+            fresh,
+        };
         let answer = call(|| {
             let (mut queue, ask) = (self.clients.queue.clone(), ask.clone());
             async move { queue.verify_token(ask).await }
@@ -84,13 +90,17 @@ impl Gate {
             });
             answer.await?.show.map(|show| show.concert_id).ok_or_else(|| hollow("GetShow"))
         };
-        let concert_id = self.concert_of_show.try_get_with(show_id, ask).await.map_err(Arc::unwrap_or_clone)?;
+        let concert_id =
+            self.concert_of_show.try_get_with(show_id, ask).await.map_err(Arc::unwrap_or_clone)?;
         self.queue_of_concert(concert_id).await
     }
 }
 
 fn missing() -> Fault {
-    Fault::new(Reason::TokenMissing, "Join the queue, wait until the token is ACTIVE, and send it along (header X-Queue-Token).")
+    Fault::new(
+        Reason::TokenMissing,
+        "Join the queue, wait until the token is ACTIVE, and send it along (header X-Queue-Token).",
+    )
 }
 
 /// An answer without the part that it always has: a service that is not ours, or a newer one.

@@ -1,4 +1,5 @@
-//! The edge's use cases: passing the gate, polling, following, paying, and what goes on by itself (recovery, events).
+//! The edge's use cases: passing the gate, polling, following, paying, and what goes on by itself (recovery,
+//! events).
 
 mod audience;
 mod batch;

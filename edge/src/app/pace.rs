@@ -2,12 +2,13 @@
 //!
 //! | who | looked at | told |
 //! | --- | --- | --- |
-//! | the first ten; admitted within about a second | every 100 ms | the first ten each change, the others once a second |
+//! | the first ten | every 100 ms | each change |
+//! | admitted within about a second | every 100 ms | once a second |
 //! | the first thousand; admitted within about ten seconds; ACTIVE | every second | each change |
 //! | behind | every 4 to 6 s | a step of 1 %; whatever changed, after 12 s of silence |
 //!
-//! A change of the token itself (admitted, sent back, ended) is told whenever it is seen. Who was told nothing for 12 s hears a
-//! heartbeat, with the present state in it when that has changed in any way.
+//! A change of the token itself (admitted, sent back, ended) is told whenever it is seen. Who was told
+//! nothing for 12 s hears a heartbeat, with the present state in it when that has changed in any way.
 
 use std::{fmt, str::FromStr};
 
@@ -18,7 +19,8 @@ use uuid::Uuid;
 pub(super) type Tick = u32;
 /// Ticks in a second.
 pub(super) const SECOND: Tick = 10;
-/// Silence that ends in a heartbeat. Those far behind are looked at every five seconds, so they hear one every 12 to 18 s.
+/// Silence that ends in a heartbeat. Those far behind are looked at every five seconds, so they hear one
+/// every 12 to 18 s.
 const SILENCE: Tick = 12 * SECOND;
 
 /// These are told every step.
@@ -30,8 +32,9 @@ const SOON: i64 = 10_000;
 /// Far behind, a step of this share of the place is worth telling.
 const SHARE: i64 = 100;
 
-/// What tells two states of a token apart: its place, and what else of it is worth telling. (Its row's version rises also when nothing
-/// of that changes, for its user was heard of; it tells what is older.) As text it is the `id` of an event.
+/// What tells two states of a token apart: its place, and what else of it is worth telling. (Its row's
+/// version rises also when nothing of that changes, for its user was heard of; it tells what is older.) As
+/// text it is the `id` of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     version: i64,
@@ -53,7 +56,8 @@ impl Told {
         !self.is_later(token) && (seen.position != self.position || seen.state != self.state)
     }
 
-    /// Is the token seen by a replica that lags behind? What is final is so, whatever somebody claims to know.
+    /// Is the token seen by a replica that lags behind? What is final is so, whatever somebody claims to
+    /// know.
     fn is_later(self, token: &Token) -> bool {
         self.version > token.version && !is_final(token)
     }
@@ -122,8 +126,8 @@ impl Memory {
         let worth = if seen.state != self.told.state {
             true
         } else if seen.position > self.told.position {
-            // Somebody of a better lane has joined; or a replica lags a moment behind the one that was asked before. What is seen
-            // twice is believed.
+            // Somebody of a better lane has joined; or a replica lags a moment behind the one that was asked
+            // before. What is seen twice is believed.
             std::mem::replace(&mut self.worse, true)
         } else {
             self.worse = false;
@@ -157,9 +161,9 @@ fn aside(token: &Token) -> u32 {
 
 /// A number that is another one, as good as always, when one of these is; the same at every edge.
 fn mixed(parts: &[i64]) -> u32 {
-    let mixed = parts
-        .iter()
-        .fold(0, |mixed: u64, part| (mixed ^ part.cast_unsigned()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+    let mixed = parts.iter().fold(0, |mixed: u64, part| {
+        (mixed ^ part.cast_unsigned()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
     u32::try_from(mixed >> 32).unwrap_or_default()
 }
 
@@ -191,8 +195,8 @@ impl Band {
         }
     }
 
-    /// How long until the next look. Those far behind get a span of their own, different each time: a crowd that came together
-    /// does not stay together.
+    /// How long until the next look. Those far behind get a span of their own, different each time: a crowd
+    /// that came together does not stay together.
     pub(super) fn pause(self, token: &Uuid, now: Tick) -> Tick {
         match self {
             Self::Front => 1,

@@ -24,9 +24,18 @@ fn an_event_s_id_names_the_state_and_is_read_back() {
     let told = Told::of(&waiting(57, 3));
     assert!(told.to_string().starts_with("57.3."));
     assert_eq!(told.to_string().parse(), Ok(told));
-    for strange in
-        ["", "57", "57.3", "57.3.", ".3.1", "a.b.1", "57.3.x", "57.3.1.1", "57.3.100000000", "99999999999999999999.1.1"]
-    {
+    for strange in [
+        "",
+        "57",
+        "57.3",
+        "57.3.",
+        ".3.1",
+        "a.b.1",
+        "57.3.x",
+        "57.3.1.1",
+        "57.3.100000000",
+        "99999999999999999999.1.1",
+    ] {
         assert_eq!(strange.parse::<Told>(), Err(()), "{strange}");
     }
 }
@@ -107,8 +116,9 @@ fn silence_ends_in_a_heartbeat_or_in_what_else_has_changed() {
 
 #[test]
 fn who_is_near_or_soon_admitted_is_looked_at_more_often() {
-    let at =
-        |position, seconds: i64| Band::of(&Token { estimated_wait: Some(duration(seconds * 1_000_000)), ..waiting(1, position) });
+    let at = |position, seconds: i64| {
+        Band::of(&Token { estimated_wait: Some(duration(seconds * 1_000_000)), ..waiting(1, position) })
+    };
     assert_eq!([at(1, 60), at(10, 60), at(900, 0)], [Band::Front; 3]);
     assert_eq!([at(0, 0), at(11, 60), at(1_000, 60), at(9_000, 5)], [Band::Near; 4]);
     assert_eq!([at(1_001, 60), at(10_001, 0), at(1_000_000, 5)], [Band::Far; 3]);

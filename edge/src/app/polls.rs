@@ -5,9 +5,9 @@
 //! poll ─┼─▶ bounded channel ─┼─▶ batch of at most 1,000, each token once ─▶ queue  ├─▶ each caller's answer
 //! poll ─┘                    └─ the batch is late: the next one leaves all the same ┘
 //! ```
-//! It drains without a timer: a lone poll waits for nothing, and eleven thousand a second become a few hundred calls. A replica that
-//! hangs holds up the polls of its own batch only: after [`PATIENCE`] the next batch leaves beside it. Everything is bounded: the
-//! channel, the batch, the batches on their way, the call.
+//! It drains without a timer: a lone poll waits for nothing, and eleven thousand a second become a few
+//! hundred calls. A replica that hangs holds up the polls of its own batch only: after [`PATIENCE`] the next
+//! batch leaves beside it. Everything is bounded: the channel, the batch, the batches on their way, the call.
 
 use std::time::Duration;
 
@@ -22,14 +22,17 @@ use uuid::Uuid;
 
 use super::batch::{self, Answer, BATCH};
 
-/// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it: come back later.
+/// Polls that may wait for a place in a batch: two seconds' worth of the planned 11,000 a second. Beyond it:
+/// come back later.
 const WAITING: usize = 20_000;
-/// How often the others who are ready get a turn before a batch leaves: some microseconds, which make it half as large again.
+/// How often the others who are ready get a turn before a batch leaves: some microseconds, which make it half
+/// as large again.
 const TURNS: usize = 3;
-/// A batch takes a millisecond or two. One that takes longer than this is late, and the next does not wait for it.
+/// A batch takes a millisecond or two. One that takes longer than this is late, and the next does not wait
+/// for it.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Batches on their way at once, late ones included: enough that one hanging replica of two, which is left out after three seconds,
-/// never holds up the batches that the other one answers.
+/// Batches on their way at once, late ones included: enough that one hanging replica of two, which is left
+/// out after three seconds, never holds up the batches that the other one answers.
 const ON_THE_WAY: usize = 64;
 /// How long one batch may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +61,8 @@ impl Polls {
         let (answer, answered) = oneshot::channel();
         self.sender.try_send((token, answer)).map_err(|_| {
             metrics::counter!("polls_shed_total").increment(1);
-            Fault::new(Reason::Unavailable, "Too many are asking at this moment.").retry_after(Duration::from_secs(2))
+            Fault::new(Reason::Unavailable, "Too many are asking at this moment.")
+                .retry_after(Duration::from_secs(2))
         })?;
         answered.await.unwrap_or_else(|_| Err(Fault::new(Reason::Unavailable, Reason::Unavailable.title())))
     }
@@ -77,8 +81,8 @@ async fn coalesce(queue: QueueServiceClient<Channel>, mut receiver: mpsc::Receiv
                 if count == 0 {
                     break;
                 }
-                // Whoever else is ready to ask at this very moment comes along: the first one only woke us. As long as there
-                // are some, there may be more.
+                // Whoever else is ready to ask at this very moment comes along: the first one only woke us.
+                // As long as there are some, there may be more.
                 for _ in 0..TURNS {
                     let before = polls.len();
                     tokio::task::yield_now().await;
@@ -128,7 +132,8 @@ async fn answer(queue: &QueueServiceClient<Channel>, mut polls: Vec<Poll>) {
             for (id, answer) in ids.iter().zip(found) {
                 while let Some((_, caller)) = polls.next_if(|(asked, _)| asked == id) {
                     if polls.peek().is_none_or(|(asked, _)| asked != id) {
-                        // The last one, and mostly the only one, gets it without a copy. Who has gone away is passed over.
+                        // The last one, and mostly the only one, gets it without a copy. Who has gone away is
+                        // passed over.
                         drop(caller.send(answer));
                         break;
                     }

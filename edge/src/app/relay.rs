@@ -1,7 +1,8 @@
 //! The outbox's relay: tells the world what became of checkouts, in order within a checkout, at least once.
 //!
-//! With `--events-url` each event is an HTTP POST of a CloudEvent in structured mode; any 2xx takes it, anything else is tried
-//! again later, without end. Without it each event is one log line of target `boxoffice::events`: its type, checkout and reason.
+//! With `--events-url` each event is an HTTP POST of a CloudEvent in structured mode; any 2xx takes it,
+//! anything else is tried again later, without end. Without it each event is one log line of target
+//! `boxoffice::events`: its type, checkout and reason.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Journal, Outgoing};
 
-/// Checkouts claimed at a time, and told of side by side. A receiver that answers nothing costs a batch 64 / 16 x 5 s = 20 s, one that
-/// answers at the last moment twice that,
+/// Checkouts claimed at a time, and told of side by side. A receiver that answers nothing costs a batch 64 /
+/// 16 x 5 s = 20 s, one that answers at the last moment twice that,
 const BATCH: i64 = 64;
 const AT_ONCE: usize = 16;
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,14 +47,20 @@ pub(crate) struct Relay {
 impl Relay {
     /// # Errors
     /// The URL makes no sense.
-    pub(crate) fn new(journal: Journal, clock: Clock, events_url: Option<&str>) -> Result<Self, chassis::Error> {
+    pub(crate) fn new(
+        journal: Journal,
+        clock: Clock,
+        events_url: Option<&str>,
+    ) -> Result<Self, chassis::Error> {
         let wrong = |what: String| chassis::Error::Config(format!("--events-url (EVENTS_URL): {what}"));
         let receiver = match events_url.filter(|url| !url.is_empty()) {
             None => None,
             Some(url) => {
                 let url: Url = url.parse().map_err(|error| wrong(format!("{error}")))?;
                 if url.scheme() != "http" {
-                    return Err(wrong("must begin with http:// (TLS is for a proxy beside the edge to add)".to_owned()));
+                    return Err(wrong(
+                        "must begin with http:// (TLS is for a proxy beside the edge to add)".to_owned(),
+                    ));
                 }
                 let client = Client::builder().timeout(POST_TIMEOUT).build();
                 Some((client.map_err(|error| wrong(error.to_string()))?, url))
@@ -78,7 +85,9 @@ impl Relay {
                         continue;
                     }
                     Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "events could not be read from the outbox or marked in it"),
+                    Err(error) => {
+                        tracing::warn!(%error, "events could not be read from the outbox or marked in it")
+                    }
                 }
                 tokio::select! {
                     () = self.bell.notified() => {}
@@ -103,7 +112,9 @@ impl Relay {
         // First what was told: should the rest fail, nothing is told twice for it.
         let any = !told.is_empty();
         if any {
-            self.journal.mark_published(told.into_iter().map(|row| row.sequence).collect(), self.clock.now()).await?;
+            self.journal
+                .mark_published(told.into_iter().map(|row| row.sequence).collect(), self.clock.now())
+                .await?;
         }
         for row in missed {
             let pause = (SECOND << row.attempts.clamp(1, 7).saturating_sub(1)).min(PAUSE_LAST);
@@ -115,7 +126,8 @@ impl Relay {
 
 /// One line of the log. Not all of it: whoever knows a reservation's id may read it.
 fn log(event: &Value) {
-    let (kind, checkout_id, reason) = (event["type"].as_str(), event["subject"].as_str(), event["data"]["reason"].as_str());
+    let (kind, checkout_id, reason) =
+        (event["type"].as_str(), event["subject"].as_str(), event["data"]["reason"].as_str());
     tracing::info!(target: "boxoffice::events", kind, checkout_id, reason, "event");
     count("logged");
 }
@@ -133,7 +145,8 @@ async fn tell(client: &Client, url: &Url, mut row: Outgoing) -> Outgoing {
 /// Sends one event; `true` when it was taken.
 async fn post(client: &Client, url: &Url, event: &Value, attempts: i64) -> bool {
     let kind = event["type"].as_str();
-    let post = client.post(url.clone()).header(CONTENT_TYPE, "application/cloudevents+json").body(event.to_string());
+    let post =
+        client.post(url.clone()).header(CONTENT_TYPE, "application/cloudevents+json").body(event.to_string());
     let refused = match post.send().await {
         Ok(answer) if answer.status().is_success() => {
             count("sent");
@@ -146,7 +159,12 @@ async fn post(client: &Client, url: &Url, event: &Value, attempts: i64) -> bool 
     count("missed");
     tracing::warn!(kind, attempts, refused, "the receiver of events did not take one");
     if attempts % ALERT_EVERY == 0 {
-        tracing::error!(alert = true, kind, attempts, "an event does not get through; it is tried until it does");
+        tracing::error!(
+            alert = true,
+            kind,
+            attempts,
+            "an event does not get through; it is tried until it does"
+        );
     }
     false
 }

@@ -47,12 +47,16 @@ async fn settle_one(journal: &Journal, clock: &Clock) -> Uuid {
     journal.begin(&entry, None, Uuid::nil(), clock.now()).await.unwrap();
     let checkout = Checkout { status: Status::Completed, settled_at: Some(clock.now()), ..checkout };
     let events = event::outcome(&checkout);
-    journal.settle(&Settlement { checkout: checkout.clone(), refusal: None, rounds: 0, events }).await.unwrap();
+    journal
+        .settle(&Settlement { checkout: checkout.clone(), refusal: None, rounds: 0, events })
+        .await
+        .unwrap();
     checkout.checkout_id
 }
 
 #[tokio::test]
-async fn every_event_arrives_in_order_within_its_checkout_though_the_receiver_refuses_at_first_and_two_relays_share() {
+async fn every_event_arrives_in_order_within_its_checkout_though_the_receiver_refuses_at_first_and_two_relays_share()
+ {
     for database in databases().await {
         let journal = Journal::new(Db::open(&database.config, &chassis::migrations!()).await.unwrap());
         let ((url, taken), clock, shutdown) = (receiver().await, Clock::system(), CancellationToken::new());
@@ -73,8 +77,15 @@ async fn every_event_arrives_in_order_within_its_checkout_though_the_receiver_re
         let taken = taken.lock();
         assert_eq!(taken.len(), 10, "each once when nothing dies, on {}", database.name);
         for checkout in checkouts {
-            let kinds = taken.iter().filter(|event| event["subject"] == checkout.to_string()).map(|event| &event["type"]);
-            assert!(kinds.eq(["boxoffice.payment.completed", "boxoffice.reservation.confirmed"]), "{}", database.name);
+            let kinds = taken
+                .iter()
+                .filter(|event| event["subject"] == checkout.to_string())
+                .map(|event| &event["type"]);
+            assert!(
+                kinds.eq(["boxoffice.payment.completed", "boxoffice.reservation.confirmed"]),
+                "{}",
+                database.name
+            );
         }
     }
 }

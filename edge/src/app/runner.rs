@@ -1,8 +1,9 @@
-//! Running checkouts to their end: the loop around the pure [`Saga`], its leases, and the taking over of what others left.
+//! Running checkouts to their end: the loop around the pure [`Saga`], its leases, and the taking over of what
+//! others left.
 //!
-//! A runner is one start of one process. It renews the lease on what it works on every second; who finds a lease that has lapsed
-//! takes the checkout over and begins again, which is harmless also when the first runner was only slow: every step is idempotent,
-//! and the journal settles a checkout once.
+//! A runner is one start of one process. It renews the lease on what it works on every second; who finds a
+//! lease that has lapsed takes the checkout over and begins again, which is harmless also when the first
+//! runner was only slow: every step is idempotent, and the journal settles a checkout once.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -41,14 +42,17 @@ pub(super) const LEASE: i64 = 3 * SECOND;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How often lapsed leases are looked for.
 const LOOK: Duration = Duration::from_millis(500);
-/// How many checkouts are taken over at a time: a replica that died with thousands is shared out among the living.
+/// How many checkouts are taken over at a time: a replica that died with thousands is shared out among the
+/// living.
 const TAKEN_AT_ONCE: i64 = 20;
 /// The pause after an unknown outcome: at first, and at most.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LAST: Duration = Duration::from_secs(2);
-/// After so many rounds (half a minute or so) without an outcome somebody should look; and again after as many more.
+/// After so many rounds (half a minute or so) without an outcome somebody should look; and again after as
+/// many more.
 const ALERT_EVERY: i64 = 20;
-/// How long a parked checkout is left alone; then it is tried again, for whatever was wrong may have been put right.
+/// How long a parked checkout is left alone; then it is tried again, for whatever was wrong may have been put
+/// right.
 const PARKED: i64 = 60 * SECOND;
 /// How often the parked are counted, for the metric.
 const COUNT: Duration = Duration::from_secs(5);
@@ -120,7 +124,14 @@ impl Runner {
     }
 
     /// Runs a checkout to its end, or until this process stops.
-    pub(super) async fn run(&self, turn: Turn, mut entry: Entry, first: Saga, hold_until: i64, trace: TraceParent) {
+    pub(super) async fn run(
+        &self,
+        turn: Turn,
+        mut entry: Entry,
+        first: Saga,
+        hold_until: i64,
+        trace: TraceParent,
+    ) {
         let span = tracing::info_span!(
             "checkout", checkout_id = %entry.checkout.checkout_id, trace_id = trace.trace_id(), span_id = trace.span_id()
         );
@@ -128,16 +139,22 @@ impl Runner {
             let (ending, rounds) = self.drive(&mut entry, first, hold_until, trace).await?;
             self.settle(&entry.checkout, ending, rounds).await
         };
-        // Without an outcome the turn ends here, and the lease lapses or is let go: another replica takes the checkout up, or this
-        // one does when a parked one's time has come.
+        // Without an outcome the turn ends here, and the lease lapses or is let go: another replica takes the
+        // checkout up, or this one does when a parked one's time has come.
         if let Some(settled) = work.instrument(span).await {
             turn.settled(settled);
         }
     }
 
-    /// Step after step. Answers the ending and how many rounds were lost on unknown outcomes; `None` when this process stops, or
-    /// the checkout was parked.
-    async fn drive(&self, entry: &mut Entry, first: Saga, mut hold_until: i64, trace: TraceParent) -> Option<(Ending, i64)> {
+    /// Step after step. Answers the ending and how many rounds were lost on unknown outcomes; `None` when
+    /// this process stops, or the checkout was parked.
+    async fn drive(
+        &self,
+        entry: &mut Entry,
+        first: Saga,
+        mut hold_until: i64,
+        trace: TraceParent,
+    ) -> Option<(Ending, i64)> {
         let (mut saga, mut rounds, mut stuck) = (first, 0, 0);
         loop {
             let step = saga.name();
@@ -173,10 +190,13 @@ impl Runner {
         }
     }
 
-    /// Leaves a checkout to a person, and says so. `false` when that could not be written: then it goes on here.
+    /// Leaves a checkout to a person, and says so. `false` when that could not be written: then it goes on
+    /// here.
     async fn park(&self, checkout: &Checkout, step: &'static str) -> bool {
         let now = self.now();
-        if let Err(error) = self.0.journal.park(checkout.checkout_id, self.0.id, now, now + PARKED, &checkout.story).await {
+        if let Err(error) =
+            self.0.journal.park(checkout.checkout_id, self.0.id, now, now + PARKED, &checkout.story).await
+        {
             tracing::warn!(%error, "a checkout could not be parked");
             return false;
         }
@@ -195,7 +215,8 @@ impl Runner {
         }
     }
 
-    /// Writes the ending, for as long as it takes. Answers what the journal says: somebody else may have been faster.
+    /// Writes the ending, for as long as it takes. Answers what the journal says: somebody else may have been
+    /// faster.
     async fn settle(&self, begun: &Checkout, ending: Ending, rounds: i64) -> Option<Entry> {
         let status = ending.status();
         let refusal = ending.refusal(begun.checkout_id);
@@ -213,7 +234,12 @@ impl Runner {
                     if ours {
                         self.0.bell.notify_one();
                         metrics::counter!("checkouts_total", "status" => status.as_str()).increment(1);
-                        tracing::info!(status = status.as_str(), reason = settlement.checkout.reason, rounds, "checkout settled");
+                        tracing::info!(
+                            status = status.as_str(),
+                            reason = settlement.checkout.reason,
+                            rounds,
+                            "checkout settled"
+                        );
                     }
                     return settled;
                 }
@@ -292,7 +318,9 @@ impl Runner {
             metrics::counter!("checkouts_taken_over_total").increment(1);
             entry.checkout.story.taken_over(now);
             let runner = self.clone();
-            self.spawn(async move { runner.run(turn, entry, Saga::resume(), now, TraceParent::random()).await });
+            self.spawn(
+                async move { runner.run(turn, entry, Saga::resume(), now, TraceParent::random()).await },
+            );
         }
     }
 
@@ -302,7 +330,10 @@ impl Runner {
         // Who only waits to ask again stops; who has a call on its way hears the answer out.
         self.0.stopping.cancel();
         if tokio::time::timeout(DRAIN, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!(running = self.0.running.ids().len(), "checkouts are still in flight at the end of the drain");
+            tracing::warn!(
+                running = self.0.running.ids().len(),
+                "checkouts are still in flight at the end of the drain"
+            );
         }
         self.0.drained.cancel();
         match self.0.journal.let_go(self.0.id).await {
@@ -320,8 +351,8 @@ fn ticks(period: Duration) -> Interval {
     ticks
 }
 
-/// One line for people, and a metric, when something does not get through for long. The work goes on. Outside of any span: the
-/// pretty log shows a span when it ends, and people should know now.
+/// One line for people, and a metric, when something does not get through for long. The work goes on. Outside
+/// of any span: the pretty log shows a span when it ends, and people should know now.
 fn alert(checkout_id: Uuid, step: &'static str, rounds: i64) {
     if rounds % ALERT_EVERY == 0 {
         metrics::counter!("checkout_stuck_total", "step" => step).increment(1);

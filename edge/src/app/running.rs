@@ -17,8 +17,8 @@ type Outcome = Option<Entry>;
 #[derive(Clone, Default)]
 pub(super) struct Running(Arc<Mutex<HashMap<Uuid, watch::Sender<Outcome>>>>);
 
-/// The right to work on one checkout in this process. Dropped (also by a panic), it is free again, and who waits looks into the
-/// journal instead.
+/// The right to work on one checkout in this process. Dropped (also by a panic), it is free again, and who
+/// waits looks into the journal instead.
 pub(super) struct Turn {
     checkout_id: Uuid,
     running: Running,

@@ -1,4 +1,5 @@
-//! The saga's steps as calls: each idempotent by the checkout's id, each with an outcome that is done, refused, or unknown.
+//! The saga's steps as calls: each idempotent by the checkout's id, each with an outcome that is done,
+//! refused, or unknown.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use crate::{
     },
 };
 
-/// How long one step may take, its repetitions at other replicas included, before its outcome counts as unknown.
+/// How long one step may take, its repetitions at other replicas included, before its outcome counts as
+/// unknown.
 const STEP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a step brought.
@@ -51,11 +53,13 @@ pub(super) async fn take(clients: &Clients, trace: TraceParent, entry: &Entry, s
         }
     };
     let taken = context.scope(step).await;
-    metrics::counter!("checkout_steps_total", "step" => saga.name(), "outcome" => word(&taken.outcome)).increment(1);
+    metrics::counter!("checkout_steps_total", "step" => saga.name(), "outcome" => word(&taken.outcome))
+        .increment(1);
     taken
 }
 
-/// Keeps the hold alive. A reservation that this checkout has confirmed is answered as it is, which is done as well.
+/// Keeps the hold alive. A reservation that this checkout has confirmed is answered as it is, which is done
+/// as well.
 async fn extend(clients: &Clients, entry: &Entry) -> Taken {
     let ask = ExtendHoldRequest {
         reservation_id: entry.checkout.reservation_id.to_string(),
@@ -69,7 +73,9 @@ async fn extend(clients: &Clients, entry: &Entry) -> Taken {
         async move { booking.extend_hold(ask).await }
     });
     match answer.await {
-        Ok(extended) => Taken { outcome: Outcome::Done, hold_until: extended.reservation.as_ref().and_then(hold_until) },
+        Ok(extended) => {
+            Taken { outcome: Outcome::Done, hold_until: extended.reservation.as_ref().and_then(hold_until) }
+        }
         Err(fault) => refused_or_unknown(fault).into(),
     }
 }
@@ -167,10 +173,11 @@ fn done<T>(answer: Result<T, Fault>) -> Outcome {
     answer.map_or_else(refused_or_unknown, |_| Outcome::Done)
 }
 
-/// Only what the service itself said is a refusal. A bare NOT_FOUND (our services always name what they did not find) or a full
-/// queue is somebody's on the way, and says nothing about the step.
+/// Only what the service itself said is a refusal. A bare NOT_FOUND (our services always name what they did
+/// not find) or a full queue is somebody's on the way, and says nothing about the step.
 fn refused_or_unknown(fault: Fault) -> Outcome {
-    let unknown = fault.reason.leaves_outcome_unknown() || matches!(fault.reason, Reason::NotFound | Reason::QueueFull);
+    let unknown =
+        fault.reason.leaves_outcome_unknown() || matches!(fault.reason, Reason::NotFound | Reason::QueueFull);
     if unknown { Outcome::Unknown(fault.reason) } else { Outcome::Refused(fault) }
 }
 

@@ -159,7 +159,11 @@ async fn a_click_that_was_overtaken_while_it_was_being_checked_gets_the_others_a
         }
         let first = fast.pay(click(Some("k-1"))).await.unwrap();
         assert_eq!(overtaken.await.unwrap().unwrap(), first);
-        assert_eq!(fast.pay(click(Some("k-2"))).await.unwrap(), first, "its key stands for that checkout from now on");
+        assert_eq!(
+            fast.pay(click(Some("k-2"))).await.unwrap(),
+            first,
+            "its key stands for that checkout from now on"
+        );
     })
     .await;
 }
@@ -214,7 +218,10 @@ async fn a_refused_confirmation_gives_the_money_back_and_says_so() {
         stage.world(|world| world.lapses_after_debit = true);
         let checkouts = stage.replica().await;
         let refused = checkouts.pay(click(None)).await.unwrap_err();
-        assert_eq!((refused.reason, refused.metadata["payment_status"].as_str()), (Reason::HoldExpired, "CANCELLED"));
+        assert_eq!(
+            (refused.reason, refused.metadata["payment_status"].as_str()),
+            (Reason::HoldExpired, "CANCELLED")
+        );
         assert!(refused.detail.contains("back"), "{}", refused.detail);
         assert_eq!(stage.world(|world| world.balance), PRICE);
         assert_eq!(settled(&checkouts).await.status, Status::Compensated);
@@ -261,7 +268,8 @@ async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator
             world.mishaps.insert("cancel_payment", Mishap::Refused);
         });
         let replica = stage.replica().await;
-        let parked = async || replica.list(Filter { parked: true, ..Filter::default() }, None, 51).await.unwrap();
+        let parked =
+            async || replica.list(Filter { parked: true, ..Filter::default() }, None, 51).await.unwrap();
         let begun = replica.pay(click(None)).await.unwrap();
         assert_eq!(begun.status, Status::Pending, "nothing is promised while the refund stays out");
         while parked().await.is_empty() {
@@ -273,8 +281,9 @@ async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator
             let lines = checkout.story.lines().iter();
             lines.map(|line| (line.step.clone(), line.outcome, line.reason.clone(), line.times)).collect()
         };
-        let line =
-            |step: &str, outcome, reason: Option<&str>, times| (step.to_owned(), outcome, reason.map(str::to_owned), times);
+        let line = |step: &str, outcome, reason: Option<&str>, times| {
+            (step.to_owned(), outcome, reason.map(str::to_owned), times)
+        };
         let until_parked = [
             line("create_payment", Tried::Done, None, 1),
             line("confirm_reservation", Tried::Refused, Some("HOLD_EXPIRED"), 1),

@@ -1,5 +1,5 @@
-//! A timing wheel: things that are due at some tick, at most [`SPAN`] ticks ahead. Putting in and taking out cost the same however
-//! many there are, and nothing but the things themselves is kept.
+//! A timing wheel: things that are due at some tick, at most [`SPAN`] ticks ahead. Putting in and taking out
+//! cost the same however many there are, and nothing but the things themselves is kept.
 
 use super::pace::Tick;
 
@@ -46,7 +46,11 @@ impl<T> Wheel<T> {
     /// When the next thing is due.
     pub(super) fn next(&self) -> Option<Tick> {
         let ticks = self.at.saturating_add(1)..=self.at.saturating_add(SPAN);
-        if self.is_empty() { None } else { ticks.into_iter().find(|tick| !self.buckets[(tick % SPAN) as usize].is_empty()) }
+        if self.is_empty() {
+            None
+        } else {
+            ticks.into_iter().find(|tick| !self.buckets[(tick % SPAN) as usize].is_empty())
+        }
     }
 
     fn bucket(&mut self, tick: Tick) -> &mut Vec<T> {

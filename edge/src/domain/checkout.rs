@@ -83,7 +83,13 @@ pub(crate) struct Checkout {
 
 impl Checkout {
     /// One that begins.
-    pub(crate) fn begun(checkout_id: Uuid, user_id: String, reservation_id: Uuid, amount: i64, created_at: i64) -> Self {
+    pub(crate) fn begun(
+        checkout_id: Uuid,
+        user_id: String,
+        reservation_id: Uuid,
+        amount: i64,
+        created_at: i64,
+    ) -> Self {
         Self {
             checkout_id,
             user_id,

@@ -1,4 +1,5 @@
-//! What the world is told when a checkout ends: one event about the payment, one about the reservation, as CloudEvents 1.0.
+//! What the world is told when a checkout ends: one event about the payment, one about the reservation, as
+//! CloudEvents 1.0.
 //!
 //! An event's id follows from the checkout's, so that a receiver recognises one that is delivered again.
 
@@ -27,7 +28,8 @@ pub(crate) fn outcome(checkout: &Checkout) -> Vec<Value> {
 
 fn event(checkout: &Checkout, about: &str, kind: &'static str, data: &Value) -> Value {
     let id = format!("{}/{about}", checkout.checkout_id);
-    let time = DateTime::from_timestamp_micros(checkout.settled_at.unwrap_or(checkout.created_at)).unwrap_or_default();
+    let time = DateTime::from_timestamp_micros(checkout.settled_at.unwrap_or(checkout.created_at))
+        .unwrap_or_default();
     json!({
         "specversion": "1.0",
         "id": id,
@@ -69,7 +71,10 @@ mod tests {
     fn a_compensated_checkout_is_told_as_failed_and_refunded() {
         let events = outcome(&settled(Status::Compensated, Some("HOLD_EXPIRED")));
         let body = &events[0];
-        assert_eq!((body["type"].as_str(), body["data"]["refunded"].as_bool()), (Some("boxoffice.payment.failed"), Some(true)));
+        assert_eq!(
+            (body["type"].as_str(), body["data"]["refunded"].as_bool()),
+            (Some("boxoffice.payment.failed"), Some(true))
+        );
     }
 
     #[test]

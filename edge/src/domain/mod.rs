@@ -1,4 +1,5 @@
-//! The rules of paying, as plain synchronous Rust: no I/O, no SQL, no wire types; time and ids come in as arguments.
+//! The rules of paying, as plain synchronous Rust: no I/O, no SQL, no wire types; time and ids come in as
+//! arguments.
 
 pub(crate) mod checkout;
 pub(crate) mod event;

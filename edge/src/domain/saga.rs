@@ -1,16 +1,18 @@
-//! The saga as a pure state machine: state + outcome → what to do next. The runner makes the calls; nothing in here waits or fails.
+//! The saga as a pure state machine: state + outcome → what to do next. The runner makes the calls; nothing
+//! in here waits or fails.
 //!
 //! ```text
 //!            ┌── refused ──────────────────────────────┐
 //! EXTEND ──▶ DEBIT ──▶ CONFIRM ──▶ COMPLETE ──▶ completed│      (COMPLETE refused: sold all the same)
 //!            │  │         └── refused ──▶ REFUND ◀───────┘
-//!            │  └ taken back already ───▶ REFUND ──▶ compensated (money went back) or failed (none had moved)
+//!            │  └ taken back already ───▶ REFUND ──▶ compensated (money went back), failed (none had moved)
 //!            └ refused ──▶ RELEASE ──▶ failed             (policy `keep`: failed at once)
 //! ```
 //!
-//! Every step is idempotent by the checkout's id, so whoever takes a checkout up, for whatever reason, begins at EXTEND and finds
-//! its own traces. An outcome that is unknown is asked for again, with the same id, until it is known: only a refusal compensates,
-//! and a refusal of EXTEND or CONFIRM is final for this payment, so that no late message can make the seat ours after the refund.
+//! Every step is idempotent by the checkout's id, so whoever takes a checkout up, for whatever reason, begins
+//! at EXTEND and finds its own traces. An outcome that is unknown is asked for again, with the same id, until
+//! it is known: only a refusal compensates, and a refusal of EXTEND or CONFIRM is final for this payment, so
+//! that no late message can make the seat ours after the refund.
 
 use boxoffice_proto::{Fault, Reason};
 use uuid::Uuid;
@@ -22,7 +24,8 @@ const SECOND: i64 = 1_000_000;
 pub(crate) const ENOUGH_HOLD: i64 = 60 * SECOND;
 /// What a hold is extended to, from now. Booking bounds the sum of it.
 pub(crate) const EXTEND_BY: i64 = 120 * SECOND;
-/// After so many answers in a row that cannot be (about seven seconds) a checkout is parked: a person must look.
+/// After so many answers in a row that cannot be (about seven seconds) a checkout is parked: a person must
+/// look.
 pub(crate) const STUCK_AFTER: u32 = 10;
 
 /// Where a checkout stands between two calls. What led to a compensation goes along.
@@ -67,7 +70,8 @@ pub(crate) enum Next {
     Run(Saga),
     /// The same again, a little later.
     Again(Saga),
-    /// The same again, though nothing but a person may help: after [`STUCK_AFTER`] of these in a row the checkout is parked.
+    /// The same again, though nothing but a person may help: after [`STUCK_AFTER`] of these in a row the
+    /// checkout is parked.
     Stuck(Saga),
     /// Over.
     End(Ending),
@@ -121,11 +125,15 @@ impl Saga {
             (Self::Complete, Outcome::Done | Outcome::Refused(_)) => Next::End(Ending::Completed),
 
             (Self::Extend | Self::Confirm, Outcome::Refused(why)) => Next::Run(Self::Refund(why)),
-            // The wallet says that this payment was taken back: an earlier runner was on this path. Learn whether money moved.
-            (Self::Debit, Outcome::Refused(why)) if why.reason == Reason::ReservationCancelled => Next::Run(Self::Refund(why)),
+            // The wallet says that this payment was taken back: an earlier runner was on this path. Learn
+            // whether money moved.
+            (Self::Debit, Outcome::Refused(why)) if why.reason == Reason::ReservationCancelled => {
+                Next::Run(Self::Refund(why))
+            }
             (Self::Debit, Outcome::Refused(why)) if release => Next::Run(Self::Release(why)),
             (Self::Debit, Outcome::Refused(why)) => Next::End(Ending::Failed(why)),
-            // A hold that cannot be given back is not ours to give back (any more); no money moved either way.
+            // A hold that cannot be given back is not ours to give back (any more); no money moved either
+            // way.
             (Self::Release(why), Outcome::Done | Outcome::Refused(_)) => Next::End(Ending::Failed(why)),
 
             (Self::Refund(why), Outcome::TakenBack { refunded: true, reason }) => {
@@ -147,13 +155,18 @@ impl Saga {
     pub(crate) fn again(self, hold_left: i64) -> Self {
         match self {
             Self::Debit | Self::Confirm if hold_left < ENOUGH_HOLD => Self::Extend,
-            same @ (Self::Extend | Self::Debit | Self::Confirm | Self::Complete | Self::Release(_) | Self::Refund(_)) => same,
+            same @ (Self::Extend
+            | Self::Debit
+            | Self::Confirm
+            | Self::Complete
+            | Self::Release(_)
+            | Self::Refund(_)) => same,
         }
     }
 }
 
-/// The wallet remembers why a payment ended. Somebody who resumes a half-done compensation sees only its consequences (a hold
-/// that was released, a payment that is barred); the user is told the cause.
+/// The wallet remembers why a payment ended. Somebody who resumes a half-done compensation sees only its
+/// consequences (a hold that was released, a payment that is barred); the user is told the cause.
 fn first_cause(remembered: Option<Reason>, seen: Fault) -> Fault {
     match remembered {
         Some(cause) if cause != seen.reason => Fault::new(cause, cause.title()),

@@ -1,13 +1,16 @@
-//! The state machine against a small model of the three services, exhaustively: every interleaving of up to five mishaps (a lost
-//! request, a lost reply, a request that arrives late, a crash, a second runner's view, the world moving on) with every step.
-//! The model is the judge: it does not know the saga, only what must be true once nothing is under way any more.
+//! The state machine against a small model of the three services, exhaustively: every interleaving of up to
+//! five mishaps (a lost request, a lost reply, a request that arrives late, a crash, a second runner's view,
+//! the world moving on) with every step.
+//! The model is the judge: it does not know the saga, only what must be true once nothing is under way any
+//! more.
 
 use std::collections::HashSet;
 
 use super::*;
 
 const PRICE: i64 = 100;
-/// Enough for any two to meet any third in the middle of a compensation; the walk stays below some seconds in a debug build.
+/// Enough for any two to meet any third in the middle of a compensation; the walk stays below some seconds in
+/// a debug build.
 const MISHAPS: u8 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,7 +139,11 @@ impl World {
             worlds.push(Self { token_live: false, ..self.clone() });
         }
         if self.balance >= PRICE {
-            worlds.push(Self { balance: self.balance - PRICE, outside: self.outside - PRICE, ..self.clone() });
+            worlds.push(Self {
+                balance: self.balance - PRICE,
+                outside: self.outside - PRICE,
+                ..self.clone()
+            });
         }
         worlds.push(Self { balance: self.balance + PRICE, outside: self.outside + PRICE, ..self.clone() });
         worlds
@@ -159,7 +166,8 @@ impl World {
     }
 }
 
-/// A world, and the runners that work on the one checkout in it: normally one; two when a lease lapsed under a slow one.
+/// A world, and the runners that work on the one checkout in it: normally one; two when a lease lapsed under
+/// a slow one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Scene {
     world: World,
@@ -220,8 +228,8 @@ impl Scene {
         scenes
     }
 
-    /// One runner makes its call: answered; or, each a mishap, lost on the way, answered into the void, or late; or it crashes
-    /// before or after the call, and the checkout is taken up from nothing.
+    /// One runner makes its call: answered; or, each a mishap, lost on the way, answered into the void, or
+    /// late; or it crashes before or after the call, and the checkout is taken up from nothing.
     fn step(&self, index: usize, release: bool, scenes: &mut Vec<Self>) {
         let saga = self.runners[index].saga();
         let call = call_of(&saga);
@@ -245,12 +253,15 @@ impl Scene {
     fn after(&self, index: usize, world: World, next: Next) -> Self {
         let mut scene = Self { world, ..self.clone() };
         match next {
-            Next::Run(saga) | Next::Again(saga) | Next::Stuck(saga) => scene.runners[index] = Runner::at(&saga),
+            Next::Run(saga) | Next::Again(saga) | Next::Stuck(saga) => {
+                scene.runners[index] = Runner::at(&saga)
+            }
             Next::End(ending) => {
                 scene.runners.remove(index);
                 let status = ending.status();
                 let reason = ending.refusal(Uuid::nil()).map(|fault| fault.reason);
-                // The journal keeps the first ending; a second runner's must say the same about money and seat.
+                // The journal keeps the first ending; a second runner's must say the same about money and
+                // seat.
                 match scene.settled {
                     None => scene.settled = Some((status, reason)),
                     Some((first, _)) => assert_eq!(first, status, "two runners disagree: {self:?}"),
@@ -262,7 +273,8 @@ impl Scene {
 
     /// What must be true when nothing is under way any more.
     fn judge(&self, start: &World) {
-        let (status, reason) = self.settled.unwrap_or_else(|| panic!("nothing to do, and not settled: {self:?}"));
+        let (status, reason) =
+            self.settled.unwrap_or_else(|| panic!("nothing to do, and not settled: {self:?}"));
         let world = &self.world;
         let paid = world.payment == Payment::Completed;
         let debit = if paid { PRICE } else { 0 };
@@ -271,19 +283,28 @@ impl Scene {
         let allowed = match status {
             Status::Pending => false,
             Status::Completed => paid && reason.is_none(),
-            Status::Failed => matches!(world.payment, Payment::Absent | Payment::Failed | Payment::Barred) && reason.is_some(),
+            Status::Failed => {
+                matches!(world.payment, Payment::Absent | Payment::Failed | Payment::Barred)
+                    && reason.is_some()
+            }
             Status::Compensated => world.payment == Payment::Refunded && reason.is_some(),
         };
         assert!(allowed, "I-ONE-OUTCOME: {status:?} {reason:?} in {world:?}");
         if world.payment == Payment::Failed {
-            assert_eq!(reason, Some(Reason::InsufficientFunds), "the cause is told, not its consequence: {self:?}");
+            assert_eq!(
+                reason,
+                Some(Reason::InsufficientFunds),
+                "the cause is told, not its consequence: {self:?}"
+            );
         }
     }
 }
 
-/// Walks every scene that can be reached, and judges each in which nothing is left to do. Returns (scenes, endings seen).
+/// Walks every scene that can be reached, and judges each in which nothing is left to do. Returns (scenes,
+/// endings seen).
 fn explore(start: World, first: Saga, release: bool) -> (usize, HashSet<Status>) {
-    let origin = Scene { world: start.clone(), runners: vec![Runner::at(&first)], settled: None, mishaps: MISHAPS };
+    let origin =
+        Scene { world: start.clone(), runners: vec![Runner::at(&first)], settled: None, mishaps: MISHAPS };
     let (mut seen, mut stack, mut endings) = (HashSet::from([origin.clone()]), vec![origin], HashSet::new());
     while let Some(scene) = stack.pop() {
         if scene.runners.is_empty() && scene.world.late.is_empty() {
@@ -300,7 +321,14 @@ fn explore(start: World, first: Saga, release: bool) -> (usize, HashSet<Status>)
 }
 
 fn world(balance: i64) -> World {
-    World { hold: Hold::Live, payment: Payment::Absent, balance, outside: 0, token_live: true, late: Vec::new() }
+    World {
+        hold: Hold::Live,
+        payment: Payment::Absent,
+        balance,
+        outside: 0,
+        token_live: true,
+        late: Vec::new(),
+    }
 }
 
 #[test]
@@ -320,7 +348,8 @@ fn without_mishaps_a_checkout_settles_within_six_calls_from_anywhere() {
     let holds = [Hold::Live, Hold::Lapsed, Hold::Cancelled, Hold::Ours];
     let payments = [Payment::Absent, Payment::Completed, Payment::Failed, Payment::Refunded, Payment::Barred];
     let why = || Fault::new(Reason::HoldExpired, "no");
-    let sagas = [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())];
+    let sagas =
+        [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())];
     for hold in holds {
         for payment in payments {
             for saga in &sagas {
@@ -332,7 +361,10 @@ fn without_mishaps_a_checkout_settles_within_six_calls_from_anywhere() {
                         next = saga.next(outcome, true);
                     }
                 }
-                assert!(matches!(next, Next::End(_)), "{saga:?} with {hold:?}, {payment:?} stopped at {next:?}");
+                assert!(
+                    matches!(next, Next::End(_)),
+                    "{saga:?} with {hold:?}, {payment:?} stopped at {next:?}"
+                );
             }
         }
     }
@@ -341,7 +373,9 @@ fn without_mishaps_a_checkout_settles_within_six_calls_from_anywhere() {
 #[test]
 fn an_unknown_outcome_never_leads_anywhere_but_to_the_same_question() {
     let why = || Fault::new(Reason::HoldExpired, "no");
-    for saga in [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())] {
+    for saga in
+        [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())]
+    {
         for reason in [Reason::Unavailable, Reason::DeadlineExceeded] {
             assert_eq!(saga.clone().next(Outcome::Unknown(reason), true), Next::Again(saga.clone()));
         }
@@ -362,7 +396,9 @@ fn a_refund_that_is_refused_is_asked_for_again() {
 
 #[test]
 fn a_compensated_refusal_says_that_the_money_is_back() {
-    let fault = Ending::Compensated(Fault::new(Reason::HoldExpired, "The hold has lapsed.")).refusal(Uuid::nil()).unwrap();
+    let fault = Ending::Compensated(Fault::new(Reason::HoldExpired, "The hold has lapsed."))
+        .refusal(Uuid::nil())
+        .unwrap();
     assert_eq!(fault.detail, "The hold has lapsed. The money is back in the wallet.");
     assert_eq!(fault.metadata.get("payment_status").map(String::as_str), Some("CANCELLED"));
     assert_eq!(fault.metadata.get("payment_id"), Some(&Uuid::nil().to_string()));

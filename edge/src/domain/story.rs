@@ -1,8 +1,9 @@
-//! The story of a checkout: which steps were taken, when, and what came of each. It is told to operators and changes nothing.
+//! The story of a checkout: which steps were taken, when, and what came of each. It is told to operators and
+//! changes nothing.
 //!
-//! Equal attempts in a row are one line with a count, so that an hour of vain attempts is one line too. It is kept with the
-//! journal's own writes: when the checkout settles or is parked, and beforehand only when something goes wrong. What a runner did
-//! since then is lost with it; that another one took over is told.
+//! Equal attempts in a row are one line with a count, so that an hour of vain attempts is one line too. It is
+//! kept with the journal's own writes: when the checkout settles or is parked, and beforehand only when
+//! something goes wrong. What a runner did since then is lost with it; that another one took over is told.
 
 use boxoffice_proto::Reason;
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,9 @@ impl Story {
     fn add(&mut self, step: &str, outcome: Tried, reason: Option<Reason>, at: i64) {
         let reason = reason.map(Reason::as_str);
         match self.0.last_mut() {
-            Some(last) if last.step == step && last.outcome == outcome && last.reason.as_deref() == reason => {
+            Some(last)
+                if last.step == step && last.outcome == outcome && last.reason.as_deref() == reason =>
+            {
                 last.last_at = at;
                 last.times = last.times.saturating_add(1);
             }
@@ -99,7 +102,11 @@ mod tests {
             story.note(&Saga::Debit, &Outcome::Unknown(Reason::Unavailable), at);
         }
         story.note(&Saga::Debit, &Outcome::Done, 40);
-        let told: Vec<_> = story.lines().iter().map(|line| (line.outcome, line.first_at, line.last_at, line.times)).collect();
+        let told: Vec<_> = story
+            .lines()
+            .iter()
+            .map(|line| (line.outcome, line.first_at, line.last_at, line.times))
+            .collect();
         assert_eq!(told, [(Tried::Unknown, 10, 30, 3), (Tried::Done, 40, 40, 1)]);
         assert_eq!(story.lines()[0].reason.as_deref(), Some("UNAVAILABLE"));
     }

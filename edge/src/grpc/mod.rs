@@ -3,9 +3,9 @@
 use boxoffice_proto::{
     Fault,
     checkout::{
-        Attempt, AttemptOutcome, Checkout as Wire, CheckoutStatus, GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest,
-        ListCheckoutsResponse, PayRequest, PayResponse, RetryCheckoutRequest, RetryCheckoutResponse,
-        checkout_service_server::CheckoutService,
+        Attempt, AttemptOutcome, Checkout as Wire, CheckoutStatus, GetCheckoutRequest, GetCheckoutResponse,
+        ListCheckoutsRequest, ListCheckoutsResponse, PayRequest, PayResponse, RetryCheckoutRequest,
+        RetryCheckoutResponse, checkout_service_server::CheckoutService,
     },
     time::timestamp,
     validate::Checks,
@@ -39,7 +39,10 @@ impl CheckoutService for Service {
         Ok(Response::new(PayResponse { checkout: Some(wire(checkout)) }))
     }
 
-    async fn get_checkout(&self, request: Request<GetCheckoutRequest>) -> Result<Response<GetCheckoutResponse>, Status> {
+    async fn get_checkout(
+        &self,
+        request: Request<GetCheckoutRequest>,
+    ) -> Result<Response<GetCheckoutResponse>, Status> {
         let mut checks = Checks::default();
         let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
         checks.finish()?;
@@ -47,7 +50,10 @@ impl CheckoutService for Service {
         Ok(Response::new(GetCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
-    async fn retry_checkout(&self, request: Request<RetryCheckoutRequest>) -> Result<Response<RetryCheckoutResponse>, Status> {
+    async fn retry_checkout(
+        &self,
+        request: Request<RetryCheckoutRequest>,
+    ) -> Result<Response<RetryCheckoutResponse>, Status> {
         let mut checks = Checks::default();
         let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
         checks.finish()?;
@@ -55,7 +61,10 @@ impl CheckoutService for Service {
         Ok(Response::new(RetryCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
-    async fn list_checkouts(&self, request: Request<ListCheckoutsRequest>) -> Result<Response<ListCheckoutsResponse>, Status> {
+    async fn list_checkouts(
+        &self,
+        request: Request<ListCheckoutsRequest>,
+    ) -> Result<Response<ListCheckoutsResponse>, Status> {
         let (filter, page) = filter(&request.into_inner())?;
         let found = self.checkouts.list(filter, *page.from(), page.limit()).await?;
         let (checkouts, next_page_token) = page.answer(found, place, wire);

@@ -4,7 +4,8 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
     booking::{
-        CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetShowRequest, ListConcertsRequest, ListShowsRequest,
+        CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetShowRequest, ListConcertsRequest,
+        ListShowsRequest,
     },
     time,
 };
@@ -36,7 +37,8 @@ pub(super) async fn create_concert(
     RequestId(request_id): RequestId,
     Body(new): Body<NewConcert>,
 ) -> Result<Response, Problem> {
-    let request = CreateConcertRequest { title: new.title, queue_id: new.queue_id.unwrap_or_default(), request_id };
+    let request =
+        CreateConcertRequest { title: new.title, queue_id: new.queue_id.unwrap_or_default(), request_id };
     let answer = ask!(api.clients.booking, create_concert, request)?;
     let concert = Concert::try_from(whole(answer.concert)?)?;
     json::created(&format!("/v1/concerts/{}", concert.concert_id), &concert)
@@ -56,7 +58,10 @@ pub(super) async fn list_concerts(State(api): App, page: Page) -> Result<Respons
 #[utoipa::path(get, path = "/v1/concerts/{concertId}", tag = "booking",
     params(("concertId" = i64, Path, description = "The concert", example = 1)),
     responses((status = 200, description = "The concert", body = Concert)))]
-pub(super) async fn get_concert(State(api): App, Segment(concert_id): Segment<i64>) -> Result<Response, Problem> {
+pub(super) async fn get_concert(
+    State(api): App,
+    Segment(concert_id): Segment<i64>,
+) -> Result<Response, Problem> {
     let answer = ask!(api.clients.booking, get_concert, GetConcertRequest { concert_id })?;
     json::answer(StatusCode::OK, &Concert::try_from(whole(answer.concert)?)?)
 }
@@ -100,7 +105,11 @@ pub(super) async fn get_show(State(api): App, Segment(show_id): Segment<i64>) ->
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/shows", tag = "booking",
     params(("concertId" = i64, Path, description = "The concert", example = 1), Page),
     responses((status = 200, description = "A page", body = Shows)))]
-pub(super) async fn list_shows(State(api): App, Segment(concert_id): Segment<i64>, page: Page) -> Result<Response, Problem> {
+pub(super) async fn list_shows(
+    State(api): App,
+    Segment(concert_id): Segment<i64>,
+    page: Page,
+) -> Result<Response, Problem> {
     let request = ListShowsRequest { concert_id, page_size: page.page_size, page_token: page.page_token };
     let answer = ask!(api.clients.booking, list_shows, request)?;
     let shows = answer.shows.into_iter().map(Show::try_from).collect::<Result<_, _>>()?;

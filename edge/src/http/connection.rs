@@ -1,13 +1,15 @@
 //! A connection under the router, where two things happen that no layer above can do.
 //!
-//! **What is no request is refused in our words.** A malformed request line, an address of 64 KiB, 400 KiB of headers and the like never
-//! become a request: hyper answers with a bare status and closes, and nothing above hears of it. hyper has no hook for that, so its
-//! answer is recognised on its way out and the problem document is written into it. Ours are told from it by their `traceparent`;
-//! every other write is passed on after a look at its first bytes. HTTP/2 has no such answers: there a broken frame ends the stream or
-//! the connection with an error code, and too large headers are a bare 431 of the h2 library.
+//! **What is no request is refused in our words.** A malformed request line, an address of 64 KiB, 400 KiB of
+//! headers and the like never become a request: hyper answers with a bare status and closes, and nothing
+//! above hears of it. hyper has no hook for that, so its answer is recognised on its way out and the problem
+//! document is written into it. Ours are told from it by their `traceparent`; every other write is passed on
+//! after a look at its first bytes. HTTP/2 has no such answers: there a broken frame ends the stream or the
+//! connection with an error code, and too large headers are a bare 431 of the h2 library.
 //!
-//! **Who is refused hears of it.** A refusal may leave before the client has sent all (a body over 64 KiB). Were the connection closed
-//! with that unread, the kernel would reset it, and the client might lose the answer: the rest is read and dropped, for a moment.
+//! **Who is refused hears of it.** A refusal may leave before the client has sent all (a body over 64 KiB).
+//! Were the connection closed with that unread, the kernel would reset it, and the client might lose the
+//! answer: the rest is read and dropped, for a moment.
 
 use std::{
     future::Future,
@@ -58,7 +60,11 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -67,7 +73,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.instead.is_none() {
-            let Some(refusal) = in_our_words(bytes) else { return Pin::new(&mut this.stream).poll_write(cx, bytes) };
+            let Some(refusal) = in_our_words(bytes) else {
+                return Pin::new(&mut this.stream).poll_write(cx, bytes);
+            };
             this.instead = Some((refusal.into(), bytes.len()));
         }
         while let Some((rest, stands_for)) = &mut this.instead {
@@ -84,7 +92,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         Poll::Ready(Ok(0))
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, all: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        all: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let first = all.iter().find(|bytes| !bytes.is_empty()).map_or(&[][..], |bytes| bytes);
         if self.instead.is_some() || is_error(first) {
             return self.poll_write(cx, first);
@@ -141,8 +153,8 @@ fn is_error(bytes: &[u8]) -> bool {
     bytes.starts_with(b"HTTP/1.1 4") || bytes.starts_with(b"HTTP/1.0 4")
 }
 
-/// The whole answer that should go out instead of hyper's bare one; `None` for anything else. (A document of ours cannot look like one:
-/// there is no line break as in a head within JSON.)
+/// The whole answer that should go out instead of hyper's bare one; `None` for anything else. (A document of
+/// ours cannot look like one: there is no line break as in a head within JSON.)
 fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
     const EMPTY: &str = "content-length: 0\r\n";
     if !is_error(bytes) {

@@ -1,4 +1,5 @@
-//! The API page at `/docs/`: Swagger UI, whose files are part of the program, so that it works without the internet.
+//! The API page at `/docs/`: Swagger UI, whose files are part of the program, so that it works without the
+//! internet.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote it. Of two headers or
-//! parameters of one name nobody knows which is meant: they are refused.
+//! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote
+//! it. Of two headers or parameters of one name nobody knows which is meant: they are refused.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -78,8 +78,10 @@ impl<S: Send + Sync, T: Word> FromRequestParts<S> for Segment<T> {
         let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::field("path", "must be percent-encoded UTF-8"))?;
-        let (name, raw) =
-            params.iter().next().ok_or_else(|| Problem::internal("a route without the parameter that its handler reads"))?;
+        let (name, raw) = params
+            .iter()
+            .next()
+            .ok_or_else(|| Problem::internal("a route without the parameter that its handler reads"))?;
         word(name, raw).map(Self)
     }
 }
@@ -106,8 +108,12 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let too_large = || Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "The body must not be larger than 64 KiB.");
-        let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let too_large =
+            || Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "The body must not be larger than 64 KiB.");
+        let announced = parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > BODY_LIMIT as u64) {
             return Err(too_large());
         }
@@ -120,13 +126,19 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         {
             return Err(compressed());
         }
-        let bounds =
-            parts.extensions.get::<Bounds>().ok_or_else(|| Problem::internal("a request came past the layers that bound it"))?;
+        let bounds = parts
+            .extensions
+            .get::<Bounds>()
+            .ok_or_else(|| Problem::internal("a request came past the layers that bound it"))?;
         let read = bounds.outside(tokio::time::timeout(arrival::WITHIN, to_bytes(body, BODY_LIMIT))).await;
         let bytes = read
             .ok_or_else(crowded)?
-            .map_err(|_| Problem::http(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within 5 seconds."))?
-            .map_err(|failed| if is_limit(&failed) { too_large() } else { Problem::field("body", "could not be read") })?;
+            .map_err(|_| {
+                Problem::http(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within 5 seconds.")
+            })?
+            .map_err(|failed| {
+                if is_limit(&failed) { too_large() } else { Problem::field("body", "could not be read") }
+            })?;
         if bytes.is_empty() {
             return Err(Problem::field("body", "is required: a JSON object"));
         }
@@ -148,7 +160,8 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
 }
 
 fn crowded() -> Problem {
-    Fault::new(Reason::Unavailable, "Too many requests whose body has yet to come: send it along at once.").into()
+    Fault::new(Reason::Unavailable, "Too many requests whose body has yet to come: send it along at once.")
+        .into()
 }
 
 fn no_json() -> Problem {
@@ -156,8 +169,11 @@ fn no_json() -> Problem {
 }
 
 fn compressed() -> Problem {
-    Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as it is: compressed ones (Content-Encoding) are not taken.")
-        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+    Problem::http(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "Send the body as it is: compressed ones (Content-Encoding) are not taken.",
+    )
+    .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
 fn is_json(media_type: &HeaderValue) -> bool {
@@ -216,10 +232,13 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientKey {
 fn key(parts: &Parts) -> Result<Option<String>, Problem> {
     let Some(value) = single(&parts.headers, "Idempotency-Key")? else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if key.starts_with(BRIEF) => {
-            Err(Problem::field("Idempotency-Key", format!("must not begin with {BRIEF}: such ids are the edge's own")))
+        Ok(key) if key.starts_with(BRIEF) => Err(Problem::field(
+            "Idempotency-Key",
+            format!("must not begin with {BRIEF}: such ids are the edge's own"),
+        )),
+        Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
+            Ok(Some(key.to_owned()))
         }
-        Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(key.to_owned())),
         _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
     }
 }
@@ -249,7 +268,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state);
-        query.await.map(|query| Self(query.0)).map_err(|_| Problem::field("query", "must be a well-formed query string"))
+        query
+            .await
+            .map(|query| Self(query.0))
+            .map_err(|_| Problem::field("query", "must be a well-formed query string"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Picks typed fields out of a JSON object and collects everything that is wrong with them, under the names the client used.
+//! Picks typed fields out of a JSON object and collects everything that is wrong with them, under the names
+//! the client used.
 //!
 //! Unknown fields are ignored; `null` is the same as absent; a repeated name was refused before. A pick hands
 //! back a value in any case; it means something only once [`Fields::finish`] was passed.
@@ -104,7 +105,8 @@ impl Fields {
         match number {
             Some(number) if bounds.contains(&number) => Some(number),
             _ => {
-                self.checks.refuse(name, format!("must be a whole number, {} to {}", bounds.start(), bounds.end()));
+                self.checks
+                    .refuse(name, format!("must be a whole number, {} to {}", bounds.start(), bounds.end()));
                 None
             }
         }
@@ -133,7 +135,12 @@ impl Fields {
     }
 
     /// A list of different whole numbers that must be there.
-    pub(super) fn smalls(&mut self, name: &str, length: RangeInclusive<usize>, bounds: &RangeInclusive<i32>) -> Vec<i32> {
+    pub(super) fn smalls(
+        &mut self,
+        name: &str,
+        length: RangeInclusive<usize>,
+        bounds: &RangeInclusive<i32>,
+    ) -> Vec<i32> {
         let wrong = format!(
             "must be a list of {} to {} different whole numbers, each {} to {}",
             length.start(),
@@ -192,9 +199,9 @@ impl Fields {
             return 0;
         };
         let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-        let micros = instant
-            .map(|instant| instant.timestamp_micros())
-            .filter(|micros| boxoffice_proto::time::micros(&boxoffice_proto::time::timestamp(*micros)).is_some());
+        let micros = instant.map(|instant| instant.timestamp_micros()).filter(|micros| {
+            boxoffice_proto::time::micros(&boxoffice_proto::time::timestamp(*micros)).is_some()
+        });
         if micros.is_none() {
             self.checks.refuse(name, "must be an instant as in RFC 3339, such as 2026-12-24T19:30:00Z");
         }
@@ -215,7 +222,8 @@ impl Fields {
         match amount {
             Some(amount) if bounds.contains(&amount) => amount,
             _ => {
-                let wrong = format!("must be an amount without a fraction, {} to {}", bounds.start(), bounds.end());
+                let wrong =
+                    format!("must be an amount without a fraction, {} to {}", bounds.start(), bounds.end());
                 self.checks.refuse(name, wrong);
                 0
             }
@@ -223,7 +231,8 @@ impl Fields {
     }
 }
 
-/// A JSON number without a fraction; `100.0` is one (JSON knows no difference), up to where a double is exact.
+/// A JSON number without a fraction; `100.0` is one (JSON knows no difference), up to where a double is
+/// exact.
 fn whole(number: &Number) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "no fraction, and within 2^53")]
@@ -252,7 +261,9 @@ mod tests {
     fn wrong(read: impl FnOnce(&mut Fields), value: Value) -> Vec<String> {
         let mut fields = fields(value);
         read(&mut fields);
-        fields.finish().map_or_else(|fault| fault.violations.into_iter().map(|v| v.field).collect(), |()| Vec::new())
+        fields
+            .finish()
+            .map_or_else(|fault| fault.violations.into_iter().map(|v| v.field).collect(), |()| Vec::new())
     }
 
     #[test]
@@ -260,14 +271,21 @@ mod tests {
         for good in ["100", "100.0", "100.00"] {
             assert_eq!(money(good), Some(100), "{good}");
         }
-        for bad in ["", ".", ".00", "100.", "100.50", "100.00.00", "1e2", "100,00", " 100", "9223372036854775808"] {
+        for bad in
+            ["", ".", ".00", "100.", "100.50", "100.00.00", "1e2", "100,00", " 100", "9223372036854775808"]
+        {
             assert_eq!(money(bad), None, "{bad}");
         }
         assert_eq!(fields(json!({"a": 100})).money("a", 1..=1_000), 100);
         assert_eq!(fields(json!({"a": 100.0})).money("a", 1..=1_000), 100);
-        for bad in
-            [json!({"a": 100.5}), json!({"a": "100.50"}), json!({"a": 0}), json!({"a": []}), json!({}), json!({"a": 1e300})]
-        {
+        for bad in [
+            json!({"a": 100.5}),
+            json!({"a": "100.50"}),
+            json!({"a": 0}),
+            json!({"a": []}),
+            json!({}),
+            json!({"a": 1e300}),
+        ] {
             assert_eq!(
                 wrong(
                     |f| {
@@ -325,7 +343,8 @@ mod tests {
             f.uuid("id");
             f.optional_bool("paused");
         };
-        let bad = json!({"title": 7, "startsAt": "yesterday", "price": 11, "id": 3, "paused": "no", "else": 1});
+        let bad =
+            json!({"title": 7, "startsAt": "yesterday", "price": 11, "id": 3, "paused": "no", "else": 1});
         assert_eq!(wrong(read, bad), ["title", "startsAt", "price", "id", "paused"]);
     }
 }

@@ -1,9 +1,10 @@
 //! Where requests enter: polls are answered here, everything else is the router's.
 //!
-//! A crowd in line asks one thing, eleven thousand times a second: `GET /v1/tokens/{token}`. To find its route, and to pass it through
-//! the layers around all routes, costs more than the answer. A poll in its plain shape (a well-formed token, no query, no rules about
-//! web origins) therefore goes straight to the handler, and [around] it is done what is done around every request, by the same code.
-//! Whatever else it may be, down to a malformed token, the router tells.
+//! A crowd in line asks one thing, eleven thousand times a second: `GET /v1/tokens/{token}`. To find its
+//! route, and to pass it through the layers around all routes, costs more than the answer. A poll in its
+//! plain shape (a well-formed token, no query, no rules about web origins) therefore goes straight to the
+//! handler, and [around] it is done what is done around every request, by the same code. Whatever else it may
+//! be, down to a malformed token, the router tells.
 
 use std::sync::Arc;
 

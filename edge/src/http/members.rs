@@ -34,7 +34,9 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         Reason::WalletNotFound => &[USER, PAYMENT, PAYMENT_STATUS],
         Reason::PaymentNotFound | Reason::RequestIdReused => &[PAYMENT],
         Reason::InsufficientFunds | Reason::ReservationNotFound => ENDED,
-        Reason::NotOwner | Reason::HoldExpired | Reason::AlreadyPaid | Reason::ReservationCancelled => UNPAYABLE,
+        Reason::NotOwner | Reason::HoldExpired | Reason::AlreadyPaid | Reason::ReservationCancelled => {
+            UNPAYABLE
+        }
         Reason::InvalidArgument
         | Reason::TokenMissing
         | Reason::TokenNotActive
@@ -58,7 +60,9 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
 /// the text that it is.
 pub(super) fn value(key: &str, text: &str) -> Value {
     let read = match key {
-        "seat_numbers" => text.split(',').map(str::parse).collect::<Result<Vec<i32>, _>>().ok().map(|seats| json!(seats)),
+        "seat_numbers" => {
+            text.split(',').map(str::parse).collect::<Result<Vec<i32>, _>>().ok().map(|seats| json!(seats))
+        }
         "max_held_seats" => text.parse::<i64>().ok().map(|limit| json!(limit)),
         _ => None,
     };
@@ -76,7 +80,9 @@ pub(super) fn schema(key: &str) -> Value {
             "type": "integer", "format": "int64", "minimum": 1, "example": 50,
             "description": "How many seats of one show a user may hold unpaid.",
         }),
-        "queue_id" => json!({"type": "string", "example": "vip", "description": "The name that no queue has."}),
+        "queue_id" => {
+            json!({"type": "string", "example": "vip", "description": "The name that no queue has."})
+        }
         "user_id" => json!({"type": "string", "example": "ann", "description": "The user without a wallet."}),
         "payment_status" => json!({
             "type": "string", "enum": ["FAILED", "CANCELLED"], "example": "FAILED",
@@ -100,7 +106,9 @@ mod tests {
     fn lists_and_numbers_are_no_texts_and_what_is_unknown_is_kept() {
         assert_eq!(value("seat_numbers", "1,20"), json!([1, 20]));
         assert_eq!(value("max_held_seats", "50"), json!(50));
-        for (key, text) in [("seat_numbers", "A1"), ("seat_numbers", ""), ("max_held_seats", "many"), ("else", "7")] {
+        for (key, text) in
+            [("seat_numbers", "A1"), ("seat_numbers", ""), ("max_held_seats", "many"), ("else", "7")]
+        {
             assert_eq!(value(key, text), json!(text));
         }
     }
@@ -112,7 +120,9 @@ mod tests {
             let text = match &schema["example"] {
                 Value::String(text) => text.clone(),
                 Value::Array(items) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(","),
-                other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
+                other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
+                    other.to_string()
+                }
             };
             assert_eq!(value(member.key, &text), schema["example"], "{}", member.key);
             assert!(schema["description"].is_string(), "{}", member.key);

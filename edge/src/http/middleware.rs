@@ -1,8 +1,8 @@
-//! What happens around every request, in one layer because polls pay for each: trace in and out, one log line, metrics, bounds,
-//! deadline, panics, and the writing of problem documents.
+//! What happens around every request, in one layer because polls pay for each: trace in and out, one log
+//! line, metrics, bounds, deadline, panics, and the writing of problem documents.
 //!
-//! The log names the route's template, never the path: tokens stand in paths. A poll that went well is logged at DEBUG, since
-//! there are thousands a second; everything else at INFO.
+//! The log names the route's template, never the path: tokens stand in paths. A poll that went well is logged
+//! at DEBUG, since there are thousands a second; everything else at INFO.
 
 use std::{
     collections::HashMap,
@@ -39,8 +39,9 @@ use super::{
 
 /// How long an answer may take. Streams are not bound by it: their answer begins at once.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Requests in flight at once on a thread. Far above what is in flight at the planned load (11,000 polls/s of 2 ms each are 22); beyond it
-/// something behind the edge stands still, and waiting would only lengthen the line.
+/// Requests in flight at once on a thread. Far above what is in flight at the planned load (11,000 polls/s of
+/// 2 ms each are 22); beyond it something behind the edge stands still, and waiting would only lengthen the
+/// line.
 const IN_FLIGHT: usize = 8_192;
 /// Bounds of what a client may send before the body; the largest sensible requests are a tenth of it.
 const PATH_LIMIT: usize = 8 * 1024;
@@ -92,7 +93,8 @@ impl Meters {
         let mut routes = self.0.write();
         let methods = routes.entry(route.to_owned()).or_default();
         let at = methods.iter().position(|known| known.method == method).unwrap_or_else(|| {
-            let seconds = metrics::histogram!("http_request_seconds", "method" => method, "route" => route.to_owned());
+            let seconds =
+                metrics::histogram!("http_request_seconds", "method" => method, "route" => route.to_owned());
             methods.push(Measured { method, seconds, answers: Vec::new() });
             methods.len() - 1
         });
@@ -108,7 +110,8 @@ impl Meters {
 
 /// Counts a request that was answered.
 pub(super) fn count(method: &'static str, route: &str, status: StatusCode) -> Counter {
-    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    let labels =
+        [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
     let counter = metrics::counter!("http_requests_total", &labels);
     counter.increment(1);
     counter
@@ -132,7 +135,13 @@ fn method_label(method: &Method) -> &'static str {
 impl Bounds {
     pub(super) fn new() -> Self {
         let arriving = Arc::new(Semaphore::new(arrival::PLACES));
-        Self { in_flight: Arc::default(), most: IN_FLIGHT, arriving, deadline: DEADLINE, meters: Arc::default() }
+        Self {
+            in_flight: Arc::default(),
+            most: IN_FLIGHT,
+            arriving,
+            deadline: DEADLINE,
+            meters: Arc::default(),
+        }
     }
 
     /// The same bounds for a thread of its own, with counters that no other processor writes.
@@ -192,10 +201,13 @@ impl<'a> Asked<'a> {
         bounds: &Bounds,
     ) -> Self {
         let began = Instant::now();
-        let context = Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
+        let context =
+            Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
         let kind = match route {
             POLL if method == Method::GET => Kind::Poll,
-            "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => Kind::Probe,
+            "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => {
+                Kind::Probe
+            }
             _ => Kind::Other,
         };
         Self { method, uri, route, kind, context, began, absurd: absurd(uri, version, headers) }
@@ -210,7 +222,9 @@ impl<'a> Asked<'a> {
     fn span_if_told(&self) -> tracing::Span {
         let Self { method, route, context: Context { trace, .. }, .. } = self;
         match self.kind {
-            Kind::Poll => tracing::debug_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id()),
+            Kind::Poll => {
+                tracing::debug_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id())
+            }
             Kind::Probe | Kind::Other => self.span(),
         }
     }
@@ -227,7 +241,11 @@ pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, 
 }
 
 /// What is done around every request: `work` is its handling.
-pub(super) async fn around(bounds: &Bounds, mut asked: Asked<'_>, work: impl Future<Output = Response>) -> Response {
+pub(super) async fn around(
+    bounds: &Bounds,
+    mut asked: Asked<'_>,
+    work: impl Future<Output = Response>,
+) -> Response {
     let span = asked.span_if_told();
     let absurd = asked.absurd.take();
     let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
@@ -266,7 +284,12 @@ fn is_error(status: StatusCode) -> bool {
 }
 
 /// The handler's answer, or why there is none.
-async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, work: impl Future<Output = Response>) -> Response {
+async fn answer(
+    bounds: &Bounds,
+    asked: &Asked<'_>,
+    absurd: Option<Problem>,
+    work: impl Future<Output = Response>,
+) -> Response {
     if let Some(problem) = absurd {
         return problem.into_response();
     }
@@ -280,7 +303,8 @@ async fn answer(bounds: &Bounds, asked: &Asked<'_>, absurd: Option<Problem>, wor
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             metrics::counter!("http_panics_total").increment(1);
-            Problem::internal(format_args!("a handler panicked: {}", panic_text(panic.as_ref()))).into_response()
+            Problem::internal(format_args!("a handler panicked: {}", panic_text(panic.as_ref())))
+                .into_response()
         }
         Err(_elapsed) => {
             let detail = "The answer took longer than 10 seconds. What was asked for may have happened: \
@@ -301,7 +325,10 @@ fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     }
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     (size > HEADER_LIMIT || headers.len() > HEADER_COUNT).then(|| {
-        Problem::http(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Send at most 64 headers of at most 16 KiB together.")
+        Problem::http(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Send at most 64 headers of at most 16 KiB together.",
+        )
     })
 }
 
@@ -314,7 +341,8 @@ fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
     more.is_none() && host.as_bytes().iter().all(allowed)
 }
 
-/// What nobody declared cacheable is not. The trace goes out as it came in, save on what a cache may give to others: it is not theirs.
+/// What nobody declared cacheable is not. The trace goes out as it came in, save on what a cache may give to
+/// others: it is not theirs.
 fn finish_headers(headers: &mut HeaderMap, trace: TraceParent) {
     let kept = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if !kept.as_bytes().starts_with(b"public") {
@@ -367,14 +395,17 @@ mod tests {
         for route in [get(broken), get(failed)] {
             let log = Log::default();
             let written = log.clone();
-            let subscriber = tracing_subscriber::fmt().with_writer(move || written.clone()).with_ansi(false).finish();
+            let subscriber =
+                tracing_subscriber::fmt().with_writer(move || written.clone()).with_ansi(false).finish();
             let guard = tracing::subscriber::set_default(subscriber);
             let (status, body) = answered(Router::new().route("/x", route), Bounds::new()).await;
             drop(guard);
             assert_eq!((status.as_u16(), &body["code"]), (500, &"INTERNAL".into()));
             assert!(!body.to_string().contains("hunter2"));
-            let (trace, log) = (body["traceId"].as_str().unwrap(), String::from_utf8(log.0.lock().clone()).unwrap());
-            let cause = |line: &str| [trace, "ERROR", "alert=true", "hunter2"].iter().all(|word| line.contains(word));
+            let (trace, log) =
+                (body["traceId"].as_str().unwrap(), String::from_utf8(log.0.lock().clone()).unwrap());
+            let cause =
+                |line: &str| [trace, "ERROR", "alert=true", "hunter2"].iter().all(|word| line.contains(word));
             assert!(log.lines().any(cause), "{log}");
         }
     }
@@ -382,8 +413,11 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_stays_out_is_a_504() {
         let slow = get(|| tokio::time::sleep(Duration::from_secs(60)));
-        let (status, body) =
-            answered(Router::new().route("/x", slow), Bounds { deadline: Duration::from_millis(50), ..Bounds::new() }).await;
+        let (status, body) = answered(
+            Router::new().route("/x", slow),
+            Bounds { deadline: Duration::from_millis(50), ..Bounds::new() },
+        )
+        .await;
         assert_eq!((status.as_u16(), &body["code"]), (504, &"DEADLINE_EXCEEDED".into()));
     }
 

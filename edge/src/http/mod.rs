@@ -1,11 +1,12 @@
-//! REST, SSE and WebSocket: what comes in as HTTP becomes a call of a service or of a use case of the edge, and what comes back
-//! becomes JSON. No rule about tickets lives here.
+//! REST, SSE and WebSocket: what comes in as HTTP becomes a call of a service or of a use case of the edge,
+//! and what comes back becomes JSON. No rule about tickets lives here.
 //!
 //! ```text
-//! listener ▸ front ▸ CORS ▸ observe (trace, span, one log line, metrics, bounds, deadline, panics, problem documents) ▸ handler
-//!            └─ a poll ▸ the same, without a router ─────────────────────────────────────────────────▸ handler
+//! listener ▸ front ▸ CORS ▸ observe ▸ handler
+//!            └─ a poll ▸ observe, without a router ▸ handler
 //! ```
-//! Everything a client can send wrongly is answered with a [`problem`] document; nothing it sends makes a 500.
+//! Everything a client can send wrongly is answered with a [`problem`] document; nothing it sends makes a
+//! 500.
 
 mod concerts;
 mod connection;
@@ -107,7 +108,8 @@ impl Api {
 /// The token that must be there and be one.
 fn present(token: Option<&str>) -> Result<&str, Problem> {
     let token = token.ok_or_else(|| {
-        let detail = "Join the queue, wait until the token is ACTIVE, and send it along as the header X-Queue-Token.";
+        let detail =
+            "Join the queue, wait until the token is ACTIVE, and send it along as the header X-Queue-Token.";
         boxoffice_proto::Fault::new(Reason::TokenMissing, detail)
     })?;
     let mut checks = Checks::default();
@@ -116,8 +118,8 @@ fn present(token: Option<&str>) -> Result<&str, Problem> {
     Ok(token)
 }
 
-/// Calls a method of a service that may be repeated without harm (each mutation carries its request id), and reads what it is
-/// refused with: `ask!(api.clients.queue, get_queue, request)`.
+/// Calls a method of a service that may be repeated without harm (each mutation carries its request id), and
+/// reads what it is refused with: `ask!(api.clients.queue, get_queue, request)`.
 macro_rules! ask {
     ($client:expr, $method:ident, $request:expr) => {{
         let (client, request) = (&$client, $request);

@@ -28,7 +28,9 @@ pub(super) fn read(text: &[u8]) -> Result<Read, serde_json::Error> {
     Ok(match (twice, value) {
         (Some(name), _) => Read::Twice(name),
         (None, Value::Object(object)) => Read::Object(object),
-        (None, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => Read::Other,
+        (None, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            Read::Other
+        }
     })
 }
 
@@ -134,7 +136,8 @@ mod tests {
         assert!(matches!(read(b" [] ").unwrap(), Read::Other));
         let deep = "[".repeat(200);
         for bad in ["", "{", "{} {}", "{\"a\":}", "1e999", "\"\\ud800\"", "{1:2}", &deep] {
-            let (ours, theirs) = (read(bad.as_bytes()).map(drop), serde_json::from_str::<Value>(bad).map(drop));
+            let (ours, theirs) =
+                (read(bad.as_bytes()).map(drop), serde_json::from_str::<Value>(bad).map(drop));
             assert_eq!(ours.unwrap_err().to_string(), theirs.unwrap_err().to_string(), "{bad}");
         }
     }

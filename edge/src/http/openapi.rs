@@ -1,6 +1,7 @@
-//! The OpenAPI document: what the handlers' annotations say, completed with what holds for many operations at once (refusals with
-//! an example each, the token's and the key's headers, [those of all](headers), [examples](samples) of answers, and
-//! [which call may follow](links)), so that nothing is said twice. It is of this edge: where browsing is open, it needs no token.
+//! The OpenAPI document: what the handlers' annotations say, completed with what holds for many operations at
+//! once (refusals with an example each, the token's and the key's headers, [those of all](headers),
+//! [examples](samples) of answers, and [which call may follow](links)), so that nothing is said twice. It is
+//! of this edge: where browsing is open, it needs no token.
 
 mod headers;
 mod links;
@@ -12,7 +13,10 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use self::samples::Samples;
-use super::{concerts, json::UserIdText, original, payments, problem, queues, reservations, seats, streams, tokens, wallets};
+use super::{
+    concerts, json::UserIdText, original, payments, problem, queues, reservations, seats, streams, tokens,
+    wallets,
+};
 use crate::config::Browse;
 
 /// What an operation takes and may be refused with, beyond what its annotation says.
@@ -25,16 +29,28 @@ pub(super) struct Operation {
 }
 
 /// What the queue check may refuse with.
-const GATE: &[Reason] = &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue];
+const GATE: &[Reason] =
+    &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue];
 /// The same, where the token must be of a certain user.
-pub(super) const GATE_OF_USER: &[Reason] =
-    &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue, Reason::TokenWrongUser];
+pub(super) const GATE_OF_USER: &[Reason] = &[
+    Reason::TokenMissing,
+    Reason::TokenNotFound,
+    Reason::TokenNotActive,
+    Reason::TokenWrongQueue,
+    Reason::TokenWrongUser,
+];
 /// What anything may be refused with.
-const ALWAYS: &[Reason] =
-    &[Reason::InvalidArgument, Reason::RateLimited, Reason::Internal, Reason::Unavailable, Reason::DeadlineExceeded];
+const ALWAYS: &[Reason] = &[
+    Reason::InvalidArgument,
+    Reason::RateLimited,
+    Reason::Internal,
+    Reason::Unavailable,
+    Reason::DeadlineExceeded,
+];
 
 /// A title: something visible, no control characters.
-const TITLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+const TITLE: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 /// A description: no control characters but tabs and line breaks.
 const DESCRIPTION: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
 /// The `id` of an event of a stream.
@@ -43,7 +59,13 @@ const EVENT_ID: &str = "57.17.9c4f2e1b";
 const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
     ("/healthz", "healthz", "Does the process live?", "text/plain", "ok\n"),
     ("/readyz", "readyz", "Can it do its work?", "text/plain", "ready\n"),
-    ("/metrics", "metrics", "Metrics in Prometheus' text format", "text/plain", "# TYPE http_requests_total counter\n"),
+    (
+        "/metrics",
+        "metrics",
+        "Metrics in Prometheus' text format",
+        "text/plain",
+        "# TYPE http_requests_total counter\n",
+    ),
     ("/openapi.json", "openapi", "This document", "application/json", ""),
     ("/docs/", "docs", "This page", "text/html", "<!DOCTYPE html>"),
 ];
@@ -124,7 +146,8 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Vec<u8> {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     // What the derive cannot say.
-    document["components"]["schemas"]["NewReservation"]["properties"]["seatNumbers"]["uniqueItems"] = json!(true);
+    document["components"]["schemas"]["NewReservation"]["properties"]["seatNumbers"]["uniqueItems"] =
+        json!(true);
     for schema in ["NewConcert", "NewShow"] {
         document["components"]["schemas"][schema]["properties"]["title"]["pattern"] = json!(TITLE);
     }
@@ -133,13 +156,16 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Ve
     document["components"]["schemas"]["NewShow"]["properties"]["description"]["pattern"] = json!(DESCRIPTION);
     headers::define(&mut document);
     let samples = Samples::new(&document);
-    document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"] = events(&samples);
+    document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"] =
+        events(&samples);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, id, summary, media_type, example) in OPERATIONS {
             paths.insert(path.to_owned(), json!({"get": operation(id, summary, media_type, example)}));
         }
         for (path, item) in paths {
-            for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            for operation in
+                item.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut)
+            {
                 complete_operation(path, operation, &samples, browse);
             }
         }
@@ -151,7 +177,9 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Ve
 /// An operation of [`OPERATIONS`].
 fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value {
     let content = match media_type {
-        "application/json" => json!({media_type: {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}}),
+        "application/json" => {
+            json!({media_type: {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}})
+        }
         _ => json!({media_type: {"schema": {"type": "string"}, "example": example}}),
     };
     let mut responses = json!({"200": {"description": "Yes", "content": content}});
@@ -227,23 +255,34 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
     if known.is_open(browse) {
         // Whatever it is: nobody looks at it.
         let schema = json!({"type": "string"});
-        parameters.push(header("X-Queue-Token", false, "Not needed: dates and seats are open to everybody", &schema));
+        parameters.push(header(
+            "X-Queue-Token",
+            false,
+            "Not needed: dates and seats are open to everybody",
+            &schema,
+        ));
     } else if !known.gate.is_empty() {
         let schema = json!({"type": "string", "format": "uuid"});
-        parameters.push(header("X-Queue-Token", true, "An ACTIVE token of the queue that guards this", &schema));
+        parameters.push(header(
+            "X-Queue-Token",
+            true,
+            "An ACTIVE token of the queue that guards this",
+            &schema,
+        ));
     }
     if known.takes_key {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"});
-        let meaning =
-            "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`";
+        let meaning = "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`";
         parameters.push(header("Idempotency-Key", false, meaning, &schema));
     }
     for parameter in parameters {
         if parameter["name"] == "userId" {
-            parameter["schema"] = json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": USER_ID});
+            parameter["schema"] =
+                json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": USER_ID});
         }
         if parameter.get("example").is_none() {
-            // In the schema, where it teaches but is not filled in by a page: as a value it would be wrong nearly always.
+            // In the schema, where it teaches but is not filled in by a page: as a value it would be wrong
+            // nearly always.
             let example = match parameter["name"].as_str() {
                 Some("Idempotency-Key") => "order-4711",
                 Some("If-None-Match") => "\"9f2d5c1e0a7b4d38\"",

@@ -37,9 +37,10 @@ pub(super) const PAY: &[Reason] = &[
 
 /// Pay for a reservation
 ///
-/// Money and seats change hands together or not at all. Paying twice for one reservation is one payment with one answer; with
-/// the same `Idempotency-Key` the first answer comes again whatever has become of the token. A refusal that ended a payment
-/// carries `paymentId` and `paymentStatus` (FAILED, or CANCELLED when money went back).
+/// Money and seats change hands together or not at all. Paying twice for one reservation is one payment with
+/// one answer; with the same `Idempotency-Key` the first answer comes again whatever has become of the token.
+/// A refusal that ended a payment carries `paymentId` and `paymentStatus` (FAILED, or CANCELLED when money
+/// went back).
 #[utoipa::path(post, path = "/v1/payments", tag = "wallet", request_body = NewPayment,
     responses(
         (status = 201, description = "Paid: the seats are the user's", body = Payment,
@@ -57,7 +58,8 @@ pub(super) async fn pay(
     ClientKey(request_id): ClientKey,
     Body(new): Body<NewPayment>,
 ) -> Result<Response, Problem> {
-    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id, price: None };
+    let command =
+        Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id, price: None };
     let payment = settled(&api, command).await?;
     let mut response = json::answer(status(&payment), &payment)?;
     settle(&mut response, &payment);

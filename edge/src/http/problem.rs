@@ -1,8 +1,8 @@
 //! Problem documents (RFC 9457): the one place where a refusal becomes HTTP.
 //!
-//! A handler answers a [`Problem`]; it travels as an extension of the response to the middleware around it, which knows path and
-//! trace and [renders](render) it there. What the libraries below answer by themselves (405 and the like) is [made one](made_of)
-//! too. An INTERNAL one shows nothing but the trace id.
+//! A handler answers a [`Problem`]; it travels as an extension of the response to the middleware around it,
+//! which knows path and trace and [renders](render) it there. What the libraries below answer by themselves
+//! (405 and the like) is [made one](made_of) too. An INTERNAL one shows nothing but the trace id.
 
 use std::{collections::BTreeMap, fmt::Display, sync::Arc, time::Duration};
 
@@ -144,7 +144,10 @@ impl From<Fault> for Problem {
         let (detail, members) = if reason == Reason::Internal {
             ("The failure was recorded; name the trace id when you report it.".to_owned(), BTreeMap::new())
         } else {
-            (fault.detail, fault.metadata.iter().map(|(key, text)| (camel(key), members::value(key, text))).collect())
+            (
+                fault.detail,
+                fault.metadata.iter().map(|(key, text)| (camel(key), members::value(key, text))).collect(),
+            )
         };
         let header = (reason == Reason::TokenMissing)
             .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
@@ -183,14 +186,19 @@ pub(super) fn of(response: &mut Response) -> Option<Arc<Problem>> {
     response.extensions_mut().remove::<Arc<Problem>>()
 }
 
-/// The problem to make of an error that a library answered by itself. What it said of a mistake of ours goes to the log.
+/// The problem to make of an error that a library answered by itself. What it said of a mistake of ours goes
+/// to the log.
 pub(super) async fn made_of(response: &mut Response) -> Arc<Problem> {
     let status = response.status();
     if !status.is_server_error() {
         return Arc::new(Problem::bare(status));
     }
-    let said = axum::body::to_bytes(std::mem::take(response.body_mut()), LONGEST_CAUSE).await.unwrap_or_default();
-    Arc::new(Problem::internal(format_args!("a library answered {status}: {}", String::from_utf8_lossy(&said))))
+    let said =
+        axum::body::to_bytes(std::mem::take(response.body_mut()), LONGEST_CAUSE).await.unwrap_or_default();
+    Arc::new(Problem::internal(format_args!(
+        "a library answered {status}: {}",
+        String::from_utf8_lossy(&said)
+    )))
 }
 
 /// Writes the document, and what of it belongs into headers; keeps the headers that are there (`Allow`).
@@ -218,15 +226,25 @@ pub(super) fn document(problem: &Problem, instance: &str, trace_id: &str) -> Vec
         detail: &inner.detail,
         instance,
         code: inner.code,
-        violations: inner.violations.iter().map(|v| Wrong { field: v.field.clone(), description: &v.description }).collect(),
+        violations: inner
+            .violations
+            .iter()
+            .map(|v| Wrong { field: v.field.clone(), description: &v.description })
+            .collect(),
         trace_id: inner.status.is_server_error().then_some(trace_id),
-        members: inner.members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).map(|(n, v)| (&**n, v)).collect(),
+        members: inner
+            .members
+            .iter()
+            .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
+            .map(|(n, v)| (&**n, v))
+            .collect(),
     };
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
 /// Members that those of a code must not replace.
-const RESERVED: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "violations", "traceId"];
+const RESERVED: [&str; 8] =
+    ["type", "title", "status", "detail", "instance", "code", "violations", "traceId"];
 
 /// Seconds, rounded up: nobody is told to come back too early. At least one.
 pub(super) fn whole_seconds(span: Duration) -> u64 {
@@ -290,7 +308,10 @@ mod tests {
         (400, "INVALID_ARGUMENT"),
         (401, "TOKEN_MISSING"),
         (403, "TOKEN_NOT_ACTIVE TOKEN_WRONG_USER TOKEN_WRONG_QUEUE NOT_OWNER"),
-        (404, "QUEUE_NOT_FOUND TOKEN_NOT_FOUND CONCERT_NOT_FOUND SHOW_NOT_FOUND SEAT_NOT_FOUND RESERVATION_NOT_FOUND"),
+        (
+            404,
+            "QUEUE_NOT_FOUND TOKEN_NOT_FOUND CONCERT_NOT_FOUND SHOW_NOT_FOUND SEAT_NOT_FOUND RESERVATION_NOT_FOUND",
+        ),
         (404, "WALLET_NOT_FOUND PAYMENT_NOT_FOUND NOT_FOUND"),
         (402, "INSUFFICIENT_FUNDS"),
         (409, "SEAT_TAKEN HOLD_EXPIRED ALREADY_PAID RESERVATION_CANCELLED SALES_CLOSED HOLD_LIMIT"),
@@ -305,7 +326,11 @@ mod tests {
     #[tokio::test]
     async fn every_reason_has_the_status_of_the_contract() {
         for reason in Reason::ALL {
-            let expected = TABLE.iter().find(|(_, codes)| codes.split(' ').any(|code| code == reason.as_str())).unwrap().0;
+            let expected = TABLE
+                .iter()
+                .find(|(_, codes)| codes.split(' ').any(|code| code == reason.as_str()))
+                .unwrap()
+                .0;
             let (status, headers, body) = rendered(Fault::new(*reason, "why").into()).await;
             assert_eq!(status.as_u16(), expected, "{reason}");
             assert_eq!(headers["content-type"], MEDIA_TYPE);
@@ -320,11 +345,15 @@ mod tests {
 
     #[tokio::test]
     async fn particulars_are_in_camel_case_and_replace_nothing() {
-        let fault = Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7,9").with("status", "x");
+        let fault =
+            Fault::new(Reason::SeatTaken, "Seat 7 is taken.").with("seat_numbers", "7,9").with("status", "x");
         let (_, _, body) = rendered(fault.into()).await;
         assert_eq!((&body["seatNumbers"], &body["status"]), (&serde_json::json!([7, 9]), &409.into()));
         let (_, _, body) = rendered(Fault::invalid_field("user_id", "is required").into()).await;
-        assert_eq!(body["violations"], serde_json::json!([{"field": "userId", "description": "is required"}]));
+        assert_eq!(
+            body["violations"],
+            serde_json::json!([{"field": "userId", "description": "is required"}])
+        );
     }
 
     #[tokio::test]

@@ -25,8 +25,9 @@ pub(super) const OPERATIONS: &[Operation] =
 
 /// Read a line
 ///
-/// The same small answer for everyone, cacheable for a second: whoever knows their ticket and lane finds their place in `lanes`, and asks for
-/// the token once the ticket is below the lane's `nextTicket`, or a third of `waitingGraceSeconds` has passed, to be heard of.
+/// The same small answer for everyone, cacheable for a second: whoever knows their ticket and lane finds
+/// their place in `lanes`, and asks for the token once the ticket is below the lane's `nextTicket`, or a
+/// third of `waitingGraceSeconds` has passed, to be heard of.
 #[utoipa::path(get, path = "/v1/queues/{queueId}", tag = "queue",
     params(
         ("queueId" = String, Path, description = "The line", example = "default",
@@ -57,8 +58,8 @@ pub(super) async fn get_queue(
 
 /// Create or change a line
 ///
-/// A field left out keeps its value (in a new line: takes the default). Raising `maxActive` admits at once; lowering it throws
-/// nobody out.
+/// A field left out keeps its value (in a new line: takes the default). Raising `maxActive` admits at once;
+/// lowering it throws nobody out.
 #[utoipa::path(put, path = "/v1/queues/{queueId}", tag = "queue",
     params(("queueId" = String, Path, description = "The line", example = "vip",
         min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9._-]{1,64}$")),
@@ -78,20 +79,29 @@ pub(super) async fn put_queue(
     if !is(&updated, Reason::QueueNotFound) {
         return json::answer(StatusCode::OK, &Queue::try_from(updated?)?);
     }
-    let request = CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: api.brief_id() };
+    let request =
+        CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: api.brief_id() };
     match super::ask!(api.clients.queue, create_queue, request) {
-        Ok(answer) => json::created(&format!("/v1/queues/{queue_id}"), &Queue::try_from(whole(answer.queue)?)?),
+        Ok(answer) => {
+            json::created(&format!("/v1/queues/{queue_id}"), &Queue::try_from(whole(answer.queue)?)?)
+        }
         // Somebody else created it in between: then this is a change after all.
-        Err(refusal) if refusal.code() == Reason::InvalidArgument.as_str() => match update(&api, &queue_id, &policy).await {
-            Ok(queue) => json::answer(StatusCode::OK, &Queue::try_from(queue)?),
-            Err(_) => Err(refusal),
-        },
+        Err(refusal) if refusal.code() == Reason::InvalidArgument.as_str() => {
+            match update(&api, &queue_id, &policy).await {
+                Ok(queue) => json::answer(StatusCode::OK, &Queue::try_from(queue)?),
+                Err(_) => Err(refusal),
+            }
+        }
         Err(refusal) => Err(refusal),
     }
 }
 
 async fn update(api: &Api, queue_id: &str, policy: &proto::QueuePolicy) -> Result<proto::Queue, Problem> {
-    let request = UpdateQueueRequest { queue_id: queue_id.to_owned(), policy: Some(*policy), request_id: api.brief_id() };
+    let request = UpdateQueueRequest {
+        queue_id: queue_id.to_owned(),
+        policy: Some(*policy),
+        request_id: api.brief_id(),
+    };
     let answer = super::ask!(api.clients.queue, update_queue, request)?;
     Ok(whole(answer.queue)?)
 }

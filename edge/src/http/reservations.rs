@@ -3,7 +3,10 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Fault, Reason,
-    booking::{self as proto, CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListReservationsRequest},
+    booking::{
+        self as proto, CancelReservationRequest, GetReservationRequest, HoldSeatsRequest,
+        ListReservationsRequest,
+    },
 };
 use uuid::Uuid;
 
@@ -20,7 +23,8 @@ use super::{
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("hold_seats", HOLD).takes_token(GATE_OF_USER).takes_key(),
     Operation::new("get_reservation", &[Reason::ReservationNotFound]),
-    Operation::new("cancel_reservation", &[Reason::ReservationNotFound, Reason::AlreadyPaid]).takes_token(GATE_OF_USER),
+    Operation::new("cancel_reservation", &[Reason::ReservationNotFound, Reason::AlreadyPaid])
+        .takes_token(GATE_OF_USER),
     Operation::new("list_reservations", &[]),
 ];
 
@@ -36,8 +40,8 @@ pub(super) const HOLD: &[Reason] = &[
 
 /// Hold seats
 ///
-/// All of them or none, for a while (`expiresAt`), at the price of this moment. Of any number of concurrent requests for one
-/// seat exactly one wins; the others are told SEAT_TAKEN with `seatNumbers`.
+/// All of them or none, for a while (`expiresAt`), at the price of this moment. Of any number of concurrent
+/// requests for one seat exactly one wins; the others are told SEAT_TAKEN with `seatNumbers`.
 #[utoipa::path(post, path = "/v1/reservations", tag = "booking", request_body = NewReservation,
     responses((status = 201, description = "Held", body = Reservation,
         headers(("Location" = String, description = "The reservation's address")))))]
@@ -58,9 +62,13 @@ pub(super) async fn hold_seats(
     json::created(&format!("/v1/reservations/{}", reservation.reservation_id), &reservation)
 }
 
-/// Holds seats for the holder of an ACTIVE token of the show's queue. Who is refused may be repeating a request with a token that was
-/// used up since, and then gets the first answer again.
-pub(super) async fn hold(api: &Api, token: Option<&str>, request: HoldSeatsRequest) -> Result<proto::Reservation, Problem> {
+/// Holds seats for the holder of an ACTIVE token of the show's queue. Who is refused may be repeating a
+/// request with a token that was used up since, and then gets the first answer again.
+pub(super) async fn hold(
+    api: &Api,
+    token: Option<&str>,
+    request: HoldSeatsRequest,
+) -> Result<proto::Reservation, Problem> {
     let admitted = async {
         let token = present(token)?;
         let queue_id = api.gate.queue_of_show(request.show_id).await?;
@@ -84,7 +92,10 @@ pub(super) async fn hold(api: &Api, token: Option<&str>, request: HoldSeatsReque
 #[utoipa::path(get, path = "/v1/reservations/{reservationId}", tag = "booking",
     params(("reservationId" = Uuid, Path, description = "The reservation")),
     responses((status = 200, description = "The reservation as it is now", body = Reservation)))]
-pub(super) async fn get_reservation(State(api): App, Segment(id): Segment<Uuid>) -> Result<Response, Problem> {
+pub(super) async fn get_reservation(
+    State(api): App,
+    Segment(id): Segment<Uuid>,
+) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Reservation::try_from(find(&api, id).await?)?)
 }
 
@@ -97,7 +108,8 @@ pub(super) async fn find(api: &Api, id: Uuid) -> Result<proto::Reservation, Prob
 
 /// Give a hold back
 ///
-/// The seats are free at once. A confirmed reservation is not given back; one that has ended already stays as it is.
+/// The seats are free at once. A confirmed reservation is not given back; one that has ended already stays as
+/// it is.
 #[utoipa::path(delete, path = "/v1/reservations/{reservationId}", tag = "booking",
     params(("reservationId" = Uuid, Path, description = "The reservation")),
     responses((status = 204, description = "Given back")))]
@@ -116,9 +128,15 @@ pub(super) async fn cancel_reservation(
     };
     match api.admit(Some(token), &reservation.queue_id, Some(&reservation.user_id)).await {
         Ok(()) => {}
-        // Paying has used the token up; that is not what its owner should be told when the reservation is paid for.
-        Err(refusal) if status == proto::ReservationStatus::Confirmed && refusal.code() == Reason::TokenNotActive.as_str() => {
-            return Err(Fault::new(Reason::AlreadyPaid, "A reservation that is paid for is not given back.").into());
+        // Paying has used the token up; that is not what its owner should be told when the reservation is
+        // paid for.
+        Err(refusal)
+            if status == proto::ReservationStatus::Confirmed
+                && refusal.code() == Reason::TokenNotActive.as_str() =>
+        {
+            return Err(
+                Fault::new(Reason::AlreadyPaid, "A reservation that is paid for is not given back.").into()
+            );
         }
         Err(refusal) => return Err(refusal),
     }
@@ -137,6 +155,7 @@ pub(super) async fn list_reservations(
 ) -> Result<Response, Problem> {
     let request = ListReservationsRequest { user_id, page_size: page.page_size, page_token: page.page_token };
     let answer = ask!(api.clients.booking, list_reservations, request)?;
-    let reservations = answer.reservations.into_iter().map(Reservation::try_from).collect::<Result<_, _>>()?;
+    let reservations =
+        answer.reservations.into_iter().map(Reservation::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Reservations { reservations, next_page_token: answer.next_page_token })
 }

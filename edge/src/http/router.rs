@@ -41,7 +41,8 @@ pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
     });
     let (routes, document) = table().split_for_parts();
     let document: &'static [u8] = Vec::leak(openapi::complete(document, deps.policy.browse));
-    let layers = ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
+    let layers =
+        ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
     let pages = probes
         .route("/", get(|| async { Redirect::to("/docs/") }))
         .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
@@ -74,7 +75,8 @@ fn compression() -> CompressionLayer<SizeAbove> {
 }
 
 async fn nothing_here() -> Response {
-    Problem::http(StatusCode::NOT_FOUND, "There is nothing at this address; /docs shows what there is.").into_response()
+    Problem::http(StatusCode::NOT_FOUND, "There is nothing at this address; /docs shows what there is.")
+        .into_response()
 }
 
 /// Every documented route.
@@ -82,8 +84,8 @@ pub(super) fn table() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(openapi::head()).merge(places()).merge(sales().layer(compression()))
 }
 
-/// What a crowd asks for: small answers, and streams. They are never compressed, and must not be wrapped in what could: the state of
-/// the encoders, some 7 KB, would be a part of every poll and of every open stream.
+/// What a crowd asks for: small answers, and streams. They are never compressed, and must not be wrapped in
+/// what could: the state of the encoders, some 7 KB, would be a part of every poll and of every open stream.
 fn places() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(tokens::issue_token))
@@ -144,7 +146,12 @@ fn cors(origins: Origins) -> Option<CorsLayer> {
             ]
             .map(HeaderName::from_static),
         )
-        .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("traceparent")])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static("traceparent"),
+        ])
         .max_age(Duration::from_secs(3_600));
     Some(layer.allow_origin(origins))
 }

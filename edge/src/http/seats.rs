@@ -47,8 +47,8 @@ pub(super) async fn dates(api: &Api, concert_id: i64) -> Result<Dates, Problem> 
 
 /// List the free seats of a date
 ///
-/// However large the day is, the answer is whole: it is sent show by show as it is read. A show's seats may be a quarter of a second old,
-/// each by itself. An answer that breaks off was not finished: ask again.
+/// However large the day is, the answer is whole: it is sent show by show as it is read. A show's seats may
+/// be a quarter of a second old, each by itself. An answer that breaks off was not finished: ask again.
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/seats", tag = "booking",
     params(
         ("concertId" = i64, Path, description = "The concert", example = 1),
@@ -83,7 +83,10 @@ impl Word for Date {
 /// Is this a date of the calendar, written as `YYYY-MM-DD`?
 fn is_date(text: &str) -> bool {
     let shaped = text.len() == 10
-        && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
     shaped && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
@@ -117,7 +120,9 @@ mod tests {
     #[test]
     fn a_date_is_one_of_the_calendar() {
         assert!(is_date("2026-12-24") && is_date("2028-02-29"));
-        for bad in ["", "2026-2-3", "2026-02-30", "20261224", "0000-01-01", "2026-12-24T00:00:00Z", "２026-1-01"] {
+        for bad in
+            ["", "2026-2-3", "2026-02-30", "20261224", "0000-01-01", "2026-12-24T00:00:00Z", "２026-1-01"]
+        {
             assert!(!is_date(bad), "{bad}");
         }
     }

@@ -23,19 +23,23 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// A client of HTTP/2 that says nothing is asked so often whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// Serves until `shutdown`; then what is under way may finish, for a bounded time. Each connection stays with one of the runtimes, the
-/// one with the least to do when it came, and is answered by the front beside it. A listener that cannot accept goes on trying.
+/// Serves until `shutdown`; then what is under way may finish, for a bounded time. Each connection stays with
+/// one of the runtimes, the one with the least to do when it came, and is answered by the front beside it. A
+/// listener that cannot accept goes on trying.
 pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, shutdown: CancellationToken) {
     let (http, connections) = (Arc::new(http(SILENCE)), TaskTracker::new());
     // Each thread waits for the shutdown by a token of its own: every look at one takes its lock.
-    let threads: Vec<_> = fronts.into_iter().map(|(runtime, front)| (runtime, front, shutdown.child_token())).collect();
+    let threads: Vec<_> =
+        fronts.into_iter().map(|(runtime, front)| (runtime, front, shutdown.child_token())).collect();
     loop {
         let io = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             (io, ()) = incoming.accept() => io,
         };
-        let Some((runtime, front, shutdown)) = threads.iter().min_by_key(|(_, front, _)| front.load()) else { break };
+        let Some((runtime, front, shutdown)) = threads.iter().min_by_key(|(_, front, _)| front.load()) else {
+            break;
+        };
         let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
         let served = async move {
             match io.moved() {
@@ -96,7 +100,9 @@ mod tests {
         for half in ["", "GET /v1/tok"] {
             let (mut client, server) = tokio::io::duplex(4_096);
             let (http, front, began) = (http(silence), front.clone(), Instant::now());
-            tokio::spawn(async move { connection(&http, Connection::new(server), front, CancellationToken::new()).await });
+            tokio::spawn(async move {
+                connection(&http, Connection::new(server), front, CancellationToken::new()).await
+            });
             client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             client.write_all(half.as_bytes()).await.unwrap();
             let mut all = Vec::new();
@@ -110,7 +116,9 @@ mod tests {
         let (front, _folder) = alone(Browse::Token, "").await;
         let (mut client, server) = tokio::io::duplex(4_096);
         let http = http(Duration::from_secs(10));
-        tokio::spawn(async move { connection(&http, Connection::new(server), front, CancellationToken::new()).await });
+        tokio::spawn(async move {
+            connection(&http, Connection::new(server), front, CancellationToken::new()).await
+        });
         for _ in 0..2 {
             client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             let mut answer = [0; 12];

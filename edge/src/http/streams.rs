@@ -1,10 +1,12 @@
 //! A place that tells of itself: SSE and WebSocket.
 //!
-//! Both show what the room's follower ([`app::Followers`]) finds, and hold nothing but the latest of it: no task, timer or call of a
-//! stream's own (a WebSocket has the task that took over its connection). The JSON is made when the client can take it.
+//! Both show what the room's follower ([`app::Followers`]) finds, and hold nothing but the latest of it: no
+//! task, timer or call of a stream's own (a WebSocket has the task that took over its connection). The JSON
+//! is made when the client can take it.
 //!
-//! A client that takes nothing is not waited for: what it missed is replaced by what is true by then, and once its own buffers have
-//! been full for [`STALLED`] the connection ends (the kernel sees to it; a WebSocket's send gives up after the same time).
+//! A client that takes nothing is not waited for: what it missed is replaced by what is true by then, and
+//! once its own buffers have been full for [`STALLED`] the connection ends (the kernel sees to it; a
+//! WebSocket's send gives up after the same time).
 
 use std::{
     convert::Infallible,
@@ -18,7 +20,10 @@ use axum::{
     body::{Body, Bytes},
     extract::{
         Extension, State,
-        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
+        ws::{
+            CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
     },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -34,10 +39,13 @@ use super::{App, extract::Segment, json::Token, openapi::Operation, problem::Pro
 use crate::app::{Ending, Following, News, Polls, Told, is_final};
 
 /// What each operation may be refused with.
-pub(super) const OPERATIONS: &[Operation] =
-    &[Operation::new("token_events", &[Reason::TokenNotFound]), Operation::new("token_socket", &[Reason::TokenNotFound])];
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new("token_events", &[Reason::TokenNotFound]),
+    Operation::new("token_socket", &[Reason::TokenNotFound]),
+];
 
-/// When a client whose stream was cut comes back: spread over some seconds, since an edge that ends cuts all its streams at once.
+/// When a client whose stream was cut comes back: spread over some seconds, since an edge that ends cuts all
+/// its streams at once.
 const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
 /// And one that gave way to newer streams of its token: not at once, or the two would chase each other.
 const COME_BACK_LATE: u32 = 30_000;
@@ -116,13 +124,17 @@ impl Stream for Events {
         let part = match (news, opening) {
             (Poll::Ready(Some(News::Token(token))), opening) => event(opening, *token),
             (Poll::Ready(Some(News::Heartbeat)), None) => Some(Bytes::from_static(b":\n\n")),
-            (Poll::Ready(Some(News::End(Ending::Restart))), _) => Some(format!("retry: {}\n: come back\n\n", come_back()).into()),
+            (Poll::Ready(Some(News::End(Ending::Restart))), _) => {
+                Some(format!("retry: {}\n: come back\n\n", come_back()).into())
+            }
             (Poll::Ready(Some(News::End(Ending::Displaced))), _) => {
                 Some(format!("retry: {COME_BACK_LATE}\n: this token has newer streams\n\n").into())
             }
             (Poll::Ready(Some(News::End(Ending::Final | Ending::Unknown)) | None), _) => None,
             // Who continues may have nothing to be told yet.
-            (Poll::Ready(Some(News::Heartbeat)) | Poll::Pending, Some(retry)) => Some(format!("retry: {retry}\n\n").into()),
+            (Poll::Ready(Some(News::Heartbeat)) | Poll::Pending, Some(retry)) => {
+                Some(format!("retry: {retry}\n\n").into())
+            }
             (Poll::Pending, None) => return Poll::Pending,
         };
         Poll::Ready(part.map(Ok))
@@ -164,11 +176,15 @@ pub(super) async fn token_socket(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|_| {
-        Problem::http(StatusCode::UPGRADE_REQUIRED, "Open this address as a WebSocket (HTTP/1.1 upgrade, version 13).")
-            .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
+        Problem::http(
+            StatusCode::UPGRADE_REQUIRED,
+            "Open this address as a WebSocket (HTTP/1.1 upgrade, version 13).",
+        )
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
     let following = api.followers.follow(polls.get(token).await?, None)?;
-    // The buffers are kept as long as the stream is open: what is sent goes out at once, and what comes in is small.
+    // The buffers are kept as long as the stream is open: what is sent goes out at once, and what comes in is
+    // small.
     let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT).read_buffer_size(512);
     let upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(64 * 1_024);
     Ok(upgrade.on_upgrade(move |socket| talk(socket, following)))
@@ -230,7 +246,9 @@ async fn next(socket: &mut WebSocket, looks: &mut u32) -> Option<Result<Message,
         if *looks > LOOKS {
             return Poll::Ready(Some(Err(TOO_MUCH)));
         }
-        socket.poll_next_unpin(cx).map(|next| next.map(|message| message.map_err(|_| "too large or malformed")))
+        socket
+            .poll_next_unpin(cx)
+            .map(|next| next.map(|message| message.map_err(|_| "too large or malformed")))
     })
     .await
 }

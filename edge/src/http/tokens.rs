@@ -1,7 +1,7 @@
 //! Joining a line, polling a place, leaving.
 //!
-//! The poll is the hottest path of the whole: one coalesced read, a tag reckoned from what can change, and the JSON only for those who
-//! do not have it yet.
+//! The poll is the hottest path of the whole: one coalesced read, a tag reckoned from what can change, and
+//! the JSON only for those who do not have it yet.
 
 use std::{
     convert::Infallible,
@@ -31,15 +31,16 @@ use crate::app::Polls;
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("issue_token", &[Reason::QueueNotFound, Reason::QueueFull, Reason::RequestIdReused]).takes_key(),
+    Operation::new("issue_token", &[Reason::QueueNotFound, Reason::QueueFull, Reason::RequestIdReused])
+        .takes_key(),
     Operation::new("get_token", &[Reason::TokenNotFound]),
     Operation::new("leave_queue", &[Reason::TokenNotFound]),
 ];
 
 /// Join a line
 ///
-/// A user has at most one live token in a queue: joining again finds the same place (200 instead of 201), also from another tab
-/// or device. When a place is free and nobody waits, the token is ACTIVE at once.
+/// A user has at most one live token in a queue: joining again finds the same place (200 instead of 201),
+/// also from another tab or device. When a place is free and nobody waits, the token is ACTIVE at once.
 #[utoipa::path(post, path = "/v1/queues/{queueId}/tokens", tag = "queue",
     params(("queueId" = String, Path, description = "The line; `default` always exists", example = "default",
         min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9._-]{1,64}$")),
@@ -70,7 +71,8 @@ const TOKEN_JSON: usize = 640;
 
 /// Ask for a place
 ///
-/// Cheap: ask again after `Retry-After` (about 1 s near the front, 5 s and more further back), with `If-None-Match`.
+/// Cheap: ask again after `Retry-After` (about 1 s near the front, 5 s and more further back), with
+/// `If-None-Match`.
 #[utoipa::path(get, path = "/v1/tokens/{token}", tag = "queue",
     params(
         ("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
@@ -118,14 +120,17 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
 #[utoipa::path(delete, path = "/v1/tokens/{token}", tag = "queue",
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 204, description = "Left")))]
-pub(super) async fn leave_queue(State(api): App, Segment(token): Segment<Uuid>) -> Result<StatusCode, Problem> {
+pub(super) async fn leave_queue(
+    State(api): App,
+    Segment(token): Segment<Uuid>,
+) -> Result<StatusCode, Problem> {
     let request = LeaveQueueRequest { token: token.to_string(), request_id: api.brief_id() };
     ask!(api.clients.queue, leave_queue, request)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the client has already: `If-None-Match`, and nothing else of the headers (copying them all would cost a poll more than the
-/// answer).
+/// What the client has already: `If-None-Match`, and nothing else of the headers (copying them all would cost
+/// a poll more than the answer).
 pub(super) struct Known(Vec<HeaderValue>);
 
 impl<S: Sync> FromRequestParts<S> for Known {
@@ -152,13 +157,14 @@ pub(super) fn tagged(body: Vec<u8>, headers: &HeaderMap) -> Response {
     hasher.write(&body);
     let tag = tag(hasher.finish());
     let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|known| matches(known, &tag));
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { json::raw(StatusCode::OK, body) };
+    let mut response =
+        if known { StatusCode::NOT_MODIFIED.into_response() } else { json::raw(StatusCode::OK, body) };
     response.headers_mut().insert(header::ETAG, tag);
     response
 }
 
-/// The tag of a token's answer, the same on every replica: a hash of everything in it that can change, but for when to ask again,
-/// which `Retry-After` tells with a 304 as well.
+/// The tag of a token's answer, the same on every replica: a hash of everything in it that can change, but
+/// for when to ask again, which `Retry-After` tells with a 304 as well.
 fn token_tag(token: &Token) -> HeaderValue {
     // Named one by one: whoever adds a field has to decide about it here.
     let Token {
@@ -198,7 +204,10 @@ fn tag(hash: u64) -> HeaderValue {
 /// Does `If-None-Match` name this tag? Compared weakly, as RFC 9110 says.
 fn matches(header: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(known), Ok(tag)) = (header.to_str(), tag.to_str()) else { return false };
-    known.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 #[cfg(test)]

@@ -39,8 +39,14 @@ pub(super) async fn charge_wallet(
 }
 
 /// Charges; the wallet after it.
-pub(super) async fn charge(api: &Api, user_id: String, amount: i64, request_id: String) -> Result<Wallet, Problem> {
-    let answer = ask!(api.clients.wallet, charge_wallet, ChargeWalletRequest { user_id, amount, request_id })?;
+pub(super) async fn charge(
+    api: &Api,
+    user_id: String,
+    amount: i64,
+    request_id: String,
+) -> Result<Wallet, Problem> {
+    let answer =
+        ask!(api.clients.wallet, charge_wallet, ChargeWalletRequest { user_id, amount, request_id })?;
     Ok(Wallet::from(whole(answer.wallet)?))
 }
 
@@ -48,7 +54,10 @@ pub(super) async fn charge(api: &Api, user_id: String, amount: i64, request_id: 
 #[utoipa::path(get, path = "/v1/wallets/{userId}", tag = "wallet",
     params(("userId" = String, Path, description = "The user", example = "ann")),
     responses((status = 200, description = "The wallet", body = Wallet)))]
-pub(super) async fn get_wallet(State(api): App, Segment(UserId(user_id)): Segment<UserId>) -> Result<Response, Problem> {
+pub(super) async fn get_wallet(
+    State(api): App,
+    Segment(UserId(user_id)): Segment<UserId>,
+) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &find(&api, user_id).await?)
 }
 

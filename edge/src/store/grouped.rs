@@ -1,10 +1,12 @@
-//! What many checkouts want of the journal at the same time, as batches: look for what is there, begin, settle.
+//! What many checkouts want of the journal at the same time, as batches: look for what is there, begin,
+//! settle.
 //!
-//! Rows are written in the order of their keys (reservations before request ids), the same for everybody, so that batches of several
-//! replicas wait for each other but never in a ring. Each statement reaches its rows by their keys, one after the other, whatever the
-//! planner believes of a table that was empty when it made its plan: that is what `LATERAL … LIMIT 1` and `CROSS JOIN` are for, and why
-//! rows are updated by inserting what is there. `(SELECT $1)` hides from it how long a list is, so that one plan serves all.
-//! `settled_at IS NULL` is PENDING, and fits no index but the key's.
+//! Rows are written in the order of their keys (reservations before request ids), the same for everybody, so
+//! that batches of several replicas wait for each other but never in a ring. Each statement reaches its rows
+//! by their keys, one after the other, whatever the planner believes of a table that was empty when it made
+//! its plan: that is what `LATERAL … LIMIT 1` and `CROSS JOIN` are for, and why rows are updated by inserting
+//! what is there. `(SELECT $1)` hides from it how long a list is, so that one plan serves all. `settled_at IS
+//! NULL` is PENDING, and fits no index but the key's.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,8 +41,9 @@ impl Look {
     /// anybody's; only one of this user and reservation counts.
     fn named(&self, named: &HashMap<String, Entry>) -> Option<Entry> {
         let key = self.key.as_ref()?;
-        let ours =
-            |entry: &&Entry| entry.checkout.user_id == self.user_id && entry.checkout.reservation_id == self.reservation_id;
+        let ours = |entry: &&Entry| {
+            entry.checkout.user_id == self.user_id && entry.checkout.reservation_id == self.reservation_id
+        };
         let by_bare = || key.bare().and_then(|bare| named.get(bare)).filter(ours);
         named.get(key.name()).or_else(by_bare).cloned()
     }
@@ -164,7 +167,8 @@ const QUEUE_SQLITE: &str = "INSERT INTO outbox (checkout_id, events, due_at, att
 /// Looks for what is there.
 pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error> {
     let mut session = db.read().await?;
-    let asked: Vec<String> = looks.iter().filter_map(|look| look.key.as_ref()).flat_map(Key::names).map(str::to_owned).collect();
+    let asked: Vec<String> =
+        looks.iter().filter_map(|look| look.key.as_ref()).flat_map(Key::names).map(str::to_owned).collect();
     let mut named = HashMap::new();
     if !asked.is_empty() {
         for row in session.all(NAMED, args![asked]).await? {
@@ -177,7 +181,8 @@ pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error>
         let found = entry(&row)?;
         pending.insert(found.checkout.reservation_id, found);
     }
-    let seen = |look: &Look| Seen { named: look.named(&named), pending: pending.get(&look.reservation_id).cloned() };
+    let seen =
+        |look: &Look| Seen { named: look.named(&named), pending: pending.get(&look.reservation_id).cloned() };
     Ok(looks.iter().map(seen).collect())
 }
 
@@ -199,12 +204,14 @@ pub(super) async fn begin(db: Db, new: Arc<[Begin]>) -> Result<Vec<bool>, Error>
             checkout.created_at
         ]
     };
-    let mut begun: HashSet<Uuid> = written(&mut session, BEGIN, "checkout_id", by_reservation.iter().map(row).collect()).await?;
+    let mut begun: HashSet<Uuid> =
+        written(&mut session, BEGIN, "checkout_id", by_reservation.iter().map(row).collect()).await?;
 
     let keys = new.iter().filter_map(|begin| Some((begin.key.as_ref()?, begin.entry.checkout.checkout_id)));
     let keys: Vec<(&Key, Uuid)> = keys.filter(|(_, id)| begun.contains(id)).collect();
     let named = name(&mut session, &keys).await?;
-    let not_named: Vec<Uuid> = keys.iter().filter(|(key, _)| !named.contains(key.name())).map(|(_, id)| *id).collect();
+    let not_named: Vec<Uuid> =
+        keys.iter().filter(|(key, _)| !named.contains(key.name())).map(|(_, id)| *id).collect();
     if !not_named.is_empty() {
         begun.retain(|id| !not_named.contains(id));
         session.execute(UNBEGIN, args![not_named]).await?;
@@ -246,7 +253,8 @@ pub(super) async fn settle(db: Db, settlements: Arc<[Settlement]>) -> Result<Vec
 /// Lets ids stand for checkouts, by each of their names; those that are taken stay as they are. Answers which
 /// names were written.
 pub(super) async fn name(session: &mut Session, keys: &[(&Key, Uuid)]) -> Result<HashSet<String>, Error> {
-    let mut names: Vec<(&str, Uuid)> = keys.iter().flat_map(|(key, id)| key.names().map(|name| (name, *id))).collect();
+    let mut names: Vec<(&str, Uuid)> =
+        keys.iter().flat_map(|(key, id)| key.names().map(|name| (name, *id))).collect();
     names.sort_unstable();
     written(session, NAME, "request_id", names.into_iter().map(|(name, id)| args![name, id]).collect()).await
 }

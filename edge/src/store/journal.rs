@@ -63,15 +63,27 @@ impl Journal {
         Self { db, looks, begins, settles }
     }
 
-    /// What is known of a click: the checkout that its request id stands for, and its reservation's pending one.
-    pub(crate) async fn seen(&self, key: Option<&Key>, user_id: &str, reservation_id: Uuid) -> Result<Seen, Error> {
+    /// What is known of a click: the checkout that its request id stands for, and its reservation's pending
+    /// one.
+    pub(crate) async fn seen(
+        &self,
+        key: Option<&Key>,
+        user_id: &str,
+        reservation_id: Uuid,
+    ) -> Result<Seen, Error> {
         let look = Look { key: key.cloned(), user_id: user_id.to_owned(), reservation_id };
         self.looks.ask(look).await
     }
 
-    /// Writes a new checkout, leased to its runner. `false`: not written, for its reservation has a live one already or its
-    /// request id is taken (I-ONE-LIVE-CHECKOUT).
-    pub(crate) async fn begin(&self, new: &Entry, key: Option<&Key>, runner: Uuid, lease_until: i64) -> Result<bool, Error> {
+    /// Writes a new checkout, leased to its runner. `false`: not written, for its reservation has a live one
+    /// already or its request id is taken (I-ONE-LIVE-CHECKOUT).
+    pub(crate) async fn begin(
+        &self,
+        new: &Entry,
+        key: Option<&Key>,
+        runner: Uuid,
+        lease_until: i64,
+    ) -> Result<bool, Error> {
         let begin = Begin { entry: new.clone(), key: key.cloned(), runner, lease_until };
         self.begins.ask(begin).await
     }
@@ -86,8 +98,8 @@ impl Journal {
         self.db.transact("name_checkout", write).await
     }
 
-    /// Settles a checkout, with its events, once. Answers the journal's row: this outcome, or the one that was there already.
-    /// The flag says whether this call did it.
+    /// Settles a checkout, with its events, once. Answers the journal's row: this outcome, or the one that
+    /// was there already. The flag says whether this call did it.
     pub(crate) async fn settle(&self, settlement: &Settlement) -> Result<(Option<Entry>, bool), Error> {
         match self.settles.ask(settlement.clone()).await? {
             Some(entry) => Ok((Some(entry), true)),
@@ -101,8 +113,14 @@ impl Journal {
         one(&mut self.db.read().await?, SQL, args![checkout_id]).await
     }
 
-    /// The user's checkout of a reservation that is pending, or else the newest that was settled after `since`.
-    pub(crate) async fn under_way(&self, user_id: &str, reservation_id: Uuid, since: i64) -> Result<Option<Entry>, Error> {
+    /// The user's checkout of a reservation that is pending, or else the newest that was settled after
+    /// `since`.
+    pub(crate) async fn under_way(
+        &self,
+        user_id: &str,
+        reservation_id: Uuid,
+        since: i64,
+    ) -> Result<Option<Entry>, Error> {
         const SQL: &str = concat!(
             "SELECT ",
             entry_columns!(),
@@ -145,9 +163,15 @@ impl Journal {
         self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
     }
 
-    /// Renews this runner's lease on what it works on. Those that somebody else took over are left to them, and so are those that
-    /// are being settled at this moment: waiting for them, and they for us, could be a ring.
-    pub(crate) async fn renew(&self, runner: Uuid, working_on: Vec<Uuid>, lease_until: i64) -> Result<(), Error> {
+    /// Renews this runner's lease on what it works on. Those that somebody else took over are left to them,
+    /// and so are those that are being settled at this moment: waiting for them, and they for us, could be a
+    /// ring.
+    pub(crate) async fn renew(
+        &self,
+        runner: Uuid,
+        working_on: Vec<Uuid>,
+        lease_until: i64,
+    ) -> Result<(), Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE checkout SET lease_until = $2 WHERE checkout_id = ANY(ARRAY(SELECT c.checkout_id FROM checkout c \
                        WHERE c.runner = $1 AND c.settled_at IS NULL AND c.checkout_id = ANY($3) FOR UPDATE SKIP LOCKED))",
@@ -171,7 +195,14 @@ impl Journal {
     }
 
     /// Parks a checkout that does not get on: it is visible as such, and left alone until `until`.
-    pub(crate) async fn park(&self, checkout_id: Uuid, runner: Uuid, now: i64, until: i64, story: &Story) -> Result<(), Error> {
+    pub(crate) async fn park(
+        &self,
+        checkout_id: Uuid,
+        runner: Uuid,
+        now: i64,
+        until: i64,
+        story: &Story,
+    ) -> Result<(), Error> {
         let mut session = self.db.begin().await?;
         let parked = session.execute(
             "UPDATE checkout SET parked_at = COALESCE(parked_at, $3), lease_until = $4, story = $5 \
@@ -182,7 +213,8 @@ impl Journal {
         session.commit().await
     }
 
-    /// Lets a parked checkout be taken up at once, by whichever replica looks first. Any other one is left as it is.
+    /// Lets a parked checkout be taken up at once, by whichever replica looks first. Any other one is left as
+    /// it is.
     pub(crate) async fn unpark(&self, checkout_id: Uuid) -> Result<(), Error> {
         let unpark = async || {
             let mut session = self.db.begin().await?;
@@ -202,9 +234,17 @@ impl Journal {
         self.db.read().await?.one(sql, Vec::new()).await?.get("parked")
     }
 
-    /// Takes over checkouts whose lease has lapsed. Several replicas share them out without waiting for each other.
-    pub(crate) async fn take_over(&self, runner: Uuid, now: i64, lease_until: i64, limit: i64) -> Result<Vec<Entry>, Error> {
-        const LAPSED: &str = "SELECT 1 AS one FROM checkout WHERE status = 'PENDING' AND lease_until < $1 LIMIT 1";
+    /// Takes over checkouts whose lease has lapsed. Several replicas share them out without waiting for each
+    /// other.
+    pub(crate) async fn take_over(
+        &self,
+        runner: Uuid,
+        now: i64,
+        lease_until: i64,
+        limit: i64,
+    ) -> Result<Vec<Entry>, Error> {
+        const LAPSED: &str =
+            "SELECT 1 AS one FROM checkout WHERE status = 'PENDING' AND lease_until < $1 LIMIT 1";
         const SQL: Sql = Sql {
             postgres: concat!(
                 "WITH lapsed AS MATERIALIZED (SELECT checkout_id AS id FROM checkout WHERE status = 'PENDING' AND lease_until < $2 \
@@ -234,13 +274,20 @@ impl Journal {
     pub(crate) async fn let_go(&self, runner: Uuid) -> Result<u64, Error> {
         let mut session = self.db.begin().await?;
         let let_go = session
-            .execute("UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'", args![runner])
+            .execute(
+                "UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'",
+                args![runner],
+            )
             .await?;
         session.commit().await?;
         Ok(let_go)
     }
 }
 
-async fn one(session: &mut Session, sql: &'static str, args: Vec<chassis::db::Value>) -> Result<Option<Entry>, Error> {
+async fn one(
+    session: &mut Session,
+    sql: &'static str,
+    args: Vec<chassis::db::Value>,
+) -> Result<Option<Entry>, Error> {
     session.optional(sql, args).await?.as_ref().map(entry).transpose()
 }

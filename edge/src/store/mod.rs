@@ -1,8 +1,8 @@
 //! The saga's journal and its outbox: all SQL of the edge.
 //!
-//! In the good case a checkout costs two writes: its row before the first step, its outcome with the events after the last.
-//! Both are group commits ([`grouped`]).
-//! `status = 'PENDING'` guards every change, so a checkout is settled once whoever else believes to be its runner.
+//! In the good case a checkout costs two writes: its row before the first step, its outcome with the events
+//! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
+//! checkout is settled once whoever else believes to be its runner.
 
 mod clearing;
 mod grouped;

@@ -1,4 +1,5 @@
-//! The outbox: what is to be told of settled checkouts, a row each, at least once. A row's events are told in their order.
+//! The outbox: what is to be told of settled checkouts, a row each, at least once. A row's events are told in
+//! their order.
 
 use chassis::{
     args,
@@ -27,7 +28,12 @@ const WAITING: &str = "SELECT 1 AS one FROM outbox WHERE published_at IS NULL AN
 
 impl Journal {
     /// Claims what is due until `claimed_until`, oldest first.
-    pub(crate) async fn claim_events(&self, now: i64, claimed_until: i64, limit: i64) -> Result<Vec<Outgoing>, Error> {
+    pub(crate) async fn claim_events(
+        &self,
+        now: i64,
+        claimed_until: i64,
+        limit: i64,
+    ) -> Result<Vec<Outgoing>, Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE sequence = ANY(ARRAY(SELECT o.sequence FROM outbox o \
                        WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $3 FOR UPDATE SKIP LOCKED)) \
@@ -45,9 +51,14 @@ impl Journal {
         outgoing(&rows)
     }
 
-    /// Tells what is due, in a way that cannot fail, and notes it, in one transaction; answers how many checkouts that were. Should the
-    /// commit fail, they are told again.
-    pub(crate) async fn tell_events(&self, now: i64, limit: i64, tell: impl Fn(&Value)) -> Result<usize, Error> {
+    /// Tells what is due, in a way that cannot fail, and notes it, in one transaction; answers how many
+    /// checkouts that were. Should the commit fail, they are told again.
+    pub(crate) async fn tell_events(
+        &self,
+        now: i64,
+        limit: i64,
+        tell: impl Fn(&Value),
+    ) -> Result<usize, Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE outbox SET published_at = $1, attempts = attempts + 1 WHERE sequence = ANY(ARRAY( \
                        SELECT o.sequence FROM outbox o WHERE o.published_at IS NULL AND o.due_at <= $1 \
@@ -106,7 +117,8 @@ pub(crate) fn forget_told(session: &mut Session, portion: Portion) -> Forgetting
 
 fn outgoing(rows: &[Row]) -> Result<Vec<Outgoing>, Error> {
     let one = |row: &Row| {
-        let events = serde_json::from_str(&row.get::<String>("events")?).map_err(|error| Error::Other(error.into()))?;
+        let events = serde_json::from_str(&row.get::<String>("events")?)
+            .map_err(|error| Error::Other(error.into()))?;
         let told = usize::try_from(row.get::<i64>("told")?).unwrap_or(0);
         Ok(Outgoing { sequence: row.get("sequence")?, events, told, attempts: row.get("attempts")? })
     };

@@ -63,8 +63,11 @@ struct Kept {
 }
 
 pub(super) fn write(refusal: &Fault) -> Result<String, Error> {
-    let kept =
-        Kept { reason: refusal.reason.as_str().to_owned(), detail: refusal.detail.clone(), metadata: refusal.metadata.clone() };
+    let kept = Kept {
+        reason: refusal.reason.as_str().to_owned(),
+        detail: refusal.detail.clone(),
+        metadata: refusal.metadata.clone(),
+    };
     serde_json::to_string(&kept).map_err(|error| Error::Other(error.into()))
 }
 
@@ -73,8 +76,9 @@ fn read(kept: &str) -> Result<Fault, Error> {
     Ok(Fault { metadata: kept.metadata, ..Fault::new(reason(&kept.reason), kept.detail) })
 }
 
-/// A reason that was written down. One that this program does not know (a newer one has written it, or somebody by hand) is told as a
-/// mistake of ours.
+/// A reason that was written down. One that this program does not know (a newer one has written it, or
+/// somebody by hand) is told as a mistake of ours.
 fn reason(word: &str) -> Reason {
-    word.parse().unwrap_or_else(|_| Fault::internal(format_args!("the journal holds the reason {word:?}")).reason)
+    word.parse()
+        .unwrap_or_else(|_| Fault::internal(format_args!("the journal holds the reason {word:?}")).reason)
 }

@@ -92,7 +92,8 @@ async fn of_many_concurrent_checkouts_of_a_reservation_one_is_begun() {
 async fn a_reservation_can_be_tried_again_after_a_failure_and_never_after_a_sale() {
     on_both(async |journal| {
         let reservation = Uuid::new_v4();
-        let (first, second, third) = (new(reservation, NOW), new(reservation, NOW + 1), new(reservation, NOW + 2));
+        let (first, second, third) =
+            (new(reservation, NOW), new(reservation, NOW + 1), new(reservation, NOW + 2));
         assert!(begin(&journal, &first, None).await);
         assert!(!begin(&journal, &second, None).await);
         journal.settle(&settlement(&first, failed(), NOW + 5)).await.unwrap();
@@ -117,7 +118,10 @@ async fn a_checkout_is_settled_once_and_told_the_same_for_ever() {
         assert!(!ours);
         assert_eq!(again.as_ref(), Some(&settled));
         let refusal = settled.refusal.unwrap();
-        assert_eq!((refusal.reason, refusal.detail.as_str()), (Reason::InsufficientFunds, "Short of money. No money was taken."));
+        assert_eq!(
+            (refusal.reason, refusal.detail.as_str()),
+            (Reason::InsufficientFunds, "Short of money. No money was taken.")
+        );
         assert_eq!(refusal.metadata["shortfall"], "7");
         assert_eq!(refusal.metadata["payment_id"], entry.checkout.checkout_id.to_string());
         assert_eq!(count(&journal, "SELECT count(*) AS n FROM outbox").await, 1);
@@ -150,7 +154,9 @@ async fn a_request_id_is_its_users_own() {
     on_both(async |journal| {
         let (anns, mut bobs) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
         bobs.checkout.user_id = "bob".into();
-        assert!(begin(&journal, &anns, Some("order-2")).await && begin(&journal, &bobs, Some("order-2")).await);
+        assert!(
+            begin(&journal, &anns, Some("order-2")).await && begin(&journal, &bobs, Some("order-2")).await
+        );
         assert_eq!(named(&journal, "order-2", &anns).await.as_ref(), Some(&anns));
         assert_eq!(named(&journal, "order-2", &bobs).await.as_ref(), Some(&bobs));
     })
@@ -175,7 +181,8 @@ async fn what_an_older_program_was_asked_is_not_done_again_nor_taken_for_somebod
         let third = new(Uuid::new_v4(), NOW);
         assert!(begin(&journal, &third, Some("r-3")).await);
         let sql = "SELECT checkout_id FROM checkout_request WHERE request_id = 'r-3'";
-        let found: Uuid = journal.db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("checkout_id").unwrap();
+        let found: Uuid =
+            journal.db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("checkout_id").unwrap();
         assert_eq!(found, third.checkout.checkout_id, "and it finds what was begun here");
     })
     .await;
@@ -185,7 +192,8 @@ async fn what_an_older_program_was_asked_is_not_done_again_nor_taken_for_somebod
 async fn workings_of_old_checkouts_are_forgotten_and_the_checkouts_stay() {
     on_both(async |journal| {
         let day = 24 * 3_600 * SECOND;
-        let (old, young, pending) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        let (old, young, pending) =
+            (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
         for (entry, id) in [(&old, "old"), (&young, "young"), (&pending, "pending")] {
             assert!(begin(&journal, entry, Some(id)).await);
         }
@@ -199,11 +207,22 @@ async fn workings_of_old_checkouts_are_forgotten_and_the_checkouts_stay() {
         clock.advance(1);
         prune::round(&journal.db, &clock, &Retention::default().old()).await;
         assert_eq!(named(&journal, "old", &old).await, None);
-        assert_eq!(count(&journal, "SELECT count(*) AS n FROM checkout_request").await, 4, "both names of the others");
+        assert_eq!(
+            count(&journal, "SELECT count(*) AS n FROM checkout_request").await,
+            4,
+            "both names of the others"
+        );
         let left = journal.get(old.checkout.checkout_id).await.unwrap().unwrap();
-        assert_eq!((left.checkout.status, left.checkout.reason.as_deref()), (Status::Failed, Some("INSUFFICIENT_FUNDS")));
+        assert_eq!(
+            (left.checkout.status, left.checkout.reason.as_deref()),
+            (Status::Failed, Some("INSUFFICIENT_FUNDS"))
+        );
         assert_eq!(left.checkout.story, Story::default());
-        assert_eq!(left.refusal.unwrap().reason, Reason::InsufficientFunds, "the reason is told all the same");
+        assert_eq!(
+            left.refusal.unwrap().reason,
+            Reason::InsufficientFunds,
+            "the reason is told all the same"
+        );
         assert_eq!(journal.get(young.checkout.checkout_id).await.unwrap(), kept);
         assert!(named(&journal, "pending", &pending).await.is_some(), "what is under way is forgotten never");
         assert_eq!(count(&journal, "SELECT count(*) AS n FROM checkout WHERE story IS NOT NULL").await, 1);
@@ -237,7 +256,11 @@ async fn a_lapsed_checkout_is_taken_over_by_exactly_one_runner() {
         begin(&journal, &settled, None).await;
         journal.settle(&settlement(&settled, Ending::Completed, NOW + 1)).await.unwrap();
         let lapse = NOW + 3 * SECOND;
-        assert_eq!(journal.take_over(Uuid::new_v4(), lapse, lapse, 100).await.unwrap(), [], "none has lapsed yet");
+        assert_eq!(
+            journal.take_over(Uuid::new_v4(), lapse, lapse, 100).await.unwrap(),
+            [],
+            "none has lapsed yet"
+        );
 
         let runners = (0..6).map(|_| {
             let journal = journal.clone();
@@ -264,7 +287,8 @@ async fn a_lapsed_checkout_is_taken_over_by_exactly_one_runner() {
 async fn a_runner_renews_only_what_it_still_has_and_works_on() {
     on_both(async |journal| {
         let (me, other) = (Uuid::new_v4(), Uuid::new_v4());
-        let (working, lost, stolen) = (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
+        let (working, lost, stolen) =
+            (new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW));
         for (entry, runner) in [(&working, me), (&lost, me), (&stolen, other)] {
             assert!(journal.begin(entry, None, runner, NOW).await.unwrap());
         }
@@ -306,14 +330,19 @@ async fn lists_page_newest_first_and_narrow_by_user_and_status() {
         assert_eq!(walked, newest_first);
 
         let of = async |user: Option<&str>, status| {
-            let narrowed = Narrowed { user_id: user.map(str::to_owned), status, limit: 10, ..Narrowed::default() };
+            let narrowed =
+                Narrowed { user_id: user.map(str::to_owned), status, limit: 10, ..Narrowed::default() };
             journal.list(&narrowed).await.unwrap().len()
         };
         assert_eq!((of(None, None).await, of(Some("bob"), None).await), (5, 0));
-        assert_eq!((of(None, Some(Status::Failed)).await, of(Some(ANN), Some(Status::Pending)).await), (1, 4));
+        assert_eq!(
+            (of(None, Some(Status::Failed)).await, of(Some(ANN), Some(Status::Pending)).await),
+            (1, 4)
+        );
 
         let parked = async |user: Option<&str>| {
-            let narrowed = Narrowed { user_id: user.map(str::to_owned), parked: true, limit: 10, ..Narrowed::default() };
+            let narrowed =
+                Narrowed { user_id: user.map(str::to_owned), parked: true, limit: 10, ..Narrowed::default() };
             journal.list(&narrowed).await.unwrap().len()
         };
         let pending = Narrowed { status: Some(Status::Pending), limit: 1, ..Narrowed::default() };

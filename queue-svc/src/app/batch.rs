@@ -19,7 +19,8 @@ use crate::{
     store,
 };
 
-/// What is kept of an answer for a replay. A token's place moves on, so a replay names the same token and tells how it stands now.
+/// What is kept of an answer for a replay. A token's place moves on, so a replay names the same token and
+/// tells how it stands now.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Recorded {
     Token { token: Uuid, created: bool },
@@ -41,7 +42,12 @@ enum Plan {
 type Answers = Vec<Result<Answer, Error>>;
 
 /// Runs the batch in a transaction, with who was heard of; `distrust` reads memory anew first.
-pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], distrust: bool) -> Result<Answers, Error> {
+pub(super) async fn attempt(
+    line: &Arc<Line>,
+    asks: &[Ask],
+    heard: &[Uuid],
+    distrust: bool,
+) -> Result<Answers, Error> {
     let (mut session, mut head) = locked(line).await?;
     if line.is_behind(&head) {
         session.rollback().await;
@@ -53,7 +59,8 @@ pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], dist
     } else {
         line.catch_up_locked(&mut session, &head).await?;
     }
-    let recorded = idempotency::recall_all(&mut session, asks.iter().filter_map(|ask| ask.key.as_ref())).await?;
+    let recorded =
+        idempotency::recall_all(&mut session, asks.iter().filter_map(|ask| ask.key.as_ref())).await?;
     let (plans, commands) = plan(asks, &recorded)?;
 
     line.listen();
@@ -72,14 +79,17 @@ pub(super) async fn attempt(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid], dist
     } else {
         session.rollback().await;
     }
-    metrics::counter!("queue_admissions_total", "queue" => line.id.to_string()).increment(decision.admitted as u64);
+    metrics::counter!("queue_admissions_total", "queue" => line.id.to_string())
+        .increment(decision.admitted as u64);
     Ok(publish(line, &plans, &done, decision, &strangers))
 }
 
 /// A transaction that holds the queue's row.
 async fn locked(line: &Line) -> Result<(Session, Head), Error> {
     let mut session = line.db.begin().await?;
-    let head = store::queue::lock(&mut session, &line.id).await?.ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
+    let head = store::queue::lock(&mut session, &line.id)
+        .await?
+        .ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
     Ok((session, head))
 }
 
@@ -100,7 +110,10 @@ fn plan(asks: &[Ask], recorded: &idempotency::Recorded) -> Result<(Vec<Plan>, Ve
             }
             match first.entry(key.name()) {
                 Entry::Occupied(earlier) => {
-                    let same = asks[*earlier.get()].key.as_ref().is_some_and(|other| other.fingerprint() == key.fingerprint());
+                    let same = asks[*earlier.get()]
+                        .key
+                        .as_ref()
+                        .is_some_and(|other| other.fingerprint() == key.fingerprint());
                     plans.push(match plans[*earlier.get()] {
                         Plan::Decide(decided) if same => Plan::Like(decided),
                         Plan::Decide(_) | Plan::Like(_) | Plan::Replay(_) | Plan::Reused => Plan::Reused,
@@ -155,7 +168,9 @@ fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers
         Outcome::NotActive(status) => Done::NotActive(*status),
         Outcome::PolicySet => Done::Queue,
         Outcome::NotHere(token) => match strangers.get(token) {
-            Some((_, row)) if matches!(ask.command, Command::Complete(_)) && row.status != Status::Completed => {
+            Some((_, row))
+                if matches!(ask.command, Command::Complete(_)) && row.status != Status::Completed =>
+            {
                 Done::NotActive(row.status)
             }
             Some((_, row)) => Done::Token { row: row.clone(), created: false },
@@ -165,7 +180,8 @@ fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers
     decided.zip(&decision.outcomes).map(one).collect()
 }
 
-/// What to remember of the answers whose requests carry an id. Refusals are not kept: they may be otherwise the next time.
+/// What to remember of the answers whose requests carry an id. Refusals are not kept: they may be otherwise
+/// the next time.
 fn records<'a>(
     asks: &'a [Ask],
     plans: &[Plan],
@@ -211,15 +227,25 @@ fn publish(line: &Line, plans: &[Plan], done: &[Done], decision: Decision, stran
     let dress = |room: &Room| {
         // As the room has it; else as it ended in this batch; else as it was when its command was done.
         let view = |token: &Uuid, row: Option<&TokenRow>, created| {
-            let as_row = || ended.get(token).or(row).map(|row| TokenView::of_row(row.clone(), Arc::clone(&line.id)));
-            let stranger =
-                || strangers.get(token).map(|(queue_id, row)| TokenView::of_row(row.clone(), queue_id.as_str().into()));
-            let view = room.view(&line.id, token, now).or_else(as_row).or_else(stranger).ok_or(Error::TokenNotFound)?;
+            let as_row =
+                || ended.get(token).or(row).map(|row| TokenView::of_row(row.clone(), Arc::clone(&line.id)));
+            let stranger = || {
+                strangers
+                    .get(token)
+                    .map(|(queue_id, row)| TokenView::of_row(row.clone(), queue_id.as_str().into()))
+            };
+            let view = room
+                .view(&line.id, token, now)
+                .or_else(as_row)
+                .or_else(stranger)
+                .ok_or(Error::TokenNotFound)?;
             Ok(Answer::Token { view, created })
         };
         let answer = |plan: &Plan| match plan {
             Plan::Reused => Err(Error::RequestIdReused),
-            Plan::Replay(Recorded::Queue(view)) => Ok(Answer::Queue(view.clone().at_present(room.queue_view(&line.id)))),
+            Plan::Replay(Recorded::Queue(view)) => {
+                Ok(Answer::Queue(view.clone().at_present(room.queue_view(&line.id))))
+            }
             Plan::Replay(Recorded::Token { token, created }) => view(token, None, *created),
             Plan::Decide(at) | Plan::Like(at) => match &done[*at] {
                 Done::Token { row, created } => view(&row.token, Some(row), *created),

@@ -1,9 +1,10 @@
 //! More people than can be written down at once: who is taken, and when the others are to come back.
 //!
-//! Joins that wait share one space over all lines. A line may take as many places of it as are free, so that alone it gets half,
-//! and a storm on one line leaves room for the others (and, below what a server has in flight at most, for everything that
-//! is not a join). Whoever finds no place is told at once when to come back: each one a little later than the one before, at the
-//! speed at which the line takes people down, so that a crowd comes back as a stream.
+//! Joins that wait share one space over all lines. A line may take as many places of it as are free, so that
+//! alone it gets half, and a storm on one line leaves room for the others (and, below what a server has in
+//! flight at most, for everything that is not a join). Whoever finds no place is told at once when to come
+//! back: each one a little later than the one before, at the speed at which the line takes people down, so
+//! that a crowd comes back as a stream.
 
 use std::{
     sync::{
@@ -18,12 +19,14 @@ use rand::Rng;
 
 use crate::domain::SECOND;
 
-/// Joins that wait or are being written, over all lines: what two cores write down in less than half a second.
+/// Joins that wait or are being written, over all lines: what two cores write down in less than half a
+/// second.
 const SPACE: usize = 4_000;
 /// Bounds of when to come back.
 const SOONEST: i64 = SECOND;
 const LATEST: i64 = 60 * SECOND;
-/// Bounds of what is believed of a line's speed, in joins a second: a stalled database tells nothing of its speed.
+/// Bounds of what is believed of a line's speed, in joins a second: a stalled database tells nothing of its
+/// speed.
 const SPEED: (f64, f64) = (500.0, 50_000.0);
 
 /// One line's share of the space.
@@ -130,7 +133,8 @@ mod tests {
         back.sort_unstable();
         // 50,000 at 5,000 a second: about ten seconds' worth, and no second gets twice its share.
         for second in 2..9 {
-            let at_once = back.iter().filter(|at| (second * SECOND..(second + 1) * SECOND).contains(at)).count();
+            let at_once =
+                back.iter().filter(|at| (second * SECOND..(second + 1) * SECOND).contains(at)).count();
             assert!((2_500..10_000).contains(&at_once), "{at_once} in second {second}");
         }
     }

@@ -1,4 +1,5 @@
-//! Tokens that ended lately, so that those who still ask about them do not send a whole batch of polls to the database.
+//! Tokens that ended lately, so that those who still ask about them do not send a whole batch of polls to the
+//! database.
 
 use std::collections::{HashMap, VecDeque};
 

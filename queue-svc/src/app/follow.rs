@@ -1,4 +1,5 @@
-//! Keeping up with other replicas: one small question to the database covers all queues; only those that moved are read.
+//! Keeping up with other replicas: one small question to the database covers all queues; only those that
+//! moved are read.
 
 use std::time::Duration;
 

@@ -1,11 +1,13 @@
 //! Who is still there: what polls, streams and calls tell about people, and how it comes to be written down.
 //!
-//! A hearing costs a poll a comparison. Only where a token's row is too old to speak for it ([`Room::hear`]) it becomes [`News`] for the
-//! writer, which takes a thousand at a time along with the next batch: a waiter's row is written once in a quarter of the grace, an
-//! admitted one's once. So what is remembered is as durable and as common to all replicas as everything else about a token.
+//! A hearing costs a poll a comparison. Only where a token's row is too old to speak for it ([`Room::hear`])
+//! it becomes [`News`] for the writer, which takes a thousand at a time along with the next batch: a waiter's
+//! row is written once in a quarter of the grace, an admitted one's once. So what is remembered is as durable
+//! and as common to all replicas as everything else about a token.
 //!
-//! Nobody is given up for a silence that may have been ours: a replica counts from when it began to listen, and one that heard
-//! nobody at all for a minute (its network was away, the machine slept, the edge was down) begins anew.
+//! Nobody is given up for a silence that may have been ours: a replica counts from when it began to listen,
+//! and one that heard nobody at all for a minute (its network was away, the machine slept, the edge was down)
+//! begins anew.
 //!
 //! [`Room::hear`]: crate::domain::Room::hear
 
@@ -123,7 +125,11 @@ mod tests {
         assert!(news.due().is_none());
         news.add((0..2_500).map(Uuid::from_u128));
         chassis::testing::patience::timeout(Duration::from_secs(1), news.came()).await.expect("it came");
-        assert_eq!(news.take(), (0..1_000).map(Uuid::from_u128).collect::<Vec<_>>(), "who spoke first is written down first");
+        assert_eq!(
+            news.take(),
+            (0..1_000).map(Uuid::from_u128).collect::<Vec<_>>(),
+            "who spoke first is written down first"
+        );
         assert_eq!(news.take().len(), 1_000);
         assert!(news.due().is_some(), "the rest still waits");
         assert_eq!((news.take().len(), news.due()), (500, None));

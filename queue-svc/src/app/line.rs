@@ -1,4 +1,5 @@
-//! One line on this replica: its committed room in memory, the way to its writer, and how it keeps up with other replicas.
+//! One line on this replica: its committed room in memory, the way to its writer, and how it keeps up with
+//! other replicas.
 
 use std::{
     collections::HashMap,
@@ -30,11 +31,12 @@ use crate::{
     store,
 };
 
-/// Behind by more commits than this, or by more new tickets than are live here (and than these), what is live is read anew, page by
-/// page, rather than everything that changed since, ended tokens included.
+/// Behind by more commits than this, or by more new tickets than are live here (and than these), what is live
+/// is read anew, page by page, rather than everything that changed since, ended tokens included.
 const TOO_MANY_COMMITS: i64 = 5_000;
 const TOO_MANY_TICKETS: i64 = 20_000;
-/// Behind by more commits than this, a writer catches up before it takes the lock: others need not wait while it reads.
+/// Behind by more commits than this, a writer catches up before it takes the lock: others need not wait while
+/// it reads.
 const BEHIND: i64 = 100;
 
 /// How far the beginning of listening moves on at a time: all deadlines follow.
@@ -170,8 +172,10 @@ impl Line {
     pub(super) fn listen(&self) {
         let now = self.clock.now();
         let since = self.ears.listening_since(now);
-        // While nobody at all is heard, `since` is now, and all deadlines are counted anew; once in a while will do.
-        if self.read(|room| since > room.listening().saturating_add(room.head().policy.patience().min(MOVES))) {
+        // While nobody at all is heard, `since` is now, and all deadlines are counted anew; once in a while
+        // will do.
+        if self.read(|room| since > room.listening().saturating_add(room.head().policy.patience().min(MOVES)))
+        {
             self.room.write().listen_from(since);
         }
     }
@@ -189,7 +193,10 @@ impl Line {
     pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Answer, Error> {
         let (answer, answered) = oneshot::channel();
         let joins = matches!(command, Command::Join { .. });
-        let place = joins.then(|| self.crowd.enter(self.clock.now())).transpose().map_err(|after| self.busy(after))?;
+        let place = joins
+            .then(|| self.crowd.enter(self.clock.now()))
+            .transpose()
+            .map_err(|after| self.busy(after))?;
         self.inbox.try_send(Ask { command, key, answer, _place: place }).map_err(|_| self.busy(SECOND))?;
         answered.await.map_err(|_| Error::Unknown)?
     }
@@ -199,9 +206,16 @@ impl Line {
         Error::Busy(after)
     }
 
-    /// Takes over a committed state that is later than ours, then looks at it. The rows are what changed after `since`: memory that
-    /// is older than that (it was put in place meanwhile) stays as it is, and catches up later.
-    pub(super) fn advance<T>(&self, since: i64, head: Head, rows: Vec<TokenRow>, look: impl FnOnce(&Room) -> T) -> T {
+    /// Takes over a committed state that is later than ours, then looks at it. The rows are what changed
+    /// after `since`: memory that is older than that (it was put in place meanwhile) stays as it is, and
+    /// catches up later.
+    pub(super) fn advance<T>(
+        &self,
+        since: i64,
+        head: Head,
+        rows: Vec<TokenRow>,
+        look: impl FnOnce(&Room) -> T,
+    ) -> T {
         // First here, then out of the room: a token is always found in one of them.
         self.lately_ended.lock().keep(rows.iter());
         let now = self.clock.now();
@@ -254,8 +268,8 @@ impl Line {
         metrics::gauge!("queue_active", "queue" => self.id.to_string()).set(gauge(active));
     }
 
-    /// Makes sure that memory is no older than the moment of the call. Callers who come while another one's question to the
-    /// database is under way share the next one.
+    /// Makes sure that memory is no older than the moment of the call. Callers who come while another one's
+    /// question to the database is under way share the next one.
     pub(super) async fn catch_up(&self) -> Result<(), Error> {
         let begun_before = self.begun.load(Ordering::SeqCst);
         let _turn = self.catching_up.lock().await;
@@ -281,10 +295,13 @@ impl Line {
     /// that was suspended for weeks would otherwise never hear that a token ended whose row is gone. Half the
     /// time allows for clocks that differ.)
     fn is_far_behind(&self, head: &Head) -> bool {
-        let (mine, ticket, live, decided_at) =
-            self.read(|room| (room.version(), room.head().last_ticket, room.waiting() + room.active(), room.head().decided_at));
+        let (mine, ticket, live, decided_at) = self.read(|room| {
+            (room.version(), room.head().last_ticket, room.waiting() + room.active(), room.head().decided_at)
+        });
         let forgotten = head.version > mine && self.clock.now().saturating_sub(decided_at) > self.kept / 2;
-        forgotten || head.version - mine > TOO_MANY_COMMITS || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
+        forgotten
+            || head.version - mine > TOO_MANY_COMMITS
+            || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
     }
 
     async fn follow(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
@@ -327,7 +344,11 @@ impl Line {
 
 /// Reads a line's live tokens page by page, then what changed meanwhile. Whoever is admitted is awaited from
 /// now on, for of those that are read here nobody knows how long ago they were.
-pub(super) async fn load(session: &mut Session, queue_id: &str, clock: &Clock) -> Result<Option<Room>, Error> {
+pub(super) async fn load(
+    session: &mut Session,
+    queue_id: &str,
+    clock: &Clock,
+) -> Result<Option<Room>, Error> {
     let Some(head) = store::queue::read(session, queue_id).await? else { return Ok(None) };
     let last = head.last_ticket;
     let mut room = Room::new(head);
@@ -344,7 +365,10 @@ pub(super) async fn load(session: &mut Session, queue_id: &str, clock: &Clock) -
 }
 
 /// Every ended or strange token of a batch that memory does not know, by one query.
-pub(super) async fn ended(session: &mut Session, tokens: Vec<Uuid>) -> Result<HashMap<Uuid, (String, TokenRow)>, db::Error> {
+pub(super) async fn ended(
+    session: &mut Session,
+    tokens: Vec<Uuid>,
+) -> Result<HashMap<Uuid, (String, TokenRow)>, db::Error> {
     if tokens.is_empty() {
         return Ok(HashMap::new());
     }

@@ -34,7 +34,8 @@ impl Lines {
         self.by_tag.get(&tag_of(token)).map_or(&[], Vec::as_slice)
     }
 
-    /// A token that memory has, for somebody who asks about it: live or ended lately, in its own line or wherever it is.
+    /// A token that memory has, for somebody who asks about it: live or ended lately, in its own line or
+    /// wherever it is.
     pub(super) fn remembered(&self, token: &Uuid) -> Option<TokenView> {
         let ended = self.tagged(token).iter().find_map(|line| line.ended_view(token));
         ended.or_else(|| self.all().find_map(|line| line.ask_about(token).or_else(|| line.ended_view(token))))

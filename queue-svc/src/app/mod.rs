@@ -1,7 +1,7 @@
 //! The use cases of the waiting room on one replica.
 //!
-//! Reading comes from committed memory. Writing goes through the line's [`writer`], which makes one transaction of all that waits.
-//! The [`follow`] task keeps memory up with other replicas.
+//! Reading comes from committed memory. Writing goes through the line's [`writer`], which makes one
+//! transaction of all that waits. The [`follow`] task keeps memory up with other replicas.
 
 mod batch;
 mod crowd;
@@ -90,7 +90,8 @@ impl WaitingRoom {
         if let Some(line) = self.line(queue_id) {
             return Ok(line);
         }
-        // Boxed, here and wherever the database is asked by way of exception: every answer from memory would carry its 8 KB about.
+        // Boxed, here and wherever the database is asked by way of exception: every answer from memory would
+        // carry its 8 KB about.
         Box::pin(self.open_line(queue_id)).await?.ok_or_else(|| Error::QueueNotFound(queue_id.to_owned()))
     }
 
@@ -101,7 +102,9 @@ impl WaitingRoom {
             return Ok(Some(line));
         }
         let mut session = self.0.db.read().await?;
-        let Some(mut room) = line::load(&mut session, queue_id, &self.0.clock).await? else { return Ok(None) };
+        let Some(mut room) = line::load(&mut session, queue_id, &self.0.clock).await? else {
+            return Ok(None);
+        };
         room.listen_from(self.0.ears.listening_since(self.0.clock.now()));
         let (sender, inbox) = mpsc::channel(writer::MAX_PENDING);
         let line = Arc::new(Line::new(queue_id, &self.0, room, sender));

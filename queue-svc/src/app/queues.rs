@@ -23,7 +23,12 @@ impl WaitingRoom {
     ///
     /// # Errors
     /// [`Error::PolicyDiffers`], [`Error::RequestIdReused`], the database's.
-    pub async fn create_queue(&self, queue_id: &str, policy: QueuePolicy, key: Option<Key>) -> Result<QueueView, Error> {
+    pub async fn create_queue(
+        &self,
+        queue_id: &str,
+        policy: QueuePolicy,
+        key: Option<Key>,
+    ) -> Result<QueueView, Error> {
         let (policy, key) = (&policy, key.as_ref());
         let db = &self.0.db;
         let recalled = db.transact("create_queue", || self.try_create(queue_id, policy, key)).await?;
@@ -35,7 +40,12 @@ impl WaitingRoom {
         }
     }
 
-    async fn try_create(&self, queue_id: &str, policy: &QueuePolicy, key: Option<&Key>) -> Result<Option<QueueView>, Error> {
+    async fn try_create(
+        &self,
+        queue_id: &str,
+        policy: &QueuePolicy,
+        key: Option<&Key>,
+    ) -> Result<Option<QueueView>, Error> {
         let mut session = self.0.db.begin().await?;
         if let Some(key) = key
             && let Some(Recorded::Queue(view)) = idempotency::recall(&mut session, key).await?
@@ -73,7 +83,12 @@ impl WaitingRoom {
     ///
     /// # Errors
     /// [`Error::QueueNotFound`], [`Error::RequestIdReused`], the writer's.
-    pub async fn update_queue(&self, queue_id: &str, patch: PolicyPatch, key: Option<Key>) -> Result<QueueView, Error> {
+    pub async fn update_queue(
+        &self,
+        queue_id: &str,
+        patch: PolicyPatch,
+        key: Option<Key>,
+    ) -> Result<QueueView, Error> {
         match self.find_line(queue_id).await?.ask(Command::SetPolicy(patch), key).await? {
             Answer::Queue(view) => Ok(view),
             Answer::Token { .. } => Err(Error::RequestIdReused),

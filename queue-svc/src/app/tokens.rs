@@ -45,14 +45,23 @@ impl WaitingRoom {
     /// Joins a line, or finds the place already held; tells whether the token is new.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::Busy`], [`Error::RequestIdReused`], the writer's.
-    pub async fn join(&self, queue_id: &str, user: &str, priority: u8, key: Option<Key>) -> Result<(TokenView, bool), Error> {
+    /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::Busy`], [`Error::RequestIdReused`], the
+    /// writer's.
+    pub async fn join(
+        &self,
+        queue_id: &str,
+        user: &str,
+        priority: u8,
+        key: Option<Key>,
+    ) -> Result<(TokenView, bool), Error> {
         let line = self.find_line(queue_id).await?;
         let id = tagged(Uuid::new_v4(), line_tag(queue_id));
         let may_be_replay = key.is_some();
         match line.ask(Command::Join { token: id, user: user.into(), priority }, key).await {
             // Whoever has a place already is not sent away: memory knows it.
-            Err(Error::Busy(after)) => line.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after)),
+            Err(Error::Busy(after)) => {
+                line.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after))
+            }
             answered => {
                 let (view, created) = token(answered?)?;
                 // Whoever repeats the request is there, too.
@@ -107,8 +116,8 @@ impl WaitingRoom {
         line.ask_about_user(user).ok_or(Error::TokenNotFound)
     }
 
-    /// Reads many tokens, in the order asked for: live ones and those that ended lately from memory; the rest, long ended or unknown,
-    /// by one query. What memory knows is answered whatever becomes of that.
+    /// Reads many tokens, in the order asked for: live ones and those that ended lately from memory; the
+    /// rest, long ended or unknown, by one query. What memory knows is answered whatever becomes of that.
     pub async fn tokens(&self, ids: &[Uuid]) -> Vec<Seen> {
         let mut found = self.remembered(ids);
         let mut rest = Seen::Unknown;
@@ -127,7 +136,8 @@ impl WaitingRoom {
 
     /// Adds those to `found` that memory does not know and the database does.
     async fn look_up(&self, ids: &[Uuid], found: &mut [Option<TokenView>]) -> Result<(), Error> {
-        let missing: Vec<_> = ids.iter().zip(&*found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
+        let missing: Vec<_> =
+            ids.iter().zip(&*found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
         let rows = {
             let mut session = self.0.db.read().await?;
             ended(&mut session, missing).await?
@@ -152,7 +162,8 @@ impl WaitingRoom {
         Ok(())
     }
 
-    /// What memory knows of these. Tokens of one line that come one after the other share one look at its room.
+    /// What memory knows of these. Tokens of one line that come one after the other share one look at its
+    /// room.
     fn remembered(&self, ids: &[Uuid]) -> Vec<Option<TokenView>> {
         let lines = self.0.lines.read();
         let mut found = Vec::with_capacity(ids.len());
@@ -174,11 +185,12 @@ impl WaitingRoom {
         Ok(row.map(|(queue_id, row)| TokenView::of_row(row, queue_id.into())))
     }
 
-    /// Tells whether a token admits its bearer now. Memory may say yes; before anybody is refused for the token's status, or when
-    /// the caller wants to be certain, memory is brought up to this moment first.
+    /// Tells whether a token admits its bearer now. Memory may say yes; before anybody is refused for the
+    /// token's status, or when the caller wants to be certain, memory is brought up to this moment first.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], [`Error::TokenWrongQueue`], [`Error::TokenWrongUser`], [`Error::TokenNotActive`], the database's.
+    /// [`Error::TokenNotFound`], [`Error::TokenWrongQueue`], [`Error::TokenWrongUser`],
+    /// [`Error::TokenNotActive`], the database's.
     pub async fn verify(&self, claim: &Claim) -> Result<TokenView, Error> {
         let now = self.0.clock.now();
         let line = self.0.lines.read().with(&claim.token).cloned();
@@ -226,7 +238,9 @@ fn judge(claim: &Claim, view: TokenView, now: i64) -> Result<TokenView, Error> {
         // The clock decides, not whether the timer has already been there.
         Status::Active if view.active_until.is_some_and(|until| until > now) => Ok(view),
         Status::Active => Err(Error::TokenNotActive(Status::Expired)),
-        status @ (Status::Waiting | Status::Completed | Status::Expired | Status::Left) => Err(Error::TokenNotActive(status)),
+        status @ (Status::Waiting | Status::Completed | Status::Expired | Status::Left) => {
+            Err(Error::TokenNotActive(status))
+        }
     }
 }
 

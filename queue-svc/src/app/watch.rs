@@ -20,8 +20,9 @@ use crate::{
 const NEAR: i64 = 10;
 /// Further back: at most one message in this time.
 const STEP: Duration = Duration::from_secs(1);
-/// How soon somebody further back looks again after the line moved, so that being admitted is told soon: the first thousand, and
-/// the rest. It bounds how often a thousand streams wake for a line that moves a hundred times a second.
+/// How soon somebody further back looks again after the line moved, so that being admitted is told soon: the
+/// first thousand, and the rest. It bounds how often a thousand streams wake for a line that moves a hundred
+/// times a second.
 const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Duration::from_secs(1));
 
 /// How long a stream says nothing at most; then it says again how things are. Proxies cut what is silent for
@@ -40,7 +41,8 @@ struct Following {
 }
 
 impl WaitingRoom {
-    /// The token as it is now, then every change worth telling; ends after a final status, with `Unknown` when this replica closes.
+    /// The token as it is now, then every change worth telling; ends after a final status, with `Unknown`
+    /// when this replica closes.
     ///
     /// # Errors
     /// [`Error::TokenNotFound`], the database's.
@@ -129,9 +131,14 @@ impl Following {
 
     fn worth_telling(&self, view: &TokenView) -> bool {
         let Some(told) = &self.told else { return true };
-        let anew = told.status != view.status || told.ticket != view.ticket || told.active_until != view.active_until;
+        let anew = told.status != view.status
+            || told.ticket != view.ticket
+            || told.active_until != view.active_until;
         let step = told.position != view.position;
         let quiet = self.told_at.elapsed() >= QUIET;
-        anew || quiet || (step && view.status == Status::Waiting && (view.position <= NEAR || self.told_at.elapsed() >= STEP))
+        anew || quiet
+            || (step
+                && view.status == Status::Waiting
+                && (view.position <= NEAR || self.told_at.elapsed() >= STEP))
     }
 }

@@ -1,13 +1,15 @@
 //! The writer of one line: takes all commands that wait, and makes them one transaction.
 //!
 //! ```text
-//!   lock the queue's row ─► catch up to it ─► decide in memory ─► write rows, head, answers ─► commit ─► advance memory ─► answer
+//!   lock the queue's row ─► catch up to it ─► decide in memory ─► write rows, head, answers
+//!   ─► commit ─► advance memory ─► answer
 //! ```
 //!
-//! Memory is changed after the commit only, so nothing has to be undone when it fails. When it is unknown whether it took effect,
-//! the callers are told so, and the next batch finds out: under the lock it first catches up with what the database holds.
-//! While one batch is under way the next collects; no timer delays anybody. Between batches the writer sleeps until time has something to
-//! do for it, so an idle line costs nothing.
+//! Memory is changed after the commit only, so nothing has to be undone when it fails. When it is unknown
+//! whether it took effect, the callers are told so, and the next batch finds out: under the lock it first
+//! catches up with what the database holds. While one batch is under way the next collects; no timer delays
+//! anybody. Between batches the writer sleeps until time has something to do for it, so an idle line costs
+//! nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,8 +28,8 @@ use super::{
 };
 use crate::{domain::Room, error::Error};
 
-/// Commands that may wait for the writer. Joins are sent away long before ([`Crowd`](super::crowd::Crowd)), so that somebody who pays
-/// or leaves finds room in any storm.
+/// Commands that may wait for the writer. Joins are sent away long before ([`Crowd`](super::crowd::Crowd)),
+/// so that somebody who pays or leaves finds room in any storm.
 pub(super) const MAX_PENDING: usize = 8_192;
 /// Commands in one transaction: enough to share its cost, few enough to keep it short.
 const MAX_BATCH: usize = 1_000;
@@ -57,7 +59,8 @@ pub(super) async fn run(line: Arc<Line>, mut inbox: mpsc::Receiver<Ask>, shutdow
             () = shutdown.cancelled() => return last_words(&line).await,
             taken = inbox.recv_many(&mut asks, MAX_BATCH) => if taken == 0 { return },
             () = time::sleep_until(wake) => {}
-            // Another replica's commit, a new policy: what was due may not be, or something else may be sooner.
+            // Another replica's commit, a new policy: what was due may not be, or something else may be
+            // sooner.
             changed = moved.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
@@ -141,7 +144,11 @@ fn refusal(error: &Error, line: &Line) -> Error {
     }
 }
 
-async fn attempts(line: &Arc<Line>, asks: &[Ask], heard: &[Uuid]) -> Result<Vec<Result<Answer, Error>>, Error> {
+async fn attempts(
+    line: &Arc<Line>,
+    asks: &[Ask],
+    heard: &[Uuid],
+) -> Result<Vec<Result<Answer, Error>>, Error> {
     let mut tries = 1;
     let mut distrust = false;
     loop {

@@ -40,7 +40,11 @@ impl Pair {
         let decision = decide(&self.rooms[replica], heard, commands, here);
         self.rooms[replica].reported(heard);
         if decision.changed {
-            self.coming[1 - replica].push((now + self.behind[1 - replica], decision.head.clone(), decision.rows.clone()));
+            self.coming[1 - replica].push((
+                now + self.behind[1 - replica],
+                decision.head.clone(),
+                decision.rows.clone(),
+            ));
             self.rooms[replica].advance(decision.head, decision.rows, here);
         }
     }

@@ -1,9 +1,10 @@
 //! Deciding what a batch of commands does, without touching the committed room.
 //!
-//! A [`Draft`] lies over a [`Room`]: rows changed so far, and who stands at the tail since. First it is noted who was heard of, then
-//! the time does its work (what is due expires), then the commands in turn, and after each of these whoever may enter is admitted.
-//! So a batch does what its commands would do one by one, wherever it is cut, and a place is filled in the transaction that
-//! frees it. How long a silence may be is the policy's as the batch begins; a change of that counts from the next one.
+//! A [`Draft`] lies over a [`Room`]: rows changed so far, and who stands at the tail since. First it is noted
+//! who was heard of, then the time does its work (what is due expires), then the commands in turn, and after
+//! each of these whoever may enter is admitted. So a batch does what its commands would do one by one,
+//! wherever it is cut, and a place is filled in the transaction that frees it. How long a silence may be is
+//! the policy's as the batch begins; a change of that counts from the next one.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,7 +14,8 @@ use super::{Head, LANES, OnExpiry, PolicyPatch, Room, SECOND, Status, TokenRow, 
 
 /// Admissions a decision at most: a transaction stays short; the next one follows at once.
 pub const MAX_ADMITTED: usize = 2_000;
-/// Expiries of those due a decision at most, for the same reason; as many more where people at the front are found to be due as well.
+/// Expiries of those due a decision at most, for the same reason; as many more where people at the front are
+/// found to be due as well.
 pub const MAX_EXPIRED: usize = 2_000;
 
 /// What somebody asks of a line.
@@ -63,7 +65,8 @@ pub enum Outcome {
 /// What a batch changes, and what to tell whom.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// The final state of every token that changed; those that ended first, so that a user's next token finds the name free.
+    /// The final state of every token that changed; those that ended first, so that a user's next token finds
+    /// the name free.
     pub rows: Vec<TokenRow>,
     /// The queue's row afterwards.
     pub head: Head,
@@ -255,7 +258,10 @@ impl<'a> Draft<'a> {
 
     fn may_admit(&self) -> bool {
         let policy = &self.head.policy;
-        !policy.paused && self.active < policy.max_active && self.admitted < MAX_ADMITTED && self.head.cap_allows()
+        !policy.paused
+            && self.active < policy.max_active
+            && self.admitted < MAX_ADMITTED
+            && self.head.cap_allows()
     }
 
     fn admit_all(&mut self) {
@@ -274,7 +280,12 @@ impl<'a> Draft<'a> {
             self.head.admit(row.ticket, waited);
             self.admitted += 1;
             let until = self.now.saturating_add(self.head.policy.active_ttl);
-            self.put(TokenRow { status: Status::Active, active_until: Some(until), admitted_at: Some(self.now), ..row });
+            self.put(TokenRow {
+                status: Status::Active,
+                active_until: Some(until),
+                admitted_at: Some(self.now),
+                ..row
+            });
         }
     }
 
@@ -300,7 +311,9 @@ impl<'a> Draft<'a> {
 
     /// A row that this draft has not changed is as the lane says.
     fn still_waits(&self, token: &Uuid, ticket: i64) -> bool {
-        self.by_token.get(token).is_none_or(|at| self.rows[*at].status == Status::Waiting && self.rows[*at].ticket == ticket)
+        self.by_token
+            .get(token)
+            .is_none_or(|at| self.rows[*at].status == Status::Waiting && self.rows[*at].ticket == ticket)
     }
 
     fn current(&self, token: &Uuid) -> Option<TokenRow> {

@@ -1,9 +1,10 @@
 //! When somebody at this place will be admitted: a likely wait, and the range in which to read it.
 //!
-//! With `a` admissions a second, and a share `d` of those who wait giving up each second, the `p` people up to and including this one
-//! are gone after `ln(1 + d p / a) / d` seconds (`p / a` where nobody gives up). The range does that with the faster and the slower of
-//! what was measured over the last minute and the last five, and widens it by chance: the few admissions that a place near the
-//! front still needs, and the few that were seen, come when they come; and a sale does not stay as it is.
+//! With `a` admissions a second, and a share `d` of those who wait giving up each second, the `p` people up
+//! to and including this one are gone after `ln(1 + d p / a) / d` seconds (`p / a` where nobody gives up).
+//! The range does that with the faster and the slower of what was measured over the last minute and the last
+//! five, and widens it by chance: the few admissions that a place near the front still needs, and the few
+//! that were seen, come when they come; and a sale does not stay as it is.
 
 use super::{
     SECOND,

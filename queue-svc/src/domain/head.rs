@@ -19,7 +19,8 @@ pub struct Head {
     pub last_ticket: i64,
     /// The highest ticket admitted so far.
     pub serving_ticket: i64,
-    /// The time of the last decision: time never runs backwards in a queue, whatever the clocks of its replicas say.
+    /// The time of the last decision: time never runs backwards in a queue, whatever the clocks of its
+    /// replicas say.
     pub decided_at: i64,
     /// Recent admissions.
     pub admissions: Admissions,
@@ -100,7 +101,8 @@ mod tests {
         head.gave_up();
         let text = serde_json::to_string(&head.admissions).expect("plain numbers");
         assert_eq!(serde_json::from_str::<Admissions>(&text).expect("what was written"), head.admissions);
-        let older = serde_json::from_str::<Admissions>(r#"{"s":[[1,2]],"m":[[1,2]]}"#).expect("nothing but other fields");
+        let older = serde_json::from_str::<Admissions>(r#"{"s":[[1,2]],"m":[[1,2]]}"#)
+            .expect("nothing but other fields");
         assert_eq!(older, Admissions::default());
         assert_eq!(head.serving_ticket, 7);
     }

@@ -1,7 +1,7 @@
 //! One lane: first come, first served, and "how many are before me" in O(log n) however long it is.
 //!
-//! Tickets only rise, so a lane is an append-only list; who leaves it leaves a gap. A Fenwick tree over the list counts those
-//! still there. When most of the list is gaps it is packed, so both stay O(live).
+//! Tickets only rise, so a lane is an append-only list; who leaves it leaves a gap. A Fenwick tree over the
+//! list counts those still there. When most of the list is gaps it is packed, so both stay O(live).
 
 /// A gap.
 const GONE: u32 = u32::MAX;

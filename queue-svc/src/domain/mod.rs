@@ -1,12 +1,13 @@
-//! The waiting room as plain synchronous Rust: no I/O, no SQL, no protobuf; the time and new ids come in as arguments.
+//! The waiting room as plain synchronous Rust: no I/O, no SQL, no protobuf; the time and new ids come in as
+//! arguments.
 //!
 //! ```text
 //!   commands, now ──► decide(&Room) ──► Decision { rows, head, outcomes } ──► (SQL commit) ──► Room::advance
-//!                        reads only                                             on this replica and, by tailing, on all others
+//!                        reads only                        on this replica and, by tailing, on all others
 //! ```
 //!
-//! A [`Room`] holds what is committed and nothing else, so a failed commit has nothing to undo. Deciding happens on an overlay
-//! ([`draft`]) in which the commands of one batch see each other.
+//! A [`Room`] holds what is committed and nothing else, so a failed commit has nothing to undo. Deciding
+//! happens on an overlay ([`draft`]) in which the commands of one batch see each other.
 
 mod draft;
 mod estimate;
@@ -20,6 +21,8 @@ mod slab;
 mod token;
 mod view;
 
+#[cfg(test)]
+mod batch_tests;
 #[cfg(test)]
 mod clocks_tests;
 #[cfg(test)]

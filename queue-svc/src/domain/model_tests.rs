@@ -1,7 +1,8 @@
 //! The room against a model too simple to be wrong: a plain list, scanned from its start for everything.
 //!
-//! The same random history runs through the model one command at a time, and through two rooms ("replicas") in batches cut anywhere,
-//! each batch decided by either, each catching up from a shared table as the service does. All three must agree on everything.
+//! The same random history runs through the model one command at a time, and through two rooms ("replicas")
+//! in batches cut anywhere, each batch decided by either, each catching up from a shared table as the service
+//! does. All three must agree on everything.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -108,12 +109,15 @@ impl Model {
                 Status::Waiting | Status::Completed | Status::Expired | Status::Left => t.valid_until,
             }
         };
-        let mut due: Vec<_> = self.tokens.iter().filter(|t| t.status.is_live() && deadline(t) <= now).cloned().collect();
+        let mut due: Vec<_> =
+            self.tokens.iter().filter(|t| t.status.is_live() && deadline(t) <= now).cloned().collect();
         due.sort_by_key(|t| (deadline(t), t.ticket));
         for one in due {
             let heard_at = one.heard_at.max(self.listening);
-            let may_wait = one.valid_until > now && (grace == 0 || heard_at + grace + grace / 4 + 2 * SECOND > now);
-            let requeue = self.policy.on_expiry == OnExpiry::Requeue && one.status == Status::Active && may_wait;
+            let may_wait =
+                one.valid_until > now && (grace == 0 || heard_at + grace + grace / 4 + 2 * SECOND > now);
+            let requeue =
+                self.policy.on_expiry == OnExpiry::Requeue && one.status == Status::Active && may_wait;
             let token = self.tokens.iter_mut().find(|t| t.token == one.token).unwrap();
             if requeue {
                 self.last_ticket += 1;
@@ -148,7 +152,8 @@ impl Model {
     fn run(&mut self, command: &Command, now: i64) {
         match command {
             Command::Join { token, user, priority } => {
-                let held = self.tokens.iter().find(|t| t.user == **user && t.status.is_live()).map(|t| t.token);
+                let held =
+                    self.tokens.iter().find(|t| t.user == **user && t.status.is_live()).map(|t| t.token);
                 let before = (self.tokens.len(), self.last_ticket, self.admitted_at.len());
                 if let Some(held) = held {
                     return self.hear(&held, now);
@@ -168,7 +173,9 @@ impl Model {
                 });
                 self.admit(now);
                 // Refused if it made the line too long: as if it had never been.
-                if self.tokens[before.0].status == Status::Waiting && self.count(Status::Waiting) > self.policy.max_waiting {
+                if self.tokens[before.0].status == Status::Waiting
+                    && self.count(Status::Waiting) > self.policy.max_waiting
+                {
                     assert_eq!(self.admitted_at.len(), before.2);
                     self.tokens.truncate(before.0);
                     self.last_ticket = before.1;
@@ -197,8 +204,10 @@ impl Model {
     }
 
     fn position(&self, of: &Plain) -> Option<i64> {
-        let before = |t: &&Plain| t.status == Status::Waiting && (t.priority, t.ticket) <= (of.priority, of.ticket);
-        (of.status == Status::Waiting).then(|| i64::try_from(self.tokens.iter().filter(before).count()).unwrap())
+        let before =
+            |t: &&Plain| t.status == Status::Waiting && (t.priority, t.ticket) <= (of.priority, of.ticket);
+        (of.status == Status::Waiting)
+            .then(|| i64::try_from(self.tokens.iter().filter(before).count()).unwrap())
     }
 }
 
@@ -217,7 +226,11 @@ impl Table {
     fn commit(&mut self, decision: &Decision) {
         assert_eq!(decision.head.version, self.head.version + 1);
         for row in &decision.rows {
-            let rivals = self.rows.values().filter(|r| r.user == row.user && r.token != row.token && r.status.is_live()).count();
+            let rivals = self
+                .rows
+                .values()
+                .filter(|r| r.user == row.user && r.token != row.token && r.status.is_live())
+                .count();
             assert!(!row.status.is_live() || rivals == 0, "two live tokens of one user within the statement");
             self.rows.insert(row.token, row.clone());
         }
@@ -225,7 +238,7 @@ impl Table {
     }
 }
 
-fn policy() -> QueuePolicy {
+pub(super) fn policy() -> QueuePolicy {
     QueuePolicy {
         max_active: 3,
         max_waiting: 12,
@@ -260,17 +273,25 @@ fn same(table: &Table, rooms: &[Room; 2], model: &Model) {
         for room in rooms {
             assert_eq!(room.token(&plain.token), plain.status.is_live().then(|| row.clone()));
             assert_eq!(room.position(&plain.token), model.position(plain));
-            let held = model.tokens.iter().find(|t| t.user == plain.user && t.status.is_live()).map(|t| t.token);
+            let held =
+                model.tokens.iter().find(|t| t.user == plain.user && t.status.is_live()).map(|t| t.token);
             assert_eq!(room.token_of(&plain.user), held);
         }
     }
     for room in rooms {
-        assert_eq!((room.active(), room.waiting()), (model.count(Status::Active), model.count(Status::Waiting)));
+        assert_eq!(
+            (room.active(), room.waiting()),
+            (model.count(Status::Active), model.count(Status::Waiting))
+        );
     }
 }
 
 fn in_any_minute(admitted: &[i64]) -> usize {
-    admitted.iter().map(|from| admitted.iter().filter(|at| (*from..*from + 60 * SECOND).contains(at)).count()).max().unwrap_or(0)
+    admitted
+        .iter()
+        .map(|from| admitted.iter().filter(|at| (*from..*from + 60 * SECOND).contains(at)).count())
+        .max()
+        .unwrap_or(0)
 }
 
 fn pick_of(model: &Model, pick: u8) -> Option<Uuid> {
@@ -282,7 +303,11 @@ fn commands_of(step: &Step, model: &Model, next_id: &mut u128) -> Option<Command
     match step {
         Step::Join { user, priority } => {
             *next_id += 1;
-            Some(Command::Join { token: Uuid::from_u128(*next_id), user: format!("u{user}").into(), priority: *priority })
+            Some(Command::Join {
+                token: Uuid::from_u128(*next_id),
+                user: format!("u{user}").into(),
+                priority: *priority,
+            })
         }
         Step::Complete { pick: one } => Some(Command::Complete(pick(*one))),
         Step::Leave { pick: one } => Some(Command::Leave(pick(*one))),
@@ -402,72 +427,4 @@ proptest! {
         prop_assert!(order.is_sorted(), "{:?}", order);
         prop_assert_eq!(order.len(), lanes.len());
     }
-}
-
-#[test]
-fn a_user_who_leaves_and_joins_in_one_batch_has_one_live_token_and_the_tail() {
-    let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, ..QueuePolicy::default() }, 0));
-    let join = |id: u128, user: &str| Command::Join { token: Uuid::from_u128(id), user: user.into(), priority: 5 };
-    let first = decide(&room, &[], vec![join(1, "ann"), join(2, "bob")], 0);
-    room.advance(first.head, first.rows, 0);
-    let again = decide(&room, &[], vec![Command::Leave(Uuid::from_u128(1)), join(3, "ann"), join(4, "ann")], 0);
-    assert_eq!(again.rows.len(), 2);
-    assert_eq!(again.rows[0].status, Status::Left, "who ends is written first");
-    assert!(matches!(&again.outcomes[2], Outcome::Joined { row, created: false } if row.token == Uuid::from_u128(3)));
-    room.advance(again.head, again.rows, 0);
-    assert_eq!(room.position(&Uuid::from_u128(3)), Some(2));
-}
-
-#[test]
-fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
-    let policy = QueuePolicy { max_active: 5_000, admit_per_minute: 1_000_000, paused: true, ..QueuePolicy::default() };
-    let mut room = Room::new(Head::new(policy, 0));
-    let joins = (1..=6_000).map(|id| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 });
-    let joined = decide(&room, &[], joins.collect(), 0);
-    room.advance(joined.head, joined.rows, 0);
-    let mut sizes = Vec::new();
-    let mut commands = vec![Command::SetPolicy(PolicyPatch { paused: Some(false), ..PolicyPatch::default() })];
-    loop {
-        let decision = decide(&room, &[], std::mem::take(&mut commands), 0);
-        if !decision.changed {
-            break;
-        }
-        sizes.push(decision.admitted);
-        room.advance(decision.head, decision.rows, 0);
-        assert_eq!(room.next_deadline().is_some_and(|at| at <= 0), room.active() < 5_000, "more to do means now");
-    }
-    assert_eq!(sizes, [MAX_ADMITTED, MAX_ADMITTED, 1_000]);
-}
-
-#[test]
-fn whoever_has_spoken_is_not_given_up_however_many_have() {
-    const PEOPLE: i64 = 1_500;
-    let ids: Vec<_> = (1..=PEOPLE).map(|id| Uuid::from_u128(u128::try_from(id).unwrap())).collect();
-    let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, max_waiting: PEOPLE, ..policy() }, 0));
-    let joins = ids.iter().map(|id| Command::Join { token: *id, user: id.to_string().into(), priority: 5 });
-    let joined = decide(&room, &[], joins.collect(), 0);
-    room.advance(joined.head, joined.rows, 0);
-    // All of them ask while nothing can be written down, for longer than the grace; more than one batch takes.
-    let now = 100 * SECOND;
-    assert!(ids.iter().all(|id| room.hear(id, now)));
-    let heard = &ids[500..];
-    room.reported(heard);
-    let open = Command::SetPolicy(PolicyPatch { max_active: Some(3), ..PolicyPatch::default() });
-    let decision = decide(&room, heard, vec![open, Command::Complete(ids[3])], now);
-    assert!(decision.rows.iter().all(|row| row.status.is_live()), "nobody is given up");
-    assert_eq!(decision.outcomes[1], Outcome::NotActive(Status::Waiting));
-    room.advance(decision.head, decision.rows, 0);
-    assert_eq!((room.active(), room.waiting()), (3, PEOPLE - 3));
-    assert!(ids[..3].iter().all(|id| room.status(id) == Some(Status::Active)), "and those in front are let in");
-}
-
-#[test]
-fn a_replica_whose_clock_is_behind_does_not_turn_time_back() {
-    let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
-    let join = |id: u128| Command::Join { token: Uuid::from_u128(id), user: format!("{id}").into(), priority: 5 };
-    let ahead = decide(&room, &[], vec![join(1)], 100 * SECOND);
-    room.advance(ahead.head, ahead.rows, 100 * SECOND);
-    let behind = decide(&room, &[], vec![join(2)], 40 * SECOND);
-    assert_eq!(behind.rows[0].entered_at, 100 * SECOND);
-    assert_eq!(behind.head.decided_at, 100 * SECOND);
 }

@@ -1,6 +1,6 @@
-//! A simulated on-sale, second by second, against which the estimates are held: a crowd at the start and a trickle after it, people who
-//! pay at once and people who take their time, some who give up in line and some who never show up, pauses, places added and
-//! taken away, a shop that becomes slower. The seeds are fixed.
+//! A simulated on-sale, second by second, against which the estimates are held: a crowd at the start and a
+//! trickle after it, people who pay at once and people who take their time, some who give up in line and some
+//! who never show up, pauses, places added and taken away, a shop that becomes slower. The seeds are fixed.
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::print_stdout, reason = "tests")]
 
@@ -102,7 +102,11 @@ impl Sale {
         inside.sort_unstable();
         for (token, until) in &inside {
             if until.is_some_and(|until| until <= now) {
-                commands.push(if random.chance(700_000) { Command::Complete(*token) } else { Command::Leave(*token) });
+                commands.push(if random.chance(700_000) {
+                    Command::Complete(*token)
+                } else {
+                    Command::Leave(*token)
+                });
             }
         }
         // Those who wait ask all the time, and those inside who did show up.
@@ -119,7 +123,11 @@ impl Sale {
             for row in &decision.rows {
                 match row.status {
                     Status::Active if !self.inside.contains_key(&row.token) => {
-                        let session = if self.random.chance(40_000) { None } else { Some(self.random.between(5, self.session)) };
+                        let session = if self.random.chance(40_000) {
+                            None
+                        } else {
+                            Some(self.random.between(5, self.session))
+                        };
                         self.inside.insert(row.token, session.map(|seconds| self.now + seconds * SECOND));
                         self.admitted.entry(row.token).or_insert(self.now);
                     }
@@ -142,7 +150,8 @@ impl Sale {
             if self.waiting.is_empty() {
                 return;
             }
-            let pick = usize::try_from(self.random.below(i64::try_from(self.waiting.len()).unwrap())).unwrap();
+            let pick =
+                usize::try_from(self.random.below(i64::try_from(self.waiting.len()).unwrap())).unwrap();
             let view = self.room.view(&self.queue, &self.waiting[pick], self.now).unwrap();
             assert!(0 <= view.estimated_wait_low && view.estimated_wait_low <= view.estimated_wait);
             assert!(view.estimated_wait <= view.estimated_wait_high);
@@ -170,8 +179,12 @@ impl Sale {
             let places = self.room.head().policy.max_active * factor / 100;
             let patch = match second {
                 _ if second == pause => Some(PolicyPatch { paused: Some(true), ..PolicyPatch::default() }),
-                _ if second == pause + halt => Some(PolicyPatch { paused: Some(false), ..PolicyPatch::default() }),
-                _ if second == change => Some(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() }),
+                _ if second == pause + halt => {
+                    Some(PolicyPatch { paused: Some(false), ..PolicyPatch::default() })
+                }
+                _ if second == change => {
+                    Some(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })
+                }
                 _ => None,
             };
             if second == slower {
@@ -251,7 +264,8 @@ fn a_pause_is_told_and_an_unchanged_line_is_told_the_same() {
 #[test]
 fn a_room_in_which_no_place_becomes_free_for_a_minute_says_so() {
     let policy = QueuePolicy { max_active: 20, active_ttl: 3_600 * SECOND, ..QueuePolicy::default() };
-    let mut sale = Sale { room: Room::new(Head::new(policy, 0)), session: 3_000, giving_up: 0, ..Sale::new(1) };
+    let mut sale =
+        Sale { room: Room::new(Head::new(policy, 0)), session: 3_000, giving_up: 0, ..Sale::new(1) };
     let delay = |sale: &Sale| sale.room.queue_view("sale").delay;
     for _ in 0..20 {
         sale.second(2, None);

@@ -1,9 +1,10 @@
-//! How fast a line moves: what was admitted and who gave up in the last minutes, and for how long the line was open while people
-//! waited.
+//! How fast a line moves: what was admitted and who gave up in the last minutes, and for how long the line
+//! was open while people waited.
 //!
-//! Only time in which somebody waited and the line was not paused counts, and only admissions of people who had to wait: how
-//! fast an empty room fills says nothing about how fast a line moves, and a pause says nothing about how fast it goes on. All of it
-//! moves with decisions alone, so that an unchanged line gives unchanged answers.
+//! Only time in which somebody waited and the line was not paused counts, and only admissions of people who
+//! had to wait: how fast an empty room fills says nothing about how fast a line moves, and a pause says
+//! nothing about how fast it goes on. All of it moves with decisions alone, so that an unchanged line gives
+//! unchanged answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +15,12 @@ const BUCKET: i64 = 15 * SECOND;
 const KEPT: i64 = 20;
 /// The last minute.
 const LATELY: i64 = 4;
-/// An hour of one person's waiting without giving up is taken for granted: a few people's leaving tells nothing of a line's.
+/// An hour of one person's waiting without giving up is taken for granted: a few people's leaving tells
+/// nothing of a line's.
 const UNTOLD: f64 = 3_600.0;
 
-/// What happened in a quarter of a minute: its number, admissions, people who gave up, microseconds open with a line, and person-
-/// microseconds waited.
+/// What happened in a quarter of a minute: its number, admissions, people who gave up, microseconds open with
+/// a line, and person- microseconds waited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Bucket(i64, i64, i64, i64, i64);
 
@@ -53,7 +55,11 @@ struct Measured {
 impl Measured {
     /// With two admissions at the planned speed thrown in, so that little evidence weighs little.
     fn rate(self, planned: f64) -> f64 {
-        if planned > 0.0 { (self.admitted + 2.0) / (self.open + 2.0 / planned) } else { self.admitted / self.open.max(1.0) }
+        if planned > 0.0 {
+            (self.admitted + 2.0) / (self.open + 2.0 / planned)
+        } else {
+            self.admitted / self.open.max(1.0)
+        }
     }
 }
 
@@ -134,7 +140,8 @@ impl Pace {
         let mut likely = (long + short) / 2.0;
         let (mut fast, mut slow) = (long.max(short), long.min(short));
         if all.admitted < 1.0 {
-            // Nothing measured: as fast as the cap allows, or as slow as if everybody took all the time there is.
+            // Nothing measured: as fast as the cap allows, or as slow as if everybody took all the time there
+            // is.
             likely = planned;
             (fast, slow) = (if policy.max_active > 0 { top } else { 0.0 }, planned);
         }

@@ -1,18 +1,20 @@
-//! The cap on admissions: at most so many in any 60 seconds, to the token, and an even stream of them while the line is long.
+//! The cap on admissions: at most so many in any 60 seconds, to the token, and an even stream of them while
+//! the line is long.
 //!
-//! Each admission takes one of `cap` permits. A permit comes back 60 s after it was taken, never sooner, so no 60 s hold more than
-//! the cap. And no two come back closer than a cap-th of a minute (or a second, where that is longer): a crowd that went in at
-//! once is followed by a stream, not by a crowd a minute later. While people wait, every permit is taken again the moment it is
-//! back, so a minute admits exactly the cap (less what the taker is late by).
+//! Each admission takes one of `cap` permits. A permit comes back 60 s after it was taken, never sooner, so
+//! no 60 s hold more than the cap. And no two come back closer than a cap-th of a minute (or a second, where
+//! that is longer): a crowd that went in at once is followed by a stream, not by a crowd a minute later.
+//! While people wait, every permit is taken again the moment it is back, so a minute admits exactly the cap
+//! (less what the taker is late by).
 //!
 //! ```text
 //!   taken   ||||||                    | | | | | |
 //!   back               60 s later     | | | | | |        60 s later     | | | | | |
 //! ```
 //!
-//! What is out is kept as a few runs of evenly spaced returns. When there are too many runs, the two nearest become one, with no
-//! permit back earlier than before: it errs on the safe side, and only where permits are not scarce, for a saturated cap has no
-//! gaps between its runs.
+//! What is out is kept as a few runs of evenly spaced returns. When there are too many runs, the two nearest
+//! become one, with no permit back earlier than before: it errs on the safe side, and only where permits are
+//! not scarce, for a saturated cap has no gaps between its runs.
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +76,9 @@ impl Permits {
         let back = self.0.last().map_or(i64::MIN, |last| last.end() + step).max(now + MINUTE);
         match self.0.last_mut() {
             Some(last) if last.end() + last.step == back => last.count += 1,
-            Some(last) if last.count == 1 && last.from + step == back => *last = Run { count: 2, step, ..*last },
+            Some(last) if last.count == 1 && last.from + step == back => {
+                *last = Run { count: 2, step, ..*last }
+            }
             _ => self.0.push(Run { from: back, count: 1, step }),
         }
         if self.0.len() > MAX_RUNS {

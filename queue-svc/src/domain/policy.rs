@@ -109,7 +109,8 @@ impl QueuePolicy {
         self.waiting_grace == other.waiting_grace && self.show_up_within == other.show_up_within
     }
 
-    /// To what precision it is remembered when a waiting token was heard of: a row is written no oftener than that.
+    /// To what precision it is remembered when a waiting token was heard of: a row is written no oftener than
+    /// that.
     const fn remembered_to(&self) -> i64 {
         self.waiting_grace / 4
     }

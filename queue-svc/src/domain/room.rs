@@ -1,13 +1,14 @@
 //! The committed state of one line in memory.
 //!
-//! It changes in one way only, [`Room::advance`]: new rows of the database, whether this replica wrote them or another one. Final
-//! tokens leave it (SQL keeps them). What it answers costs O(log n) or less, whatever the length of the line.
+//! It changes in one way only, [`Room::advance`]: new rows of the database, whether this replica wrote them
+//! or another one. Final tokens leave it (SQL keeps them). What it answers costs O(log n) or less, whatever
+//! the length of the line.
 //!
-//! One thing about a live token is not committed: that it was heard of since its row was written. Readers note it ([`Room::hear`]),
-//! and the writer writes it down.
+//! One thing about a live token is not committed: that it was heard of since its row was written. Readers
+//! note it ([`Room::hear`]), and the writer writes it down.
 //!
-//! Memory, a waiting person with a name of up to 16 bytes: slot 104, name 16, two hash indexes 6 to 22, lane 8 to 16, deadline index
-//! about 30; `examples/measure.rs` measures it, and 300 are allowed.
+//! Memory, a waiting person with a name of up to 16 bytes: slot 104, name 16, two hash indexes 6 to 22, lane
+//! 8 to 16, deadline index about 30; `examples/measure.rs` measures it, and 300 are allowed.
 
 use std::{collections::BTreeSet, hash::BuildHasher, sync::atomic::Ordering};
 
@@ -100,7 +101,8 @@ impl Room {
         self.listening
     }
 
-    /// Since when anybody could be heard here. Nobody is given up for a silence before that, for it may have been ours.
+    /// Since when anybody could be heard here. Nobody is given up for a silence before that, for it may have
+    /// been ours.
     pub fn listen_from(&mut self, at: i64) {
         if at > self.listening {
             self.listening = at;
@@ -140,7 +142,8 @@ impl Room {
         self.find(token).and_then(|at| self.place(at))
     }
 
-    /// Somebody with this token was heard of. True when that must be written down and nobody else has said so yet.
+    /// Somebody with this token was heard of. True when that must be written down and nobody else has said so
+    /// yet.
     #[must_use]
     pub fn hear(&self, token: &Uuid, now: i64) -> bool {
         self.find(token).is_some_and(|at| self.hear_slot(self.slab.get(at), now))
@@ -192,8 +195,8 @@ impl Room {
         if head.version <= self.head.version {
             return false;
         }
-        // Who leaves goes first: a user who left and joined again must be found under the new token. Then in ticket order, because
-        // a lane is appended to.
+        // Who leaves goes first: a user who left and joined again must be found under the new token. Then in
+        // ticket order, because a lane is appended to.
         rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
         for row in rows {
             self.apply(row, now);
@@ -315,7 +318,10 @@ impl Room {
     /// When a slot's time may be over: at the earlier of its ends, whichever clock that one is read on.
     fn deadline(&self, slot: &Slot) -> i64 {
         let ends_at = self.head.policy.ends_at(slot.instants(), self.listening);
-        self.head.policy.no_show(slot.instants(), slot.learnt_at(), self.listening).map_or(ends_at, |by| by.min(ends_at))
+        self.head
+            .policy
+            .no_show(slot.instants(), slot.learnt_at(), self.listening)
+            .map_or(ends_at, |by| by.min(ends_at))
     }
 
     /// All deadlines anew, since what they follow from has changed.
@@ -323,8 +329,8 @@ impl Room {
         self.deadlines = self.by_token.iter().map(|at| (self.deadline(self.slab.get(*at)), *at)).collect();
     }
 
-    /// When this room next changes by time alone: a deadline passes, or the rate cap lets somebody in. A time that has passed means
-    /// now.
+    /// When this room next changes by time alone: a deadline passes, or the rate cap lets somebody in. A time
+    /// that has passed means now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let first = self.deadlines.first().map(|(at, _)| *at);
@@ -338,7 +344,9 @@ impl Room {
     pub(super) fn due(&self, now: Now, limit: usize) -> Vec<Uuid> {
         // The queue's time is never behind this replica's clock.
         let passed = self.deadlines.range(..=(now.queue, u32::MAX)).map(|(_, at)| self.slab.get(*at));
-        let is_over = |slot: &&Slot| self.is_over(slot.instants(), slot.learnt_at(), slot.reported.load(Ordering::Relaxed), now);
+        let is_over = |slot: &&Slot| {
+            self.is_over(slot.instants(), slot.learnt_at(), slot.reported.load(Ordering::Relaxed), now)
+        };
         let mut due: Vec<&Slot> = passed.filter(is_over).take(limit).collect();
         // Not in the order of slots, which differs from replica to replica.
         due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
@@ -370,15 +378,22 @@ impl Room {
         Some((at, slot.token, slot.ticket))
     }
 
-    /// Bytes taken by the live tokens and their indexes, by count of what is allocated; a name's allocation is taken as its length
-    /// rounded up to 16.
+    /// Bytes taken by the live tokens and their indexes, by count of what is allocated; a name's allocation
+    /// is taken as its length rounded up to 16.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let names = self.by_token.iter().map(|at| self.slab.get(*at).user.len().next_multiple_of(16)).sum::<usize>();
+        let names =
+            self.by_token.iter().map(|at| self.slab.get(*at).user.len().next_multiple_of(16)).sum::<usize>();
         let lanes = self.lanes.iter().map(Lane::memory).sum::<usize>();
-        // A B-tree leaf has room for 11 keys and, filled in rising order, holds 6: 16 bytes a key become about 32 with inner nodes.
+        // A B-tree leaf has room for 11 keys and, filled in rising order, holds 6: 16 bytes a key become
+        // about 32 with inner nodes.
         let deadlines = self.deadlines.len() * 32;
-        self.slab.memory() + names + self.by_token.allocation_size() + self.by_user.allocation_size() + lanes + deadlines
+        self.slab.memory()
+            + names
+            + self.by_token.allocation_size()
+            + self.by_user.allocation_size()
+            + lanes
+            + deadlines
     }
 }
 
@@ -389,7 +404,9 @@ mod tests {
 
     fn waiting(number: i64) -> TokenRow {
         TokenRow {
-            token: Uuid::from_u128(u128::try_from(number).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)),
+            token: Uuid::from_u128(
+                u128::try_from(number).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c),
+            ),
             user: format!("user-{number}").into(),
             status: Status::Waiting,
             priority: 5,

@@ -1,4 +1,5 @@
-//! The live tokens of a room in fixed chunks: growing never moves what is there (no pause, no doubled memory while it copies).
+//! The live tokens of a room in fixed chunks: growing never moves what is there (no pause, no doubled memory
+//! while it copies).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -107,7 +108,8 @@ impl Slot {
 
     /// Notes that the writer is to be told of this one; false when it is being told already.
     pub(super) fn report(&self) -> bool {
-        // Looked at before it is written to: a poll that changes nothing leaves the line of memory to all readers.
+        // Looked at before it is written to: a poll that changes nothing leaves the line of memory to all
+        // readers.
         !self.reported.load(Ordering::Relaxed) && !self.reported.swap(true, Ordering::Relaxed)
     }
 

@@ -7,11 +7,13 @@ use super::policy::Instants;
 /// How many lanes a line has: priorities 0 (first) to 9 (last).
 pub const LANES: usize = 10;
 
-/// What the ids of a line's tokens have in common, so that a token is looked for in its own line first. It tells nothing but that two
-/// tokens may be of one line; 106 random bits are left.
+/// What the ids of a line's tokens have in common, so that a token is looked for in its own line first. It
+/// tells nothing but that two tokens may be of one line; 106 random bits are left.
 #[must_use]
 pub fn line_tag(queue_id: &str) -> u16 {
-    let hash = queue_id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = queue_id
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let [a, b, c, d] = hash.to_be_bytes();
     u16::from_be_bytes([a ^ c, b ^ d])
 }

@@ -73,7 +73,8 @@ impl QueueView {
 }
 
 impl Room {
-    /// A live token as seen at `now`. Everything but `poll_after` of an admitted one is a function of committed state alone.
+    /// A live token as seen at `now`. Everything but `poll_after` of an admitted one is a function of
+    /// committed state alone.
     #[must_use]
     pub fn view(&self, queue_id: &Arc<str>, token: &Uuid, now: i64) -> Option<TokenView> {
         let (at, slot) = self.slot(token)?;
@@ -121,7 +122,8 @@ impl Room {
         }
     }
 
-    /// When an admitted token ends if nothing happens: with its admission, or where it would wait again, not before it may wait.
+    /// When an admitted token ends if nothing happens: with its admission, or where it would wait again, not
+    /// before it may wait.
     fn end_of_admission(&self, slot: &Slot) -> i64 {
         match self.head().policy.on_expiry {
             OnExpiry::Expire => slot.active_until,
@@ -141,7 +143,12 @@ impl Room {
             created_at: self.head().created_at,
             lanes: self
                 .lanes()
-                .map(|(priority, waiting, next_ticket, last_ticket)| LaneView { priority, waiting, next_ticket, last_ticket })
+                .map(|(priority, waiting, next_ticket, last_ticket)| LaneView {
+                    priority,
+                    waiting,
+                    next_ticket,
+                    last_ticket,
+                })
                 .collect(),
             places_per_minute: self.speed().places_per_minute(self.waiting()),
             delay: self.speed().delay.filter(|_| self.waiting() > 0),
@@ -176,8 +183,9 @@ impl TokenView {
     }
 }
 
-/// When a waiter should ask again: 1 s near the front, then 2 s, 5 s and far back 12 s, and up to a fifth less, fixed by the token's
-/// own bits so that a crowd that came together does not ask together. 110,000 waiters ask about 10,900 times a second.
+/// When a waiter should ask again: 1 s near the front, then 2 s, 5 s and far back 12 s, and up to a fifth
+/// less, fixed by the token's own bits so that a crowd that came together does not ask together. 110,000
+/// waiters ask about 10,900 times a second.
 fn poll_waiting(token: &Uuid, position: i64) -> i64 {
     let seconds = NEAR.iter().find(|(within, _)| position <= *within).map_or(FAR, |(_, seconds)| *seconds);
     jittered(token, seconds * SECOND)
@@ -201,7 +209,8 @@ mod tests {
     fn a_hundred_and_ten_thousand_waiters_ask_eleven_thousand_times_a_second_at_most() {
         let asks: f64 = (1..=110_000_i64)
             .map(|position| {
-                let bits = u128::try_from(position).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff;
+                let bits =
+                    u128::try_from(position).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff;
                 #[expect(clippy::cast_precision_loss, reason = "a sum for a test")]
                 let after = poll_waiting(&Uuid::from_u128(bits), position) as f64 / 1e6;
                 1.0 / after

@@ -9,7 +9,9 @@ use boxoffice_proto::{
 };
 use uuid::Uuid;
 
-use crate::domain::{Delay, LaneView, OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView};
+use crate::domain::{
+    Delay, LaneView, OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView,
+};
 
 /// In seconds.
 const DAY: i64 = 24 * 3_600;
@@ -26,8 +28,9 @@ pub(super) fn patch(checks: &mut Checks, policy: Option<pb::QueuePolicy>) -> Pol
             None
         }
     };
-    let mut number =
-        |field: &str, value: Option<i64>, least: i64, most: i64| value.map(|value| checks.range(field, value, least..=most));
+    let mut number = |field: &str, value: Option<i64>, least: i64, most: i64| {
+        value.map(|value| checks.range(field, value, least..=most))
+    };
     PolicyPatch {
         max_active: number("policy.max_active", policy.max_active, 0, 1_000_000),
         max_waiting: number("policy.max_waiting", policy.max_waiting, 0, 10_000_000),
@@ -42,8 +45,14 @@ pub(super) fn patch(checks: &mut Checks, policy: Option<pb::QueuePolicy>) -> Pol
 }
 
 /// A span of whole seconds.
-fn span(checks: &mut Checks, field: &str, span: Option<prost_types::Duration>, bounds: RangeInclusive<i64>) -> Option<i64> {
-    let micros = span_micros(&span?).filter(|micros| micros % SECOND == 0 && bounds.contains(&(micros / SECOND)));
+fn span(
+    checks: &mut Checks,
+    field: &str,
+    span: Option<prost_types::Duration>,
+    bounds: RangeInclusive<i64>,
+) -> Option<i64> {
+    let micros =
+        span_micros(&span?).filter(|micros| micros % SECOND == 0 && bounds.contains(&(micros / SECOND)));
     if micros.is_none() {
         checks.refuse(field, format!("must be whole seconds, {} to {}", bounds.start(), bounds.end()));
     }

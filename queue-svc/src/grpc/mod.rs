@@ -1,4 +1,5 @@
-//! gRPC: reads requests, hands them to [`crate::app`], writes answers. Nothing is decided here but whether a field makes sense.
+//! gRPC: reads requests, hands them to [`crate::app`], writes answers. Nothing is decided here but whether a
+//! field makes sense.
 
 mod convert;
 mod service;

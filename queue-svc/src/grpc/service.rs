@@ -5,11 +5,11 @@ use std::pin::Pin;
 use boxoffice_proto::{
     Fault,
     queue::{
-        BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse, CreateQueueRequest,
-        CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest, GetTokenResponse, IssueTokenRequest,
-        IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest, ListQueuesResponse, UpdateQueueRequest,
-        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
-        queue_service_server::QueueService,
+        BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse,
+        CreateQueueRequest, CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest,
+        GetTokenResponse, IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse,
+        ListQueuesRequest, ListQueuesResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
+        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
     },
     validate::Checks,
 };
@@ -107,7 +107,8 @@ impl QueueService for Service {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let page = List::of("queues", "").read(request.page_size, &request.page_token, None::<Cursor>, refuse);
+        let page =
+            List::of("queues", "").read(request.page_size, &request.page_token, None::<Cursor>, refuse);
         checks.finish()?;
         let limit = usize::try_from(page.limit()).unwrap_or_default();
         let found = self.room.list_queues(page.from().as_ref(), limit).await.map_err(told)?;
@@ -145,7 +146,10 @@ impl QueueService for Service {
         Ok(Response::new(GetTokenResponse { token: Some(convert::token(view.map_err(told)?)) }))
     }
 
-    async fn batch_get_tokens(&self, request: Request<BatchGetTokensRequest>) -> Answer<BatchGetTokensResponse> {
+    async fn batch_get_tokens(
+        &self,
+        request: Request<BatchGetTokensRequest>,
+    ) -> Answer<BatchGetTokensResponse> {
         let asked = request.into_inner().tokens;
         let mut checks = Checks::default();
         if asked.len() > MAX_BATCH {
@@ -163,7 +167,10 @@ impl QueueService for Service {
         }
         checks.finish()?;
         let seen = self.room.tokens(&ids).await;
-        let mut answer = BatchGetTokensResponse { tokens: Vec::with_capacity(ids.len()), ..BatchGetTokensResponse::default() };
+        let mut answer = BatchGetTokensResponse {
+            tokens: Vec::with_capacity(ids.len()),
+            ..BatchGetTokensResponse::default()
+        };
         for (word, seen) in asked.into_iter().zip(seen) {
             match seen {
                 Seen::Token(view) => answer.tokens.push(convert::token(view)),
@@ -201,7 +208,11 @@ impl QueueService for Service {
         let token = checks.uuid("token", &request.token);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let view = self.room.complete(token, key(request_id, "CompleteToken", &token.to_string(), &token)).await.map_err(told)?;
+        let view = self
+            .room
+            .complete(token, key(request_id, "CompleteToken", &token.to_string(), &token))
+            .await
+            .map_err(told)?;
         Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
     }
 
@@ -211,7 +222,11 @@ impl QueueService for Service {
         let token = checks.uuid("token", &request.token);
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
-        let view = self.room.leave(token, key(request_id, "LeaveQueue", &token.to_string(), &token)).await.map_err(told)?;
+        let view = self
+            .room
+            .leave(token, key(request_id, "LeaveQueue", &token.to_string(), &token))
+            .await
+            .map_err(told)?;
         Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
     }
 }
@@ -250,7 +265,8 @@ mod tests {
             estimated_wait_high: span,
             delay_reason: DelayReason::Unspecified.into(),
         };
-        let batch = BatchGetTokensResponse { tokens: vec![token; MAX_BATCH], ..BatchGetTokensResponse::default() };
+        let batch =
+            BatchGetTokensResponse { tokens: vec![token; MAX_BATCH], ..BatchGetTokensResponse::default() };
         assert!(batch.encoded_len() < page::MAX_BYTES / 2, "{} bytes", batch.encoded_len());
     }
 }

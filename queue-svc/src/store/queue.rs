@@ -8,11 +8,13 @@ use chassis::{
 use super::strange;
 use crate::domain::{Head, OnExpiry, QueuePolicy};
 
-const LOCK: Sql =
-    Sql { postgres: "SELECT * FROM queue WHERE queue_id = $1 FOR UPDATE", sqlite: "SELECT * FROM queue WHERE queue_id = $1" };
+const LOCK: Sql = Sql {
+    postgres: "SELECT * FROM queue WHERE queue_id = $1 FOR UPDATE",
+    sqlite: "SELECT * FROM queue WHERE queue_id = $1",
+};
 
-/// Locks a queue until the transaction ends (SQLite has one writer anyway), and reads it. From here on nobody else's commit can
-/// come before ours.
+/// Locks a queue until the transaction ends (SQLite has one writer anyway), and reads it. From here on nobody
+/// else's commit can come before ours.
 ///
 /// # Errors
 /// The database's.
@@ -25,7 +27,12 @@ pub async fn lock(session: &mut Session, queue_id: &str) -> Result<Option<Head>,
 /// # Errors
 /// The database's.
 pub async fn read(session: &mut Session, queue_id: &str) -> Result<Option<Head>, Error> {
-    session.optional("SELECT * FROM queue WHERE queue_id = $1", args![queue_id]).await?.as_ref().map(head).transpose()
+    session
+        .optional("SELECT * FROM queue WHERE queue_id = $1", args![queue_id])
+        .await?
+        .as_ref()
+        .map(head)
+        .transpose()
 }
 
 /// Every queue's name and version: what a replica asks all the time, to see what moved.
@@ -66,7 +73,8 @@ pub async fn write(session: &mut Session, queue_id: &str, head: &Head) -> Result
 
 fn columns(queue_id: &str, head: &Head) -> Result<Vec<Value>, Error> {
     let policy = &head.policy;
-    let admissions = serde_json::to_string(&head.admissions).map_err(|error| Error::Other(Box::new(error)))?;
+    let admissions =
+        serde_json::to_string(&head.admissions).map_err(|error| Error::Other(Box::new(error)))?;
     Ok(args![
         queue_id,
         policy.max_active,

@@ -1,4 +1,5 @@
-//! Tokens: all of a batch written in one statement, what changed since a version, live ones to load, single ones by id.
+//! Tokens: all of a batch written in one statement, what changed since a version, live ones to load, single
+//! ones by id.
 
 use chassis::{
     args,
@@ -14,8 +15,8 @@ use crate::domain::{Head, Status, TokenRow};
 /// Tickets that a load looks at at once.
 pub const PAGE: i64 = 10_000;
 
-/// The rows of a batch in the order given (it matters: who ends comes before the same user's next token). On PostgreSQL they come
-/// as arrays, on SQLite as one JSON text.
+/// The rows of a batch in the order given (it matters: who ends comes before the same user's next token). On
+/// PostgreSQL they come as arrays, on SQLite as one JSON text.
 const WRITE: Sql = Sql {
     postgres: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
                admitted_at, heard_at, requeues, version) \
@@ -36,7 +37,8 @@ const WRITE: Sql = Sql {
              heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
 };
 
-/// Head and changed tokens in one statement, which is one snapshot: a follower needs no lock and never sees half a commit.
+/// Head and changed tokens in one statement, which is one snapshot: a follower needs no lock and never sees
+/// half a commit.
 const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at, active_until, valid_until, admitted_at, heard_at, \
     requeues, version, CAST(NULL AS BIGINT) AS max_active, CAST(NULL AS BIGINT) AS max_waiting, CAST(NULL AS BIGINT) AS active_ttl, \
     CAST(NULL AS BIGINT) AS waiting_ttl, CAST(NULL AS BIGINT) AS admit_per_minute, CAST(NULL AS BIGINT) AS on_expiry, \
@@ -48,9 +50,9 @@ const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at,
     waiting_ttl, admit_per_minute, on_expiry, paused, waiting_grace, show_up_within, last_ticket, serving_ticket, decided_at, admissions, \
     created_at FROM queue WHERE queue_id = $1";
 
-/// By ticket, whatever the planner believes of a table without statistics: with a plain `status` it would sort all that are live for each page.
-const LIVE: &str =
-    "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND ticket <= $3 AND status + 0 IN (1, 2) ORDER BY ticket";
+/// By ticket, whatever the planner believes of a table without statistics: with a plain `status` it would
+/// sort all that are live for each page.
+const LIVE: &str = "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND ticket <= $3 AND status + 0 IN (1, 2) ORDER BY ticket";
 
 const BY_ID: Sql = Sql {
     postgres: "SELECT * FROM token WHERE token = ANY($1)",
@@ -61,7 +63,12 @@ const BY_ID: Sql = Sql {
 ///
 /// # Errors
 /// The database's; `Unique` means that memory and database disagree.
-pub async fn write(session: &mut Session, queue_id: &str, version: i64, rows: &[TokenRow]) -> Result<(), Error> {
+pub async fn write(
+    session: &mut Session,
+    queue_id: &str,
+    version: i64,
+    rows: &[TokenRow],
+) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -125,11 +132,16 @@ pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
     prune::by(session, SQL, portion)
 }
 
-/// The queue as it is now and every token that changed since a version, as of one instant. `None`: no such queue.
+/// The queue as it is now and every token that changed since a version, as of one instant. `None`: no such
+/// queue.
 ///
 /// # Errors
 /// The database's.
-pub async fn tail(session: &mut Session, queue_id: &str, since: i64) -> Result<Option<(Head, Vec<TokenRow>)>, Error> {
+pub async fn tail(
+    session: &mut Session,
+    queue_id: &str,
+    since: i64,
+) -> Result<Option<(Head, Vec<TokenRow>)>, Error> {
     let rows = session.all(TAIL, args![queue_id, since]).await?;
     let (mut head, mut tokens) = (None, Vec::with_capacity(rows.len()));
     for row in &rows {
@@ -177,7 +189,10 @@ fn read(row: &Row) -> Result<TokenRow, Error> {
         token: row.get("token")?,
         user: row.get::<String>("user_id")?.into(),
         status: Status::from_code(status).ok_or_else(|| strange("status", status))?,
-        priority: u8::try_from(priority).ok().filter(|lane| *lane < 10).ok_or_else(|| strange("priority", priority))?,
+        priority: u8::try_from(priority)
+            .ok()
+            .filter(|lane| *lane < 10)
+            .ok_or_else(|| strange("priority", priority))?,
         ticket: number("ticket")?,
         entered_at: number("entered_at")?,
         active_until: row.get("active_until")?,

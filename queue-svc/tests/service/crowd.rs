@@ -41,7 +41,9 @@ async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
         let joins: Vec<_> = (0..CROWD)
             .map(|number| {
                 let room = room.clone();
-                tokio::spawn(async move { (room.join("rock", &format!("u{number}"), 5, None).await, began.elapsed()) })
+                tokio::spawn(async move {
+                    (room.join("rock", &format!("u{number}"), 5, None).await, began.elapsed())
+                })
             })
             .collect();
         eventually("the others are sent away", || async {
@@ -49,9 +51,16 @@ async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
         })
         .await;
         // While all of this waits, whoever has a place is answered, and whoever pays is not sent away.
-        assert!(matches!(room.join("rock", "one-more", 5, None).await, Err(Error::Busy(_))), "{}", database.name);
+        assert!(
+            matches!(room.join("rock", "one-more", 5, None).await, Err(Error::Busy(_))),
+            "{}",
+            database.name
+        );
         let again = room.join("rock", "early", 5, None).await.unwrap();
-        assert_eq!((again.0.token, again.1, room.token(early.token).await.unwrap().position), (early.token, false, 1));
+        assert_eq!(
+            (again.0.token, again.1, room.token(early.token).await.unwrap().position),
+            (early.token, false, 1)
+        );
         let pays = tokio::spawn({
             let room = room.clone();
             async move { room.complete(active.token, None).await }
@@ -68,12 +77,20 @@ async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
                 (Err(error), after) => {
                     let fault = Fault::from(error);
                     assert_eq!(fault.reason, Reason::RateLimited, "{fault}");
-                    assert!((1..=60).contains(&fault.retry_after.unwrap().as_secs()), "{:?}", fault.retry_after);
+                    assert!(
+                        (1..=60).contains(&fault.retry_after.unwrap().as_secs()),
+                        "{:?}",
+                        fault.retry_after
+                    );
                     slowest = slowest.max(after);
                 }
             }
         }
-        println!("{}: {} written of {CROWD}, the others sent away within {slowest:?}", database.name, written.len());
+        println!(
+            "{}: {} written of {CROWD}, the others sent away within {slowest:?}",
+            database.name,
+            written.len()
+        );
         assert!((1_900..2_500).contains(&written.len()), "{} written", written.len());
         assert!(is_prompt(slowest, Duration::from_secs(2)), "at once, not after the stall: {slowest:?}");
         assert_eq!(pays.await.unwrap().unwrap().status, Status::Completed);

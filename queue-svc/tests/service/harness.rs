@@ -47,8 +47,18 @@ impl Replica {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = grpc.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let config = Config { database: database.clone(), policy, requests: Default::default(), retention: Default::default() };
-        let task = tokio::spawn(serve(config, Listeners { grpc: grpc.into(), http: None }, clock.clone(), shutdown.clone()));
+        let config = Config {
+            database: database.clone(),
+            policy,
+            requests: Default::default(),
+            retention: Default::default(),
+        };
+        let task = tokio::spawn(serve(
+            config,
+            Listeners { grpc: grpc.into(), http: None },
+            clock.clone(),
+            shutdown.clone(),
+        ));
         let client = eventually("the service answers", || async move {
             let mut client = QueueServiceClient::connect(format!("http://{address}")).await.ok()?;
             let request = pb::GetQueueRequest::default();
@@ -67,7 +77,10 @@ impl Replica {
 }
 
 /// Asks until there is an answer, which usually takes ten seconds at most.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let patience = Patience::new(Duration::from_secs(10));
     loop {
         if let Some(answer) = ask().await {
@@ -88,8 +101,12 @@ pub(crate) async fn join_as(
     priority: Option<i32>,
     request_id: &str,
 ) -> Result<pb::IssueTokenResponse, Status> {
-    let request =
-        pb::IssueTokenRequest { queue_id: String::new(), user_id: user.to_owned(), priority, request_id: request_id.to_owned() };
+    let request = pb::IssueTokenRequest {
+        queue_id: String::new(),
+        user_id: user.to_owned(),
+        priority,
+        request_id: request_id.to_owned(),
+    };
     client.clone().issue_token(request).await.map(tonic::Response::into_inner)
 }
 
@@ -108,13 +125,28 @@ pub(crate) async fn leave(client: &Client, token: &str, request_id: &str) -> Res
     Ok(client.clone().leave_queue(request).await?.into_inner().token.unwrap())
 }
 
-pub(crate) async fn verify(client: &Client, token: &str, queue: &str, user: &str, fresh: bool) -> Result<pb::Token, Status> {
-    let request = pb::VerifyTokenRequest { token: token.to_owned(), queue_id: queue.to_owned(), user_id: user.to_owned(), fresh };
+pub(crate) async fn verify(
+    client: &Client,
+    token: &str,
+    queue: &str,
+    user: &str,
+    fresh: bool,
+) -> Result<pb::Token, Status> {
+    let request = pb::VerifyTokenRequest {
+        token: token.to_owned(),
+        queue_id: queue.to_owned(),
+        user_id: user.to_owned(),
+        fresh,
+    };
     Ok(client.clone().verify_token(request).await?.into_inner().token.unwrap())
 }
 
 pub(crate) async fn update(client: &Client, policy: pb::QueuePolicy) -> pb::Queue {
-    let request = pb::UpdateQueueRequest { queue_id: "default".to_owned(), policy: Some(policy), request_id: String::new() };
+    let request = pb::UpdateQueueRequest {
+        queue_id: "default".to_owned(),
+        policy: Some(policy),
+        request_id: String::new(),
+    };
     client.clone().update_queue(request).await.unwrap().into_inner().queue.unwrap()
 }
 

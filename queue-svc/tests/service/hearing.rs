@@ -13,7 +13,8 @@ fn patient(max_active: i64) -> Policy {
     Policy { max_active, waiting_grace: Duration::from_secs(100), ..policy() }
 }
 
-/// Time passes in steps, and at each of them these ask at every replica. The replicas find the time to do what is due.
+/// Time passes in steps, and at each of them these ask at every replica. The replicas find the time to do
+/// what is due.
 async fn pass(clock: &Clock, seconds: i64, clients: &[&Client], asking: &[&str]) {
     for _ in 0..seconds / 10 {
         clock.advance(10 * SECOND);
@@ -39,7 +40,8 @@ async fn a_waiter_who_is_not_heard_of_leaves_and_one_who_asks_anywhere_stays() {
         let gone = join(&here.client, "gone").await.unwrap();
         let there_all_along = join(&here.client, "asks").await.unwrap();
         let neighbour = join(&here.client, "neighbour").await.unwrap();
-        // The first replica hears of the neighbour only; whoever is heard of at the other is there all the same.
+        // The first replica hears of the neighbour only; whoever is heard of at the other is there all the
+        // same.
         for _ in 0..10 {
             pass(&clock, 10, &[&here.client], &[&neighbour.token]).await;
             get(&there.client, &there_all_along.token).await.unwrap();
@@ -77,7 +79,8 @@ async fn an_admission_that_nobody_takes_up_goes_to_the_next() {
             };
             crate::harness::update(client, change).await;
             let first = join(client, &name("first")).await.unwrap();
-            let [second, third] = [join(client, &name("second")).await.unwrap(), join(client, &name("third")).await.unwrap()];
+            let [second, third] =
+                [join(client, &name("second")).await.unwrap(), join(client, &name("third")).await.unwrap()];
             clock.advance(SECOND);
             assert_eq!((first.status(), second.status()), (Active, Waiting), "{}", database.name);
             crate::harness::leave(client, &first.token, "").await.unwrap();
@@ -91,7 +94,9 @@ async fn an_admission_that_nobody_takes_up_goes_to_the_next() {
             .await;
             let second = get(client, &second.token).await.unwrap();
             match on_expiry {
-                Expiry::Requeue => assert_eq!((second.status(), second.position, second.requeues), (Waiting, 1, 1)),
+                Expiry::Requeue => {
+                    assert_eq!((second.status(), second.position, second.requeues), (Waiting, 1, 1))
+                }
                 Expiry::Expire => assert_eq!(second.status(), Expired),
             }
             // The third asked once it was in, and keeps the place for its whole time.
@@ -109,7 +114,8 @@ async fn three_no_shows_in_a_row_cost_the_fourth_half_a_second_each() {
     for database in databases().await {
         let clock = Clock::manual(START);
         for replicas in [1, 2] {
-            let config = Policy { show_up_within: Duration::from_secs(2), on_expiry: Expiry::Expire, ..patient(1) };
+            let config =
+                Policy { show_up_within: Duration::from_secs(2), on_expiry: Expiry::Expire, ..patient(1) };
             let mut all = Vec::new();
             for _ in 0..replicas {
                 all.push(Replica::start(&database.config, config.clone(), &clock).await);
@@ -145,7 +151,12 @@ async fn three_no_shows_in_a_row_cost_the_fourth_half_a_second_each() {
                 served(silent.ticket).await;
                 clock.advance(2 * SECOND + 300_000);
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                assert_eq!(queue(client).await.serving_ticket, silent.ticket, "{}: not before the rule", database.name);
+                assert_eq!(
+                    queue(client).await.serving_ticket,
+                    silent.ticket,
+                    "{}: not before the rule",
+                    database.name
+                );
                 clock.advance(200_000);
             }
             served(tokens[4].ticket).await;
@@ -213,15 +224,22 @@ async fn stricter_rules_give_up_nobody_who_is_there() {
         let there = Replica::start(&database.config, never, &clock).await;
         let client = &here.client;
         let first = join(client, "first").await.unwrap();
-        let [inside, asks, gone] =
-            [join(client, "inside").await.unwrap(), join(client, "asks").await.unwrap(), join(client, "gone").await.unwrap()];
+        let [inside, asks, gone] = [
+            join(client, "inside").await.unwrap(),
+            join(client, "asks").await.unwrap(),
+            join(client, "gone").await.unwrap(),
+        ];
         clock.advance(SECOND);
         crate::harness::leave(client, &first.token, "").await.unwrap();
         // While nobody is ever given up, nothing of what is heard is written down.
         let present = [inside.token.as_str(), asks.token.as_str()];
         pass(&clock, 200, &[client], &present).await;
         let span = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
-        let strict = pb::QueuePolicy { waiting_grace: span(60), show_up_within: span(10), ..pb::QueuePolicy::default() };
+        let strict = pb::QueuePolicy {
+            waiting_grace: span(60),
+            show_up_within: span(10),
+            ..pb::QueuePolicy::default()
+        };
         crate::harness::update(client, strict).await;
         pass(&clock, 60, &[client], &present).await;
         assert_eq!(queue(client).await.waiting, 2, "{}: the grace begins with the rule", database.name);
@@ -241,14 +259,18 @@ async fn who_only_repeats_the_join_or_shows_the_token_is_there() {
         let clock = Clock::manual(START);
         let replica = Replica::start(&database.config, patient(0), &clock).await;
         let client = &replica.client;
-        let again = async || crate::harness::join_as(client, "again", None, "the-same").await.unwrap().token.unwrap();
+        let again =
+            async || crate::harness::join_as(client, "again", None, "the-same").await.unwrap().token.unwrap();
         let again_and_again = again().await;
         let shows = join(client, "shows").await.unwrap();
         join(client, "gone").await.unwrap();
         for _ in 0..20 {
             pass(&clock, 10, &[client], &[]).await;
             assert_eq!(again().await.token, again_and_again.token);
-            assert!(crate::harness::verify(client, &shows.token, "default", "shows", false).await.is_err(), "not let in yet");
+            assert!(
+                crate::harness::verify(client, &shows.token, "default", "shows", false).await.is_err(),
+                "not let in yet"
+            );
         }
         waiting(client, 2).await;
         for token in [&again_and_again.token, &shows.token] {
@@ -285,12 +307,21 @@ async fn the_hearing_rules_are_part_of_the_policy() {
         let replica = Replica::start(&database.config, policy(), &Clock::system()).await;
         let told = queue(&replica.client).await.policy.unwrap();
         let seconds = |span: Option<prost_types::Duration>| span.unwrap().seconds;
-        assert_eq!((seconds(told.waiting_grace), seconds(told.show_up_within)), (600, 90), "{}", database.name);
+        assert_eq!(
+            (seconds(told.waiting_grace), seconds(told.show_up_within)),
+            (600, 90),
+            "{}",
+            database.name
+        );
         let of = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
-        let change = pb::QueuePolicy { waiting_grace: of(0), show_up_within: of(7), ..pb::QueuePolicy::default() };
+        let change =
+            pb::QueuePolicy { waiting_grace: of(0), show_up_within: of(7), ..pb::QueuePolicy::default() };
         let told = crate::harness::update(&replica.client, change).await.policy.unwrap();
         assert_eq!((seconds(told.waiting_grace), seconds(told.show_up_within)), (0, 7));
-        let waits = crate::harness::update(&replica.client, pb::QueuePolicy { max_active: Some(0), ..Default::default() });
+        let waits = crate::harness::update(
+            &replica.client,
+            pb::QueuePolicy { max_active: Some(0), ..Default::default() },
+        );
         waits.await;
         let token = join(&replica.client, "a").await.unwrap();
         assert!(token.poll_after.unwrap().seconds < 3, "often enough to show up in time");
@@ -299,7 +330,8 @@ async fn the_hearing_rules_are_part_of_the_policy() {
             ..Default::default()
         };
         let request = pb::UpdateQueueRequest { policy: Some(half), ..Default::default() };
-        let fault = boxoffice_proto::Fault::from(&replica.client.clone().update_queue(request).await.unwrap_err());
+        let fault =
+            boxoffice_proto::Fault::from(&replica.client.clone().update_queue(request).await.unwrap_err());
         assert_eq!(fault.violations[0].field, "policy.waiting_grace");
         replica.stop().await;
     }

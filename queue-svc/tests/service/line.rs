@@ -7,12 +7,19 @@ use chassis::{clock::Clock, db::Db, testing::databases};
 use futures::future::join_all;
 use pb::TokenStatus::{Active, Completed, Left, Waiting};
 
-use crate::harness::{Replica, SECOND, START, complete, eventually, get, join, join_as, leave, policy, queue, update, verify};
+use crate::harness::{
+    Replica, SECOND, START, complete, eventually, get, join, join_as, leave, policy, queue, update, verify,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_users_who_join_at_once_all_get_a_place_of_their_own() {
     for database in databases().await {
-        let replica = Replica::start(&database.config, queue_svc::Policy { max_active: 0, ..policy() }, &Clock::system()).await;
+        let replica = Replica::start(
+            &database.config,
+            queue_svc::Policy { max_active: 0, ..policy() },
+            &Clock::system(),
+        )
+        .await;
         let users: Vec<_> = (0..10).map(|user| format!("user-{user}")).collect();
         let tokens = join_all(users.iter().map(|user| join(&replica.client, user))).await;
         let tokens: Vec<_> = tokens.into_iter().map(Result::unwrap).collect();
@@ -35,7 +42,8 @@ async fn one_user_who_joins_ten_times_at_once_has_one_token_and_one_row() {
         let replica = Replica::start(&database.config, policy(), &Clock::system()).await;
         let joins = join_all((0..10).map(|_| join_as(&replica.client, "ann", None, ""))).await;
         let answers: Vec<_> = joins.into_iter().map(Result::unwrap).collect();
-        let tokens: BTreeSet<_> = answers.iter().map(|answer| answer.token.as_ref().unwrap().token.clone()).collect();
+        let tokens: BTreeSet<_> =
+            answers.iter().map(|answer| answer.token.as_ref().unwrap().token.clone()).collect();
         assert_eq!(tokens.len(), 1, "{}", database.name);
         assert_eq!(answers.iter().filter(|answer| answer.created).count(), 1);
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
@@ -80,7 +88,12 @@ async fn a_place_that_becomes_free_is_filled_in_the_same_commit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lower_lanes_go_first_and_first_come_goes_first_inside_a_lane() {
     for database in databases().await {
-        let replica = Replica::start(&database.config, queue_svc::Policy { max_active: 0, ..policy() }, &Clock::system()).await;
+        let replica = Replica::start(
+            &database.config,
+            queue_svc::Policy { max_active: 0, ..policy() },
+            &Clock::system(),
+        )
+        .await;
         let client = &replica.client;
         let mut tokens = Vec::new();
         for (user, lane) in [("a", Some(9)), ("b", None), ("c", Some(0)), ("d", Some(5)), ("e", Some(0))] {
@@ -106,15 +119,23 @@ async fn a_paused_line_admits_nobody_and_goes_on_where_it_stopped() {
     for database in databases().await {
         let replica = Replica::start(&database.config, policy(), &Clock::system()).await;
         let client = &replica.client;
-        let paused = update(client, pb::QueuePolicy { paused: Some(true), ..pb::QueuePolicy::default() }).await;
+        let paused =
+            update(client, pb::QueuePolicy { paused: Some(true), ..pb::QueuePolicy::default() }).await;
         assert_eq!(paused.policy.unwrap().paused, Some(true));
         let first = join(client, "a").await.unwrap();
         let second = join(client, "b").await.unwrap();
-        assert_eq!((first.status(), second.status(), second.position), (Waiting, Waiting, 2), "{}", database.name);
-        let resumed = update(client, pb::QueuePolicy { paused: Some(false), ..pb::QueuePolicy::default() }).await;
+        assert_eq!(
+            (first.status(), second.status(), second.position),
+            (Waiting, Waiting, 2),
+            "{}",
+            database.name
+        );
+        let resumed =
+            update(client, pb::QueuePolicy { paused: Some(false), ..pb::QueuePolicy::default() }).await;
         assert_eq!((resumed.active, resumed.waiting), (2, 0), "admitted in the same transaction");
         // Lowering the cap throws nobody out.
-        let lowered = update(client, pb::QueuePolicy { max_active: Some(1), ..pb::QueuePolicy::default() }).await;
+        let lowered =
+            update(client, pb::QueuePolicy { max_active: Some(1), ..pb::QueuePolicy::default() }).await;
         assert_eq!((lowered.active, lowered.policy.unwrap().max_active), (2, Some(1)));
         leave(client, &first.token, "").await.unwrap();
         assert_eq!(join(client, "c").await.unwrap().status(), Waiting);
@@ -139,7 +160,8 @@ async fn a_repeated_request_is_answered_like_the_first_time() {
         assert_eq!(complete(client, &token, "r-2").await.unwrap().status(), Completed);
         // Ten times at once is once.
         let burst = join_all((0..10).map(|_| join_as(client, "bob", Some(3), "r-3"))).await;
-        let tokens: BTreeSet<_> = burst.into_iter().map(|answer| answer.unwrap().token.unwrap().token).collect();
+        let tokens: BTreeSet<_> =
+            burst.into_iter().map(|answer| answer.unwrap().token.unwrap().token).collect();
         assert_eq!(tokens.len(), 1);
         let change = pb::UpdateQueueRequest {
             queue_id: "default".to_owned(),
@@ -161,8 +183,14 @@ async fn a_restart_loses_nobody_and_keeps_every_place() {
         let replica = Replica::start(&database.config, policy(), &clock).await;
         let mut before = Vec::new();
         for number in 0..30 {
-            before
-                .push(join_as(&replica.client, &format!("u{number}"), Some(number % 10), "").await.unwrap().token.unwrap().token);
+            before.push(
+                join_as(&replica.client, &format!("u{number}"), Some(number % 10), "")
+                    .await
+                    .unwrap()
+                    .token
+                    .unwrap()
+                    .token,
+            );
         }
         complete(&replica.client, &before[0], "").await.unwrap();
         leave(&replica.client, &before[7], "").await.unwrap();
@@ -172,7 +200,8 @@ async fn a_restart_loses_nobody_and_keeps_every_place() {
         }
         let line = queue(&replica.client).await;
         replica.stop().await;
-        let replica = Replica::start(&database.config, queue_svc::Policy { max_active: 77, ..policy() }, &clock).await;
+        let replica =
+            Replica::start(&database.config, queue_svc::Policy { max_active: 77, ..policy() }, &clock).await;
         for (token, seen) in before.iter().zip(seen) {
             assert_eq!(get(&replica.client, token).await.unwrap(), seen, "{}", database.name);
         }
@@ -214,26 +243,52 @@ async fn lines_are_made_listed_and_kept_apart() {
         for name in ["rock", "jazz"] {
             clock.advance(SECOND);
             let policy = pb::QueuePolicy { max_active: Some(1), ..pb::QueuePolicy::default() };
-            let request = pb::CreateQueueRequest { queue_id: name.to_owned(), policy: Some(policy), request_id: name.to_owned() };
+            let request = pb::CreateQueueRequest {
+                queue_id: name.to_owned(),
+                policy: Some(policy),
+                request_id: name.to_owned(),
+            };
             let made = client.create_queue(request.clone()).await.unwrap().into_inner();
-            assert_eq!(client.create_queue(request.clone()).await.unwrap().into_inner(), made, "{}", database.name);
+            assert_eq!(
+                client.create_queue(request.clone()).await.unwrap().into_inner(),
+                made,
+                "{}",
+                database.name
+            );
             let unnamed = pb::CreateQueueRequest { request_id: String::new(), ..request };
-            assert_eq!(client.create_queue(unnamed).await.unwrap().into_inner(), made, "the same policy is the same queue");
-            assert_eq!(made.queue.unwrap().policy.unwrap().max_waiting, Some(100_000), "the contract's default");
+            assert_eq!(
+                client.create_queue(unnamed).await.unwrap().into_inner(),
+                made,
+                "the same policy is the same queue"
+            );
+            assert_eq!(
+                made.queue.unwrap().policy.unwrap().max_waiting,
+                Some(100_000),
+                "the contract's default"
+            );
         }
-        let page = |size, token: &str| pb::ListQueuesRequest { page_size: size, page_token: token.to_owned() };
+        let page =
+            |size, token: &str| pb::ListQueuesRequest { page_size: size, page_token: token.to_owned() };
         let first = client.list_queues(page(2, "")).await.unwrap().into_inner();
         let names: Vec<_> = first.queues.iter().map(|queue| queue.queue_id.as_str()).collect();
         assert_eq!(names, ["jazz", "rock"]);
         let second = client.list_queues(page(2, &first.next_page_token)).await.unwrap().into_inner();
         assert_eq!((second.queues.len(), second.queues[0].queue_id.as_str()), (1, "default"));
         assert_eq!(second.next_page_token, "");
-        let in_rock = pb::IssueTokenRequest { queue_id: "rock".to_owned(), user_id: "ann".to_owned(), ..Default::default() };
+        let in_rock = pb::IssueTokenRequest {
+            queue_id: "rock".to_owned(),
+            user_id: "ann".to_owned(),
+            ..Default::default()
+        };
         let rock = client.issue_token(in_rock).await.unwrap().into_inner().token.unwrap();
         let default = join(&client, "ann").await.unwrap();
         assert_ne!(rock.token, default.token);
         assert!(verify(&client, &rock.token, "rock", "ann", true).await.is_ok());
-        let of_user = pb::GetTokenRequest { queue_id: "rock".to_owned(), user_id: "ann".to_owned(), ..Default::default() };
+        let of_user = pb::GetTokenRequest {
+            queue_id: "rock".to_owned(),
+            user_id: "ann".to_owned(),
+            ..Default::default()
+        };
         assert_eq!(client.get_token(of_user).await.unwrap().into_inner().token.unwrap().token, rock.token);
         replica.stop().await;
     }
@@ -252,9 +307,18 @@ async fn many_tokens_are_read_at_once_ended_and_unknown_ones_too() {
         let unknown = "00000000-0000-4000-8000-000000000000".to_owned();
         tokens.insert(1, unknown.clone());
         tokens.push(tokens[0].clone());
-        let answer = client.batch_get_tokens(pb::BatchGetTokensRequest { tokens: tokens.clone() }).await.unwrap().into_inner();
+        let answer = client
+            .batch_get_tokens(pb::BatchGetTokensRequest { tokens: tokens.clone() })
+            .await
+            .unwrap()
+            .into_inner();
         let found: Vec<_> = answer.tokens.iter().map(|token| token.token.clone()).collect();
-        assert_eq!(found, [&tokens[0], &tokens[2], &tokens[3], &tokens[0]].map(Clone::clone), "{}", database.name);
+        assert_eq!(
+            found,
+            [&tokens[0], &tokens[2], &tokens[3], &tokens[0]].map(Clone::clone),
+            "{}",
+            database.name
+        );
         let statuses: Vec<_> = answer.tokens.iter().map(pb::Token::status).collect();
         assert_eq!(statuses, [Completed, Active, Active, Completed]);
         assert_eq!(answer.not_found, [unknown]);

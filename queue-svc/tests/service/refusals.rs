@@ -19,7 +19,12 @@ async fn a_full_line_says_when_to_come_again() {
         }
         let refused = join(&replica.client, "d").await.unwrap_err();
         let fault = Fault::from(&refused);
-        assert_eq!((fault.reason, refused.code()), (Reason::QueueFull, tonic::Code::ResourceExhausted), "{}", database.name);
+        assert_eq!(
+            (fault.reason, refused.code()),
+            (Reason::QueueFull, tonic::Code::ResourceExhausted),
+            "{}",
+            database.name
+        );
         let after = fault.retry_after.unwrap().as_secs();
         assert!((1..=60).contains(&after), "{after}");
         assert!(join(&replica.client, "b").await.is_ok(), "who is in line already is not refused");
@@ -31,11 +36,21 @@ async fn a_full_line_says_when_to_come_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_does_not_admit_says_why() {
     for database in databases().await {
-        let replica = Replica::start(&database.config, queue_svc::Policy { max_active: 1, ..policy() }, &Clock::system()).await;
+        let replica = Replica::start(
+            &database.config,
+            queue_svc::Policy { max_active: 1, ..policy() },
+            &Clock::system(),
+        )
+        .await;
         let client = &replica.client;
         let active = join(client, "a").await.unwrap().token;
         let waiting = join(client, "b").await.unwrap().token;
-        assert_eq!(reason(verify(client, NOBODY, "", "", false).await), Reason::TokenNotFound, "{}", database.name);
+        assert_eq!(
+            reason(verify(client, NOBODY, "", "", false).await),
+            Reason::TokenNotFound,
+            "{}",
+            database.name
+        );
         assert_eq!(reason(verify(client, &waiting, "", "", false).await), Reason::TokenNotActive);
         assert_eq!(reason(verify(client, &active, "default", "b", false).await), Reason::TokenWrongUser);
         assert_eq!(reason(verify(client, &active, "rock", "a", false).await), Reason::TokenWrongQueue);
@@ -61,7 +76,12 @@ async fn a_request_id_belongs_to_one_request_of_one_user() {
         let replica = Replica::start(&database.config, policy(), &Clock::system()).await;
         let client = &replica.client;
         let ann = join_as(client, "ann", None, "r-1").await.unwrap().token.unwrap().token;
-        assert_eq!(reason(join_as(client, "ann", Some(1), "r-1").await), Reason::RequestIdReused, "{}", database.name);
+        assert_eq!(
+            reason(join_as(client, "ann", Some(1), "r-1").await),
+            Reason::RequestIdReused,
+            "{}",
+            database.name
+        );
         assert_eq!(get(client, &ann).await.unwrap().status(), pb::TokenStatus::Active, "nothing was changed");
 
         // Everybody else's, and every other method's, is another one: also of those who come at the same
@@ -100,7 +120,11 @@ async fn nonsense_is_refused_field_by_field() {
         let fault = Fault::from(&client.issue_token(request).await.unwrap_err());
         let fields: Vec<_> = fault.violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["queue_id", "user_id", "priority", "request_id"], "{}", database.name);
-        let nope = pb::IssueTokenRequest { queue_id: "nope".to_owned(), user_id: "ann".to_owned(), ..Default::default() };
+        let nope = pb::IssueTokenRequest {
+            queue_id: "nope".to_owned(),
+            user_id: "ann".to_owned(),
+            ..Default::default()
+        };
         assert_eq!(reason(client.issue_token(nope).await), Reason::QueueNotFound);
         let patch = pb::QueuePolicy {
             max_active: Some(-1),
@@ -114,12 +138,20 @@ async fn nonsense_is_refused_field_by_field() {
         assert_eq!(fields, BTreeSet::from(["policy.max_active", "policy.active_ttl", "policy.on_expiry"]));
         let nope = pb::UpdateQueueRequest { queue_id: "nope".to_owned(), ..Default::default() };
         assert_eq!(reason(client.update_queue(nope).await), Reason::QueueNotFound);
-        assert_eq!(reason(client.get_queue(pb::GetQueueRequest { queue_id: "nope".to_owned() }).await), Reason::QueueNotFound);
-        assert_eq!(reason(client.create_queue(pb::CreateQueueRequest::default()).await), Reason::InvalidArgument);
+        assert_eq!(
+            reason(client.get_queue(pb::GetQueueRequest { queue_id: "nope".to_owned() }).await),
+            Reason::QueueNotFound
+        );
+        assert_eq!(
+            reason(client.create_queue(pb::CreateQueueRequest::default()).await),
+            Reason::InvalidArgument
+        );
         let other = pb::CreateQueueRequest { queue_id: "default".to_owned(), ..Default::default() };
         assert_eq!(reason(client.create_queue(other).await), Reason::InvalidArgument);
         assert_eq!(reason(get(&client, "").await), Reason::InvalidArgument);
-        let many = |tokens: Vec<&str>| pb::BatchGetTokensRequest { tokens: tokens.into_iter().map(str::to_owned).collect() };
+        let many = |tokens: Vec<&str>| pb::BatchGetTokensRequest {
+            tokens: tokens.into_iter().map(str::to_owned).collect(),
+        };
         assert_eq!(reason(client.batch_get_tokens(many(vec![NOBODY; 1_001])).await), Reason::InvalidArgument);
         let fault = Fault::from(&client.batch_get_tokens(many(vec![NOBODY, "x"])).await.unwrap_err());
         assert_eq!(fault.violations[0].field, "tokens[1]");

@@ -15,7 +15,9 @@ use futures::future::join_all;
 use pb::TokenStatus::{Active, Completed, Waiting};
 use queue_svc::Policy;
 
-use crate::harness::{Client, Replica, complete, eventually, get, join, join_as, leave, policy, queue, verify};
+use crate::harness::{
+    Client, Replica, complete, eventually, get, join, join_as, leave, policy, queue, verify,
+};
 
 async fn two(database: &DbConfig, policy: Policy, clock: &Clock) -> [Replica; 2] {
     let first = Replica::start(database, policy.clone(), clock).await;
@@ -33,7 +35,8 @@ async fn three_hundred_who_join_two_replicas_at_once_stand_in_one_line() {
         let replicas = two(&database.config, Policy { max_active: 50, ..policy() }, &Clock::system()).await;
         let client = |number: usize| &replicas[number % 2].client;
         let names: Vec<_> = (0..300).map(|number| format!("u{number}")).collect();
-        let joined = join_all(names.iter().enumerate().map(|(number, user)| join(client(number), user))).await;
+        let joined =
+            join_all(names.iter().enumerate().map(|(number, user)| join(client(number), user))).await;
         let tokens: Vec<_> = joined.into_iter().map(Result::unwrap).collect();
         let tickets: BTreeSet<_> = tokens.iter().map(|token| token.ticket).collect();
         assert_eq!(tickets, (1..=300).collect(), "{}: no gap, no duplicate", database.name);
@@ -44,7 +47,9 @@ async fn three_hundred_who_join_two_replicas_at_once_stand_in_one_line() {
                 (now.active == 50 && now.waiting == 250).then_some(())
             })
             .await;
-            let all = pb::BatchGetTokensRequest { tokens: tokens.iter().map(|token| token.token.clone()).collect() };
+            let all = pb::BatchGetTokensRequest {
+                tokens: tokens.iter().map(|token| token.token.clone()).collect(),
+            };
             let now = replica.client.clone().batch_get_tokens(all).await.unwrap().into_inner().tokens;
             for token in now {
                 let expected = if token.ticket <= 50 { (Active, 0) } else { (Waiting, token.ticket - 50) };
@@ -61,9 +66,12 @@ async fn three_hundred_who_join_two_replicas_at_once_stand_in_one_line() {
 async fn one_user_at_two_replicas_at_once_has_one_token() {
     for database in databases().await {
         let replicas = two(&database.config, policy(), &Clock::system()).await;
-        let joins = (0..40).map(|number| join_as(&replicas[number % 2].client, "ann", None, if number < 20 { "r" } else { "" }));
+        let joins = (0..40).map(|number| {
+            join_as(&replicas[number % 2].client, "ann", None, if number < 20 { "r" } else { "" })
+        });
         let answers: Vec<_> = join_all(joins).await.into_iter().map(Result::unwrap).collect();
-        let tokens: BTreeSet<_> = answers.iter().map(|answer| answer.token.as_ref().unwrap().token.clone()).collect();
+        let tokens: BTreeSet<_> =
+            answers.iter().map(|answer| answer.token.as_ref().unwrap().token.clone()).collect();
         assert_eq!(tokens.len(), 1, "{}", database.name);
         assert_eq!(count(&database.config, "SELECT COUNT(*) AS n FROM token").await, 1);
         for replica in replicas {
@@ -75,7 +83,8 @@ async fn one_user_at_two_replicas_at_once_has_one_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_freed_place_is_filled_and_seen_at_the_other_replica_at_once() {
     for database in databases().await {
-        let [here, there] = two(&database.config, Policy { max_active: 1, ..policy() }, &Clock::system()).await;
+        let [here, there] =
+            two(&database.config, Policy { max_active: 1, ..policy() }, &Clock::system()).await;
         let first = join(&here.client, "a").await.unwrap();
         let second = join(&there.client, "b").await.unwrap();
         assert_eq!(second.status(), Waiting, "{}: the other replica's admission is known", database.name);
@@ -103,7 +112,11 @@ async fn a_queue_made_at_one_replica_is_there_at_the_other() {
         let [here, there] = two(&database.config, policy(), &Clock::system()).await;
         let request = pb::CreateQueueRequest { queue_id: "rock".to_owned(), ..Default::default() };
         here.client.clone().create_queue(request).await.unwrap();
-        let user = pb::IssueTokenRequest { queue_id: "rock".to_owned(), user_id: "a".to_owned(), ..Default::default() };
+        let user = pb::IssueTokenRequest {
+            queue_id: "rock".to_owned(),
+            user_id: "a".to_owned(),
+            ..Default::default()
+        };
         let token = there.client.clone().issue_token(user).await.unwrap().into_inner().token.unwrap();
         assert_eq!(get(&here.client, &token.token).await.unwrap().status(), Active, "{}", database.name);
         assert!(verify(&here.client, &token.token, "rock", "a", true).await.is_ok());
@@ -112,7 +125,8 @@ async fn a_queue_made_at_one_replica_is_there_at_the_other() {
     }
 }
 
-/// Joins, and when admitted pays or leaves; some give up while they wait. Tells who was admitted with which ticket at which version.
+/// Joins, and when admitted pays or leaves; some give up while they wait. Tells who was admitted with which
+/// ticket at which version.
 async fn visit(client: Client, other: Client, number: usize) -> Option<(i64, i64)> {
     let token = join(&client, &format!("u{number}")).await.unwrap();
     if number.is_multiple_of(7) && token.status() == Waiting {
@@ -175,7 +189,10 @@ async fn three_hundred_come_and_go_at_two_replicas_in_order_and_never_too_many_i
         assert!(order.is_sorted(), "{}: {order:?}", database.name);
         let tickets = "SELECT COUNT(DISTINCT ticket) * 1000 + MAX(ticket) AS n FROM token";
         assert_eq!(count(&database.config, tickets).await, 300_300, "no gap, no duplicate");
-        assert_eq!(count(&database.config, "SELECT COUNT(*) AS n FROM token WHERE status IN (1, 2)").await, 0);
+        assert_eq!(
+            count(&database.config, "SELECT COUNT(*) AS n FROM token WHERE status IN (1, 2)").await,
+            0
+        );
         for replica in replicas {
             replica.stop().await;
         }
@@ -202,11 +219,19 @@ async fn connections_that_are_cut_in_the_middle_lose_nobody_and_give_nobody_two_
             let mut session = cutter.read().await.unwrap();
             session.one(cut, vec![]).await.unwrap();
         }
-        let tickets: BTreeSet<_> = join_all(joins).await.into_iter().map(|token| token.unwrap().ticket).collect();
+        let tickets: BTreeSet<_> =
+            join_all(joins).await.into_iter().map(|token| token.unwrap().ticket).collect();
         assert_eq!(tickets, (1..=200).collect());
         for replica in &replicas {
             eventually("the replica has followed", || async {
-                let now = replica.client.clone().get_queue(pb::GetQueueRequest::default()).await.ok()?.into_inner().queue?;
+                let now = replica
+                    .client
+                    .clone()
+                    .get_queue(pb::GetQueueRequest::default())
+                    .await
+                    .ok()?
+                    .into_inner()
+                    .queue?;
                 (now.active == 10 && now.waiting == 190).then_some(())
             })
             .await;

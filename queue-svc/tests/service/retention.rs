@@ -15,16 +15,22 @@ async fn tokens_that_ended_long_ago_are_forgotten_by_every_replica_and_the_line_
     for database in databases().await {
         let clock = Clock::manual(START);
         // Nobody leaves for a silence, so that the long time between does nothing else.
-        let policy = Policy { waiting_grace: std::time::Duration::ZERO, show_up_within: std::time::Duration::ZERO, ..policy() };
+        let policy = Policy {
+            waiting_grace: std::time::Duration::ZERO,
+            show_up_within: std::time::Duration::ZERO,
+            ..policy()
+        };
         let [one, other] = [
             Replica::start(&database.config, policy.clone(), &clock).await,
             Replica::start(&database.config, policy.clone(), &clock).await,
         ];
         let (requests, retention) = Default::default();
-        let old = Config { database: database.config.clone(), policy: policy.clone(), requests, retention }.old();
+        let old =
+            Config { database: database.config.clone(), policy: policy.clone(), requests, retention }.old();
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let rows =
-            async |sql: &'static str| -> i64 { db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("n").unwrap() };
+        let rows = async |sql: &'static str| -> i64 {
+            db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("n").unwrap()
+        };
 
         let ended = join_as(&one.client, "ann", None, "ann-joins").await.unwrap().token.unwrap();
         leave(&one.client, &ended.token, "").await.unwrap();
@@ -34,7 +40,12 @@ async fn tokens_that_ended_long_ago_are_forgotten_by_every_replica_and_the_line_
         leave(&one.client, &young.token, "").await.unwrap();
         let live = join(&one.client, "cid").await.unwrap();
         prune::round(&db, &clock, &old).await;
-        assert_eq!(rows("SELECT count(*) AS n FROM request").await, 0, "a request is remembered for a week ({})", database.name);
+        assert_eq!(
+            rows("SELECT count(*) AS n FROM request").await,
+            0,
+            "a request is remembered for a week ({})",
+            database.name
+        );
         for replica in [&one, &other] {
             assert_eq!(get(&replica.client, &ended.token).await.unwrap().status(), Left);
         }
@@ -42,7 +53,11 @@ async fn tokens_that_ended_long_ago_are_forgotten_by_every_replica_and_the_line_
         prune::round(&db, &clock, &old).await;
         assert_eq!(rows("SELECT count(*) AS n FROM token").await, 2);
         for replica in [&one, &other] {
-            assert_eq!(reason(get(&replica.client, &ended.token).await), Reason::TokenNotFound, "in memory too");
+            assert_eq!(
+                reason(get(&replica.client, &ended.token).await),
+                Reason::TokenNotFound,
+                "in memory too"
+            );
             assert_eq!(reason(leave(&replica.client, &ended.token, "").await), Reason::TokenNotFound);
             assert_eq!(get(&replica.client, &young.token).await.unwrap().status(), Left);
             assert_eq!(get(&replica.client, &live.token).await.unwrap().status(), Active);

@@ -8,7 +8,10 @@ use queue_svc::{Expiry, Policy};
 use crate::harness::{Client, Replica, SECOND, START, eventually, get, join, policy, queue, reason, verify};
 
 async fn until(client: &Client, token: &str, status: pb::TokenStatus) -> pb::Token {
-    eventually("the status", || async { Some(get(client, token).await.unwrap()).filter(|token| token.status() == status) }).await
+    eventually("the status", || async {
+        Some(get(client, token).await.unwrap()).filter(|token| token.status() == status)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,7 +26,10 @@ async fn an_admission_that_was_not_used_goes_back_to_the_tail() {
         assert_eq!((first.status(), second.status()), (Active, Waiting), "{}", database.name);
         clock.advance(299 * SECOND);
         // The clock decides at once, whether or not the timer has been there.
-        assert_eq!(reason(verify(client, &first.token, "", "", false).await), boxoffice_proto::Reason::TokenNotActive);
+        assert_eq!(
+            reason(verify(client, &first.token, "", "", false).await),
+            boxoffice_proto::Reason::TokenNotActive
+        );
         let second = until(client, &second.token, Active).await;
         let first = get(client, &first.token).await.unwrap();
         assert_eq!((first.status(), first.position, first.ticket, first.requeues), (Waiting, 1, 3, 1));
@@ -37,8 +43,12 @@ async fn an_admission_that_was_not_used_goes_back_to_the_tail() {
 async fn an_admission_expires_where_the_policy_says_so() {
     for database in databases().await {
         let clock = Clock::manual(START);
-        let replica =
-            Replica::start(&database.config, Policy { max_active: 1, on_expiry: Expiry::Expire, ..policy() }, &clock).await;
+        let replica = Replica::start(
+            &database.config,
+            Policy { max_active: 1, on_expiry: Expiry::Expire, ..policy() },
+            &clock,
+        )
+        .await;
         let client = &replica.client;
         let first = join(client, "a").await.unwrap();
         let second = join(client, "b").await.unwrap();
@@ -46,7 +56,10 @@ async fn an_admission_expires_where_the_policy_says_so() {
         clock.advance(300 * SECOND);
         until(client, &second.token, Active).await;
         let first = get(client, &first.token).await.unwrap();
-        assert_eq!((first.status(), first.active_until, first.poll_after.unwrap().seconds), (Expired, None, 0));
+        assert_eq!(
+            (first.status(), first.active_until, first.poll_after.unwrap().seconds),
+            (Expired, None, 0)
+        );
         let anew = join(client, "a").await.unwrap();
         assert_ne!(anew.token, first.token);
         assert_eq!((anew.status(), anew.ticket), (Waiting, 3));

@@ -1,4 +1,5 @@
-//! Filling a line quickly: IssueToken over gRPC, straight at queue-svc, many calls in flight. What is measured comes afterwards.
+//! Filling a line quickly: IssueToken over gRPC, straight at queue-svc, many calls in flight. What is
+//! measured comes afterwards.
 
 use std::{
     cell::{Cell, RefCell},
@@ -70,7 +71,11 @@ pub(crate) async fn join(url: &str, first: usize, count: usize) -> Vec<Person> {
 }
 
 async fn issue(queue: &mut QueueServiceClient<tonic::transport::Channel>, number: usize) -> Person {
-    let request = IssueTokenRequest { queue_id: "default".to_owned(), user_id: name(number), ..IssueTokenRequest::default() };
+    let request = IssueTokenRequest {
+        queue_id: "default".to_owned(),
+        user_id: name(number),
+        ..IssueTokenRequest::default()
+    };
     for _ in 0..PATIENCE {
         match queue.issue_token(request.clone()).await {
             Ok(answer) => {
@@ -78,7 +83,9 @@ async fn issue(queue: &mut QueueServiceClient<tonic::transport::Channel>, number
                 let id = Uuid::try_parse(&token.token).expect("a token is a UUID");
                 return Person { number, token: id, ticket: token.ticket };
             }
-            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(status) if status.code() == Code::Unavailable => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
             Err(status) => panic!("nobody can join: {status}"),
         }
     }
@@ -88,7 +95,12 @@ async fn issue(queue: &mut QueueServiceClient<tonic::transport::Channel>, number
 /// Tops up the wallets of these users.
 pub(crate) async fn charge(to: SocketAddr, users: &[usize], amount: i64) -> Tally {
     let build = |n: usize, out: &mut Vec<u8>| {
-        http::post(out, format_args!("/v1/wallets/{}/charges", name(users[n])), None, format_args!(r#"{{"amount":{amount}}}"#));
+        http::post(
+            out,
+            format_args!("/v1/wallets/{}/charges", name(users[n])),
+            None,
+            format_args!(r#"{{"amount":{amount}}}"#),
+        );
         true
     };
     let operation = Operation::new("charges", build, |_, status, body| http::expect(201, status, body));
@@ -129,6 +141,8 @@ pub(crate) async fn hold(to: SocketAddr, holders: &[(Person, Seat)]) -> (Vec<Uui
         held.borrow_mut()[n] = http::id_field(body, "reservationId").ok_or("a hold without an id")?;
         Ok(())
     };
-    let tally = closed(to, SETTING_UP, Until::Count(holders.len()), &Operation::new("holds", build, take)).await.flawless();
+    let tally = closed(to, SETTING_UP, Until::Count(holders.len()), &Operation::new("holds", build, take))
+        .await
+        .flawless();
     (held.into_inner(), tally)
 }

@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn a_value_is_told_within_two_percent() {
-        for micros in (0..40).flat_map(|octave| [1_u64 << octave, (1 << octave) + (1 << octave) / 3, (2 << octave) - 1]) {
+        for micros in
+            (0..40).flat_map(|octave| [1_u64 << octave, (1 << octave) + (1 << octave) / 3, (2 << octave) - 1])
+        {
             let told = highest(bucket(micros));
             assert!(told >= micros && told - micros <= micros / 60, "{micros} is told as {told}");
         }

@@ -1,7 +1,9 @@
-//! HTTP/1.1 as cheaply as it can be spoken: kept-alive connections, one request at a time, answers with a Content-Length.
+//! HTTP/1.1 as cheaply as it can be spoken: kept-alive connections, one request at a time, answers with a
+//! Content-Length.
 //!
-//! It refuses what the mesh never sends (chunked answers) rather than guess. A connection that broke is opened anew for the next
-//! request; the broken request is an error, never repeated: a generator that repeats hides what it should count.
+//! It refuses what the mesh never sends (chunked answers) rather than guess. A connection that broke is
+//! opened anew for the next request; the broken request is an error, never repeated: a generator that repeats
+//! hides what it should count.
 
 use std::{
     fmt::{self, Write as _},
@@ -65,7 +67,9 @@ impl Connection {
     /// Sends a request and reads its answer whole.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         match self.exchange(request).await {
-            Ok(head) => Ok(Answer { status: head.status, body: &self.read[head.body..head.body + head.length] }),
+            Ok(head) => {
+                Ok(Answer { status: head.status, body: &self.read[head.body..head.body + head.length] })
+            }
             Err(error) => {
                 self.stream = None;
                 Err(error)
@@ -75,7 +79,9 @@ impl Connection {
 
     async fn exchange(&mut self, request: &[u8]) -> io::Result<Head> {
         self.open().await?.write_all(request).await?;
-        let Self { stream: Some(stream), read, .. } = self else { return Err(ErrorKind::NotConnected.into()) };
+        let Self { stream: Some(stream), read, .. } = self else {
+            return Err(ErrorKind::NotConnected.into());
+        };
         let mut filled = 0;
         let head = loop {
             filled += some(stream.read(&mut read[filled..]).await?)?;
@@ -153,12 +159,18 @@ pub(crate) fn delete(out: &mut Vec<u8>, path: fmt::Arguments<'_>) {
 }
 
 /// Writes a POST of JSON.
-pub(crate) fn post(out: &mut Vec<u8>, path: fmt::Arguments<'_>, token: Option<Uuid>, body: fmt::Arguments<'_>) {
+pub(crate) fn post(
+    out: &mut Vec<u8>,
+    path: fmt::Arguments<'_>,
+    token: Option<Uuid>,
+    body: fmt::Arguments<'_>,
+) {
     let mut json = String::new();
     write!(json, "{body}").expect("a string takes everything");
     head(out, "POST", path, token);
     let length = json.len();
-    write!(out, "content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}").expect("memory takes everything");
+    write!(out, "content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}")
+        .expect("memory takes everything");
 }
 
 fn head(out: &mut Vec<u8>, method: &str, path: fmt::Arguments<'_>, token: Option<Uuid>) {
@@ -230,7 +242,9 @@ mod tests {
         assert_eq!((number_field(body, "ticket"), number_field(body, "last")), (Some(42), Some(7)));
         assert_eq!(text_field(body, "ticketId"), Some("x"));
         assert!(
-            id_field(body, "token").is_some() && id_field(body, "ticketId").is_none() && number_field(body, "none").is_none()
+            id_field(body, "token").is_some()
+                && id_field(body, "ticketId").is_none()
+                && number_field(body, "none").is_none()
         );
     }
 

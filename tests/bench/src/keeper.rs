@@ -1,8 +1,9 @@
-//! The outer half: makes everything that a measurement needs, runs the measurement as a child, and takes everything away again,
-//! however the child ends.
+//! The outer half: makes everything that a measurement needs, runs the measurement as a child, and takes
+//! everything away again, however the child ends.
 //!
-//! It builds the programs (when it was itself started by cargo), starts a private PostgreSQL, lifts the limit of open files where it
-//! may, waits within a bound, and ends what the child left behind by the process ids that it noted.
+//! It builds the programs (when it was itself started by cargo), starts a private PostgreSQL, lifts the limit
+//! of open files where it may, waits within a bound, and ends what the child left behind by the process ids
+//! that it noted.
 
 use std::{
     fs,
@@ -50,7 +51,10 @@ pub(crate) async fn run(args: &[String]) -> ExitCode {
     let notes = dir.path().join("notes");
     fs::create_dir(&notes).expect("a folder of one's own");
     let mut child = process::Command::new("sh")
-        .args(["-c", &format!("ulimit -n {OPEN_FILES} 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\"")])
+        .args([
+            "-c",
+            &format!("ulimit -n {OPEN_FILES} 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""),
+        ])
         .arg(program())
         .arg("inside")
         .args(args)
@@ -80,7 +84,8 @@ pub(crate) async fn run(args: &[String]) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Builds the programs as this one was built. Nothing to do takes cargo a second; figures of yesterday's programs help nobody.
+/// Builds the programs as this one was built. Nothing to do takes cargo a second; figures of yesterday's
+/// programs help nobody.
 fn build() {
     let Some(cargo) = std::env::var_os("CARGO") else { return };
     let programs = programs();
@@ -88,7 +93,8 @@ fn build() {
         Some("debug") | None => "dev",
         Some(profile) => profile,
     };
-    // All of the workspace but this program, which runs: so every library is compiled with the features it has everywhere else.
+    // All of the workspace but this program, which runs: so every library is compiled with the features it
+    // has everywhere else.
     let built = Command::new(cargo)
         .args(["build", "--quiet", "--workspace", "--exclude", "bench", "--bins", "--profile", profile])
         .current_dir(root())
@@ -116,11 +122,21 @@ struct Server {
 
 impl Server {
     fn start(dir: PathBuf) -> Self {
-        let started = Command::new(root().join("tests/postgres")).arg("start").arg(&dir).stderr(Stdio::inherit()).output();
-        let url = started.ok().filter(|output| output.status.success()).and_then(|output| String::from_utf8(output.stdout).ok());
-        let url = url.expect("PostgreSQL does not start (Debian: apt-get install postgresql)").trim().to_owned();
+        let started = Command::new(root().join("tests/postgres"))
+            .arg("start")
+            .arg(&dir)
+            .stderr(Stdio::inherit())
+            .output();
+        let url = started
+            .ok()
+            .filter(|output| output.status.success())
+            .and_then(|output| String::from_utf8(output.stdout).ok());
+        let url =
+            url.expect("PostgreSQL does not start (Debian: apt-get install postgresql)").trim().to_owned();
         let pid = fs::read_to_string(dir.join("data/postmaster.pid")).ok();
-        let pid = pid.and_then(|text| text.lines().next()?.trim().parse().ok()).expect("a running server leaves its process id");
+        let pid = pid
+            .and_then(|text| text.lines().next()?.trim().parse().ok())
+            .expect("a running server leaves its process id");
         Self { dir, url, pid }
     }
 }

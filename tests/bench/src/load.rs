@@ -1,8 +1,10 @@
-//! The load generator: closed loop (as fast as so many clients can) and open loop (at a given rate, whatever the answers do).
+//! The load generator: closed loop (as fast as so many clients can) and open loop (at a given rate, whatever
+//! the answers do).
 //!
-//! In the open loop each request has an intended time, fixed beforehand; a latency counts from there, also when the client was still
-//! busy with the one before. So a server that stands still is seen by everybody who would have come meanwhile (no coordinated
-//! omission). Timers of the runtime are late by up to a millisecond, which is in the figures.
+//! In the open loop each request has an intended time, fixed beforehand; a latency counts from there, also
+//! when the client was still busy with the one before. So a server that stands still is seen by everybody who
+//! would have come meanwhile (no coordinated omission). Timers of the runtime are late by up to a
+//! millisecond, which is in the figures.
 
 use std::{
     cell::{Cell, RefCell},
@@ -112,7 +114,12 @@ async fn connected(to: SocketAddr, count: usize) -> Vec<Connection> {
 }
 
 /// Asks as fast as this many connections can, each one request at a time.
-pub(crate) async fn closed(to: SocketAddr, connections: usize, until: Until, operation: &Operation<'_>) -> Tally {
+pub(crate) async fn closed(
+    to: SocketAddr,
+    connections: usize,
+    until: Until,
+    operation: &Operation<'_>,
+) -> Tally {
     let tally = RefCell::new(Tally::default());
     let next = Cell::new(0);
     let bound = match until {
@@ -152,9 +159,15 @@ pub(crate) struct Open<'a> {
     pub(crate) connections: usize,
 }
 
-/// Asks all of these at once, each at its rate, for so long. The n-th request of a kind is due `n / rate` after the beginning.
-/// Each stretch of [`STRETCH`] is shown to `watch` when it is over: on a shared machine a pause has a time, and perhaps a reason.
-pub(crate) async fn open(to: SocketAddr, lasting: Duration, loads: &[Open<'_>], watch: impl Fn(&Histogram)) -> Vec<Tally> {
+/// Asks all of these at once, each at its rate, for so long. The n-th request of a kind is due `n / rate`
+/// after the beginning. Each stretch of [`STRETCH`] is shown to `watch` when it is over: on a shared machine
+/// a pause has a time, and perhaps a reason.
+pub(crate) async fn open(
+    to: SocketAddr,
+    lasting: Duration,
+    loads: &[Open<'_>],
+    watch: impl Fn(&Histogram),
+) -> Vec<Tally> {
     let tallies: Vec<_> = loads.iter().map(|_| RefCell::new(Tally::default())).collect();
     let mut connections = Vec::new();
     for (load, tally) in loads.iter().zip(&tallies) {
@@ -182,7 +195,8 @@ pub(crate) async fn open(to: SocketAddr, lasting: Duration, loads: &[Open<'_>], 
         () = watching => false,
     };
     let all = loads.iter().zip(tallies);
-    all.map(|(load, tally)| Tally { lasted: lasting, ..finished(tally, ended, &load.operation, start) }).collect()
+    all.map(|(load, tally)| Tally { lasted: lasting, ..finished(tally, ended, &load.operation, start) })
+        .collect()
 }
 
 /// What the clients of an open loop share.
@@ -221,7 +235,12 @@ async fn paced(shared: Paced<'_>, client: usize, mut connection: Connection) {
     }
 }
 
-async fn ask(connection: &mut Connection, request: &[u8], operation: &Operation<'_>, n: usize) -> Result<(), String> {
+async fn ask(
+    connection: &mut Connection,
+    request: &[u8],
+    operation: &Operation<'_>,
+    n: usize,
+) -> Result<(), String> {
     let answer = connection.ask(request).await.map_err(|error| error.to_string())?;
     (operation.take)(n, answer.status, answer.body)
 }
@@ -279,8 +298,13 @@ mod tests {
         let loads = [Open { operation: probe(), per_second: 100.0, connections: 1 }];
         let tally = open(to, Duration::from_secs(1), &loads, |_| ()).await.remove(0).flawless();
         assert_eq!(tally.latency.count(), 100);
-        // Some 40 of 100 were due in the pause: a median over those who came later alone would show none of it.
-        assert!(tally.latency.quantile(0.75) > Duration::from_millis(50), "{:?}", tally.latency.quantile(0.75));
+        // Some 40 of 100 were due in the pause: a median over those who came later alone would show none of
+        // it.
+        assert!(
+            tally.latency.quantile(0.75) > Duration::from_millis(50),
+            "{:?}",
+            tally.latency.quantile(0.75)
+        );
         assert!(tally.latency.max() >= Duration::from_millis(390));
     }
 
@@ -290,6 +314,9 @@ mod tests {
         let mut operation = probe();
         operation.take = Box::new(|n, _, _| if n == 3 { Err("the third".to_owned()) } else { Ok(()) });
         let tally = closed(to, 1, Until::Count(20), &operation).await;
-        assert_eq!((tally.latency.count(), tally.errors, tally.example.as_deref()), (19, 1, Some("the third")));
+        assert_eq!(
+            (tally.latency.count(), tally.errors, tally.example.as_deref()),
+            (19, 1, Some("the third"))
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! Takes the figures that the documents quote, one command each: `cargo run --release --bin bench -- polls`. See the README beside.
+//! Takes the figures that the documents quote, one command each: `cargo run --release --bin bench -- polls`.
+//! See the README beside.
 //!
-//! Each command runs twice: the outer half ([`keeper`]) makes what is needed, the inner half (`inside`) measures.
+//! Each command runs twice: the outer half ([`keeper`]) makes what is needed, the inner half (`inside`)
+//! measures.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its purpose")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What a run costs: CPU time of each part from `/proc/PID/stat`, resident memory, and what else the machine did meanwhile.
+//! What a run costs: CPU time of each part from `/proc/PID/stat`, resident memory, and what else the machine
+//! did meanwhile.
 
 use std::{
     fs,
@@ -52,8 +53,8 @@ impl Part {
             let Some(stat) = Stat::of(pid) else { continue };
             ticks += stat.own;
             if self.with_children {
-                ticks +=
-                    stat.ended_children + Stat::all().filter(|child| child.parent == pid).map(|child| child.own).sum::<u64>();
+                ticks += stat.ended_children
+                    + Stat::all().filter(|child| child.parent == pid).map(|child| child.own).sum::<u64>();
             }
         }
         ticks as f64 / TICKS
@@ -72,11 +73,16 @@ impl Stat {
         Self::read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The program's name stands in parentheses and may hold anything, so the rest is counted from the last one.
+    /// The program's name stands in parentheses and may hold anything, so the rest is counted from the last
+    /// one.
     fn read(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        Some(Self { parent: fields.get(1)?.parse().ok()?, own: ticks(11)? + ticks(12)?, ended_children: ticks(13)? + ticks(14)? })
+        Some(Self {
+            parent: fields.get(1)?.parse().ok()?,
+            own: ticks(11)? + ticks(12)?,
+            ended_children: ticks(13)? + ticks(14)?,
+        })
     }
 
     fn all() -> impl Iterator<Item = Self> {
@@ -88,8 +94,14 @@ impl Stat {
 /// CPU seconds of the whole machine since its start: busy, and taken away by the host.
 fn machine() -> (f64, f64) {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let ticks: Vec<f64> =
-        stat.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+    let ticks: Vec<f64> = stat
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .skip(1)
+        .filter_map(|field| field.parse().ok())
+        .collect();
     let at = |i: usize| ticks.get(i).copied().unwrap_or(0.0) / TICKS;
     (at(0) + at(1) + at(2) + at(5) + at(6), at(7))
 }
@@ -127,10 +139,19 @@ impl Meter {
     pub(crate) fn stop(self) -> Used {
         let lasted = self.began.elapsed();
         let (busy, stolen) = machine();
-        let since = self.parts.iter().zip(&self.seconds).map(|(part, before)| (part.name.clone(), part.seconds() - before));
+        let since = self
+            .parts
+            .iter()
+            .zip(&self.seconds)
+            .map(|(part, before)| (part.name.clone(), part.seconds() - before));
         let parts: Vec<_> = since.collect();
         let ours: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
-        Used { others: (busy - self.machine.0 - ours).max(0.0), stolen: stolen - self.machine.1, parts, lasted }
+        Used {
+            others: (busy - self.machine.0 - ours).max(0.0),
+            stolen: stolen - self.machine.1,
+            parts,
+            lasted,
+        }
     }
 }
 
@@ -142,14 +163,17 @@ impl Used {
 
     /// The same, part by part: `mesh 12.3, generator 6.1`.
     pub(crate) fn by_part(&self, count: u64) -> String {
-        let each = |(name, seconds): &(String, f64)| format!("{name} {:.1}", seconds * 1e6 / (count as f64).max(1.0));
+        let each = |(name, seconds): &(String, f64)| {
+            format!("{name} {:.1}", seconds * 1e6 / (count as f64).max(1.0))
+        };
         self.parts.iter().map(each).collect::<Vec<_>>().join(", ")
     }
 
     /// How many cores each part kept busy, and what else ran.
     pub(crate) fn cores(&self) -> String {
         let wall = self.lasted.as_secs_f64().max(1e-9);
-        let mut text: Vec<_> = self.parts.iter().map(|(name, seconds)| format!("{name} {:.2}", seconds / wall)).collect();
+        let mut text: Vec<_> =
+            self.parts.iter().map(|(name, seconds)| format!("{name} {:.2}", seconds / wall)).collect();
         text.push(format!("others {:.2}", self.others / wall));
         text.push(format!("stolen {:.2}", self.stolen / wall));
         text.join(", ")
@@ -167,9 +191,17 @@ pub(crate) fn resident(pid: u32) -> u64 {
 pub(crate) fn conditions() -> String {
     let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpus = text("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("?", |(_, name)| name);
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("?", |(_, name)| name);
     let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
-    let memory = text("/proc/meminfo").split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) >> 20;
+    let memory = text("/proc/meminfo")
+        .split_ascii_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .unwrap_or(0)
+        >> 20;
     let load = text("/proc/loadavg");
     let load: Vec<_> = load.split_ascii_whitespace().take(3).collect();
     format!("{cores} cores of {model}, {memory} GiB; load average before it began: {}", load.join(" "))

@@ -98,7 +98,12 @@ pub(crate) fn run(what: &str, tally: &Tally, used: Option<&Used>) {
     );
     if let Some(used) = used {
         let count = tally.latency.count();
-        line += &format!("   CPU {:.1} µs each ({}); cores: {}", used.micros_each(count), used.by_part(count), used.cores());
+        line += &format!(
+            "   CPU {:.1} µs each ({}); cores: {}",
+            used.micros_each(count),
+            used.by_part(count),
+            used.cores()
+        );
     }
     println!("{line}");
     if tally.errors > 0 {

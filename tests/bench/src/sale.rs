@@ -29,12 +29,17 @@ impl Sale {
         for show in 0..seats.div_ceil(seats_each) {
             let body: Value = json!({"startsAt": format!("{}T19:00:00Z", date(show)), "durationMinutes": 120,
                 "title": format!("Evening {show}"), "price": PRICE, "seatCount": seats_each});
-            shows.push(int(&world.rest.post(&format!("/v1/concerts/{concert}/shows"), body).expect(201).await["showId"]));
+            shows.push(int(&world
+                .rest
+                .post(&format!("/v1/concerts/{concert}/shows"), body)
+                .expect(201)
+                .await["showId"]));
         }
         Self { concert, shows, seats_each }
     }
 
-    /// The n-th seat of all. Neighbours in this order are in different shows, as the choices of people who come together are.
+    /// The n-th seat of all. Neighbours in this order are in different shows, as the choices of people who
+    /// come together are.
     pub(crate) fn seat(&self, n: usize) -> Seat {
         let (show, number) = (n % self.shows.len(), n / self.shows.len());
         assert!(number < self.seats_each, "there are only {} seats", self.seats_each * self.shows.len());

@@ -41,7 +41,8 @@ pub struct Task {
     /// Make a mistake on purpose, which must be found
     #[arg(long, value_enum)]
     pub sabotage: Option<Sabotage>,
-    /// The core to run on: a server and its database, which wait for each other, are faster on one than on two
+    /// The core to run on: a server and its database, which wait for each other, are faster on one than on
+    /// two
     #[arg(long)]
     pub core: Option<usize>,
 }
@@ -84,7 +85,8 @@ impl Task {
             child.kill().map_err(|error| error.to_string())?;
         }
         let status = child.wait().map_err(|error| error.to_string())?;
-        let text = text.map_err(|_| format!("not over after {PATIENCE:?}"))?.map_err(|error| error.to_string())?;
+        let text =
+            text.map_err(|_| format!("not over after {PATIENCE:?}"))?.map_err(|error| error.to_string())?;
         serde_json::from_str(&text).map_err(|error| format!("{status}, and told nothing ({error})"))
     }
 }
@@ -101,7 +103,9 @@ fn audited(folder: &Path) -> Result<Vec<Violation>, String> {
     let report = block_on(async { audit::audit(&Sources::in_folder(folder), &Options::at_rest()).await })?
         .map_err(|error| format!("the audit could not look: {error}"))?;
     let differences = report.differences.iter();
-    Ok(differences.map(|found| Violation { rule: "AUDIT".to_owned(), what: found.to_string(), who: Vec::new() }).collect())
+    Ok(differences
+        .map(|found| Violation { rule: "AUDIT".to_owned(), what: found.to_string(), who: Vec::new() })
+        .collect())
 }
 
 /// Changes what the wallets have written.

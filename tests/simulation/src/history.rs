@@ -1,5 +1,5 @@
-//! What happened in a run, in order: every request, answer, mishap and judgement, with its virtual time. The thread that runs the
-//! simulation has one history; its digest tells whether two runs were the same.
+//! What happened in a run, in order: every request, answer, mishap and judgement, with its virtual time. The
+//! thread that runs the simulation has one history; its digest tells whether two runs were the same.
 
 use std::{
     cell::RefCell,
@@ -74,7 +74,8 @@ pub fn note_at(at: Duration, who: &str, what: impl Into<String>) {
 pub fn violated(rule: &str, who: &[&str], what: impl Into<String>) {
     let what = what.into();
     note(who.first().unwrap_or(&"-"), format!("VIOLATION {rule}: {what}"));
-    let violation = Violation { rule: rule.to_owned(), what, who: who.iter().map(|&who| who.to_owned()).collect() };
+    let violation =
+        Violation { rule: rule.to_owned(), what, who: who.iter().map(|&who| who.to_owned()).collect() };
     HISTORY.with(|history| {
         if let Ok(mut history) = history.try_borrow_mut() {
             history.violations.push(violation);

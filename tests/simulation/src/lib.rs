@@ -1,4 +1,5 @@
-//! The whole mesh in virtual time, on a network that delays, loses, cuts and stalls, with servers that die: a run is its seed.
+//! The whole mesh in virtual time, on a network that delays, loses, cuts and stalls, with servers that die: a
+//! run is its seed.
 //!
 //! - [`plan`]: what a seed decides; [`weather`]: what goes wrong
 //! - [`mesh`]: the services as they are, on the simulated network
@@ -7,9 +8,10 @@
 //! - [`run`]: one seed; [`history`]: what happened in it
 //! - [`child`]: a seed in a process of its own, so that nothing outside of the seed has a part in it
 //!
-//! **Why a run is reproducible.** Every server has a single-threaded runtime whose time is virtual, and they run one after the other.
-//! Databases answer at once (`chassis::db::simulate`). All randomness, down to the hash maps' keys, comes from the system call that
-//! `simulated-seed` replaces, and so from the seed. A process runs one seed.
+//! **Why a run is reproducible.** Every server has a single-threaded runtime whose time is virtual, and they
+//! run one after the other. Databases answer at once (`chassis::db::simulate`). All randomness, down to the
+//! hash maps' keys, comes from the system call that `simulated-seed` replaces, and so from the seed. A
+//! process runs one seed.
 
 pub mod child;
 pub mod history;

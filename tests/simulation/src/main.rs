@@ -133,13 +133,20 @@ impl Tally {
             return Ok(());
         }
         self.bad += u64::from(!history.violations.is_empty());
-        let who: Vec<_> = history.violations.iter().take(PRINTED).flat_map(|violation| &violation.who).collect();
+        let who: Vec<_> =
+            history.violations.iter().take(PRINTED).flat_map(|violation| &violation.who).collect();
         let mut left = EVENTS;
         for event in &history.events {
             let concerns = all || who.contains(&&event.who) || matches!(event.who.as_str(), "log" | "-");
             if concerns && (all || left > 0) {
                 left = left.saturating_sub(1);
-                writeln!(out, "{:>12.6} {} {}", std::time::Duration::from_micros(event.at).as_secs_f64(), event.who, event.what)?;
+                writeln!(
+                    out,
+                    "{:>12.6} {} {}",
+                    std::time::Duration::from_micros(event.at).as_secs_f64(),
+                    event.who,
+                    event.what
+                )?;
             }
         }
         writeln!(out, "seed {seed}, digest {}: {} violations", outcome.digest, history.violations.len())?;

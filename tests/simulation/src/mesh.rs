@@ -1,6 +1,8 @@
-//! The services as they are, each replica a host of the simulated network: real gRPC and HTTP over it, real SQLite beneath.
+//! The services as they are, each replica a host of the simulated network: real gRPC and HTTP over it, real
+//! SQLite beneath.
 //!
-//! Replicas of a service share its file, which is as good as a server here: a transaction takes no time, so none meets another.
+//! Replicas of a service share its file, which is as good as a server here: a transaction takes no time, so
+//! none meets another.
 
 use std::{
     cell::RefCell,
@@ -74,7 +76,8 @@ impl Mesh {
         }
     }
 
-    /// The servers that have ended since this was asked last: what they left open is to be closed, as a system does for a program.
+    /// The servers that have ended since this was asked last: what they left open is to be closed, as a
+    /// system does for a program.
     #[must_use]
     pub fn ended(&self) -> Vec<&'static str> {
         self.ended.take()
@@ -97,7 +100,11 @@ impl Mesh {
         }
     }
 
-    async fn serve(&self, name: &'static str, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+    async fn serve(
+        &self,
+        name: &'static str,
+        stop: CancellationToken,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         let off = self.plan.skew;
         let skew = rand::rng().random_range(-off..=off);
         let now = i64::try_from(history::now().as_micros())?;
@@ -105,13 +112,19 @@ impl Mesh {
         history::note(name, format!("starts with its clock {skew} µs off"));
         let grpc = listen(GRPC).await?;
         let service = name.split('-').next().unwrap_or_default();
-        let database = DbConfig::at(format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()));
+        let database =
+            DbConfig::at(format!("sqlite:{}", self.folder.join(format!("{service}.db")).display()));
         match service {
-            "queue" => queue_svc::serve(self.queue(database), queue_svc::Listeners { grpc, http: None }, clock, stop).await?,
+            "queue" => {
+                queue_svc::serve(self.queue(database), queue_svc::Listeners { grpc, http: None }, clock, stop)
+                    .await?
+            }
             "booking" => {
-                let policy = booking_svc::Policy { hold_ttl: self.plan.sale.hold, ..booking_svc::Policy::default() };
+                let policy =
+                    booking_svc::Policy { hold_ttl: self.plan.sale.hold, ..booking_svc::Policy::default() };
                 let (requests, retention) = Default::default();
-                let config = booking_svc::Config { database, policy, currency: "KRW".parse()?, requests, retention };
+                let config =
+                    booking_svc::Config { database, policy, currency: "KRW".parse()?, requests, retention };
                 booking_svc::serve(config, booking_svc::Listeners { grpc, http: None }, clock, stop).await?;
             }
             "wallet" => {
@@ -149,14 +162,24 @@ impl Mesh {
     }
 
     fn edge(&self, database: DbConfig) -> Result<edge::Config, String> {
-        let target = |service: &str| Ok::<_, String>(format!("http://{service}:{GRPC}").parse::<Target>()?.on(Arc::new(Wire)));
+        let target = |service: &str| {
+            Ok::<_, String>(format!("http://{service}:{GRPC}").parse::<Target>()?.on(Arc::new(Wire)))
+        };
         let policy = edge::Policy {
             browse: Browse::Open,
-            on_payment_failure: if self.plan.sale.keep { OnPaymentFailure::Keep } else { OnPaymentFailure::Release },
+            on_payment_failure: if self.plan.sale.keep {
+                OnPaymentFailure::Keep
+            } else {
+                OnPaymentFailure::Release
+            },
             events_url: None,
             cors_origins: Origins::None,
         };
-        let upstreams = Upstreams { queue_url: target("queue")?, booking_url: target("booking")?, wallet_url: target("wallet")? };
+        let upstreams = Upstreams {
+            queue_url: target("queue")?,
+            booking_url: target("booking")?,
+            wallet_url: target("wallet")?,
+        };
         Ok(edge::Config { database, policy, retention: Default::default(), upstreams })
     }
 }

@@ -28,12 +28,15 @@ pub async fn open(plan: &Plan) -> i64 {
     });
     until_done(&Request::put(format!("/v1/queues/{LINE}"), line).key("line")).await;
     let concert = json!({"title": "Gala", "queueId": LINE});
-    let concert = until_done(&Request::post("/v1/concerts", concert).key("concert")).await.number("concertId");
+    let concert =
+        until_done(&Request::post("/v1/concerts", concert).key("concert")).await.number("concertId");
     let show = json!({
         "startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 120, "title": "Evening",
         "price": rules.price, "seatCount": rules.seats,
     });
-    until_done(&Request::post(format!("/v1/concerts/{concert}/shows"), show).key("show")).await.number("showId")
+    until_done(&Request::post(format!("/v1/concerts/{concert}/shows"), show).key("show"))
+        .await
+        .number("showId")
 }
 
 /// Reads everybody's affairs once nothing is in flight any more, and has the model judge them.
@@ -64,7 +67,8 @@ async fn affairs(user: &str) -> Affairs {
     let read = async |path: String| until_done(&Request::get(path)).await.body;
     let all = |json: &serde_json::Value, field: &str| list(json, field).cloned().collect::<Vec<_>>();
     let payments = all(&read(format!("/v1/users/{user}/payments?pageSize=1000")).await, "payments");
-    let reservations = all(&read(format!("/v1/users/{user}/reservations?pageSize=1000")).await, "reservations");
+    let reservations =
+        all(&read(format!("/v1/users/{user}/reservations?pageSize=1000")).await, "reservations");
     let wallet = until_known(&Request::get(format!("/v1/wallets/{user}"))).await;
     let (balance, entries) = if wallet.status == 404 {
         (None, Vec::new())

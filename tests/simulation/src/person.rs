@@ -1,5 +1,5 @@
-//! Somebody who comes to the sale: charges, joins, waits, looks, holds, pays, asks again when nothing comes back, changes their mind, or
-//! is never heard of again. What they send and are told goes to the [`Model`].
+//! Somebody who comes to the sale: charges, joins, waits, looks, holds, pays, asks again when nothing comes
+//! back, changes their mind, or is never heard of again. What they send and are told goes to the [`Model`].
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -118,8 +118,8 @@ impl Person {
         format!("{}-{}-{}", self.name, self.tab, self.asked)
     }
 
-    /// Sends a request until an answer stands: to either edge, sometimes to both at once, each time with the same key. `None` when
-    /// they give up; what became of it is then unknown.
+    /// Sends a request until an answer stands: to either edge, sometimes to both at once, each time with the
+    /// same key. `None` when they give up; what became of it is then unknown.
     async fn ask(&mut self, request: &Request, same: fn(&Answer) -> String) -> Option<Answer> {
         let tries = if self.chance(0.1) { 1 } else { TRIES };
         for _ in 0..tries {
@@ -128,8 +128,10 @@ impl Person {
             let (one, other) = (EDGES[first], EDGES[1 - first]);
             let both = request.known_by().is_some() && self.chance(0.15);
             let answers = if both {
-                let (one, other) =
-                    futures::join!(request.send(&self.name, one, patience), request.send(&self.name, other, patience));
+                let (one, other) = futures::join!(
+                    request.send(&self.name, one, patience),
+                    request.send(&self.name, other, patience)
+                );
                 [one, other]
             } else {
                 [request.send(&self.name, one, patience).await, None]
@@ -170,8 +172,10 @@ impl Person {
         if self.chance(0.04) {
             self.scene.weather.aim(&mut self.rng);
         }
-        let request = Request::post(format!("/v1/queues/{LINE}/tokens"), json!({"userId": self.name})).key(self.key());
-        let answer = self.ask(&request, |answer| answer.text("token").to_owned()).await.filter(Answer::is_done)?;
+        let request =
+            Request::post(format!("/v1/queues/{LINE}/tokens"), json!({"userId": self.name})).key(self.key());
+        let answer =
+            self.ask(&request, |answer| answer.text("token").to_owned()).await.filter(Answer::is_done)?;
         self.scene.model.borrow_mut().line.joined(&self.name, &answer);
         Some(answer)
     }
@@ -242,7 +246,10 @@ impl Person {
             }
             let body = json!({"userId": self.name, "showId": self.show, "seatNumbers": seats});
             let request = Request::post("/v1/reservations", body).key(self.key()).token(token);
-            let Some(answer) = self.ask(&request, |answer| answer.text("reservationId").to_owned()).await else { continue };
+            let Some(answer) = self.ask(&request, |answer| answer.text("reservationId").to_owned()).await
+            else {
+                continue;
+            };
             match (answer.status, answer.code()) {
                 (201, _) => {}
                 (409, "SEAT_TAKEN") => continue,
@@ -259,7 +266,8 @@ impl Person {
 
     /// Looks which seats are free, and chooses some; now and then without looking.
     async fn choose(&mut self) -> Option<Vec<i64>> {
-        let answer = self.ask(&Request::get(format!("/v1/shows/{}/seats", self.show)), |_| String::new()).await?;
+        let answer =
+            self.ask(&Request::get(format!("/v1/shows/{}/seats", self.show)), |_| String::new()).await?;
         let mut free = self.scene.model.borrow().seats.seen(&self.name, &answer);
         if self.chance(0.15) {
             free = (1..=i64::from(self.scene.plan.sale.seats)).collect();
@@ -348,17 +356,27 @@ impl Person {
         let until = self.scene.plan.calm.max(history::now()) + SETTLES_WITHIN;
         while history::now() < until {
             self.wait(0.5, 1.5).await;
-            let Some(answer) = self.ask(&Request::get(format!("/v1/payments/{payment}")), |_| String::new()).await else {
+            let Some(answer) =
+                self.ask(&Request::get(format!("/v1/payments/{payment}")), |_| String::new()).await
+            else {
                 return;
             };
             if answer.status == 404 {
-                return violated("PAYMENT-KEPT", &[&self.name], format!("payment {payment} was told and is not there"));
+                return violated(
+                    "PAYMENT-KEPT",
+                    &[&self.name],
+                    format!("payment {payment} was told and is not there"),
+                );
             }
             if answer.text("status") != "PENDING" {
                 return self.settled(reservation, &answer, answer.text("status"));
             }
         }
-        violated("SETTLED", &[&self.name], format!("payment {payment} did not settle within {SETTLES_WITHIN:?}"));
+        violated(
+            "SETTLED",
+            &[&self.name],
+            format!("payment {payment} did not settle within {SETTLES_WITHIN:?}"),
+        );
     }
 
     /// They were told how a payment ended.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 /// Two replicas of each service.
-pub const SERVERS: [&str; 8] = ["queue-1", "queue-2", "booking-1", "booking-2", "wallet-1", "wallet-2", "edge-1", "edge-2"];
+pub const SERVERS: [&str; 8] =
+    ["queue-1", "queue-2", "booking-1", "booking-2", "wallet-1", "wallet-2", "edge-1", "edge-2"];
 const QUEUES: [&str; 2] = ["queue-1", "queue-2"];
 const BOOKINGS: [&str; 2] = ["booking-1", "booking-2"];
 const WALLETS: [&str; 2] = ["wallet-1", "wallet-2"];
@@ -112,7 +113,10 @@ impl Plan {
             people: rng.random_range(8..=18),
             coming: Duration::from_millis(*[100, 1_000, calm / 2].choose(&mut rng).unwrap_or(&calm)),
             one_in: rng.random_range(3..=20),
-            latency: (Duration::from_millis(1), Duration::from_millis(*[10, 40, 120, 400].choose(&mut rng).unwrap_or(&10))),
+            latency: (
+                Duration::from_millis(1),
+                Duration::from_millis(*[10, 40, 120, 400].choose(&mut rng).unwrap_or(&10)),
+            ),
             loss: *[0.0, 0.0, 0.001, 0.004].choose(&mut rng).unwrap_or(&0.0),
             commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
             skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),

@@ -96,7 +96,10 @@ impl Request {
                 None
             }
             Err(_late) => {
-                history::note(who, format!("← {edge} {} {}: no answer within {patience:?}", self.method, self.path));
+                history::note(
+                    who,
+                    format!("← {edge} {} {}: no answer within {patience:?}", self.method, self.path),
+                );
                 None
             }
         }
@@ -106,7 +109,8 @@ impl Request {
         let stream = TcpStream::connect((edge, REST)).await?;
         let (mut link, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let _driven = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
-        let mut request = http::Request::builder().method(self.method.clone()).uri(&self.path).header(header::HOST, edge);
+        let mut request =
+            http::Request::builder().method(self.method.clone()).uri(&self.path).header(header::HOST, edge);
         if let Some(key) = &self.key {
             request = request.header("idempotency-key", key);
         }

@@ -102,7 +102,8 @@ fn network(plan: &Plan) -> Sim<'static> {
 
 /// What becomes of commits: as the seed says, while things go wrong.
 fn fates(plan: &Plan, troubled: &Rc<Cell<bool>>) -> impl FnMut() -> Fate + 'static {
-    let (mut rng, rate, troubled) = (StdRng::seed_from_u64(plan.seed ^ 0xC0), plan.commit_trouble, Rc::clone(troubled));
+    let (mut rng, rate, troubled) =
+        (StdRng::seed_from_u64(plan.seed ^ 0xC0), plan.commit_trouble, Rc::clone(troubled));
     move || {
         if !troubled.get() || !rng.random_bool(rate) {
             return Fate::Done;
@@ -171,7 +172,11 @@ fn drive(sim: &mut Sim<'_>, scene: &Scene, mesh: &Mesh, troubled: &Rc<Cell<bool>
             calm(sim, mesh);
         }
         if now > over {
-            return history::violated("SETTLED", &[OFFICE], format!("not over {OVER_WITHIN:?} after the last mishap"));
+            return history::violated(
+                "SETTLED",
+                &[OFFICE],
+                format!("not over {OVER_WITHIN:?} after the last mishap"),
+            );
         }
         for server in mesh.ended() {
             sim.crash(server);

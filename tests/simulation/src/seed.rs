@@ -1,7 +1,7 @@
 //! Runs one seed, in a process that is for nothing else, and tells what happened as JSON.
 //!
-//! Linking `mad_turmoil` is what makes it reproducible: it takes the place of the system's source of randomness in this program, and of
-//! its clock, which stands still.
+//! Linking `mad_turmoil` is what makes it reproducible: it takes the place of the system's source of
+//! randomness in this program, and of its clock, which stands still.
 
 use std::{io::Write, path::PathBuf, process::ExitCode, thread};
 
@@ -58,8 +58,9 @@ fn stay_on(core: usize) {
 }
 
 fn told(task: &Task, folder: &std::path::Path) -> Outcome {
-    let written =
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Log.with_filter(LevelFilter::WARN)));
+    let written = tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(Log.with_filter(LevelFilter::WARN)),
+    );
     let said = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         history::violated("NO-PANIC", &["-"], panic.to_string());
@@ -83,7 +84,10 @@ struct Log;
 
 impl<S: Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line { text: format!("{} {}", event.metadata().level(), event.metadata().target()), alert: false };
+        let mut line = Line {
+            text: format!("{} {}", event.metadata().level(), event.metadata().target()),
+            alert: false,
+        };
         event.record(&mut line);
         // A checkout may ask a person to look; nothing else should.
         if line.alert && line.text.contains(" checkout_id=") {

@@ -1,4 +1,5 @@
-//! What goes wrong, and when: what the seed has laid down, and what is aimed at somebody in the middle of something.
+//! What goes wrong, and when: what the seed has laid down, and what is aimed at somebody in the middle of
+//! something.
 
 use std::{
     cell::{Cell, RefCell},

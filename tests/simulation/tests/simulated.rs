@@ -11,12 +11,14 @@ use simulation::{
 
 fn run(seed: u64, sabotage: Option<Sabotage>) -> Outcome {
     let task = Task { seed, sabotage, core: None };
-    task.run(Path::new(env!("CARGO_BIN_EXE_simulated-seed"))).unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+    task.run(Path::new(env!("CARGO_BIN_EXE_simulated-seed")))
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"))
 }
 
 /// The rules that were broken.
 fn broken(outcome: &Outcome) -> Vec<&str> {
-    let mut rules: Vec<_> = outcome.history.violations.iter().map(|violation| violation.rule.as_str()).collect();
+    let mut rules: Vec<_> =
+        outcome.history.violations.iter().map(|violation| violation.rule.as_str()).collect();
     rules.sort_unstable();
     rules.dedup();
     rules
@@ -27,14 +29,21 @@ fn a_seed_is_the_same_run_every_time_and_another_one_is_another() {
     let digests: Vec<_> = (1..=5).map(|seed| run(seed, None).digest).collect();
     let again: Vec<_> = (1..=5).map(|seed| run(seed, None).digest).collect();
     assert_eq!(digests, again);
-    assert!(digests.iter().enumerate().all(|(index, digest)| !digests[..index].contains(digest)), "{digests:?}");
+    assert!(
+        digests.iter().enumerate().all(|(index, digest)| !digests[..index].contains(digest)),
+        "{digests:?}"
+    );
 }
 
 #[test]
 fn what_once_found_something_finds_nothing_any_more() {
     for (seed, once) in KNOWN {
         let outcome = run(*seed, None);
-        assert!(outcome.history.violations.is_empty(), "seed {seed} ({once}): {:#?}", outcome.history.violations);
+        assert!(
+            outcome.history.violations.is_empty(),
+            "seed {seed} ({once}): {:#?}",
+            outcome.history.violations
+        );
     }
 }
 
@@ -53,5 +62,8 @@ fn one_too_many_in_the_hall_is_seen() {
 fn a_forged_balance_is_seen() {
     let outcome = run(1, Some(Sabotage::Ledger));
     assert_eq!(broken(&outcome), ["AUDIT"]);
-    assert!(outcome.history.violations.iter().all(|violation| violation.what.contains("I-LEDGER-SUM")), "{outcome:?}");
+    assert!(
+        outcome.history.violations.iter().all(|violation| violation.what.contains("I-LEDGER-SUM")),
+        "{outcome:?}"
+    );
 }

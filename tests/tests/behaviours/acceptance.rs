@@ -1,9 +1,11 @@
-//! The acceptance scenarios of the mission, at full width. (Scenario 7, a lapsing hold, is in `short_holds`; 8, the compensation, in `saga`.)
+//! The acceptance scenarios of the mission, at full width. (Scenario 7, a lapsing hold, is in `short_holds`;
+//! 8, the compensation, in `saga`.)
 
 use std::collections::HashSet;
 
 use boxoffice_proto::wallet::{
-    ChargeWalletRequest, CreatePaymentRequest, GetWalletRequest, ListPaymentsRequest, PaymentStatus, UseWalletRequest,
+    ChargeWalletRequest, CreatePaymentRequest, GetWalletRequest, ListPaymentsRequest, PaymentStatus,
+    UseWalletRequest,
 };
 use futures::future::join_all;
 use serde_json::json;
@@ -63,7 +65,12 @@ async fn one_user_joins_ten_times_at_once_and_has_one_token(world: World) {
     let answers = all_at_once(joins).await;
     let created = answers.iter().filter(|answer| answer.status == 201).count();
     let found = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!((created, found), (1, 9), "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    assert_eq!(
+        (created, found),
+        (1, 9),
+        "{:?}",
+        answers.iter().map(|answer| answer.status).collect::<Vec<_>>()
+    );
     let tokens: HashSet<_> = answers.iter().map(|answer| text(&answer.body["token"])).collect();
     assert_eq!(tokens.len(), 1);
     assert_eq!(world.line(&queue).await["waiting"], 1);
@@ -105,8 +112,10 @@ async fn three_hundred_charges_by_rest_are_all_applied(world: World) {
 async fn three_hundred_charges_by_grpc_are_all_applied(world: World) {
     let user = unique("user");
     let charge = |amount| {
-        let (grpc, request) =
-            (world.grpc.clone(), ChargeWalletRequest { user_id: user.clone(), amount, request_id: unique("charge") });
+        let (grpc, request) = (
+            world.grpc.clone(),
+            ChargeWalletRequest { user_id: user.clone(), amount, request_id: unique("charge") },
+        );
         async move {
             let grpc = &grpc;
             patiently(request, |charge| async move { grpc.wallet().charge_wallet(charge).await }).await
@@ -116,8 +125,15 @@ async fn three_hundred_charges_by_grpc_are_all_applied(world: World) {
     for answer in join_all((0..300).map(|_| tokio::spawn(charge(500)))).await {
         answer.unwrap().unwrap();
     }
-    let wallet =
-        world.grpc.wallet().get_wallet(GetWalletRequest { user_id: user.clone() }).await.unwrap().into_inner().wallet.unwrap();
+    let wallet = world
+        .grpc
+        .wallet()
+        .get_wallet(GetWalletRequest { user_id: user.clone() })
+        .await
+        .unwrap()
+        .into_inner()
+        .wallet
+        .unwrap();
     assert_eq!(wallet.balance, 151_000);
 }
 
@@ -183,7 +199,8 @@ async fn two_equal_payments_at_once_debit_once(world: World) {
         let ids: HashSet<_> = paid.iter().map(|answer| text(&answer.body["paymentId"])).collect();
         assert_eq!(ids.len(), 1, "both are told of the same payment");
         for answer in answers.iter().filter(|answer| answer.status > 202) {
-            // Without a key, a click that arrives after the first has settled is a new request for a paid reservation.
+            // Without a key, a click that arrives after the first has settled is a new request for a paid
+            // reservation.
             assert!(
                 matches!(answer.code(), "ALREADY_PAID" | "TOKEN_NOT_ACTIVE") && round % 2 == 0,
                 "{} {}",
@@ -200,10 +217,16 @@ async fn paying_completes_payment_reservation_and_token(world: World) {
     let sale = world.sale(45_000, 5).await;
     let buyer = world.buyer_with(&sale, 100_000).await;
     let held = world.holding(&buyer, sale.show, &[2, 4]).expect(201).await;
-    assert_eq!((&held["status"], &held["amount"], &held["seatNumbers"]), (&json!("HELD"), &json!(90_000), &json!([2, 4])));
+    assert_eq!(
+        (&held["status"], &held["amount"], &held["seatNumbers"]),
+        (&json!("HELD"), &json!(90_000), &json!([2, 4]))
+    );
     let reservation = text(&held["reservationId"]);
     let payment = world.paying(&buyer, &reservation).expect(201).await;
-    assert_eq!((&payment["status"], &payment["amount"], &payment["reason"]), (&json!("COMPLETED"), &json!(90_000), &json!(null)));
+    assert_eq!(
+        (&payment["status"], &payment["amount"], &payment["reason"]),
+        (&json!("COMPLETED"), &json!(90_000), &json!(null))
+    );
     assert_eq!((&payment["userId"], &payment["reservationId"]), (&json!(buyer.user), &json!(reservation)));
     assert_eq!(world.balance(&buyer.user).await, 10_000);
     let confirmed = world.reservation(&reservation).await;

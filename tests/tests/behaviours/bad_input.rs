@@ -1,11 +1,9 @@
 //! Whatever a client sends, it is told what is wrong, nothing changes, and nothing is a 500.
 
-use boxoffice_proto::{Reason, booking, checkout, queue, wallet};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
     client::{Call, Rest, violated},
-    grpc::refused,
     scenarios,
     suite::Scenario,
     world::{World, int, text, unique},
@@ -19,8 +17,6 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_body_over_64_kib_is_refused,
     paths_and_queries_that_are_absurd_are_refused,
     headers_that_are_absurd_are_refused,
-    wrong_fields_by_grpc_are_named,
-    broken_messages_by_grpc_are_refused,
     unknown_fields_are_ignored_and_user_ids_may_be_numbers,
     the_edges_of_every_range_are_accepted,
 ];
@@ -107,7 +103,15 @@ async fn wrong_fields_are_named_and_nothing_changes(world: World) {
             "/v1/concerts",
             &json!({}),
             "title",
-            vec![json!(""), json!("   "), json!("x".repeat(201)), json!(5), json!(null), json!("a\u{0}b"), json!(["x"])],
+            vec![
+                json!(""),
+                json!("   "),
+                json!("x".repeat(201)),
+                json!(5),
+                json!(null),
+                json!("a\u{0}b"),
+                json!(["x"]),
+            ],
         ),
         of(
             "/v1/concerts",
@@ -129,13 +133,33 @@ async fn wrong_fields_are_named_and_nothing_changes(world: World) {
                 json!(null),
             ],
         ),
-        of(&shows, &show, "durationMinutes", vec![json!(0), json!(-5), json!(1_441), json!("long"), json!(i64::MAX), json!(1.5)]),
+        of(
+            &shows,
+            &show,
+            "durationMinutes",
+            vec![json!(0), json!(-5), json!(1_441), json!("long"), json!(i64::MAX), json!(1.5)],
+        ),
         of(&shows, &show, "title", vec![json!(""), json!("x".repeat(201)), json!(null)]),
         of(&shows, &show, "description", vec![json!("x".repeat(4_001)), json!(5)]),
-        of(&shows, &show, "price", vec![json!(-1), json!(1_000_000_001), json!(0.5), json!("free"), json!(1e30)]),
-        of(&shows, &show, "seatCount", vec![json!(0), json!(-1), json!(100_001), json!("many"), json!(i64::MAX)]),
+        of(
+            &shows,
+            &show,
+            "price",
+            vec![json!(-1), json!(1_000_000_001), json!(0.5), json!("free"), json!(1e30)],
+        ),
+        of(
+            &shows,
+            &show,
+            "seatCount",
+            vec![json!(0), json!(-1), json!(100_001), json!("many"), json!(i64::MAX)],
+        ),
         of("/v1/reservations", &hold, "userId", vec![json!(""), json!(long), json!([]), json!(null)]),
-        of("/v1/reservations", &hold, "showId", vec![json!("one"), json!(1.5), json!(1e40), json!(null), json!([1])]),
+        of(
+            "/v1/reservations",
+            &hold,
+            "showId",
+            vec![json!("one"), json!(1.5), json!(1e40), json!(null), json!([1])],
+        ),
         of(
             "/v1/reservations",
             &hold,
@@ -198,8 +222,12 @@ async fn nothing_changed(world: &World, user: &str, queue: &str, shows: &str) {
 async fn several_wrong_fields_are_told_at_once(world: World) {
     let sale = world.sale(1_000, 5).await;
     let body = json!({"startsAt": "2031-01-01T00:00:00Z", "durationMinutes": 0, "title": "", "price": -1, "seatCount": 0});
-    let problem =
-        world.rest.post(&format!("/v1/concerts/{}/shows", sale.concert), body).send().await.problem(400, "INVALID_ARGUMENT");
+    let problem = world
+        .rest
+        .post(&format!("/v1/concerts/{}/shows", sale.concert), body)
+        .send()
+        .await
+        .problem(400, "INVALID_ARGUMENT");
     let named = violated(&problem);
     for field in ["durationMinutes", "title", "price", "seatCount"] {
         assert!(named.contains(&field.to_owned()), "{field} is not among {named:?}");
@@ -232,13 +260,21 @@ async fn bodies_that_are_no_json_objects_are_refused(world: World) {
     ];
     for path in &paths {
         for body in bodies {
-            let answer =
-                world.rest.call(Method::POST, path).raw("application/json", body).token(&Uuid::new_v4().to_string()).send().await;
+            let answer = world
+                .rest
+                .call(Method::POST, path)
+                .raw("application/json", body)
+                .token(&Uuid::new_v4().to_string())
+                .send()
+                .await;
             let _ = answer.problem(400, "INVALID_ARGUMENT");
         }
     }
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
-        let answer = world.rest.call(Method::POST, &paths[0]).raw(content_type, "{\"amount\": 5}").send().await;
+    for content_type in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+    {
+        let answer =
+            world.rest.call(Method::POST, &paths[0]).raw(content_type, "{\"amount\": 5}").send().await;
         assert!(matches!(answer.status, 400 | 415), "{content_type}: {} {}", answer.status, answer.text);
         assert!(answer.header("content-type").starts_with("application/problem+json"), "{}", answer.text);
     }
@@ -302,7 +338,11 @@ async fn paths_and_queries_that_are_absurd_are_refused(world: World) {
     ] {
         let answer = world.rest.get(path).token(&buyer.token).send().await;
         assert!(matches!(answer.status, 400 | 404), "{path}: {} {}", answer.status, answer.text);
-        assert!(answer.header("content-type").starts_with("application/problem+json"), "{path}: {}", answer.text);
+        assert!(
+            answer.header("content-type").starts_with("application/problem+json"),
+            "{path}: {}",
+            answer.text
+        );
     }
     let absurd = world.rest.get(&format!("/v1/wallets/{}", "x".repeat(10_000))).send().await;
     assert!((400..500).contains(&absurd.status), "{} {}", absurd.status, absurd.text);
@@ -311,10 +351,19 @@ async fn paths_and_queries_that_are_absurd_are_refused(world: World) {
 async fn headers_that_are_absurd_are_refused(world: World) {
     let sale = world.sale(1_000, 5).await;
     let seats = format!("/v1/shows/{}/seats", sale.show);
-    for token in [b"nope".to_vec(), vec![b'x'; 5_000], b"\xff\xfe".to_vec(), b"00000000-0000-0000-0000-00000000000g".to_vec()] {
+    for token in [
+        b"nope".to_vec(),
+        vec![b'x'; 5_000],
+        b"\xff\xfe".to_vec(),
+        b"00000000-0000-0000-0000-00000000000g".to_vec(),
+    ] {
         let answer = world.rest.get(&seats).header("x-queue-token", &token).send().await;
         assert!(matches!(answer.status, 400 | 401 | 404 | 431), "{} {}", answer.status, answer.text);
-        assert!(matches!(answer.code(), "INVALID_ARGUMENT" | "TOKEN_MISSING" | "TOKEN_NOT_FOUND"), "{}", answer.text);
+        assert!(
+            matches!(answer.code(), "INVALID_ARGUMENT" | "TOKEN_MISSING" | "TOKEN_NOT_FOUND"),
+            "{}",
+            answer.text
+        );
     }
     let user = unique("user");
     for key in [vec![b'k'; 129], b"two words".to_vec(), b"\xff".to_vec(), b"\xc3\xa9".to_vec()] {
@@ -329,83 +378,9 @@ async fn headers_that_are_absurd_are_refused(world: World) {
     let _ = world.rest.get(&format!("/v1/wallets/{user}")).send().await.problem(404, "WALLET_NOT_FOUND");
     let huge = world.rest.get("/v1/concerts").header("x-noise", vec![b'n'; 200_000]).try_send().await;
     assert!(huge.is_err() || huge.is_ok_and(|answer| (400..500).contains(&answer.status)), "cut or refused");
-    let noisy = world.rest.get("/v1/concerts").header("traceparent", "garbage").header("accept", "nothing/known");
+    let noisy =
+        world.rest.get("/v1/concerts").header("traceparent", "garbage").header("accept", "nothing/known");
     let _ = noisy.expect(200).await;
-}
-
-async fn wrong_fields_by_grpc_are_named(world: World) {
-    let sale = world.sale(1_000, 5).await;
-    let fields =
-        |fault: boxoffice_proto::Fault| fault.violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>();
-    let charge = wallet::ChargeWalletRequest { user_id: "a b".into(), amount: -1, request_id: "é".into() };
-    let named = fields(refused(world.grpc.wallet().charge_wallet(charge).await, Reason::InvalidArgument));
-    assert_eq!(named.len(), 3, "all at once: {named:?}");
-    let hold = booking::HoldSeatsRequest {
-        user_id: String::new(),
-        show_id: sale.show,
-        seat_numbers: vec![],
-        request_id: String::new(),
-        replay_only: false,
-    };
-    let named = fields(refused(world.grpc.booking().hold_seats(hold).await, Reason::InvalidArgument));
-    assert!(named.contains(&"user_id".to_owned()) && named.contains(&"seat_numbers".to_owned()), "{named:?}");
-    let show = booking::CreateShowRequest {
-        concert_id: sale.concert,
-        starts_at: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: -1 }),
-        duration_minutes: i32::MIN,
-        price: i64::MIN,
-        seat_count: Some(0),
-        ..Default::default()
-    };
-    let named = fields(refused(world.grpc.booking().create_show(show).await, Reason::InvalidArgument));
-    assert_eq!(named.len(), 5, "starts_at, duration_minutes, title, price, seat_count: {named:?}");
-    let policy = queue::QueuePolicy {
-        max_active: Some(i64::MAX),
-        active_ttl: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
-        on_expiry: 77,
-        ..Default::default()
-    };
-    let create = queue::CreateQueueRequest { queue_id: "no spaces".into(), policy: Some(policy), request_id: String::new() };
-    let named = fields(refused(world.grpc.queue().create_queue(create).await, Reason::InvalidArgument));
-    assert_eq!(named.len(), 4, "{named:?}");
-    let many = queue::BatchGetTokensRequest { tokens: vec![Uuid::nil().to_string(); 1_001] };
-    refused(world.grpc.queue().batch_get_tokens(many).await, Reason::InvalidArgument);
-    let pay =
-        checkout::PayRequest { user_id: String::new(), reservation_id: "x".into(), token: "y".into(), request_id: String::new() };
-    refused(world.grpc.checkout().pay(pay).await, Reason::InvalidArgument);
-    let list = wallet::ListPaymentsRequest { user_id: "ann".into(), page_size: -1, page_token: "?".into() };
-    let named = fields(refused(world.grpc.wallet().list_payments(list).await, Reason::InvalidArgument));
-    assert_eq!(named.len(), 2, "{named:?}");
-    let status = checkout::ListCheckoutsRequest { status: 99, page_size: 5_000, ..Default::default() };
-    refused(world.grpc.checkout().list_checkouts(status).await, Reason::InvalidArgument);
-    let extend = booking::ExtendHoldRequest { reservation_id: "x".into(), extend_by: None, ..Default::default() };
-    refused(world.grpc.booking().extend_hold(extend).await, Reason::InvalidArgument);
-    let payment = wallet::CreatePaymentRequest { amount: -1, ..Default::default() };
-    refused(world.grpc.wallet().create_payment(payment).await, Reason::InvalidArgument);
-    let cancel = wallet::CancelPaymentRequest { payment_id: "1".into(), ..Default::default() };
-    refused(world.grpc.wallet().cancel_payment(cancel).await, Reason::InvalidArgument);
-}
-
-/// Bytes that are no such message, sent as any HTTP/2 client can.
-async fn broken_messages_by_grpc_are_refused(world: World) {
-    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-    let base = &world.mesh.grpc(tests::mesh::Role::Wallet)[0];
-    let mut huge = vec![0, 0, 0x60, 0, 0];
-    huge.resize(5 + 0x60_0000, b'x');
-    for body in
-        [vec![0, 0, 0, 0, 3, 0xff, 0xff, 0xff], vec![0, 0xff, 0xff, 0xff, 0xff], vec![9, 9, 9], vec![1, 0, 0, 0, 1, 7], huge]
-    {
-        let url = format!("{base}/boxoffice.wallet.v1.WalletService/GetWallet");
-        let sent = client.post(url).header("content-type", "application/grpc").header("te", "trailers").body(body).send().await;
-        if let Ok(answer) = sent {
-            let status = answer.headers().get("grpc-status").map(|value| value.to_str().unwrap().to_owned());
-            // Neither OK, nor UNKNOWN or INTERNAL: it is the client's fault, and said to be.
-            assert!(status.as_deref().is_none_or(|code| !matches!(code, "0" | "2" | "13")), "{status:?} {:?}", answer.headers());
-        }
-    }
-    let user = unique("user");
-    world.charge(&user, 5).await; // still serving
-    assert_eq!(world.balance(&user).await, 5);
 }
 
 async fn unknown_fields_are_ignored_and_user_ids_may_be_numbers(world: World) {
@@ -413,7 +388,8 @@ async fn unknown_fields_are_ignored_and_user_ids_may_be_numbers(world: World) {
     let body = json!({"userId": 42, "surprise": null, "token": 7});
     let token = world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await;
     assert_eq!(token["userId"], "42");
-    let again = world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": "42"})).expect(200).await;
+    let again =
+        world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": "42"})).expect(200).await;
     assert_eq!(token["token"], again["token"]);
 }
 
@@ -421,7 +397,8 @@ async fn the_edges_of_every_range_are_accepted(world: World) {
     let user = format!("{}{}", unique("Zoë-🎟-"), "x".repeat(40));
     let path: String = user.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let most = 1_000_000_000_000_i64;
-    let wallet = world.rest.post(&format!("/v1/wallets/{path}/charges"), json!({"amount": most})).expect(201).await;
+    let wallet =
+        world.rest.post(&format!("/v1/wallets/{path}/charges"), json!({"amount": most})).expect(201).await;
     assert_eq!((text(&wallet["userId"]), int(&wallet["balance"])), (user, most));
     let concert = world.rest.post("/v1/concerts", json!({"title": "é".repeat(200)})).expect(201).await;
     assert_eq!(concert["queueId"], "default");
@@ -429,7 +406,11 @@ async fn the_edges_of_every_range_are_accepted(world: World) {
         json!({"startsAt": "2031-01-01T09:00:00.5+09:00", "durationMinutes": 1, "title": "x", "price": 0, "seatCount": 1}),
         json!({"startsAt": "2099-12-31T23:59:59Z", "durationMinutes": 1_440, "title": "x", "price": 1_000_000_000, "description": "d".repeat(4_000)}),
     ] {
-        let made = world.rest.post(&format!("/v1/concerts/{}/shows", concert["concertId"]), show.clone()).expect(201).await;
+        let made = world
+            .rest
+            .post(&format!("/v1/concerts/{}/shows", concert["concertId"]), show.clone())
+            .expect(201)
+            .await;
         assert_eq!((&made["price"], &made["durationMinutes"]), (&show["price"], &show["durationMinutes"]));
         assert!(text(&made["startsAt"]).ends_with('Z'), "UTC: {made}");
     }

@@ -1,5 +1,5 @@
-//! Everybody wants the same thing at once: no deadlock, no 500, nobody waits without end, and exactly as many win as can. (Three
-//! hundred at one seat, and charges and uses by themselves, are in `acceptance`.)
+//! Everybody wants the same thing at once: no deadlock, no 500, nobody waits without end, and exactly as many
+//! win as can. (Three hundred at one seat, and charges and uses by themselves, are in `acceptance`.)
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,7 +30,8 @@ pub(crate) const ALONE: &[Scenario] = scenarios![
 /// Nobody usually waits longer.
 const BOUNDED: Duration = Duration::from_secs(10);
 
-/// Even ones take seats upwards, odd ones downwards, four of eight in a row: every two of them meet somewhere.
+/// Even ones take seats upwards, odd ones downwards, four of eight in a row: every two of them meet
+/// somewhere.
 async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(world: World) {
     let sale = world.sale(1_000, 8).await;
     let begun = Instant::now();
@@ -41,7 +42,8 @@ async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(wor
             seat_numbers.reverse();
         }
         let (grpc, user_id, request_id) = (world.grpc.clone(), unique("user"), unique("hold"));
-        let hold = HoldSeatsRequest { user_id, show_id: sale.show, seat_numbers, request_id, ..Default::default() };
+        let hold =
+            HoldSeatsRequest { user_id, show_id: sale.show, seat_numbers, request_id, ..Default::default() };
         tokio::spawn(async move {
             let grpc = &grpc;
             patiently(hold, |hold| async move { grpc.booking().hold_seats(hold).await }).await
@@ -53,7 +55,11 @@ async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(wor
             Ok(held) => {
                 let held = held.into_inner().reservation.unwrap();
                 for seat in &held.seat_numbers {
-                    assert_eq!(owners.insert(*seat, held.reservation_id.clone()), None, "seat {seat} was given twice");
+                    assert_eq!(
+                        owners.insert(*seat, held.reservation_id.clone()),
+                        None,
+                        "seat {seat} was given twice"
+                    );
                 }
             }
             Err(status) => drop(refused::<()>(Err(status), Reason::SeatTaken)),
@@ -61,11 +67,20 @@ async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(wor
     }
     assert!(is_prompt(begun.elapsed(), BOUNDED), "{:?}", begun.elapsed());
     let winners = owners.values().collect::<HashSet<_>>().len();
-    assert!(winners == owners.len() / 4 && (1..=2).contains(&winners), "{winners} have {} seats", owners.len());
+    assert!(
+        winners == owners.len() / 4 && (1..=2).contains(&winners),
+        "{winners} have {} seats",
+        owners.len()
+    );
     // Whoever lost left nothing behind: what the winners have not got is free.
     let free: Vec<i32> = (1..=8).filter(|seat| !owners.contains_key(seat)).collect();
     if !free.is_empty() {
-        let rest = HoldSeatsRequest { user_id: unique("user"), show_id: sale.show, seat_numbers: free, ..Default::default() };
+        let rest = HoldSeatsRequest {
+            user_id: unique("user"),
+            show_id: sale.show,
+            seat_numbers: free,
+            ..Default::default()
+        };
         world.grpc.booking().hold_seats(rest).await.unwrap();
     }
 }
@@ -81,11 +96,14 @@ async fn one_user_charges_and_uses_three_hundred_times_at_once(world: World) {
             let grpc = &grpc;
             if nth % 2 == 0 {
                 let charge = ChargeWalletRequest { user_id, amount: 500, request_id };
-                let charged = patiently(charge, |charge| async move { grpc.wallet().charge_wallet(charge).await }).await;
+                let charged =
+                    patiently(charge, |charge| async move { grpc.wallet().charge_wallet(charge).await })
+                        .await;
                 charged.map(|answer| answer.into_inner().entry)
             } else {
                 let spend = UseWalletRequest { user_id, amount: 1_000, request_id };
-                let spent = patiently(spend, |spend| async move { grpc.wallet().use_wallet(spend).await }).await;
+                let spent =
+                    patiently(spend, |spend| async move { grpc.wallet().use_wallet(spend).await }).await;
                 spent.map(|answer| answer.into_inner().entry)
             }
         })
@@ -116,7 +134,8 @@ async fn fifty_equal_payments_over_all_edges_are_one_payment(world: World) {
                 (call.send().await, begun.elapsed())
             })
         });
-        let answers: Vec<(Answer, Duration)> = join_all(clicks).await.into_iter().map(Result::unwrap).collect();
+        let answers: Vec<(Answer, Duration)> =
+            join_all(clicks).await.into_iter().map(Result::unwrap).collect();
         let mut ids = HashSet::new();
         for (answer, took) in answers {
             assert!(is_prompt(took, BOUNDED), "{took:?}");

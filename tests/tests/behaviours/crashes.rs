@@ -1,5 +1,6 @@
-//! Programs killed and stopped, connections cut and PostgreSQL restarted, again and again under load: nothing that was acknowledged is
-//! lost, and work goes on soon (usually within [`RECOVERY`]). `KILLS=300 tests/run behaviours crashes` strikes 300 times instead of a few.
+//! Programs killed and stopped, connections cut and PostgreSQL restarted, again and again under load: nothing
+//! that was acknowledged is lost, and work goes on soon (usually within [`RECOVERY`]). `KILLS=300 tests/run
+//! behaviours crashes` strikes 300 times instead of a few.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -17,11 +18,13 @@ use tests::{
 use tokio::time::sleep;
 
 pub(crate) const SOLOS: &[Solo] = &[
-    tests::solos![&[Shape::SingleSqlite]; a_process_that_is_killed_again_and_again_loses_nothing_it_has_answered][0],
+    tests::solos![&[Shape::SingleSqlite]; a_process_that_is_killed_again_and_again_loses_nothing_it_has_answered]
+        [0],
     tests::solos![&[Shape::Cluster]; a_mesh_that_is_struck_again_and_again_loses_nothing_it_has_answered][0],
 ];
 
-/// From the blow to the first success of every step, the program's start included; one time in ten it may take longer.
+/// From the blow to the first success of every step, the program's start included; one time in ten it may
+/// take longer.
 const RECOVERY: Duration = Duration::from_secs(5);
 const AT_MOST: Duration = Duration::from_secs(30);
 const BUYERS: usize = 8;
@@ -64,7 +67,9 @@ fn conclude(blows: impl IntoIterator<Item = Blows>, bought: Bought) {
         let at = |share: usize| took[((took.len() - 1) * share).div_ceil(100)];
         let (median, most, last) = (at(50), at(90), at(100));
         let times = took.len();
-        println!("    {kind} {times} times: work went on after {median:.1?} (median), {most:.1?} (90 %), {last:.1?} (at most)");
+        println!(
+            "    {kind} {times} times: work went on after {median:.1?} (median), {most:.1?} (90 %), {last:.1?} (at most)"
+        );
         // Of a few one may be the slow one.
         let bound = if times < 20 { median } else { most };
         assert!(is_prompt(bound, RECOVERY), "{kind}: work went on after {took:?}");
@@ -126,8 +131,14 @@ async fn a_mesh_that_is_struck_again_and_again_loses_nothing_it_has_answered(sha
     let world = World::new(std::sync::Arc::new(mesh));
     let load = Load::start(&world, BUYERS, SEATS).await;
     let mut dice = Dice(2);
-    let mut blows =
-        ["a program killed", "a program stopped", "services cut off", "databases cut off", "PostgreSQL restarted"].map(Blows::of);
+    let mut blows = [
+        "a program killed",
+        "a program stopped",
+        "services cut off",
+        "databases cut off",
+        "PostgreSQL restarted",
+    ]
+    .map(Blows::of);
     for nth in 0..kills(12) {
         dice.pause(20, 400).await;
         let node = &world.mesh.nodes[usize::try_from(dice.below(8)).unwrap()].process;
@@ -142,7 +153,9 @@ async fn a_mesh_that_is_struck_again_and_again_loses_nothing_it_has_answered(sha
         }
         match load.recovered(AT_MOST).await {
             Ok(after) => blows[kind].took.push(after),
-            Err(why) => panic!("blow {nth} ({}, {}): {why}\n{}", blows[kind].kind, node.name(), world.mesh.logs(8)),
+            Err(why) => {
+                panic!("blow {nth} ({}, {}): {why}\n{}", blows[kind].kind, node.name(), world.mesh.logs(8))
+            }
         }
         node.signal(Signal::Cont);
         world.mesh.restart_ended().await;

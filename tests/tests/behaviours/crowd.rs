@@ -1,7 +1,9 @@
-//! Twenty thousand people who watch their place at once, over two edges: what each of them hears, and what it costs.
+//! Twenty thousand people who watch their place at once, over two edges: what each of them hears, and what it
+//! costs.
 //!
-//! The clients are raw and tiny, in processes of their own (this program again, see [`hold_streams`]): neither they nor an edge needs
-//! more than some ten thousand open files. `cargo test -p tests --test behaviours -- crowd` takes the figures.
+//! The clients are raw and tiny, in processes of their own (this program again, see [`hold_streams`]):
+//! neither they nor an edge needs more than some ten thousand open files. `cargo test -p tests --test
+//! behaviours -- crowd` takes the figures.
 
 use std::{
     io::{BufRead, Write},
@@ -68,7 +70,11 @@ struct Counts {
 
 impl Counts {
     fn new(streams: usize) -> Self {
-        Self { all: Default::default(), heard: (0..streams).map(|_| AtomicU64::new(0)).collect(), began: Instant::now() }
+        Self {
+            all: Default::default(),
+            heard: (0..streams).map(|_| AtomicU64::new(0)).collect(),
+            began: Instant::now(),
+        }
     }
 
     fn count(&self, at: usize) {
@@ -91,8 +97,8 @@ impl Counts {
     }
 }
 
-/// A client process: opens a stream for each token of a file at an address, and reports on its output what they hear, until its input
-/// ends.
+/// A client process: opens a stream for each token of a file at an address, and reports on its output what
+/// they hear, until its input ends.
 pub(crate) fn hold_streams(address: &str, file: &str) -> ExitCode {
     let tokens: Vec<String> = std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -179,7 +185,8 @@ impl Holder {
     }
 
     fn seen(&self) -> Seen {
-        let [open, events, beats, ended, broken, silence] = std::array::from_fn(|at| self.seen[at].load(Relaxed));
+        let [open, events, beats, ended, broken, silence] =
+            std::array::from_fn(|at| self.seen[at].load(Relaxed));
         Seen { open, events, beats, ended, broken, silence }
     }
 }
@@ -195,7 +202,12 @@ impl Drop for Holder {
 async fn join(world: &World, queue: &str, users: usize) -> Vec<String> {
     let joins = (0..users).map(|_| {
         let (mut client, user) = (world.grpc.queue(), unique("user"));
-        let ask = IssueTokenRequest { queue_id: queue.to_owned(), user_id: user, request_id: unique("key"), priority: None };
+        let ask = IssueTokenRequest {
+            queue_id: queue.to_owned(),
+            user_id: user,
+            request_id: unique("key"),
+            priority: None,
+        };
         async move {
             loop {
                 match client.issue_token(ask.clone()).await {
@@ -260,7 +272,11 @@ async fn twenty_thousand_streams_are_served_at_once(shape: Shape) {
     until(&holders, Duration::from_secs(60), |seen| seen.open == EACH as u64 && seen.broken == 0).await;
     let full = resident(edges[1]);
     let per_stream = full.saturating_sub(empty) / EACH as u64;
-    println!("    {} streams open after {:.1} s; {per_stream} bytes a stream", 2 * EACH, begun.elapsed().as_secs_f64());
+    println!(
+        "    {} streams open after {:.1} s; {per_stream} bytes a stream",
+        2 * EACH,
+        begun.elapsed().as_secs_f64()
+    );
     assert!(per_stream < 48 * 1_024, "{per_stream} bytes a stream, {empty} before and {full} after");
 
     // At rest: what it takes to follow them all.
@@ -293,7 +309,9 @@ async fn twenty_thousand_streams_are_served_at_once(shape: Shape) {
     until(&holders, Duration::from_secs(11), |seen| seen.events + seen.beats >= 2 * EACH as u64).await;
     let seen: Vec<Seen> = holders.iter().map(Holder::seen).collect();
     println!("    {:?} later: {seen:?}", left.elapsed());
-    let served = |seen: &Seen| is_prompt(Duration::from_millis(seen.silence), Duration::from_secs(30)) && seen.broken == 0;
+    let served = |seen: &Seen| {
+        is_prompt(Duration::from_millis(seen.silence), Duration::from_secs(30)) && seen.broken == 0
+    };
     assert!(seen.iter().all(served), "{seen:?}");
 
     // The edges end: everyone is told to come back.

@@ -11,10 +11,13 @@ use tests::{
     world::{World, unique},
 };
 
-pub(crate) const ALONE: &[Scenario] =
-    scenarios![a_deadline_of_a_grpc_call_is_honoured_by_the_server, a_service_that_hangs_makes_a_bounded_answer_at_the_edge];
+pub(crate) const ALONE: &[Scenario] = scenarios![
+    a_deadline_of_a_grpc_call_is_honoured_by_the_server,
+    a_service_that_hangs_makes_a_bounded_answer_at_the_edge
+];
 
-/// `ChargeWalletRequest { user_id, amount: 5 }` as it goes over the wire, with no client library that would keep the deadline itself.
+/// `ChargeWalletRequest { user_id, amount: 5 }` as it goes over the wire, with no client library that would
+/// keep the deadline itself.
 fn charge(user: &str) -> Vec<u8> {
     let size = u8::try_from(user.len()).unwrap();
     let mut message = vec![0x0a, size];
@@ -40,9 +43,17 @@ async fn a_deadline_of_a_grpc_call_is_honoured_by_the_server(world: World) {
             .body(charge(&user));
         let answer = call.send().await.unwrap();
         let took = begun.elapsed();
-        assert_eq!(answer.headers().get("grpc-status").map(|value| value.to_str().unwrap()), Some("4"), "{:?}", answer.headers());
+        assert_eq!(
+            answer.headers().get("grpc-status").map(|value| value.to_str().unwrap()),
+            Some("4"),
+            "{:?}",
+            answer.headers()
+        );
         // The database stands still for as long as this takes: nothing else could have answered.
-        assert!(took >= Duration::from_millis(350) && is_prompt(took, Duration::from_millis(500)), "400 ms became {took:?}");
+        assert!(
+            took >= Duration::from_millis(350) && is_prompt(took, Duration::from_millis(500)),
+            "400 ms became {took:?}"
+        );
     }
     lock.release().await;
     world.charge(&user, 1).await; // still serving
@@ -61,8 +72,17 @@ async fn a_service_that_hangs_makes_a_bounded_answer_at_the_edge(world: World) {
     let buyer = world.buyer(&sale).await;
     world.hold(&buyer, sale.show, &[1]).await;
     lock.release().await;
-    assert!(matches!(answer.code(), "DEADLINE_EXCEEDED" | "UNAVAILABLE"), "{} {}", answer.status, answer.text);
-    assert!(matches!(answer.status, 503 | 504) && is_prompt(took, Duration::from_secs(10)), "{took:?} {}", answer.text);
+    assert!(
+        matches!(answer.code(), "DEADLINE_EXCEEDED" | "UNAVAILABLE"),
+        "{} {}",
+        answer.status,
+        answer.text
+    );
+    assert!(
+        matches!(answer.status, 503 | 504) && is_prompt(took, Duration::from_secs(10)),
+        "{took:?} {}",
+        answer.text
+    );
     let _ = charge().expect(201).await;
     assert_eq!(world.balance(&user).await, 105);
 }

@@ -31,13 +31,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Every address that a mesh listens on.
 fn doors(mesh: &Mesh) -> Vec<SocketAddr> {
-    mesh.nodes.iter().flat_map(|node| node.grpc.iter().map(|(_, address)| *address).chain([node.http])).collect()
+    mesh.nodes
+        .iter()
+        .flat_map(|node| node.grpc.iter().map(|(_, address)| *address).chain([node.http]))
+        .collect()
 }
 
 /// Reads a connection to its end.
 async fn ends(mut link: TcpStream, what: &str) {
     let mut rest = Vec::new();
-    let _cut = timeout(PATIENCE, link.read_to_end(&mut rest)).await.unwrap_or_else(|_| panic!("{what}: still open"));
+    let _cut =
+        timeout(PATIENCE, link.read_to_end(&mut rest)).await.unwrap_or_else(|_| panic!("{what}: still open"));
 }
 
 async fn who_asks_for_nothing_is_let_go_at_every_door(world: World) {
@@ -47,8 +51,13 @@ async fn who_asks_for_nothing_is_let_go_at_every_door(world: World) {
     }
     let mut silent = Vec::new();
     for door in doors(&world.mesh) {
-        for half in [&b""[..], b"PRI * HT", PREFACE, &[PREFACE, &SETTINGS[..8]].concat(), b"GET /healthz HTTP/1.1\r\nHost: x\r\n"]
-        {
+        for half in [
+            &b""[..],
+            b"PRI * HT",
+            PREFACE,
+            &[PREFACE, &SETTINGS[..8]].concat(),
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+        ] {
             let mut link = TcpStream::connect(door).await.unwrap();
             link.write_all(half).await.unwrap();
             silent.push((door, String::from_utf8_lossy(half).into_owned(), link));
@@ -102,7 +111,9 @@ async fn calls_whose_message_never_comes_keep_nobody_out(world: World) {
         let answered = async {
             while over.len() < 256 {
                 match frame(&mut read).await {
-                    Some(frame) if matches!(frame.kind, kind::HEADERS | kind::RESET) => drop(over.insert(frame.stream)),
+                    Some(frame) if matches!(frame.kind, kind::HEADERS | kind::RESET) => {
+                        over.insert(frame.stream);
+                    }
                     Some(frame) if frame.kind != kind::GOAWAY => {}
                     _ => break,
                 }
@@ -157,7 +168,8 @@ async fn in_a_full_house_the_silent_make_room(shape: Shape) {
     // New people, each on a connection of their own, while all these are there.
     let mut people = Vec::new();
     for _ in 0..HOUSE / 2 {
-        // In the crowd of that very moment a connection may go before its request is read; its client comes again.
+        // In the crowd of that very moment a connection may go before its request is read; its client comes
+        // again.
         let path = format!("/v1/tokens/{token}");
         let ask = || async { holds(asked(rest, &path).await.ok(), Option::is_some) };
         let (status, link) = eventually(PATIENCE, ask).await.unwrap();
@@ -186,14 +198,18 @@ async fn in_a_house_full_of_talkers_a_probe_is_answered(shape: Shape) {
     // As many as get in, each with a request answered; they stay.
     let mut talkers = Vec::new();
     for _ in 0..4 * HOUSE {
-        if let Ok((_, link)) = timeout(PATIENCE, asked(rest, "/v1/queues/default")).await.expect("an answer, or the end") {
+        if let Ok((_, link)) =
+            timeout(PATIENCE, asked(rest, "/v1/queues/default")).await.expect("an answer, or the end")
+        {
             talkers.push(link);
         }
     }
     assert!(talkers.len() >= HOUSE / 2, "{} got in", talkers.len());
     // The places beyond the most are for a moment: one becomes free, a probe gets it, and does not stay.
     let probe = || async {
-        holds(asked(rest, "/readyz").await.ok(), |probe| probe.as_ref().is_some_and(|(status, _)| status == "HTTP/1.1 200"))
+        holds(asked(rest, "/readyz").await.ok(), |probe| {
+            probe.as_ref().is_some_and(|(status, _)| status == "HTTP/1.1 200")
+        })
     };
     let (_, link) = eventually(PATIENCE, probe).await.unwrap();
     ends(link, "the probe").await;

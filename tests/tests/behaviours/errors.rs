@@ -1,5 +1,6 @@
-//! Every refusal of the contract, once by REST and once by gRPC: the right HTTP status, gRPC code and reason. (HOLD_EXPIRED is in
-//! `short_holds`, QUEUE_FULL in `lines`, UNAVAILABLE in `outages`, DEADLINE_EXCEEDED in `deadlines`.)
+//! Every refusal of the contract, once by REST and once by gRPC: the right HTTP status, gRPC code and reason.
+//! (HOLD_EXPIRED is in `short_holds`, QUEUE_FULL in `lines`, UNAVAILABLE in `outages`, DEADLINE_EXCEEDED in
+//! `deadlines`.)
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     unknown_routes_and_methods_are_refused,
 ];
 
-pub(crate) const SOLOS: &[Solo] = solos![Shape::ALL; a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace];
+pub(crate) const SOLOS: &[Solo] =
+    solos![Shape::ALL; a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace];
 
 /// The REST face of a reason, by the contract's own table.
 async fn rest(call: Call, reason: Reason) {
@@ -43,7 +45,12 @@ fn id() -> String {
 }
 
 fn verify(token: &str, queue_id: &str, user_id: &str) -> queue::VerifyTokenRequest {
-    queue::VerifyTokenRequest { token: token.into(), queue_id: queue_id.into(), user_id: user_id.into(), fresh: true }
+    queue::VerifyTokenRequest {
+        token: token.into(),
+        queue_id: queue_id.into(),
+        user_id: user_id.into(),
+        fresh: true,
+    }
 }
 
 fn pay(user_id: &str, reservation_id: &str, token: &str) -> checkout::PayRequest {
@@ -68,12 +75,17 @@ fn hold(user_id: &str, show_id: i64, seat_numbers: &[i32]) -> booking::HoldSeats
 async fn refusals_of_the_waiting_room(world: World) {
     rest(world.rest.post("/v1/queues/nowhere/tokens", json!({"userId": "ann"})), Reason::QueueNotFound).await;
     rest(world.rest.get("/v1/queues/nowhere"), Reason::QueueNotFound).await;
-    let issue =
-        queue::IssueTokenRequest { queue_id: "nowhere".into(), user_id: "ann".into(), priority: None, request_id: String::new() };
+    let issue = queue::IssueTokenRequest {
+        queue_id: "nowhere".into(),
+        user_id: "ann".into(),
+        priority: None,
+        request_id: String::new(),
+    };
     refused(world.grpc.queue().issue_token(issue).await, Reason::QueueNotFound);
     let get = queue::GetQueueRequest { queue_id: "nowhere".into() };
     refused(world.grpc.queue().get_queue(get).await, Reason::QueueNotFound);
-    let change = queue::UpdateQueueRequest { queue_id: "nowhere".into(), policy: None, request_id: String::new() };
+    let change =
+        queue::UpdateQueueRequest { queue_id: "nowhere".into(), policy: None, request_id: String::new() };
     refused(world.grpc.queue().update_queue(change).await, Reason::QueueNotFound);
 
     rest(world.rest.get(&format!("/v1/tokens/{}", id())), Reason::TokenNotFound).await;
@@ -118,16 +130,28 @@ async fn refusals_of_the_token_check(world: World) {
     let waiting = Buyer { user: unique("user"), token: String::new() };
     let waiting = Buyer { token: text(&world.join(&closed, &waiting.user).await["token"]), ..waiting };
     rest(world.holding(&waiting, waiting_sale.show, &[1]), Reason::TokenNotActive).await;
-    refused(world.grpc.queue().verify_token(verify(&waiting.token, &closed, &waiting.user)).await, Reason::TokenNotActive);
+    refused(
+        world.grpc.queue().verify_token(verify(&waiting.token, &closed, &waiting.user)).await,
+        Reason::TokenNotActive,
+    );
 
     let other = world.sale(1_000, 5).await;
     rest(world.holding(&buyer, other.show, &[1]), Reason::TokenWrongQueue).await;
-    refused(world.grpc.queue().verify_token(verify(&buyer.token, &other.queue, &buyer.user)).await, Reason::TokenWrongQueue);
+    refused(
+        world.grpc.queue().verify_token(verify(&buyer.token, &other.queue, &buyer.user)).await,
+        Reason::TokenWrongQueue,
+    );
 
     let thief = Buyer { user: unique("thief"), token: buyer.token.clone() };
     rest(world.holding(&thief, sale.show, &[1]), Reason::TokenWrongUser).await;
-    refused(world.grpc.queue().verify_token(verify(&buyer.token, &sale.queue, &thief.user)).await, Reason::TokenWrongUser);
-    refused(world.grpc.checkout().pay(pay(&thief.user, &reservation, &buyer.token)).await, Reason::TokenWrongUser);
+    refused(
+        world.grpc.queue().verify_token(verify(&buyer.token, &sale.queue, &thief.user)).await,
+        Reason::TokenWrongUser,
+    );
+    refused(
+        world.grpc.checkout().pay(pay(&thief.user, &reservation, &buyer.token)).await,
+        Reason::TokenWrongUser,
+    );
     world.seat_until(&buyer, sale.show, 1, "AVAILABLE").await;
 }
 
@@ -153,12 +177,22 @@ async fn unknown_things_are_not_found(world: World) {
     rest(world.rest.post(&format!("/v1/concerts/{far}/shows"), show), Reason::ConcertNotFound).await;
     rest(world.holding(&buyer, far, &[1]), Reason::ShowNotFound).await;
     rest(world.paying(&buyer, &id()), Reason::ReservationNotFound).await;
-    rest(world.rest.delete(&format!("/v1/reservations/{}", id())).token(&buyer.token), Reason::ReservationNotFound).await;
+    rest(
+        world.rest.delete(&format!("/v1/reservations/{}", id())).token(&buyer.token),
+        Reason::ReservationNotFound,
+    )
+    .await;
 
-    refused(world.grpc.booking().get_concert(booking::GetConcertRequest { concert_id: far }).await, Reason::ConcertNotFound);
+    refused(
+        world.grpc.booking().get_concert(booking::GetConcertRequest { concert_id: far }).await,
+        Reason::ConcertNotFound,
+    );
     let dates = booking::ListAvailableDatesRequest { concert_id: far };
     refused(world.grpc.booking().list_available_dates(dates).await, Reason::ConcertNotFound);
-    refused(world.grpc.booking().get_show(booking::GetShowRequest { show_id: far }).await, Reason::ShowNotFound);
+    refused(
+        world.grpc.booking().get_show(booking::GetShowRequest { show_id: far }).await,
+        Reason::ShowNotFound,
+    );
     refused(world.grpc.booking().hold_seats(hold("ann", far, &[1])).await, Reason::ShowNotFound);
     let get = booking::GetReservationRequest { reservation_id: id() };
     refused(world.grpc.booking().get_reservation(get).await, Reason::ReservationNotFound);
@@ -166,10 +200,16 @@ async fn unknown_things_are_not_found(world: World) {
     refused(world.grpc.wallet().get_wallet(nobody).await, Reason::WalletNotFound);
     let spend = wallet::UseWalletRequest { user_id: unique("nobody"), amount: 1, request_id: String::new() };
     refused(world.grpc.wallet().use_wallet(spend).await, Reason::WalletNotFound);
-    refused(world.grpc.wallet().get_payment(wallet::GetPaymentRequest { payment_id: id() }).await, Reason::PaymentNotFound);
+    refused(
+        world.grpc.wallet().get_payment(wallet::GetPaymentRequest { payment_id: id() }).await,
+        Reason::PaymentNotFound,
+    );
     let get = checkout::GetCheckoutRequest { checkout_id: id() };
     refused(world.grpc.checkout().get_checkout(get).await, Reason::PaymentNotFound);
-    refused(world.grpc.checkout().pay(pay(&buyer.user, &id(), &buyer.token)).await, Reason::ReservationNotFound);
+    refused(
+        world.grpc.checkout().pay(pay(&buyer.user, &id(), &buyer.token)).await,
+        Reason::ReservationNotFound,
+    );
 }
 
 async fn refusals_of_holding(world: World) {
@@ -177,10 +217,19 @@ async fn refusals_of_holding(world: World) {
     let (ann, bob) = (world.buyer(&sale).await, world.buyer(&sale).await);
     world.hold(&ann, sale.show, &[1]).await;
     rest(world.holding(&bob, sale.show, &[1]), Reason::SeatTaken).await;
-    let taken = refused(world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &[1, 2])).await, Reason::SeatTaken);
-    assert!(taken.metadata.get("seat_numbers").is_some_and(|seats| seats.contains('1') && !seats.contains('2')), "{taken:?}");
+    let taken = refused(
+        world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &[1, 2])).await,
+        Reason::SeatTaken,
+    );
+    assert!(
+        taken.metadata.get("seat_numbers").is_some_and(|seats| seats.contains('1') && !seats.contains('2')),
+        "{taken:?}"
+    );
     rest(world.holding(&bob, sale.show, &[2_001]), Reason::SeatNotFound).await;
-    refused(world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &[2_001])).await, Reason::SeatNotFound);
+    refused(
+        world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &[2_001])).await,
+        Reason::SeatNotFound,
+    );
 
     // As many as one may, whatever that is: then HOLD_LIMIT, by REST and by gRPC.
     let mut next = 100;
@@ -217,10 +266,14 @@ async fn refusals_of_paying(world: World) {
     );
 
     let second = world.hold(&poor, sale.show, &[2]).await;
-    let fault = refused(world.grpc.checkout().pay(pay(&poor.user, &second, &poor.token)).await, Reason::InsufficientFunds);
+    let fault = refused(
+        world.grpc.checkout().pay(pay(&poor.user, &second, &poor.token)).await,
+        Reason::InsufficientFunds,
+    );
     assert_eq!(fault.metadata.get("payment_status").map(String::as_str), Some("FAILED"), "{fault:?}");
     assert!(fault.metadata.contains_key("payment_id"), "{fault:?}");
-    let spend = wallet::UseWalletRequest { user_id: poor.user.clone(), amount: 1_000, request_id: String::new() };
+    let spend =
+        wallet::UseWalletRequest { user_id: poor.user.clone(), amount: 1_000, request_id: String::new() };
     refused(world.grpc.wallet().use_wallet(spend).await, Reason::InsufficientFunds);
 
     let rich = world.buyer_with(&sale, 10_000).await;
@@ -239,7 +292,15 @@ async fn refusals_of_paying(world: World) {
 async fn refusals_of_confirming(world: World) {
     let sale = world.sale(1_000, 5).await;
     let Sale { show, .. } = sale;
-    let held = world.grpc.booking().hold_seats(hold("confirmer", show, &[1])).await.unwrap().into_inner().reservation.unwrap();
+    let held = world
+        .grpc
+        .booking()
+        .hold_seats(hold("confirmer", show, &[1]))
+        .await
+        .unwrap()
+        .into_inner()
+        .reservation
+        .unwrap();
     let confirm = |user: &str| booking::ConfirmReservationRequest {
         reservation_id: held.reservation_id.clone(),
         user_id: user.into(),
@@ -254,12 +315,18 @@ async fn refusals_of_confirming(world: World) {
     refused(world.grpc.booking().confirm_reservation(confirm("somebody")).await, Reason::NotOwner);
     refused(world.grpc.booking().cancel_reservation(cancel("somebody")).await, Reason::NotOwner);
     world.grpc.booking().cancel_reservation(cancel("confirmer")).await.unwrap();
-    refused(world.grpc.booking().confirm_reservation(confirm("confirmer")).await, Reason::ReservationCancelled);
+    refused(
+        world.grpc.booking().confirm_reservation(confirm("confirmer")).await,
+        Reason::ReservationCancelled,
+    );
 
     // A payment that was cancelled before it arrived is barred from arriving.
     let payment_id = id();
-    let tombstone =
-        wallet::CancelPaymentRequest { payment_id: payment_id.clone(), reason: "TEST".into(), request_id: String::new() };
+    let tombstone = wallet::CancelPaymentRequest {
+        payment_id: payment_id.clone(),
+        reason: "TEST".into(),
+        request_id: String::new(),
+    };
     let cancelled = world.grpc.wallet().cancel_payment(tombstone).await.unwrap().into_inner();
     assert!(!cancelled.refunded);
     let user = unique("user");
@@ -296,7 +363,10 @@ async fn a_show_that_has_begun_is_closed(world: World) {
     assert_eq!(show.seat_count, 50, "the default");
     sleep(Duration::from_millis(2_200)).await;
     rest(world.holding(&buyer, show.show_id, &[1]), Reason::SalesClosed).await;
-    refused(world.grpc.booking().hold_seats(hold(&buyer.user, show.show_id, &[1])).await, Reason::SalesClosed);
+    refused(
+        world.grpc.booking().hold_seats(hold(&buyer.user, show.show_id, &[1])).await,
+        Reason::SalesClosed,
+    );
 }
 
 async fn a_reused_request_id_is_refused(world: World) {
@@ -324,12 +394,17 @@ async fn unknown_routes_and_methods_are_refused(world: World) {
     let _ = unknown.problem(404, "NOT_FOUND");
     let method = world.rest.delete("/v1/concerts").send().await;
     assert_eq!(method.status, 405, "{}", method.text);
-    assert!(method.header("content-type").starts_with("application/problem+json"), "{:?} {}", method.headers, method.text);
+    assert!(
+        method.header("content-type").starts_with("application/problem+json"),
+        "{:?} {}",
+        method.headers,
+        method.text
+    );
     assert!(method.header("allow").contains("GET"), "{:?}", method.headers);
 }
 
-/// A table loses its name under each service, which no client can bring about: both faces say INTERNAL, and nobody learns why but who
-/// reads the log by the trace id.
+/// A table loses its name under each service, which no client can bring about: both faces say INTERNAL, and
+/// nobody learns why but who reads the log by the trace id.
 async fn a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace(shape: Shape) {
     let world = World::start(shape, &[]).await;
     let sale = world.sale(1_000, 5).await;
@@ -352,9 +427,12 @@ async fn a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace(shape: Shap
         assert!(problem["detail"].as_str().unwrap().contains("trace id"), "{problem}");
         let trace = text(&problem["traceId"]);
         assert!(answer.header("traceparent").contains(&trace), "{:?}", answer.headers);
-        // In the log stands why, for somebody who has the trace id, and as an alert: the table that is not there.
+        // In the log stands why, for somebody who has the trace id, and as an alert: the table that is not
+        // there.
         let alert = |line: &str| line.contains("\"level\":\"ERROR\"") && line.contains("\"alert\":true");
-        let logged = |log: String| log.lines().any(|line| line.contains(&trace) && alert(line) && line.contains(table));
+        let logged = |log: String| {
+            log.lines().any(|line| line.contains(&trace) && alert(line) && line.contains(table))
+        };
         eventually(Duration::from_secs(5), || async {
             holds(world.mesh.nodes.iter().any(|node| logged(node.process.log())), |found| *found)
         })
@@ -363,22 +441,36 @@ async fn a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace(shape: Shap
         let (user_id, checkout_id) = (buyer.user.clone(), paid.clone());
         let status = match table {
             "token" => {
-                let issue =
-                    queue::IssueTokenRequest { queue_id: sale.queue.clone(), user_id: unique("user"), ..Default::default() };
+                let issue = queue::IssueTokenRequest {
+                    queue_id: sale.queue.clone(),
+                    user_id: unique("user"),
+                    ..Default::default()
+                };
                 world.grpc.queue().issue_token(issue).await.map(drop)
             }
-            "concert" => world.grpc.booking().list_concerts(booking::ListConcertsRequest::default()).await.map(drop),
+            "concert" => {
+                world.grpc.booking().list_concerts(booking::ListConcertsRequest::default()).await.map(drop)
+            }
             "wallet" => world.grpc.wallet().get_wallet(wallet::GetWalletRequest { user_id }).await.map(drop),
-            _ => world.grpc.checkout().get_checkout(checkout::GetCheckoutRequest { checkout_id }).await.map(drop),
+            _ => world
+                .grpc
+                .checkout()
+                .get_checkout(checkout::GetCheckoutRequest { checkout_id })
+                .await
+                .map(drop),
         }
         .expect_err(table);
         assert_eq!((status.code(), status.message()), (Code::Internal, Reason::Internal.title()), "{table}");
-        let info = status.get_error_details().error_info().cloned().unwrap_or_else(|| panic!("{table}: {status:?}"));
+        let info =
+            status.get_error_details().error_info().cloned().unwrap_or_else(|| panic!("{table}: {status:?}"));
         assert_eq!((info.domain.as_str(), info.reason.as_str()), ("boxoffice", "INTERNAL"), "{table}");
         assert!(info.metadata.is_empty(), "{table}: {info:?}");
 
         world.mesh.databases.rename("hidden", table).await;
-        eventually(Duration::from_secs(10), || async { holds(ask(table).send().await.status, |status| *status < 300) }).await;
+        eventually(Duration::from_secs(10), || async {
+            holds(ask(table).send().await.status, |status| *status < 300)
+        })
+        .await;
     }
     let second = world.admitted(&sale.queue, &buyer.user).await;
     let reservation = world.hold(&second, sale.show, &[2]).await;

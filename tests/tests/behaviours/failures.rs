@@ -1,6 +1,6 @@
-//! The ways in which the reference implementation fails, each as a promise of ours. Here are those that need neither a clock nor a
-//! crash; the first (a paid seat freed by the sweep) is in `short_holds`, the third and ninth (money and seat apart, a payment run
-//! twice) in `saga`, the rest of the waiting room's in `lines`.
+//! The ways in which the reference implementation fails, each as a promise of ours. Here are those that need
+//! neither a clock nor a crash; the first (a paid seat freed by the sweep) is in `short_holds`, the third and
+//! ninth (money and seat apart, a payment run twice) in `saga`, the rest of the waiting room's in `lines`.
 
 use std::collections::HashSet;
 
@@ -73,7 +73,8 @@ async fn many_confirmations_make_one_reservation(world: World) {
     let user = unique("user");
     let reservation = held(&world, &user, sale.show, &[1, 2]).await;
     let confirms = (0..20).map(|_| {
-        let (mut booking, request) = (world.grpc.booking(), confirmation(&reservation, &user, &Uuid::new_v4().to_string()));
+        let (mut booking, request) =
+            (world.grpc.booking(), confirmation(&reservation, &user, &Uuid::new_v4().to_string()));
         tokio::spawn(async move { booking.confirm_reservation(request).await })
     });
     let mut confirmed = 0;
@@ -95,7 +96,8 @@ async fn a_refresh_keeps_the_place(world: World) {
         world.join(&queue, user).await;
     }
     let before = world.join(&queue, &users[1]).await;
-    let again = world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": users[1]})).expect(200).await;
+    let again =
+        world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": users[1]})).expect(200).await;
     assert_eq!((&before["token"], &before["ticket"]), (&again["token"], &again["ticket"]));
     assert_eq!((int(&again["position"]), int(&again["waitingBehind"])), (2, 3));
 }
@@ -162,13 +164,20 @@ async fn a_cancelled_hold_frees_its_seats_and_a_paid_one_does_not(world: World) 
     let (ann, bob) = (world.buyer_with(&sale, 5_000).await, world.buyer(&sale).await);
     let cancelled = world.hold(&ann, sale.show, &[1, 2]).await;
     for _ in 0..2 {
-        let _ = world.rest.delete(&format!("/v1/reservations/{cancelled}")).token(&ann.token).expect(204).await;
+        let _ =
+            world.rest.delete(&format!("/v1/reservations/{cancelled}")).token(&ann.token).expect(204).await;
     }
     world.hold(&bob, sale.show, &[2]).await;
     let paid = world.hold(&ann, sale.show, &[1]).await;
     let (ann_again, _) = (ann.clone(), world.paying(&ann, &paid).expect(201).await);
     let again = world.admitted(&sale.queue, &ann_again.user).await;
-    let _ = world.rest.delete(&format!("/v1/reservations/{paid}")).token(&again.token).send().await.problem(409, "ALREADY_PAID");
+    let _ = world
+        .rest
+        .delete(&format!("/v1/reservations/{paid}"))
+        .token(&again.token)
+        .send()
+        .await
+        .problem(409, "ALREADY_PAID");
     let _ = world.rest.delete(&format!("/v1/reservations/{cancelled}")).token(&again.token).expect(204).await;
     let _ = world.holding(&again, sale.show, &[2]).send().await.problem(409, "SEAT_TAKEN");
 }
@@ -194,7 +203,9 @@ async fn crossing_holds_of_many_seats_do_not_block_each_other(world: World) {
         }
         four
     };
-    let answers = all_at_once(buyers.iter().enumerate().map(|(i, buyer)| world.holding(buyer, sale.show, &seats(i)))).await;
+    let answers =
+        all_at_once(buyers.iter().enumerate().map(|(i, buyer)| world.holding(buyer, sale.show, &seats(i))))
+            .await;
     let mut taken = HashSet::new();
     for answer in answers {
         if answer.status == 201 {

@@ -1,4 +1,5 @@
-//! The same request again gives the first answer again, whatever has happened since; the same key with another request is refused.
+//! The same request again gives the first answer again, whatever has happened since; the same key with
+//! another request is refused.
 
 use boxoffice_proto::{Reason, booking::HoldSeatsRequest, checkout::PayRequest, wallet::ChargeWalletRequest};
 use serde_json::json;
@@ -32,7 +33,10 @@ async fn every_post_with_its_key_again_is_answered_the_same(world: World) {
         ("/v1/concerts".to_owned(), json!({"title": "Twice"})),
         (format!("/v1/concerts/{}/shows", sale.concert), show),
         (format!("/v1/wallets/{}/charges", buyer.user), json!({"amount": 5})),
-        ("/v1/reservations".to_owned(), json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [1, 2]})),
+        (
+            "/v1/reservations".to_owned(),
+            json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [1, 2]}),
+        ),
     ] {
         let key = unique("key");
         let call = || world.rest.post(&path, body.clone()).token(&buyer.token).key(&key);
@@ -43,7 +47,12 @@ async fn every_post_with_its_key_again_is_answered_the_same(world: World) {
     assert_eq!(world.balance(&buyer.user).await, 10_005);
     let shows = world.rest.get(&format!("/v1/concerts/{}/shows", sale.concert)).expect(200).await;
     assert_eq!(shows["shows"].as_array().unwrap().len(), 2, "one was made by the two requests");
-    let join = || world.rest.post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": "replayer"})).key("join-once");
+    let join = || {
+        world
+            .rest
+            .post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": "replayer"}))
+            .key("join-once")
+    };
     let (first, again) = (join().send().await, join().send().await);
     assert_eq!(first.body["token"], again.body["token"]);
 }
@@ -103,12 +112,22 @@ async fn a_hold_is_replayed_after_its_token_is_completed(world: World) {
     let bare = world.rest.post("/v1/reservations", body).key(&key).expect(201).await;
     assert_eq!(first, bare, "before any other check, also of the token's being there");
     let _ = world.holding(&buyer, sale.show, &[3]).key(&key).send().await.problem(422, "REQUEST_ID_REUSED");
-    let _ = world.holding(&buyer, sale.show, &[3]).key(&unique("hold")).send().await.problem(403, "TOKEN_NOT_ACTIVE");
+    let _ = world
+        .holding(&buyer, sale.show, &[3])
+        .key(&unique("hold"))
+        .send()
+        .await
+        .problem(403, "TOKEN_NOT_ACTIVE");
 }
 
 async fn a_key_used_by_rest_is_known_to_grpc(world: World) {
     let (user, key) = (unique("user"), unique("key"));
-    let first = world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 700})).key(&key).expect(201).await;
+    let first = world
+        .rest
+        .post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 700}))
+        .key(&key)
+        .expect(201)
+        .await;
     let same = ChargeWalletRequest { user_id: user.clone(), amount: 700, request_id: key };
     let again = world.grpc.wallet().charge_wallet(same).await.unwrap().into_inner().wallet.unwrap();
     assert_eq!((again.balance, int(&first["balance"])), (700, 700));
@@ -141,7 +160,8 @@ async fn a_refusal_is_not_remembered(world: World) {
 async fn another_request_with_the_same_key_is_refused_on_every_route(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer_with(&sale, 10_000).await;
-    let show = |title: &str| json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": title, "price": 1});
+    let show =
+        |title: &str| json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": title, "price": 1});
     let hold = |seat: i32| json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [seat]});
     for (path, one, other) in [
         ("/v1/concerts".to_owned(), json!({"title": "One"}), json!({"title": "Other"})),
@@ -151,7 +171,14 @@ async fn another_request_with_the_same_key_is_refused_on_every_route(world: Worl
     ] {
         let key = unique("key");
         let _ = world.rest.post(&path, one).token(&buyer.token).key(&key).expect(201).await;
-        let _ = world.rest.post(&path, other).token(&buyer.token).key(&key).send().await.problem(422, "REQUEST_ID_REUSED");
+        let _ = world
+            .rest
+            .post(&path, other)
+            .token(&buyer.token)
+            .key(&key)
+            .send()
+            .await
+            .problem(422, "REQUEST_ID_REUSED");
     }
     let key = unique("key");
     let same = ChargeWalletRequest { user_id: unique("one"), amount: 5, request_id: key.clone() };
@@ -168,9 +195,14 @@ async fn a_key_is_its_users_own(world: World) {
     let (ann, bob) = (world.buyer_with(&sale, 10_000).await, world.buyer_with(&sale, 10_000).await);
     let mut told = Vec::new();
     for (buyer, seat) in [(&ann, 1), (&bob, 2)] {
-        let join = world.rest.post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": buyer.user})).key(&key);
+        let join = world
+            .rest
+            .post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": buyer.user}))
+            .key(&key);
         assert_eq!(join.send().await.body["token"], buyer.token.as_str());
-        let charge = || world.rest.post(&format!("/v1/wallets/{}/charges", buyer.user), json!({"amount": 5})).key(&key);
+        let charge = || {
+            world.rest.post(&format!("/v1/wallets/{}/charges", buyer.user), json!({"amount": 5})).key(&key)
+        };
         let hold = || world.holding(buyer, sale.show, &[seat]).key(&key);
         let (charged, held) = (charge().expect(201).await, hold().expect(201).await);
         let reservation = text(&held["reservationId"]);
@@ -183,7 +215,8 @@ async fn a_key_is_its_users_own(world: World) {
     }
     assert_ne!(told[0].1, told[1].1);
     // Bob knows Ann's name, reservation and key, and has a token of his own.
-    let paying = || world.rest.post("/v1/payments", json!({"userId": ann.user, "reservationId": told[0].0})).key(&key);
+    let paying =
+        || world.rest.post("/v1/payments", json!({"userId": ann.user, "reservationId": told[0].0})).key(&key);
     let _ = paying().send().await.problem(401, "TOKEN_MISSING");
     let _ = paying().token(&bob.token).send().await.problem(403, "TOKEN_WRONG_USER");
     assert_eq!(paying().token(&ann.token).expect(201).await["paymentId"], told[0].1);
@@ -191,12 +224,24 @@ async fn a_key_is_its_users_own(world: World) {
 
 async fn a_key_cannot_be_one_of_the_edges_own(world: World) {
     let key = format!("brief/{}", unique("key"));
-    let _ = world.rest.post("/v1/concerts", json!({"title": "x"})).key(&key).send().await.problem(400, "INVALID_ARGUMENT");
+    let _ = world
+        .rest
+        .post("/v1/concerts", json!({"title": "x"}))
+        .key(&key)
+        .send()
+        .await
+        .problem(400, "INVALID_ARGUMENT");
 }
 
-/// Each service knows its own keys: a client that numbers its requests by what they are about is not surprised.
+/// Each service knows its own keys: a client that numbers its requests by what they are about is not
+/// surprised.
 async fn a_key_is_free_for_another_user_of_another_route(world: World) {
     let key = unique("key");
     let _ = world.rest.post("/v1/concerts", json!({"title": "x"})).key(&key).expect(201).await;
-    let _ = world.rest.post(&format!("/v1/wallets/{}/charges", unique("user")), json!({"amount": 5})).key(&key).expect(201).await;
+    let _ = world
+        .rest
+        .post(&format!("/v1/wallets/{}/charges", unique("user")), json!({"amount": 5}))
+        .key(&key)
+        .expect(201)
+        .await;
 }

@@ -7,7 +7,10 @@ use std::{
 
 use boxoffice_proto::{
     Reason,
-    queue::{BatchGetTokensRequest, CompleteTokenRequest, IssueTokenRequest, LeaveQueueRequest, TokenStatus, VerifyTokenRequest},
+    queue::{
+        BatchGetTokensRequest, CompleteTokenRequest, IssueTokenRequest, LeaveQueueRequest, TokenStatus,
+        VerifyTokenRequest,
+    },
 };
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -74,7 +77,11 @@ async fn the_next_is_admitted_the_moment_one_leaves(world: World) {
             leave(&world, &tokens[leaves]).await;
         }
         world.until(&tokens[enters], "ACTIVE").await;
-        assert!(is_prompt(begun.elapsed(), Duration::from_secs(2)), "no scheduler lag: {:?}", begun.elapsed());
+        assert!(
+            is_prompt(begun.elapsed(), Duration::from_secs(2)),
+            "no scheduler lag: {:?}",
+            begun.elapsed()
+        );
         assert_eq!(world.token(&tokens[5]).await["status"], "WAITING");
     }
     leave(&world, &tokens[5]).await; // from the middle of nowhere: no slot is freed
@@ -85,9 +92,13 @@ async fn the_next_is_admitted_the_moment_one_leaves(world: World) {
 
 /// 200 users pass a counter of three in every way there is; then the counter is as it was.
 async fn two_hundred_departures_leak_no_slot(world: World) {
-    let queue =
-        world.queue(json!({"maxActive": 3, "activeTtlSeconds": 1, "onExpiry": "EXPIRE", "admitPerMinute": 1_000_000})).await;
-    let joins = (0..200).map(|_| world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")})));
+    let queue = world
+        .queue(
+            json!({"maxActive": 3, "activeTtlSeconds": 1, "onExpiry": "EXPIRE", "admitPerMinute": 1_000_000}),
+        )
+        .await;
+    let joins = (0..200)
+        .map(|_| world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")})));
     let mut live: HashMap<String, usize> = HashMap::new();
     for (i, answer) in all_at_once(joins).await.into_iter().enumerate() {
         live.insert(text(&answer.expect(201)["token"]), i);
@@ -99,7 +110,8 @@ async fn two_hundred_departures_leak_no_slot(world: World) {
         assert!(active <= 3, "{active} active of at most 3");
         let request = BatchGetTokensRequest { tokens: live.keys().cloned().collect() };
         let answer = world.grpc.queue().batch_get_tokens(request).await.unwrap().into_inner();
-        let actives: Vec<_> = answer.tokens.iter().filter(|token| token.status() == TokenStatus::Active).collect();
+        let actives: Vec<_> =
+            answer.tokens.iter().filter(|token| token.status() == TokenStatus::Active).collect();
         for token in &actives {
             let id = token.token.clone();
             match live[&id] % 8 {
@@ -121,7 +133,10 @@ async fn two_hundred_departures_leak_no_slot(world: World) {
             }
             live.remove(&id);
         }
-        let ended = answer.tokens.iter().filter(|token| !matches!(token.status(), TokenStatus::Waiting | TokenStatus::Active));
+        let ended = answer
+            .tokens
+            .iter()
+            .filter(|token| !matches!(token.status(), TokenStatus::Waiting | TokenStatus::Active));
         ended.for_each(|token| {
             live.remove(&token.token);
         });
@@ -144,7 +159,12 @@ async fn replicas_admit_nobody_twice_and_in_order(world: World) {
     let joins = (0..60).map(|_| {
         let (mut queue_svc, queue_id) = (world.grpc.queue(), queue.clone());
         tokio::spawn(async move {
-            let request = IssueTokenRequest { queue_id, user_id: unique("user"), priority: None, request_id: String::new() };
+            let request = IssueTokenRequest {
+                queue_id,
+                user_id: unique("user"),
+                priority: None,
+                request_id: String::new(),
+            };
             queue_svc.issue_token(request).await.unwrap().into_inner().token.unwrap()
         })
     });
@@ -159,7 +179,8 @@ async fn replicas_admit_nobody_twice_and_in_order(world: World) {
         }
         let request = BatchGetTokensRequest { tokens: ids.clone() };
         for replica in world.grpc.queue.all() {
-            let mut client = boxoffice_proto::queue::queue_service_client::QueueServiceClient::new(replica.clone());
+            let mut client =
+                boxoffice_proto::queue::queue_service_client::QueueServiceClient::new(replica.clone());
             let seen = client.batch_get_tokens(request.clone()).await.unwrap().into_inner().tokens;
             let active = seen.iter().filter(|token| token.status() == TokenStatus::Active).count();
             assert!(active <= 5, "{active} active at one replica");
@@ -176,14 +197,20 @@ async fn a_lower_lane_goes_first_and_inside_a_lane_fifo(world: World) {
     let mut tokens = Vec::new();
     for priority in [json!(5), json!(9), json!(0), json!(null), json!(0)] {
         let body = json!({"userId": unique("user"), "priority": priority});
-        tokens.push(text(&world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await["token"]));
+        tokens.push(text(
+            &world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await["token"],
+        ));
     }
     for (i, place) in [(2, 1), (4, 2), (0, 3), (3, 4), (1, 5)] {
         let seen = world.token(&tokens[i]).await;
         assert_eq!((position(&seen), int(&seen["waitingBehind"])), (place, 5 - place), "{seen}");
     }
     for (admitted, i) in [2, 4, 0, 3, 1].into_iter().enumerate() {
-        let _ = world.rest.put(&format!("/v1/queues/{queue}"), json!({"maxActive": admitted + 1})).expect(200).await;
+        let _ = world
+            .rest
+            .put(&format!("/v1/queues/{queue}"), json!({"maxActive": admitted + 1}))
+            .expect(200)
+            .await;
         world.until(&tokens[i], "ACTIVE").await;
     }
 }
@@ -207,7 +234,8 @@ async fn an_unused_admission_ends_when_the_policy_says_so(world: World) {
     let first = world.join(&queue, &user).await;
     let id = text(&first["token"]);
     world.until(&id, "EXPIRED").await;
-    let fresh = world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).expect(201).await;
+    let fresh =
+        world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).expect(201).await;
     assert_ne!(fresh["token"], first["token"]);
     let verify = VerifyTokenRequest { token: id, queue_id: queue, user_id: user, fresh: true };
     refused(world.grpc.queue().verify_token(verify).await, Reason::TokenNotActive);
@@ -218,7 +246,10 @@ async fn a_waiter_who_never_comes_back_leaves_the_line(world: World) {
     let tokens = joined(&world, &queue, 2).await;
     world.until(&tokens[0], "EXPIRED").await;
     world.until(&tokens[1], "EXPIRED").await;
-    eventually(Duration::from_secs(2), || async { holds(world.line(&queue).await, |line| line["waiting"] == 0) }).await;
+    eventually(Duration::from_secs(2), || async {
+        holds(world.line(&queue).await, |line| line["waiting"] == 0)
+    })
+    .await;
 }
 
 async fn a_full_line_says_so_and_when_to_come_back(world: World) {
@@ -226,12 +257,26 @@ async fn a_full_line_says_so_and_when_to_come_back(world: World) {
     let user = unique("user");
     world.join(&queue, &user).await;
     joined(&world, &queue, 2).await;
-    let refusal = world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")})).send().await;
-    assert!(refusal.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1), "{:?}", refusal.headers);
+    let refusal = world
+        .rest
+        .post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")}))
+        .send()
+        .await;
+    assert!(
+        refusal.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1),
+        "{:?}",
+        refusal.headers
+    );
     let _ = refusal.problem(429, "QUEUE_FULL");
-    let issue = IssueTokenRequest { queue_id: queue.clone(), user_id: unique("user"), priority: None, request_id: String::new() };
+    let issue = IssueTokenRequest {
+        queue_id: queue.clone(),
+        user_id: unique("user"),
+        priority: None,
+        request_id: String::new(),
+    };
     assert!(refused(world.grpc.queue().issue_token(issue).await, Reason::QueueFull).retry_after.is_some());
-    let _ = world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).expect(200).await; // is in already
+    // Is in already.
+    let _ = world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})).expect(200).await;
 }
 
 async fn admissions_keep_to_the_rate(world: World) {

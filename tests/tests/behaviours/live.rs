@@ -1,4 +1,5 @@
-//! A token followed live, by each of the three ways: its state at once, every step near the front, and an end after the final status.
+//! A token followed live, by each of the three ways: its state at once, every step near the front, and an end
+//! after the final status.
 
 use std::time::Duration;
 
@@ -54,7 +55,9 @@ async fn server_sent_events_tell_each_step_until_the_end(world: World) {
     let mut next_step = 0;
     while let Some(part) = timeout(SOON, bytes.next()).await.expect("an event in time") {
         text.push_str(str::from_utf8(&part.unwrap()).unwrap());
-        while let Some((event, rest)) = text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned())) {
+        while let Some((event, rest)) =
+            text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned()))
+        {
             text = rest;
             let Some(data) = event.lines().find_map(|line| line.strip_prefix("data:")) else { continue };
             assert!(event.lines().any(|line| line.replace(' ', "") == "event:token"), "{event}");
@@ -76,7 +79,9 @@ async fn server_sent_events_tell_each_step_until_the_end(world: World) {
 }
 
 fn steps() -> Vec<(String, i64)> {
-    [("WAITING", 2), ("WAITING", 1), ("ACTIVE", 0), ("LEFT", 0)].map(|(status, position)| (status.to_owned(), position)).to_vec()
+    [("WAITING", 2), ("WAITING", 1), ("ACTIVE", 0), ("LEFT", 0)]
+        .map(|(status, position)| (status.to_owned(), position))
+        .to_vec()
 }
 
 async fn a_websocket_tells_each_step_until_the_end(world: World) {
@@ -107,7 +112,13 @@ async fn a_websocket_tells_each_step_until_the_end(world: World) {
 
 async fn a_grpc_stream_tells_each_step_until_the_end(world: World) {
     let (ahead, token) = third_in_line(&world).await;
-    let mut stream = world.grpc.queue().watch_token(WatchTokenRequest { token: token.clone() }).await.unwrap().into_inner();
+    let mut stream = world
+        .grpc
+        .queue()
+        .watch_token(WatchTokenRequest { token: token.clone() })
+        .await
+        .unwrap()
+        .into_inner();
     let mut seen = Vec::new();
     while let Some(message) = timeout(SOON, stream.message()).await.expect("a message in time").unwrap() {
         let told = message.token.unwrap();
@@ -123,7 +134,12 @@ async fn a_grpc_stream_tells_each_step_until_the_end(world: World) {
             _ => {}
         }
     }
-    let expected = [(TokenStatus::Waiting, 2), (TokenStatus::Waiting, 1), (TokenStatus::Active, 0), (TokenStatus::Left, 0)];
+    let expected = [
+        (TokenStatus::Waiting, 2),
+        (TokenStatus::Waiting, 1),
+        (TokenStatus::Active, 0),
+        (TokenStatus::Left, 0),
+    ];
     assert_eq!(seen, expected);
 }
 

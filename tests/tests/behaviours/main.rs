@@ -1,9 +1,11 @@
-//! What the mesh does, asked of real processes by real clients, in each of its shapes: one process on SQLite, on PostgreSQL and behind
-//! PgBouncer, and the four programs with two replicas each. `cargo test -p tests --test behaviours -- cluster::acceptance` runs a part of it.
+//! What the mesh does, asked of real processes by real clients, in each of its shapes: one process on SQLite,
+//! on PostgreSQL and behind PgBouncer, and the four programs with two replicas each. `cargo test -p tests
+//! --test behaviours -- cluster::acceptance` runs a part of it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acceptance;
 mod bad_input;
+mod bad_messages;
 mod contention;
 mod crashes;
 mod crowd;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
             failures::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,
+            bad_messages::TOGETHER,
             idempotency::TOGETHER,
             lines::TOGETHER,
             waiting_room::TOGETHER,
@@ -68,10 +71,22 @@ fn main() -> ExitCode {
             streams::TOGETHER,
         ]
         .concat(),
-        alone: [acceptance::ALONE, contention::ALONE, deadlines::ALONE, doors::ALONE, saga::ALONE, waiting_room::ALONE].concat(),
+        alone: [
+            acceptance::ALONE,
+            contention::ALONE,
+            deadlines::ALONE,
+            doors::ALONE,
+            saga::ALONE,
+            waiting_room::ALONE,
+        ]
+        .concat(),
     };
-    let short_holds =
-        Group { label: "short_holds", flags: &["--hold-ttl", "5s"], together: short_holds::TOGETHER.to_vec(), alone: Vec::new() };
+    let short_holds = Group {
+        label: "short_holds",
+        flags: &["--hold-ttl", "5s"],
+        together: short_holds::TOGETHER.to_vec(),
+        alone: Vec::new(),
+    };
     suite::main(
         &[ordinary, short_holds],
         &[

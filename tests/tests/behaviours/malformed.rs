@@ -1,5 +1,6 @@
-//! What goes wrong before there is a request, or around it: bytes that are no HTTP, headers sent twice, methods and messages that are none,
-//! page tokens of another list, names that do not show. Whatever it is, the client is told, nothing changes, and nothing is a 5xx.
+//! What goes wrong before there is a request, or around it: bytes that are no HTTP, headers sent twice,
+//! methods and messages that are none, page tokens of another list, names that do not show. Whatever it is,
+//! the client is told, nothing changes, and nothing is a 5xx.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,10 @@ fn refusal(answer: &Answer) -> &str {
     assert_eq!(answer.header("content-type"), "application/problem+json", "{what}: {text}");
     assert_eq!(body["status"], *status, "{what}: {text}");
     for member in ["type", "title", "detail", "instance", "code"] {
-        assert!(body[member].as_str().is_some_and(|word| !word.is_empty()), "{what}: {member} is missing in {text}");
+        assert!(
+            body[member].as_str().is_some_and(|word| !word.is_empty()),
+            "{what}: {member} is missing in {text}"
+        );
     }
     assert_eq!(body["violations"].is_array(), answer.code() == "INVALID_ARGUMENT", "{what}: {text}");
     answer.code()
@@ -72,7 +76,8 @@ async fn bytes_that_are_no_request_get_a_problem_document(world: World) {
             stream.write_all(sent).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
-            let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{expected}: {answer:?}"));
+            let (head, body) =
+                answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{expected}: {answer:?}"));
             assert!(head.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{expected}: {head}");
             assert!(head.contains("content-type: application/problem+json\r\n"), "{expected}: {head}");
             let body: Value = serde_json::from_str(body).unwrap();
@@ -82,7 +87,8 @@ async fn bytes_that_are_no_request_get_a_problem_document(world: World) {
     }
 }
 
-/// Every operation that the document names, with every kind of garbage in its path and body, and every other method.
+/// Every operation that the document names, with every kind of garbage in its path and body, and every other
+/// method.
 async fn no_route_answers_garbage_with_a_5xx(world: World) {
     let api = world.rest.get("/openapi.json").expect(200).await;
     let words = [
@@ -98,16 +104,28 @@ async fn no_route_answers_garbage_with_a_5xx(world: World) {
         "%25",
         "''--",
     ];
-    let bodies: [&[u8]; 8] =
-        [b"[]", b"{\"a\":", b"\xef\xbb\xbf{}", b"{\"userId\":\"\\ud800\"}", b"1e999", b"\"x\"", b"{} {}", b"\xff\xfe{\0}\0"];
+    let bodies: [&[u8]; 8] = [
+        b"[]",
+        b"{\"a\":",
+        b"\xef\xbb\xbf{}",
+        b"{\"userId\":\"\\ud800\"}",
+        b"1e999",
+        b"\"x\"",
+        b"{} {}",
+        b"\xff\xfe{\0}\0",
+    ];
     for (path, operations) in api["paths"].as_object().unwrap() {
         let filled = |word: &str| {
-            path.split('/').map(|part| if part.starts_with('{') { word } else { part }).collect::<Vec<_>>().join("/")
+            path.split('/')
+                .map(|part| if part.starts_with('{') { word } else { part })
+                .collect::<Vec<_>>()
+                .join("/")
         };
         let plain = filled(&Uuid::nil().to_string());
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW"] {
             let call = |path: &str| world.rest.call(Method::from_bytes(method.as_bytes()).unwrap(), path);
-            let there = operations.get(method.to_lowercase()).is_some() || (method == "HEAD" && operations.get("get").is_some());
+            let there = operations.get(method.to_lowercase()).is_some()
+                || (method == "HEAD" && operations.get("get").is_some());
             if !there {
                 let answer = call(&plain).send().await;
                 assert_eq!(answer.status, 405, "{}: {}", answer.what, answer.text);
@@ -121,7 +139,12 @@ async fn no_route_answers_garbage_with_a_5xx(world: World) {
             for word in words.iter().filter(|_| there && path.contains('{')) {
                 let answer = call(&filled(word)).raw("application/json", "[]").send().await;
                 // Some are a name of somebody who has nothing.
-                assert!(answer.status < 300 || !refusal(&answer).starts_with("INTERNAL"), "{}: {}", answer.what, answer.text);
+                assert!(
+                    answer.status < 300 || !refusal(&answer).starts_with("INTERNAL"),
+                    "{}: {}",
+                    answer.what,
+                    answer.text
+                );
             }
         }
     }
@@ -135,7 +158,10 @@ async fn what_is_sent_twice_is_refused_and_nothing_changes(world: World) {
     for (name, call) in [
         ("Idempotency-Key", json().header("idempotency-key", "one").key("two")),
         ("Content-Type", json().header("content-type", "text/plain")),
-        ("Content-Encoding", json().header("content-encoding", "identity").header("content-encoding", "gzip")),
+        (
+            "Content-Encoding",
+            json().header("content-encoding", "identity").header("content-encoding", "gzip"),
+        ),
         ("X-Queue-Token", world.holding(&buyer, sale.show, &[1]).token(&Uuid::nil().to_string())),
     ] {
         let problem = call.send().await.problem(400, "INVALID_ARGUMENT");
@@ -144,21 +170,24 @@ async fn what_is_sent_twice_is_refused_and_nothing_changes(world: World) {
     let packed = json().header("content-encoding", "gzip").send().await;
     assert!(packed.text.contains("Content-Encoding"), "{}", packed.text);
     let _ = packed.problem(415, "UNSUPPORTED_MEDIA_TYPE");
-    for path in
-        ["/v1/concerts?pageSize=1&pageSize=2".to_owned(), format!("/v1/concerts/{}/seats?date=2031-05-01&date=", sale.concert)]
-    {
+    for path in [
+        "/v1/concerts?pageSize=1&pageSize=2".to_owned(),
+        format!("/v1/concerts/{}/seats?date=2031-05-01&date=", sale.concert),
+    ] {
         let _ = world.rest.get(&path).token(&buyer.token).send().await.problem(400, "INVALID_ARGUMENT");
     }
     assert_eq!(world.balance(&buyer.user).await, 5_000);
     world.seat_until(&buyer, sale.show, 1, "AVAILABLE").await;
     let poll = world.rest.get(&format!("/v1/tokens/{}", buyer.token));
-    let _ = poll.header("if-none-match", "\"a\"").header("if-none-match", "garbage, \"").expect(200).await; // a list may be several
+    // A list may be several.
+    let _ = poll.header("if-none-match", "\"a\"").header("if-none-match", "garbage, \"").expect(200).await;
 }
 
 async fn a_page_token_of_another_list_is_refused(world: World) {
     let sale = world.sale(0, 9).await;
     let (ann, bob) = (world.buyer_with(&sale, 5).await, world.buyer_with(&sale, 5).await);
-    let concert = world.rest.post("/v1/concerts", json!({"title": "x"})).expect(201).await["concertId"].clone();
+    let concert =
+        world.rest.post("/v1/concerts", json!({"title": "x"})).expect(201).await["concertId"].clone();
     for (who, seats) in [(&ann, [1, 2, 3]), (&bob, [4, 5, 6])] {
         for seat in seats {
             // Paying uses a token up.
@@ -169,62 +198,89 @@ async fn a_page_token_of_another_list_is_refused(world: World) {
         world.charge(&who.user, 5).await;
     }
     world.show(sale.concert, 1, 1).await;
-    let lists: Vec<String> =
-        ["/v1/concerts".to_owned(), format!("/v1/concerts/{}/shows", sale.concert), format!("/v1/concerts/{concert}/shows")]
-            .into_iter()
-            .chain([&ann, &bob].into_iter().flat_map(|who| {
-                ["users/{}/reservations", "users/{}/payments", "wallets/{}/entries"]
-                    .map(|list| format!("/v1/{}", list.replace("{}", &who.user)))
-            }))
-            .collect();
+    let lists: Vec<String> = [
+        "/v1/concerts".to_owned(),
+        format!("/v1/concerts/{}/shows", sale.concert),
+        format!("/v1/concerts/{concert}/shows"),
+    ]
+    .into_iter()
+    .chain([&ann, &bob].into_iter().flat_map(|who| {
+        ["users/{}/reservations", "users/{}/payments", "wallets/{}/entries"]
+            .map(|list| format!("/v1/{}", list.replace("{}", &who.user)))
+    }))
+    .collect();
     let mut tokens = BTreeMap::new();
     for list in &lists {
         let page = world.rest.get(&format!("{list}?pageSize=1")).expect(200).await;
         tokens.insert(list, text(&page["nextPageToken"]));
     }
     tokens.retain(|_, token| !token.is_empty());
-    assert_eq!(tokens.len(), lists.len() - 1, "every list but the shows of the second concert has a next page");
+    assert_eq!(
+        tokens.len(),
+        lists.len() - 1,
+        "every list but the shows of the second concert has a next page"
+    );
     for (from, token) in &tokens {
         for list in &lists {
             let answer = world.rest.get(&format!("{list}?pageSize=1&pageToken={token}")).send().await;
             if list == *from {
                 let _ = answer.expect(200);
             } else {
-                assert_eq!(violated(&answer.problem(400, "INVALID_ARGUMENT")), ["pageToken"], "{from} -> {list}");
+                assert_eq!(
+                    violated(&answer.problem(400, "INVALID_ARGUMENT")),
+                    ["pageToken"],
+                    "{from} -> {list}"
+                );
             }
         }
     }
-    let narrowed = checkout::ListCheckoutsRequest { user_id: ann.user.clone(), page_size: 1, ..Default::default() };
+    let narrowed =
+        checkout::ListCheckoutsRequest { user_id: ann.user.clone(), page_size: 1, ..Default::default() };
     let page = world.grpc.checkout().list_checkouts(narrowed.clone()).await.unwrap().into_inner();
-    let wider =
-        checkout::ListCheckoutsRequest { user_id: String::new(), page_token: page.next_page_token.clone(), ..narrowed.clone() };
+    let wider = checkout::ListCheckoutsRequest {
+        user_id: String::new(),
+        page_token: page.next_page_token.clone(),
+        ..narrowed.clone()
+    };
     refused(world.grpc.checkout().list_checkouts(wider).await, Reason::InvalidArgument);
     let next = checkout::ListCheckoutsRequest { page_token: page.next_page_token, ..narrowed };
     assert_eq!(world.grpc.checkout().list_checkouts(next).await.unwrap().into_inner().checkouts.len(), 1);
 }
 
 async fn a_name_that_does_not_show_is_refused(world: World) {
-    for hidden in ["ann\u{200b}", "\u{202e}ann", "\u{3164}", "ann\u{2028}", "a\u{ad}nn", "\u{e0041}", "ann\u{a0}"] {
+    for hidden in
+        ["ann\u{200b}", "\u{202e}ann", "\u{3164}", "ann\u{2028}", "a\u{ad}nn", "\u{e0041}", "ann\u{a0}"]
+    {
         let join = world.rest.post("/v1/queues/default/tokens", json!({"userId": hidden})).send().await;
         assert_eq!(violated(&join.problem(400, "INVALID_ARGUMENT")), ["userId"], "{hidden:?}");
         let encoded: String = hidden.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let charge = world.rest.post(&format!("/v1/wallets/{encoded}/charges"), json!({"amount": 5})).send().await;
+        let charge =
+            world.rest.post(&format!("/v1/wallets/{encoded}/charges"), json!({"amount": 5})).send().await;
         assert_eq!(violated(&charge.problem(400, "INVALID_ARGUMENT")), ["userId"], "{hidden:?}");
 
         let user_id = hidden.to_owned();
-        let hold =
-            booking::HoldSeatsRequest { user_id: user_id.clone(), show_id: 1, seat_numbers: vec![1], ..Default::default() };
+        let hold = booking::HoldSeatsRequest {
+            user_id: user_id.clone(),
+            show_id: 1,
+            seat_numbers: vec![1],
+            ..Default::default()
+        };
         refused(world.grpc.booking().hold_seats(hold).await, Reason::InvalidArgument);
         let issue = queue::IssueTokenRequest { user_id: user_id.clone(), ..Default::default() };
         refused(world.grpc.queue().issue_token(issue).await, Reason::InvalidArgument);
-        let pay = checkout::PayRequest { user_id: user_id.clone(), reservation_id: Uuid::nil().into(), ..Default::default() };
+        let pay = checkout::PayRequest {
+            user_id: user_id.clone(),
+            reservation_id: Uuid::nil().into(),
+            ..Default::default()
+        };
         refused(world.grpc.checkout().pay(pay).await, Reason::InvalidArgument);
         let charge = wallet::ChargeWalletRequest { user_id, amount: 5, request_id: String::new() };
         refused(world.grpc.wallet().charge_wallet(charge).await, Reason::InvalidArgument);
     }
     for name in ["김하늘", "हिन्दी", "Zoë", "محمد"] {
         let user = unique(name);
-        let charge = wallet::ChargeWalletRequest { user_id: user.clone(), amount: 5, request_id: String::new() };
+        let charge =
+            wallet::ChargeWalletRequest { user_id: user.clone(), amount: 5, request_id: String::new() };
         let charged = world.grpc.wallet().charge_wallet(charge).await.unwrap().into_inner();
         assert_eq!(charged.wallet.unwrap().user_id, user);
     }
@@ -256,9 +312,16 @@ async fn a_request_says_once_whom_it_is_for(world: World) {
     let (address, token) = (base.trim_start_matches("http://"), Uuid::nil());
     // The plain poll goes another way than the rest.
     for path in ["/v1/concerts", "/healthz", &format!("/v1/tokens/{token}")] {
-        for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\nHost: b\r\n", "host: a/b\r\n", "host: a b\r\n"] {
-            let (status, body) = said(address, &format!("GET {path} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n")).await;
-            assert_eq!((status.as_str(), violated(&body)), ("HTTP/1.1 400", vec!["Host".to_owned()]), "{path} {hosts:?}");
+        for hosts in
+            ["", "host: a\r\nhost: a\r\n", "host: a\r\nHost: b\r\n", "host: a/b\r\n", "host: a b\r\n"]
+        {
+            let (status, body) =
+                said(address, &format!("GET {path} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n")).await;
+            assert_eq!(
+                (status.as_str(), violated(&body)),
+                ("HTTP/1.1 400", vec!["Host".to_owned()]),
+                "{path} {hosts:?}"
+            );
         }
     }
     for (version, host) in [("1.1", "host: \r\n"), ("1.1", "host: [::1]:80\r\n"), ("1.0", "")] {
@@ -273,9 +336,14 @@ async fn a_name_that_stands_twice_in_a_body_is_refused(world: World) {
         (format!("/v1/wallets/{user}/charges"), r#"{"amount": 5, "amount": 500}"#.to_owned(), "amount"),
         (format!("/v1/wallets/{user}/charges"), r#"{"amount": 5, "\u0061mount": 500}"#.to_owned(), "amount"),
         ("/v1/concerts".to_owned(), r#"{"title": "x", "more": {"a": 1, "a": 2}}"#.to_owned(), "a"),
-        ("/v1/queues/default/tokens".to_owned(), format!(r#"{{"userId": "{user}", "userId": "b"}}"#), "userId"),
+        (
+            "/v1/queues/default/tokens".to_owned(),
+            format!(r#"{{"userId": "{user}", "userId": "b"}}"#),
+            "userId",
+        ),
     ] {
-        let refused = world.rest.call(Method::POST, &path).raw("application/json", body.as_bytes()).send().await;
+        let refused =
+            world.rest.call(Method::POST, &path).raw("application/json", body.as_bytes()).send().await;
         assert_eq!(violated(&refused.problem(400, "INVALID_ARGUMENT")), [name], "{path}: {body}");
     }
     let _ = world.rest.get(&format!("/v1/wallets/{user}")).send().await.problem(404, "WALLET_NOT_FOUND");
@@ -286,7 +354,11 @@ fn told(result: Result<impl std::fmt::Debug, Status>, reason: Reason, what: &str
     let status = result.expect_err(what);
     assert_eq!(status.code(), reason.grpc(), "{what}: {status:?}");
     let fault = Fault::from(&status);
-    assert_eq!((fault.reason, fault.detail.as_str()), (reason, status.message()), "{what}: has an ErrorInfo of ours: {status:?}");
+    assert_eq!(
+        (fault.reason, fault.detail.as_str()),
+        (reason, status.message()),
+        "{what}: has an ErrorInfo of ours: {status:?}"
+    );
     assert_eq!(fault.violations.is_empty(), reason != Reason::InvalidArgument, "{what}: {status:?}");
 }
 
@@ -328,7 +400,9 @@ async fn what_is_no_call_of_ours_is_refused_as_such(world: World) {
             ("application/grpc+json", b"\0\0\0\0\x02{}"),
             ("application/grpc", b"\x07"),
         ] {
-            let call = client.post(format!("{base}/grpc.health.v1.Health/Check")).header("content-type", content_type);
+            let call = client
+                .post(format!("{base}/grpc.health.v1.Health/Check"))
+                .header("content-type", content_type);
             let Ok(answer) = call.body(body).send().await else { continue };
             assert!(answer.status().as_u16() < 500, "{content_type}: {answer:?}");
             let code = answer.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
@@ -339,7 +413,9 @@ async fn what_is_no_call_of_ours_is_refused_as_such(world: World) {
 
 /// `ChargeWalletRequest { user_id, amount: 5 }` in its frame.
 fn charge(user: &str) -> Vec<u8> {
-    let message = wallet::ChargeWalletRequest { user_id: user.to_owned(), amount: 5, request_id: String::new() }.encode_to_vec();
+    let message =
+        wallet::ChargeWalletRequest { user_id: user.to_owned(), amount: 5, request_id: String::new() }
+            .encode_to_vec();
     [&[0, 0, 0, 0, u8::try_from(message.len()).unwrap()][..], &message].concat()
 }
 
@@ -349,8 +425,14 @@ async fn what_is_no_grpc_is_not_done(world: World) {
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for (base, before) in world.mesh.grpc(Role::Wallet).into_iter().zip([100, 110]) {
         let call = |content_type: Option<&str>| {
-            let call = client.post(format!("{base}/boxoffice.wallet.v1.WalletService/ChargeWallet")).header("te", "trailers");
-            content_type.into_iter().fold(call, |call, one| call.header("content-type", one)).body(charge(&user)).send()
+            let call = client
+                .post(format!("{base}/boxoffice.wallet.v1.WalletService/ChargeWallet"))
+                .header("te", "trailers");
+            content_type
+                .into_iter()
+                .fold(call, |call, one| call.header("content-type", one))
+                .body(charge(&user))
+                .send()
         };
         for other in [
             None,
@@ -360,7 +442,11 @@ async fn what_is_no_grpc_is_not_done(world: World) {
             Some("application/grpc+json"),
         ] {
             let answer = call(other).await.unwrap();
-            assert_eq!((answer.status().as_u16(), answer.headers().get("grpc-status")), (415, None), "{other:?}");
+            assert_eq!(
+                (answer.status().as_u16(), answer.headers().get("grpc-status")),
+                (415, None),
+                "{other:?}"
+            );
         }
         assert_eq!(world.balance(&user).await, before, "no money was moved");
         for grpc in ["application/grpc", "application/grpc+proto"] {

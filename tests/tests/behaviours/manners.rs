@@ -1,4 +1,5 @@
-//! The manners of the REST side: what a cache, a browser, a tracer or a thrifty client relies on, besides the answer itself.
+//! The manners of the REST side: what a cache, a browser, a tracer or a thrifty client relies on, besides the
+//! answer itself.
 
 use std::time::Duration;
 
@@ -47,12 +48,22 @@ async fn every_refusal_is_a_problem_document(world: World) {
         // A client of its own: after a body that it will not read, a server closes the connection.
         (Rest::new(world.mesh.rest()).post(&charges, too_large), 413, "PAYLOAD_TOO_LARGE"),
         (world.rest.call(Method::POST, &charges).raw("text/plain", "5"), 415, "UNSUPPORTED_MEDIA_TYPE"),
-        (world.rest.call(Method::POST, &charges).raw("application/json", "{\"amount\": }"), 400, "INVALID_ARGUMENT"),
+        (
+            world.rest.call(Method::POST, &charges).raw("application/json", "{\"amount\": }"),
+            400,
+            "INVALID_ARGUMENT",
+        ),
         (world.rest.get(&format!("/v1/payments/{}", Uuid::new_v4())), 404, "PAYMENT_NOT_FOUND"),
     ] {
         let answer = call.send().await;
         assert_eq!(answer.header("cache-control"), "no-store", "{}", answer.what);
-        assert_eq!(answer.header("allow").contains("POST"), status == 405, "{}: {:?}", answer.what, answer.headers);
+        assert_eq!(
+            answer.header("allow").contains("POST"),
+            status == 405,
+            "{}: {:?}",
+            answer.what,
+            answer.headers
+        );
         let path = answer.what.split(' ').nth(1).unwrap_or_default().to_owned();
         let problem = answer.problem(status, code);
         assert_eq!(problem["instance"], path);
@@ -70,20 +81,36 @@ async fn the_details_of_a_grpc_refusal_survive_into_the_json(world: World) {
         seat_numbers: seats.into(),
         ..Default::default()
     };
-    let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 2, 3], &bob.user)).await, Reason::SeatTaken);
+    let fault =
+        refused(world.grpc.booking().hold_seats(hold(&[1, 2, 3], &bob.user)).await, Reason::SeatTaken);
     let problem = world.holding(&bob, sale.show, &[1, 2, 3]).send().await.problem(409, "SEAT_TAKEN");
     assert_eq!((&problem["seatNumbers"], &problem["detail"]), (&json!([2, 3]), &json!(fault.detail)));
 
     let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 1], " ")).await, Reason::InvalidArgument);
     let body = json!({"userId": " ", "showId": sale.show, "seatNumbers": [1, 1]});
-    let problem = world.rest.post("/v1/reservations", body).token(&bob.token).send().await.problem(400, "INVALID_ARGUMENT");
-    assert_eq!((fault.violations.len(), violated(&problem)), (2, vec!["userId".to_owned(), "seatNumbers".to_owned()]));
+    let problem = world
+        .rest
+        .post("/v1/reservations", body)
+        .token(&bob.token)
+        .send()
+        .await
+        .problem(400, "INVALID_ARGUMENT");
+    assert_eq!(
+        (fault.violations.len(), violated(&problem)),
+        (2, vec!["userId".to_owned(), "seatNumbers".to_owned()])
+    );
 
     let full = world.queue(json!({"maxActive": 0, "maxWaiting": 0})).await;
-    let join = queue::IssueTokenRequest { queue_id: full.clone(), user_id: unique("user"), ..Default::default() };
+    let join =
+        queue::IssueTokenRequest { queue_id: full.clone(), user_id: unique("user"), ..Default::default() };
     assert!(refused(world.grpc.queue().issue_token(join).await, Reason::QueueFull).retry_after.is_some());
-    let answer = world.rest.post(&format!("/v1/queues/{full}/tokens"), json!({"userId": unique("user")})).send().await;
-    assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1), "{:?}", answer.headers);
+    let answer =
+        world.rest.post(&format!("/v1/queues/{full}/tokens"), json!({"userId": unique("user")})).send().await;
+    assert!(
+        answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1),
+        "{:?}",
+        answer.headers
+    );
     let _ = answer.problem(429, "QUEUE_FULL");
 }
 
@@ -93,7 +120,9 @@ async fn leads_to_it(world: &World, answer: Answer) -> Value {
     let body = answer.expect(201);
     assert!(location.starts_with("/v1/"), "{what}: {location:?}");
     let there = world.rest.get(&location).expect(200).await;
-    for (name, value) in body.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("Id") || *name == "token") {
+    for (name, value) in
+        body.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("Id") || *name == "token")
+    {
         assert_eq!(&there[name], value, "{what}: {location}");
     }
     body
@@ -101,9 +130,11 @@ async fn leads_to_it(world: &World, answer: Answer) -> Value {
 
 async fn every_creation_says_where_the_thing_is(world: World) {
     let line = unique("line");
-    leads_to_it(&world, world.rest.put(&format!("/v1/queues/{line}"), json!({"maxActive": 10})).send().await).await;
+    leads_to_it(&world, world.rest.put(&format!("/v1/queues/{line}"), json!({"maxActive": 10})).send().await)
+        .await;
     let new = json!({"title": "Located", "queueId": line});
-    let concert = int(&leads_to_it(&world, world.rest.post("/v1/concerts", new).send().await).await["concertId"]);
+    let concert =
+        int(&leads_to_it(&world, world.rest.post("/v1/concerts", new).send().await).await["concertId"]);
     let new = json!({"startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 60, "title": "x", "price": 100});
     let show = world.rest.post(&format!("/v1/concerts/{concert}/shows"), new).send().await;
     let show = int(&leads_to_it(&world, show).await["showId"]);
@@ -138,7 +169,11 @@ async fn caches_are_told_what_they_may_keep(world: World) {
         let answer = world.rest.get(&path).send().await;
         assert_eq!((answer.status, answer.header("cache-control").as_str()), (200, kept), "{path}");
         let head = world.rest.call(Method::HEAD, &path).send().await;
-        assert_eq!((head.status, head.text.as_str(), head.header("cache-control").as_str()), (200, "", kept), "{path}");
+        assert_eq!(
+            (head.status, head.text.as_str(), head.header("cache-control").as_str()),
+            (200, "", kept),
+            "{path}"
+        );
         assert_eq!(answer.header("traceparent").is_empty(), kept == SHARED, "{path}");
     }
     // Another replica may follow a moment later, and until then tell the line as it was.
@@ -148,10 +183,14 @@ async fn caches_are_told_what_they_may_keep(world: World) {
         holds((ask(tag.clone()).await, tag), |(answer, _)| answer.status == 304)
     });
     let (same, tag) = same.await;
-    assert_eq!((same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()), ("", tag.clone(), SHARED));
+    assert_eq!(
+        (same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()),
+        ("", tag.clone(), SHARED)
+    );
     assert_eq!(same.header("traceparent"), "", "a cache would hand one asker's trace to all");
     let _ = world.rest.put(&line, json!({"maxActive": 999})).expect(200).await;
-    let changed = eventually(SOON, || async { holds(ask(tag.clone()).await, |answer| answer.status == 200) }).await;
+    let changed =
+        eventually(SOON, || async { holds(ask(tag.clone()).await, |answer| answer.status == 200) }).await;
     assert_ne!(changed.header("etag"), tag);
 }
 
@@ -171,7 +210,11 @@ async fn a_trace_comes_in_and_goes_out(world: World) {
         assert_ne!(span, "00f067aa0ba902b7", "{path}: the span is the edge's own");
     }
     let later = format!("01-{mine}-00f067aa0ba902b7-01-what-is-to-come");
-    assert_eq!(trace(&world.rest.get("/v1/concerts").header("traceparent", &later).send().await).0, mine, "a version to come");
+    assert_eq!(
+        trace(&world.rest.get("/v1/concerts").header("traceparent", &later).send().await).0,
+        mine,
+        "a version to come"
+    );
     let broken = ["", "00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "garbage"];
     for parent in broken {
         let (id, _) = trace(&world.rest.get("/v1/concerts").header("traceparent", parent).send().await);
@@ -185,11 +228,18 @@ async fn large_answers_are_compressed_as_the_client_likes(world: World) {
     let path = format!("/v1/shows/{}/seats", sale.show);
     let client = Client::builder().no_proxy().build().unwrap();
     let read = |accepted: &'static str| {
-        let request = client.get(format!("{}{path}", world.rest.base())).header("x-queue-token", &buyer.token);
+        let request =
+            client.get(format!("{}{path}", world.rest.base())).header("x-queue-token", &buyer.token);
         async move {
             let response = request.header("accept-encoding", accepted).send().await.unwrap();
             assert_eq!(response.status(), 200);
-            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+            let header = |name| {
+                response
+                    .headers()
+                    .get(name)
+                    .map(|value| value.to_str().unwrap().to_owned())
+                    .unwrap_or_default()
+            };
             let (encoding, vary) = (header("content-encoding"), header("vary"));
             assert_eq!(vary, "accept-encoding", "{accepted}");
             (encoding, response.bytes().await.unwrap())
@@ -197,9 +247,13 @@ async fn large_answers_are_compressed_as_the_client_likes(world: World) {
     };
     let (encoding, plain) = read("identity").await;
     assert!(encoding.is_empty() && serde_json::from_slice::<Value>(&plain).is_ok(), "{encoding}");
-    for (accepted, expected) in
-        [("gzip", "gzip"), ("br", "br"), ("gzip, br", "br"), ("br;q=0.5, gzip;q=0.9", "gzip"), ("zstd, x", "")]
-    {
+    for (accepted, expected) in [
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("gzip, br", "br"),
+        ("br;q=0.5, gzip;q=0.9", "gzip"),
+        ("zstd, x", ""),
+    ] {
         let (encoding, body) = read(accepted).await;
         assert_eq!(encoding, expected, "{accepted}");
         assert_eq!(body.starts_with(&[0x1f, 0x8b]), expected == "gzip", "{accepted}");
@@ -213,12 +267,22 @@ async fn small_answers_and_streams_are_not_compressed(world: World) {
     let token = text(&world.join(&queue, &unique("user")).await["token"]);
     for path in [format!("/v1/tokens/{token}"), format!("/v1/queues/{queue}"), "/v1/nowhere".to_owned()] {
         let answer = world.rest.get(&path).header("accept-encoding", "br, gzip").send().await;
-        assert!(answer.header("content-encoding").is_empty() && !answer.body.is_null(), "{path}: {:?}", answer.headers);
+        assert!(
+            answer.header("content-encoding").is_empty() && !answer.body.is_null(),
+            "{path}: {:?}",
+            answer.headers
+        );
     }
-    let events = world.rest.get(&format!("/v1/tokens/{token}/events")).header("accept-encoding", "br, gzip").stream().await;
+    let events = world
+        .rest
+        .get(&format!("/v1/tokens/{token}/events"))
+        .header("accept-encoding", "br, gzip")
+        .stream()
+        .await;
     assert!(!events.headers().contains_key("content-encoding"), "{:?}", events.headers());
     // The token waits for ever: its one event comes although the stream goes on.
-    let first = timeout(SOON, events.bytes_stream().next()).await.expect("an event at once").unwrap().unwrap();
+    let first =
+        timeout(SOON, events.bytes_stream().next()).await.expect("an event at once").unwrap().unwrap();
     assert!(String::from_utf8_lossy(&first).contains(&token));
 }
 
@@ -230,13 +294,15 @@ async fn http_1_and_http_2_are_spoken(world: World) {
         (client().http2_prior_knowledge().build().unwrap(), Version::HTTP_2),
     ] {
         let base = world.rest.base();
-        let join = client.post(format!("{base}/v1/queues/{queue}/tokens")).json(&json!({"userId": unique("user")}));
+        let join =
+            client.post(format!("{base}/v1/queues/{queue}/tokens")).json(&json!({"userId": unique("user")}));
         let joined = join.send().await.unwrap();
         assert_eq!((joined.version(), joined.status().as_u16()), (version, 201));
         let token = text(&joined.json::<Value>().await.unwrap()["token"]);
         let events = client.get(format!("{base}/v1/tokens/{token}/events")).send().await.unwrap();
         assert_eq!(events.version(), version);
-        let first = timeout(SOON, events.bytes_stream().next()).await.expect("an event at once").unwrap().unwrap();
+        let first =
+            timeout(SOON, events.bytes_stream().next()).await.expect("an event at once").unwrap().unwrap();
         assert!(String::from_utf8_lossy(&first).contains("WAITING"), "{version:?}");
         let refused = client.get(format!("{base}/v1/nowhere")).send().await.unwrap();
         assert_eq!(
@@ -253,15 +319,24 @@ async fn whoever_is_told_to_wait_is_told_in_every_way(world: World) {
     let told = Fault::from(&status).retry_after.expect("RetryInfo").as_millis().to_string();
     let pushback = status.metadata().get("grpc-retry-pushback-ms").expect("what channels obey");
     assert_eq!(pushback.to_str().unwrap(), told);
-    let for_good = world.grpc.queue().get_queue(queue::GetQueueRequest { queue_id: unique("nowhere") }).await.unwrap_err();
+    let for_good = world
+        .grpc
+        .queue()
+        .get_queue(queue::GetQueueRequest { queue_id: unique("nowhere") })
+        .await
+        .unwrap_err();
     assert!(!for_good.metadata().contains_key("grpc-retry-pushback-ms"), "{for_good:?}");
 }
 
 async fn a_compressed_call_is_told_what_is_taken(world: World) {
     let mut packing = world.grpc.queue().send_compressed(CompressionEncoding::Gzip);
-    let refused = packing.get_queue(queue::GetQueueRequest { queue_id: "default".to_owned() }).await.unwrap_err();
+    let refused =
+        packing.get_queue(queue::GetQueueRequest { queue_id: "default".to_owned() }).await.unwrap_err();
     assert_eq!(Fault::from(&refused).reason, Reason::Unimplemented, "{refused:?}");
-    assert_eq!(refused.metadata().get("grpc-accept-encoding").map(|taken| taken.to_str().unwrap()), Some("identity"));
+    assert_eq!(
+        refused.metadata().get("grpc-accept-encoding").map(|taken| taken.to_str().unwrap()),
+        Some("identity")
+    );
 }
 
 async fn the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame(world: World) {
@@ -269,7 +344,10 @@ async fn the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame(world: 
         let answer = world.rest.get(page).send().await;
         assert_eq!(answer.status, 200, "{page}");
         let policy = answer.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{page}: {policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{page}: {policy}"
+        );
         assert!(!policy.contains("unsafe"), "{page}: {policy}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{page}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{page}");
@@ -280,7 +358,10 @@ async fn the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame(world: 
 async fn preflight(world: &World, origin: &str) -> Answer {
     let call = world.rest.call(Method::OPTIONS, "/v1/reservations").header("origin", origin);
     let headers = "authorization,baggage,content-type,idempotency-key,x-queue-token,if-none-match,traceparent,tracestate";
-    call.header("access-control-request-method", "POST").header("access-control-request-headers", headers).send().await
+    call.header("access-control-request-method", "POST")
+        .header("access-control-request-headers", headers)
+        .send()
+        .await
 }
 
 async fn without_configuration_no_other_origin_may_call(world: World) {
@@ -291,21 +372,30 @@ async fn without_configuration_no_other_origin_may_call(world: World) {
 }
 
 async fn configured_origins_may_call_from_a_browser(shape: Shape) {
-    let world = World::start(shape, &["--cors-origins", "https://tickets.example,http://localhost:5173"]).await;
+    let world =
+        World::start(shape, &["--cors-origins", "https://tickets.example,http://localhost:5173"]).await;
     for origin in ["https://tickets.example", "http://localhost:5173"] {
         let asked = preflight(&world, origin).await;
         assert_eq!((asked.status, asked.header("access-control-allow-origin").as_str()), (200, origin));
-        let (methods, headers) = (asked.header("access-control-allow-methods"), asked.header("access-control-allow-headers"));
+        let (methods, headers) =
+            (asked.header("access-control-allow-methods"), asked.header("access-control-allow-headers"));
         assert!(["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)), "{methods}");
-        let sent = ["authorization", "baggage", "idempotency-key", "x-queue-token", "traceparent", "tracestate"];
+        let sent =
+            ["authorization", "baggage", "idempotency-key", "x-queue-token", "traceparent", "tracestate"];
         assert!(sent.iter().all(|name| headers.contains(name)), "{headers}");
         assert!(!asked.header("access-control-max-age").is_empty());
         // A refusal too must be readable by the page.
         for (path, status) in [("/v1/concerts", 200), ("/v1/nowhere", 404)] {
             let answer = world.rest.get(path).header("origin", origin).send().await;
-            assert_eq!((answer.status, answer.header("access-control-allow-origin").as_str()), (status, origin));
+            assert_eq!(
+                (answer.status, answer.header("access-control-allow-origin").as_str()),
+                (status, origin)
+            );
             let exposed = answer.header("access-control-expose-headers");
-            assert!(["etag", "location", "retry-after", "traceparent"].iter().all(|name| exposed.contains(name)), "{exposed}");
+            assert!(
+                ["etag", "location", "retry-after", "traceparent"].iter().all(|name| exposed.contains(name)),
+                "{exposed}"
+            );
         }
     }
     let stranger = preflight(&world, "https://elsewhere.example").await;

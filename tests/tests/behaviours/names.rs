@@ -26,20 +26,31 @@ fn user() -> [String; 2] {
 
 async fn both_forms_of_a_name_have_one_wallet(world: World) {
     let [composed, apart] = user();
-    let charge = |user: &str| world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_000}));
+    let charge =
+        |user: &str| world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_000}));
     let first = charge(&apart).send().await;
     assert_eq!((first.status, &first.body["userId"]), (201, &json!(composed)), "{}", first.text);
-    let request = wallet::ChargeWalletRequest { user_id: composed.clone(), amount: 500, ..Default::default() };
-    assert_eq!(world.grpc.wallet().charge_wallet(request).await.unwrap().into_inner().wallet.unwrap().balance, 1_500);
+    let request =
+        wallet::ChargeWalletRequest { user_id: composed.clone(), amount: 500, ..Default::default() };
+    assert_eq!(
+        world.grpc.wallet().charge_wallet(request).await.unwrap().into_inner().wallet.unwrap().balance,
+        1_500
+    );
     let original = json!({"userId": apart, "amount": 100});
-    assert_eq!(world.rest.post("/api-orchestration/api/balance/charge", original).expect(200).await["amount"], 1_600);
+    assert_eq!(
+        world.rest.post("/api-orchestration/api/balance/charge", original).expect(200).await["amount"],
+        1_600
+    );
     // One key and one name are one request.
     let key = unique("key");
     let answers = [charge(&composed).key(&key).expect(201).await, charge(&apart).key(&key).expect(201).await];
     assert_eq!(answers[0], answers[1]);
     for form in [&composed, &apart] {
         assert_eq!(world.balance(form).await, 2_600);
-        assert_eq!(world.rest.get(&format!("/api-orchestration/api/balance/{form}")).expect(200).await["amount"], 2_600);
+        assert_eq!(
+            world.rest.get(&format!("/api-orchestration/api/balance/{form}")).expect(200).await["amount"],
+            2_600
+        );
         let request = wallet::GetWalletRequest { user_id: form.clone() };
         let found = world.grpc.wallet().get_wallet(request).await.unwrap().into_inner().wallet.unwrap();
         assert_eq!((found.user_id.as_str(), found.balance), (composed.as_str(), 2_600));
@@ -47,7 +58,11 @@ async fn both_forms_of_a_name_have_one_wallet(world: World) {
     // A page of the list of one form is followed by the next of the other's.
     let page = world.rest.get(&format!("/v1/wallets/{apart}/entries?pageSize=1")).expect(200).await;
     let next = text(&page["nextPageToken"]);
-    let page = world.rest.get(&format!("/v1/wallets/{composed}/entries?pageSize=9&pageToken={next}")).expect(200).await;
+    let page = world
+        .rest
+        .get(&format!("/v1/wallets/{composed}/entries?pageSize=9&pageToken={next}"))
+        .expect(200)
+        .await;
     assert_eq!(page["entries"].as_array().unwrap().len(), 3);
     let request = wallet::ListEntriesRequest { user_id: apart, page_size: 9, page_token: next };
     assert_eq!(world.grpc.wallet().list_entries(request).await.unwrap().into_inner().entries.len(), 3);
@@ -61,13 +76,22 @@ async fn both_forms_of_a_name_have_one_place(world: World) {
     let token = text(&first["token"]);
     assert_eq!(world.join(&line, &composed).await["token"], first["token"]);
     for form in [&composed, &apart] {
-        let join = queue::IssueTokenRequest { queue_id: line.clone(), user_id: form.clone(), ..Default::default() };
+        let join =
+            queue::IssueTokenRequest { queue_id: line.clone(), user_id: form.clone(), ..Default::default() };
         let joined = world.grpc.queue().issue_token(join).await.unwrap().into_inner();
         assert_eq!((joined.created, &joined.token.unwrap().token), (false, &token));
-        let find = queue::GetTokenRequest { queue_id: line.clone(), user_id: form.clone(), ..Default::default() };
-        assert_eq!(world.grpc.queue().get_token(find).await.unwrap().into_inner().token.unwrap().token, token);
-        let verify =
-            queue::VerifyTokenRequest { token: token.clone(), queue_id: line.clone(), user_id: form.clone(), fresh: true };
+        let find =
+            queue::GetTokenRequest { queue_id: line.clone(), user_id: form.clone(), ..Default::default() };
+        assert_eq!(
+            world.grpc.queue().get_token(find).await.unwrap().into_inner().token.unwrap().token,
+            token
+        );
+        let verify = queue::VerifyTokenRequest {
+            token: token.clone(),
+            queue_id: line.clone(),
+            user_id: form.clone(),
+            fresh: true,
+        };
         world.grpc.queue().verify_token(verify).await.unwrap();
     }
     let mine = world.rest.post("/queue-management/api/token", json!({"userId": composed})).expect(201).await;
@@ -86,19 +110,28 @@ async fn both_forms_of_a_name_hold_and_pay_for_one_reservation(world: World) {
     assert_eq!(world.holding(&mine, sale.show, &[1, 2]).key(&key).expect(201).await, held);
     assert_eq!(held["userId"], json!(composed));
     let another = world.hold(&mine, sale.show, &[3]).await;
-    let list = |form: &str, more: &str| world.rest.get(&format!("/v1/users/{form}/reservations?pageSize=1{more}"));
+    let list =
+        |form: &str, more: &str| world.rest.get(&format!("/v1/users/{form}/reservations?pageSize=1{more}"));
     let page = list(&apart, "").expect(200).await;
     assert_eq!(page["reservations"][0]["reservationId"], json!(another));
     let next = list(&composed, &format!("&pageToken={}", text(&page["nextPageToken"]))).expect(200).await;
     assert_eq!(next["reservations"][0]["reservationId"], held["reservationId"]);
     let request = booking::ListReservationsRequest { user_id: apart.clone(), ..Default::default() };
-    assert_eq!(world.grpc.booking().list_reservations(request).await.unwrap().into_inner().reservations.len(), 2);
+    assert_eq!(
+        world.grpc.booking().list_reservations(request).await.unwrap().into_inner().reservations.len(),
+        2
+    );
 
     let (key, id) = (unique("pay"), text(&held["reservationId"]));
     let paid = world.paying(&other, &id).key(&key).expect(201).await;
     assert_eq!((&paid["status"], &paid["userId"]), (&json!("COMPLETED"), &json!(composed)));
     assert_eq!(world.paying(&mine, &id).key(&key).expect(201).await, paid);
-    let again = checkout::PayRequest { user_id: apart.clone(), reservation_id: id, token: mine.token, request_id: key };
+    let again = checkout::PayRequest {
+        user_id: apart.clone(),
+        reservation_id: id,
+        token: mine.token,
+        request_id: key,
+    };
     let again = world.grpc.checkout().pay(again).await.unwrap().into_inner().checkout.unwrap();
     assert_eq!(json!(again.checkout_id), paid["paymentId"]);
     for form in [&composed, &apart] {
@@ -106,7 +139,10 @@ async fn both_forms_of_a_name_hold_and_pay_for_one_reservation(world: World) {
         let listed = world.rest.get(&format!("/v1/users/{form}/payments")).expect(200).await;
         assert_eq!(listed["payments"], json!([paid]));
         let request = checkout::ListCheckoutsRequest { user_id: form.clone(), ..Default::default() };
-        assert_eq!(world.grpc.checkout().list_checkouts(request).await.unwrap().into_inner().checkouts.len(), 1);
+        assert_eq!(
+            world.grpc.checkout().list_checkouts(request).await.unwrap().into_inner().checkouts.len(),
+            1
+        );
         let request = wallet::ListPaymentsRequest { user_id: form.clone(), ..Default::default() };
         assert_eq!(world.grpc.wallet().list_payments(request).await.unwrap().into_inner().payments.len(), 1);
     }
@@ -120,10 +156,16 @@ async fn a_title_is_kept_in_one_form(world: World) {
     assert_eq!(concert["title"], composed);
     assert_eq!(create(composed).expect(201).await, concert);
     let request = booking::CreateConcertRequest { title: apart.to_owned(), ..Default::default() };
-    assert_eq!(world.grpc.booking().create_concert(request).await.unwrap().into_inner().concert.unwrap().title, composed);
-    let show =
-        json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": "o\u{308}".repeat(200), "price": 1, "description": apart});
-    let show = world.rest.post(&format!("/v1/concerts/{}/shows", int(&concert["concertId"])), show).expect(201).await;
+    assert_eq!(
+        world.grpc.booking().create_concert(request).await.unwrap().into_inner().concert.unwrap().title,
+        composed
+    );
+    let show = json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": "o\u{308}".repeat(200), "price": 1, "description": apart});
+    let show = world
+        .rest
+        .post(&format!("/v1/concerts/{}/shows", int(&concert["concertId"])), show)
+        .expect(201)
+        .await;
     assert_eq!((&show["title"], &show["description"]), (&json!("\u{f6}".repeat(200)), &json!(composed)));
 }
 
@@ -131,8 +173,10 @@ async fn the_length_of_a_name_is_that_of_its_composed_form(world: World) {
     let tail = unique("-");
     let long = |length: usize| format!("{}{tail}", "e\u{308}".repeat(length - tail.len()));
     world.charge(&long(64), 1).await;
-    let charge = |user: String| wallet::ChargeWalletRequest { user_id: user, amount: 1, ..Default::default() };
-    let charged = world.grpc.wallet().charge_wallet(charge(long(64))).await.unwrap().into_inner().wallet.unwrap();
+    let charge =
+        |user: String| wallet::ChargeWalletRequest { user_id: user, amount: 1, ..Default::default() };
+    let charged =
+        world.grpc.wallet().charge_wallet(charge(long(64))).await.unwrap().into_inner().wallet.unwrap();
     assert_eq!((charged.user_id.chars().count(), charged.balance), (64, 2));
     for too_long in [long(65), long(9_000)] {
         refused(world.grpc.wallet().charge_wallet(charge(too_long)).await, Reason::InvalidArgument);

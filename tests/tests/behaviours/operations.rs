@@ -1,4 +1,5 @@
-//! What keeps the mesh running and seen: health, reflection, probes, metrics, documents, and logs that tell but do not tell on anybody.
+//! What keeps the mesh running and seen: health, reflection, probes, metrics, documents, and logs that tell
+//! but do not tell on anybody.
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +21,9 @@ use tests::{
 };
 use tokio_stream::once;
 use tonic::transport::Channel;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_reflection::pb::{v1, v1alpha};
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
@@ -55,7 +58,8 @@ async fn every_server_says_that_it_is_serving(world: World) {
                 })
                 .await;
             }
-            let unknown = health.check(HealthCheckRequest { service: "no.such.Service".to_owned() }).await.unwrap_err();
+            let unknown =
+                health.check(HealthCheckRequest { service: "no.such.Service".to_owned() }).await.unwrap_err();
             assert_eq!(unknown.code(), tonic::Code::NotFound);
         }
     }
@@ -64,8 +68,10 @@ async fn every_server_says_that_it_is_serving(world: World) {
 async fn listed(channel: &Channel) -> BTreeSet<String> {
     use v1::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
-    let request =
-        v1::ServerReflectionRequest { host: String::new(), message_request: Some(MessageRequest::ListServices(String::new())) };
+    let request = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
     let mut answers = client.server_reflection_info(once(request)).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
     let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
@@ -135,8 +141,11 @@ async fn every_process_answers_probes_and_metrics(world: World) {
         };
         assert!(!get("healthz").await.is_empty() && !get("readyz").await.is_empty());
         let text = get("metrics").await;
-        let told: BTreeSet<&str> =
-            text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next()).collect();
+        let told: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split([' ', '{']).next())
+            .collect();
         for metric in [
             "boxoffice_build_info",
             "process_cpu_seconds_total",
@@ -150,9 +159,15 @@ async fn every_process_answers_probes_and_metrics(world: World) {
             assert!(told.contains(metric), "{name}: {metric} in {text}");
         }
         let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
-        assert!(text.lines().any(|line| line.starts_with("boxoffice_build_info{") && line.contains(&version)), "{name}: {text}");
-        let said =
-            |what: &str| text.lines().filter_map(|line| line.strip_prefix(what)?.split(' ').next()).collect::<BTreeSet<_>>();
+        assert!(
+            text.lines().any(|line| line.starts_with("boxoffice_build_info{") && line.contains(&version)),
+            "{name}: {text}"
+        );
+        let said = |what: &str| {
+            text.lines()
+                .filter_map(|line| line.strip_prefix(what)?.split(' ').next())
+                .collect::<BTreeSet<_>>()
+        };
         assert_eq!(said("# TYPE "), said("# HELP "), "{name} says of each metric what it means");
         // What replicas have measured can be added up.
         let summaries = text.lines().find(|line| line.starts_with("# TYPE ") && line.ends_with(" summary"));
@@ -198,11 +213,14 @@ async fn the_api_is_described_and_browsable(world: World) {
         ("/api-orchestration/api/balance/payment", vec!["post"]),
     ] {
         let parameters = |path: &str| {
-            path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
+            path.split('/')
+                .map(|part| if part.starts_with('{') { "{}" } else { part })
+                .collect::<Vec<_>>()
+                .join("/")
         };
         let described = paths.iter().find(|(seen, _)| parameters(seen) == parameters(path));
-        let (_, described) =
-            described.unwrap_or_else(|| panic!("{path} is not described: {:?}", paths.keys().collect::<Vec<_>>()));
+        let (_, described) = described
+            .unwrap_or_else(|| panic!("{path} is not described: {:?}", paths.keys().collect::<Vec<_>>()));
         for method in methods {
             let operation: &Value = &described[method];
             assert!(operation["responses"].is_object(), "{method} {path}");
@@ -220,7 +238,12 @@ async fn one_trace_id_crosses_the_services(world: World) {
     let trace = uuid::Uuid::new_v4().simple().to_string();
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
     let path = format!("/v1/wallets/{}/charges", unique("user"));
-    let _ = world.rest.post(&path, serde_json::json!({"amount": 5})).header("traceparent", &parent).expect(201).await;
+    let _ = world
+        .rest
+        .post(&path, serde_json::json!({"amount": 5}))
+        .header("traceparent", &parent)
+        .expect(201)
+        .await;
     let told = |role: Role| {
         let of = world.mesh.nodes.iter().filter(move |node| node.role == role || node.role == Role::Launcher);
         of.flat_map(|node| node.process.log().lines().map(str::to_owned).collect::<Vec<_>>())
@@ -229,7 +252,12 @@ async fn one_trace_id_crosses_the_services(world: World) {
     };
     eventually(Duration::from_secs(5), || async {
         let seen = (told(Role::Edge), told(Role::Wallet));
-        holds(seen, |(edge, wallet)| if world.mesh.nodes.len() == 1 { *edge >= 2 } else { *edge >= 1 && *wallet >= 1 })
+        holds(
+            seen,
+            |(edge, wallet)| {
+                if world.mesh.nodes.len() == 1 { *edge >= 2 } else { *edge >= 1 && *wallet >= 1 }
+            },
+        )
     })
     .await;
     // And for a gRPC call that brings none, each line has one of its own.

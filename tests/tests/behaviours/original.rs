@@ -44,7 +44,8 @@ async fn the_line_is_joined_and_read_by_user(world: World) {
     let again = world.rest.post(QUEUE, body).send().await;
     assert!(matches!(again.status, 200 | 201), "{}", again.text);
     assert_eq!(again.body["tokenValue"], joined["tokenValue"], "joining again keeps the place");
-    let _ = world.rest.get(&format!("{QUEUE}/{}", unique("nobody"))).send().await.problem(404, "TOKEN_NOT_FOUND");
+    let _ =
+        world.rest.get(&format!("{QUEUE}/{}", unique("nobody"))).send().await.problem(404, "TOKEN_NOT_FOUND");
     let _ = world.rest.post(QUEUE, json!({})).send().await.problem(400, "INVALID_ARGUMENT");
 }
 
@@ -52,7 +53,9 @@ async fn money_is_charged_and_read(world: World) {
     let user = unique("user");
     let unknown = world.rest.get(&format!("{BALANCE}/{user}")).send().await;
     assert_eq!((unknown.status, unknown.text.as_str()), (204, ""));
-    let charge = |amount: Value| world.rest.post(&format!("{BALANCE}/charge"), json!({"userId": user, "amount": amount}));
+    let charge = |amount: Value| {
+        world.rest.post(&format!("{BALANCE}/charge"), json!({"userId": user, "amount": amount}))
+    };
     let answer = charge(json!(500)).expect(200).await;
     assert_eq!((who(&answer["userId"]), int(&answer["amount"])), (user.clone(), 500));
     assert_eq!(charge(json!(100.00)).expect(200).await["amount"], 600);
@@ -62,7 +65,9 @@ async fn money_is_charged_and_read(world: World) {
 
 async fn amounts_with_a_fraction_are_refused(world: World) {
     let user = unique("user");
-    for amount in [json!(100.5), json!(0), json!(-1), json!("x"), json!(1e300), json!(0.000_000_1), json!(null)] {
+    for amount in
+        [json!(100.5), json!(0), json!(-1), json!("x"), json!(1e300), json!(0.000_000_1), json!(null)]
+    {
         let call = world.rest.post(&format!("{BALANCE}/charge"), json!({"userId": user, "amount": amount}));
         let _ = call.send().await.problem(400, "INVALID_ARGUMENT");
     }
@@ -82,15 +87,24 @@ async fn opening(world: &World, price: i64) -> (tests::world::Sale, String, Stri
 
 async fn a_sale_from_dates_to_payment(world: World) {
     let (sale, user, token) = opening(&world, 3_000).await;
-    let dates = world.rest.get(&format!("{BOOKING}/available-dates/{}", sale.concert)).token(&token).expect(200).await;
+    let dates = world
+        .rest
+        .get(&format!("{BOOKING}/available-dates/{}", sale.concert))
+        .token(&token)
+        .expect(200)
+        .await;
     assert_eq!(dates, json!({"concertId": sale.concert, "availableDates": [DATE]}));
     let path = format!("{BOOKING}/available-seats?concertId={}&date={DATE}", sale.concert);
     let seats = world.rest.get(&path).token(&token).expect(200).await;
     assert_eq!((int(&seats["concertId"]), text(&seats["date"])), (sale.concert, DATE.to_owned()));
     assert_eq!(seats["availableSeats"].as_array().unwrap().len(), 5);
-    assert_eq!((&seats["availableSeats"][1]["seatId"], &seats["availableSeats"][1]["seatNumber"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        (&seats["availableSeats"][1]["seatId"], &seats["availableSeats"][1]["seatNumber"]),
+        (&json!(2), &json!(2))
+    );
     let body = json!({"userId": user, "concertOptionId": sale.show, "seatId": 2, "date": DATE});
-    let reserved = world.rest.post(&format!("{BOOKING}/reserve-seat"), body.clone()).token(&token).expect(200).await;
+    let reserved =
+        world.rest.post(&format!("{BOOKING}/reserve-seat"), body.clone()).token(&token).expect(200).await;
     assert_eq!(
         (&reserved["status"], &reserved["seatId"], &reserved["concertOptionId"]),
         (&json!("TEMPORARY_RESERVED"), &json!(2), &json!(sale.show))
@@ -98,9 +112,18 @@ async fn a_sale_from_dates_to_payment(world: World) {
     assert!(!text(&reserved["message"]).is_empty());
     let other = world.admitted("default", &unique("user")).await;
     let second = json!({"userId": other.user, "concertOptionId": sale.show, "seatId": 2});
-    let _ =
-        world.rest.post(&format!("{BOOKING}/reserve-seat"), second).token(&other.token).send().await.problem(409, "SEAT_TAKEN");
-    let _ = world.rest.post(&format!("{BALANCE}/charge"), json!({"userId": user, "amount": 3_500})).expect(200).await;
+    let _ = world
+        .rest
+        .post(&format!("{BOOKING}/reserve-seat"), second)
+        .token(&other.token)
+        .send()
+        .await
+        .problem(409, "SEAT_TAKEN");
+    let _ = world
+        .rest
+        .post(&format!("{BALANCE}/charge"), json!({"userId": user, "amount": 3_500}))
+        .expect(200)
+        .await;
     let body = json!({"userId": user, "reservationId": reserved["reservationId"], "amount": 3_000});
     let key = unique("key");
     let paying = |body: &Value| world.rest.post(&format!("{BALANCE}/payment"), body.clone()).key(&key);
@@ -124,12 +147,25 @@ async fn an_amount_that_is_not_the_price_is_refused_and_nothing_changes(world: W
     let reserved = world.rest.post(&format!("{BOOKING}/reserve-seat"), body).token(&token).expect(200).await;
     for amount in [json!(1), json!(2_999), json!(3_001), json!(0), json!(-3_000), json!(3_000.5)] {
         let body = json!({"userId": user, "reservationId": reserved["reservationId"], "amount": amount});
-        let _ = world.rest.post(&format!("{BALANCE}/payment"), body).token(&token).send().await.problem(400, "INVALID_ARGUMENT");
+        let _ = world
+            .rest
+            .post(&format!("{BALANCE}/payment"), body)
+            .token(&token)
+            .send()
+            .await
+            .problem(400, "INVALID_ARGUMENT");
     }
     assert_eq!(world.balance(&user).await, 10_000);
     assert_eq!(world.reservation(&text(&reserved["reservationId"])).await["status"], "HELD");
-    let raw = format!("{{\"userId\": \"{user}\", \"reservationId\": {}, \"amount\": 3000.00}}", reserved["reservationId"]);
-    let pay = world.rest.call(reqwest::Method::POST, &format!("{BALANCE}/payment")).raw("application/json", raw).token(&token);
+    let raw = format!(
+        "{{\"userId\": \"{user}\", \"reservationId\": {}, \"amount\": 3000.00}}",
+        reserved["reservationId"]
+    );
+    let pay = world
+        .rest
+        .call(reqwest::Method::POST, &format!("{BALANCE}/payment"))
+        .raw("application/json", raw)
+        .token(&token);
     assert_eq!(pay.expect(200).await["status"], "CONFIRMED");
     assert_eq!(world.balance(&user).await, 7_000);
 }
@@ -139,7 +175,8 @@ async fn the_token_is_needed_here_too(world: World) {
     let path = format!("{BOOKING}/available-dates/{}", sale.concert);
     let _ = world.rest.get(&path).send().await.problem(401, "TOKEN_MISSING");
     let body = json!({"userId": "ann", "concertOptionId": sale.show, "seatId": 2});
-    let _ = world.rest.post(&format!("{BOOKING}/reserve-seat"), body).send().await.problem(401, "TOKEN_MISSING");
+    let _ =
+        world.rest.post(&format!("{BOOKING}/reserve-seat"), body).send().await.problem(401, "TOKEN_MISSING");
     let body = json!({"userId": "ann", "reservationId": uuid::Uuid::new_v4(), "amount": 1});
     let _ = world.rest.post(&format!("{BALANCE}/payment"), body).send().await.problem(401, "TOKEN_MISSING");
 }

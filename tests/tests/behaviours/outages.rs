@@ -12,7 +12,9 @@ use tests::{
     suite::Solo,
     world::{World, unique},
 };
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::SinglePostgres, Shape::Cluster];
     a_database_that_is_away_is_told_and_felt_only_until_it_is_back,
@@ -30,7 +32,10 @@ async fn says(world: &World, expected: ServingStatus, ready: u16) {
             .await;
         }
     }
-    eventually(SOON, || async { holds(world.rest.get("/readyz").once().await.status, |status| *status == ready) }).await;
+    eventually(SOON, || async {
+        holds(world.rest.get("/readyz").once().await.status, |status| *status == ready)
+    })
+    .await;
 }
 
 async fn a_database_that_is_away_is_told_and_felt_only_until_it_is_back(shape: Shape) {
@@ -53,7 +58,12 @@ async fn a_database_that_is_away_is_told_and_felt_only_until_it_is_back(shape: S
         let answer = call.once().await;
         assert_eq!(answer.status, 503, "{} {}\n{}", answer.what, answer.text, world.mesh.logs(12));
         assert!(answer.headers.contains_key("retry-after"), "{}", answer.what);
-        assert!(is_prompt(begun.elapsed(), Duration::from_secs(2)), "{} took {:?}", answer.what, begun.elapsed());
+        assert!(
+            is_prompt(begun.elapsed(), Duration::from_secs(2)),
+            "{} took {:?}",
+            answer.what,
+            begun.elapsed()
+        );
     }
     // A poll needs no database.
     let _ = world.rest.get(&format!("/v1/tokens/{}", buyer.token)).expect(200).await;

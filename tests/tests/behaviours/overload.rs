@@ -1,5 +1,5 @@
-//! More than the database can take: requests are refused quickly, with a time to come back, instead of piling up; memory stays
-//! bounded; and when it is over, all is as before.
+//! More than the database can take: requests are refused quickly, with a time to come back, instead of piling
+//! up; memory stays bounded; and when it is over, all is as before.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ use tests::{
 use tokio::time::sleep;
 
 pub(crate) const SOLOS: &[Solo] = &[
-    solos![&[Shape::SingleSqlite, Shape::Cluster]; a_database_that_stands_still_is_not_waited_for_by_a_thousand][0],
+    solos![&[Shape::SingleSqlite, Shape::Cluster]; a_database_that_stands_still_is_not_waited_for_by_a_thousand]
+        [0],
     solos![&[Shape::Cluster]; a_database_that_is_slow_slows_only_what_it_can_take][0],
 ];
 
@@ -34,18 +35,23 @@ const REQUESTS: usize = 1_000;
 /// What each process of a mesh keeps in memory, in KiB.
 fn memory(mesh: &Mesh) -> Vec<u64> {
     let of = |node: &tests::mesh::Node| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", node.process.pid())).unwrap_or_default();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", node.process.pid())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
         line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default()
     };
     mesh.nodes.iter().map(of).collect()
 }
 
-/// A thousand charges of a thousand users, a millisecond apart and waiting for nothing; each answer with how long it took.
+/// A thousand charges of a thousand users, a millisecond apart and waiting for nothing; each answer with how
+/// long it took.
 async fn charges(world: &World) -> Vec<(Answer, Duration)> {
     let mut sent = Vec::new();
     for _ in 0..REQUESTS {
-        let call = world.rest.post(&format!("/v1/wallets/{}/charges", unique("user")), json!({"amount": 5})).key(&unique("key"));
+        let call = world
+            .rest
+            .post(&format!("/v1/wallets/{}/charges", unique("user")), json!({"amount": 5}))
+            .key(&unique("key"));
         sent.push(tokio::spawn(async move {
             let begun = Instant::now();
             (call.once().await, begun.elapsed())
@@ -64,8 +70,13 @@ fn refused_soon(answers: &[(Answer, Duration)]) -> usize {
         assert!(answer.headers.contains_key("retry-after"), "{} without a time to come back", answer.status);
         assert!(is_prompt(*took, ANSWERED_WITHIN), "refused after {took:?}");
     }
-    // Those that came before anybody knew, and those that had a connection, may have waited for the database itself.
-    assert!(soon * 2 >= refused.len(), "only {soon} of {} refusals came within {REFUSED_WITHIN:?}", refused.len());
+    // Those that came before anybody knew, and those that had a connection, may have waited for the database
+    // itself.
+    assert!(
+        soon * 2 >= refused.len(),
+        "only {soon} of {} refusals came within {REFUSED_WITHIN:?}",
+        refused.len()
+    );
     refused.len()
 }
 
@@ -73,8 +84,14 @@ fn refused_soon(answers: &[(Answer, Duration)]) -> usize {
 async fn is_as_before(world: &World, before: &[u64]) {
     let charged = || async {
         let begun = Instant::now();
-        let answer = world.rest.post(&format!("/v1/wallets/{}/charges", unique("user")), json!({"amount": 5})).once().await;
-        holds((answer.status, begun.elapsed()), |(status, took)| *status == 201 && is_prompt(*took, Duration::from_secs(1)))
+        let answer = world
+            .rest
+            .post(&format!("/v1/wallets/{}/charges", unique("user")), json!({"amount": 5}))
+            .once()
+            .await;
+        holds((answer.status, begun.elapsed()), |(status, took)| {
+            *status == 201 && is_prompt(*took, Duration::from_secs(1))
+        })
     };
     for _ in 0..4 {
         eventually(Duration::from_secs(15), charged).await;
@@ -84,7 +101,12 @@ async fn is_as_before(world: &World, before: &[u64]) {
     let reservation = world.hold(&buyer, sale.show, &[1]).await;
     let _ = world.paying(&buyer, &reservation).expect(201).await;
     let after = memory(&world.mesh);
-    let grown = after.iter().zip(before).map(|(after, before)| after.saturating_sub(*before)).max().unwrap_or_default();
+    let grown = after
+        .iter()
+        .zip(before)
+        .map(|(after, before)| after.saturating_sub(*before))
+        .max()
+        .unwrap_or_default();
     assert!(grown < MEMORY, "{before:?} KiB became {after:?}");
 }
 
@@ -125,7 +147,8 @@ async fn a_database_that_is_slow_slows_only_what_it_can_take(shape: Shape) {
     world.charge(&unique("user"), 1).await;
     let before = memory(&world.mesh);
     let late_by = |by| slow.0.lock().unwrap().iter().for_each(|wire| wire.slow(by));
-    // Twenty connections at some six round trips of 100 ms each: thirty charges a second, where hundreds are asked for.
+    // Twenty connections at some six round trips of 100 ms each: thirty charges a second, where hundreds are
+    // asked for.
     late_by(Duration::from_millis(50));
     let answers = charges(&world).await;
     let refused = refused_soon(&answers);

@@ -27,7 +27,13 @@ impl Wiring for Pooled {
 }
 
 async fn run(args: &[&str]) -> (Option<i32>, String) {
-    let run = Command::new(binary("boxoffice")).args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let run = Command::new(binary("boxoffice"))
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await;
     let run = run.unwrap();
     let text = [run.stdout, run.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("\n");
     (run.status.code(), text)

@@ -68,13 +68,18 @@ async fn shows_reservations_and_payments_come_in_pages_newest_first(world: World
         reservations.push(reservation);
         world.until(&buyer.token, "COMPLETED").await;
     }
-    let newest = |list: Vec<Value>, field: &str| list.iter().map(|item| item[field].clone()).collect::<Vec<_>>();
+    let newest =
+        |list: Vec<Value>, field: &str| list.iter().map(|item| item[field].clone()).collect::<Vec<_>>();
     let rev = |list: &[String]| list.iter().rev().map(|item| json!(item)).collect::<Vec<_>>();
-    let seen = newest(pages(&world, &format!("/v1/users/{user}/reservations"), "reservations", 2).await, "reservationId");
+    let seen = newest(
+        pages(&world, &format!("/v1/users/{user}/reservations"), "reservations", 2).await,
+        "reservationId",
+    );
     assert_eq!(seen, rev(&reservations));
     let seen = newest(pages(&world, &format!("/v1/users/{user}/payments"), "payments", 2).await, "paymentId");
     assert_eq!(seen, rev(&payments));
-    let seen = newest(pages(&world, &format!("/v1/concerts/{}/shows", sale.concert), "shows", 3).await, "showId");
+    let seen =
+        newest(pages(&world, &format!("/v1/concerts/{}/shows", sale.concert), "shows", 3).await, "showId");
     assert_eq!(seen, shows.iter().rev().map(|show| json!(show)).collect::<Vec<_>>());
     let list = wallet::ListPaymentsRequest { user_id: user, page_size: 2, page_token: String::new() };
     let page = world.grpc.wallet().list_payments(list).await.unwrap().into_inner();
@@ -94,7 +99,8 @@ async fn concerts_come_in_pages_by_rest_and_grpc(world: World) {
     let listed = pages(&world, "/v1/concerts", "concerts", 2).await;
     let ids: HashSet<_> = listed.iter().map(|concert| int(&concert["concertId"])).collect();
     assert_eq!(ids.len(), listed.len(), "none is listed twice");
-    let seen: Vec<_> = listed.iter().map(|concert| text(&concert["title"])).filter(|title| mine(title)).collect();
+    let seen: Vec<_> =
+        listed.iter().map(|concert| text(&concert["title"])).filter(|title| mine(title)).collect();
     assert_eq!(seen, titles.iter().rev().cloned().collect::<Vec<_>>());
     let (mut seen, mut page_token) = (Vec::new(), String::new());
     loop {
@@ -120,8 +126,13 @@ async fn a_page_token_survives_what_is_added_meanwhile(world: World) {
     let path = format!("/v1/wallets/{user}/entries");
     let first = world.rest.get(&format!("{path}?pageSize=2")).expect(200).await;
     world.charge(&user, 100).await;
-    let second = world.rest.get(&format!("{path}?pageSize=2&pageToken={}", text(&first["nextPageToken"]))).expect(200).await;
-    let amounts: Vec<_> = second["entries"].as_array().unwrap().iter().map(|entry| int(&entry["amount"])).collect();
+    let second = world
+        .rest
+        .get(&format!("{path}?pageSize=2&pageToken={}", text(&first["nextPageToken"])))
+        .expect(200)
+        .await;
+    let amounts: Vec<_> =
+        second["entries"].as_array().unwrap().iter().map(|entry| int(&entry["amount"])).collect();
     assert_eq!(amounts, [2, 1], "nothing twice, nothing left out");
     assert!(second["nextPageToken"].as_str().unwrap_or_default().is_empty());
 }
@@ -138,9 +149,10 @@ async fn an_unchanged_token_is_not_modified(world: World) {
     let _ = world.rest.put(&format!("/v1/queues/{queue}"), json!({"maxActive": 1})).expect(200).await;
     eventually(Duration::from_secs(3), || async {
         let answer = world.rest.get(&path).header("if-none-match", &tag).send().await;
-        holds((answer.status, answer.body["status"].clone(), answer.header("etag")), |(status, state, fresh)| {
-            *status == 200 && state == "ACTIVE" && *fresh != tag
-        })
+        holds(
+            (answer.status, answer.body["status"].clone(), answer.header("etag")),
+            |(status, state, fresh)| *status == 200 && state == "ACTIVE" && *fresh != tag,
+        )
     })
     .await;
 }
@@ -156,7 +168,15 @@ async fn a_line_is_the_same_small_cacheable_answer_for_all(world: World) {
     assert!(answer.header("cache-control").contains("max-age=1"), "{:?}", answer.headers);
     let line = answer.body;
     assert_eq!((int(&line["servingTicket"]), int(&line["active"]), int(&line["waiting"])), (2, 2, 3));
-    for field in ["maxActive", "maxWaiting", "activeTtlSeconds", "waitingTtlSeconds", "admitPerMinute", "onExpiry", "paused"] {
+    for field in [
+        "maxActive",
+        "maxWaiting",
+        "activeTtlSeconds",
+        "waitingTtlSeconds",
+        "admitPerMinute",
+        "onExpiry",
+        "paused",
+    ] {
         assert!(!line[field].is_null(), "{field} of {line}");
     }
     let _ = world.rest.get("/v1/queues/default").expect(200).await;
@@ -177,7 +197,8 @@ async fn answers_have_the_fields_of_the_contract(world: World) {
         &["concertId", "title", "queueId", "createdAt"],
     );
     let shows = world.rest.get(&format!("/v1/concerts/{}/shows", sale.concert)).expect(200).await;
-    let fields = ["showId", "concertId", "startsAt", "durationMinutes", "title", "description", "price", "seatCount"];
+    let fields =
+        ["showId", "concertId", "startsAt", "durationMinutes", "title", "description", "price", "seatCount"];
     has(&shows["shows"][0], &fields);
     let starts = text(&shows["shows"][0]["startsAt"]);
     assert!(starts.starts_with(STARTS_AT.trim_end_matches('Z')) && starts.ends_with('Z'), "{starts}");
@@ -217,7 +238,10 @@ async fn answers_have_the_fields_of_the_contract(world: World) {
     ];
     has(&reservation, &fields);
     let paid = world.paying(&buyer, &text(&reservation["reservationId"])).send().await;
-    has(&paid.body, &["paymentId", "userId", "reservationId", "amount", "status", "reason", "createdAt", "settledAt"]);
+    has(
+        &paid.body,
+        &["paymentId", "userId", "reservationId", "amount", "status", "reason", "createdAt", "settledAt"],
+    );
     let read = world.rest.get(&format!("/v1/payments/{}", text(&paid.body["paymentId"]))).expect(200).await;
     assert_eq!(read, paid.body);
     assert_eq!(
@@ -228,36 +252,50 @@ async fn answers_have_the_fields_of_the_contract(world: World) {
 
 async fn dates_and_seats_show_what_is_free(world: World) {
     let sale = world.sale(2_500, 3).await;
-    let matinee =
-        json!({"startsAt": "2031-04-30T23:59:59Z", "durationMinutes": 60, "title": "Matinee", "price": 900, "seatCount": 1});
-    let matinee = int(&world.rest.post(&format!("/v1/concerts/{}/shows", sale.concert), matinee).expect(201).await["showId"]);
+    let matinee = json!({"startsAt": "2031-04-30T23:59:59Z", "durationMinutes": 60, "title": "Matinee", "price": 900, "seatCount": 1});
+    let matinee = int(&world
+        .rest
+        .post(&format!("/v1/concerts/{}/shows", sale.concert), matinee)
+        .expect(201)
+        .await["showId"]);
     let (buyer, other) = (world.buyer(&sale).await, world.buyer(&sale).await);
-    let dates =
-        || async { world.rest.get(&format!("/v1/concerts/{}/dates", sale.concert)).token(&buyer.token).expect(200).await };
+    let dates = || async {
+        world.rest.get(&format!("/v1/concerts/{}/dates", sale.concert)).token(&buyer.token).expect(200).await
+    };
     assert_eq!(dates().await, json!({"concertId": sale.concert, "availableDates": ["2031-04-30", DATE]}));
-    let seats =
-        |date: &str| world.rest.get(&format!("/v1/concerts/{}/seats?date={date}", sale.concert)).token(&buyer.token).expect(200);
-    let free = |numbers: &[i64]| numbers.iter().map(|n| json!({"seatNumber": n, "price": 2_500})).collect::<Vec<_>>();
-    let expected =
-        json!({"concertId": sale.concert, "date": DATE, "shows": [{"showId": sale.show, "availableSeats": free(&[1, 2, 3])}]});
+    let seats = |date: &str| {
+        world
+            .rest
+            .get(&format!("/v1/concerts/{}/seats?date={date}", sale.concert))
+            .token(&buyer.token)
+            .expect(200)
+    };
+    let free = |numbers: &[i64]| {
+        numbers.iter().map(|n| json!({"seatNumber": n, "price": 2_500})).collect::<Vec<_>>()
+    };
+    let expected = json!({"concertId": sale.concert, "date": DATE, "shows": [{"showId": sale.show, "availableSeats": free(&[1, 2, 3])}]});
     assert_eq!(seats(DATE).await, expected);
     join_all([world.hold(&other, sale.show, &[2]), world.hold(&other, matinee, &[1])]).await;
-    let expected =
-        json!({"concertId": sale.concert, "date": DATE, "shows": [{"showId": sale.show, "availableSeats": free(&[1, 3])}]});
+    let expected = json!({"concertId": sale.concert, "date": DATE, "shows": [{"showId": sale.show, "availableSeats": free(&[1, 3])}]});
     eventually(Duration::from_secs(3), || async { holds(seats(DATE).await, |seen| *seen == expected) }).await;
-    eventually(Duration::from_secs(3), || async { holds(dates().await, |seen| seen["availableDates"] == json!([DATE])) }).await;
+    eventually(Duration::from_secs(3), || async {
+        holds(dates().await, |seen| seen["availableDates"] == json!([DATE]))
+    })
+    .await;
     assert_eq!(seats("2031-06-01").await["shows"], json!([]));
 }
 
 async fn entries_tell_every_movement(world: World) {
     let sale = world.sale(4_000, 5).await;
     let buyer = world.buyer_with(&sale, 10_000).await;
-    let spend = wallet::UseWalletRequest { user_id: buyer.user.clone(), amount: 1_000, request_id: String::new() };
+    let spend =
+        wallet::UseWalletRequest { user_id: buyer.user.clone(), amount: 1_000, request_id: String::new() };
     world.grpc.wallet().use_wallet(spend).await.unwrap();
     let reservation = world.hold(&buyer, sale.show, &[1]).await;
     let payment = text(&world.paying(&buyer, &reservation).expect(201).await["paymentId"]);
     assert_eq!(world.entries(&buyer.user).await[0]["paymentId"], payment.as_str());
-    // Not through the saga: the audit must not see a confirmed reservation without its payment, so another payment is refunded.
+    // Not through the saga: the audit must not see a confirmed reservation without its payment, so another
+    // payment is refunded.
     let extra = wallet::CreatePaymentRequest {
         payment_id: uuid::Uuid::new_v4().to_string(),
         user_id: buyer.user.clone(),
@@ -266,15 +304,26 @@ async fn entries_tell_every_movement(world: World) {
         request_id: String::new(),
     };
     world.grpc.wallet().create_payment(extra.clone()).await.unwrap();
-    let cancel = wallet::CancelPaymentRequest { payment_id: extra.payment_id, reason: "TEST".into(), request_id: String::new() };
-    let (first, again) =
-        (world.grpc.wallet().cancel_payment(cancel.clone()).await, world.grpc.wallet().cancel_payment(cancel).await);
+    let cancel = wallet::CancelPaymentRequest {
+        payment_id: extra.payment_id,
+        reason: "TEST".into(),
+        request_id: String::new(),
+    };
+    let (first, again) = (
+        world.grpc.wallet().cancel_payment(cancel.clone()).await,
+        world.grpc.wallet().cancel_payment(cancel).await,
+    );
     let (first, again) = (first.unwrap().into_inner(), again.unwrap().into_inner());
     assert_eq!(first, again, "refunded once, answered the same");
     assert!(first.refunded && first.balance == 5_000, "{first:?}");
-    let told: Vec<_> =
-        world.entries(&buyer.user).await.iter().map(|entry| (text(&entry["kind"]), int(&entry["amount"]))).collect();
-    let expected = [("REFUND", 300), ("PAYMENT", -300), ("PAYMENT", -4_000), ("USE", -1_000), ("CHARGE", 10_000)];
+    let told: Vec<_> = world
+        .entries(&buyer.user)
+        .await
+        .iter()
+        .map(|entry| (text(&entry["kind"]), int(&entry["amount"])))
+        .collect();
+    let expected =
+        [("REFUND", 300), ("PAYMENT", -300), ("PAYMENT", -4_000), ("USE", -1_000), ("CHARGE", 10_000)];
     assert_eq!(told, expected.map(|(kind, amount)| (kind.to_owned(), amount)));
     assert_eq!(world.balance(&buyer.user).await, 5_000);
 }
@@ -291,7 +340,8 @@ async fn a_day_of_many_shows_is_told_whole(world: World) {
 
     // Another replica may have told of the held seat's show a moment ago.
     let path = format!("/v1/concerts/{}/seats?date={DATE}", sale.concert);
-    let told = |day: &Value| day["shows"][110]["availableSeats"].as_array().is_some_and(|seats| seats.len() == 1);
+    let told =
+        |day: &Value| day["shows"][110]["availableSeats"].as_array().is_some_and(|seats| seats.len() == 1);
     let day = eventually(Duration::from_secs(60), || async {
         holds(world.rest.get(&path).token(&buyer.token).expect(200).await, told)
     })
@@ -301,7 +351,8 @@ async fn a_day_of_many_shows_is_told_whole(world: World) {
     assert_eq!(told, shows, "each once, in order");
     assert_eq!(day["shows"][110]["availableSeats"], json!([{"seatNumber": 2, "price": 1_000}]));
 
-    let path = format!("/api-orchestration/api/reservations/available-seats?concertId={}&date={DATE}", sale.concert);
+    let path =
+        format!("/api-orchestration/api/reservations/available-seats?concertId={}&date={DATE}", sale.concert);
     let day = world.rest.get(&path).token(&buyer.token).expect(200).await;
     let seats = day["availableSeats"].as_array().unwrap();
     assert!(seats.len() >= 239, "{}", seats.len());

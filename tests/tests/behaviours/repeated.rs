@@ -1,6 +1,6 @@
-//! Every mutation of the contract, repeated with its id: the first answer again, on every replica, at the same time, after a crash;
-//! with another request under that id a refusal. The methods are read from the descriptors and the routes from the OpenAPI document,
-//! so that a new one without its case here fails.
+//! Every mutation of the contract, repeated with its id: the first answer again, on every replica, at the
+//! same time, after a crash; with another request under that id a refusal. The methods are read from the
+//! descriptors and the routes from the OpenAPI document, so that a new one without its case here fails.
 
 use std::collections::HashSet;
 
@@ -64,8 +64,10 @@ impl Stock {
     /// Two holds of somebody with a token and money.
     async fn two_holds(&self, seat: i32) -> (Buyer, [String; 2]) {
         let buyer = self.world.buyer_with(&self.sale, 10_000).await;
-        let holds =
-            [self.world.hold(&buyer, self.sale.show, &[seat]).await, self.world.hold(&buyer, self.sale.show, &[seat + 1]).await];
+        let holds = [
+            self.world.hold(&buyer, self.sale.show, &[seat]).await,
+            self.world.hold(&buyer, self.sale.show, &[seat + 1]).await,
+        ];
         (buyer, holds)
     }
 
@@ -89,12 +91,23 @@ impl Stock {
         Some(match method {
             "CreateQueue" => {
                 let names = [unique("line"), unique("line")];
-                pair(|n| queue::CreateQueueRequest { queue_id: names[n].clone(), policy: None, request_id: id() })
+                pair(|n| queue::CreateQueueRequest {
+                    queue_id: names[n].clone(),
+                    policy: None,
+                    request_id: id(),
+                })
             }
             "UpdateQueue" => {
                 let queue_id = self.world.queue(json!({})).await;
-                let policy = |n: usize| queue::QueuePolicy { max_active: Some(if n == 0 { 5 } else { 6 }), ..Default::default() };
-                pair(|n| queue::UpdateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy(n)), request_id: id() })
+                let policy = |n: usize| queue::QueuePolicy {
+                    max_active: Some(if n == 0 { 5 } else { 6 }),
+                    ..Default::default()
+                };
+                pair(|n| queue::UpdateQueueRequest {
+                    queue_id: queue_id.clone(),
+                    policy: Some(policy(n)),
+                    request_id: id(),
+                })
             }
             "IssueToken" => {
                 let (user_id, queue_id) = (unique("user"), self.world.queue(json!({})).await);
@@ -124,7 +137,11 @@ impl Stock {
         Some(match method {
             "CreateConcert" => {
                 let titles = [unique("Concert"), unique("Concert")];
-                pair(|n| booking::CreateConcertRequest { title: titles[n].clone(), queue_id: String::new(), request_id: id() })
+                pair(|n| booking::CreateConcertRequest {
+                    title: titles[n].clone(),
+                    queue_id: String::new(),
+                    request_id: id(),
+                })
             }
             "CreateShow" => pair(|n| booking::CreateShowRequest {
                 concert_id,
@@ -192,12 +209,20 @@ impl Stock {
         Some(match method {
             "ChargeWallet" => {
                 let user_id = unique("user");
-                pair(|n| wallet::ChargeWalletRequest { user_id: user_id.clone(), amount: [5, 6][n], request_id: id() })
+                pair(|n| wallet::ChargeWalletRequest {
+                    user_id: user_id.clone(),
+                    amount: [5, 6][n],
+                    request_id: id(),
+                })
             }
             "UseWallet" => {
                 let user_id = unique("user");
                 self.world.charge(&user_id, 100).await;
-                pair(|n| wallet::UseWalletRequest { user_id: user_id.clone(), amount: [5, 6][n], request_id: id() })
+                pair(|n| wallet::UseWalletRequest {
+                    user_id: user_id.clone(),
+                    amount: [5, 6][n],
+                    request_id: id(),
+                })
             }
             "CreatePayment" => {
                 let (user_id, payments, [reservation_id, _]) = (unique("user"), Self::ids(), Self::ids());
@@ -232,14 +257,22 @@ impl Stock {
     }
 }
 
-/// What must be the same in two answers: everything, but for what a line tells of the moment. A join names the same token and tells
-/// how it stands now; a queue's policy and counts are as they were, its speed as it is.
+/// What must be the same in two answers: everything, but for what a line tells of the moment. A join names
+/// the same token and tells how it stands now; a queue's policy and counts are as they were, its speed as it
+/// is.
 fn essence(method: &str, answer: &[u8]) -> Vec<u8> {
     match method {
         "IssueToken" => queue::IssueTokenResponse::decode(answer).unwrap().token.unwrap().token.into_bytes(),
         "CreateQueue" | "UpdateQueue" => {
             let queue = queue::UpdateQueueResponse::decode(answer).unwrap().queue.unwrap();
-            let told = (queue.queue_id, queue.serving_ticket, queue.waiting, queue.active, queue.policy, queue.created_at);
+            let told = (
+                queue.queue_id,
+                queue.serving_ticket,
+                queue.waiting,
+                queue.active,
+                queue.policy,
+                queue.created_at,
+            );
             format!("{told:?}").into_bytes()
         }
         _ => answer.to_vec(),
@@ -248,8 +281,14 @@ fn essence(method: &str, answer: &[u8]) -> Vec<u8> {
 
 fn replicas(world: &World, method: &Method) -> Vec<Channel> {
     let grpc = &world.grpc;
-    let of = [("queue", &grpc.queue), ("booking", &grpc.booking), ("wallet", &grpc.wallet), ("checkout", &grpc.checkout)];
-    let (_, replicas) = of.into_iter().find(|(area, _)| method.path.starts_with(&format!("/boxoffice.{area}."))).unwrap();
+    let of = [
+        ("queue", &grpc.queue),
+        ("booking", &grpc.booking),
+        ("wallet", &grpc.wallet),
+        ("checkout", &grpc.checkout),
+    ];
+    let (_, replicas) =
+        of.into_iter().find(|(area, _)| method.path.starts_with(&format!("/boxoffice.{area}."))).unwrap();
     replicas.all().to_vec()
 }
 
@@ -259,8 +298,13 @@ async fn every_rpc_repeated_with_its_id_gives_its_first_answer_again(shape: Shap
     let mut mutations = Vec::new();
     let mut seat = 1;
     for method in raw::methods() {
-        let reads = READS.iter().any(|verb| method.name.starts_with(verb)) || BY_NATURE.contains(&method.name.as_str());
-        assert_ne!(reads, method.takes_request_id, "{}: a mutation takes a request_id, a read does not", method.path);
+        let reads = READS.iter().any(|verb| method.name.starts_with(verb))
+            || BY_NATURE.contains(&method.name.as_str());
+        assert_ne!(
+            reads, method.takes_request_id,
+            "{}: a mutation takes a request_id, a read does not",
+            method.path
+        );
         if !reads {
             let known = "a new mutation needs a request here, and to be idempotent";
             mutations.push((
@@ -278,16 +322,23 @@ async fn every_rpc_repeated_with_its_id_gives_its_first_answer_again(shape: Shap
             let (channel, path) = (channels[replica % channels.len()].clone(), method.path.clone());
             async move { raw::call(channel, &path, &message).await }
         };
-        let told = call(0, first.one.clone()).await.unwrap_or_else(|status| panic!("{}: {status:?}", method.path));
+        let told =
+            call(0, first.one.clone()).await.unwrap_or_else(|status| panic!("{}: {status:?}", method.path));
         for replica in [1, 0] {
             let again = call(replica, first.one.clone()).await.unwrap();
-            assert_eq!(essence(&method.name, &told), essence(&method.name, &again), "{} on replica {replica}", method.path);
+            assert_eq!(
+                essence(&method.name, &told),
+                essence(&method.name, &again),
+                "{} on replica {replica}",
+                method.path
+            );
         }
         if let Some(other) = first.other {
             refused(call(1, other).await.map(tonic::Response::new), Reason::RequestIdReused);
         }
         let many = join_all((0..8).map(|nth| tokio::spawn(call(nth, at_once.one.clone())))).await;
-        let answers: HashSet<_> = many.into_iter().map(|answer| essence(&method.name, &answer.unwrap().unwrap())).collect();
+        let answers: HashSet<_> =
+            many.into_iter().map(|answer| essence(&method.name, &answer.unwrap().unwrap())).collect();
         assert_eq!(answers.len(), 1, "{}: eight at once had different answers", method.path);
         answered.push((method, first.one, told));
     }
@@ -297,9 +348,15 @@ async fn every_rpc_repeated_with_its_id_gives_its_first_answer_again(shape: Shap
     world.mesh.restart().await;
     for (method, message, told) in &answered {
         let channel = replicas(&world, method).pop().unwrap();
-        let again =
-            raw::call(channel, &method.path, message).await.unwrap_or_else(|status| panic!("{}: {status:?}", method.path));
-        assert_eq!(essence(&method.name, told), essence(&method.name, &again), "{} after a crash", method.path);
+        let again = raw::call(channel, &method.path, message)
+            .await
+            .unwrap_or_else(|status| panic!("{}: {status:?}", method.path));
+        assert_eq!(
+            essence(&method.name, told),
+            essence(&method.name, &again),
+            "{} after a crash",
+            method.path
+        );
     }
     drop(stock);
     world.finish().await;
@@ -308,7 +365,8 @@ async fn every_rpc_repeated_with_its_id_gives_its_first_answer_again(shape: Shap
 /// Makes the same call once more.
 type Again = Box<dyn Fn() -> Call + Send + Sync>;
 
-/// A route's request and another one, about fresh things; and the field that tells answers apart (empty: all of them do).
+/// A route's request and another one, about fresh things; and the field that tells answers apart (empty: all
+/// of them do).
 async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], String, String, &'static str)> {
     let (buyer, holds) = stock.two_holds(seat).await;
     let (user, show, concert) = (buyer.user.clone(), stock.sale.show, stock.sale.concert);
@@ -316,28 +374,43 @@ async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], Stri
     let two = |body: &dyn Fn(usize) -> Value| [body(0), body(1)];
     let others = Stock::ids();
     let (path, bodies, told) = match route {
-        "/v1/queues/{queueId}/tokens" => {
-            (format!("/v1/queues/{line}/tokens"), two(&|n| json!({"userId": others[0], "priority": n})), "token")
-        }
+        "/v1/queues/{queueId}/tokens" => (
+            format!("/v1/queues/{line}/tokens"),
+            two(&|n| json!({"userId": others[0], "priority": n})),
+            "token",
+        ),
         "/v1/concerts" => (route.to_owned(), two(&|n| json!({"title": others[n]})), ""),
         "/v1/concerts/{concertId}/shows" => {
             let show = |n: usize| json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": others[n], "price": 1});
             (format!("/v1/concerts/{concert}/shows"), two(&show), "")
         }
-        "/v1/reservations" => {
-            (route.to_owned(), two(&|n| json!({"userId": user, "showId": show, "seatNumbers": [seat + 2 + [0, 1][n]]})), "")
+        "/v1/reservations" => (
+            route.to_owned(),
+            two(&|n| json!({"userId": user, "showId": show, "seatNumbers": [seat + 2 + [0, 1][n]]})),
+            "",
+        ),
+        "/v1/wallets/{userId}/charges" => {
+            (format!("/v1/wallets/{user}/charges"), two(&|n| json!({"amount": 5 + n})), "")
         }
-        "/v1/wallets/{userId}/charges" => (format!("/v1/wallets/{user}/charges"), two(&|n| json!({"amount": 5 + n})), ""),
-        "/v1/payments" => (route.to_owned(), two(&|n| json!({"userId": user, "reservationId": holds[n]})), ""),
-        "/queue-management/api/token" => (route.to_owned(), two(&|n| json!({"userId": others[0], "priority": n})), "tokenValue"),
+        "/v1/payments" => {
+            (route.to_owned(), two(&|n| json!({"userId": user, "reservationId": holds[n]})), "")
+        }
+        "/queue-management/api/token" => {
+            (route.to_owned(), two(&|n| json!({"userId": others[0], "priority": n})), "tokenValue")
+        }
         "/api-orchestration/api/reservations/reserve-seat" => {
-            let body = |n: usize| json!({"userId": user, "concertOptionId": show, "seatId": seat + 2 + [0, 1][n]});
+            let body =
+                |n: usize| json!({"userId": user, "concertOptionId": show, "seatId": seat + 2 + [0, 1][n]});
             (route.to_owned(), two(&body), "")
         }
-        "/api-orchestration/api/balance/charge" => (route.to_owned(), two(&|n| json!({"userId": user, "amount": 5 + n})), ""),
-        "/api-orchestration/api/balance/payment" => {
-            (route.to_owned(), two(&|n| json!({"userId": user, "reservationId": holds[n], "amount": 100})), "")
+        "/api-orchestration/api/balance/charge" => {
+            (route.to_owned(), two(&|n| json!({"userId": user, "amount": 5 + n})), "")
         }
+        "/api-orchestration/api/balance/payment" => (
+            route.to_owned(),
+            two(&|n| json!({"userId": user, "reservationId": holds[n], "amount": 100})),
+            "",
+        ),
         _ => return None,
     };
     Some((bodies, path, buyer.token, told))
@@ -347,7 +420,8 @@ async fn every_post_repeated_with_its_key_gives_its_first_answer_again(shape: Sh
     let world = World::start(shape, &[]).await;
     let stock = Stock::of(&world).await;
     let document = world.rest.get("/openapi.json").expect(200).await;
-    let routes = document["paths"].as_object().unwrap().iter().filter(|(_, methods)| methods["post"].is_object());
+    let routes =
+        document["paths"].as_object().unwrap().iter().filter(|(_, methods)| methods["post"].is_object());
     let mut seat = 1;
     let mut answered: Vec<(Again, &'static str, Value)> = Vec::new();
     for (route, _) in routes {
@@ -360,8 +434,12 @@ async fn every_post_repeated_with_its_key_gives_its_first_answer_again(shape: Sh
         let call = move |body: &Value| rest.post(&path, body.clone()).token(&token).key(&key);
         // All at once the first time, so that every one of them may be the first.
         let answers = tests::world::all_at_once((0..4).map(|_| call(&one))).await;
-        let seen: HashSet<_> = answers.iter().map(|answer| essence_of(&answer.body, told).to_string()).collect();
-        assert!(seen.len() == 1 && answers.iter().all(|answer| matches!(answer.status, 200..=202)), "POST {route}: {answers:?}");
+        let seen: HashSet<_> =
+            answers.iter().map(|answer| essence_of(&answer.body, told).to_string()).collect();
+        assert!(
+            seen.len() == 1 && answers.iter().all(|answer| matches!(answer.status, 200..=202)),
+            "POST {route}: {answers:?}"
+        );
         let _ = call(&other).send().await.problem(422, "REQUEST_ID_REUSED");
         answered.push((Box::new(move || call(&one)), told, answers[0].body.clone()));
     }
@@ -393,7 +471,12 @@ async fn a_key_of_rest_stands_for_the_same_by_grpc(world: &World, stock: &Stock)
     let (key, user) = (unique("key"), unique("user"));
     let path = format!("/v1/queues/{}/tokens", stock.sale.queue);
     let joined = world.rest.post(&path, json!({"userId": user})).key(&key).expect(201).await;
-    let same = queue::IssueTokenRequest { queue_id: stock.sale.queue.clone(), user_id: user, priority: None, request_id: key };
+    let same = queue::IssueTokenRequest {
+        queue_id: stock.sale.queue.clone(),
+        user_id: user,
+        priority: None,
+        request_id: key,
+    };
     let again = world.grpc.queue().issue_token(same).await.unwrap().into_inner().token.unwrap();
     assert_eq!(text(&joined["token"]), again.token);
 }

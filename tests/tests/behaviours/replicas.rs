@@ -1,4 +1,5 @@
-//! Two replicas of everything: one that is killed or hangs is not felt beyond a retry, and what it was doing is done by the other.
+//! Two replicas of everything: one that is killed or hangs is not felt beyond a retry, and what it was doing
+//! is done by the other.
 
 use std::{
     sync::{
@@ -30,13 +31,16 @@ pub(crate) const SOLOS: &[Solo] = solos![&[Shape::Cluster];
     replicas_that_hang_are_stepped_around,
 ];
 
-/// Sends a call again while there is no answer or a 503 (a 504 leaves the outcome open too): all that a client is asked to do.
+/// Sends a call again while there is no answer or a 503 (a 504 leaves the outcome open too): all that a
+/// client is asked to do.
 async fn retried(felt: &AtomicU64, success: &[u16], call: impl Fn() -> Call) -> Value {
     let patience = Patience::new(Duration::from_secs(20));
     loop {
         match call().try_send().await {
             Ok(answer) if success.contains(&answer.status) => return answer.body,
-            Ok(answer) if !matches!(answer.status, 503 | 504) => panic!("{}: {} {}", answer.what, answer.status, answer.text),
+            Ok(answer) if !matches!(answer.status, 503 | 504) => {
+                panic!("{}: {} {}", answer.what, answer.status, answer.text)
+            }
             other => {
                 felt.fetch_add(1, Ordering::Relaxed);
                 assert!(!patience.is_over(), "{other:?}");
@@ -53,7 +57,8 @@ async fn purchase(world: &World, sale: &Sale, seat: i32, felt: &AtomicU64) {
     let join = || world.rest.post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": user}));
     let token = text(&retried(felt, &[200, 201], join).await["token"]);
     let buyer = Buyer { user: user.clone(), token };
-    let charge = || world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_500})).key(&keys[0]);
+    let charge =
+        || world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_500})).key(&keys[0]);
     retried(felt, &[201], charge).await;
     let held = retried(felt, &[201], || world.holding(&buyer, sale.show, &[seat]).key(&keys[1])).await;
     let reservation = text(&held["reservationId"]);
@@ -84,7 +89,8 @@ impl Rush {
     async fn start(world: &World) -> Self {
         let queue = world.queue(json!({"maxActive": 1_000, "admitPerMinute": 1_000_000})).await;
         let sale = world.sale_behind(queue, 1_000, 5_000).await;
-        let (over, felt, seats) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (over, felt, seats) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let buyers = (0..8)
             .map(|_| {
                 let (world, sale, over, felt, seats) =
@@ -156,8 +162,10 @@ async fn a_payment_goes_on_when_its_edge_is_killed(shape: Shape) {
         holds_made.push((buyer, reservation));
     }
     let lock = world.mesh.databases.hold_up("wallet").await;
-    let calls: Vec<_> =
-        holds_made.iter().map(|(buyer, reservation)| tokio::spawn(world.paying(buyer, reservation).try_send())).collect();
+    let calls: Vec<_> = holds_made
+        .iter()
+        .map(|(buyer, reservation)| tokio::spawn(world.paying(buyer, reservation).try_send()))
+        .collect();
     for (buyer, _) in &holds_made {
         world.checkout_begun(&buyer.user).await;
     }
@@ -176,7 +184,9 @@ async fn a_payment_goes_on_when_its_edge_is_killed(shape: Shape) {
         .await;
         assert_eq!(survivor.get(&format!("/v1/wallets/{}", buyer.user)).expect(200).await["balance"], 500);
         eventually(Duration::from_secs(30), || async {
-            holds(survivor.get(&format!("/v1/tokens/{}", buyer.token)).send().await.body, |body| body["status"] == "COMPLETED")
+            holds(survivor.get(&format!("/v1/tokens/{}", buyer.token)).send().await.body, |body| {
+                body["status"] == "COMPLETED"
+            })
         })
         .await;
     }
@@ -208,11 +218,15 @@ async fn a_service_without_any_replica_is_unavailable_until_it_is_back(shape: Sh
     }
     world.mesh.ready().await;
     eventually(Duration::from_secs(30), || async {
-        holds(world.rest.get(&format!("/v1/wallets/{}", buyer.user)).send().await, |answer| answer.status == 200)
+        holds(world.rest.get(&format!("/v1/wallets/{}", buyer.user)).send().await, |answer| {
+            answer.status == 200
+        })
     })
     .await;
     eventually(Duration::from_secs(60), || async {
-        holds(world.rest.get(&format!("/v1/payments/{payment}")).send().await.body, |body| body["status"] == "COMPLETED")
+        holds(world.rest.get(&format!("/v1/payments/{payment}")).send().await.body, |body| {
+            body["status"] == "COMPLETED"
+        })
     })
     .await;
     assert_eq!(world.balance(&buyer.user).await, 4_000);
@@ -225,9 +239,18 @@ async fn calls_are_balanced_over_the_replicas(shape: Shape) {
         world.charge(&unique("user"), 5).await;
     }
     // Log lines of ChargeWallet by replica; the log is written behind.
-    let lines = || world.mesh.of(Role::Wallet).iter().map(|node| node.process.log().matches("ChargeWallet").count()).collect();
-    eventually(Duration::from_secs(5), || async { holds(lines(), |lines: &Vec<usize>| lines.iter().all(|&count| count >= 15)) })
-        .await;
+    let lines = || {
+        world
+            .mesh
+            .of(Role::Wallet)
+            .iter()
+            .map(|node| node.process.log().matches("ChargeWallet").count())
+            .collect()
+    };
+    eventually(Duration::from_secs(5), || async {
+        holds(lines(), |lines: &Vec<usize>| lines.iter().all(|&count| count >= 15))
+    })
+    .await;
     world.finish().await;
 }
 

@@ -1,4 +1,5 @@
-//! One process, ended in every way and started again: nothing that was answered is lost, nothing is left half-done.
+//! One process, ended in every way and started again: nothing that was answered is lost, nothing is left
+//! half-done.
 
 use std::time::{Duration, Instant};
 
@@ -52,9 +53,18 @@ async fn everything_is_kept(shape: Shape, signal: Signal) {
         tokens.push(text(&world.join(&line, &unique("user")).await["token"]));
     }
     world.until(&paid.token, "COMPLETED").await;
-    let mut paths: Vec<_> = tokens.iter().chain([&paid.token, &held.token]).map(|token| format!("/v1/tokens/{token}")).collect();
-    paths.extend([format!("/v1/reservations/{bought}"), format!("/v1/reservations/{kept}"), format!("/v1/queues/{line}")]);
-    paths.extend([format!("/v1/wallets/{}/entries", paid.user), format!("/v1/wallets/{}", held.user), "/v1/concerts".to_owned()]);
+    let mut paths: Vec<_> =
+        tokens.iter().chain([&paid.token, &held.token]).map(|token| format!("/v1/tokens/{token}")).collect();
+    paths.extend([
+        format!("/v1/reservations/{bought}"),
+        format!("/v1/reservations/{kept}"),
+        format!("/v1/queues/{line}"),
+    ]);
+    paths.extend([
+        format!("/v1/wallets/{}/entries", paid.user),
+        format!("/v1/wallets/{}", held.user),
+        "/v1/concerts".to_owned(),
+    ]);
     paths.push(format!("/v1/payments/{}", text(&payment["paymentId"])));
     let before = snapshot(&world, &paths).await;
 
@@ -70,7 +80,11 @@ async fn everything_is_kept(shape: Shape, signal: Signal) {
     let _ = world.rest.delete(&format!("/v1/tokens/{}", tokens[0])).expect(204).await;
     world.until(&tokens[1], "ACTIVE").await;
     let last = text(&world.join(&line, &unique("user")).await["token"]);
-    assert_eq!(world.rest.get(&format!("/v1/tokens/{last}")).expect(200).await["ticket"], 5, "tickets go on where they were");
+    assert_eq!(
+        world.rest.get(&format!("/v1/tokens/{last}")).expect(200).await["ticket"],
+        5,
+        "tickets go on where they were"
+    );
     world.finish().await;
 }
 
@@ -89,7 +103,12 @@ async fn stubbornly(
     let send = |call: Box<dyn Fn() -> Call + Send + Sync>| async move {
         eventually(Duration::from_secs(40), || async {
             let answer = call().try_send().await?;
-            assert!(answer.status < 500 || answer.status == 503 || answer.status == 504, "{} {}", answer.status, answer.text);
+            assert!(
+                answer.status < 500 || answer.status == 503 || answer.status == 504,
+                "{} {}",
+                answer.status,
+                answer.text
+            );
             holds(answer, |answer| answer.status == 201).map(|answer| answer.body)
         })
         .await
@@ -127,8 +146,10 @@ async fn payments_cut_by_kill_9_end_in_one_outcome(shape: Shape) {
         let reservation = world.hold(&buyer, sale.show, &[seat]).await;
         buyers.push((buyer, reservation, unique("pay")));
     }
-    let calls: Vec<_> = buyers.iter().map(|(buyer, reservation, key)| world.paying(buyer, reservation).key(key)).collect();
-    let first = tokio::spawn(async move { futures::future::join_all(calls.into_iter().map(Call::try_send)).await });
+    let calls: Vec<_> =
+        buyers.iter().map(|(buyer, reservation, key)| world.paying(buyer, reservation).key(key)).collect();
+    let first =
+        tokio::spawn(async move { futures::future::join_all(calls.into_iter().map(Call::try_send)).await });
     sleep(Duration::from_millis(80)).await;
     world.mesh.nodes[0].process.kill();
     drop(first.await.unwrap());
@@ -136,11 +157,14 @@ async fn payments_cut_by_kill_9_end_in_one_outcome(shape: Shape) {
     for (buyer, reservation, key) in &buyers {
         let id = eventually(Duration::from_secs(60), || async {
             let answer = world.paying(buyer, reservation).key(key).send().await;
-            holds(answer, |answer| matches!(answer.status, 201 | 202)).map(|answer| text(&answer.body["paymentId"]))
+            holds(answer, |answer| matches!(answer.status, 201 | 202))
+                .map(|answer| text(&answer.body["paymentId"]))
         })
         .await;
         eventually(Duration::from_secs(60), || async {
-            holds(world.rest.get(&format!("/v1/payments/{id}")).send().await, |answer| answer.body["status"] == "COMPLETED")
+            holds(world.rest.get(&format!("/v1/payments/{id}")).send().await, |answer| {
+                answer.body["status"] == "COMPLETED"
+            })
         })
         .await;
         assert_eq!(world.balance(&buyer.user).await, 500);

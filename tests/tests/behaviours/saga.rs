@@ -1,5 +1,6 @@
-//! Paying when something is slow, lost or refused on the way: money and seat are one outcome. The wallet is held up by a lock on its
-//! table, which makes "while the debit is in flight" a moment that a test can stand in.
+//! Paying when something is slow, lost or refused on the way: money and seat are one outcome. The wallet is
+//! held up by a lock on its table, which makes "while the debit is in flight" a moment that a test can stand
+//! in.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -35,8 +36,11 @@ async fn a_confirmation_refused_after_the_debit_gives_the_money_back(world: Worl
     let paying = tokio::spawn(world.paying(&buyer, &reservation).settled());
     // What is written down is debited, whatever becomes of the reservation meanwhile.
     world.checkout_begun(&buyer.user).await;
-    let cancel =
-        CancelReservationRequest { reservation_id: reservation.clone(), user_id: buyer.user.clone(), request_id: String::new() };
+    let cancel = CancelReservationRequest {
+        reservation_id: reservation.clone(),
+        user_id: buyer.user.clone(),
+        request_id: String::new(),
+    };
     world.grpc.booking().cancel_reservation(cancel).await.unwrap();
     lock.release().await;
     let answer = paying.await.unwrap();
@@ -51,17 +55,35 @@ async fn a_confirmation_refused_after_the_debit_gives_the_money_back(world: Worl
     let payment = &payments["payments"][0];
     assert_eq!((&payment["status"], int(&payment["amount"])), (&json!("CANCELLED"), 4_000));
     let id = text(&payment["paymentId"]);
-    let checkout = world.grpc.checkout().get_checkout(GetCheckoutRequest { checkout_id: id.clone() }).await.unwrap().into_inner();
+    let checkout = world
+        .grpc
+        .checkout()
+        .get_checkout(GetCheckoutRequest { checkout_id: id.clone() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(checkout.checkout.unwrap().status(), CheckoutStatus::Compensated);
-    let record =
-        world.grpc.wallet().get_payment(GetPaymentRequest { payment_id: id }).await.unwrap().into_inner().payment.unwrap();
+    let record = world
+        .grpc
+        .wallet()
+        .get_payment(GetPaymentRequest { payment_id: id })
+        .await
+        .unwrap()
+        .into_inner()
+        .payment
+        .unwrap();
     assert_eq!(record.status(), PaymentStatus::Cancelled);
     let kinds: Vec<_> = world.entries(&buyer.user).await.iter().map(|entry| text(&entry["kind"])).collect();
     assert_eq!(kinds, ["REFUND", "PAYMENT", "CHARGE"], "debited, and given back");
     assert_eq!(world.reservation(&reservation).await["status"], "CANCELLED");
     let other = world.buyer(&sale).await;
     world.hold(&other, sale.show, &[1]).await;
-    let pay = PayRequest { user_id: buyer.user, reservation_id: reservation, token: buyer.token, request_id: String::new() };
+    let pay = PayRequest {
+        user_id: buyer.user,
+        reservation_id: reservation,
+        token: buyer.token,
+        request_id: String::new(),
+    };
     refused(world.grpc.checkout().pay(pay).await, Reason::ReservationCancelled);
 }
 
@@ -94,8 +116,11 @@ async fn many_clicks_during_a_slow_payment_are_one_payment(world: World) {
     let buyer = world.buyer_with(&sale, 50_000).await;
     let reservation = world.hold(&buyer, sale.show, &[1]).await;
     let lock = world.mesh.databases.hold_up("wallet").await;
-    let clicks = tokio::spawn(all_at_once((0..10).map(|_| world.paying(&buyer, &reservation).unkeyed()).collect::<Vec<_>>()));
-    sleep(Duration::from_millis(1_500)).await; // longer than the 500 ms after which the reference implementation pays twice
+    let clicks = tokio::spawn(all_at_once(
+        (0..10).map(|_| world.paying(&buyer, &reservation).unkeyed()).collect::<Vec<_>>(),
+    ));
+    // Longer than the 500 ms after which the reference implementation pays twice.
+    sleep(Duration::from_millis(1_500)).await;
     lock.release().await;
     let answers = clicks.await.unwrap();
     let ids: HashSet<_> = answers
@@ -116,8 +141,11 @@ async fn a_slow_charge_is_applied_once_however_often_it_is_sent(world: World) {
     let lock = world.mesh.databases.hold_up("wallet").await;
     let charge = || {
         let mut wallet = world.grpc.wallet();
-        let mut request =
-            tonic::Request::new(ChargeWalletRequest { user_id: user.clone(), amount: 500, request_id: key.clone() });
+        let mut request = tonic::Request::new(ChargeWalletRequest {
+            user_id: user.clone(),
+            amount: 500,
+            request_id: key.clone(),
+        });
         request.set_timeout(Duration::from_millis(300)); // the client gives up; the outcome is unknown to it
         async move { wallet.charge_wallet(request).await }
     };
@@ -141,7 +169,8 @@ async fn fifty_buyers_pay_at_once_and_each_has_paid_once(world: World) {
         let reservation = world.hold(&buyer, sale.show, &[seat]).await;
         holds.push((buyer, reservation));
     }
-    let answers = all_at_once(holds.iter().map(|(buyer, reservation)| world.paying(buyer, reservation))).await;
+    let answers =
+        all_at_once(holds.iter().map(|(buyer, reservation)| world.paying(buyer, reservation))).await;
     for answer in answers {
         assert!(matches!(answer.status, 201 | 202), "{} {}", answer.status, answer.text);
     }

@@ -1,6 +1,6 @@
-//! The edge is killed, stopped and told to end while checkouts stand at every step and at every write of the journal, all at once:
-//! before the service was asked, and when its answer is on the way. What was on the way is lost, or arrives at once, or arrives when
-//! somebody else has long finished the checkout.
+//! The edge is killed, stopped and told to end while checkouts stand at every step and at every write of the
+//! journal, all at once: before the service was asked, and when its answer is on the way. What was on the way
+//! is lost, or arrives at once, or arrives when somebody else has long finished the checkout.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,33 +25,53 @@ use tests::{
 use tokio::{task::JoinHandle, time::sleep};
 
 pub(crate) const SOLOS: &[Solo] = &[
-    solos![&[Shape::ApartSqlite, Shape::Cluster]; an_edge_that_is_killed_at_every_step_leaves_nothing_half_done][0],
+    solos![&[Shape::ApartSqlite, Shape::Cluster]; an_edge_that_is_killed_at_every_step_leaves_nothing_half_done]
+        [0],
     solos![&[Shape::Cluster]; an_edge_that_stands_still_at_every_step_and_comes_back_changes_nothing][0],
     solos![&[Shape::Cluster]; an_edge_that_is_told_to_end_at_every_step_hands_over][0],
 ];
 
 /// The calls of each course at which it may stand.
 const STEPS: &[(Course, &[&str])] = &[
-    (Paid, &["GetReservation", "VerifyToken", "ExtendHold", "CreatePayment", "ConfirmReservation", "CompleteToken"]),
+    (
+        Paid,
+        &[
+            "GetReservation",
+            "VerifyToken",
+            "ExtendHold",
+            "CreatePayment",
+            "ConfirmReservation",
+            "CompleteToken",
+        ],
+    ),
     (Poor, &["CreatePayment", "CancelReservation"]),
     (Cancelled, &["ConfirmReservation", "CancelPayment"]),
     (CancelledEarly, &["CancelPayment"]),
     (Lapsed, &["ConfirmReservation", "CancelPayment"]),
 ];
 
-/// Where messages stand: those that arrive at once (or are lost) when the blow has fallen, and those that arrive at the very end.
+/// Where messages stand: those that arrive at once (or are lost) when the blow has fallen, and those that
+/// arrive at the very end.
 #[derive(Default)]
 struct Stands {
     soon: Arc<Meeting>,
     late: Arc<Meeting>,
-    /// Those that would have gone past a message that stands, and arrive with the late ones. Nobody counts them.
+    /// Those that would have gone past a message that stands, and arrive with the late ones. Nobody counts
+    /// them.
     again: Arc<Meeting>,
     plans: Vec<Plan>,
     counts: (usize, usize),
 }
 
 impl Stands {
-    fn add(&mut self, course: Course, method: &'static str, moment: tests::faults::Moment, then: Then, late: bool) -> &mut Plan {
+    fn add(
+        &mut self,
+        course: Course,
+        method: &'static str,
+        moment: tests::faults::Moment,
+        then: Then,
+        late: bool,
+    ) -> &mut Plan {
         let meeting = if late { &self.late } else { &self.soon };
         let count = if late { &mut self.counts.1 } else { &mut self.counts.0 };
         *count += 1;
@@ -76,7 +96,8 @@ impl Stands {
         all
     }
 
-    /// Of the journal's two writes `Paid` stands at the first and `Poor` at the second; each keeps a connection of the edge's ten.
+    /// Of the journal's two writes `Paid` stands at the first and `Poor` at the second; each keeps a
+    /// connection of the edge's ten.
     fn at_commits(&mut self, shape: Shape) -> std::ops::Range<usize> {
         let first = self.plans.len();
         if shape == Shape::Cluster {
@@ -89,8 +110,8 @@ impl Stands {
         first..self.plans.len()
     }
 
-    /// Payments that stand before the wallet, however often they are asked for, until somebody else has cancelled them: the cancellation
-    /// overtakes the payment.
+    /// Payments that stand before the wallet, however often they are asked for, until somebody else has
+    /// cancelled them: the cancellation overtakes the payment.
     fn overtaken(&mut self) -> std::ops::Range<usize> {
         let (first, again) = (self.plans.len(), Arc::clone(&self.again));
         for _ in 0..4 {
@@ -142,7 +163,8 @@ async fn standing(shape: Shape, overtaken: bool) -> Standing {
             panic!("only {there} of {count} stand at their places");
         }
     };
-    // Those that stand at a commit come last, one after the other: who shares it with them could not go on to a place of its own.
+    // Those that stand at a commit come last, one after the other: who shares it with them could not go on to
+    // a place of its own.
     let mut all = join_all(stands.plans[..at_commits.start].iter().map(&begun)).await;
     stand(&stands.late, stands.counts.1).await;
     for nth in at_commits.clone() {
@@ -156,7 +178,15 @@ async fn standing(shape: Shape, overtaken: bool) -> Standing {
         turns.push(turn);
         clients.push(client);
     }
-    Standing { court, trials, overtaken, clients, turns, soon: stands.soon, late: [stands.late, stands.again] }
+    Standing {
+        court,
+        trials,
+        overtaken,
+        clients,
+        turns,
+        soon: stands.soon,
+        late: [stands.late, stands.again],
+    }
 }
 
 impl Standing {
@@ -164,7 +194,8 @@ impl Standing {
         &self.court.world.mesh.of(Role::Edge)[0].process
     }
 
-    /// What every client is told by the other edge (or by the only one, once it is back), while the late ones still stand.
+    /// What every client is told by the other edge (or by the only one, once it is back), while the late ones
+    /// still stand.
     async fn told(&self) -> Vec<Answer> {
         for trial in &self.trials[self.overtaken.clone()] {
             trial.cancel().await;
@@ -175,7 +206,8 @@ impl Standing {
         told.into_iter().map(|told| told.unwrap_or_else(|wrong| panic!("{wrong}"))).collect()
     }
 
-    /// The late messages arrive, and nothing is different for them. Answers what the first clients were told in the end.
+    /// The late messages arrive, and nothing is different for them. Answers what the first clients were told
+    /// in the end.
     async fn judge(self, told: Vec<Answer>) {
         self.late.iter().for_each(|late| late.end());
         sleep(Duration::from_millis(1_500)).await;

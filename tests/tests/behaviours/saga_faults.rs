@@ -1,5 +1,6 @@
-//! Every step of the saga with every mishap: refused, lost before and after it took effect, hanging, repeated, late; the journal's
-//! commits lost, and their acknowledgements. Hundreds of checkouts in one mesh, each with a mishap of its own.
+//! Every step of the saga with every mishap: refused, lost before and after it took effect, hanging,
+//! repeated, late; the journal's commits lost, and their acknowledgements. Hundreds of checkouts in one mesh,
+//! each with a mishap of its own.
 
 use std::time::Duration;
 
@@ -86,20 +87,26 @@ fn lost_on_the_way() -> Vec<Plan> {
     let mut plans = Vec::new();
     for &(course, steps) in STEPS {
         for &method in steps {
-            plans.extend(mishaps().into_iter().map(|(times, mishap)| course.with(Rule::first(method, times, mishap))));
-            let codes = CODES.iter().map(|&code| course.with(Rule::first(method, 1, Lost(After, Loss::Code(code)))));
+            plans.extend(
+                mishaps().into_iter().map(|(times, mishap)| course.with(Rule::first(method, times, mishap))),
+            );
+            let codes =
+                CODES.iter().map(|&code| course.with(Rule::first(method, 1, Lost(After, Loss::Code(code)))));
             plans.extend(codes);
         }
     }
     for &method in CHECKS {
-        plans.extend(mishaps().into_iter().map(|(times, mishap)| Paid.with(Rule::first(method, times, mishap))));
+        plans.extend(
+            mishaps().into_iter().map(|(times, mishap)| Paid.with(Rule::first(method, times, mishap))),
+        );
     }
     plans
 }
 
 /// What a service itself says ends the checkout there, or does not matter to it.
 fn refused() -> Vec<Plan> {
-    let with = |course: Course, method, reason, times| course.with(Rule::first(method, times, Refused(reason)));
+    let with =
+        |course: Course, method, reason, times| course.with(Rule::first(method, times, Refused(reason)));
     let ends = |plan: Plan, ending| Plan { ending, ..plan };
     let mut plans = vec![
         // Refused before anything was begun, and once only: the next click is let in.
@@ -113,9 +120,13 @@ fn refused() -> Vec<Plan> {
         with(Paid, "CompleteToken", Reason::TokenNotActive, 1),
         with(Poor, "CancelReservation", Reason::AlreadyPaid, 1),
     ];
-    for reason in
-        [Reason::HoldExpired, Reason::ReservationCancelled, Reason::NotOwner, Reason::AlreadyPaid, Reason::ReservationNotFound]
-    {
+    for reason in [
+        Reason::HoldExpired,
+        Reason::ReservationCancelled,
+        Reason::NotOwner,
+        Reason::AlreadyPaid,
+        Reason::ReservationNotFound,
+    ] {
         plans.push(ends(with(Paid, "ConfirmReservation", reason, 1), MoneyBack));
     }
     // The compensation fails again and again.
@@ -133,10 +144,16 @@ fn journal_lost() -> Vec<Plan> {
     for course in [Paid, Poor, Cancelled, CancelledEarly] {
         for first in [0, 1] {
             for (moment, times) in [(Before, 1), (After, 1), (Before, 2), (After, 2)] {
-                // What is lost again and again at the beginning was never begun; it is the settlement that must come through.
+                // What is lost again and again at the beginning was never begun; it is the settlement that
+                // must come through.
                 plans.push(course.with(Rule { method: COMMIT, first, times, mishap: Lost(moment, Cut) }));
             }
-            plans.push(course.with(Rule { method: COMMIT, first, times: 1, mishap: Slow(Duration::from_secs(1)) }));
+            plans.push(course.with(Rule {
+                method: COMMIT,
+                first,
+                times: 1,
+                mishap: Slow(Duration::from_secs(1)),
+            }));
         }
     }
     plans
@@ -148,7 +165,8 @@ fn in_pairs() -> Vec<Plan> {
     for &(course, steps) in STEPS {
         for pair in steps.windows(2) {
             for moments in [(Before, After), (After, Before), (After, After)] {
-                let mut plan = course.with(Rule::first(pair[0], BEYOND_RETRIES, Lost(moments.0, UNAVAILABLE)));
+                let mut plan =
+                    course.with(Rule::first(pair[0], BEYOND_RETRIES, Lost(moments.0, UNAVAILABLE)));
                 plan.rules.push(Rule::first(pair[1], BEYOND_RETRIES, Lost(moments.1, Cut)));
                 plans.push(plan);
             }
@@ -160,7 +178,8 @@ fn in_pairs() -> Vec<Plan> {
 async fn every_step_with_every_mishap_ends_in_one_outcome_and_the_client_is_told_which(shape: Shape) {
     let mut plans = [lost_on_the_way(), refused(), in_pairs()].concat();
     if shape == Shape::Cluster {
-        // Evenly among the others: a commit is shared by those who are there at the same time, and so is what happens to it.
+        // Evenly among the others: a commit is shared by those who are there at the same time, and so is what
+        // happens to it.
         let (lost, every) = (journal_lost(), plans.len());
         let count = lost.len();
         for (nth, plan) in lost.into_iter().enumerate().rev() {
@@ -174,7 +193,13 @@ async fn every_step_with_every_mishap_ends_in_one_outcome_and_the_client_is_told
         async move { court.judge(plan).await }
     });
     let verdicts: Vec<_> = tried.buffer_unordered(AT_ONCE).collect().await;
-    let wrong: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).map(String::as_str).collect();
-    assert!(wrong.is_empty(), "{} of {count} are wrong:\n  {}", wrong.len(), wrong[..wrong.len().min(12)].join("\n  "));
+    let wrong: Vec<_> =
+        verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).map(String::as_str).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} are wrong:\n  {}",
+        wrong.len(),
+        wrong[..wrong.len().min(12)].join("\n  ")
+    );
     court.close().await;
 }

@@ -111,7 +111,8 @@ async fn a_paid_seat_is_not_freed_when_its_hold_would_have_lapsed(world: World) 
 async fn a_cancelled_hold_frees_nothing_of_the_next_holder_when_it_lapses(world: World) {
     in_time(world, |world| async move {
         let sale = world.sale(1_000, 5).await;
-        let (first, second, third) = (world.buyer(&sale).await, world.buyer_with(&sale, 1_000).await, world.buyer(&sale).await);
+        let (first, second, third) =
+            (world.buyer(&sale).await, world.buyer_with(&sale, 1_000).await, world.buyer(&sale).await);
         let cancelled = Held::by(&world, &first, sale.show).await;
         let path = format!("/v1/reservations/{}", cancelled.reservation);
         let refusal = world.rest.delete(&path).token(&first.token).send().await;
@@ -121,7 +122,8 @@ async fn a_cancelled_hold_frees_nothing_of_the_next_holder_when_it_lapses(world:
         assert_eq!(refusal.status, 204, "{}", refusal.text);
         sleep(HOLD / 2).await;
         let held = Held::by(&world, &second, sale.show).await;
-        sleep(HOLD.saturating_sub(cancelled.since.elapsed()) + Duration::from_millis(300)).await; // the first's time is over
+        // The first's time is over.
+        sleep(HOLD.saturating_sub(cancelled.since.elapsed()) + Duration::from_millis(300)).await;
         let beside = world.holding(&third, sale.show, &[1]).send().await;
         let paid = world.paying(&second, &held.reservation).settled().await;
         if held.may_have_lapsed() {
@@ -138,14 +140,16 @@ async fn a_cancelled_hold_frees_nothing_of_the_next_holder_when_it_lapses(world:
 async fn a_lapsed_hold_frees_nothing_of_the_next_holder(world: World) {
     in_time(world, |world| async move {
         let sale = world.sale(1_000, 5).await;
-        let (first, second, third) = (world.buyer(&sale).await, world.buyer_with(&sale, 1_000).await, world.buyer(&sale).await);
+        let (first, second, third) =
+            (world.buyer(&sale).await, world.buyer_with(&sale, 1_000).await, world.buyer(&sale).await);
         let lapsed = world.hold(&first, sale.show, &[1]).await;
         world.reservation_until(&lapsed, "EXPIRED").await;
         let held = Held::by(&world, &second, sale.show).await;
         sleep(Duration::from_millis(1_200)).await; // a sweep has passed over the first
         assert_eq!(world.reservation(&lapsed).await["status"], "EXPIRED");
         let swept = world.holding(&third, sale.show, &[1]).send().await;
-        let _ = world.rest.delete(&format!("/v1/reservations/{lapsed}")).token(&first.token).expect(204).await;
+        let _ =
+            world.rest.delete(&format!("/v1/reservations/{lapsed}")).token(&first.token).expect(204).await;
         let cancelled = world.holding(&third, sale.show, &[1]).send().await;
         let paid = world.paying(&second, &held.reservation).settled().await;
         if held.may_have_lapsed() {
@@ -190,9 +194,14 @@ async fn a_hold_is_kept_alive_while_its_payment_is_in_flight(world: World) {
         let (reservation_id, payment_id) = (held.reservation.clone(), Uuid::new_v4().to_string());
         let (user_id, request_id) = (buyer.user.clone(), String::new());
         let span = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
-        let extend = ExtendHoldRequest { reservation_id, user_id, payment_id, extend_by: span(300), request_id };
+        let extend =
+            ExtendHoldRequest { reservation_id, user_id, payment_id, extend_by: span(300), request_id };
         let extended = world.grpc.booking().extend_hold(extend.clone()).await;
-        let shorter = world.grpc.booking().extend_hold(ExtendHoldRequest { extend_by: span(1), ..extend.clone() }).await;
+        let shorter = world
+            .grpc
+            .booking()
+            .extend_hold(ExtendHoldRequest { extend_by: span(1), ..extend.clone() })
+            .await;
         if extended.is_err() && held.may_have_lapsed() {
             return false;
         }
@@ -202,8 +211,17 @@ async fn a_hold_is_kept_alive_while_its_payment_is_in_flight(world: World) {
         let other = world.buyer(&sale).await;
         let _ = world.holding(&other, sale.show, &[1]).send().await.problem(409, "SEAT_TAKEN");
         let ExtendHoldRequest { reservation_id, user_id, payment_id, .. } = extend;
-        let confirm = ConfirmReservationRequest { reservation_id, user_id, payment_id, request_id: String::new() };
-        let confirmed = world.grpc.booking().confirm_reservation(confirm).await.unwrap().into_inner().reservation.unwrap();
+        let confirm =
+            ConfirmReservationRequest { reservation_id, user_id, payment_id, request_id: String::new() };
+        let confirmed = world
+            .grpc
+            .booking()
+            .confirm_reservation(confirm)
+            .await
+            .unwrap()
+            .into_inner()
+            .reservation
+            .unwrap();
         assert_eq!(confirmed.reservation_id, held.reservation);
         assert_eq!(text(&world.reservation(&held.reservation).await["status"]), "CONFIRMED");
         true

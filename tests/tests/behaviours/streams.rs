@@ -1,4 +1,5 @@
-//! Live streams that are cut, left alone, misused, or outlive a replica: they go on where they were, and cost nobody anything.
+//! Live streams that are cut, left alone, misused, or outlive a replica: they go on where they were, and cost
+//! nobody anything.
 
 use std::time::{Duration, Instant};
 
@@ -71,10 +72,10 @@ impl Events {
         let call = if let Some(last) = last { call.header("last-event-id", last) } else { call };
         let response = call.stream().await;
         assert_eq!(response.status(), 200);
-        let parts = response
-            .bytes_stream()
-            .take_while(|part| std::future::ready(part.is_ok()))
-            .filter_map(|part| std::future::ready(part.ok().map(|part| String::from_utf8_lossy(&part).into_owned())));
+        let parts =
+            response.bytes_stream().take_while(|part| std::future::ready(part.is_ok())).filter_map(|part| {
+                std::future::ready(part.ok().map(|part| String::from_utf8_lossy(&part).into_owned()))
+            });
         Self { parts: Box::pin(parts), text: String::new() }
     }
 
@@ -82,7 +83,9 @@ impl Events {
     pub(crate) async fn block(&mut self) -> Option<Event> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let line = |name: &str| block.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+                let line = |name: &str| {
+                    block.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+                };
                 let event = Event {
                     id: line("id:").unwrap_or_default(),
                     retry: line("retry:").map(|millis| millis.parse().unwrap()),
@@ -161,7 +164,10 @@ async fn last_event_id_continues_a_stream(world: World) {
     // Nothing has changed: nothing is repeated, only when to come back.
     let mut events = Events::open(&world.rest, &tokens[2], Some(&first.id)).await;
     let opening = timeout(SOON, events.block()).await.expect("the opening").unwrap();
-    assert!(opening.token.is_null() && opening.retry.is_some_and(|millis| (1_000..=5_000).contains(&millis)), "{opening:?}");
+    assert!(
+        opening.token.is_null() && opening.retry.is_some_and(|millis| (1_000..=5_000).contains(&millis)),
+        "{opening:?}"
+    );
     assert!(patience::nothing_comes(Duration::from_secs(1), events.block()).await, "nothing to tell");
     leave(&world, &tokens[0]).await;
     let second = events.next().await.unwrap();
@@ -182,7 +188,8 @@ async fn last_event_id_continues_a_stream(world: World) {
 
     // Who knows the end is told to stay away. (A replica may follow a moment later.)
     eventually(SOON, || async {
-        let again = world.rest.get(&format!("/v1/tokens/{}/events", tokens[2])).header("last-event-id", &last.id);
+        let again =
+            world.rest.get(&format!("/v1/tokens/{}/events", tokens[2])).header("last-event-id", &last.id);
         holds(timeout(SOON, again.send()).await.expect("an answer").status, |status| *status == 204)
     })
     .await;
@@ -217,7 +224,11 @@ async fn every_final_status_is_told_and_ends_the_stream(world: World) {
     let endings = ["COMPLETED", "LEFT", "EXPIRED"].map(|status| {
         let world = &world;
         async move {
-            let policy = if status == "EXPIRED" { json!({"activeTtlSeconds": 5, "onExpiry": "EXPIRE"}) } else { json!({}) };
+            let policy = if status == "EXPIRED" {
+                json!({"activeTtlSeconds": 5, "onExpiry": "EXPIRE"})
+            } else {
+                json!({})
+            };
             let token = line(world, 1, policy).await.remove(0);
             let mut events = Events::open(&world.rest, &token, None).await;
             let socket = socket(&world.rest.base(), &token).await;
@@ -225,8 +236,10 @@ async fn every_final_status_is_told_and_ends_the_stream(world: World) {
             match status {
                 "LEFT" => leave(world, &token).await,
                 "COMPLETED" => {
-                    let request =
-                        boxoffice_proto::queue::CompleteTokenRequest { token: token.clone(), request_id: unique("key") };
+                    let request = boxoffice_proto::queue::CompleteTokenRequest {
+                        token: token.clone(),
+                        request_id: unique("key"),
+                    };
                     world.grpc.queue().complete_token(request).await.unwrap();
                 }
                 _ => {}
@@ -261,15 +274,15 @@ async fn every_edge_tells_the_same(world: World) {
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
 
-/// Whether a server still has the connection open of the client that has this port. (Reading would show it as well, and keep it open.)
+/// Whether a server still has the connection open of the client that has this port. (Reading would show it as
+/// well, and keep it open.)
 fn is_served(client: u16) -> bool {
     const ESTABLISHED: &str = "01";
     let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let peer = format!(":{client:04X}");
-    sockets
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .any(|socket| socket.get(2).is_some_and(|remote| remote.ends_with(&peer)) && socket.get(3) == Some(&ESTABLISHED))
+    sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|socket| {
+        socket.get(2).is_some_and(|remote| remote.ends_with(&peer)) && socket.get(3) == Some(&ESTABLISHED)
+    })
 }
 
 async fn a_client_that_does_not_read_is_dropped(world: World) {
@@ -281,7 +294,8 @@ async fn a_client_that_does_not_read_is_dropped(world: World) {
         // The least there is: a handful of events fills it.
         socket.set_recv_buffer_size(1).unwrap();
         let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-        let request = format!("GET /v1/tokens/{}/{what} HTTP/1.1\r\nhost: {address}\r\n{more}\r\n", tokens[11]);
+        let request =
+            format!("GET /v1/tokens/{}/{what} HTTP/1.1\r\nhost: {address}\r\n{more}\r\n", tokens[11]);
         stream.write_all(request.as_bytes()).await.unwrap();
         idle.push((what, stream));
     }
@@ -294,7 +308,8 @@ async fn a_client_that_does_not_read_is_dropped(world: World) {
     beside.until("WAITING", 1).await;
     for (_, idle) in &idle {
         let client = idle.local_addr().unwrap().port();
-        eventually(Duration::from_secs(45), || async move { holds(is_served(client), |served| !served) }).await;
+        eventually(Duration::from_secs(45), || async move { holds(is_served(client), |served| !served) })
+            .await;
     }
     // The connections are gone: what is sent to them is refused, and what had arrived ends.
     for (what, mut idle) in idle {

@@ -31,7 +31,10 @@ async fn ask(server: &str, sql: &str) -> String {
 }
 
 async fn ready(world: &World, status: u16) {
-    eventually(AT_MOST, || async { holds(world.rest.get("/readyz").once().await.status, |seen| *seen == status) }).await;
+    eventually(AT_MOST, || async {
+        holds(world.rest.get("/readyz").once().await.status, |seen| *seen == status)
+    })
+    .await;
 }
 
 /// The old primary takes no writes from now on, and the new one has all that it took.
@@ -46,7 +49,9 @@ async fn close_for_writes(old: &str, new: &str) {
 }
 
 #[expect(clippy::print_stdout, reason = "how long it took is worth knowing")]
-async fn after_a_switchover_writes_go_on_at_the_new_primary_and_nothing_that_was_answered_is_lost(shape: Shape) {
+async fn after_a_switchover_writes_go_on_at_the_new_primary_and_nothing_that_was_answered_is_lost(
+    shape: Shape,
+) {
     let old = Server::start();
     let new = old.replica();
     let (wire, url) = Wire::before_postgres(&old.url, Faults::default());

@@ -1,5 +1,5 @@
-//! The waiting room over a long sale: people who went away, what people are told about their wait, rooms side by side, and more of
-//! them at once than can be written down.
+//! The waiting room over a long sale: people who went away, what people are told about their wait, rooms side
+//! by side, and more of them at once than can be written down.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,8 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_freed_place_is_filled_at_once_whichever_replica_is_asked,
 ];
 
-pub(crate) const ALONE: &[Scenario] = scenarios![a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place];
+pub(crate) const ALONE: &[Scenario] =
+    scenarios![a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place];
 
 async fn joined(world: &World, queue: &str, count: usize) -> Vec<String> {
     let mut tokens = Vec::new();
@@ -58,11 +59,15 @@ async fn a_waiter_who_went_away_makes_room_and_one_who_asks_stays(world: World) 
         holds(now, |now| now["position"] == 1)
     })
     .await;
-    eventually(Duration::from_secs(10), || async { holds(world.token(&tokens[1]).await, |now| now["waitingBehind"] == 0) }).await;
+    eventually(Duration::from_secs(10), || async {
+        holds(world.token(&tokens[1]).await, |now| now["waitingBehind"] == 0)
+    })
+    .await;
     for gone in [&tokens[0], &tokens[2]] {
         world.until(gone, "EXPIRED").await;
     }
-    let _ = world.rest.put(&format!("/v1/queues/{queue}"), json!({"waitingGraceSeconds": 0})).expect(200).await;
+    let _ =
+        world.rest.put(&format!("/v1/queues/{queue}"), json!({"waitingGraceSeconds": 0})).expect(200).await;
     sleep(Duration::from_secs(6)).await;
     assert_eq!(world.line(&queue).await["waiting"], 1, "never means never");
 }
@@ -78,7 +83,11 @@ async fn an_admission_that_nobody_takes_up_goes_to_the_next(world: World) {
         assert!(begun.elapsed() >= Duration::from_millis(2_900), "{:?}", begun.elapsed());
         let second = world.token(&tokens[1]).await;
         match policy {
-            "REQUEUE" => assert_eq!((&second["status"], &second["requeues"]), (&json!("WAITING"), &json!(1)), "{second}"),
+            "REQUEUE" => assert_eq!(
+                (&second["status"], &second["requeues"]),
+                (&json!("WAITING"), &json!(1)),
+                "{second}"
+            ),
             _ => assert_eq!(second["status"], "EXPIRED"),
         }
         // Whoever has shown up keeps the place without asking all the time.
@@ -108,11 +117,17 @@ async fn an_open_stream_is_somebody_who_is_there(world: World) {
     let queue = world.queue(json!({"maxActive": 0, "waitingGraceSeconds": 3})).await;
     let tokens = joined(&world, &queue, 2).await;
     let stream = world.rest.get(&format!("/v1/tokens/{}/events", tokens[1])).stream().await;
-    eventually(Duration::from_secs(20), || async { holds(world.line(&queue).await, |line| line["waiting"] == 1) }).await;
+    eventually(Duration::from_secs(20), || async {
+        holds(world.line(&queue).await, |line| line["waiting"] == 1)
+    })
+    .await;
     sleep(Duration::from_secs(6)).await;
     assert_eq!(world.line(&queue).await["waiting"], 1, "the one with the stream is there");
     drop(stream);
-    eventually(Duration::from_secs(30), || async { holds(world.line(&queue).await, |line| line["waiting"] == 0) }).await;
+    eventually(Duration::from_secs(30), || async {
+        holds(world.line(&queue).await, |line| line["waiting"] == 0)
+    })
+    .await;
 }
 
 async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
@@ -124,12 +139,15 @@ async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
     }
     let seen = world.token(&tokens[11]).await;
     assert_eq!(seen["position"], 3, "{seen}");
-    let [low, likely, high] =
-        ["estimatedWaitSecondsLow", "estimatedWaitSeconds", "estimatedWaitSecondsHigh"].map(|field| int(&seen[field]));
+    let [low, likely, high] = ["estimatedWaitSecondsLow", "estimatedWaitSeconds", "estimatedWaitSecondsHigh"]
+        .map(|field| int(&seen[field]));
     assert!(0 <= low && low <= likely && likely <= high && high > 0, "{seen}");
     assert_eq!(seen["delayReason"], Value::Null, "{seen}");
     let active = world.until(&tokens[8], "ACTIVE").await;
-    assert_eq!((&active["estimatedWaitSeconds"], &active["estimatedWaitSecondsHigh"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&active["estimatedWaitSeconds"], &active["estimatedWaitSecondsHigh"]),
+        (&json!(0), &json!(0))
+    );
     let _ = world.rest.put(&format!("/v1/queues/{queue}"), json!({"paused": true})).expect(200).await;
     let paused = world.token(&tokens[11]).await;
     assert_eq!(paused["delayReason"], "PAUSED", "{paused}");
@@ -138,7 +156,12 @@ async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
     // Nothing happens, so nothing else is told.
     let answer = world.rest.get(&format!("/v1/tokens/{}", tokens[11])).send().await;
     sleep(Duration::from_millis(1_500)).await;
-    let again = world.rest.get(&format!("/v1/tokens/{}", tokens[11])).header("if-none-match", answer.header("etag")).send().await;
+    let again = world
+        .rest
+        .get(&format!("/v1/tokens/{}", tokens[11]))
+        .header("if-none-match", answer.header("etag"))
+        .send()
+        .await;
     assert_eq!(again.status, 304, "{} and then {}", answer.text, again.text);
 }
 
@@ -146,9 +169,12 @@ async fn a_wait_is_told_as_a_range_and_a_pause_as_such(world: World) {
 fn reckoned(line: &Value, priority: i64, ticket: i64) -> i64 {
     let mut before = 0;
     for lane in line["lanes"].as_array().unwrap() {
-        let [number, waiting, first, last] = ["priority", "waiting", "nextTicket", "lastTicket"].map(|field| int(&lane[field]));
+        let [number, waiting, first, last] =
+            ["priority", "waiting", "nextTicket", "lastTicket"].map(|field| int(&lane[field]));
         if number == priority {
-            return before + 1 + if last > first { (ticket - first) * (waiting - 1) / (last - first) } else { 0 };
+            return before
+                + 1
+                + if last > first { (ticket - first) * (waiting - 1) / (last - first) } else { 0 };
         }
         before += waiting;
     }
@@ -175,7 +201,11 @@ async fn a_ticket_and_the_answer_for_everyone_make_a_place(world: World) {
     let seen = world.line(&queue).await;
     assert_eq!(seen["waiting"], 7, "{seen}");
     for (at, place) in [(1, 1), (4, 2), (0, 3), (7, 6), (6, 7)] {
-        assert_eq!(reckoned(&seen, int(&tokens[at]["priority"]), int(&tokens[at]["ticket"])), place, "{seen}");
+        assert_eq!(
+            reckoned(&seen, int(&tokens[at]["priority"]), int(&tokens[at]["ticket"])),
+            place,
+            "{seen}"
+        );
     }
     assert_eq!(seen["placesPerMinute"], 0.0, "nobody is admitted: {seen}");
 }
@@ -189,7 +219,9 @@ async fn rooms_at_once_do_not_know_of_each_other(world: World) {
     let people: Vec<_> = (0..30).map(|_| unique("user")).collect();
     let (rest, people) = (&world.rest, &people);
     let joins = rooms.iter().flat_map(|(queue, _)| {
-        people.iter().map(move |user| rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})))
+        people
+            .iter()
+            .map(move |user| rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": user})))
     });
     let answers = all_at_once(joins.collect::<Vec<_>>()).await;
     let tokens: Vec<_> = answers.into_iter().map(|answer| answer.expect(201)).collect();
@@ -218,10 +250,14 @@ async fn a_policy_changes_while_people_come_and_go(world: World) {
         tokio::spawn(async move {
             let priority = if number % 5 == 0 { 2 } else { 5 };
             let body = json!({"userId": unique("user"), "priority": priority});
-            let id = text(&world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await["token"]);
+            let id = text(
+                &world.rest.post(&format!("/v1/queues/{queue}/tokens"), body).expect(201).await["token"],
+            );
             if number % 9 != 0 {
-                eventually(Duration::from_secs(60), || async { holds(world.token(&id).await, |now| now["status"] == "ACTIVE") })
-                    .await;
+                eventually(Duration::from_secs(60), || async {
+                    holds(world.token(&id).await, |now| now["status"] == "ACTIVE")
+                })
+                .await;
             }
             leave(&world, &id).await;
         })
@@ -262,7 +298,9 @@ async fn a_freed_place_is_filled_at_once_whichever_replica_is_asked(world: World
             let (mut client, token) = (QueueServiceClient::new(replica.clone()), pair[1].clone());
             async move {
                 let ask = || GetTokenRequest { token: token.clone(), ..GetTokenRequest::default() };
-                while client.get_token(ask()).await.unwrap().into_inner().token.unwrap().status() != TokenStatus::Active {
+                while client.get_token(ask()).await.unwrap().into_inner().token.unwrap().status()
+                    != TokenStatus::Active
+                {
                     assert!(!patience.is_over(), "not seen");
                     sleep(Duration::from_millis(2)).await;
                 }
@@ -288,8 +326,13 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
     let stormed = QueueServiceClient::new(world.grpc.queue.all()[0].clone());
     let door = Endpoint::from_shared(world.mesh.grpc(Role::Queue)[0].clone()).unwrap();
     let crowd: Vec<_> = (0..CONNECTIONS).map(|_| QueueServiceClient::new(door.connect_lazy())).collect();
-    let request = |user: String| IssueTokenRequest { queue_id: queue.clone(), user_id: user, ..IssueTokenRequest::default() };
-    // What one replica wrote each other one knows by now, or when it is asked; then nobody can ask the database.
+    let request = |user: String| IssueTokenRequest {
+        queue_id: queue.clone(),
+        user_id: user,
+        ..IssueTokenRequest::default()
+    };
+    // What one replica wrote each other one knows by now, or when it is asked; then nobody can ask the
+    // database.
     for replica in world.grpc.queue.all() {
         let known = GetTokenRequest { token: place.clone(), ..GetTokenRequest::default() };
         QueueServiceClient::new(replica.clone()).get_token(known).await.unwrap();
@@ -308,7 +351,14 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
     // Over REST as well, as soon as a call meets the replica that is full; the others wait for the database.
     let begun = Instant::now();
     let over_rest: Vec<_> = (0..6)
-        .map(|_| tokio::spawn(world.rest.post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")})).send()))
+        .map(|_| {
+            tokio::spawn(
+                world
+                    .rest
+                    .post(&format!("/v1/queues/{queue}/tokens"), json!({"userId": unique("user")}))
+                    .send(),
+            )
+        })
         .collect();
     // Whoever has a place is answered, joining again or asking.
     let again = stormed.clone().issue_token(request(user)).await.unwrap().into_inner();
@@ -343,8 +393,9 @@ async fn a_storm_of_joins_is_told_when_to_come_back_and_nobody_loses_a_place(wor
         }
     }
     assert!(refused >= 100, "{refused}");
-    let now =
-        eventually(Duration::from_secs(5), || async { holds(world.line(&queue).await, |line| int(&line["waiting"]) == written) })
-            .await;
+    let now = eventually(Duration::from_secs(5), || async {
+        holds(world.line(&queue).await, |line| int(&line["waiting"]) == written)
+    })
+    .await;
     assert_eq!(int(&now["lanes"][0]["lastTicket"]), written, "those who were sent away used no ticket");
 }

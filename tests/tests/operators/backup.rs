@@ -39,7 +39,12 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// Exit code, stdout and stderr of a command of the launcher's.
 async fn boxoffice(args: &[String]) -> (i32, String, String) {
-    let command = Command::new(binary("boxoffice")).args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true).output();
+    let command = Command::new(binary("boxoffice"))
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
     let output = timeout(SOON, command).await.unwrap().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -72,7 +77,10 @@ async fn backups_of_a_mesh_at_work_are_accepted_and_sell_on(shape: Shape) {
     while taken < BACKUPS || caught.is_none() {
         let out = to.path().join(taken.to_string());
         let (code, told, error) = backup(&out, &from).await;
-        assert!(code == 0 && error.is_empty() && told.contains("boxoffice audit --data-dir"), "{code}: {told} {error}");
+        assert!(
+            code == 0 && error.is_empty() && told.contains("boxoffice audit --data-dir"),
+            "{code}: {told} {error}"
+        );
         assert_eq!(names(&out), ["backup.json", "booking.db", "edge.db", "queue.db", "wallet.db"]);
         let report = report(&Sources::in_folder(&out), &strict()).await;
         assert!(report.is_clean(), "backup {taken}: {:#?}", report.differences);
@@ -85,7 +93,8 @@ async fn backups_of_a_mesh_at_work_are_accepted_and_sell_on(shape: Shape) {
     assert!(people.end().await > 0);
     let caught = caught.unwrap();
     // As old as it was then, whenever it is looked at.
-    let judge = words(&["audit", "--unsettled-after", "30s", "--data-dir", &caught.display().to_string()], &[]);
+    let judge =
+        words(&["audit", "--unsettled-after", "30s", "--data-dir", &caught.display().to_string()], &[]);
     let note = caught.join("backup.json");
     let (code, told, error) = boxoffice(&judge).await;
     assert!(code == 0, "{code}: {told} {error}");
@@ -133,9 +142,14 @@ async fn a_backup_is_whole_or_not_there(shape: Shape) {
     let part = to.path().join("part");
     assert_eq!(backup(&part, &flags(Shape::ApartSqlite, folder)[4..6]).await.0, 0);
     assert_eq!(names(&part), ["backup.json", "wallet.db"]);
-    fs::write(to.path().join("text.db"), "no database, but some words that are long enough for the head of one").unwrap();
+    fs::write(
+        to.path().join("text.db"),
+        "no database, but some words that are long enough for the head of one",
+    )
+    .unwrap();
     let text = format!("sqlite:{}", to.path().join("text.db").display());
-    let (code, _, error) = backup(&to.path().join("bad"), &words(&["--wallet-database-url", &text], &[])).await;
+    let (code, _, error) =
+        backup(&to.path().join("bad"), &words(&["--wallet-database-url", &text], &[])).await;
     assert!(code == 1 && error.contains("not a database"), "{code}: {error}");
     let (code, _, error) = backup(&to.path().join("bad"), &words(&["--data-dir", "/nowhere"], &[])).await;
     assert!(code == 1 && error.contains("/nowhere/edge.db"), "{code}: {error}");
@@ -156,8 +170,11 @@ async fn postgres_is_backed_up_by_the_commands_that_are_printed(shape: Shape) {
     let (code, told, error) = backup(&out, &words(&["--database-url", &urls[0]], &[])).await;
     assert!(code == 3 && error.contains("nothing was written") && !out.exists(), "{code}: {told} {error}");
     let people = People::start(&world).await;
-    let commands: Vec<&str> =
-        told.lines().map(str::trim).filter(|line| line.starts_with("pg_dump") || line.contains("mkdir")).collect();
+    let commands: Vec<&str> = told
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("pg_dump") || line.contains("mkdir"))
+        .collect();
     assert_eq!(commands.len(), 2, "{told}");
     run(&commands.join(" && ")).await;
     people.end().await;
@@ -173,7 +190,8 @@ async fn postgres_is_backed_up_by_the_commands_that_are_printed(shape: Shape) {
 
 /// Runs a line of shell in which PostgreSQL's newest programs are found.
 async fn run(line: &str) {
-    let script = format!("PATH=$(ls -1d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH; {line}");
+    let script =
+        format!("PATH=$(ls -1d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH; {line}");
     let done = Command::new("bash").args(["-euc", &script]).stdin(Stdio::null()).kill_on_drop(true).output();
     let done = timeout(SOON, done).await.unwrap().unwrap();
     assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));

@@ -25,7 +25,11 @@ pub(crate) fn solos() -> Vec<Solo> {
 }
 
 async fn demo(base: &str) -> String {
-    let command = Command::new(binary("boxoffice")).args(["demo", "--rest-addr", base]).env_clear().kill_on_drop(true).output();
+    let command = Command::new(binary("boxoffice"))
+        .args(["demo", "--rest-addr", base])
+        .env_clear()
+        .kill_on_drop(true)
+        .output();
     let output = timeout(Duration::from_secs(60), command).await.unwrap().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -72,7 +76,8 @@ async fn the_demo_fills_a_mesh_once_however_often_it_is_run(shape: Shape) {
     world.finish().await;
 }
 
-/// It tells of each thing when it is done, so it can be cut off after each line; and the mesh has been at work before.
+/// It tells of each thing when it is done, so it can be cut off after each line; and the mesh has been at
+/// work before.
 async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
     let world = World::start(shape, &[]).await;
     let sale = world.sale(1_000, 10).await;
@@ -97,7 +102,11 @@ async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
     let line = world.rest.get("/v1/queues/demo-busy").expect(200).await;
     assert_eq!((int(&line["active"]), int(&line["waiting"])), (3, 17));
     let concerts = world.rest.get("/v1/concerts").expect(200).await;
-    assert_eq!(concerts["concerts"].as_array().unwrap().len(), 6, "five, and the one that was there: {concerts}");
+    assert_eq!(
+        concerts["concerts"].as_array().unwrap().len(),
+        6,
+        "five, and the one that was there: {concerts}"
+    );
     assert_eq!(world.balance("demo-ann").await, 300_000 - 2 * 77_000);
     assert_eq!(world.balance("demo-bob").await, 100_000 - 33_000);
     assert_eq!(demo(&base).await, told, "and once more it tells the same");
@@ -107,14 +116,20 @@ async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
 async fn a_demo_without_a_mesh_says_so(shape: Shape) {
     let world = World::start(shape, &[]).await;
     let run = async |url: &str| {
-        let command =
-            Command::new(binary("boxoffice")).args(["demo", "--rest-addr", url]).env_clear().kill_on_drop(true).output();
+        let command = Command::new(binary("boxoffice"))
+            .args(["demo", "--rest-addr", url])
+            .env_clear()
+            .kill_on_drop(true)
+            .output();
         let output = timeout(Duration::from_secs(20), command).await.unwrap().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, told) = run("http://127.0.0.1:1").await;
     assert!(
-        code == Some(1) && told.contains("boxoffice demo: ") && told.contains("127.0.0.1:1") && told.contains("refused"),
+        code == Some(1)
+            && told.contains("boxoffice demo: ")
+            && told.contains("127.0.0.1:1")
+            && told.contains("refused"),
         "{told}"
     );
     // Something answers there, but it is not the edge.

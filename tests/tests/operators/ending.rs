@@ -58,7 +58,9 @@ async fn every_port_that_speaks_http_2_says_goaway_when_its_program_ends(shape: 
             let mut told = Vec::new();
             while !told.contains(&GOAWAY) {
                 let next = frame(&mut link).await;
-                told.push(next.unwrap_or_else(|| panic!("{} at {to} ended without GOAWAY: {told:?}", node.process.name())));
+                told.push(next.unwrap_or_else(|| {
+                    panic!("{} at {to} ended without GOAWAY: {told:?}", node.process.name())
+                }));
             }
         }
         let ended = node.process.wait(SOON).await.unwrap();
@@ -73,7 +75,9 @@ async fn a_second_signal_ends_at_once_with_exit_code_1(shape: Shape) {
     let user = unique("user");
     world.charge(&user, 100).await;
     let lock = world.mesh.databases.hold_up("wallet").await;
-    let in_flight = tokio::spawn(world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 5})).try_send());
+    let in_flight = tokio::spawn(
+        world.rest.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 5})).try_send(),
+    );
     pause(Duration::from_millis(500)).await;
     // One of them has the charge in flight.
     let of_wallets = |name: &str| name.starts_with("wallet-svc") || name.starts_with("boxoffice");

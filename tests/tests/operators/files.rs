@@ -27,8 +27,7 @@ use tests::{
 use tokio::time::sleep;
 
 pub(crate) fn solos() -> Vec<Solo> {
-    let both =
-        solos![&[Shape::SingleSqlite, Shape::ApartSqlite]; after_a_clean_stop_each_file_alone_has_all_that_was_acknowledged];
+    let both = solos![&[Shape::SingleSqlite, Shape::ApartSqlite]; after_a_clean_stop_each_file_alone_has_all_that_was_acknowledged];
     let once = solos![&[Shape::SingleSqlite]; files_are_private_whatever_the_mask];
     [both as &[Solo], once].concat()
 }
@@ -39,8 +38,10 @@ const CHARGED: i64 = 1_000;
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -70,10 +71,18 @@ async fn after_a_clean_stop_each_file_alone_has_all_that_was_acknowledged(shape:
     for stop in 0..STOPS {
         let (before, over) = (acknowledged.load(Ordering::Relaxed), Arc::new(AtomicBool::new(false)));
         let customers: Vec<_> = (0..CUSTOMERS)
-            .map(|_| tokio::spawn(charge_on(world.clone(), unique("user"), Arc::clone(&over), Arc::clone(&acknowledged))))
+            .map(|_| {
+                tokio::spawn(charge_on(
+                    world.clone(),
+                    unique("user"),
+                    Arc::clone(&over),
+                    Arc::clone(&acknowledged),
+                ))
+            })
             .collect();
         let enough = before + CHARGED * i64::try_from(CUSTOMERS).unwrap();
-        eventually(SOON, || async { holds(acknowledged.load(Ordering::Relaxed), |&now| now >= enough) }).await;
+        eventually(SOON, || async { holds(acknowledged.load(Ordering::Relaxed), |&now| now >= enough) })
+            .await;
         world.mesh.stop().await.unwrap();
         over.store(true, Ordering::Relaxed);
         for customer in customers {
@@ -82,10 +91,14 @@ async fn after_a_clean_stop_each_file_alone_has_all_that_was_acknowledged(shape:
         assert_eq!(names(folder), ["booking.db", "edge.db", "queue.db", "wallet.db"], "after stop {stop}");
         let file = SqliteConnectOptions::new().filename(folder.join("wallet.db")).immutable(true);
         let mut wallet = SqliteConnection::connect_with(&file).await.unwrap();
-        let there: i64 = sqlx::query_scalar("SELECT SUM(balance) FROM wallet").fetch_one(&mut wallet).await.unwrap();
+        let there: i64 =
+            sqlx::query_scalar("SELECT SUM(balance) FROM wallet").fetch_one(&mut wallet).await.unwrap();
         wallet.close().await.unwrap();
         let acknowledged = acknowledged.load(Ordering::Relaxed);
-        assert!(there >= acknowledged, "after stop {stop} {acknowledged} were acknowledged, {there} are there");
+        assert!(
+            there >= acknowledged,
+            "after stop {stop} {acknowledged} were acknowledged, {there} are there"
+        );
         world.mesh.restart().await;
     }
     world.finish().await;
@@ -96,7 +109,12 @@ fn masked(mask: &str, name: &str, args: &[&str], dir: &Path) -> Process {
     let script = format!("umask {mask}; exec \"$0\" \"$@\"");
     let mut words = vec!["-c".to_owned(), script, binary(name).display().to_string()];
     words.extend(args.iter().map(|&arg| arg.to_owned()));
-    Process::start(Program { name: format!("{name}-{mask}"), path: "/bin/sh".into(), args: words, dir: dir.to_owned() })
+    Process::start(Program {
+        name: format!("{name}-{mask}"),
+        path: "/bin/sh".into(),
+        args: words,
+        dir: dir.to_owned(),
+    })
 }
 
 async fn ended(process: &Process) {
@@ -113,12 +131,19 @@ async fn files_are_private_whatever_the_mask(_: Shape) {
         args.extend(addresses.into_iter().flat_map(|flag| [flag, "127.0.0.1:0"]));
         for round in 0..2 {
             let mesh = masked(mask, "boxoffice", &args, dir.path());
-            eventually(SOON, || async { holds(mesh.log(), |log| log.matches("boxoffice is open").count() > round) }).await;
+            eventually(SOON, || async {
+                holds(mesh.log(), |log| log.matches("boxoffice is open").count() > round)
+            })
+            .await;
             let found = modes(&data);
             assert!(found.iter().any(|(name, _)| name == "wallet.db-wal"), "{found:?}");
             let folder = if round == 0 { 0o700 } else { 0o755 };
             for (name, mode) in &found {
-                assert_eq!(*mode, if name == "." { folder } else { 0o600 }, "{name} with mask {mask}: {found:?}");
+                assert_eq!(
+                    *mode,
+                    if name == "." { folder } else { 0o600 },
+                    "{name} with mask {mask}: {found:?}"
+                );
             }
             mesh.terminate().await.unwrap();
             // As older versions made them. The folder might be anybody's; what is in the files is closed
@@ -129,10 +154,20 @@ async fn files_are_private_whatever_the_mask(_: Shape) {
             }
         }
         ended(&masked(mask, "boxoffice", &["backup", "--out", "copies/today"], dir.path())).await;
-        ended(&masked(mask, "wallet-svc", &["--migrate-only", "--database-url", "sqlite:alone/wallet.db"], dir.path())).await;
+        ended(&masked(
+            mask,
+            "wallet-svc",
+            &["--migrate-only", "--database-url", "sqlite:alone/wallet.db"],
+            dir.path(),
+        ))
+        .await;
         for folder in ["copies/today", "alone"] {
             for (name, mode) in modes(&dir.path().join(folder)) {
-                assert_eq!(mode, if name == "." { 0o700 } else { 0o600 }, "{name} of {folder} with mask {mask}");
+                assert_eq!(
+                    mode,
+                    if name == "." { 0o700 } else { 0o600 },
+                    "{name} of {folder} with mask {mask}"
+                );
             }
         }
     }

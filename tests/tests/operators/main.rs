@@ -1,4 +1,5 @@
-//! What people do to a mesh: audit it, back it up, fill it with a demo, roll it over, end it. The commands are the built ones, the meshes real.
+//! What people do to a mesh: audit it, back it up, fill it with a demo, roll it over, end it. The commands
+//! are the built ones, the meshes real.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
@@ -15,6 +16,7 @@ use tests::suite;
 fn main() -> ExitCode {
     suite::main(
         &[],
-        &[&audit::solos(), &backup::solos(), &demo::solos(), ending::SOLOS, &files::solos(), rolling::SOLOS].concat(),
+        &[&audit::solos(), &backup::solos(), &demo::solos(), ending::SOLOS, &files::solos(), rolling::SOLOS]
+            .concat(),
     )
 }

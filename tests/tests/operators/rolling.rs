@@ -1,5 +1,6 @@
-//! A rollout as an orchestrator does it: a replica of the edge leaves the names, a moment later it is told to end, and another one comes.
-//! Nobody who buys meanwhile has to ask twice, by REST behind a front as little as by gRPC with a client that finds the edges by name.
+//! A rollout as an orchestrator does it: a replica of the edge leaves the names, a moment later it is told to
+//! end, and another one comes. Nobody who buys meanwhile has to ask twice, by REST behind a front as little
+//! as by gRPC with a client that finds the edges by name.
 
 use std::{
     io,
@@ -31,7 +32,8 @@ use tokio::{task::JoinHandle, time::sleep};
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::Cluster]; a_rolling_restart_of_the_edges_loses_no_request];
 
-/// From leaving the names until SIGTERM: what is on its way to a replica gets there. (Of the five seconds that a pod has.)
+/// From leaving the names until SIGTERM: what is on its way to a replica gets there. (Of the five seconds
+/// that a pod has.)
 const HEARD: Duration = Duration::from_millis(300);
 const BUYERS: usize = 6;
 
@@ -46,8 +48,11 @@ struct Front {
 
 impl Front {
     fn of(world: &World) -> Arc<Self> {
-        let edges =
-            world.mesh.of(Role::Edge).into_iter().map(|node| (Rest::new(vec![format!("http://{}", node.http)]), node.grpc[0].1));
+        let edges = world
+            .mesh
+            .of(Role::Edge)
+            .into_iter()
+            .map(|node| (Rest::new(vec![format!("http://{}", node.http)]), node.grpc[0].1));
         let edges: Vec<_> = edges.collect();
         let serving = Mutex::new(vec![true; edges.len()]);
         Arc::new(Self { edges, serving, next: AtomicUsize::new(0), looked_up: AtomicUsize::new(0) })
@@ -65,8 +70,10 @@ impl Front {
     /// Waits until a look-up has begun after this, and ended.
     async fn looked_up_again(&self) {
         let before = self.looked_up.load(Ordering::Relaxed);
-        eventually(Duration::from_secs(20), || async { holds(self.looked_up.load(Ordering::Relaxed), |&now| now > before) })
-            .await;
+        eventually(Duration::from_secs(20), || async {
+            holds(self.looked_up.load(Ordering::Relaxed), |&now| now > before)
+        })
+        .await;
         sleep(Duration::from_millis(100)).await;
     }
 
@@ -97,9 +104,14 @@ impl Network for Names {
 /// From the line to the paid seat. Every call is made once, and answered.
 async fn purchase(front: &Front, grpc: Option<&Channel>, sale: &Sale, seat: usize) {
     let user = unique("user");
-    let joined = front.rest().post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": user})).expect(201).await;
+    let joined = front
+        .rest()
+        .post(&format!("/v1/queues/{}/tokens", sale.queue), json!({"userId": user}))
+        .expect(201)
+        .await;
     let token = text(&joined["token"]);
-    let _ = front.rest().post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_500})).expect(201).await;
+    let _ =
+        front.rest().post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_500})).expect(201).await;
     let hold = json!({"userId": user, "showId": sale.show, "seatNumbers": [seat]});
     let held = front.rest().post("/v1/reservations", hold).token(&token).expect(201).await;
     let reservation = text(&held["reservationId"]);
@@ -111,7 +123,8 @@ async fn purchase(front: &Front, grpc: Option<&Channel>, sale: &Sale, seat: usiz
         return;
     };
     let pay = PayRequest { user_id: user, reservation_id: reservation, token, ..Default::default() };
-    let paid = CheckoutServiceClient::new(channel.clone()).pay(pay).await.unwrap().into_inner().checkout.unwrap();
+    let paid =
+        CheckoutServiceClient::new(channel.clone()).pay(pay).await.unwrap().into_inner().checkout.unwrap();
     assert!(matches!(paid.status(), CheckoutStatus::Completed | CheckoutStatus::Pending), "{paid:?}");
 }
 
@@ -119,12 +132,14 @@ async fn a_rolling_restart_of_the_edges_loses_no_request(shape: Shape) {
     let world = World::start(shape, &[]).await;
     let queue = world.queue(json!({"maxActive": 1_000, "admitPerMinute": 1_000_000})).await;
     let sale = world.sale_behind(queue, 1_000, 5_000).await;
-    let (front, over, sold) = (Front::of(&world), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (front, over, sold) =
+        (Front::of(&world), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let target: Target = "http://edges:1".parse().unwrap();
     let channel = Channel::new(&target.on(Arc::new(Names(Arc::clone(&front)))));
     let buyers: Vec<JoinHandle<()>> = (0..BUYERS)
         .map(|buyer| {
-            let (front, over, sold, sale) = (Arc::clone(&front), Arc::clone(&over), Arc::clone(&sold), sale.clone());
+            let (front, over, sold, sale) =
+                (Arc::clone(&front), Arc::clone(&over), Arc::clone(&sold), sale.clone());
             let grpc = (buyer % 2 == 0).then(|| channel.clone());
             tokio::spawn(async move {
                 while !over.load(Ordering::Relaxed) {
@@ -145,7 +160,8 @@ async fn a_rolling_restart_of_the_edges_loses_no_request(shape: Shape) {
         world.mesh.ready().await;
         front.set(edge, true);
         assert!(sold.load(Ordering::Relaxed) > before, "the others go on selling");
-        // As a rollout does (`minReadySeconds`): the next one does not go before everybody has heard of the new one.
+        // As a rollout does (`minReadySeconds`): the next one does not go before everybody has heard of the
+        // new one.
         front.looked_up_again().await;
     }
     sleep(Duration::from_secs(1)).await;
@@ -155,8 +171,12 @@ async fn a_rolling_restart_of_the_edges_loses_no_request(shape: Shape) {
     }
     let (sold, looked_up) = (sold.load(Ordering::Relaxed), front.looked_up.load(Ordering::Relaxed));
     assert!(sold >= 30 && looked_up >= 2, "{sold} purchases, {looked_up} look-ups");
-    let paid: Vec<usize> =
-        world.mesh.of(Role::Edge).iter().map(|node| node.process.log().matches("\"method\":\"Pay\"").count()).collect();
+    let paid: Vec<usize> = world
+        .mesh
+        .of(Role::Edge)
+        .iter()
+        .map(|node| node.process.log().matches("\"method\":\"Pay\"").count())
+        .collect();
     assert!(paid.iter().all(|&paid| paid > 0), "calls of Pay by edge: {paid:?}");
     world.finish().await;
 }

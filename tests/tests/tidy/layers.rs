@@ -56,13 +56,19 @@ fn sql_is_written_in_the_store_alone() {
         }
         for (number, line) in code(text) {
             let quoted = |word: &&&str| line.contains(&format!("\"{word}")) || line.starts_with(**word);
-            found.extend(spoken.iter().filter(quoted).map(|word| format!("{name}:{number}: `{word}` outside of store/")));
+            found.extend(
+                spoken
+                    .iter()
+                    .filter(quoted)
+                    .map(|word| format!("{name}:{number}: `{word}` outside of store/")),
+            );
         }
     }
     none(found);
 }
 
-/// Where INTERNAL may be named: where it is made and its cause is logged, and where it is only compared, listed or counted.
+/// Where INTERNAL may be named: where it is made and its cause is logged, and where it is only compared,
+/// listed or counted.
 const NAMES_INTERNAL: &[(&str, &str)] = &[
     ("proto/src/fault.rs", "`Fault::internal`, the one that makes it, and the table of codes"),
     ("crates/chassis/src/server/calls.rs", "what a panic answered: logged with its cause"),
@@ -74,11 +80,18 @@ const NAMES_INTERNAL: &[(&str, &str)] = &[
     ("edge/src/http/problem.rs", "the document that hides what it carries"),
 ];
 
-/// Nobody is told INTERNAL without its cause in the log: all of them are made by `Fault::internal`, which writes it.
+/// Nobody is told INTERNAL without its cause in the log: all of them are made by `Fault::internal`, which
+/// writes it.
 #[test]
 fn every_internal_error_is_made_where_its_cause_is_logged() {
-    let words =
-        ["Reason::Internal", "Code::Internal", "Status::internal", "Status::unknown", "INTERNAL_SERVER_ERROR", "\"INTERNAL\""];
+    let words = [
+        "Reason::Internal",
+        "Code::Internal",
+        "Status::internal",
+        "Status::unknown",
+        "INTERNAL_SERVER_ERROR",
+        "\"INTERNAL\"",
+    ];
     let mut found = Vec::new();
     for (name, text) in rust() {
         let allowed = NAMES_INTERNAL.iter().any(|(file, _)| *file == name);

@@ -1,8 +1,10 @@
-//! The rules of the house that no compiler knows: who may speak to what, how long a file may be, what must not be left lying about.
+//! The rules of the house that no compiler knows: who may speak to what, how long a file may be, what must
+//! not be left lying about.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod layers;
 mod migrations;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,14 +20,16 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every file of the repository (nothing that is built, installed or made by running it), by its path from the root.
+/// Every file of the repository (nothing that is built, installed or made by running it), by its path from
+/// the root.
 fn files() -> Vec<(String, PathBuf)> {
     fn walk(dir: &Path, root: &Path, found: &mut Vec<(String, PathBuf)>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                let made = matches!(name.as_str(), "target" | "node_modules" | ".git" | ".tools") || path == root.join("data");
+                let made = matches!(name.as_str(), "target" | "node_modules" | ".git" | ".tools")
+                    || path == root.join("data");
                 if !made {
                     walk(&path, root, found);
                 }
@@ -61,9 +65,9 @@ fn in_layer(name: &str, layer: &str) -> bool {
     if name.ends_with("tests.rs") {
         return false;
     }
-    SERVICES
-        .iter()
-        .any(|service| name.starts_with(&format!("{service}/src/{layer}/")) || *name == format!("{service}/src/{layer}.rs"))
+    SERVICES.iter().any(|service| {
+        name.starts_with(&format!("{service}/src/{layer}/")) || *name == format!("{service}/src/{layer}.rs")
+    })
 }
 
 /// Breaches of "files of this layer must not say these words".
@@ -101,32 +105,43 @@ fn tests_of<'a>(name: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a s
         || name.contains("/http/tests/")
         || name.contains("/conformance/");
     let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
-    lines.skip_while(move |(_, line)| !all && *line != "#[cfg(test)]").filter(|(_, line)| !line.starts_with("//"))
+    lines
+        .skip_while(move |(_, line)| !all && *line != "#[cfg(test)]")
+        .filter(|(_, line)| !line.starts_with("//"))
 }
 
 /// What in a line limits how long this machine may take.
 fn limits_time(line: &str) -> Option<&'static str> {
     let elapsed = line.split_once("elapsed()").map(|(_, rest)| rest.trim_start());
-    let compared = elapsed.is_some_and(|rest| rest.starts_with('<') || rest.starts_with('>') && !rest.starts_with(">="));
+    let compared =
+        elapsed.is_some_and(|rest| rest.starts_with('<') || rest.starts_with('>') && !rest.starts_with(">="));
     [
-        ("tokio::time::timeout", line.contains("time::timeout") || line.contains("time::{") && line.contains("timeout")),
+        (
+            "tokio::time::timeout",
+            line.contains("time::timeout") || line.contains("time::{") && line.contains("timeout"),
+        ),
         ("a comparison with what has elapsed", compared),
-        ("a comparison with a Duration", line.contains("< Duration::from_") || line.contains("..Duration::from_")),
+        (
+            "a comparison with a Duration",
+            line.contains("< Duration::from_") || line.contains("..Duration::from_"),
+        ),
     ]
     .into_iter()
     .find_map(|(what, is_there)| is_there.then_some(what))
 }
 
-/// Tests pass on a machine that is busy with something else. Limits are made by `chassis::testing::patience`, which knows the machine;
-/// that something took at least so long may be said with `>=`.
+/// Tests pass on a machine that is busy with something else. Limits are made by `chassis::testing::patience`,
+/// which knows the machine; that something took at least so long may be said with `>=`.
 #[test]
 fn no_test_depends_on_how_fast_this_machine_is() {
     let mut found = Vec::new();
-    for (name, text) in
-        rust().iter().filter(|(name, _)| !name.ends_with("/patience.rs") && !name.starts_with("tests/tests/tidy/"))
+    for (name, text) in rust()
+        .iter()
+        .filter(|(name, _)| !name.ends_with("/patience.rs") && !name.starts_with("tests/tests/tidy/"))
     {
         let limits = tests_of(name, text).filter_map(|(number, line)| Some((number, limits_time(line)?)));
-        found.extend(limits.map(|(number, what)| format!("{name}:{number}: {what}: see testing/patience.rs")));
+        found
+            .extend(limits.map(|(number, what)| format!("{name}:{number}: {what}: see testing/patience.rs")));
     }
     none(found);
 }
@@ -143,7 +158,9 @@ fn a_limit_of_time_is_seen() {
     ] {
         assert!(limits_time(line).is_some(), "{line}");
     }
-    for line in ["assert!(begun.elapsed() >= SOON);", "timeout(SOON, next).await", "Client::builder().timeout(SOON)"] {
+    for line in
+        ["assert!(begun.elapsed() >= SOON);", "timeout(SOON, next).await", "Client::builder().timeout(SOON)"]
+    {
         assert_eq!(limits_time(line), None, "{line}");
     }
 }
@@ -154,7 +171,12 @@ fn nothing_is_left_to_do() {
     let mut found = Vec::new();
     for (name, text) in rust().iter().filter(|(name, _)| !name.starts_with("tests/tests/tidy/")) {
         for (number, line) in text.lines().enumerate() {
-            found.extend(words.iter().filter(|word| line.contains(*word)).map(|word| format!("{name}:{}: `{word}`", number + 1)));
+            found.extend(
+                words
+                    .iter()
+                    .filter(|word| line.contains(*word))
+                    .map(|word| format!("{name}:{}: `{word}`", number + 1)),
+            );
         }
     }
     none(found);
@@ -193,7 +215,8 @@ fn documents_are_there_and_their_links_lead_somewhere() {
     }
     for (name, path) in files().into_iter().filter(|(name, _)| name.ends_with(".md")) {
         let dir = path.parent().unwrap();
-        let dead = links(&fs::read_to_string(&path).unwrap()).into_iter().filter(|link| !dir.join(link).exists());
+        let dead =
+            links(&fs::read_to_string(&path).unwrap()).into_iter().filter(|link| !dir.join(link).exists());
         found.extend(dead.map(|link| format!("{name}: {link} is not there")));
     }
     none(found);
@@ -206,10 +229,13 @@ fn what_a_refusal_tells_besides_is_named_in_the_api_document() {
     // Told in another member: the HTTP status has that name.
     let known = |key: &str| key == "status" || members.contains(&format!("key: \"{key}\""));
     let mut found = Vec::new();
-    for (name, text) in
-        rust().iter().filter(|(name, _)| SERVICES.iter().any(|service| name.starts_with(&format!("{service}/src/"))))
+    for (name, text) in rust()
+        .iter()
+        .filter(|(name, _)| SERVICES.iter().any(|service| name.starts_with(&format!("{service}/src/"))))
     {
-        let keys = code(text).filter(|_| !name.ends_with("tests.rs")).flat_map(|(_, line)| line.split(".with(\"").skip(1));
+        let keys = code(text)
+            .filter(|_| !name.ends_with("tests.rs"))
+            .flat_map(|(_, line)| line.split(".with(\"").skip(1));
         let unknown = keys.filter_map(|rest| rest.split('"').next()).filter(|key| !known(key));
         found.extend(unknown.map(|key| format!("{name}: `{key}` has no place in edge/src/http/members.rs")));
     }
@@ -219,7 +245,8 @@ fn what_a_refusal_tells_besides_is_named_in_the_api_document() {
 #[test]
 fn no_path_of_one_machine_is_written_down() {
     // Spelled apart, so that this file passes too.
-    let words = [["/work", "/"].concat(), ["/home", "/"].concat(), ["/root", "/"].concat(), ["/Users", "/"].concat()];
+    let words =
+        [["/work", "/"].concat(), ["/home", "/"].concat(), ["/root", "/"].concat(), ["/Users", "/"].concat()];
     let mut found = Vec::new();
     for (name, path) in files() {
         if name == "Cargo.lock" || name == ".git" {
@@ -227,7 +254,12 @@ fn no_path_of_one_machine_is_written_down() {
         }
         let Ok(text) = fs::read_to_string(path) else { continue };
         for (number, line) in text.lines().enumerate() {
-            found.extend(words.iter().filter(|word| line.contains(*word)).map(|word| format!("{name}:{}: {word}", number + 1)));
+            found.extend(
+                words
+                    .iter()
+                    .filter(|word| line.contains(*word))
+                    .map(|word| format!("{name}:{}: {word}", number + 1)),
+            );
         }
     }
     none(found);
@@ -265,7 +297,8 @@ fn the_root_is_small() {
         "tests",
         "wallet-svc",
     ];
-    let seen = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let seen =
+        fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     none(
         seen.filter(|name| !expected.contains(&name.as_str()))
             .map(|name| format!("{name} does not earn its place at the root"))
@@ -278,7 +311,9 @@ fn cargo_run_means_the_launcher() {
     // Bare `cargo run` refuses to choose as soon as a second package names a program to be run.
     let manifests = files().into_iter().filter(|(name, _)| name.ends_with("Cargo.toml"));
     let named: Vec<_> = manifests
-        .filter(|(_, path)| fs::read_to_string(path).unwrap().lines().any(|line| line.starts_with("default-run")))
+        .filter(|(_, path)| {
+            fs::read_to_string(path).unwrap().lines().any(|line| line.starts_with("default-run"))
+        })
         .map(|(name, _)| name)
         .collect();
     assert_eq!(named, ["crates/boxoffice/Cargo.toml"]);
@@ -290,35 +325,48 @@ fn compiled(selected: &[&str]) -> BTreeSet<String> {
     let tree = ["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p} {f}"];
     let told = Command::new(cargo).args(tree).args(selected).current_dir(root()).output().unwrap();
     assert!(told.status.success(), "{selected:?}: {}", String::from_utf8_lossy(&told.stderr));
-    String::from_utf8(told.stdout).unwrap().lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    String::from_utf8(told.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect()
 }
 
 #[test]
 fn one_feature_set_whatever_is_built() {
     // A library with other features is another library: it, and whatever stands on it, is compiled once more.
     let (built, tested) = (compiled(&["--workspace", "--edges", "no-dev"]), compiled(&["--workspace"]));
-    let mut found: Vec<_> =
-        built.difference(&tested).map(|one| format!("tests of the workspace compile another {one}")).collect();
+    let mut found: Vec<_> = built
+        .difference(&tested)
+        .map(|one| format!("tests of the workspace compile another {one}"))
+        .collect();
     for package in SERVICES.into_iter().chain(["boxoffice", "chassis", "tests", "bench", "simulation"]) {
         let alone = compiled(&["-p", package, "--edges", "no-dev"]);
         assert!(alone.len() > 100, "{package}: {alone:?}");
-        found.extend(alone.difference(&built).map(|one| format!("-p {package} compiles another {one}: see crates/features")));
+        found.extend(
+            alone
+                .difference(&built)
+                .map(|one| format!("-p {package} compiles another {one}: see crates/features")),
+        );
     }
     none(found);
 }
 
 /// The literals behind a word of code, such as the names in `metrics::counter!("name", …)`.
 fn literals<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
-    text.split(word)
-        .skip(1)
-        .map(|after| after.trim_start().strip_prefix('"').and_then(|after| after.split('"').next()).unwrap_or("?"))
+    text.split(word).skip(1).map(|after| {
+        after.trim_start().strip_prefix('"').and_then(|after| after.split('"').next()).unwrap_or("?")
+    })
 }
 
 #[test]
 fn every_metric_is_described_and_named_by_the_rules() {
     let (mut found, mut described, mut used) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-    for (name, text) in rust().iter().filter(|(name, _)| !name.starts_with("tests/") && !name.contains("/tests/")) {
-        let code: String = text.lines().filter(|line| !line.trim().starts_with("//")).collect::<Vec<_>>().join("\n");
+    for (name, text) in
+        rust().iter().filter(|(name, _)| !name.starts_with("tests/") && !name.contains("/tests/"))
+    {
+        let code: String =
+            text.lines().filter(|line| !line.trim().starts_with("//")).collect::<Vec<_>>().join("\n");
         if let Some((_, table)) = code.split_once("MEASURES: &[Described] = &[") {
             let texts: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
             for row in texts.chunks(2) {
@@ -328,10 +376,15 @@ fn every_metric_is_described_and_named_by_the_rules() {
                 }
             }
         }
-        for (kind, ends) in [("counter", &["_total"][..]), ("histogram", &["_seconds", "_size", "_bytes"]), ("gauge", &[])] {
+        for (kind, ends) in
+            [("counter", &["_total"][..]), ("histogram", &["_seconds", "_size", "_bytes"]), ("gauge", &[])]
+        {
             for metric in literals(&code, &format!("metrics::{kind}!(")).filter(|metric| *metric != "?") {
-                let right =
-                    if ends.is_empty() { !metric.ends_with("_total") } else { ends.iter().any(|end| metric.ends_with(end)) };
+                let right = if ends.is_empty() {
+                    !metric.ends_with("_total")
+                } else {
+                    ends.iter().any(|end| metric.ends_with(end))
+                };
                 if !right {
                     found.push(format!("{name}: a {kind} is not called {metric}"));
                 }
@@ -340,10 +393,16 @@ fn every_metric_is_described_and_named_by_the_rules() {
         }
     }
     assert!(used.len() > 30, "{used:?}");
-    found
-        .extend(used.iter().filter(|metric| !described.contains_key(*metric)).map(|metric| format!("{metric} is not described")));
     found.extend(
-        described.iter().filter(|(metric, _)| !used.contains(*metric)).map(|(metric, name)| format!("{name}: no {metric}")),
+        used.iter()
+            .filter(|metric| !described.contains_key(*metric))
+            .map(|metric| format!("{metric} is not described")),
+    );
+    found.extend(
+        described
+            .iter()
+            .filter(|(metric, _)| !used.contains(*metric))
+            .map(|(metric, name)| format!("{name}: no {metric}")),
     );
     none(found);
 }
@@ -366,7 +425,10 @@ fn functions_are_short() {
                 "pub const fn ",
                 "const fn ",
             ];
-            if !starts.iter().any(|start| trimmed.starts_with(start)) || line.ends_with(';') || line.ends_with('}') {
+            if !starts.iter().any(|start| trimmed.starts_with(start))
+                || line.ends_with(';')
+                || line.ends_with('}')
+            {
                 continue;
             }
             let close = format!("{}}}", &line[..line.len() - trimmed.len()]);

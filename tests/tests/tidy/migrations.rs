@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, fs};
 
 use crate::{SERVICES, files, none, root};
 
-/// The newest migration of release 0.1.0, in both dialects. Up to it a migration was free to change what it liked.
+/// The newest migration of release 0.1.0, in both dialects. Up to it a migration was free to change what it
+/// liked.
 const RELEASED: [(&str, u32); 4] = [("queue-svc", 2), ("booking-svc", 2), ("wallet-svc", 1), ("edge", 4)];
 
 #[test]
@@ -25,8 +26,11 @@ fn every_migration_is_there_in_both_dialects() {
         if numbers.len() != postgres.len() {
             found.push(format!("{service}: two migrations have one number: {postgres:?}"));
         }
-        found
-            .extend(postgres.symmetric_difference(&sqlite).map(|name| format!("{service}: {name} is there in one dialect only")));
+        found.extend(
+            postgres
+                .symmetric_difference(&sqlite)
+                .map(|name| format!("{service}: {name} is there in one dialect only")),
+        );
     }
     none(found);
 }
@@ -38,18 +42,25 @@ fn every_migration_is_commented() {
     none(bare.map(|(name, _)| format!("{name} does not say what it is for")).collect());
 }
 
-/// What in a migration a program from before it could not live with: what it reads is gone or means something else, or a row as it writes
-/// them is refused.
+/// What in a migration a program from before it could not live with: what it reads is gone or means something
+/// else, or a row as it writes them is refused.
 fn takes_away(sql: &str) -> Vec<String> {
-    let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n").to_uppercase();
+    let code = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+        .to_uppercase();
     let mut found = Vec::new();
     for statement in code.split(';') {
-        let words = statement.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        let words =
+            statement.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
         let words: Vec<&str> = words.collect();
         for pair in words.windows(2) {
             match pair {
                 ["DROP", "INDEX"] | ["ALTER", "TABLE"] => {}
-                // Without a foreign key more rows are allowed than before, and no statement means anything else.
+                // Without a foreign key more rows are allowed than before, and no statement means anything
+                // else.
                 ["DROP", "CONSTRAINT"] if statement.trim_end().ends_with("_FKEY") => {}
                 ["DROP" | "RENAME" | "ALTER", _] => found.push(pair.join(" ")),
                 _ => {}
@@ -64,7 +75,8 @@ fn takes_away(sql: &str) -> Vec<String> {
     found
 }
 
-/// During an update, and after it was rolled back, older programs run on the newer tables: no backup need be restored.
+/// During an update, and after it was rolled back, older programs run on the newer tables: no backup need be
+/// restored.
 #[test]
 fn migrations_after_the_first_release_only_add() {
     let mut found = Vec::new();
@@ -75,7 +87,8 @@ fn migrations_after_the_first_release_only_add() {
             continue;
         }
         let taken = takes_away(&fs::read_to_string(path).unwrap());
-        found.extend(taken.iter().map(|what| format!("{name}: `{what}` takes something from older programs")));
+        found
+            .extend(taken.iter().map(|what| format!("{name}: `{what}` takes something from older programs")));
     }
     none(found);
 }

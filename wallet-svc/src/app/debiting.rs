@@ -1,7 +1,8 @@
-//! The plain payments of a moment in one transaction: orders that nobody has seen before, and that their wallets cover.
+//! The plain payments of a moment in one transaction: orders that nobody has seen before, and that their
+//! wallets cover.
 //!
-//! Whatever else an order may be (repeated, not covered, barred, with a request id) is none of the batch's: it leaves nothing here, and is
-//! answered by a transaction of its own ([`super::paying`]).
+//! Whatever else an order may be (repeated, not covered, barred, with a request id) is none of the batch's:
+//! it leaves nothing here, and is answered by a transaction of its own ([`super::paying`]).
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -27,17 +28,21 @@ pub(super) struct Debited {
     pub(super) entry: Entry,
 }
 
-/// Debits those that are plain; `None` for the others. Of several payments of one wallet the one that came first goes first.
+/// Debits those that are plain; `None` for the others. Of several payments of one wallet the one that came
+/// first goes first.
 pub(super) async fn debit(db: Db, clock: Clock, orders: Arc<[Order]>) -> Result<Vec<Option<Debited>>, Error> {
     let now = clock.now();
     let mut session = db.begin().await?;
     let mut ids = HashSet::new();
-    let firsts: Vec<&Order> = orders.iter().filter(|order| order.amount > 0 && ids.insert(order.payment_id)).collect();
-    let by_id: BTreeMap<Uuid, Payment> = firsts.iter().map(|order| (order.payment_id, Payment::completed(order, now))).collect();
+    let firsts: Vec<&Order> =
+        orders.iter().filter(|order| order.amount > 0 && ids.insert(order.payment_id)).collect();
+    let by_id: BTreeMap<Uuid, Payment> =
+        firsts.iter().map(|order| (order.payment_id, Payment::completed(order, now))).collect();
     let claimed = payments::claim_all(&mut session, by_id.into_values()).await?;
 
     let ours: Vec<&Order> = firsts.into_iter().filter(|order| claimed.contains(&order.payment_id)).collect();
-    let mut wallets = wallets::lock_all(&mut session, ours.iter().map(|order| order.user_id.as_str())).await?;
+    let mut wallets =
+        wallets::lock_all(&mut session, ours.iter().map(|order| order.user_id.as_str())).await?;
     let mut done = HashMap::new();
     let mut not_covered = Vec::new();
     for order in ours {

@@ -1,8 +1,8 @@
 //! The use cases: what happens in which transaction.
 //!
-//! Plain payments go many to a transaction ([`debiting`]); all else has one each. It opens, locks what it will change (payment, then
-//! wallet), lets the domain decide on what is locked, writes, and commits. What was refused before anything was written is dropped,
-//! which undoes it. Measures are taken after the commit.
+//! Plain payments go many to a transaction ([`debiting`]); all else has one each. It opens, locks what it
+//! will change (payment, then wallet), lets the domain decide on what is locked, writes, and commits. What
+//! was refused before anything was written is dropped, which undoes it. Measures are taken after the commit.
 
 mod debiting;
 mod moving;
@@ -41,8 +41,9 @@ impl Ledger {
     /// A ledger in a database that has its tables.
     pub(crate) fn new(db: Db, clock: Clock) -> Self {
         let ticking = clock.clone();
-        let debits =
-            Group::of_writes(db.clone(), "debit_wallets", move |db, orders| debiting::debit(db, ticking.clone(), orders));
+        let debits = Group::of_writes(db.clone(), "debit_wallets", move |db, orders| {
+            debiting::debit(db, ticking.clone(), orders)
+        });
         Self { db, clock, debits }
     }
 
@@ -75,7 +76,12 @@ async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -
 }
 
 /// Keeps the answer under this request id, in the transaction that did the work.
-async fn record<T: Serialize>(session: &mut Session, key: Option<&Key>, answer: &T, now: i64) -> Result<(), Error> {
+async fn record<T: Serialize>(
+    session: &mut Session,
+    key: Option<&Key>,
+    answer: &T,
+    now: i64,
+) -> Result<(), Error> {
     match key {
         Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
         None => Ok(()),

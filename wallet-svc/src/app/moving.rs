@@ -22,7 +22,8 @@ impl Ledger {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub(crate) async fn charge(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
         let key = request_id.map(|id| Key::new(id, "ChargeWallet", &command.user_id, command));
-        let (entry, is_new) = self.db.transact("charge_wallet", || self.try_charge(command, key.as_ref())).await?;
+        let (entry, is_new) =
+            self.db.transact("charge_wallet", || self.try_charge(command, key.as_ref())).await?;
         if is_new {
             count_movement(&entry);
         }
@@ -50,7 +51,8 @@ impl Ledger {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub(crate) async fn spend(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
         let key = request_id.map(|id| Key::new(id, "UseWallet", &command.user_id, command));
-        let (entry, is_new) = self.db.transact("use_wallet", || self.try_spend(command, key.as_ref())).await?;
+        let (entry, is_new) =
+            self.db.transact("use_wallet", || self.try_spend(command, key.as_ref())).await?;
         if is_new {
             count_movement(&entry);
         }
@@ -77,8 +79,13 @@ impl Ledger {
     }
 }
 
-/// A refusal, unless an equal request moved the money while this one waited for the wallet: then that one's answer.
-async fn first_answer(session: &mut Session, key: Option<&Key>, refusal: Refusal) -> Result<(Entry, bool), Error> {
+/// A refusal, unless an equal request moved the money while this one waited for the wallet: then that one's
+/// answer.
+async fn first_answer(
+    session: &mut Session,
+    key: Option<&Key>,
+    refusal: Refusal,
+) -> Result<(Entry, bool), Error> {
     match recall(session, key).await? {
         Some(entry) => Ok((entry, false)),
         None => Err(refusal.into()),

@@ -1,7 +1,7 @@
 //! Payments: the debit and its record in one transaction, and the way back.
 //!
-//! The row of a payment id is written (or found) first and is the lock of everything under that id, so of a payment and its
-//! cancellation, however they race, one comes wholly before the other: refunded, or barred.
+//! The row of a payment id is written (or found) first and is the lock of everything under that id, so of a
+//! payment and its cancellation, however they race, one comes wholly before the other: refunded, or barred.
 
 use chassis::{
     db::{self, Session},
@@ -63,15 +63,17 @@ impl<T> Done<T> {
 }
 
 impl Ledger {
-    /// Debits a wallet for a reservation, once a payment id. A payment that the balance does not cover is recorded as FAILED
-    /// (that transaction commits) and refused.
+    /// Debits a wallet for a reservation, once a payment id. A payment that the balance does not cover is
+    /// recorded as FAILED (that transaction commits) and refused.
     #[tracing::instrument(skip_all, fields(payment_id = %order.payment_id), err(level = "debug"))]
     pub(crate) async fn pay(&self, order: &Order, request_id: Option<String>) -> Result<Paid, Error> {
         let key = request_id.map(|id| Key::new(id, "CreatePayment", &order.user_id, order));
         if key.is_none()
             && let Some(Debited { paid, entry }) = self.debits.ask(order.clone()).await?
         {
-            return Ok(Done { answer: paid, settled: Some(PaymentStatus::Completed), entry: Some(entry) }.counted());
+            return Ok(
+                Done { answer: paid, settled: Some(PaymentStatus::Completed), entry: Some(entry) }.counted()
+            );
         }
         let done = self.db.transact("create_payment", || self.try_pay(order, key.as_ref())).await?;
         Ok(done.counted()?)
@@ -80,7 +82,8 @@ impl Ledger {
     async fn try_pay(&self, order: &Order, key: Option<&Key>) -> Result<Done<Result<Paid, Refusal>>, Error> {
         let now = self.clock.now();
         let mut session = self.db.begin().await?;
-        // The payment's own id finds the first answer; the request id is only kept from being used for anything else.
+        // The payment's own id finds the first answer; the request id is only kept from being used for
+        // anything else.
         let known: Option<()> = recall(&mut session, key).await?;
         let done = if payments::claim(&mut session, &Payment::completed(order, now)).await? {
             debit(&mut session, order, now).await?
@@ -96,7 +99,11 @@ impl Ledger {
 
     /// Takes a payment back, or bars it from arriving.
     #[tracing::instrument(skip_all, fields(payment_id = %command.payment_id), err(level = "debug"))]
-    pub(crate) async fn cancel(&self, command: &Cancel, request_id: Option<String>) -> Result<Cancelled, Error> {
+    pub(crate) async fn cancel(
+        &self,
+        command: &Cancel,
+        request_id: Option<String>,
+    ) -> Result<Cancelled, Error> {
         let key = request_id.map(|id| Key::new(id, "CancelPayment", "", command));
         let done = self.db.transact("cancel_payment", || self.try_cancel(command, key.as_ref())).await?;
         Ok(done.counted())
@@ -123,7 +130,11 @@ async fn debit(session: &mut Session, order: &Order, now: i64) -> Result<Done<Re
     let payment = Payment::completed(order, now);
     if order.amount == 0 {
         let balance = wallets::find(session, &order.user_id).await?.unwrap_or_default().balance;
-        return Ok(Done { answer: Ok(Paid { payment, balance }), settled: Some(PaymentStatus::Completed), entry: None });
+        return Ok(Done {
+            answer: Ok(Paid { payment, balance }),
+            settled: Some(PaymentStatus::Completed),
+            entry: None,
+        });
     }
     // Who has no wallet has nothing: the payment fails like any other that is not covered.
     let wallet: Wallet = wallets::lock(session, &order.user_id).await?.unwrap_or_default();
@@ -156,7 +167,12 @@ async fn answer_again(session: &mut Session, order: &Order) -> Result<Done<Resul
 }
 
 /// Cancels a payment that this transaction has locked.
-async fn take_back(session: &mut Session, payment: Payment, reason: &str, now: i64) -> Result<Done<Cancelled>, Error> {
+async fn take_back(
+    session: &mut Session,
+    payment: Payment,
+    reason: &str,
+    now: i64,
+) -> Result<Done<Cancelled>, Error> {
     let Cancellation::TakenBack { payment, user_id, refund } = payment.cancel(reason, now) else {
         let balance = payments::balance_after(session, payment.payment_id).await?;
         let refunded = payment.is_refunded();
@@ -186,7 +202,8 @@ async fn bar(session: &mut Session, command: &Cancel, now: i64) -> Result<Done<C
     take_back(session, payment, &command.reason, now).await
 }
 
-/// A payment that was there a moment ago. Rows are never removed, so it is; should it not be, the transaction starts again.
+/// A payment that was there a moment ago. Rows are never removed, so it is; should it not be, the transaction
+/// starts again.
 fn found(payment: Option<Payment>) -> Result<Payment, Error> {
     payment.ok_or_else(|| db::Error::lost_race("the payment").into())
 }

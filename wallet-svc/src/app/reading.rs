@@ -51,7 +51,12 @@ impl Ledger {
     }
 
     /// A wallet's movements after a place, newest first.
-    pub(crate) async fn entries(&self, user_id: &str, from: EntryCursor, limit: i64) -> Result<Vec<Entry>, Error> {
+    pub(crate) async fn entries(
+        &self,
+        user_id: &str,
+        from: EntryCursor,
+        limit: i64,
+    ) -> Result<Vec<Entry>, Error> {
         let mut session = self.db.read().await?;
         let items = entries::page(&mut session, user_id, from.sequence, limit).await?;
         // A wallet is opened by its first entry, so only an empty page leaves the question open.
@@ -69,7 +74,12 @@ impl Ledger {
     }
 
     /// A user's payments after a place, newest first.
-    pub(crate) async fn payments(&self, user_id: &str, from: PaymentCursor, limit: i64) -> Result<Vec<Payment>, Error> {
+    pub(crate) async fn payments(
+        &self,
+        user_id: &str,
+        from: PaymentCursor,
+        limit: i64,
+    ) -> Result<Vec<Payment>, Error> {
         let mut session = self.db.read().await?;
         Ok(payments::page(&mut session, user_id, (from.created_at, from.payment_id), limit).await?)
     }

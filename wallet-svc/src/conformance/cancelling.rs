@@ -10,7 +10,9 @@ async fn a_payment_cancelled_any_number_of_times_is_refunded_once() {
         world.charge("ann", 1_000, "").await.unwrap();
         world.pay(order(1, "ann", 300)).await.unwrap();
         world.clock.advance(1_000_000);
-        let answers = at_once(&world, 50, |world, _| async move { world.cancel(1, "SEAT_LOST", "").await.unwrap() }).await;
+        let answers =
+            at_once(&world, 50, |world, _| async move { world.cancel(1, "SEAT_LOST", "").await.unwrap() })
+                .await;
         assert!(answers.iter().all(|answer| answer == &answers[0]), "{}", world.name());
         assert_eq!((answers[0].balance, answers[0].refunded), (1_000, true));
         let payment = answers[0].payment.clone().unwrap();
@@ -21,7 +23,11 @@ async fn a_payment_cancelled_any_number_of_times_is_refunded_once() {
         let again = world.cancel(1, "ANOTHER_REASON", "").await.unwrap();
         assert_eq!(again, answers[0], "the first cancellation stands");
         let replay = world.pay(order(1, "ann", 300)).await.unwrap();
-        assert_eq!((replay.payment, replay.balance), (Some(payment), 1_000), "the order again is told what became of it");
+        assert_eq!(
+            (replay.payment, replay.balance),
+            (Some(payment), 1_000),
+            "the order again is told what became of it"
+        );
         world.audit().await;
     }
 }
@@ -34,14 +40,24 @@ async fn a_cancellation_that_comes_first_bars_its_payment() {
             let answer = world.cancel(1, "TIMED_OUT", "").await.unwrap();
             assert_eq!((answer.balance, answer.refunded), (0, false));
             let tombstone = answer.payment.unwrap();
-            assert_eq!((tombstone.status(), tombstone.reason.as_str()), (pb::PaymentStatus::Cancelled, "TIMED_OUT"));
-            assert_eq!((tombstone.user_id.as_str(), tombstone.reservation_id.as_str(), tombstone.amount), ("", "", 0));
+            assert_eq!(
+                (tombstone.status(), tombstone.reason.as_str()),
+                (pb::PaymentStatus::Cancelled, "TIMED_OUT")
+            );
+            assert_eq!(
+                (tombstone.user_id.as_str(), tombstone.reservation_id.as_str(), tombstone.amount),
+                ("", "", 0)
+            );
         }
         let fault = world.pay(order(1, "ann", 300)).await.unwrap_err();
         assert_eq!(fault.reason, Reason::ReservationCancelled);
         assert_eq!(fault.metadata["payment_id"], super::id(1));
         assert_eq!(world.balance("ann").await, Ok(1_000));
-        assert_eq!(world.payments("ann", 0, "").await.unwrap().payments, [], "a tombstone is nobody's payment");
+        assert_eq!(
+            world.payments("ann", 0, "").await.unwrap().payments,
+            [],
+            "a tombstone is nobody's payment"
+        );
         world.audit().await;
     }
 }
@@ -105,10 +121,16 @@ async fn charges_uses_payments_and_cancellations_of_one_user_all_at_once_do_not_
         for answer in answers.await {
             match answer {
                 Ok(()) => {}
-                Err(fault) => assert_eq!(fault.reason, Reason::ReservationCancelled, "{fault} ({})", world.name()),
+                Err(fault) => {
+                    assert_eq!(fault.reason, Reason::ReservationCancelled, "{fault} ({})", world.name())
+                }
             }
         }
-        assert_eq!(world.balance("ann").await, Ok(100_000), "every payment was cancelled, every use was charged");
+        assert_eq!(
+            world.balance("ann").await,
+            Ok(100_000),
+            "every payment was cancelled, every use was charged"
+        );
         world.audit().await;
     }
 }

@@ -13,9 +13,17 @@ async fn attempt(world: &World, sql: &'static str) -> Result<u64, Error> {
 }
 
 /// An entry with everything right but what the test makes wrong.
-async fn entry(world: &World, sequence: i64, kind: &str, amount: i64, after: i64, payment: Option<u128>) -> Result<u64, Error> {
+async fn entry(
+    world: &World,
+    sequence: i64,
+    kind: &str,
+    amount: i64,
+    after: i64,
+    payment: Option<u128>,
+) -> Result<u64, Error> {
     let mut session = world.ledger.db().begin().await.unwrap();
-    let line = args!["ann", sequence, Uuid::new_v4(), kind, amount, after, payment.map(Uuid::from_u128), 0_i64];
+    let line =
+        args!["ann", sequence, Uuid::new_v4(), kind, amount, after, payment.map(Uuid::from_u128), 0_i64];
     let written = session
         .execute(
             "INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
@@ -31,7 +39,8 @@ async fn entry(world: &World, sequence: i64, kind: &str, amount: i64, after: i64
 async fn a_negative_balance_is_refused() {
     for world in worlds().await {
         world.charge("ann", 100, "").await.unwrap();
-        let refused = attempt(&world, "UPDATE wallet SET balance = balance - 101 WHERE user_id = 'ann'").await;
+        let refused =
+            attempt(&world, "UPDATE wallet SET balance = balance - 101 WHERE user_id = 'ann'").await;
         assert!(matches!(refused, Err(Error::Check { .. })), "{refused:?}");
         assert!(entry(&world, 2, "USE", -101, -1, None).await.is_err());
         assert_eq!(world.balance("ann").await, Ok(100));
@@ -43,7 +52,8 @@ async fn a_negative_balance_is_refused() {
 async fn a_second_wallet_is_refused() {
     for world in worlds().await {
         world.charge("ann", 100, "").await.unwrap();
-        let refused = attempt(&world, "INSERT INTO wallet (user_id, balance, entries) VALUES ('ann', 0, 0)").await;
+        let refused =
+            attempt(&world, "INSERT INTO wallet (user_id, balance, entries) VALUES ('ann', 0, 0)").await;
         assert!(refused.as_ref().is_err_and(Error::is_unique), "{refused:?}");
     }
 }

@@ -64,8 +64,14 @@ async fn payments_of_the_same_instant_are_each_listed_once() {
                 break;
             }
         }
-        let order: Vec<u128> = seen.iter().map(|p| p.payment_id.parse::<uuid::Uuid>().unwrap().as_u128()).collect();
-        assert_eq!(order, [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], "newest first, then by id ({})", world.name());
+        let order: Vec<u128> =
+            seen.iter().map(|p| p.payment_id.parse::<uuid::Uuid>().unwrap().as_u128()).collect();
+        assert_eq!(
+            order,
+            [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+            "newest first, then by id ({})",
+            world.name()
+        );
         assert_eq!(seen[11].status(), pb::PaymentStatus::Cancelled);
         assert_eq!(seen[4].status(), pb::PaymentStatus::Failed);
     }
@@ -93,7 +99,10 @@ async fn bad_sizes_and_foreign_page_tokens_are_refused_by_field() {
         }
         let of_entries = world.entries("ann", 1, "").await.unwrap().next_page_token;
         let fault = world.payments("ann", 1, &of_entries).await.unwrap_err();
-        assert_eq!((fault.reason, fault.violations[0].field.as_str()), (Reason::InvalidArgument, "page_token"));
+        assert_eq!(
+            (fault.reason, fault.violations[0].field.as_str()),
+            (Reason::InvalidArgument, "page_token")
+        );
         for _ in 0..2 {
             world.charge("bob", 1, "").await.unwrap();
         }

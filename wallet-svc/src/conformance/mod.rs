@@ -1,7 +1,7 @@
 //! What the service promises, asked through its gRPC face, on SQLite and on PostgreSQL alike.
 //!
-//! Each behaviour is a test of its own and runs on both databases, at full width; afterwards an [`World::audit`] that shares no
-//! code with the rules reads the tables and adds up.
+//! Each behaviour is a test of its own and runs on both databases, at full width; afterwards an
+//! [`World::audit`] that shares no code with the rules reads the tables and adds up.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -68,7 +68,8 @@ where
     answers
 }
 
-/// Makes a call as a client is asked to: the same again, its id included, while it is told to come back. Without an id it is made once.
+/// Makes a call as a client is asked to: the same again, its id included, while it is told to come back.
+/// Without an id it is made once.
 async fn patiently<T, F>(id: &str, call: impl Fn() -> F) -> Result<Response<T>, Status>
 where
     F: Future<Output = Result<Response<T>, Status>>,
@@ -116,13 +117,28 @@ impl World {
         self.database.name
     }
 
-    async fn charge(&self, user_id: &str, amount: i64, request_id: &str) -> Result<pb::ChargeWalletResponse, Fault> {
-        let charge = pb::ChargeWalletRequest { user_id: user_id.to_owned(), amount, request_id: request_id.to_owned() };
+    async fn charge(
+        &self,
+        user_id: &str,
+        amount: i64,
+        request_id: &str,
+    ) -> Result<pb::ChargeWalletResponse, Fault> {
+        let charge = pb::ChargeWalletRequest {
+            user_id: user_id.to_owned(),
+            amount,
+            request_id: request_id.to_owned(),
+        };
         plain(patiently(request_id, || self.service.charge_wallet(Request::new(charge.clone()))).await)
     }
 
-    async fn spend(&self, user_id: &str, amount: i64, request_id: &str) -> Result<pb::UseWalletResponse, Fault> {
-        let spend = pb::UseWalletRequest { user_id: user_id.to_owned(), amount, request_id: request_id.to_owned() };
+    async fn spend(
+        &self,
+        user_id: &str,
+        amount: i64,
+        request_id: &str,
+    ) -> Result<pb::UseWalletResponse, Fault> {
+        let spend =
+            pb::UseWalletRequest { user_id: user_id.to_owned(), amount, request_id: request_id.to_owned() };
         plain(patiently(request_id, || self.service.use_wallet(Request::new(spend.clone()))).await)
     }
 
@@ -138,23 +154,49 @@ impl World {
     }
 
     async fn payment(&self, payment: u128) -> Result<pb::Payment, Fault> {
-        let answer = plain(self.service.get_payment(Request::new(pb::GetPaymentRequest { payment_id: id(payment) })).await)?;
+        let answer = plain(
+            self.service.get_payment(Request::new(pb::GetPaymentRequest { payment_id: id(payment) })).await,
+        )?;
         Ok(answer.payment.unwrap())
     }
 
-    async fn cancel(&self, payment: u128, reason: &str, request_id: &str) -> Result<pb::CancelPaymentResponse, Fault> {
-        let request =
-            pb::CancelPaymentRequest { payment_id: id(payment), reason: reason.to_owned(), request_id: request_id.to_owned() };
-        plain(patiently(&request.payment_id, || self.service.cancel_payment(Request::new(request.clone()))).await)
+    async fn cancel(
+        &self,
+        payment: u128,
+        reason: &str,
+        request_id: &str,
+    ) -> Result<pb::CancelPaymentResponse, Fault> {
+        let request = pb::CancelPaymentRequest {
+            payment_id: id(payment),
+            reason: reason.to_owned(),
+            request_id: request_id.to_owned(),
+        };
+        plain(
+            patiently(&request.payment_id, || self.service.cancel_payment(Request::new(request.clone())))
+                .await,
+        )
     }
 
     async fn entries(&self, user_id: &str, size: i32, token: &str) -> Result<pb::ListEntriesResponse, Fault> {
-        let request = pb::ListEntriesRequest { user_id: user_id.to_owned(), page_size: size, page_token: token.to_owned() };
+        let request = pb::ListEntriesRequest {
+            user_id: user_id.to_owned(),
+            page_size: size,
+            page_token: token.to_owned(),
+        };
         plain(self.service.list_entries(Request::new(request)).await)
     }
 
-    async fn payments(&self, user_id: &str, size: i32, token: &str) -> Result<pb::ListPaymentsResponse, Fault> {
-        let request = pb::ListPaymentsRequest { user_id: user_id.to_owned(), page_size: size, page_token: token.to_owned() };
+    async fn payments(
+        &self,
+        user_id: &str,
+        size: i32,
+        token: &str,
+    ) -> Result<pb::ListPaymentsResponse, Fault> {
+        let request = pb::ListPaymentsRequest {
+            user_id: user_id.to_owned(),
+            page_size: size,
+            page_token: token.to_owned(),
+        };
         plain(self.service.list_payments(Request::new(request)).await)
     }
 

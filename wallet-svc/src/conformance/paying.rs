@@ -24,7 +24,8 @@ async fn a_payment_debits_the_wallet_and_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_4_000_and_2_000_and_3_500_from_5_000_exactly_what_fits_completes_and_the_rest_is_recorded_as_failed() {
+async fn of_4_000_and_2_000_and_3_500_from_5_000_exactly_what_fits_completes_and_the_rest_is_recorded_as_failed()
+ {
     for world in worlds().await {
         for round in 0..20_u128 {
             let user = format!("user-{round}");
@@ -45,10 +46,21 @@ async fn of_4_000_and_2_000_and_3_500_from_5_000_exactly_what_fits_completes_and
                 };
                 assert_eq!(fault.reason, Reason::InsufficientFunds);
                 let told: Vec<_> = fault.metadata.into_iter().collect();
-                assert_eq!(told, [("payment_id".to_owned(), payment.payment_id.clone())], "and not the balance");
-                assert_eq!((payment.status(), payment.reason.as_str()), (pb::PaymentStatus::Failed, "INSUFFICIENT_FUNDS"));
+                assert_eq!(
+                    told,
+                    [("payment_id".to_owned(), payment.payment_id.clone())],
+                    "and not the balance"
+                );
+                assert_eq!(
+                    (payment.status(), payment.reason.as_str()),
+                    (pb::PaymentStatus::Failed, "INSUFFICIENT_FUNDS")
+                );
             }
-            assert!(amounts.contains(&spent), "exactly one completed, but {spent} was spent ({})", world.name());
+            assert!(
+                amounts.contains(&spent),
+                "exactly one completed, but {spent} was spent ({})",
+                world.name()
+            );
             assert_eq!(world.balance(&user).await, Ok(5_000 - spent));
         }
         world.audit().await;
@@ -59,13 +71,19 @@ async fn of_4_000_and_2_000_and_3_500_from_5_000_exactly_what_fits_completes_and
 async fn one_id_fifty_times_at_once_is_one_debit_and_one_answer() {
     for world in worlds().await {
         world.charge("ann", 10_000, "").await.unwrap();
-        let answers = at_once(&world, 50, |world, _| async move { world.pay(order(1, "ann", 300)).await.unwrap() }).await;
+        let answers =
+            at_once(&world, 50, |world, _| async move { world.pay(order(1, "ann", 300)).await.unwrap() })
+                .await;
         assert!(answers.iter().all(|answer| answer == &answers[0]), "{}", world.name());
         assert_eq!(world.balance("ann").await, Ok(9_700));
         assert_eq!(world.count("SELECT COUNT(*) AS n FROM entry WHERE kind = 'PAYMENT'").await, 1);
 
         world.charge("ann", 1, "").await.unwrap();
-        assert_eq!(world.pay(order(1, "ann", 300)).await.unwrap().balance, 9_700, "the balance after it, then as now");
+        assert_eq!(
+            world.pay(order(1, "ann", 300)).await.unwrap().balance,
+            9_700,
+            "the balance after it, then as now"
+        );
         world.audit().await;
     }
 }
@@ -74,12 +92,17 @@ async fn one_id_fifty_times_at_once_is_one_debit_and_one_answer() {
 async fn a_payment_that_failed_once_has_failed_even_when_the_money_comes_later() {
     for world in worlds().await {
         world.charge("ann", 100, "").await.unwrap();
-        let answers = at_once(&world, 20, |world, _| async move { world.pay(order(1, "ann", 300)).await }).await;
+        let answers =
+            at_once(&world, 20, |world, _| async move { world.pay(order(1, "ann", 300)).await }).await;
         assert!(answers.into_iter().all(|answer| reason(answer) == Reason::InsufficientFunds));
         world.charge("ann", 10_000, "").await.unwrap();
         assert_eq!(reason(world.pay(order(1, "ann", 300)).await), Reason::InsufficientFunds);
         assert_eq!(world.balance("ann").await, Ok(10_100));
-        assert_eq!(world.pay(order(2, "ann", 300)).await.unwrap().balance, 9_800, "another id is another payment");
+        assert_eq!(
+            world.pay(order(2, "ann", 300)).await.unwrap().balance,
+            9_800,
+            "another id is another payment"
+        );
         world.audit().await;
     }
 }
@@ -120,7 +143,11 @@ async fn a_payment_of_nothing_completes_without_a_movement_even_without_a_wallet
         world.charge("bob", 50, "").await.unwrap();
         assert_eq!(world.pay(order(2, "bob", 0)).await.unwrap().balance, 50);
         let cancelled = world.cancel(2, "", "").await.unwrap();
-        assert_eq!((cancelled.balance, cancelled.refunded), (50, false), "nothing was taken, so nothing is given back");
+        assert_eq!(
+            (cancelled.balance, cancelled.refunded),
+            (50, false),
+            "nothing was taken, so nothing is given back"
+        );
         assert_eq!(cancelled.payment.unwrap().status(), pb::PaymentStatus::Cancelled);
         assert_eq!(world.count("SELECT COUNT(*) AS n FROM entry").await, 1);
         world.audit().await;
@@ -131,19 +158,30 @@ async fn a_payment_of_nothing_completes_without_a_movement_even_without_a_wallet
 async fn a_request_id_on_a_payment_is_kept_from_the_users_other_payments() {
     for world in worlds().await {
         world.charge("ann", 1_000, "").await.unwrap();
-        let with_id = |number, amount| pb::CreatePaymentRequest { request_id: "r".to_owned(), ..order(number, "ann", amount) };
+        let with_id = |number, amount| pb::CreatePaymentRequest {
+            request_id: "r".to_owned(),
+            ..order(number, "ann", amount)
+        };
         let first = world.pay(with_id(1, 300)).await.unwrap();
         assert_eq!(world.pay(with_id(1, 300)).await.unwrap(), first);
         assert_eq!(world.pay(order(1, "ann", 300)).await.unwrap(), first);
         assert_eq!(reason(world.pay(with_id(2, 300)).await), Reason::RequestIdReused);
-        assert_eq!(reason(world.payment(2).await), Reason::PaymentNotFound, "the refused request left nothing behind");
+        assert_eq!(
+            reason(world.payment(2).await),
+            Reason::PaymentNotFound,
+            "the refused request left nothing behind"
+        );
 
         let failed = pb::CreatePaymentRequest { request_id: "f".to_owned(), ..order(3, "ann", 5_000) };
         for _ in 0..2 {
             assert_eq!(reason(world.pay(failed.clone()).await), Reason::InsufficientFunds);
         }
         let other = pb::CreatePaymentRequest { request_id: "f".to_owned(), ..order(4, "ann", 1) };
-        assert_eq!(reason(world.pay(other).await), Reason::RequestIdReused, "a recorded failure is an answer");
+        assert_eq!(
+            reason(world.pay(other).await),
+            Reason::RequestIdReused,
+            "a recorded failure is an answer"
+        );
         world.audit().await;
     }
 }

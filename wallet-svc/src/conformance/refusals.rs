@@ -16,14 +16,34 @@ async fn every_reason_of_the_contract_comes_with_its_code() {
         world.cancel(9, "", "").await.unwrap();
         let told = [
             (world.charge("ann", 0, "").await.unwrap_err(), Reason::InvalidArgument, Code::InvalidArgument),
-            (world.charge("ann", 5_000, "r").await.unwrap_err(), Reason::RequestIdReused, Code::AlreadyExists),
+            (
+                world.charge("ann", 5_000, "r").await.unwrap_err(),
+                Reason::RequestIdReused,
+                Code::AlreadyExists,
+            ),
             (world.spend("nobody", 1, "").await.unwrap_err(), Reason::WalletNotFound, Code::NotFound),
-            (world.spend("ann", 5_000, "").await.unwrap_err(), Reason::InsufficientFunds, Code::FailedPrecondition),
+            (
+                world.spend("ann", 5_000, "").await.unwrap_err(),
+                Reason::InsufficientFunds,
+                Code::FailedPrecondition,
+            ),
             (world.balance("nobody").await.unwrap_err(), Reason::WalletNotFound, Code::NotFound),
             (world.entries("nobody", 0, "").await.unwrap_err(), Reason::WalletNotFound, Code::NotFound),
-            (world.pay(order(1, "ann", 5_000)).await.unwrap_err(), Reason::InsufficientFunds, Code::FailedPrecondition),
-            (world.pay(order(1, "ann", 5_001)).await.unwrap_err(), Reason::RequestIdReused, Code::AlreadyExists),
-            (world.pay(order(9, "ann", 1)).await.unwrap_err(), Reason::ReservationCancelled, Code::FailedPrecondition),
+            (
+                world.pay(order(1, "ann", 5_000)).await.unwrap_err(),
+                Reason::InsufficientFunds,
+                Code::FailedPrecondition,
+            ),
+            (
+                world.pay(order(1, "ann", 5_001)).await.unwrap_err(),
+                Reason::RequestIdReused,
+                Code::AlreadyExists,
+            ),
+            (
+                world.pay(order(9, "ann", 1)).await.unwrap_err(),
+                Reason::ReservationCancelled,
+                Code::FailedPrecondition,
+            ),
             (world.payment(77).await.unwrap_err(), Reason::PaymentNotFound, Code::NotFound),
         ];
         for (fault, reason, code) in told {
@@ -75,11 +95,16 @@ async fn every_bad_field_is_named_and_changes_nothing() {
         let all = ["payment_id", "user_id", "reservation_id", "amount", "request_id"];
         assert_eq!(fields(world.pay(all_wrong).await.unwrap_err()), all);
         let unknown = pb::GetPaymentRequest { payment_id: String::new() };
-        assert_eq!(fields(plain(world.service.get_payment(Request::new(unknown)).await).unwrap_err()), ["payment_id"]);
+        assert_eq!(
+            fields(plain(world.service.get_payment(Request::new(unknown)).await).unwrap_err()),
+            ["payment_id"]
+        );
 
-        for table in
-            ["SELECT COUNT(*) AS n FROM wallet", "SELECT COUNT(*) AS n FROM payment", "SELECT COUNT(*) AS n FROM request"]
-        {
+        for table in [
+            "SELECT COUNT(*) AS n FROM wallet",
+            "SELECT COUNT(*) AS n FROM payment",
+            "SELECT COUNT(*) AS n FROM request",
+        ] {
             assert_eq!(world.count(table).await, 0, "{table}");
         }
     }
@@ -88,13 +113,19 @@ async fn every_bad_field_is_named_and_changes_nothing() {
 #[tokio::test]
 async fn unusual_but_visible_names_and_ids_work_like_any_other() {
     for world in worlds().await {
-        for user in ["42", "Zoë-🎟", "'; DROP TABLE wallet; --".replace(' ', "_").as_str(), &"한".repeat(64)] {
+        for user in ["42", "Zoë-🎟", "'; DROP TABLE wallet; --".replace(' ', "_").as_str(), &"한".repeat(64)]
+        {
             assert_eq!(world.charge(user, 5, "").await.unwrap().wallet.unwrap().user_id, user);
             assert_eq!(world.balance(user).await, Ok(5));
         }
-        let upper = pb::CreatePaymentRequest { payment_id: id(0xABCDEF).to_uppercase(), ..order(0xABCDEF, "42", 5) };
+        let upper =
+            pb::CreatePaymentRequest { payment_id: id(0xABCDEF).to_uppercase(), ..order(0xABCDEF, "42", 5) };
         world.pay(upper).await.unwrap();
-        assert_eq!(world.payment(0xABCDEF).await.unwrap().payment_id, id(0xABCDEF), "one payment, however its id is written");
+        assert_eq!(
+            world.payment(0xABCDEF).await.unwrap().payment_id,
+            id(0xABCDEF),
+            "one payment, however its id is written"
+        );
         assert_eq!(world.pay(order(0xABCDEF, "42", 5)).await.unwrap().balance, 0);
     }
 }
@@ -107,7 +138,8 @@ async fn a_database_that_refuses_what_should_work_is_an_internal_error_without_i
         session.execute("ALTER TABLE entry RENAME TO gone", vec![]).await.unwrap();
         session.commit().await.unwrap();
         let service = Service::new(Ledger::new(db, Clock::manual(0)), "KRW".parse().unwrap());
-        let request = pb::ChargeWalletRequest { user_id: "ann".to_owned(), amount: 5, request_id: String::new() };
+        let request =
+            pb::ChargeWalletRequest { user_id: "ann".to_owned(), amount: 5, request_id: String::new() };
         let fault = plain(service.charge_wallet(Request::new(request)).await).unwrap_err();
         assert_eq!(fault.reason, Reason::Internal);
         assert!(!fault.detail.contains("entry"), "{fault}");

@@ -1,4 +1,5 @@
-//! The service as it is run: over a socket, with a real client, started twice on the same database, and stopped.
+//! The service as it is run: over a socket, with a real client, started twice on the same database, and
+//! stopped.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -26,14 +27,20 @@ async fn start(config: Config) -> Running {
     let address: SocketAddr = grpc.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let http = Some(TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let ended = tokio::spawn(crate::serve(config, Listeners { grpc: grpc.into(), http }, Clock::system(), shutdown.clone()));
+    let ended = tokio::spawn(crate::serve(
+        config,
+        Listeners { grpc: grpc.into(), http },
+        Clock::system(),
+        shutdown.clone(),
+    ));
     let client = WalletServiceClient::connect(format!("http://{address}")).await.unwrap();
     Running { client, shutdown, ended }
 }
 
 impl Running {
     async fn charge(&mut self, amount: i64) -> i64 {
-        let request = pb::ChargeWalletRequest { user_id: "ann".to_owned(), amount, request_id: String::new() };
+        let request =
+            pb::ChargeWalletRequest { user_id: "ann".to_owned(), amount, request_id: String::new() };
         plain(self.client.charge_wallet(request).await).unwrap().wallet.unwrap().balance
     }
 
@@ -55,9 +62,16 @@ async fn two_replicas_share_a_ledger_and_nothing_is_lost_when_they_are_stopped_a
         let mut two = start(config.clone()).await;
         assert_eq!(two.charge(500).await, 1_500);
 
-        let (first, second) =
-            tokio::join!(one.client.create_payment(order(1, "ann", 300)), two.client.create_payment(order(1, "ann", 300)));
-        assert_eq!(plain(first).unwrap(), plain(second).unwrap(), "the same payment through both ({})", database.name);
+        let (first, second) = tokio::join!(
+            one.client.create_payment(order(1, "ann", 300)),
+            two.client.create_payment(order(1, "ann", 300))
+        );
+        assert_eq!(
+            plain(first).unwrap(),
+            plain(second).unwrap(),
+            "the same payment through both ({})",
+            database.name
+        );
         one.stop().await;
         two.stop().await;
 

@@ -1,10 +1,12 @@
-//! The rules of wallets and payments: plain synchronous Rust. Ids and times come in as arguments; nothing here knows of a
-//! database or a protocol.
+//! The rules of wallets and payments: plain synchronous Rust. Ids and times come in as arguments; nothing
+//! here knows of a database or a protocol.
 //!
 //! ```text
-//! wallet + amount ──charge/spend/pay/refund──▶ movement | refusal          payment:  ──▶ COMPLETED ──cancel──▶ CANCELLED
-//!                                                                                     └─▶ FAILED
-//!                                                                  cancel first ──▶ CANCELLED (a tombstone)
+//! wallet + amount ──charge/spend/pay/refund──▶ movement | refusal
+//!
+//! payment: ──▶ COMPLETED ──cancel──▶ CANCELLED
+//!           └─▶ FAILED
+//! cancel first ──▶ CANCELLED (a tombstone)
 //! ```
 
 pub(crate) mod payment;

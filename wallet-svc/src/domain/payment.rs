@@ -5,7 +5,8 @@
 //!        └─not covered──▶ FAILED    ──cancel──▶ FAILED    (nothing moved, nothing to give back)
 //!  cancel before order ─▶ CANCELLED, a tombstone: the order that comes later is barred
 //! ```
-//! One payment id is one payment: the same order again is answered as the first time, another order under its id is refused.
+//! One payment id is one payment: the same order again is answered as the first time, another order under its
+//! id is refused.
 
 use std::ops::RangeInclusive;
 
@@ -107,7 +108,11 @@ impl Payment {
 
     /// The payment of an order that the balance does not cover.
     pub(crate) fn failed(order: &Order, now: i64) -> Self {
-        Self { status: PaymentStatus::Failed, reason: INSUFFICIENT_FUNDS.to_owned(), ..Self::completed(order, now) }
+        Self {
+            status: PaymentStatus::Failed,
+            reason: INSUFFICIENT_FUNDS.to_owned(),
+            ..Self::completed(order, now)
+        }
     }
 
     /// What a cancellation leaves that comes before its payment.
@@ -129,8 +134,9 @@ impl Payment {
         let Some(purpose) = &self.purpose else {
             return Err(Refusal::PaymentBarred { payment_id });
         };
-        let same =
-            purpose.user_id == order.user_id && purpose.reservation_id == order.reservation_id && self.amount == order.amount;
+        let same = purpose.user_id == order.user_id
+            && purpose.reservation_id == order.reservation_id
+            && self.amount == order.amount;
         if !same {
             return Err(Refusal::PaymentReused { payment_id });
         }
@@ -144,11 +150,18 @@ impl Payment {
     pub(crate) fn cancel(&self, reason: &str, now: i64) -> Cancellation {
         match (self.status, &self.purpose) {
             (PaymentStatus::Completed, Some(purpose)) => Cancellation::TakenBack {
-                payment: Self { status: PaymentStatus::Cancelled, reason: word(reason), settled_at: now, ..self.clone() },
+                payment: Self {
+                    status: PaymentStatus::Cancelled,
+                    reason: word(reason),
+                    settled_at: now,
+                    ..self.clone()
+                },
                 user_id: purpose.user_id.clone(),
                 refund: self.amount,
             },
-            (PaymentStatus::Completed | PaymentStatus::Failed | PaymentStatus::Cancelled, _) => Cancellation::Stands,
+            (PaymentStatus::Completed | PaymentStatus::Failed | PaymentStatus::Cancelled, _) => {
+                Cancellation::Stands
+            }
         }
     }
 

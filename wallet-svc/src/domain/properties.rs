@@ -1,5 +1,5 @@
-//! Whatever is done to a wallet, in whatever order and however often: the ledger adds up. Generated histories are run through the
-//! rules and, beside them, through a model so naive that it is plainly right.
+//! Whatever is done to a wallet, in whatever order and however often: the ledger adds up. Generated histories
+//! are run through the rules and, beside them, through a model so naive that it is plainly right.
 
 use std::collections::{HashMap, HashSet};
 
@@ -79,7 +79,12 @@ impl Ledger {
 }
 
 fn order(id: u128, amount: i64) -> Order {
-    Order { payment_id: Uuid::from_u128(id), user_id: "ann".to_owned(), reservation_id: Uuid::from_u128(id), amount }
+    Order {
+        payment_id: Uuid::from_u128(id),
+        user_id: "ann".to_owned(),
+        reservation_id: Uuid::from_u128(id),
+        amount,
+    }
 }
 
 /// The model: a number, and which ids were paid, refunded or barred.

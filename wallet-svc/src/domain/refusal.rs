@@ -14,7 +14,8 @@ pub(crate) enum Refusal {
         /// Who.
         user_id: String,
     },
-    /// The balance does not cover it. How much is missing is not told: the request may come from somebody else's hands.
+    /// The balance does not cover it. How much is missing is not told: the request may come from somebody
+    /// else's hands.
     InsufficientFunds {
         /// The payment that was recorded as FAILED; `None` when it was a use.
         payment_id: Option<Uuid>,

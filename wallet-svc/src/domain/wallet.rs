@@ -1,8 +1,8 @@
 //! A wallet and the four ways in which money moves through it.
 //!
-//! A movement is computed from the wallet as it is under its lock, so that its `balance_after` is the truth. It promises: the
-//! balance is the sum of all movements (I-LEDGER-SUM) and never negative (I-LEDGER-POSITIVE); sequence numbers have no gap
-//! (I-LEDGER-NO-GAP).
+//! A movement is computed from the wallet as it is under its lock, so that its `balance_after` is the truth.
+//! It promises: the balance is the sum of all movements (I-LEDGER-SUM) and never negative
+//! (I-LEDGER-POSITIVE); sequence numbers have no gap (I-LEDGER-NO-GAP).
 
 use std::ops::RangeInclusive;
 
@@ -13,8 +13,8 @@ use super::Refusal;
 
 /// What one movement may be.
 pub(crate) const AMOUNT: RangeInclusive<i64> = 1..=1_000_000_000_000;
-/// What a charge may fill a wallet to. Far below `i64::MAX`, so that no sum of what is allowed can overflow. A refund may go
-/// beyond it: money that was taken is always given back.
+/// What a charge may fill a wallet to. Far below `i64::MAX`, so that no sum of what is allowed can overflow.
+/// A refund may go beyond it: money that was taken is always given back.
 pub(crate) const BALANCE_LIMIT: i64 = 1_000_000_000_000_000;
 
 /// What a movement was.
@@ -143,7 +143,10 @@ mod tests {
         assert_eq!(wallet.spend(5_000), Ok(all));
         assert_eq!(wallet.spend(5_001), Err(Refusal::InsufficientFunds { payment_id: None }));
         let payment_id = Uuid::from_u128(7);
-        assert_eq!(wallet.pay(5_001, payment_id), Err(Refusal::InsufficientFunds { payment_id: Some(payment_id) }));
+        assert_eq!(
+            wallet.pay(5_001, payment_id),
+            Err(Refusal::InsufficientFunds { payment_id: Some(payment_id) })
+        );
     }
 
     #[test]

@@ -43,8 +43,10 @@ impl From<Entry> for pb::Entry {
 
 impl From<Payment> for pb::Payment {
     fn from(payment: Payment) -> Self {
-        let (user_id, reservation_id) =
-            payment.purpose.map(|purpose| (purpose.user_id, purpose.reservation_id.to_string())).unwrap_or_default();
+        let (user_id, reservation_id) = payment
+            .purpose
+            .map(|purpose| (purpose.user_id, purpose.reservation_id.to_string()))
+            .unwrap_or_default();
         Self {
             payment_id: payment.payment_id.to_string(),
             user_id,

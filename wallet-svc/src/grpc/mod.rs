@@ -1,4 +1,5 @@
-//! The gRPC face: reads requests, calls the use case, writes replies. No rule lives here but the form of single fields.
+//! The gRPC face: reads requests, calls the use case, writes replies. No rule lives here but the form of
+//! single fields.
 
 mod convert;
 
@@ -34,7 +35,12 @@ impl Service {
 
     fn wallet(&self, user_id: &str, balance: i64) -> pb::Wallet {
         let currency = self.currency.code().to_owned();
-        pb::Wallet { user_id: user_id.to_owned(), balance, currency, currency_exponent: self.currency.exponent() }
+        pb::Wallet {
+            user_id: user_id.to_owned(),
+            balance,
+            currency,
+            currency_exponent: self.currency.exponent(),
+        }
     }
 
     fn wallet_after(&self, entry: &Entry) -> pb::Wallet {
@@ -51,17 +57,29 @@ impl WalletService for Service {
         let request = request.into_inner();
         let (command, request_id) = movement(&request.user_id, request.amount, &request.request_id)?;
         let entry = self.ledger.charge(&command, request_id).await.map_err(refused)?;
-        Ok(Response::new(pb::ChargeWalletResponse { wallet: Some(self.wallet_after(&entry)), entry: Some(entry.into()) }))
+        Ok(Response::new(pb::ChargeWalletResponse {
+            wallet: Some(self.wallet_after(&entry)),
+            entry: Some(entry.into()),
+        }))
     }
 
-    async fn use_wallet(&self, request: Request<pb::UseWalletRequest>) -> Result<Response<pb::UseWalletResponse>, Status> {
+    async fn use_wallet(
+        &self,
+        request: Request<pb::UseWalletRequest>,
+    ) -> Result<Response<pb::UseWalletResponse>, Status> {
         let request = request.into_inner();
         let (command, request_id) = movement(&request.user_id, request.amount, &request.request_id)?;
         let entry = self.ledger.spend(&command, request_id).await.map_err(refused)?;
-        Ok(Response::new(pb::UseWalletResponse { wallet: Some(self.wallet_after(&entry)), entry: Some(entry.into()) }))
+        Ok(Response::new(pb::UseWalletResponse {
+            wallet: Some(self.wallet_after(&entry)),
+            entry: Some(entry.into()),
+        }))
     }
 
-    async fn get_wallet(&self, request: Request<pb::GetWalletRequest>) -> Result<Response<pb::GetWalletResponse>, Status> {
+    async fn get_wallet(
+        &self,
+        request: Request<pb::GetWalletRequest>,
+    ) -> Result<Response<pb::GetWalletResponse>, Status> {
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.get_ref().user_id);
         checks.finish()?;
@@ -69,11 +87,15 @@ impl WalletService for Service {
         Ok(Response::new(pb::GetWalletResponse { wallet: Some(self.wallet(&user_id, wallet.balance)) }))
     }
 
-    async fn list_entries(&self, request: Request<pb::ListEntriesRequest>) -> Result<Response<pb::ListEntriesResponse>, Status> {
+    async fn list_entries(
+        &self,
+        request: Request<pb::ListEntriesRequest>,
+    ) -> Result<Response<pb::ListEntriesResponse>, Status> {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.user_id);
-        let (list, refuse) = (List::of("entries", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
+        let (list, refuse) =
+            (List::of("entries", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
         let page = list.read(request.page_size, &request.page_token, EntryCursor::START, refuse);
         checks.finish()?;
         let found = self.ledger.entries(&user_id, *page.from(), page.limit()).await.map_err(refused)?;
@@ -96,10 +118,16 @@ impl WalletService for Service {
         let request_id = checks.request_id(&request.request_id);
         checks.finish()?;
         let paid = self.ledger.pay(&order, request_id).await.map_err(refused)?;
-        Ok(Response::new(pb::CreatePaymentResponse { payment: Some(paid.payment.into()), balance: paid.balance }))
+        Ok(Response::new(pb::CreatePaymentResponse {
+            payment: Some(paid.payment.into()),
+            balance: paid.balance,
+        }))
     }
 
-    async fn get_payment(&self, request: Request<pb::GetPaymentRequest>) -> Result<Response<pb::GetPaymentResponse>, Status> {
+    async fn get_payment(
+        &self,
+        request: Request<pb::GetPaymentRequest>,
+    ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         let mut checks = Checks::default();
         let payment_id = checks.uuid("payment_id", &request.get_ref().payment_id);
         checks.finish()?;
@@ -114,7 +142,8 @@ impl WalletService for Service {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let user_id = checks.user_id("user_id", &request.user_id);
-        let (list, refuse) = (List::of("payments", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
+        let (list, refuse) =
+            (List::of("payments", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
         let page = list.read(request.page_size, &request.page_token, PaymentCursor::START, refuse);
         checks.finish()?;
         let found = self.ledger.payments(&user_id, *page.from(), page.limit()).await.map_err(refused)?;
@@ -136,14 +165,19 @@ impl WalletService for Service {
         checks.finish()?;
         let cancelled = self.ledger.cancel(&command, request_id).await.map_err(refused)?;
         let payment = Some(cancelled.payment.into());
-        Ok(Response::new(pb::CancelPaymentResponse { payment, balance: cancelled.balance, refunded: cancelled.refunded }))
+        Ok(Response::new(pb::CancelPaymentResponse {
+            payment,
+            balance: cancelled.balance,
+            refunded: cancelled.refunded,
+        }))
     }
 }
 
 /// What ChargeWallet and UseWallet ask alike.
 fn movement(user_id: &str, amount: i64, request_id: &str) -> Result<(Move, Option<String>), Fault> {
     let mut checks = Checks::default();
-    let command = Move { user_id: checks.user_id("user_id", user_id), amount: checks.range("amount", amount, AMOUNT) };
+    let command =
+        Move { user_id: checks.user_id("user_id", user_id), amount: checks.range("amount", amount, AMOUNT) };
     let request_id = checks.request_id(request_id);
     checks.finish()?;
     Ok((command, request_id))

@@ -15,7 +15,10 @@ const PAGE: &str = "\
 
 fn read(row: &Row) -> Result<Entry, Error> {
     let word: String = row.get("kind")?;
-    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| unknown_word("entry.kind", &word))?;
+    let kind = Kind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .ok_or_else(|| unknown_word("entry.kind", &word))?;
     Ok(Entry {
         entry_id: row.get("entry_id")?,
         user_id: row.get("user_id")?,
@@ -29,6 +32,11 @@ fn read(row: &Row) -> Result<Entry, Error> {
 }
 
 /// At most `limit` entries before `sequence`, newest first.
-pub(crate) async fn page(session: &mut Session, user_id: &str, sequence: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+pub(crate) async fn page(
+    session: &mut Session,
+    user_id: &str,
+    sequence: i64,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
     session.all(PAGE, args![user_id, sequence, limit]).await?.iter().map(read).collect()
 }

@@ -1,6 +1,7 @@
 //! All SQL of the service: one function a statement, on a session that the use case has opened.
 //!
-//! Locks are always taken in one order (payment, wallet, request id), so transactions wait for each other but never in a ring.
+//! Locks are always taken in one order (payment, wallet, request id), so transactions wait for each other but
+//! never in a ring.
 
 pub(crate) mod entries;
 pub(crate) mod payments;

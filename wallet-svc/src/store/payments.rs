@@ -91,7 +91,10 @@ pub(crate) async fn claim(session: &mut Session, payment: &Payment) -> Result<bo
 }
 
 /// Writes those payments whose ids are not taken, in the order given (by id, for everybody); answers which.
-pub(crate) async fn claim_all(session: &mut Session, payments: impl Iterator<Item = Payment>) -> Result<HashSet<Uuid>, Error> {
+pub(crate) async fn claim_all(
+    session: &mut Session,
+    payments: impl Iterator<Item = Payment>,
+) -> Result<HashSet<Uuid>, Error> {
     let rows: Vec<_> = payments.map(|payment| row(&payment)).collect();
     if rows.is_empty() {
         return Ok(HashSet::new());
@@ -130,6 +133,11 @@ pub(crate) async fn balance_after(session: &mut Session, payment_id: Uuid) -> Re
 }
 
 /// At most `limit` payments older than the given one, newest first.
-pub(crate) async fn page(session: &mut Session, user_id: &str, before: (i64, Uuid), limit: i64) -> Result<Vec<Payment>, Error> {
+pub(crate) async fn page(
+    session: &mut Session,
+    user_id: &str,
+    before: (i64, Uuid),
+    limit: i64,
+) -> Result<Vec<Payment>, Error> {
     session.all(PAGE, args![user_id, before.0, before.1, limit]).await?.iter().map(read).collect()
 }

@@ -9,8 +9,8 @@ use chassis::{
 
 use crate::domain::{Entry, Wallet};
 
-/// Locks a user's wallet until the transaction ends, opening it when it is not there. The update changes nothing: it is what makes
-/// one statement open, lock and read, whoever comes first.
+/// Locks a user's wallet until the transaction ends, opening it when it is not there. The update changes
+/// nothing: it is what makes one statement open, lock and read, whoever comes first.
 const LOCK_OR_OPEN: &str = "\
     INSERT INTO wallet (user_id, balance, entries) VALUES ($1, 0, 0) \
     ON CONFLICT (user_id) DO UPDATE SET entries = wallet.entries \
@@ -22,8 +22,8 @@ const LOCK: Sql = Sql {
     sqlite: "SELECT balance, entries FROM wallet WHERE user_id = $1",
 };
 
-/// The same for many, one after the other in the order given, each by its key. `(SELECT $1)` hides how long the list is from the planner,
-/// so that one plan serves all.
+/// The same for many, one after the other in the order given, each by its key. `(SELECT $1)` hides how long
+/// the list is from the planner, so that one plan serves all.
 const LOCK_ALL: Sql = Sql {
     postgres: "SELECT user_id, balance, entries FROM UNNEST((SELECT $1::text[])) AS a (id) \
         CROSS JOIN LATERAL (SELECT * FROM wallet WHERE user_id = a.id FOR UPDATE) AS w",
@@ -38,7 +38,8 @@ const POST_POSTGRES: &str = "\
     INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-/// Entries, and the wallets that they leave behind, which are there: an upsert reaches each by its key, whatever the planner believes.
+/// Entries, and the wallets that they leave behind, which are there: an upsert reaches each by its key,
+/// whatever the planner believes.
 const POST_ALL_POSTGRES: &str = "\
     WITH moved AS (INSERT INTO wallet (user_id, balance, entries) SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) \
         ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance, entries = excluded.entries) \
@@ -75,7 +76,10 @@ pub(crate) async fn lock(session: &mut Session, user_id: &str) -> Result<Option<
 }
 
 /// The wallets of these users that are there, locked.
-pub(crate) async fn lock_all(session: &mut Session, users: impl Iterator<Item = &str>) -> Result<HashMap<String, Wallet>, Error> {
+pub(crate) async fn lock_all(
+    session: &mut Session,
+    users: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, Wallet>, Error> {
     let users: BTreeSet<&str> = users.collect();
     if users.is_empty() {
         return Ok(HashMap::new());
@@ -103,7 +107,10 @@ pub(crate) async fn post(session: &mut Session, entry: &Entry) -> Result<(), Err
 }
 
 /// Writes entries and what they leave in their wallets, which must be locked by this transaction.
-pub(crate) async fn post_all(session: &mut Session, entries: impl Iterator<Item = &Entry>) -> Result<(), Error> {
+pub(crate) async fn post_all(
+    session: &mut Session,
+    entries: impl Iterator<Item = &Entry>,
+) -> Result<(), Error> {
     let mut lines = Vec::new();
     let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();
     for entry in entries {
@@ -116,7 +123,10 @@ pub(crate) async fn post_all(session: &mut Session, entries: impl Iterator<Item 
     if lines.is_empty() {
         return Ok(());
     }
-    let wallets = newest.into_values().map(|entry| args![&entry.user_id, entry.balance_after, entry.sequence]).collect();
+    let wallets = newest
+        .into_values()
+        .map(|entry| args![&entry.user_id, entry.balance_after, entry.sequence])
+        .collect();
     let dialect = session.dialect();
     let (mut wallets, lines) = (db::table(dialect, wallets), db::table(dialect, lines));
     match dialect {

@@ -24,7 +24,8 @@ pub(crate) struct Audit {
     /// What seems wrong is looked at again after so long, and counts only if it still is; 0s: one look
     #[arg(long, env, default_value = "3s", value_parser = humantime::parse_duration)]
     recheck_after: Duration,
-    /// Count, instead of judge, payments and reservations that were made past the edge, over the services' own gRPC
+    /// Count, instead of judge, payments and reservations that were made past the edge, over the services'
+    /// own gRPC
     #[arg(long, env)]
     direct_calls: bool,
     /// What the result looks like

@@ -115,7 +115,9 @@ fn make(out: &Path, files: &[(&str, &Path)]) -> Result<i64, String> {
     if fs::symlink_metadata(out).is_ok() {
         return Err(format!("{} is there already; a backup overwrites nothing", out.display()));
     }
-    let Some(name) = out.file_name() else { return Err(format!("{} is no name for a folder", out.display())) };
+    let Some(name) = out.file_name() else {
+        return Err(format!("{} is no name for a folder", out.display()));
+    };
     if let Some((service, file)) = files.iter().find(|(_, file)| !file.is_file()) {
         return Err(format!(
             "{service}: there is no file {}; --data-dir is the folder that the mesh was started with",
@@ -141,10 +143,14 @@ fn fill(folder: &Path, files: &[(&str, &Path)]) -> Result<i64, String> {
     let sources: Vec<&Path> = files.iter().map(|(_, file)| *file).collect();
     let snapshots = Snapshots::of(&sources).map_err(|error| error.to_string())?;
     let taken_at = Clock::system().now();
-    let written = |path: &Path, written: io::Result<()>| written.map_err(|error| format!("{}: {error}", path.display()));
+    let written = |path: &Path, written: io::Result<()>| {
+        written.map_err(|error| format!("{}: {error}", path.display()))
+    };
     for (number, (service, file)) in files.iter().enumerate() {
         let copy = folder.join(format!("{service}.db"));
-        snapshots.copy(number, &copy).map_err(|error| format!("{service}: {} to {}: {error}", file.display(), copy.display()))?;
+        snapshots
+            .copy(number, &copy)
+            .map_err(|error| format!("{service}: {} to {}: {error}", file.display(), copy.display()))?;
         written(&copy, sync(&copy))?;
     }
     let note = folder.join(NOTE);
@@ -183,5 +189,6 @@ pub(super) fn taken_at(folder: &Path) -> Result<Option<i64>, String> {
     };
     let told: Option<Value> = serde_json::from_slice(&text).ok();
     let at = told.as_ref().and_then(|told| DateTime::parse_from_rfc3339(told["takenAt"].as_str()?).ok());
-    at.map(|at| Some(at.timestamp_micros())).ok_or_else(|| format!("{} does not say when the backup was taken", note.display()))
+    at.map(|at| Some(at.timestamp_micros()))
+        .ok_or_else(|| format!("{} does not say when the backup was taken", note.display()))
 }

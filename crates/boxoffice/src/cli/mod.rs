@@ -14,10 +14,11 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-/// A high-demand ticket on-sale: a fair line, seats with temporary holds, a prepaid wallet, and payments that end as "paid and
-/// mine" or "not mine and money back".
+/// A high-demand ticket on-sale: a fair line, seats with temporary holds, a prepaid wallet, and payments that
+/// end as "paid and mine" or "not mine and money back".
 ///
-/// Without a command it runs `up`: the whole mesh in this process, on SQLite under ./data, and prints what to try.
+/// Without a command it runs `up`: the whole mesh in this process, on SQLite under ./data, and prints what to
+/// try.
 #[derive(Parser)]
 #[command(name = "boxoffice", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -85,7 +86,8 @@ mod tests {
     fn every_flag_is_explained() {
         fn mute(command: &clap::Command) -> Vec<String> {
             let own = command.get_arguments().filter(|argument| argument.get_help().is_none());
-            let mut found: Vec<_> = own.map(|argument| format!("{} {}", command.get_name(), argument.get_id())).collect();
+            let mut found: Vec<_> =
+                own.map(|argument| format!("{} {}", command.get_name(), argument.get_id())).collect();
             found.extend(command.get_subcommands().flat_map(mute));
             found
         }

@@ -35,8 +35,9 @@ impl Places {
     /// Where to look; what is wrong is told with the names to look for.
     pub(super) fn sources(&self) -> Result<Sources, String> {
         if self.are_apart() {
-            let place =
-                |flag: &str, url: &Option<String>| url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose();
+            let place = |flag: &str, url: &Option<String>| {
+                url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose()
+            };
             return Ok(Sources {
                 queue: place("--queue-database-url", &self.queue_database_url)?,
                 booking: place("--booking-database-url", &self.booking_database_url)?,
@@ -56,7 +57,12 @@ impl Places {
     }
 
     fn are_apart(&self) -> bool {
-        let urls = [&self.queue_database_url, &self.booking_database_url, &self.wallet_database_url, &self.edge_database_url];
+        let urls = [
+            &self.queue_database_url,
+            &self.booking_database_url,
+            &self.wallet_database_url,
+            &self.edge_database_url,
+        ];
         urls.into_iter().any(Option::is_some)
     }
 }

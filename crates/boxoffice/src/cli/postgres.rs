@@ -57,7 +57,9 @@ and start them again. To restore: `pg_restore --dbname=NEW --exit-on-error` for 
 /// How PostgreSQL's tools are told which database; `None` when it is none of PostgreSQL's.
 fn address(place: &Place) -> Option<String> {
     let Place::Postgres { options, .. } = place else { return None };
-    let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
+    let host = options
+        .get_socket()
+        .map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     Some(format!(
         "--host={} --port={} --username={} --dbname={}",
@@ -71,7 +73,11 @@ fn address(place: &Place) -> Option<String> {
 /// A word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -98,8 +104,17 @@ mod tests {
 
     #[test]
     fn several_databases_are_copied_at_one_instant_or_at_rest() {
-        let told = told(&["postgres://a@db/edge", "postgres://b@db/wallet", "postgres://c@db/booking", "postgres://d@db/queue"]);
-        assert_eq!((told.matches("  pg_basebackup").count(), told.matches("  pg_dump").count()), (1, 4), "{told}");
+        let told = told(&[
+            "postgres://a@db/edge",
+            "postgres://b@db/wallet",
+            "postgres://c@db/booking",
+            "postgres://d@db/queue",
+        ]);
+        assert_eq!(
+            (told.matches("  pg_basebackup").count(), told.matches("  pg_dump").count()),
+            (1, 4),
+            "{told}"
+        );
         assert!(told.contains("--dbname=wallet") && told.contains("end the edges first"), "{told}");
     }
 }

@@ -21,7 +21,8 @@ pub(crate) struct Up {
     /// Folder of the SQLite files, made when missing (then nobody else may enter it)
     #[arg(long, env, default_value = "./data")]
     data_dir: PathBuf,
-    /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a schema of its own
+    /// A PostgreSQL server instead of files, such as postgres://user@host/database: each service lives in a
+    /// schema of its own
     #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::POSTGRES)]
     database_url: Option<String>,
     /// How the pooler in front of PostgreSQL, such as PgBouncer, pools connections
@@ -48,7 +49,9 @@ pub(crate) struct Up {
 /// Runs it until a signal comes.
 pub(crate) fn run(up: Up) -> ExitCode {
     let log = up.log.clone();
-    lifecycle::run(Program { name: "boxoffice", version: super::VERSION }, &log, |shutdown| serve(up, shutdown))
+    lifecycle::run(Program { name: "boxoffice", version: super::VERSION }, &log, |shutdown| {
+        serve(up, shutdown)
+    })
 }
 
 async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {

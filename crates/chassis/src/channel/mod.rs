@@ -1,12 +1,15 @@
-//! Calling another service: balanced over its replicas, with the caller's trace and deadline, and away from replicas that fail.
+//! Calling another service: balanced over its replicas, with the caller's trace and deadline, and away from
+//! replicas that fail.
 //!
-//! A call goes to the replica with the fewest calls waiting, in turn among equals; there is one connection to each. Replicas come and go
-//! as the target's names say (see `replicas`). One that fails to take or answer a call is left out for a moment.
+//! A call goes to the replica with the fewest calls waiting, in turn among equals; there is one connection to
+//! each. Replicas come and go as the target's names say (see `replicas`). One that fails to take or answer a
+//! call is left out for a moment.
 //!
-//! **A call that was not sent goes to another replica by itself**, whether or not it may be repeated: when no connection could be made,
-//! or when the server had said that it goes (GOAWAY) before the call was put on the connection. The HTTP/2 client hands such a call back
-//! whole, which it never does once a byte of it was written. A call that was sent and not answered is never sent again in here: its
-//! outcome is unknown, the caller gets UNAVAILABLE or DEADLINE_EXCEEDED, and [`retry`] is for those that may be repeated.
+//! **A call that was not sent goes to another replica by itself**, whether or not it may be repeated: when no
+//! connection could be made, or when the server had said that it goes (GOAWAY) before the call was put on the
+//! connection. The HTTP/2 client hands such a call back whole, which it never does once a byte of it was
+//! written. A call that was sent and not answered is never sent again in here: its outcome is unknown, the
+//! caller gets UNAVAILABLE or DEADLINE_EXCEEDED, and [`retry`] is for those that may be repeated.
 
 mod replica;
 mod replicas;
@@ -57,8 +60,8 @@ struct Inner {
 }
 
 impl Channel {
-    /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is called in, which its
-    /// connections live in too.
+    /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is
+    /// called in, which its connections live in too.
     #[must_use]
     pub fn new(target: &Target) -> Self {
         let addresses: Option<Vec<_>> =
@@ -69,7 +72,10 @@ impl Channel {
                 replicas.learn(addresses.into_iter(), &target.network);
                 None
             }
-            None => Some(AbortOnDropHandle::new(tokio::spawn(replicas::follow(target.clone(), Arc::clone(&replicas))))),
+            None => Some(AbortOnDropHandle::new(tokio::spawn(replicas::follow(
+                target.clone(),
+                Arc::clone(&replicas),
+            )))),
         };
         Self(Arc::new(Inner { in_process: target.in_process.clone(), replicas, _follower: follower }))
     }

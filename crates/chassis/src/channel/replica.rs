@@ -33,10 +33,12 @@ use crate::network::Network;
 
 /// How long to try to reach a replica.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that carries nothing is asked whether it still lives: without it, calls never recover after a healed partition.
+/// A connection that carries nothing is asked whether it still lives: without it, calls never recover after a
+/// healed partition.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a replica that failed is left out: so long after the first failure, twice as long after each further one.
+/// How long a replica that failed is left out: so long after the first failure, twice as long after each
+/// further one.
 const LEFT_OUT: Duration = Duration::from_millis(500);
 /// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
 const DOUBLINGS: u32 = 5;
@@ -79,7 +81,8 @@ struct Wire {
 pub(super) enum Failed {
     /// There is no connection, and none could be made. Nothing was sent.
     Unreachable(Box<Request<Body>>),
-    /// The connection ended (the server is going, and said so) before the call was put on it. Nothing was sent.
+    /// The connection ended (the server is going, and said so) before the call was put on it. Nothing was
+    /// sent.
     Unsent(Box<Request<Body>>),
     /// The connection broke. Whether the call was heard is not known.
     Broken(hyper::Error),
@@ -102,7 +105,9 @@ impl Replica {
 
     /// Sends a call and waits for its answer to begin.
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Failed> {
-        let Some(wire) = self.wires.iter().find(|wire| wire.waiting.load(Ordering::Relaxed) < CALLS).or(self.wires.last()) else {
+        let Some(wire) =
+            self.wires.iter().find(|wire| wire.waiting.load(Ordering::Relaxed) < CALLS).or(self.wires.last())
+        else {
             return Err(Failed::Unreachable(Box::new(request)));
         };
         let _waits = (Waits::new(&self.waiting), Waits::new(&wire.waiting));
@@ -124,7 +129,8 @@ impl Replica {
     /// The connection that is open or being made there, or else a new one.
     fn link(&self, wire: &Wire) -> Link {
         let mut link = wire.link.lock().unwrap_or_else(PoisonError::into_inner);
-        let usable = |link: &&Link| link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()));
+        let usable =
+            |link: &&Link| link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()));
         if let Some(link) = link.as_ref().filter(usable) {
             return link.clone();
         }
@@ -168,7 +174,10 @@ async fn connect(network: Arc<dyn Network>, addr: SocketAddr) -> Option<SendRequ
     let making = async {
         let io = network.connect(addr).await?;
         let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2.timer(TokioTimer::new()).keep_alive_interval(KEEPALIVE_EVERY).keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEPALIVE_EVERY)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         http2.keep_alive_while_idle(true).handshake(TokioIo::new(io)).await.map_err(std::io::Error::other)
     };
     match time::timeout(CONNECT_TIMEOUT, making).await {

@@ -1,8 +1,8 @@
 //! All replicas of a service: found by name, found again, and chosen from.
 //!
-//! Names are looked up every few seconds, and at once when a replica cannot be reached, so that new replicas are used and gone ones
-//! forgotten. A name that cannot be looked up, or leads nowhere, keeps the addresses it had: a resolver that is away takes nobody's
-//! service away. An address that stays keeps its connection.
+//! Names are looked up every few seconds, and at once when a replica cannot be reached, so that new replicas
+//! are used and gone ones forgotten. A name that cannot be looked up, or leads nowhere, keeps the addresses
+//! it had: a resolver that is away takes nobody's service away. An address that stays keeps its connection.
 
 use std::{
     net::SocketAddr,
@@ -30,11 +30,13 @@ use crate::network::Network;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// However much fails, not more often than this.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(500);
-/// How long a call that found nobody waits for a look-up to find somebody: the least time between two, and what one takes.
+/// How long a call that found nobody waits for a look-up to find somebody: the least time between two, and
+/// what one takes.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1_000);
 /// How long a look-up may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most replicas that a channel knows, and so the most connections it has: more than a service that shares a database has use for.
+/// The most replicas that a channel knows, and so the most connections it has: more than a service that
+/// shares a database has use for.
 const MAX_REPLICAS: usize = 64;
 
 type All = Arc<[Arc<Replica>]>;
@@ -64,8 +66,8 @@ impl Replicas {
         known.ok().and_then(|all| all.clone()).unwrap_or_default()
     }
 
-    /// Of those that are fit and were not `tried`, the one with the fewest calls waiting, or the next in turn among equals. When none is
-    /// fit, the next in turn, once: that answers at once instead of hanging.
+    /// Of those that are fit and were not `tried`, the one with the fewest calls waiting, or the next in turn
+    /// among equals. When none is fit, the next in turn, once: that answers at once instead of hanging.
     pub(super) fn pick<'a>(&self, all: &'a [Arc<Replica>], tried: &[SocketAddr]) -> Option<&'a Replica> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn = |step: usize| &*all[turn.wrapping_add(step) % all.len()];
@@ -74,8 +76,9 @@ impl Replicas {
         best.or_else(|| (tried.is_empty() && !all.is_empty()).then(|| in_turn(0)))
     }
 
-    /// When none of the `tried` could be reached: all that a look-up finds from now on, as soon as there is another fit one among
-    /// them; `None` when there is not. A whole service may have moved since the last look.
+    /// When none of the `tried` could be reached: all that a look-up finds from now on, as soon as there is
+    /// another fit one among them; `None` when there is not. A whole service may have moved since the last
+    /// look.
     pub(super) async fn beside(&self, tried: &[SocketAddr]) -> Option<All> {
         if !self.followed || tried.is_empty() {
             return None;
@@ -92,7 +95,11 @@ impl Replicas {
     }
 
     /// Takes the addresses as all there are, the same replica for the same address.
-    pub(super) fn learn(&self, found: impl Iterator<Item = (SocketAddr, Authority)>, network: &Arc<dyn Network>) {
+    pub(super) fn learn(
+        &self,
+        found: impl Iterator<Item = (SocketAddr, Authority)>,
+        network: &Arc<dyn Network>,
+    ) {
         let before = self.all.borrow().clone();
         let known = before.as_deref().unwrap_or_default();
         let (mut after, mut new) = (Vec::new(), Vec::new());
@@ -110,7 +117,11 @@ impl Replicas {
         }
         after.append(&mut new);
         if after.len() > MAX_REPLICAS {
-            tracing::warn!(found = after.len(), used = MAX_REPLICAS, "a service has more replicas than this one calls");
+            tracing::warn!(
+                found = after.len(),
+                used = MAX_REPLICAS,
+                "a service has more replicas than this one calls"
+            );
             after.truncate(MAX_REPLICAS);
         }
         let addresses: Vec<_> = after.iter().map(|replica| replica.addr).collect();
@@ -132,7 +143,9 @@ pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
             }
         }
         let authorities = places.iter().map(|place| &place.authority);
-        let all = authorities.zip(&last).flat_map(|(authority, found)| found.iter().map(|addr| (*addr, authority.clone())));
+        let all = authorities
+            .zip(&last)
+            .flat_map(|(authority, found)| found.iter().map(|addr| (*addr, authority.clone())));
         replicas.learn(all, &network);
         time::sleep_until(began + LOOK_AT_MOST_EVERY).await;
         let _nobody_asked = time::timeout_at(began + LOOK_EVERY, replicas.look_again.notified()).await;
@@ -169,7 +182,9 @@ mod tests {
     }
 
     fn learn(replicas: &Replicas, ports: impl IntoIterator<Item = u16>) {
-        let found = ports.into_iter().map(|port| (SocketAddr::from(([127, 0, 0, 1], port)), Authority::from_static("toy")));
+        let found = ports
+            .into_iter()
+            .map(|port| (SocketAddr::from(([127, 0, 0, 1], port)), Authority::from_static("toy")));
         replicas.learn(found, &(Arc::new(Tcp) as Arc<dyn Network>));
     }
 

@@ -12,7 +12,8 @@ use crate::context::Context;
 /// Attempts of [`retry`].
 const ATTEMPTS: u32 = 5;
 
-/// Makes an idempotent call again while its outcome stays unknown, a bounded number of times and within the caller's deadline.
+/// Makes an idempotent call again while its outcome stays unknown, a bounded number of times and within the
+/// caller's deadline.
 ///
 /// # Errors
 /// The last attempt's status.
@@ -21,7 +22,8 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<tonic::Response<T>, Status>>,
 {
-    let deadline = Context::current().map_or_else(|| Instant::now() + DEFAULT_TIMEOUT, |context| context.deadline);
+    let deadline =
+        Context::current().map_or_else(|| Instant::now() + DEFAULT_TIMEOUT, |context| context.deadline);
     let mut attempt = 1;
     loop {
         let status = match call().await {
@@ -29,8 +31,12 @@ where
             Err(status) => status,
         };
         let pause = pause(attempt);
-        // Our servers never answer UNKNOWN or CANCELLED themselves: it is what a connection lost in mid-answer looks like.
-        let unknown = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled);
+        // Our servers never answer UNKNOWN or CANCELLED themselves: it is what a connection lost in
+        // mid-answer looks like.
+        let unknown = matches!(
+            status.code(),
+            Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled
+        );
         if !unknown || attempt >= ATTEMPTS || Instant::now() + pause >= deadline {
             return Err(status);
         }

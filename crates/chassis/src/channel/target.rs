@@ -13,8 +13,8 @@ use crate::{
     network::{Network, Tcp},
 };
 
-/// Where a service is: one or more `http://host:port`, comma separated. A host name stands for every address it leads to, now and later;
-/// an IP address for itself.
+/// Where a service is: one or more `http://host:port`, comma separated. A host name stands for every address
+/// it leads to, now and later; an IP address for itself.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(super) places: Vec<Place>,
@@ -49,8 +49,12 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, String> {
-        let places =
-            list.split(',').map(str::trim).filter(|one| !one.is_empty()).map(Place::parse).collect::<Result<Vec<_>, _>>()?;
+        let places = list
+            .split(',')
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+            .map(Place::parse)
+            .collect::<Result<Vec<_>, _>>()?;
         if places.is_empty() {
             return Err("at least one http://host:port is needed".to_owned());
         }

@@ -72,7 +72,10 @@ impl Error {
 }
 
 impl From<sqlx::Error> for Error {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx may add errors; one that we do not know is not a passing one")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "sqlx may add errors; one that we do not know is not a passing one"
+    )]
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(said) => classify(said.as_ref())(error),
@@ -93,10 +96,11 @@ fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
         ErrorKind::UniqueViolation => |error| Error::Unique { constraint: constraint(&error), source: error },
         ErrorKind::CheckViolation => |error| Error::Check { constraint: constraint(&error), source: error },
         _ => match said.code().as_deref() {
-            // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. SQLite: BUSY, LOCKED, BUSY_SNAPSHOT.
+            // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. SQLite: BUSY, LOCKED,
+            // BUSY_SNAPSHOT.
             Some("40001" | "40P01" | "55P03" | "5" | "6" | "517") => |error| Error::Contended(error.into()),
-            // PostgreSQL: connection exceptions, shutting down, starting up, too many connections, cancelled by a timeout, read-only
-            // (a demoted primary). SQLite: I/O error, disk full.
+            // PostgreSQL: connection exceptions, shutting down, starting up, too many connections, cancelled
+            // by a timeout, read-only (a demoted primary). SQLite: I/O error, disk full.
             Some(code)
                 if code.starts_with("08")
                     || code.starts_with("57")
@@ -112,16 +116,16 @@ fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
     }
 }
 
-/// Does it say that the server behind this connection is gone, going, or takes no writes (any more)? Then so does every other
-/// connection that was made before.
+/// Does it say that the server behind this connection is gone, going, or takes no writes (any more)? Then so
+/// does every other connection that was made before.
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else sqlx may say, it says of a statement")]
 pub(super) fn is_forsaken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         // Connection exceptions; shut down by somebody, crashed, starting up; a read-only transaction.
-        sqlx::Error::Database(said) => {
-            said.code().is_some_and(|code| code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "25006"))
-        }
+        sqlx::Error::Database(said) => said.code().is_some_and(|code| {
+            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "25006")
+        }),
         _ => false,
     }
 }

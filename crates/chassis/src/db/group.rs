@@ -1,11 +1,14 @@
-//! Group commit: what many callers want of a database at the same time becomes one transaction of a few statements.
+//! Group commit: what many callers want of a database at the same time becomes one transaction of a few
+//! statements.
 //!
-//! Drained without a timer: while one batch is under way the next collects, so nobody waits for company, and the busier the database the
-//! larger the batches. A batch that is late (somebody keeps a lock, a disk stalls) does not hold up the next.
+//! Drained without a timer: while one batch is under way the next collects, so nobody waits for company, and
+//! the busier the database the larger the batches. A batch that is late (somebody keeps a lock, a disk
+//! stalls) does not hold up the next.
 //!
-//! Every caller gets an outcome of its own. When the database refused a batch, so that certainly nothing of it is there, each of its asks
-//! is made again alone: one caller's trouble is never another's; and so is each of a batch that only reads, whatever it failed with. When
-//! it is unknown whether a batch was committed, it is unknown to each of its callers.
+//! Every caller gets an outcome of its own. When the database refused a batch, so that certainly nothing of
+//! it is there, each of its asks is made again alone: one caller's trouble is never another's; and so is each
+//! of a batch that only reads, whatever it failed with. When it is unknown whether a batch was committed, it
+//! is unknown to each of its callers.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -65,8 +68,9 @@ impl<A, B> fmt::Debug for Group<A, B> {
 }
 
 impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
-    /// Begins to take asks, on a task of its own. `attempt` is one transaction (it begins and commits its own session), made again while
-    /// it only lost against others. It answers every ask, in order, with what is true once the transaction is committed.
+    /// Begins to take asks, on a task of its own. `attempt` is one transaction (it begins and commits its own
+    /// session), made again while it only lost against others. It answers every ask, in order, with what is
+    /// true once the transaction is committed.
     #[must_use]
     pub fn of_writes<F, Fut>(db: Db, name: &'static str, attempt: F) -> Self
     where
@@ -130,8 +134,8 @@ where
         if asked.recv_many(&mut asks, MAX_BATCH).await == 0 {
             return;
         }
-        // Whoever else is ready to ask at this very moment comes along: the first one only woke us. As long as there are some, there
-        // may be more.
+        // Whoever else is ready to ask at this very moment comes along: the first one only woke us. As long
+        // as there are some, there may be more.
         for _ in 0..TURNS {
             let before = asks.len();
             tokio::task::yield_now().await;

@@ -1,5 +1,6 @@
-//! Those who wait for a connection. While a database keeps up, waiting is short and everybody waits; when it does not, who comes late would
-//! wait in vain and only lengthen the line, and is refused at once, with a time to come back.
+//! Those who wait for a connection. While a database keeps up, waiting is short and everybody waits; when it
+//! does not, who comes late would wait in vain and only lengthen the line, and is refused at once, with a
+//! time to come back.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -33,7 +34,10 @@ impl Drop for Place<'_> {
 
 impl Line {
     /// Waits for what `acquire` waits for, unless the line is too long.
-    pub(super) async fn wait<T>(&self, acquire: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    pub(super) async fn wait<T>(
+        &self,
+        acquire: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
         let Some(_place) = self.place(Instant::now()) else {
             metrics::counter!("db_refused_total").increment(1);
             return Err(sqlx::Error::PoolTimedOut);

@@ -1,8 +1,9 @@
 //! One database, two dialects: SQLite in a file beside the program, or PostgreSQL.
 //!
-//! Statements run natively through sqlx and are written once: `$1` placeholders, 64-bit integers, uuids and `RETURNING` mean the same
-//! in both; where the dialects part, the two texts stand side by side in a [`Sql`]. `commit` means durable on both: SQLite runs with
-//! `synchronous=FULL`, one writing connection and readers beside it; PostgreSQL as its server is configured.
+//! Statements run natively through sqlx and are written once: `$1` placeholders, 64-bit integers, uuids and
+//! `RETURNING` mean the same in both; where the dialects part, the two texts stand side by side in a [`Sql`].
+//! `commit` means durable on both: SQLite runs with `synchronous=FULL`, one writing connection and readers
+//! beside it; PostgreSQL as its server is configured.
 
 mod error;
 mod group;
@@ -74,7 +75,8 @@ impl DbConfig {
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         let begins = |scheme: &&str| self.url.starts_with(scheme);
-        let postgres = ["postgres:", "postgresql:"].iter().find(|scheme| begins(scheme)).map(|_| Dialect::Postgres);
+        let postgres =
+            ["postgres:", "postgresql:"].iter().find(|scheme| begins(scheme)).map(|_| Dialect::Postgres);
         postgres.or_else(|| self.url.starts_with("sqlite:").then_some(Dialect::Sqlite))
     }
 
@@ -94,7 +96,9 @@ impl DbConfig {
     fn place(&self) -> String {
         match self.dialect() {
             Some(Dialect::Sqlite) => self.url.clone(),
-            Some(Dialect::Postgres) if let Ok(address) = postgres::Address::read(&self.url) => address.to_string(),
+            Some(Dialect::Postgres) if let Ok(address) = postgres::Address::read(&self.url) => {
+                address.to_string()
+            }
             Some(Dialect::Postgres) | None => "(--database-url, DATABASE_URL)".to_owned(),
         }
     }
@@ -128,7 +132,8 @@ macro_rules! migrations {
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
-    /// Set while the database is known to be out of reach: requests are then refused at once instead of each waiting for itself.
+    /// Set while the database is known to be out of reach: requests are then refused at once instead of each
+    /// waiting for itself.
     away: Arc<AtomicBool>,
     /// Who waits to read, and who waits to write.
     readers: Line,
@@ -175,8 +180,11 @@ impl Db {
 
     async fn acquire(&self) -> Result<Session, Error> {
         Ok(Session(match &self.pools {
-            // Whatever keeps a connection from being made (no such database, a changed password), the database is not there for us.
-            Pools::Postgres(server) => Link::Postgres(self.readers.wait(server.read()).await.map_err(Error::Unavailable)?),
+            // Whatever keeps a connection from being made (no such database, a changed password), the
+            // database is not there for us.
+            Pools::Postgres(server) => {
+                Link::Postgres(self.readers.wait(server.read()).await.map_err(Error::Unavailable)?)
+            }
             Pools::Sqlite(file) => Link::SqliteRead(self.readers.wait(file.readers.acquire()).await?),
             Pools::Simulated(file) => Link::Simulated(file.read()?),
         }))
@@ -189,8 +197,12 @@ impl Db {
     pub async fn begin(&self) -> Result<Session, Error> {
         self.there()?;
         Ok(Session(match &self.pools {
-            Pools::Postgres(server) => Link::Postgres(self.writers.wait(server.begin()).await.map_err(Error::Unavailable)?),
-            Pools::Sqlite(file) => Link::SqliteWrite(self.writers.wait(file.writer.begin_with("BEGIN IMMEDIATE")).await?),
+            Pools::Postgres(server) => {
+                Link::Postgres(self.writers.wait(server.begin()).await.map_err(Error::Unavailable)?)
+            }
+            Pools::Sqlite(file) => {
+                Link::SqliteWrite(self.writers.wait(file.writer.begin_with("BEGIN IMMEDIATE")).await?)
+            }
             Pools::Simulated(file) => Link::Simulated(file.begin()?),
         }))
     }
@@ -200,8 +212,10 @@ impl Db {
     /// # Errors
     /// It is not, or does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        const READ_ONLY: Sql =
-            Sql { postgres: "SELECT current_setting('transaction_read_only') AS read_only", sqlite: "SELECT 'off' AS read_only" };
+        const READ_ONLY: Sql = Sql {
+            postgres: "SELECT current_setting('transaction_read_only') AS read_only",
+            sqlite: "SELECT 'off' AS read_only",
+        };
         let mut session = self.acquire().await?;
         let answer = timeout(ANSWERS_WITHIN, session.one(READ_ONLY, Vec::new())).await;
         let row = answer.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))?;
@@ -211,8 +225,8 @@ impl Db {
         Err(Error::Unavailable(sqlx::Error::Protocol("the server takes no writes".to_owned())))
     }
 
-    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has found. When
-    /// it is, new connections may find another server in its place.
+    /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has
+    /// found. When it is, new connections may find another server in its place.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
         if let Pools::Postgres(server) = &self.pools
@@ -223,11 +237,15 @@ impl Db {
     }
 
     fn there(&self) -> Result<(), Error> {
-        if self.away.load(Ordering::Relaxed) { Err(Error::Unavailable(sqlx::Error::PoolTimedOut)) } else { Ok(()) }
+        if self.away.load(Ordering::Relaxed) {
+            Err(Error::Unavailable(sqlx::Error::PoolTimedOut))
+        } else {
+            Ok(())
+        }
     }
 
-    /// The door to transactions: makes `attempt` (which begins and commits its own [`Session`]) again while it only lost against
-    /// others, a bounded number of times, a little later each time.
+    /// The door to transactions: makes `attempt` (which begins and commits its own [`Session`]) again while
+    /// it only lost against others, a bounded number of times, a little later each time.
     ///
     /// # Errors
     /// The attempt's own, or its last contended one.
@@ -254,7 +272,8 @@ impl Db {
     }
 }
 
-/// Up to 2 ms after the first loss, doubling to 64 ms, at random: those who lost together must not meet again.
+/// Up to 2 ms after the first loss, doubling to 64 ms, at random: those who lost together must not meet
+/// again.
 fn backoff(tries: u32) -> Duration {
     let ceiling = 1_000_u64 << tries.min(6);
     Duration::from_micros(rand::rng().random_range(ceiling / 4..=ceiling))

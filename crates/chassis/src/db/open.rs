@@ -1,8 +1,9 @@
 //! Opening a database: its tables brought up to date first, then a pool of connections.
 //!
-//! Programs that start together migrate one after the other: on PostgreSQL whoever migrates holds an advisory lock of the database (on a
-//! session of its own, so that the lock goes when the program does), and the others wait for it and find the work done. On SQLite it
-//! is the file's write lock, and all migrations are one transaction under it.
+//! Programs that start together migrate one after the other: on PostgreSQL whoever migrates holds an advisory
+//! lock of the database (on a session of its own, so that the lock goes when the program does), and the
+//! others wait for it and find the work done. On SQLite it is the file's write lock, and all migrations are
+//! one transaction under it.
 //!
 //! A program also opens what a newer one has migrated further, or an update could not be rolled back.
 
@@ -28,13 +29,17 @@ impl Db {
             Some(Dialect::Sqlite) if simulated::is_on() => {
                 simulated::File::open(&config.url, &or_newer(&migrations.sqlite)).map(Pools::Simulated)
             }
-            Some(Dialect::Sqlite) => {
-                sqlite::open(&config.url, &or_newer(&migrations.sqlite)).await.map(Arc::new).map(Pools::Sqlite)
+            Some(Dialect::Sqlite) => sqlite::open(&config.url, &or_newer(&migrations.sqlite))
+                .await
+                .map(Arc::new)
+                .map(Pools::Sqlite),
+            Some(Dialect::Postgres) => {
+                postgres::open(config, &migrations.postgres).await.map(Pools::Postgres)
             }
-            Some(Dialect::Postgres) => postgres::open(config, &migrations.postgres).await.map(Pools::Postgres),
             None => Err(no_url()),
         };
-        let pools = opened.map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
+        let pools = opened
+            .map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
         Ok(Self { pools, away: Arc::default(), readers: Line::default(), writers: Line::default() })
     }
 
@@ -49,8 +54,8 @@ impl Db {
     }
 
     /// Ends every connection, once whoever uses one has given it back. Nobody gets another, so it is the last
-    /// thing that a service does. Afterwards a SQLite file alone is the whole database, unless another process
-    /// has it open.
+    /// thing that a service does. Afterwards a SQLite file alone is the whole database, unless another
+    /// process has it open.
     ///
     /// # Errors
     /// On SQLite: a connection did not come back in time, or the write-ahead log could not be copied into the
@@ -72,8 +77,8 @@ impl Db {
     }
 }
 
-/// The same migrations, on tables that may know later ones as well. Those only add (`tests/tests/tidy` sees to it), so who does not
-/// know them can do without.
+/// The same migrations, on tables that may know later ones as well. Those only add (`tests/tests/tidy` sees
+/// to it), so who does not know them can do without.
 fn or_newer(migrations: &Migrator) -> Migrator {
     let mut migrations = Migrator::with_migrations(migrations.iter().cloned().collect());
     migrations.set_ignore_missing(true);
@@ -81,5 +86,8 @@ fn or_newer(migrations: &Migrator) -> Migrator {
 }
 
 pub(super) fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
-    PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false)
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
 }

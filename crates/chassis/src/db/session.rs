@@ -46,15 +46,18 @@ macro_rules! run {
                 Ok($wrap_postgres)
             }
             Link::SqliteRead(link) => {
-                let $answer = bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                let $answer =
+                    bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
                 Ok($wrap_sqlite)
             }
             Link::SqliteWrite(link) => {
-                let $answer = bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                let $answer =
+                    bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
                 Ok($wrap_sqlite)
             }
             Link::Simulated(link) => {
-                let $answer = at_once(bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(link.link()?))?;
+                let $answer =
+                    at_once(bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(link.link()?))?;
                 Ok($wrap_sqlite)
             }
         }
@@ -83,9 +86,15 @@ impl Session {
     }
 
     /// The first row, if there is one.
-    pub fn optional(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> BoxFuture<'_, Result<Option<Row>, Error>> {
+    pub fn optional(
+        &mut self,
+        sql: impl Into<Sql>,
+        args: Vec<Value>,
+    ) -> BoxFuture<'_, Result<Option<Row>, Error>> {
         let sql = sql.into();
-        Box::pin(async move { run!(self, sql, args, fetch_optional, |row| row.map(Row::Postgres), row.map(Row::Sqlite)) })
+        Box::pin(async move {
+            run!(self, sql, args, fetch_optional, |row| row.map(Row::Postgres), row.map(Row::Sqlite))
+        })
     }
 
     /// The one row that must be there.
@@ -97,7 +106,9 @@ impl Session {
     /// How many rows were written.
     pub fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> BoxFuture<'_, Result<u64, Error>> {
         let sql = sql.into();
-        Box::pin(async move { run!(self, sql, args, execute, |done| done.rows_affected(), done.rows_affected()) })
+        Box::pin(
+            async move { run!(self, sql, args, execute, |done| done.rows_affected(), done.rows_affected()) },
+        )
     }
 
     /// Makes the transaction's work durable. When this fails, whether it did is unknown.

@@ -1,6 +1,7 @@
-//! A SQLite file whose answers take no time, for simulations. Where time is virtual, an answer that comes from another thread in real
-//! time would make a run irreproducible. So each call blocks the thread until the database has answered, a connection is never waited
-//! for, and a transaction, which awaits nothing but its database, is never overlapped by another one of the thread.
+//! A SQLite file whose answers take no time, for simulations. Where time is virtual, an answer that comes
+//! from another thread in real time would make a run irreproducible. So each call blocks the thread until the
+//! database has answered, a connection is never waited for, and a transaction, which awaits nothing but its
+//! database, is never overlapped by another one of the thread.
 //!
 //! It is switched on by code and for a thread, never by configuration, and refuses what is no SQLite file.
 
@@ -37,7 +38,8 @@ thread_local! {
     static FATES: RefCell<Option<Fates>> = const { RefCell::new(None) };
 }
 
-/// From now on the databases that this thread opens are simulated, and `fates` decides about each of their commits.
+/// From now on the databases that this thread opens are simulated, and `fates` decides about each of their
+/// commits.
 pub fn simulate(fates: impl FnMut() -> Fate + 'static) {
     FATES.set(Some(Box::new(fates)));
 }
@@ -82,7 +84,8 @@ impl File {
     /// A connection for reading.
     pub(super) fn read(self: &Arc<Self>) -> Result<Lent, Error> {
         let idle = self.readers.lock().pop();
-        let link = idle.map_or_else(|| at_once(self.options.clone().pragma("query_only", "ON").connect()), Ok)?;
+        let link =
+            idle.map_or_else(|| at_once(self.options.clone().pragma("query_only", "ON").connect()), Ok)?;
         Ok(Lent { link: Some(link), file: Arc::clone(self), writes: false, open: false })
     }
 
@@ -104,7 +107,8 @@ impl File {
     }
 }
 
-/// A file is closed before anybody opens it again: a connection that is merely dropped closes in its own time.
+/// A file is closed before anybody opens it again: a connection that is merely dropped closes in its own
+/// time.
 impl Drop for File {
     fn drop(&mut self) {
         self.close();

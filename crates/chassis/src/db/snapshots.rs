@@ -30,7 +30,10 @@ impl Snapshots {
     /// A file is not there, is no database, or is kept locked.
     pub fn of(files: &[&Path]) -> Result<Self, Error> {
         let open = |file: &&Path| {
-            let link = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            let link = Connection::open_with_flags(
+                file,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?;
             link.busy_timeout(BUSY)?;
             // What a first look takes (a log that was left by a crash) is not for the time in which writers
             // wait.

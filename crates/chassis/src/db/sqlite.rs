@@ -70,13 +70,21 @@ impl Drop for File {
 pub(super) async fn open(url: &str, migrations: &Migrator) -> Result<File, Error> {
     let options = options(SqliteConnectOptions::from_str(url)?).busy_timeout(BUSY);
     if let Some(folder) = options.get_filename().parent().filter(|folder| *folder != Path::new("")) {
-        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await.map_err(sqlx::Error::Io)?;
+        tokio::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .await
+            .map_err(sqlx::Error::Io)?;
     }
     let writer = connect(&options).await?;
     make_private(options.get_filename()).map_err(sqlx::Error::Io)?;
     let mut migrating: SqliteTransaction<'_> = writer.begin_with("BEGIN IMMEDIATE").await?;
     // Not `run`, whose bounds the compiler cannot see through when a service is boxed.
-    migrations.run_direct(None, &mut *migrating, false).await.map_err(|error| Error::Other(Box::new(error)))?;
+    migrations
+        .run_direct(None, &mut *migrating, false)
+        .await
+        .map_err(|error| Error::Other(Box::new(error)))?;
     migrating.commit().await?;
     let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
     let (keeper, stop) = (TaskTracker::new(), CancellationToken::new());

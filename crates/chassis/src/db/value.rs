@@ -1,7 +1,8 @@
 //! Arguments and rows that mean the same in both dialects.
 //!
-//! Integers are 64 bits wide (`BIGINT`), ids `UUID` (a 16-byte BLOB on SQLite), and a list is one argument: a native array on
-//! PostgreSQL, a JSON text for `json_each` on SQLite (where a uuid is written as hex for `unhex`).
+//! Integers are 64 bits wide (`BIGINT`), ids `UUID` (a 16-byte BLOB on SQLite), and a list is one argument: a
+//! native array on PostgreSQL, a JSON text for `json_each` on SQLite (where a uuid is written as hex for
+//! `unhex`).
 
 use serde_json::{Value as Json, json};
 use sqlx::{
@@ -68,7 +69,10 @@ from! {
 }
 
 impl Value {
-    pub(super) fn bind_postgres(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+    pub(super) fn bind_postgres(
+        self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Query<'_, Postgres, PgArguments> {
         match self {
             Self::I64(value) => query.bind(value),
             Self::Bool(value) => query.bind(value),
@@ -82,7 +86,10 @@ impl Value {
         }
     }
 
-    pub(super) fn bind_sqlite(self, query: Query<'_, Sqlite, SqliteArguments>) -> Query<'_, Sqlite, SqliteArguments> {
+    pub(super) fn bind_sqlite(
+        self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Query<'_, Sqlite, SqliteArguments> {
         match self {
             Self::I64(value) => query.bind(value),
             Self::Bool(value) => query.bind(value),
@@ -92,7 +99,9 @@ impl Value {
             Self::I64s(list) => query.bind(json!(list).to_string()),
             Self::Bools(list) => query.bind(json!(list).to_string()),
             Self::Texts(list) => query.bind(json!(list).to_string()),
-            Self::Uuids(list) => query.bind(Json::from_iter(list.into_iter().map(|id| id.map(hex))).to_string()),
+            Self::Uuids(list) => {
+                query.bind(Json::from_iter(list.into_iter().map(|id| id.map(hex))).to_string())
+            }
         }
     }
 }
@@ -103,8 +112,9 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { ::std::vec![$($crate::db::Value::from($value)),*] };
 }
 
-/// Many rows as the arguments of one statement: on PostgreSQL a list a column (for `UNNEST`), on SQLite one text `[[…], …]` (for
-/// `json_each`, a uuid as hex). Rows are alike, and of numbers, texts and ids; anything else comes as NULL.
+/// Many rows as the arguments of one statement: on PostgreSQL a list a column (for `UNNEST`), on SQLite one
+/// text `[[…], …]` (for `json_each`, a uuid as hex). Rows are alike, and of numbers, texts and ids; anything
+/// else comes as NULL.
 #[must_use]
 pub fn table(dialect: Dialect, rows: Vec<Vec<Value>>) -> Vec<Value> {
     match dialect {
@@ -113,7 +123,8 @@ pub fn table(dialect: Dialect, rows: Vec<Vec<Value>>) -> Vec<Value> {
             vec![Value::from(Json::from_iter(rows.into_iter().map(row)).to_string())]
         }
         Dialect::Postgres => {
-            let mut columns: Vec<Value> = rows.first().map(|row| row.iter().map(Value::column).collect()).unwrap_or_default();
+            let mut columns: Vec<Value> =
+                rows.first().map(|row| row.iter().map(Value::column).collect()).unwrap_or_default();
             for row in rows {
                 columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
             }
@@ -128,7 +139,12 @@ impl Value {
             Self::I64(value) => json!(value),
             Self::Text(value) => json!(value),
             Self::Uuid(value) => json!(value.map(hex)),
-            Self::Bool(_) | Self::Bytes(_) | Self::I64s(_) | Self::Bools(_) | Self::Texts(_) | Self::Uuids(_) => Json::Null,
+            Self::Bool(_)
+            | Self::Bytes(_)
+            | Self::I64s(_)
+            | Self::Bools(_)
+            | Self::Texts(_)
+            | Self::Uuids(_) => Json::Null,
         }
     }
 
@@ -137,9 +153,13 @@ impl Value {
         match self {
             Self::I64(_) => Self::I64s(Vec::new()),
             Self::Uuid(_) => Self::Uuids(Vec::new()),
-            Self::Text(_) | Self::Bool(_) | Self::Bytes(_) | Self::I64s(_) | Self::Bools(_) | Self::Texts(_) | Self::Uuids(_) => {
-                Self::Texts(Vec::new())
-            }
+            Self::Text(_)
+            | Self::Bool(_)
+            | Self::Bytes(_)
+            | Self::I64s(_)
+            | Self::Bools(_)
+            | Self::Texts(_)
+            | Self::Uuids(_) => Self::Texts(Vec::new()),
         }
     }
 
@@ -177,7 +197,12 @@ pub trait Column:
 }
 
 impl<T> Column for T where
-    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + Send + Unpin
+    T: for<'r> Decode<'r, Postgres>
+        + Type<Postgres>
+        + for<'r> Decode<'r, Sqlite>
+        + Type<Sqlite>
+        + Send
+        + Unpin
 {
 }
 

@@ -58,7 +58,11 @@ impl ConnectionArgs {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let most = within(asked, files.map(|files| usize::try_from(files).unwrap_or(usize::MAX)));
         if most < asked {
-            tracing::debug!(asked, most, "fewer connections than asked for: the limit of open files (ulimit -n) is lower");
+            tracing::debug!(
+                asked,
+                most,
+                "fewer connections than asked for: the limit of open files (ulimit -n) is lower"
+            );
         }
         Connections::new(most)
     }
@@ -150,7 +154,11 @@ impl Open {
         metrics::counter!("connections_refused_total", "why" => why).increment(1);
         if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
             self.told = Some(Instant::now());
-            tracing::warn!(open = self.all, why, "connections are turned away: as many are open as there may be");
+            tracing::warn!(
+                open = self.all,
+                why,
+                "connections are turned away: as many are open as there may be"
+            );
         }
         None
     }

@@ -1,4 +1,5 @@
-//! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts another network in.
+//! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts
+//! another network in.
 //!
 //! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds
 //! and reaches its replicas through a [`Network`] that its target carries. Neither knows more of a connection
@@ -38,8 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long a peer may take nothing, or acknowledge nothing, of what is sent to it.
 pub const STALLED: Duration = Duration::from_secs(30);
 
-/// Connections that may wait to be accepted. The usual 128 is less than a crowd that comes at once, and who does not fit in waits a
-/// second before trying again.
+/// Connections that may wait to be accepted. The usual 128 is less than a crowd that comes at once, and who
+/// does not fit in waits a second before trying again.
 const BACKLOG: u32 = 4_096;
 
 /// Listens on an address.
@@ -169,7 +170,11 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = self.as_mut().io().poll_read(cx, into);
         match read {
@@ -193,7 +198,11 @@ impl AsyncWrite for Connection {
         self.io().poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.io().poll_write_vectored(cx, from)
     }
 
@@ -225,7 +234,9 @@ impl Incoming {
     #[must_use]
     pub fn counted(listener: TcpListener, connections: &Connections) -> Self {
         let listening = (listener, connections.clone());
-        let next = async |listening: (TcpListener, Connections)| Some((accept(&listening.0, &listening.1).await, listening));
+        let next = async |listening: (TcpListener, Connections)| {
+            Some((accept(&listening.0, &listening.1).await, listening))
+        };
         Self::of(stream::unfold(listening, next).boxed())
     }
 
@@ -291,7 +302,8 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> Connection
                 let_go_of_the_dead(&stream);
                 return Connection::from(stream).incoming(opening, Some(place));
             }
-            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {
+            }
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted");
                 time::sleep(ACCEPT_PAUSE).await;
@@ -300,8 +312,9 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> Connection
     }
 }
 
-/// A peer that has gone without a word, or does not read (its window stays shut), must not keep its connection: the kernel ends it,
-/// without a timer of ours. Elsewhere than on Linux it takes the kernel's own patience, some minutes.
+/// A peer that has gone without a word, or does not read (its window stays shut), must not keep its
+/// connection: the kernel ends it, without a timer of ours. Elsewhere than on Linux it takes the kernel's own
+/// patience, some minutes.
 fn let_go_of_the_dead(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALLED)) {

@@ -55,7 +55,13 @@ impl Opening {
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let why = if self.bell.as_ref().is_some_and(|bell| bell.has_rung(cx)) && self.heard != Heard::Whole {
             "displaced"
-        } else if self.late.get_or_insert_with(|| Box::pin(sleep_until(self.until))).as_mut().poll(cx).is_ready() {
+        } else if self
+            .late
+            .get_or_insert_with(|| Box::pin(sleep_until(self.until)))
+            .as_mut()
+            .poll(cx)
+            .is_ready()
+        {
             "silent"
         } else {
             return Poll::Pending;
@@ -102,7 +108,11 @@ impl Heard {
             Self::Preface(got) => Self::Head { begun: got > 0, empty: false }.after(byte),
             Self::Frame(got, length) => {
                 let length = if got < 3 { length << 8 | usize::from(byte) } else { length };
-                if got + 1 >= FRAME_HEAD && got + 1 == FRAME_HEAD + length { Self::Whole } else { Self::Frame(got + 1, length) }
+                if got + 1 >= FRAME_HEAD && got + 1 == FRAME_HEAD + length {
+                    Self::Whole
+                } else {
+                    Self::Frame(got + 1, length)
+                }
             }
             Self::Head { begun: true, empty: true } if byte == b'\n' => Self::Whole,
             Self::Head { begun, empty } => match byte {
@@ -135,7 +145,9 @@ mod tests {
         ] {
             assert_eq!(whole_after(format!("{head}{{}}").as_bytes()), Some(head.len()), "{head:?}");
         }
-        for half in ["", "G", "\r\n\r\n\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\rX"] {
+        for half in
+            ["", "G", "\r\n\r\n\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\rX"]
+        {
             assert_eq!(whole_after(half.as_bytes()), None, "{half:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! What every call gets: a trace, a deadline, one log line, measures, a bounded share of the server; and refusals that explain themselves.
+//! What every call gets: a trace, a deadline, one log line, measures, a bounded share of the server; and
+//! refusals that explain themselves.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -138,7 +139,12 @@ impl Bounds {
         metrics::counter!("grpc_shed_total", "server" => self.server, "why" => why).increment(1);
     }
 
-    async fn answer<S>(&self, mut ready: S, request: Request<Body>, context: Context) -> Result<Response<Body>, S::Error>
+    async fn answer<S>(
+        &self,
+        mut ready: S,
+        request: Request<Body>,
+        context: Context,
+    ) -> Result<Response<Body>, S::Error>
     where
         S: Service<Request<Body>, Response = Response<Body>>,
     {
@@ -146,17 +152,34 @@ impl Bounds {
         let method = method(request.uri().path()).to_owned();
         let trace = context.trace;
         let span = if comes_often(&method) {
-            tracing::debug_span!("grpc", server, method, trace_id = trace.trace_id(), span_id = trace.span_id())
+            tracing::debug_span!(
+                "grpc",
+                server,
+                method,
+                trace_id = trace.trace_id(),
+                span_id = trace.span_id()
+            )
         } else {
-            tracing::info_span!("grpc", server, method, trace_id = trace.trace_id(), span_id = trace.span_id())
+            tracing::info_span!(
+                "grpc",
+                server,
+                method,
+                trace_id = trace.trace_id(),
+                span_id = trace.span_id()
+            )
         };
         let answering = async move {
             let began = time::Instant::now();
             let call = AssertUnwindSafe(context.scope(ready.call(request))).catch_unwind();
             let response = match time::timeout_at(context.deadline, call).await {
                 Ok(Ok(answer)) => answer?,
-                Ok(Err(panic)) => Status::internal(format!("a handler panicked: {}", panic_text(panic.as_ref()))).into_http(),
-                Err(_late) => Status::deadline_exceeded("the answer took longer than the caller would wait").into_http(),
+                Ok(Err(panic)) => {
+                    Status::internal(format!("a handler panicked: {}", panic_text(panic.as_ref())))
+                        .into_http()
+                }
+                Err(_late) => {
+                    Status::deadline_exceeded("the answer took longer than the caller would wait").into_http()
+                }
             };
             let response = told(response, domain);
             finished(&self.meters, &method, grpc_status(&response).unwrap_or(Code::Ok), began.elapsed());
@@ -166,10 +189,12 @@ impl Bounds {
     }
 }
 
-/// The method's name as logs show it. The path is whatever the caller wrote; what cannot be a name of ours is not repeated.
+/// The method's name as logs show it. The path is whatever the caller wrote; what cannot be a name of ours is
+/// not repeated.
 fn method(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let plain = (1..=METHOD_LENGTH).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let plain = (1..=METHOD_LENGTH).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if plain { name } else { UNKNOWN }
 }
 
@@ -201,7 +226,9 @@ mod tests {
     fn a_name_that_nobody_gave_a_method_is_not_repeated() {
         assert_eq!(method("/boxoffice.queue.v1.QueueService/BatchGetTokens"), "BatchGetTokens");
         assert_eq!(method("/grpc.health.v1.Health/Check"), "Check");
-        for made_up in ["", "/", "/a/", "/a/b c", "/a/%0a", "/a/\u{1b}[31m", &format!("/a/{}", "x".repeat(49))] {
+        for made_up in
+            ["", "/", "/a/", "/a/b c", "/a/%0a", "/a/\u{1b}[31m", &format!("/a/{}", "x".repeat(49))]
+        {
             assert_eq!(method(made_up), UNKNOWN, "{made_up}");
         }
     }

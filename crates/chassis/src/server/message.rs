@@ -27,7 +27,11 @@ const LONGEST: usize = 4 * 1_024 * 1_024;
 ///
 /// # Errors
 /// It did not come in time, or too many others are waited for.
-pub(super) async fn first(request: Request<Body>, places: &Semaphore, deadline: Instant) -> Result<Request<Body>, Status> {
+pub(super) async fn first(
+    request: Request<Body>,
+    places: &Semaphore,
+    deadline: Instant,
+) -> Result<Request<Body>, Status> {
     let (head, body) = request.into_parts();
     let mut message = First { body, ..First::default() };
     let until = deadline.min(Instant::now() + arrival::WITHIN);
@@ -55,7 +59,9 @@ impl First {
     /// Until the first message is whole, or will never be.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.is_whole() && !self.body.is_end_stream() {
-            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)).map(|next| next.map(Frame::into_data)) {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx))
+                .map(|next| next.map(Frame::into_data))
+            {
                 Some(Ok(Ok(data))) => self.push(data),
                 Some(Ok(Err(trailers))) => self.end = Some(Ok(trailers)),
                 Some(Err(broken)) => self.end = Some(Err(broken)),
@@ -90,7 +96,10 @@ impl HttpBody for First {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         if let Some(data) = this.read.take().or_else(|| this.more.pop_front()) {
             return Poll::Ready(Some(Ok(Frame::data(data))));

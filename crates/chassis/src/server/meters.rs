@@ -1,4 +1,5 @@
-//! What is measured of every call, with its meters kept at hand: looking one up by its labels costs more than the counting.
+//! What is measured of every call, with its meters kept at hand: looking one up by its labels costs more than
+//! the counting.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -42,7 +43,8 @@ impl Meters {
         });
         known.seconds.record(took);
         // Two first answers at once are one series all the same.
-        let labels = [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
+        let labels =
+            [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
         let counter = metrics::counter!("grpc_requests_total", &labels);
         counter.increment(1);
         if known.answers.iter().all(|(kept, _)| *kept != code) {

@@ -1,4 +1,5 @@
-//! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures, and a bounded share.
+//! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures,
+//! and a bounded share.
 
 mod calls;
 mod message;
@@ -33,9 +34,10 @@ const STREAMS: u32 = 256;
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Silent connections are asked whether they live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// How long a connection takes new calls, in seconds: clients that balance over names look these up anew only when a connection ends, and
-/// would never find a replica that was added. Each server has an age of its own, so that not all are left at once. (No grace for what is
-/// under way: with one, tonic would end connections by force and without GOAWAY.)
+/// How long a connection takes new calls, in seconds: clients that balance over names look these up anew only
+/// when a connection ends, and would never find a replica that was added. Each server has an age of its own,
+/// so that not all are left at once. (No grace for what is under way: with one, tonic would end connections
+/// by force and without GOAWAY.)
 const CONNECTION_AGE: std::ops::Range<u64> = 240..360;
 
 /// A gRPC server of one or more services.
@@ -51,14 +53,24 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// A server that as yet serves only its health; `descriptors` is the encoded file descriptor set for reflection.
+    /// A server that as yet serves only its health; `descriptors` is the encoded file descriptor set for
+    /// reflection.
     #[must_use]
     pub fn new(name: &'static str, descriptors: &'static [u8], health: Health) -> Self {
         let connection_age = Duration::from_secs(rand::random_range(CONNECTION_AGE));
-        Self { name, domain: name, descriptors, health, routes: Routes::default(), services: Vec::new(), connection_age }
+        Self {
+            name,
+            domain: name,
+            descriptors,
+            health,
+            routes: Routes::default(),
+            services: Vec::new(),
+            connection_age,
+        }
     }
 
-    /// How long a connection takes new calls before it is told to go (GOAWAY; what is under way is finished): 4 to 6 minutes unless told.
+    /// How long a connection takes new calls before it is told to go (GOAWAY; what is under way is finished):
+    /// 4 to 6 minutes unless told.
     #[must_use]
     pub const fn connection_age(mut self, age: Duration) -> Self {
         self.connection_age = age;
@@ -76,7 +88,12 @@ impl GrpcServer {
     #[must_use]
     pub fn add_service<S>(mut self, service: S) -> Self
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send + 'static,
     {
         self.services.push(S::NAME);
@@ -84,8 +101,9 @@ impl GrpcServer {
         self
     }
 
-    /// As [`serve`](Self::serve), with the probes and metrics of [`probes`] on a listener of their own, where there is one. They outlive
-    /// the draining, so that an orchestrator sees it; either listener's failure ends both.
+    /// As [`serve`](Self::serve), with the probes and metrics of [`probes`] on a listener of their own, where
+    /// there is one. They outlive the draining, so that an orchestrator sees it; either listener's failure
+    /// ends both.
     ///
     /// # Errors
     /// A listener failed, or the descriptors make no sense.
@@ -116,8 +134,10 @@ impl GrpcServer {
     pub async fn serve(self, incoming: impl Into<Incoming>, shutdown: CancellationToken) -> io::Result<()> {
         let (reporter, health_service) = health_reporter();
         tokio::spawn(report(reporter, self.services.clone(), self.health.clone()));
-        let errors = reflection::by_package(tonic_types::pb::FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
-        let probes = reflection::by_package(tonic_health::pb::FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
+        let errors =
+            reflection::by_package(tonic_types::pb::FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
+        let probes =
+            reflection::by_package(tonic_health::pb::FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(self.descriptors)
@@ -155,7 +175,8 @@ impl GrpcServer {
             inside.idle().await;
             ended
         };
-        // A peer that never spoke, or does not hear that it should go, is waited for only while there are calls.
+        // A peer that never spoke, or does not hear that it should go, is waited for only while there are
+        // calls.
         let too_long = async {
             shutdown.cancelled().await;
             let last = time::Instant::now() + lifecycle::SERVER_DRAIN;

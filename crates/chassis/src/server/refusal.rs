@@ -19,7 +19,10 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
     let sent = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let essence = sent.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|ours| essence.eq_ignore_ascii_case(ours)) {
+    if [&b"application/grpc"[..], b"application/grpc+proto"]
+        .iter()
+        .any(|ours| essence.eq_ignore_ascii_case(ours))
+    {
         return None;
     }
     let said = "This is gRPC: send application/grpc or application/grpc+proto.\n";
@@ -32,7 +35,9 @@ pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
 /// The answer as it is given: a refusal without details gets them, and one that says when to ask again says
 /// it to channels, too.
 pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Response<Body> {
-    let Some(mut status) = Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok) else {
+    let Some(mut status) =
+        Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
+    else {
         return response;
     };
     if status.details().is_empty() {
@@ -47,19 +52,24 @@ pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Respon
 }
 
 /// Gives a refusal that comes from the server itself (no such method, a late answer, a malformed message, a
-/// panic) the `ErrorInfo` that every error carries. What else it says stays, such as which compression is taken.
-/// Where it is a mistake of ours, the cause goes to the log and not to the caller.
+/// panic) the `ErrorInfo` that every error carries. What else it says stays, such as which compression is
+/// taken. Where it is a mistake of ours, the cause goes to the log and not to the caller.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code tells the caller what is wrong")]
 fn explained(bare: &Status, domain: &'static str) -> Status {
     // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE
     // to one that is too large; these are the caller's mistakes, which asking again does not mend.
-    let decoding = ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message"];
-    let malformed = bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
-    let size =
-        bare.message().strip_prefix("Error, decoded message length too large: ").filter(|_| bare.code() == Code::OutOfRange);
+    let decoding =
+        ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message"];
+    let malformed =
+        bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
+    let size = bare
+        .message()
+        .strip_prefix("Error, decoded message length too large: ")
+        .filter(|_| bare.code() == Code::OutOfRange);
     // What tonic answers to a message that was cut off with its connection. Nobody hears it, and nobody here
     // is at fault.
-    let cut_off = bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
+    let cut_off =
+        bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
     let code = if malformed || size.is_some() {
         Code::InvalidArgument
     } else if cut_off {
@@ -70,10 +80,17 @@ fn explained(bare: &Status, domain: &'static str) -> Status {
     let message = match code {
         // Whatever answered so did not say why to anybody else.
         Code::Internal | Code::Unknown | Code::DataLoss => {
-            tracing::error!(alert = true, ?code, cause = bare.message(), "something went wrong that should not");
+            tracing::error!(
+                alert = true,
+                ?code,
+                cause = bare.message(),
+                "something went wrong that should not"
+            );
             SHOULD_NOT.to_owned()
         }
-        _ => size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}")),
+        _ => {
+            size.map_or_else(|| bare.message().to_owned(), |size| format!("the message is too large: {size}"))
+        }
     };
     let mut details = ErrorDetails::with_error_info(word(code), domain, HashMap::new());
     if code == Code::InvalidArgument {
@@ -111,7 +128,8 @@ const fn word(code: Code) -> &'static str {
 /// What a panic said.
 #[must_use]
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     said.unwrap_or("without a text")
 }
 
@@ -127,12 +145,22 @@ mod tests {
             headers.extend(content_type.map(|one| (CONTENT_TYPE, HeaderValue::from_static(one))));
             no_grpc(&headers).map(|refusal| refusal.status().as_u16())
         };
-        for grpc in ["application/grpc", "application/grpc+proto", "Application/gRPC", "application/grpc; charset=utf-8"] {
+        for grpc in [
+            "application/grpc",
+            "application/grpc+proto",
+            "Application/gRPC",
+            "application/grpc; charset=utf-8",
+        ] {
             assert_eq!(sent(Some(grpc)), None, "{grpc}");
         }
-        for other in
-            ["", "text/plain", "application/json", "application/grpc-web+proto", "application/grpc-web", "application/grpc+json"]
-        {
+        for other in [
+            "",
+            "text/plain",
+            "application/json",
+            "application/grpc-web+proto",
+            "application/grpc-web",
+            "application/grpc+json",
+        ] {
             assert_eq!(sent(Some(other)), Some(415), "{other}");
         }
         assert_eq!(sent(None), Some(415));
@@ -141,12 +169,19 @@ mod tests {
     #[test]
     fn whoever_says_when_says_it_to_channels_as_well() {
         let with = |after| ErrorDetails::with_retry_info(Some(after));
-        let fault = Status::with_error_details(Code::ResourceExhausted, "later", with(Duration::from_millis(60_500)));
-        for (status, pushback) in
-            [(fault, Some("60500")), (Status::unavailable("bare"), Some("1000")), (Status::not_found("for good"), None)]
-        {
+        let fault =
+            Status::with_error_details(Code::ResourceExhausted, "later", with(Duration::from_millis(60_500)));
+        for (status, pushback) in [
+            (fault, Some("60500")),
+            (Status::unavailable("bare"), Some("1000")),
+            (Status::not_found("for good"), None),
+        ] {
             let response = told(status.into_http(), "toy");
-            assert_eq!(response.headers().get(PUSHBACK).map(|value| value.to_str().unwrap()), pushback, "{response:?}");
+            assert_eq!(
+                response.headers().get(PUSHBACK).map(|value| value.to_str().unwrap()),
+                pushback,
+                "{response:?}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is logged: what `RUST_LOG` asks for, and alerts in any case.
 //!
-//! An alert is an error that says `alert = true`: somebody must look. A filter that was meant to quieten a noisy log, or that came out
-//! of a template empty or wrong, must not silence it.
+//! An alert is an error that says `alert = true`: somebody must look. A filter that was meant to quieten a
+//! noisy log, or that came out of a template empty or wrong, must not silence it.
 
 use tracing::{
     Level, Metadata, Subscriber,
@@ -73,19 +73,24 @@ mod tests {
         let out = writer::tests::Out::default();
         let (lines, thread) = writer::start(out.clone());
         let filter = Filter::new(EnvFilter::builder().parse_lossy(filter));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter).with(Json::new(lines)), || {
-            let _span = tracing::info_span!("work").entered();
-            tracing::error!(alert = true, "look here");
-            tracing::error!("failed");
-            tracing::info!("told");
-        });
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(filter).with(Json::new(lines)),
+            || {
+                let _span = tracing::info_span!("work").entered();
+                tracing::error!(alert = true, "look here");
+                tracing::error!("failed");
+                tracing::info!("told");
+            },
+        );
         drop(thread);
         out.text().lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn no_filter_silences_an_alert() {
-        for (filter, lines) in [("off", 1), ("chassis=off,info", 1), ("error", 2), ("[nothing]=trace,off", 1), ("info", 3)] {
+        for (filter, lines) in
+            [("off", 1), ("chassis=off,info", 1), ("error", 2), ("[nothing]=trace,off", 1), ("info", 3)]
+        {
             let told = written(filter);
             assert!(told.len() == lines && told[0].contains("look here"), "{filter}: {told:?}");
         }

@@ -1,11 +1,12 @@
 //! Log lines for machines: a JSON object a line.
 //!
 //! ```text
-//! {"timestamp":"…Z","level":"INFO","message":"answered","status":200,…,"target":"…","trace_id":"…","span_id":"…",
-//!  "span":{"method":"GET",…,"name":"http"}}
+//! {"timestamp":"…Z","level":"INFO","message":"answered","status":200,…,"target":"…",
+//!  "trace_id":"…","span_id":"…","span":{"method":"GET",…,"name":"http"}}
 //! ```
-//! A span's fields are written once, when it begins, and copied into each of its lines. Of nested spans the innermost is shown. The ids
-//! of the trace stand at the top, where collectors look for them: the span's own, or those of the nearest span around it that has some.
+//! A span's fields are written once, when it begins, and copied into each of its lines. Of nested spans the
+//! innermost is shown. The ids of the trace stand at the top, where collectors look for them: the span's own,
+//! or those of the nearest span around it that has some.
 
 use std::{cell::RefCell, fmt};
 
@@ -31,7 +32,8 @@ pub(super) struct Json {
     clock: Clock,
 }
 
-/// A span's fields as they stand in its lines, each with a comma in front of it (the ids) or behind it (the others).
+/// A span's fields as they stand in its lines, each with a comma in front of it (the ids) or behind it (the
+/// others).
 struct Told {
     ids: Vec<u8>,
     fields: Vec<u8>,
@@ -67,7 +69,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         LINE.with(|line| {
             // A value whose text logs something itself gets a line of its own.
-            let Ok(mut line) = line.try_borrow_mut() else { return self.write(&mut Vec::new(), event, &context) };
+            let Ok(mut line) = line.try_borrow_mut() else {
+                return self.write(&mut Vec::new(), event, &context);
+            };
             line.clear();
             self.write(&mut line, event, &context);
         });
@@ -75,7 +79,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
 }
 
 impl Json {
-    fn write<S: Subscriber + for<'a> LookupSpan<'a>>(&self, line: &mut Vec<u8>, event: &Event<'_>, context: &Context<'_, S>) {
+    fn write<S: Subscriber + for<'a> LookupSpan<'a>>(
+        &self,
+        line: &mut Vec<u8>,
+        event: &Event<'_>,
+        context: &Context<'_, S>,
+    ) {
         let metadata = event.metadata();
         line.extend_from_slice(b"{\"timestamp\":\"");
         line.extend_from_slice(Rfc3339::of(self.clock.now()).as_str().as_bytes());
@@ -222,8 +231,11 @@ mod tests {
     #[test]
     fn a_line_holds_what_was_said_and_where_it_belongs() {
         let told = told(|| {
-            let span = tracing::info_span!("http", method = %"GET", route = "/a\"b\n", late = tracing::field::Empty);
-            span.in_scope(|| tracing::info!(status = 200_u16, duration_ms = 1.5, good = true, "answered {}", "twice"));
+            let span =
+                tracing::info_span!("http", method = %"GET", route = "/a\"b\n", late = tracing::field::Empty);
+            span.in_scope(|| {
+                tracing::info!(status = 200_u16, duration_ms = 1.5, good = true, "answered {}", "twice")
+            });
             span.record("late", 7);
             span.in_scope(|| tracing::warn!(code = ?Some("X"), nothing = f64::NAN, "failed"));
             tracing::error!("alone");

@@ -9,11 +9,20 @@ pub(super) const MEASURES: &[Described] = &[
         "connections_refused_total",
         "Connections of clients that were closed again, by why: too many of all or of a network, silent, displaced.",
     ),
-    ("db_contended_total", "Transactions that lost against others and were made again, by the transaction's name."),
+    (
+        "db_contended_total",
+        "Transactions that lost against others and were made again, by the transaction's name.",
+    ),
     ("db_group_size", "Asks that one group commit did together, by the transaction's name."),
     ("db_refused_total", "Asks for a database connection that were refused because too many waited in vain."),
-    ("db_retired_total", "Times that all database connections were given up: the server was gone, going, or took no writes."),
-    ("db_transaction_seconds", "How long a transaction took, with all its attempts, by the transaction's name."),
+    (
+        "db_retired_total",
+        "Times that all database connections were given up: the server was gone, going, or took no writes.",
+    ),
+    (
+        "db_transaction_seconds",
+        "How long a transaction took, with all its attempts, by the transaction's name.",
+    ),
     ("grpc_client_retries_total", "Calls of other services that were made again."),
     ("grpc_request_seconds", "How long a gRPC call took until its answer began, by server and method."),
     ("grpc_requests_total", "gRPC calls answered, by server, method and status code."),
@@ -21,7 +30,10 @@ pub(super) const MEASURES: &[Described] = &[
         "grpc_shed_total",
         "gRPC calls refused before they were looked at, by server and why: too many, no message in time, no gRPC.",
     ),
-    ("log_lines_dropped_total", "Log lines dropped because they were written faster than somebody took them."),
+    (
+        "log_lines_dropped_total",
+        "Log lines dropped because they were written faster than somebody took them.",
+    ),
     ("prune_failures_total", "Rounds of forgetting old rows that failed, by table."),
     ("pruned_rows_total", "Old rows that were forgotten, by table."),
 ];

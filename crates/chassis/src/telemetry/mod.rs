@@ -1,7 +1,7 @@
 //! Logs and metrics of a process: installed once, by [`lifecycle::run`](crate::lifecycle::run).
 //!
-//! Writing never blocks a request: lines go to bounded memory with a thread of its own behind it ([`writer`]), and are dropped (and
-//! counted) when it is full.
+//! Writing never blocks a request: lines go to bounded memory with a thread of its own behind it
+//! ([`writer`]), and are dropped (and counted) when it is full.
 
 mod filter;
 mod json;
@@ -46,7 +46,8 @@ pub enum LogFormat {
 /// Flags about logs.
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogArgs {
-    /// How log lines look: a tree a request for people, or a JSON object a line. What is logged: RUST_LOG, such as `debug`
+    /// How log lines look: a tree a request for people, or a JSON object a line. What is logged: RUST_LOG,
+    /// such as `debug`
     #[arg(long, env, value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
 }
@@ -71,18 +72,22 @@ pub fn describe(measures: &[Described]) {
     }
 }
 
-/// Installs the log subscriber and the metrics recorder of this process. A second call leaves the first in place. `version` is what
-/// `--version` tells.
+/// Installs the log subscriber and the metrics recorder of this process. A second call leaves the first in
+/// place. `version` is what `--version` tells.
 #[must_use]
 pub fn init(args: &LogArgs, version: &'static str) -> Guard {
     let (lines, thread) = writer::start(io::stderr());
-    let asked = flags::environment(EnvFilter::DEFAULT_ENV).map(|asked| EnvFilter::try_new(asked.to_string_lossy()));
+    let asked =
+        flags::environment(EnvFilter::DEFAULT_ENV).map(|asked| EnvFilter::try_new(asked.to_string_lossy()));
     let (filter, misread) = match asked {
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
         None => (EnvFilter::new(DEFAULT_FILTER), None),
     };
-    let installed = tracing_subscriber::registry().with(Filter::new(filter)).with(layer(args.log_format, lines)).try_init();
+    let installed = tracing_subscriber::registry()
+        .with(Filter::new(filter))
+        .with(layer(args.log_format, lines))
+        .try_init();
     if installed.is_ok() {
         install_metrics();
         describe(measures::MEASURES);
@@ -125,7 +130,9 @@ fn install_metrics() {
             }
             drop(METRICS.set(handle));
         }
-        Ok(Err(error)) | Err(error) => tracing::warn!(%error, "no metrics: the recorder could not be installed"),
+        Ok(Err(error)) | Err(error) => {
+            tracing::warn!(%error, "no metrics: the recorder could not be installed")
+        }
     }
 }
 

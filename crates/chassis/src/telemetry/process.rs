@@ -1,4 +1,5 @@
-//! What the system knows of this process, under the names that every Prometheus client has for it; and what it is built from.
+//! What the system knows of this process, under the names that every Prometheus client has for it; and what
+//! it is built from.
 //!
 //! Read from `/proc` when somebody asks and at no other time; on a system without one these are left out.
 
@@ -13,7 +14,8 @@ pub(super) fn tell_build(version: &'static str) {
 }
 
 fn apart(version: &str) -> (&str, &str) {
-    let commit = version.split_once(" (").and_then(|(version, commit)| Some((version, commit.strip_suffix(')')?)));
+    let commit =
+        version.split_once(" (").and_then(|(version, commit)| Some((version, commit.strip_suffix(')')?)));
     commit.unwrap_or((version, "unknown"))
 }
 
@@ -38,7 +40,12 @@ pub(super) fn tell(text: &mut String) {
     );
     metric("process_start_time_seconds", "gauge", "When this process began, in seconds since 1970.", began());
     metric("process_threads", "gauge", "Threads of this process.", number(&status, "Threads:"));
-    metric("process_resident_memory_bytes", "gauge", "Memory of this process that is in RAM.", memory("VmRSS:"));
+    metric(
+        "process_resident_memory_bytes",
+        "gauge",
+        "Memory of this process that is in RAM.",
+        memory("VmRSS:"),
+    );
     metric("process_virtual_memory_bytes", "gauge", "Address space of this process.", memory("VmSize:"));
     metric("process_open_fds", "gauge", "Files and connections that are open.", open_files());
     metric("process_max_fds", "gauge", "How many files and connections may be open.", max_files());
@@ -57,7 +64,8 @@ impl Stat {
         let (_, fields) = text.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         #[expect(clippy::cast_precision_loss, reason = "a hundred")]
-        let seconds = |field: usize| Some(fields.get(field)?.parse::<f64>().ok()? / clock_ticks_per_second() as f64);
+        let seconds =
+            |field: usize| Some(fields.get(field)?.parse::<f64>().ok()? / clock_ticks_per_second() as f64);
         // The state is the third field of the file, and the first here.
         Some(Self { cpu: seconds(11)? + seconds(12)?, began: seconds(19)? })
     }
@@ -110,7 +118,8 @@ mod tests {
     fn every_figure_is_there_and_sensible() {
         let mut text = String::new();
         tell(&mut text);
-        let value = |name: &str| number(&text, &format!("{name} ")).unwrap_or_else(|| panic!("{name} in {text}"));
+        let value =
+            |name: &str| number(&text, &format!("{name} ")).unwrap_or_else(|| panic!("{name} in {text}"));
         assert!(value("process_cpu_seconds_total") >= 0.0 && value("process_threads") >= 1.0);
         assert!(value("process_start_time_seconds") > 1.7e9);
         assert!(value("process_virtual_memory_bytes") >= value("process_resident_memory_bytes"));

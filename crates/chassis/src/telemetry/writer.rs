@@ -1,8 +1,9 @@
 //! Where log lines go: into memory at once, and from there to their destination by a thread of their own.
 //!
-//! The thread is woken once for all lines of some milliseconds and writes them together: under load a line costs its request a copy
-//! and no system call. What waits is bounded; lines beyond it are dropped and counted. All that was taken is written before the
-//! process ends, unless it is killed, or nobody reads what it writes: then the process does not wait for ever.
+//! The thread is woken once for all lines of some milliseconds and writes them together: under load a line
+//! costs its request a copy and no system call. What waits is bounded; lines beyond it are dropped and
+//! counted. All that was taken is written before the process ends, unless it is killed, or nobody reads what
+//! it writes: then the process does not wait for ever.
 
 use std::{
     io::{self, Write},
@@ -16,7 +17,8 @@ use std::{
 const ROOM: usize = 16 * 1_024 * 1_024;
 /// How long the first line waits for others.
 const GATHER: Duration = Duration::from_millis(5);
-/// How long the end of the process waits until the last lines are written: a pipe that nobody reads takes none.
+/// How long the end of the process waits until the last lines are written: a pipe that nobody reads takes
+/// none.
 const LAST_LINES: Duration = Duration::from_secs(3);
 /// Memory that a burst took is given back.
 const KEEP: usize = 256 * 1_024;

@@ -1,9 +1,10 @@
-//! How long a test waits. Tests wait for what must come true, and assert what the system says; a limit is there only so that a test
-//! ends which otherwise never would. No limit may depend on how long this machine takes, so all of them are made here.
+//! How long a test waits. Tests wait for what must come true, and assert what the system says; a limit is
+//! there only so that a test ends which otherwise never would. No limit may depend on how long this machine
+//! takes, so all of them are made here.
 //!
-//! A limit names what something usually takes, with nothing in the way. It is stretched tenfold, and by as much as this machine is
-//! slower than usual. That is measured with a known piece of work whenever a limit seems to be over, because other work comes and
-//! goes; the worst that was measured counts.
+//! A limit names what something usually takes, with nothing in the way. It is stretched tenfold, and by as
+//! much as this machine is slower than usual. That is measured with a known piece of work whenever a limit
+//! seems to be over, because other work comes and goes; the worst that was measured counts.
 
 use std::{
     fmt,
@@ -34,7 +35,12 @@ static WORST: AtomicU64 = AtomicU64::new(100);
 pub fn slowness() -> f64 {
     let begun = Instant::now();
     // A machine without a shell is as slow as usual.
-    let _ = Command::new("sh").args(["-c", WORK]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let _ = Command::new("sh")
+        .args(["-c", WORK])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     let now = (begun.elapsed().as_secs_f64() / USUAL.as_secs_f64()).clamp(1.0, SLOWEST);
     WORST.fetch_max((now * 100.0) as u64, Ordering::Relaxed);
     now
@@ -92,7 +98,13 @@ impl Patience {
 
 impl fmt::Display for Patience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "within {:.1?} ({:?} is usual, and this machine was {:.1} times slower)", self.spent(), self.usual, worst())
+        write!(
+            f,
+            "within {:.1?} ({:?} is usual, and this machine was {:.1} times slower)",
+            self.spent(),
+            self.usual,
+            worst()
+        )
     }
 }
 
@@ -123,13 +135,15 @@ pub async fn timeout<F: Future>(usual: Duration, future: F) -> Result<F::Output,
     }
 }
 
-/// Lets something happen that nobody outside can see, and that usually has happened after this; for twice as long on a machine that is
-/// known to be slow, and no longer, because what is meant to be under way must not end meanwhile.
+/// Lets something happen that nobody outside can see, and that usually has happened after this; for twice as
+/// long on a machine that is known to be slow, and no longer, because what is meant to be under way must not
+/// end meanwhile.
 pub async fn pause(usual: Duration) {
     tokio::time::sleep(usual.mul_f64(worst().min(2.0))).await;
 }
 
-/// Whether nothing comes for so long. A slow machine may make this miss what would have come, and never see what does not come.
+/// Whether nothing comes for so long. A slow machine may make this miss what would have come, and never see
+/// what does not come.
 pub async fn nothing_comes<F: Future>(span: Duration, future: F) -> bool {
     tokio::time::timeout(span, future).await.is_err()
 }

@@ -64,7 +64,9 @@ impl Service<Request<Body>> for Toy {
                 "/toy.Toy/TimeLeft" => Status::not_found(context.remaining().as_millis().to_string()),
                 "/toy.Toy/Swallow" => {
                     let mut grpc = tonic::server::Grpc::new(ProstCodec::<(), Vec<u8>>::default());
-                    let swallow = service_fn(async |_: tonic::Request<Vec<u8>>| Ok::<_, Status>(tonic::Response::new(())));
+                    let swallow = service_fn(async |_: tonic::Request<Vec<u8>>| {
+                        Ok::<_, Status>(tonic::Response::new(()))
+                    });
                     return Ok(grpc.unary(swallow, request).await);
                 }
                 "/toy.Toy/Nap" => {

@@ -67,7 +67,8 @@ fn seconds(span: Option<&prost_types::Duration>) -> i64 {
         .map_or(0, |micros| micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0))
 }
 
-/// When to ask again, in whole seconds: the nearest, so that about as many ask in a second as were meant to, and not all at once.
+/// When to ask again, in whole seconds: the nearest, so that about as many ask in a second as were meant to,
+/// and not all at once.
 fn advice(span: Option<&prost_types::Duration>) -> i64 {
     let micros = span.and_then(time::span_micros).filter(|micros| *micros > 0);
     micros.map_or(0, |micros| ((micros + 500_000) / 1_000_000).max(1))

@@ -13,7 +13,8 @@ words! {
 }
 
 words! {
-    /// Why an estimate is longer than it was: the line is paused, every place is taken and none becomes free, or it moves more slowly.
+    /// Why an estimate is longer than it was: the line is paused, every place is taken and none becomes free,
+    /// or it moves more slowly.
     DelayReason of proto::DelayReason { Paused, Full, Slower }
 }
 
@@ -81,7 +82,8 @@ impl TryFrom<proto::Token> for Token {
 
     fn try_from(token: proto::Token) -> Result<Self, Hollow> {
         let status = TokenStatus::read(token.status)?;
-        let active_until = Instant::optional(token.active_until.as_ref()).filter(|_| status == TokenStatus::Active);
+        let active_until =
+            Instant::optional(token.active_until.as_ref()).filter(|_| status == TokenStatus::Active);
         Ok(Self {
             status,
             priority: token.priority,
@@ -104,8 +106,9 @@ impl TryFrom<proto::Token> for Token {
     }
 }
 
-/// A lane in which somebody waits: about `(ticket - nextTicket) * (waiting - 1) / (lastTicket - nextTicket)` of it are before a ticket,
-/// and all who wait in the lanes before. Who has a ticket below `nextTicket` waits no longer: ask for the token.
+/// A lane in which somebody waits: about `(ticket - nextTicket) * (waiting - 1) / (lastTicket - nextTicket)`
+/// of it are before a ticket, and all who wait in the lanes before. Who has a ticket below `nextTicket` waits
+/// no longer: ask for the token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Lane {
@@ -148,7 +151,8 @@ pub(crate) struct Queue {
     active: i64,
     /// The lanes in which somebody waits, in order: what turns a ticket into a place.
     lanes: Vec<Lane>,
-    /// How many places the line moves on a minute: a place divided by this is the wait in minutes; 0 when nobody is admitted.
+    /// How many places the line moves on a minute: a place divided by this is the wait in minutes; 0 when
+    /// nobody is admitted.
     #[schema(minimum = 0, example = 5870.5)]
     places_per_minute: f64,
     /// Why that is less than it was; null when all is as usual.
@@ -255,7 +259,8 @@ pub(crate) struct QueuePolicy {
     /// After how long without a word (a poll, a stream, any call) a waiting token ends; 0 = never.
     #[schema(minimum = 0, maximum = 604_800)]
     waiting_grace_seconds: Option<i64>,
-    /// How long an admitted token may take to be heard of before the next one gets its place; 0 = its whole time.
+    /// How long an admitted token may take to be heard of before the next one gets its place; 0 = its whole
+    /// time.
     #[schema(minimum = 0, maximum = 86_400)]
     show_up_within_seconds: Option<i64>,
 }

@@ -104,7 +104,9 @@ impl TryFrom<proto::SeatMap> for Seats {
     type Error = Hollow;
 
     fn try_from(map: proto::SeatMap) -> Result<Self, Hollow> {
-        let read = |seat: proto::Seat| Ok(Seat { seat_number: seat.seat_number, status: SeatStatus::read(seat.status)? });
+        let read = |seat: proto::Seat| {
+            Ok(Seat { seat_number: seat.seat_number, status: SeatStatus::read(seat.status)? })
+        };
         let seats = map.seats.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Self { show_id: whole(map.show)?.show_id, seats })
     }

@@ -1,4 +1,5 @@
-//! Headers: what every operation takes, what every answer carries, and an example of each that an answer may have.
+//! Headers: what every operation takes, what every answer carries, and an example of each that an answer may
+//! have.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +10,8 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// Puts the trace context among the document's parts: as it may be sent, and as it is answered.
 pub(super) fn define(document: &mut Value) {
     let components = &mut document["components"];
-    // Without a pattern, for nothing that is sent is refused. The example stands in the schema, so that a page does not send it along.
+    // Without a pattern, for nothing that is sent is refused. The example stands in the schema, so that a
+    // page does not send it along.
     components["parameters"]["traceparent"] = json!({
         "name": "traceparent", "in": "header", "required": false,
         "description": "The W3C trace context that the request becomes a part of. What is none is replaced by a new one",
@@ -28,8 +30,8 @@ pub(super) fn take(operation: &mut Map<String, Value>) {
     }
 }
 
-/// Gives each header of an operation's answer an example, and adds the trace, which every answer carries but those that a cache may
-/// give to others.
+/// Gives each header of an operation's answer an example, and adds the trace, which every answer carries but
+/// those that a cache may give to others.
 pub(super) fn complete(operation: &str, response: &mut Value) {
     for (name, header) in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
         if let Some(example) = example(operation, name) {

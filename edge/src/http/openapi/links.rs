@@ -1,5 +1,5 @@
-//! What of an answer goes into which call that may follow: the on-sale as a path through the document, for those who read it and for
-//! the programs that walk it.
+//! What of an answer goes into which call that may follow: the on-sale as a path through the document, for
+//! those who read it and for the programs that walk it.
 
 use serde_json::{Value, json};
 

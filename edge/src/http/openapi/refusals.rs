@@ -18,7 +18,8 @@ pub(super) fn add(responses: &mut Map<String, Value>, path: &str, status: u16, c
         let mut response = json!({"description": title});
         if matches!(status, 429 | 503 | 504) {
             let schema = json!({"type": "integer", "minimum": 1});
-            response["headers"] = json!({"Retry-After": {"description": "When to ask again, in seconds", "schema": schema}});
+            response["headers"] =
+                json!({"Retry-After": {"description": "When to ask again, in seconds", "schema": schema}});
         }
         response
     });
@@ -27,7 +28,8 @@ pub(super) fn add(responses: &mut Map<String, Value>, path: &str, status: u16, c
         "instance": path, "code": code,
     });
     if code == "INVALID_ARGUMENT" {
-        example["violations"] = json!([{"field": "userId", "description": "must be 1 to 64 visible characters, without spaces"}]);
+        example["violations"] =
+            json!([{"field": "userId", "description": "must be 1 to 64 visible characters, without spaces"}]);
     }
     if status >= 500 {
         example["traceId"] = json!("0af7651916cd43dd8448eb211c80319c");
@@ -47,7 +49,9 @@ pub(super) fn add(responses: &mut Map<String, Value>, path: &str, status: u16, c
 /// Says of every response with refusals which codes it may carry.
 pub(super) fn refer(responses: &mut Map<String, Value>) {
     for response in responses.values_mut() {
-        let Some(content) = response.get_mut("content").and_then(|content| content.get_mut(problem::MEDIA_TYPE)) else {
+        let Some(content) =
+            response.get_mut("content").and_then(|content| content.get_mut(problem::MEDIA_TYPE))
+        else {
             continue;
         };
         let codes: Vec<&String> = content["examples"].as_object().into_iter().flat_map(Map::keys).collect();
@@ -55,7 +59,8 @@ pub(super) fn refer(responses: &mut Map<String, Value>) {
         let schema = match codes.as_slice() {
             [only] => one(only),
             several => {
-                let mapping: Map<_, _> = several.iter().map(|code| ((*code).clone(), one(code)["$ref"].clone())).collect();
+                let mapping: Map<_, _> =
+                    several.iter().map(|code| ((*code).clone(), one(code)["$ref"].clone())).collect();
                 let all: Vec<_> = several.iter().map(|code| one(code)).collect();
                 json!({"oneOf": all, "discriminator": {"propertyName": "code", "mapping": mapping}})
             }
@@ -67,9 +72,12 @@ pub(super) fn refer(responses: &mut Map<String, Value>) {
 /// Gives each code that any response may carry its schema.
 pub(super) fn define(document: &mut Value) {
     let common = document["components"]["schemas"]["Problem"]["properties"].clone();
-    let operations = document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
-    let responses = operations.flat_map(Map::values).filter_map(|operation| operation["responses"].as_object());
-    let examples = responses.flat_map(Map::values).map(|response| &response["content"][problem::MEDIA_TYPE]["examples"]);
+    let operations =
+        document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    let responses =
+        operations.flat_map(Map::values).filter_map(|operation| operation["responses"].as_object());
+    let examples =
+        responses.flat_map(Map::values).map(|response| &response["content"][problem::MEDIA_TYPE]["examples"]);
     let examples: Map<String, Value> =
         examples.filter_map(Value::as_object).flatten().map(|(code, e)| (code.clone(), e.clone())).collect();
     for (code, example) in examples {
@@ -84,10 +92,13 @@ fn schema(code: &str, status: u64, title: &Value, common: &Value) -> Value {
     let own = own.iter().filter(|(_, is)| *is).map(|(name, _)| *name);
     let names: Vec<&str> = COMMON.iter().copied().chain(own).collect();
     let mut required: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), common[*name].clone())).collect();
+    let mut properties: Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), common[*name].clone())).collect();
     properties["type"]["example"] = json!(format!("urn:boxoffice:problem:{code}"));
-    properties["status"] = json!({"type": "integer", "enum": [status], "description": common["status"]["description"]});
-    properties["code"] = json!({"type": "string", "enum": [code], "description": common["code"]["description"]});
+    properties["status"] =
+        json!({"type": "integer", "enum": [status], "description": common["status"]["description"]});
+    properties["code"] =
+        json!({"type": "string", "enum": [code], "description": common["code"]["description"]});
     for member in members_of(code) {
         let name = camel(member.key);
         if member.always {
@@ -104,6 +115,8 @@ fn members_of(code: &str) -> &'static [members::Member] {
 
 /// `SEAT_TAKEN` → `SeatTakenProblem`.
 fn name(code: &str) -> String {
-    let word = |word: &str| word.chars().take(1).chain(word.chars().skip(1).map(|c| c.to_ascii_lowercase())).collect::<String>();
+    let word = |word: &str| {
+        word.chars().take(1).chain(word.chars().skip(1).map(|c| c.to_ascii_lowercase())).collect::<String>()
+    };
     format!("{}Problem", code.split('_').map(word).collect::<String>())
 }

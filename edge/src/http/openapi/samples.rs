@@ -22,7 +22,9 @@ impl Samples {
         if let Some(first) = schema["enum"].get(0) {
             return first.clone();
         }
-        let nullable = |of: &Value| of.as_array().is_some_and(|of| of.iter().any(|one| one == "null" || one["type"] == "null"));
+        let nullable = |of: &Value| {
+            of.as_array().is_some_and(|of| of.iter().any(|one| one == "null" || one["type"] == "null"))
+        };
         if nullable(&schema["type"]) || nullable(&schema["oneOf"]) {
             return Value::Null;
         }
@@ -42,7 +44,8 @@ impl Samples {
 
     /// Gives each answer of an operation that has a body and no example one.
     pub(super) fn fill(&self, responses: &mut Map<String, Value>) {
-        let contents = responses.values_mut().filter_map(|response| response.get_mut("content")?.as_object_mut());
+        let contents =
+            responses.values_mut().filter_map(|response| response.get_mut("content")?.as_object_mut());
         for content in contents.flat_map(Map::values_mut) {
             if content.get("example").is_none() && content.get("examples").is_none() {
                 content["example"] = self.of(&content["schema"]);

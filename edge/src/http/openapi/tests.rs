@@ -60,7 +60,10 @@ fn document_of(browse: Browse) -> Value {
 fn each(document: &Value) -> Vec<(String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, operation)| (format!("{method} {path}"), operation.clone()))
+        item.as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (format!("{method} {path}"), operation.clone()))
     });
     all.collect()
 }
@@ -128,7 +131,10 @@ fn a_stream_is_a_text_whose_example_tells_a_whole_token() {
     let event = stream["example"].as_str().unwrap();
     let lines: Vec<(&str, &str)> = event.lines().filter_map(|line| line.split_once(": ")).collect();
     let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
-    assert_eq!((names.as_slice(), &event[event.len() - 2..]), (["retry", "event", "id", "data"].as_slice(), "\n\n"));
+    assert_eq!(
+        (names.as_slice(), &event[event.len() - 2..]),
+        (["retry", "event", "id", "data"].as_slice(), "\n\n")
+    );
     let data: Value = serde_json::from_str(lines[3].1).unwrap();
     let members = document["components"]["schemas"]["Token"]["required"].as_array().unwrap();
     assert!(members.iter().all(|member| data.get(member.as_str().unwrap()).is_some()), "{data}");
@@ -155,7 +161,10 @@ fn every_code_has_a_schema_that_names_what_comes_with_it() {
                 let told = example["value"].as_object().unwrap();
                 assert!(told.keys().all(|member| known.contains_key(member)), "{name}: {code}: {told:?}");
                 let needed = schema["required"].as_array().unwrap();
-                assert!(needed.iter().all(|member| told.contains_key(member.as_str().unwrap())), "{name}: {code}");
+                assert!(
+                    needed.iter().all(|member| told.contains_key(member.as_str().unwrap())),
+                    "{name}: {code}"
+                );
             }
         }
     }
@@ -163,7 +172,8 @@ fn every_code_has_a_schema_that_names_what_comes_with_it() {
 
 /// A description; of what may be null, that of what it is otherwise.
 fn described(schema: &Value) -> &str {
-    let other = || schema["oneOf"].as_array().and_then(|of| of.iter().find_map(|one| one["description"].as_str()));
+    let other =
+        || schema["oneOf"].as_array().and_then(|of| of.iter().find_map(|one| one["description"].as_str()));
     schema["description"].as_str().or_else(other).unwrap_or_default()
 }
 
@@ -178,7 +188,10 @@ fn every_member_is_described_by_a_sentence_of_its_own() {
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let members = schema["properties"].as_object().into_iter().flatten();
         let all = members.map(|(member, schema)| (member.as_str(), schema)).chain([("", schema)]);
-        wrong.extend(all.filter(|(_, schema)| !sentence(described(schema))).map(|(member, _)| format!("{name}.{member}")));
+        wrong.extend(
+            all.filter(|(_, schema)| !sentence(described(schema)))
+                .map(|(member, _)| format!("{name}.{member}")),
+        );
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
@@ -190,8 +203,11 @@ fn where_browsing_is_open_dates_and_seats_need_no_token() {
     for browse in [Browse::Token, Browse::Open] {
         for (name, operation) in each(&document_of(browse)) {
             let parameters = operation["parameters"].as_array().unwrap();
-            let Some(token) = parameters.iter().find(|parameter| parameter["name"] == "X-Queue-Token") else { continue };
-            let open = browse == Browse::Open && browsing.contains(operation["operationId"].as_str().unwrap());
+            let Some(token) = parameters.iter().find(|parameter| parameter["name"] == "X-Queue-Token") else {
+                continue;
+            };
+            let open =
+                browse == Browse::Open && browsing.contains(operation["operationId"].as_str().unwrap());
             assert_eq!(token["required"], !open, "{name}");
             let responses = &operation["responses"];
             for status in ["401", "403"] {

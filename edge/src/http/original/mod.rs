@@ -1,4 +1,5 @@
-//! The routes of the original API document, kept for its clients: thin adapters onto the others, with the same checks.
+//! The routes of the original API document, kept for its clients: thin adapters onto the others, with the
+//! same checks.
 //!
 //! `concertOptionId` is a show, `seatId` a seat's number, `tokenValue` a token; the queue is `default`.
 

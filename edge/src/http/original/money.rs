@@ -58,9 +58,14 @@ impl ToSchema for Amount {}
 impl ToSchema for Price {}
 
 fn written(least: i64, text: &str) -> RefOr<Schema> {
-    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(MAX_AMOUNT));
+    let number =
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(MAX_AMOUNT));
     let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(text));
-    OneOfBuilder::new().item(number).item(text).description(Some("Without a fraction other than zero.")).into()
+    OneOfBuilder::new()
+        .item(number)
+        .item(text)
+        .description(Some("Without a fraction other than zero."))
+        .into()
 }
 
 /// How much a user has.
@@ -166,8 +171,12 @@ pub(in crate::http) async fn original_get_balance(
     Segment(UserId(user_id)): Segment<UserId>,
 ) -> Result<Response, Problem> {
     match wallets::find(&api, user_id).await {
-        Ok(wallet) => json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance }),
-        Err(refusal) if refusal.code() == Reason::WalletNotFound.as_str() => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(wallet) => {
+            json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance })
+        }
+        Err(refusal) if refusal.code() == Reason::WalletNotFound.as_str() => {
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
         Err(refusal) => Err(refusal),
     }
 }
@@ -192,7 +201,8 @@ pub(in crate::http) async fn original_pay(
     Body(new): Body<OriginalNewPayment>,
 ) -> Result<Response, Problem> {
     let OriginalNewPayment { user_id, reservation_id, amount } = new;
-    let payment = settled(&api, Pay { user_id, reservation_id, token, request_id, price: Some(amount) }).await?;
+    let payment =
+        settled(&api, Pay { user_id, reservation_id, token, request_id, price: Some(amount) }).await?;
     let pending = payment.status == PaymentStatus::Pending;
     let (http, status, message) = if pending {
         (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")
@@ -220,7 +230,8 @@ mod tests {
     use super::*;
 
     fn reads<T: FromFields>(amount: &Value) -> bool {
-        let body = json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": amount});
+        let body =
+            json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": amount});
         let mut fields = Fields::new(body.as_object().unwrap().clone());
         T::read(&mut fields);
         fields.finish().is_ok()

@@ -80,7 +80,9 @@ impl FromFields for OriginalNewReservation {
             user_id: fields.user_id("userId"),
             concert_option_id: fields.integer("concertOptionId", 1..=i64::MAX),
             seat_id: fields.small("seatId", 1..=i32::MAX),
-            date: fields.optional_text("date", 0..=64).map(|date| Date::read(&mut fields.checks, "date", &date).0),
+            date: fields
+                .optional_text("date", 0..=64)
+                .map(|date| Date::read(&mut fields.checks, "date", &date).0),
         }
     }
 }
@@ -145,7 +147,11 @@ pub(in crate::http) async fn original_list_seats(
 fn free(map: SeatMap) -> Result<Vec<u8>, Problem> {
     let concert_option_id = whole(map.show)?.show_id;
     let free = map.seats.into_iter().filter(|seat| seat.status() == SeatStatus::Available);
-    let seat = |seat: Seat| OriginalSeat { seat_id: seat.seat_number, seat_number: seat.seat_number, concert_option_id };
+    let seat = |seat: Seat| OriginalSeat {
+        seat_id: seat.seat_number,
+        seat_number: seat.seat_number,
+        concert_option_id,
+    };
     let mut list = serde_json::to_vec(&free.map(seat).collect::<Vec<_>>()).map_err(Problem::internal)?;
     // Without its brackets.
     list.pop();

@@ -77,7 +77,11 @@ pub(in crate::http) struct OriginalNewToken {
 
 impl FromFields for OriginalNewToken {
     fn read(fields: &mut Fields) -> Self {
-        Self { user_id: fields.user_id("userId"), requested_time: (), priority: fields.optional_small("priority", 0..=9) }
+        Self {
+            user_id: fields.user_id("userId"),
+            requested_time: (),
+            priority: fields.optional_small("priority", 0..=9),
+        }
     }
 }
 
@@ -89,7 +93,12 @@ pub(in crate::http) async fn original_issue_token(
     RequestId(request_id): RequestId,
     Body(new): Body<OriginalNewToken>,
 ) -> Result<Response, Problem> {
-    let request = IssueTokenRequest { queue_id: String::new(), user_id: new.user_id, priority: new.priority, request_id };
+    let request = IssueTokenRequest {
+        queue_id: String::new(),
+        user_id: new.user_id,
+        priority: new.priority,
+        request_id,
+    };
     let answer = ask!(api.clients.queue, issue_token, request)?;
     json::answer(StatusCode::CREATED, &OriginalToken::read(whole(answer.token)?, api.clock.now())?)
 }

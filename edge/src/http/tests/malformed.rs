@@ -1,4 +1,5 @@
-//! What is no request at all: hyper refuses it below the router, and the client is told in the words of a problem document all the same.
+//! What is no request at all: hyper refuses it below the router, and the client is told in the words of a
+//! problem document all the same.
 
 use chassis::{network::Incoming, testing::patience::timeout};
 use tokio::{
@@ -63,8 +64,15 @@ async fn what_is_no_request_is_refused_with_a_problem_document() {
         let (line, headers, body) = last(&answered(address, &sent).await);
         assert!(line.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {line}");
         assert!(headers.contains("content-type: application/problem+json"), "{what}: {headers}");
-        assert!(headers.contains("traceparent: 00-") && headers.contains("connection: close"), "{what}: {headers}");
-        assert_eq!((&body["status"], &body["code"], &body["instance"]), (&status.into(), &code.into(), &"*".into()), "{what}");
+        assert!(
+            headers.contains("traceparent: 00-") && headers.contains("connection: close"),
+            "{what}: {headers}"
+        );
+        assert_eq!(
+            (&body["status"], &body["code"], &body["instance"]),
+            (&status.into(), &code.into(), &"*".into()),
+            "{what}"
+        );
         assert_eq!(body["violations"].is_array(), status == 400, "{what}: {body}");
     }
 }
@@ -72,11 +80,16 @@ async fn what_is_no_request_is_refused_with_a_problem_document() {
 #[tokio::test]
 async fn an_answer_of_ours_is_passed_on_as_it_is() {
     let (address, _folder) = listening().await;
-    // A refusal of the router, one without a body for HEAD, and then something malformed on the same connection.
+    // A refusal of the router, one without a body for HEAD, and then something malformed on the same
+    // connection.
     let sent = b"GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\nHEAD /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\nrubbish\r\n\r\n";
     let answer = answered(address, sent).await;
     let text = String::from_utf8_lossy(&answer);
-    assert_eq!((text.matches("HTTP/1.1 404").count(), text.matches("HTTP/1.1 400").count()), (2, 1), "{text}");
+    assert_eq!(
+        (text.matches("HTTP/1.1 404").count(), text.matches("HTTP/1.1 400").count()),
+        (2, 1),
+        "{text}"
+    );
     assert!(text.contains("\"instance\":\"/v1/nothing\""), "{text}");
     assert_eq!(last(&answer).2["code"], "INVALID_ARGUMENT");
 }
@@ -89,6 +102,9 @@ async fn who_is_still_sending_hears_why_it_is_refused() {
     sent.resize(sent.len() + 4_000_000, b' ');
     for _ in 0..5 {
         let (line, _, body) = last(&answered(address, &sent).await);
-        assert_eq!((line.as_str(), &body["code"]), ("HTTP/1.1 413 Payload Too Large", &"PAYLOAD_TOO_LARGE".into()));
+        assert_eq!(
+            (line.as_str(), &body["code"]),
+            ("HTTP/1.1 413 Payload Too Large", &"PAYLOAD_TOO_LARGE".into())
+        );
     }
 }

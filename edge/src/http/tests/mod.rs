@@ -31,19 +31,35 @@ pub(super) async fn alone(browse: Browse, cors: &str) -> (Front, tempfile::TempD
 }
 
 /// One over services at this address.
-async fn build(url: &str, browse: Browse, cors: &str, shutdown: CancellationToken) -> (Front, tempfile::TempDir) {
+async fn build(
+    url: &str,
+    browse: Browse,
+    cors: &str,
+    shutdown: CancellationToken,
+) -> (Front, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = db::DbConfig::at(format!("sqlite:{}", folder.path().join("edge.db").display()));
     let journal = store::Journal::new(db::Db::open(&config, &chassis::migrations!()).await.unwrap());
     let target = || url.parse().unwrap();
-    let clients = Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
+    let clients =
+        Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
     let gate = app::Gate::new(clients.clone());
     let clock = Clock::system();
     let relay = app::Relay::new(journal.clone(), clock.clone(), None).unwrap();
-    let checkouts =
-        app::Checkouts::new(journal, clients.clone(), gate.clone(), relay.bell(), clock.clone(), OnPaymentFailure::Release);
-    let policy =
-        Policy { browse, on_payment_failure: OnPaymentFailure::Release, events_url: None, cors_origins: cors.parse().unwrap() };
+    let checkouts = app::Checkouts::new(
+        journal,
+        clients.clone(),
+        gate.clone(),
+        relay.bell(),
+        clock.clone(),
+        OnPaymentFailure::Release,
+    );
+    let policy = Policy {
+        browse,
+        on_payment_failure: OnPaymentFailure::Release,
+        events_url: None,
+        cors_origins: cors.parse().unwrap(),
+    };
     let deps = Deps {
         polls: app::Polls::new(clients.queue.clone()),
         followers: app::Followers::new(clients.clone(), shutdown),
@@ -65,6 +81,10 @@ async fn send(front: &Front, request: Request<Body>) -> (StatusCode, HeaderMap, 
 }
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("host", "x").header("content-type", "application/json");
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "x")
+        .header("content-type", "application/json");
     request.body(body.into()).unwrap()
 }

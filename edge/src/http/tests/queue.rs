@@ -63,7 +63,8 @@ async fn a_first_join_is_201_and_a_second_200_with_the_same_address() {
     let (front, script, ..) = scripted().await;
     for (created, expected) in [(true, 201), (false, 200)] {
         script.0.lock().2 = created;
-        let join = request(Method::POST, "/v1/queues/default/tokens", json!({"userId": 42, "more": 1}).to_string());
+        let join =
+            request(Method::POST, "/v1/queues/default/tokens", json!({"userId": 42, "more": 1}).to_string());
         let (status, headers, body) = send(&front, join).await;
         assert_eq!(status.as_u16(), expected, "{body}");
         assert_eq!(headers["location"], format!("/v1/tokens/{TOKEN}"));
@@ -81,7 +82,8 @@ async fn a_first_join_is_201_and_a_second_200_with_the_same_address() {
 async fn a_join_that_is_put_off_is_told_when_to_come_back() {
     let (front, ..) = scripted().await;
     for path in ["/v1/queues/default/tokens", "/queue-management/api/token"] {
-        let (status, headers, body) = send(&front, request(Method::POST, path, json!({"userId": "crowd"}).to_string())).await;
+        let (status, headers, body) =
+            send(&front, request(Method::POST, path, json!({"userId": "crowd"}).to_string())).await;
         assert_eq!((status.as_u16(), body["code"].as_str()), (429, Some("RATE_LIMITED")), "{path} {body}");
         assert_eq!(
             (&headers["retry-after"], &headers["content-type"]),
@@ -124,7 +126,10 @@ async fn put_creates_a_queue_and_then_changes_it() {
     let put = |body: Value| request(Method::PUT, "/v1/queues/vip", body.to_string());
     let (status, headers, body) = send(&front, put(json!({"maxActive": 3, "activeTtlSeconds": 7}))).await;
     assert_eq!((status.as_u16(), &headers["location"]), (201, &"/v1/queues/vip".parse().unwrap()), "{body}");
-    assert_eq!((&body["maxActive"], &body["activeTtlSeconds"], &body["onExpiry"]), (&3.into(), &7.into(), &"REQUEUE".into()));
+    assert_eq!(
+        (&body["maxActive"], &body["activeTtlSeconds"], &body["onExpiry"]),
+        (&3.into(), &7.into(), &"REQUEUE".into())
+    );
     let (status, _, body) = send(&front, put(json!({"paused": true, "onExpiry": "EXPIRE"}))).await;
     assert_eq!((status.as_u16(), &body["paused"], &body["onExpiry"]), (200, &true.into(), &"EXPIRE".into()));
     let (status, headers, _) = send(&front, request(Method::GET, "/v1/queues/vip", "")).await;
@@ -146,7 +151,8 @@ async fn events(address: &str, last: Option<&str>) -> (u16, Vec<(String, Value)>
     let status = response.status().as_u16();
     let text = timeout(Duration::from_secs(10), response.text()).await.unwrap().unwrap();
     let told = text.split("\n\n").filter(|event| event.contains("data:")).map(|event| {
-        let line = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+        let line =
+            |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         assert_eq!(line("event:"), "token");
         (line("id:"), serde_json::from_str(&line("data:")).unwrap())
     });
@@ -173,7 +179,8 @@ async fn events_tell_each_change_once_and_end_with_the_token() {
     let (_front, script, address, ..) = scripted().await;
     let _play = play(&script);
     let (status, told) = events(&address, None).await;
-    let positions: Vec<_> = told.iter().map(|(_, token)| (token["position"].as_i64(), token["status"].as_str())).collect();
+    let positions: Vec<_> =
+        told.iter().map(|(_, token)| (token["position"].as_i64(), token["status"].as_str())).collect();
     assert_eq!(status, 200);
     assert_eq!(positions, [(Some(2), Some("WAITING")), (Some(1), Some("WAITING")), (Some(0), Some("LEFT"))]);
     // Who comes back with what it knows is told to stay away; who knows less is told.
@@ -185,7 +192,8 @@ async fn events_tell_each_change_once_and_end_with_the_token() {
 async fn a_websocket_tells_the_same_and_is_closed_with_the_token() {
     let (_front, script, address, ..) = scripted().await;
     let _play = play(&script);
-    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/v1/tokens/{TOKEN}/ws")).await.unwrap();
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async(format!("ws://{address}/v1/tokens/{TOKEN}/ws")).await.unwrap();
     let mut positions = Vec::new();
     loop {
         match timeout(Duration::from_secs(10), socket.next()).await.unwrap().unwrap().unwrap() {
@@ -246,8 +254,12 @@ impl QueueService for Script {
         Ok(Reply::new(IssueTokenResponse { token: Some(token), created }))
     }
 
-    async fn batch_get_tokens(&self, ask: Ask<BatchGetTokensRequest>) -> Result<Reply<BatchGetTokensResponse>, Status> {
-        let (known, not_found): (Vec<_>, Vec<_>) = ask.into_inner().tokens.into_iter().partition(|token| token == TOKEN);
+    async fn batch_get_tokens(
+        &self,
+        ask: Ask<BatchGetTokensRequest>,
+    ) -> Result<Reply<BatchGetTokensResponse>, Status> {
+        let (known, not_found): (Vec<_>, Vec<_>) =
+            ask.into_inner().tokens.into_iter().partition(|token| token == TOKEN);
         let tokens = known.iter().map(|_| self.0.lock().0.clone()).collect();
         Ok(Reply::new(BatchGetTokensResponse { tokens, not_found, ..BatchGetTokensResponse::default() }))
     }
@@ -265,7 +277,12 @@ impl QueueService for Script {
     async fn create_queue(&self, ask: Ask<CreateQueueRequest>) -> Result<Reply<CreateQueueResponse>, Status> {
         let ask = ask.into_inner();
         let policy = QueuePolicy { on_expiry: OnExpiry::Requeue.into(), ..ask.policy.unwrap() };
-        let queue = Queue { queue_id: ask.queue_id, policy: Some(policy), created_at: Some(timestamp(0)), ..Queue::default() };
+        let queue = Queue {
+            queue_id: ask.queue_id,
+            policy: Some(policy),
+            created_at: Some(timestamp(0)),
+            ..Queue::default()
+        };
         self.0.lock().1 = Some(queue.clone());
         Ok(Reply::new(CreateQueueResponse { queue: Some(queue) }))
     }

@@ -1,4 +1,5 @@
-//! What a client can send wrongly: every answer is a problem document that says what is wrong, and none is a 500.
+//! What a client can send wrongly: every answer is a problem document that says what is wrong, and none is a
+//! 500.
 
 use serde_json::json;
 
@@ -13,7 +14,8 @@ async fn refusal(front: &Front, request: Request<Body>) -> (u16, String, Vec<Str
     for member in ["type", "title", "detail"] {
         assert!(body[member].is_string(), "{path}: {member}");
     }
-    let fields = body["violations"].as_array().into_iter().flatten().map(|v| v["field"].as_str().unwrap().to_owned());
+    let fields =
+        body["violations"].as_array().into_iter().flatten().map(|v| v["field"].as_str().unwrap().to_owned());
     (status.as_u16(), body["code"].as_str().unwrap().to_owned(), fields.collect())
 }
 
@@ -69,7 +71,11 @@ async fn of_two_headers_or_parameters_of_one_name_none_is_chosen() {
         for _ in 0..2 {
             twice.headers_mut().append(name, value.parse().unwrap());
         }
-        assert_eq!(refusal(&front, twice).await, (400, "INVALID_ARGUMENT".to_owned(), vec![name.to_owned()]), "{name}");
+        assert_eq!(
+            refusal(&front, twice).await,
+            (400, "INVALID_ARGUMENT".to_owned(), vec![name.to_owned()]),
+            "{name}"
+        );
     }
     for (path, name) in [
         ("/v1/concerts?pageSize=1&pageSize=2", "pageSize"),
@@ -87,7 +93,11 @@ async fn a_compressed_body_is_refused_as_such() {
         let mut compressed = request(Method::POST, "/v1/concerts", vec![0x1f, 0x8b, 8, 0]);
         compressed.headers_mut().insert("content-encoding", encoding.parse().unwrap());
         let (status, headers, body) = send(&front, compressed).await;
-        assert_eq!((status.as_u16(), body["code"].as_str()), (415, Some("UNSUPPORTED_MEDIA_TYPE")), "{encoding}");
+        assert_eq!(
+            (status.as_u16(), body["code"].as_str()),
+            (415, Some("UNSUPPORTED_MEDIA_TYPE")),
+            "{encoding}"
+        );
         assert!(body["detail"].as_str().unwrap().contains("Content-Encoding"), "{body}");
         assert_eq!(headers["accept-encoding"], "identity");
     }
@@ -99,9 +109,15 @@ async fn a_compressed_body_is_refused_as_such() {
 #[tokio::test]
 async fn a_malformed_body_is_refused_by_name() {
     let (front, _folder) = alone(Browse::Token, "").await;
-    for malformed in ["", "{", "[]", "7", "null", "\"x\"", "{\"title\": 1e999}", "{\"title\": \"\\ud800\"}", "\u{feff}{}"] {
+    for malformed in
+        ["", "{", "[]", "7", "null", "\"x\"", "{\"title\": 1e999}", "{\"title\": \"\\ud800\"}", "\u{feff}{}"]
+    {
         let (status, code, fields) = refusal(&front, request(Method::POST, "/v1/concerts", malformed)).await;
-        assert_eq!((status, code.as_str(), fields), (400, "INVALID_ARGUMENT", vec!["body".to_owned()]), "{malformed}");
+        assert_eq!(
+            (status, code.as_str(), fields),
+            (400, "INVALID_ARGUMENT", vec!["body".to_owned()]),
+            "{malformed}"
+        );
     }
     let deep = "[".repeat(5_000);
     assert_eq!(refusal(&front, request(Method::POST, "/v1/concerts", deep)).await.0, 400);
@@ -117,7 +133,11 @@ async fn wrong_fields_are_named_as_the_client_wrote_them() {
         ("/v1/queues/default/tokens", json!({"userId": "ann", "priority": 10}), &["priority"]),
         ("/v1/concerts", json!({"title": "", "queueId": "a b"}), &["title", "queueId"]),
         ("/v1/concerts/1/shows", json!({}), &["startsAt", "durationMinutes", "title", "price"]),
-        ("/v1/reservations", json!({"userId": true, "showId": "1", "seatNumbers": [1, 1]}), &["userId", "showId", "seatNumbers"]),
+        (
+            "/v1/reservations",
+            json!({"userId": true, "showId": "1", "seatNumbers": [1, 1]}),
+            &["userId", "showId", "seatNumbers"],
+        ),
         ("/v1/wallets/ann/charges", json!({"amount": 9_223_372_036_854_775_808_u64}), &["amount"]),
         ("/v1/wallets/ann/charges", json!({"amount": 0.5}), &["amount"]),
         ("/v1/payments", json!({"userId": " ", "reservationId": "x"}), &["userId", "reservationId"]),
@@ -177,7 +197,11 @@ async fn wrong_addresses_are_refused_by_the_parameter_s_name() {
     ];
     for (path, field) in cases {
         let (status, code, fields) = refusal(&front, request(Method::GET, path, "")).await;
-        assert_eq!((status, code.as_str(), fields), (400, "INVALID_ARGUMENT", vec![field.to_owned()]), "{path}");
+        assert_eq!(
+            (status, code.as_str(), fields),
+            (400, "INVALID_ARGUMENT", vec![field.to_owned()]),
+            "{path}"
+        );
     }
 }
 
@@ -203,9 +227,13 @@ async fn without_a_token_nothing_is_booked() {
 #[tokio::test]
 async fn a_service_that_is_away_is_a_503_that_says_when_to_come_back() {
     let (front, _folder) = alone(Browse::Open, "").await;
-    for path in
-        ["/v1/concerts/1", "/v1/concerts/1/dates", "/v1/wallets/ann", "/v1/queues/default", &format!("/v1/tokens/{TOKEN}")]
-    {
+    for path in [
+        "/v1/concerts/1",
+        "/v1/concerts/1/dates",
+        "/v1/wallets/ann",
+        "/v1/queues/default",
+        &format!("/v1/tokens/{TOKEN}"),
+    ] {
         let mut request = request(Method::GET, path, "");
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         request.headers_mut().insert("traceparent", parent.parse().unwrap());
@@ -227,7 +255,10 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
     let page = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let page = String::from_utf8_lossy(&page);
     assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
-    assert!(page.contains("name=\"viewport\" content=\"width=device-width"), "a phone shows it at its own width: {page}");
+    assert!(
+        page.contains("name=\"viewport\" content=\"width=device-width"),
+        "a phone shows it at its own width: {page}"
+    );
     for file in ["swagger-ui.css", "swagger-initializer.js", "index.html", "nothing.js"] {
         let response = front.clone().answer(request(Method::GET, &format!("/docs/{file}"), "")).await;
         assert_eq!(response.status().as_u16(), if file == "nothing.js" { 404 } else { 200 }, "{file}");
@@ -257,11 +288,19 @@ async fn the_document_is_of_this_edge() {
 async fn web_pages_may_call_only_from_configured_origins() {
     let (front, _folder) = alone(Browse::Token, "https://tickets.example").await;
     for (origin, allowed) in [("https://tickets.example", true), ("https://evil.example", false)] {
+        let preflight = Request::builder()
+            .method(Method::OPTIONS)
+            .uri("/v1/payments")
+            .header("host", "x")
+            .header("origin", origin);
         let preflight =
-            Request::builder().method(Method::OPTIONS).uri("/v1/payments").header("host", "x").header("origin", origin);
-        let preflight = preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
+            preflight.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
         let (status, headers, _) = send(&front, preflight).await;
-        assert_eq!((status.as_u16(), headers.contains_key("access-control-allow-origin")), (200, allowed), "{origin}");
+        assert_eq!(
+            (status.as_u16(), headers.contains_key("access-control-allow-origin")),
+            (200, allowed),
+            "{origin}"
+        );
         let may_be_sent = headers["access-control-allow-headers"].to_str().unwrap();
         for name in ["idempotency-key", "x-queue-token", "traceparent", "tracestate"] {
             assert!(may_be_sent.split(',').any(|sent| sent == name), "{name}: {may_be_sent}");

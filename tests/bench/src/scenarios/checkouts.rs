@@ -1,4 +1,5 @@
-//! Checkouts: everybody is in, has the money and holds a seat; then they pay, 64 at a time. On PostgreSQL and on embedded SQLite.
+//! Checkouts: everybody is in, has the money and holds a seat; then they pay, 64 at a time. On PostgreSQL and
+//! on embedded SQLite.
 
 use tests::mesh::Shape;
 use uuid::Uuid;

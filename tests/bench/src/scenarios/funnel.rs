@@ -1,5 +1,5 @@
-//! 100,000 people, 100,000 seats: join, be let in, look at the seats, hold one, charge the wallet, pay. On PostgreSQL, from the first
-//! request to the last ticket; then the audit.
+//! 100,000 people, 100,000 seats: join, be let in, look at the seats, hold one, charge the wallet, pay. On
+//! PostgreSQL, from the first request to the last ticket; then the audit.
 
 use std::{
     cell::{Cell, RefCell},
@@ -80,9 +80,15 @@ impl Buyer<'_> {
         http::get(&mut self.request, format_args!("/v1/shows/{}/seats", seat.show), Some(person.token));
         self.ask(1, 200, |_| ()).await;
         crowd::hold_request(&mut self.request, person, seat);
-        let reservation = self.ask(2, 201, |body| http::id_field(body, "reservationId")).await.expect("a hold has an id");
+        let reservation =
+            self.ask(2, 201, |body| http::id_field(body, "reservationId")).await.expect("a hold has an id");
         let user = crowd::name(person.number);
-        http::post(&mut self.request, format_args!("/v1/wallets/{user}/charges"), None, format_args!(r#"{{"amount":{PRICE}}}"#));
+        http::post(
+            &mut self.request,
+            format_args!("/v1/wallets/{user}/charges"),
+            None,
+            format_args!(r#"{{"amount":{PRICE}}}"#),
+        );
         self.ask(3, 201, |_| ()).await;
         crowd::pay_request(&mut self.request, person, reservation);
         self.ask(4, 201, |_| ()).await;
@@ -104,7 +110,9 @@ async fn join(stage: &Stage, count: usize) -> Vec<Person> {
         people.borrow_mut().push(Person { number, token, ticket });
         Ok(())
     };
-    let tally = closed(stage.rest, JOINING, Until::Count(count), &Operation::new("joins", build, take)).await.flawless();
+    let tally = closed(stage.rest, JOINING, Until::Count(count), &Operation::new("joins", build, take))
+        .await
+        .flawless();
     report::run("joins", &tally, None);
     let mut people = people.into_inner();
     people.sort_unstable_by_key(|person: &Person| person.ticket);
@@ -138,8 +146,16 @@ pub(crate) async fn measure(size: Size) {
     let sold = seen.borrow()[STEPS.len() - 1].count();
     report::fact("seats sold", &sold.to_string());
     report::fact("sold a second, joining included", &report::number(sold as f64 / took.as_secs_f64(), 0));
-    report::fact("CPU µs a seat, generator and PostgreSQL included", &report::number(used.micros_each(sold), 0));
+    report::fact(
+        "CPU µs a seat, generator and PostgreSQL included",
+        &report::number(used.micros_each(sold), 0),
+    );
     report::fact("cores busy", &used.cores());
-    report::figure("seconds for the whole funnel", &[took.as_secs_f64()].into_iter().collect(), 1, Goal::AtMost(180.0));
+    report::figure(
+        "seconds for the whole funnel",
+        &[took.as_secs_f64()].into_iter().collect(),
+        1,
+        Goal::AtMost(180.0),
+    );
     stage.finish().await;
 }

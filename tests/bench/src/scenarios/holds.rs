@@ -1,5 +1,5 @@
-//! Holding seats: over REST by admitted people, by turns with what the same PostgreSQL can do at all with two statements in a
-//! transaction (an insert and an update, by `pgbench`); then a seat that everybody wants.
+//! Holding seats: over REST by admitted people, by turns with what the same PostgreSQL can do at all with two
+//! statements in a transaction (an insert and an update, by `pgbench`); then a seat that everybody wants.
 
 use std::{cell::Cell, process::Stdio, time::Duration};
 
@@ -73,7 +73,10 @@ pub(crate) async fn measure(size: Size) {
     let (mut limits, mut rates, mut ratios, mut cpu) = <(Rounds, Rounds, Rounds, Rounds)>::default();
     for round in 1..=ROUNDS {
         let most = limit(&script, size.seconds(5)).await;
-        println!("  round {round}: pgbench, insert and update in a transaction, 32 clients: {}/s", report::number(most, 0));
+        println!(
+            "  round {round}: pgbench, insert and update in a transaction, 32 clients: {}/s",
+            report::number(most, 0)
+        );
         let build = |_: usize, out: &mut Vec<u8>| {
             let n = next.replace(next.get() + 1);
             crowd::hold_request(out, &people[n % people.len()], sale.seat(n));
@@ -113,7 +116,13 @@ async fn wanted(stage: &Stage, people: &[Person], seats: usize) {
         }
         _ => http::expect(409, status, body),
     };
-    let tally = closed(stage.rest, IN_FLIGHT, Until::Count(seats * IN_FLIGHT), &Operation::new("wanted", build, take)).await;
+    let tally = closed(
+        stage.rest,
+        IN_FLIGHT,
+        Until::Count(seats * IN_FLIGHT),
+        &Operation::new("wanted", build, take),
+    )
+    .await;
     report::run(&format!("a seat that {IN_FLIGHT} want"), &tally, None);
     assert_eq!(won.get(), seats, "each seat is won once");
     let p99: Rounds = [millis(tally.latency.quantile(0.99))].into_iter().collect();

@@ -1,4 +1,5 @@
-//! The measurements. Each starts its mesh, fills it, measures, tells, and stops the mesh, which audits its databases.
+//! The measurements. Each starts its mesh, fills it, measures, tells, and stops the mesh, which audits its
+//! databases.
 
 pub(crate) mod checkouts;
 pub(crate) mod funnel;
@@ -21,7 +22,8 @@ use crate::report;
 
 /// Flags of a line that admits nobody and takes everybody.
 const NOBODY_ENTERS: &[&str] = &["--max-active", "0", "--max-waiting", "10000000"];
-/// Flags of a line that admits everybody at once, of holds that outlast the set-up, and of users who may hold all they like.
+/// Flags of a line that admits everybody at once, of holds that outlast the set-up, and of users who may hold
+/// all they like.
 const EVERYBODY_ENTERS: &[&str] = &[
     "--max-active",
     "1000000",
@@ -65,6 +67,9 @@ impl Stage {
     async fn finish(self) {
         let began = Instant::now();
         self.world.finish().await;
-        report::fact("stopped cleanly, and the audit of its databases found nothing", &format!("{:.1?}", began.elapsed()));
+        report::fact(
+            "stopped cleanly, and the audit of its databases found nothing",
+            &format!("{:.1?}", began.elapsed()),
+        );
     }
 }

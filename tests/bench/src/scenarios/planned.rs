@@ -1,8 +1,9 @@
 //! The reference's whole planned load at once, open loop, on one PostgreSQL: what it budgeted 25 servers for.
 //!
-//! 110,000 wait and 6,000 are in. A hundred places a second are really freed, in the order of admission: of five people four leave
-//! and one pays, so a hundred a second are really admitted. Payments are whole: that person held a seat five seconds earlier, and has
-//! the money. Tickets are numbered without a gap, so `servingTicket` tells who is in; nobody has to be asked for it.
+//! 110,000 wait and 6,000 are in. A hundred places a second are really freed, in the order of admission: of
+//! five people four leave and one pays, so a hundred a second are really admitted. Payments are whole: that
+//! person held a seat five seconds earlier, and has the money. Tickets are numbered without a gap, so
+//! `servingTicket` tells who is in; nobody has to be asked for it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -46,8 +47,16 @@ struct Plan {
 }
 
 impl Plan {
-    const WHOLE: Self = Self { polls: 11_000, joins: 167, freed: 100, active_polls: 600, seat_reads: 50, reservation_reads: 30 };
-    const TRIAL: Self = Self { polls: 300, joins: 10, freed: 10, active_polls: 20, seat_reads: 10, reservation_reads: 10 };
+    const WHOLE: Self = Self {
+        polls: 11_000,
+        joins: 167,
+        freed: 100,
+        active_polls: 600,
+        seat_reads: 50,
+        reservation_reads: 30,
+    };
+    const TRIAL: Self =
+        Self { polls: 300, joins: 10, freed: 10, active_polls: 20, seat_reads: 10, reservation_reads: 10 };
 
     const fn payments(&self) -> usize {
         self.freed / PAYS
@@ -147,11 +156,17 @@ fn ok(_: usize, status: u16, body: &[u8]) -> Result<(), String> {
 
 /// What people ask: places, seats, reservations.
 fn reading<'a>(line: &'a Line, plan: &'a Plan) -> Vec<Open<'a>> {
-    let token = |out: &mut Vec<u8>, person: Person| http::get(out, format_args!("/v1/tokens/{}", person.token), None);
+    let token =
+        |out: &mut Vec<u8>, person: Person| http::get(out, format_args!("/v1/tokens/{}", person.token), None);
     let polls = Operation::new("polls", move |_, out| some(line.waiting(), |person| token(out, person)), ok);
-    let active = Operation::new("active polls", move |_, out| some(line.active(plan), |person| token(out, person)), ok);
+    let active = Operation::new(
+        "active polls",
+        move |_, out| some(line.active(plan), |person| token(out, person)),
+        ok,
+    );
     let seats = move |n: usize, out: &mut Vec<u8>| {
-        let path = format!("/v1/concerts/{}/seats?date={}", line.sale.concert, date(n % line.sale.shows.len()));
+        let path =
+            format!("/v1/concerts/{}/seats?date={}", line.sale.concert, date(n % line.sale.shows.len()));
         some(line.active(plan), |person| http::get(out, format_args!("{path}"), Some(person.token)))
     };
     let reservations = move |_: usize, out: &mut Vec<u8>| {
@@ -159,10 +174,13 @@ fn reading<'a>(line: &'a Line, plan: &'a Plan) -> Vec<Open<'a>> {
     };
     let serving = move |_: usize, status, body: &[u8]| {
         http::expect(200, status, body)?;
-        line.serving.set(http::number_field(body, "servingTicket").ok_or("a queue without servingTicket")? as usize);
+        line.serving
+            .set(http::number_field(body, "servingTicket").ok_or("a queue without servingTicket")? as usize);
         Ok(())
     };
-    let queue = |_: usize, out: &mut Vec<u8>| some(Some(()), |()| http::get(out, format_args!("/v1/queues/default"), None));
+    let queue = |_: usize, out: &mut Vec<u8>| {
+        some(Some(()), |()| http::get(out, format_args!("/v1/queues/default"), None))
+    };
     vec![
         at(plan.polls, 110, polls),
         at(plan.active_polls, 16, active),
@@ -219,7 +237,8 @@ async fn prepare(stage: &Stage, plan: &Plan, people: usize, seconds: u64) -> Lin
     };
     line.serving.set(serving(stage).await);
     let first = plan.payments() * LEAD;
-    let holders: Vec<_> = (0..first).map(|n| (line.payer(n).expect("the first are in"), line.sale.seat(n))).collect();
+    let holders: Vec<_> =
+        (0..first).map(|n| (line.payer(n).expect("the first are in"), line.sale.seat(n))).collect();
     let (held, _) = crowd::hold(stage.rest, &holders).await;
     line.reservations.replace(held.into_iter().map(Some).collect());
     line
@@ -231,11 +250,20 @@ async fn serving(stage: &Stage) -> usize {
 }
 
 pub(crate) async fn measure(size: Size) {
-    let (active, waiting, seconds) = (if size.trial { 600 } else { ACTIVE }, size.of(WAITING), size.seconds(SECONDS));
+    let (active, waiting, seconds) =
+        (if size.trial { 600 } else { ACTIVE }, size.of(WAITING), size.seconds(SECONDS));
     let plan = if size.trial { Plan::TRIAL } else { Plan::WHOLE };
     let most = active.to_string();
-    let flags =
-        ["--max-active", most.as_str(), "--max-waiting", "10000000", "--admit-per-minute", "10000000", "--active-ttl", "6h"];
+    let flags = [
+        "--max-active",
+        most.as_str(),
+        "--max-waiting",
+        "10000000",
+        "--admit-per-minute",
+        "10000000",
+        "--active-ttl",
+        "6h",
+    ];
     let stage = Stage::start(Shape::SinglePostgres, &[&flags[..], &["--hold-ttl", "1h"]].concat()).await;
     let people = active + waiting;
     let line = prepare(&stage, &plan, people, seconds).await;
@@ -277,7 +305,12 @@ fn tell(tallies: &[Tally], admitted: f64, planned: f64) {
     let all = tallies.iter().map(|tally| millis(tally.latency.quantile(0.99))).fold(0.0, f64::max);
     report::figure("p99 ms of the slowest kind", &[all].into_iter().collect(), 2, Goal::AtMost(50.0));
     // The last ones freed may be under way when the time is over.
-    report::figure("admissions a second", &[admitted].into_iter().collect(), 1, Goal::AtLeast(planned * 0.98));
+    report::figure(
+        "admissions a second",
+        &[admitted].into_iter().collect(),
+        1,
+        Goal::AtLeast(planned * 0.98),
+    );
 }
 
 /// Errors in the logs are told beside the figures.

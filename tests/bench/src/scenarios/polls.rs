@@ -20,8 +20,8 @@ use crate::{
 const FEW: usize = 64;
 const MANY: usize = 256;
 const ROUNDS: usize = 5;
-/// Nobody enters, and nobody's word is news: each line rests while the others have their turns, and would write down in bursts, in the
-/// turns of others, what in life is some hundred rows a second.
+/// Nobody enters, and nobody's word is news: each line rests while the others have their turns, and would
+/// write down in bursts, in the turns of others, what in life is some hundred rows a second.
 const FLAGS: &[&str] = &["--max-active", "0", "--max-waiting", "10000000", "--waiting-grace", "7d"];
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -75,7 +75,13 @@ fn polling(people: &[Person]) -> Operation<'_> {
 }
 
 /// One turn of one target.
-async fn turn(name: &str, to: std::net::SocketAddr, part: Part, operation: &Operation<'_>, turn: Turn) -> (Tally, Used) {
+async fn turn(
+    name: &str,
+    to: std::net::SocketAddr,
+    part: Part,
+    operation: &Operation<'_>,
+    turn: Turn,
+) -> (Tally, Used) {
     let Turn { connections, lasting } = turn;
     closed(to, connections, Until::Elapsed(WARM_UP), operation).await.flawless();
     let meter = Meter::start([part, Part::generator()]);
@@ -91,9 +97,11 @@ struct Turn {
     lasting: Duration,
 }
 
-/// The bare handler as `wrk` sees it, if it is there: how much of the machine our generator takes is to be compared.
+/// The bare handler as `wrk` sees it, if it is there: how much of the machine our generator takes is to be
+/// compared.
 async fn wrk(to: std::net::SocketAddr, lasting: Duration) {
-    let args = ["-t1".to_owned(), format!("-c{FEW}"), format!("-d{}s", lasting.as_secs()), format!("http://{to}/")];
+    let args =
+        ["-t1".to_owned(), format!("-c{FEW}"), format!("-d{}s", lasting.as_secs()), format!("http://{to}/")];
     let Ok(output) = tokio::process::Command::new("wrk").args(args).output().await else { return };
     let text = String::from_utf8_lossy(&output.stdout);
     if let Some(rate) = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")) {
@@ -105,7 +113,8 @@ pub(crate) async fn measure(size: Size) {
     let bare = Bare::start();
     let (one, apart) = (Shape::SingleSqlite, Shape::ApartSqlite);
     let mut lines = Vec::new();
-    for (count, shape, is_crowded) in [(1_000, one, false), (110_000, one, true), (110_000, apart, true), (1_000_000, one, false)]
+    for (count, shape, is_crowded) in
+        [(1_000, one, false), (110_000, one, true), (110_000, apart, true), (1_000_000, one, false)]
     {
         lines.push(line(size.of(count), shape, is_crowded).await);
     }
@@ -124,12 +133,17 @@ pub(crate) async fn measure(size: Size) {
         for connections in [FEW, MANY] {
             let is_crowded = connections == MANY;
             let how = Turn { connections, lasting };
-            let (tally, used) = turn("bare axum", bare.address, Part::process("bare", bare.pid()), &ask_bare(), how).await;
+            let (tally, used) =
+                turn("bare axum", bare.address, Part::process("bare", bare.pid()), &ask_bare(), how).await;
             if is_crowded { &mut crowded } else { &mut seen }.add(&tally, &used);
             for line in &mut lines {
-                let Some(into) = (if is_crowded { line.crowded.as_mut() } else { Some(&mut line.seen) }) else { continue };
+                let Some(into) = (if is_crowded { line.crowded.as_mut() } else { Some(&mut line.seen) })
+                else {
+                    continue;
+                };
                 let part = Part::mesh(line.stage.mesh());
-                let (polled, used) = turn(&line.name, line.stage.rest, part, &polling(&line.people), how).await;
+                let (polled, used) =
+                    turn(&line.name, line.stage.rest, part, &polling(&line.people), how).await;
                 into.add(&polled, &used);
                 into.ratio.push(polled.rate() / tally.rate());
             }

@@ -52,7 +52,12 @@ pub(crate) async fn measure(size: Size) {
             &format!("{full}, {first}, {last}"),
         );
         report::fact(&format!("p99 of a join on {on}, ms, nothing to remove"), &before.told(1));
-        report::figure(&format!("p99 of a join on {on}, ms, beside pruning"), &beside, 1, Goal::AtMost(before.median() * 1.2));
+        report::figure(
+            &format!("p99 of a join on {on}, ms, beside pruning"),
+            &beside,
+            1,
+            Goal::AtMost(before.median() * 1.2),
+        );
         stage.finish().await;
     }
 }
@@ -108,7 +113,9 @@ async fn fill(records: &mut Records, rows: usize) {
 /// index that pruning uses.
 async fn left(records: &mut Records) -> u64 {
     let end = |order: &str| {
-        format!("(SELECT created_at FROM request WHERE substr(request_id, 1, 6) <> 'brief/' ORDER BY created_at {order} LIMIT 1)")
+        format!(
+            "(SELECT created_at FROM request WHERE substr(request_id, 1, 6) <> 'brief/' ORDER BY created_at {order} LIMIT 1)"
+        )
     };
     let sql = format!("SELECT CAST(COALESCE({} - {} + 1, 0) AS TEXT)", end("DESC"), end("ASC"));
     records.rows(&sql).await[0][0].parse().unwrap()

@@ -60,7 +60,10 @@ impl Heard {
         match stream.try_read(&mut buffer) {
             Ok(0) => false,
             Ok(read) => {
-                let events = buffer[..read].windows(7).filter(|window| window == b"\nevent:" || window == b"event: ").count();
+                let events = buffer[..read]
+                    .windows(7)
+                    .filter(|window| window == b"\nevent:" || window == b"event: ")
+                    .count();
                 self.events.set(self.events.get() + u64::from(events > 0));
                 true
             }
@@ -109,7 +112,11 @@ async fn open_until(to: SocketAddr, people: &[Person], count: usize, heard: &Rc<
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap_or_default();
-    line.split_ascii_whitespace().next().and_then(|limit| limit.parse::<usize>().ok()).unwrap_or(1_024).saturating_sub(1_000)
+    line.split_ascii_whitespace()
+        .next()
+        .and_then(|limit| limit.parse::<usize>().ok())
+        .unwrap_or(1_024)
+        .saturating_sub(1_000)
 }
 
 pub(crate) async fn measure(size: Size) {
@@ -118,7 +125,16 @@ pub(crate) async fn measure(size: Size) {
 
 async fn streams(size: Size) {
     let most = size.of(MOST).min(open_files());
-    let flags = ["--max-active", ACTIVE, "--max-waiting", "10000000", "--admit-per-minute", "10000000", "--active-ttl", "6h"];
+    let flags = [
+        "--max-active",
+        ACTIVE,
+        "--max-waiting",
+        "10000000",
+        "--admit-per-minute",
+        "10000000",
+        "--active-ttl",
+        "6h",
+    ];
     let stage = Stage::start(Shape::Cluster, &flags).await;
     let people = crowd::join(&stage.queue(0), 0, most).await;
     let edge = stage.mesh().of(Role::Edge).first().expect("a mesh has an edge").process.pid();

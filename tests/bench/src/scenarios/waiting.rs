@@ -1,9 +1,12 @@
-//! A million people in one line, on two replicas of every program: memory each, ready after a restart, and how soon a place that
-//! somebody leaves is somebody else's, seen at the replica where it was left and at the other one.
+//! A million people in one line, on two replicas of every program: memory each, ready after a restart, and
+//! how soon a place that somebody leaves is somebody else's, seen at the replica where it was left and at the
+//! other one.
 
 use std::time::{Duration, Instant};
 
-use boxoffice_proto::queue::{GetTokenRequest, LeaveQueueRequest, TokenStatus, queue_service_client::QueueServiceClient};
+use boxoffice_proto::queue::{
+    GetTokenRequest, LeaveQueueRequest, TokenStatus, queue_service_client::QueueServiceClient,
+};
 use serde_json::json;
 use tests::mesh::{Role, Shape};
 use tokio::time::sleep;
@@ -32,7 +35,14 @@ type Queue = QueueServiceClient<Channel>;
 
 pub(crate) async fn measure(size: Size) {
     let stage = Stage::start(Shape::Cluster, NOBODY_ENTERS).await;
-    let resident = || stage.mesh().of(Role::Queue).iter().map(|node| meter::resident(node.process.pid())).collect::<Vec<_>>();
+    let resident = || {
+        stage
+            .mesh()
+            .of(Role::Queue)
+            .iter()
+            .map(|node| meter::resident(node.process.pid()))
+            .collect::<Vec<_>>()
+    };
     let before = resident();
     let began = Instant::now();
     let people = crowd::join(&stage.queue(0), 0, size.of(PEOPLE)).await;
@@ -62,7 +72,14 @@ async fn restart(stage: &Stage) {
 
 async fn status(queue: &mut Queue, person: &Person) -> TokenStatus {
     let ask = GetTokenRequest { token: person.token.to_string(), ..GetTokenRequest::default() };
-    queue.get_token(ask).await.expect("the line answers").into_inner().token.expect("an answer has its token").status()
+    queue
+        .get_token(ask)
+        .await
+        .expect("the line answers")
+        .into_inner()
+        .token
+        .expect("an answer has its token")
+        .status()
 }
 
 /// Waits until somebody is let in, asking again and again.
@@ -76,12 +93,15 @@ async fn until_active(queue: &mut Queue, person: &Person) {
 
 async fn admissions(stage: &Stage, people: &[Person]) {
     let client = |replica: usize| {
-        QueueServiceClient::new(Endpoint::from_shared(stage.queue(replica)).expect("an address of the mesh").connect_lazy())
+        QueueServiceClient::new(
+            Endpoint::from_shared(stage.queue(replica)).expect("an address of the mesh").connect_lazy(),
+        )
     };
     let (mut here, mut there) = (client(0), client(1));
     stage.world.rest.put("/v1/queues/default", json!({"maxActive": ACTIVE})).expect(200).await;
     until_active(&mut here, &people[ACTIVE - 1]).await;
-    let (mut answered, mut seen_here, mut seen_there) = (Histogram::default(), Histogram::default(), Histogram::default());
+    let (mut answered, mut seen_here, mut seen_there) =
+        (Histogram::default(), Histogram::default(), Histogram::default());
     let mut leaver = here.clone();
     for pair in people.windows(ACTIVE + 1).take(LEAVING) {
         let (leaving, next) = (&pair[0], &pair[ACTIVE]);

@@ -18,8 +18,8 @@ pub struct Line {
     joined: Vec<Joined>,
     /// Tickets that were told to be admitted, and when that was told first.
     admitted: BTreeMap<i64, (String, Duration)>,
-    /// When a token was certainly admitted: by its token and its ticket, from the first time that it was told to the last time that
-    /// whoever was told so asked.
+    /// When a token was certainly admitted: by its token and its ticket, from the first time that it was told
+    /// to the last time that whoever was told so asked.
     inside: BTreeMap<(String, i64), (Duration, Duration)>,
 }
 
@@ -65,7 +65,8 @@ impl Line {
     /// Somebody was told their place.
     pub fn joined(&mut self, user: &str, answer: &Answer) {
         count("places acknowledged");
-        let (token, ticket, told) = (answer.text("token").to_owned(), answer.number("ticket"), answer.received);
+        let (token, ticket, told) =
+            (answer.text("token").to_owned(), answer.number("ticket"), answer.received);
         let person = self.people.entry(user.to_owned()).or_default();
         // An answer that was long on its way may name an older place; which is older, the tickets tell.
         if person.newest.as_ref().is_none_or(|known| known.token != token && known.ticket < ticket) {
@@ -85,9 +86,14 @@ impl Line {
         let (token, ticket, status) = (answer.text("token"), answer.number("ticket"), answer.text("status"));
         let newest = self.people.get(user).and_then(|person| person.newest.as_ref());
         if matches!(status, "WAITING" | "ACTIVE")
-            && let Some(newest) = newest.filter(|newest| newest.token != token && newest.told + STALE < answer.sent)
+            && let Some(newest) =
+                newest.filter(|newest| newest.token != token && newest.told + STALE < answer.sent)
         {
-            violated("LINE-ONE", &[user], format!("token {token} is {status} although there is a newer one: {newest:?}"));
+            violated(
+                "LINE-ONE",
+                &[user],
+                format!("token {token} is {status} although there is a newer one: {newest:?}"),
+            );
         }
         match status {
             "ACTIVE" => {
@@ -98,9 +104,13 @@ impl Line {
                 inside.1 = inside.1.max(last);
             }
             "WAITING" => {
-                let overtaken = self.admitted.range(ticket + 1..).find(|(_, (_, told))| *told + STALE < answer.sent);
+                let overtaken =
+                    self.admitted.range(ticket + 1..).find(|(_, (_, told))| *told + STALE < answer.sent);
                 if let Some((other, (who, told))) = overtaken {
-                    let what = format!("ticket {ticket} waits at {:?}, and {other} was admitted at {told:?}", answer.sent);
+                    let what = format!(
+                        "ticket {ticket} waits at {:?}, and {other} was admitted at {told:?}",
+                        answer.sent
+                    );
                     violated("LINE-ORDER", &[user, who], what);
                 }
             }

@@ -1,7 +1,7 @@
 //! The independent model: what people sent, what they were told, and what must be true because of it.
 //!
-//! It knows the rules of the sale from the plan and everything else from answers, shares no code with the services, and judges each
-//! answer as it comes as well as all that can be read in the end.
+//! It knows the rules of the sale from the plan and everything else from answers, shares no code with the
+//! services, and judges each answer as it comes as well as all that can be read in the end.
 
 mod line;
 mod money;
@@ -19,8 +19,8 @@ use crate::{
     rest::{Answer, Request, list, text},
 };
 
-/// How long after something was acknowledged a reader may still be told what was before: replicas follow each other, and seat maps
-/// are shared, for a quarter of a second at most.
+/// How long after something was acknowledged a reader may still be told what was before: replicas follow each
+/// other, and seat maps are shared, for a quarter of a second at most.
 const STALE: Duration = Duration::from_millis(500);
 
 /// What everybody was told.
@@ -55,10 +55,16 @@ impl Model {
     /// Nobody was told anything yet.
     #[must_use]
     pub fn new(plan: &Rc<Plan>) -> Self {
-        Self { line: Line::new(plan), seats: Seats::new(plan), money: Money::default(), keys: BTreeMap::new() }
+        Self {
+            line: Line::new(plan),
+            seats: Seats::new(plan),
+            money: Money::default(),
+            keys: BTreeMap::new(),
+        }
     }
 
-    /// Judges what holds for an answer to any request. `same` is what every answer to the request's key must name alike.
+    /// Judges what holds for an answer to any request. `same` is what every answer to the request's key must
+    /// name alike.
     pub fn heard(&mut self, user: &str, request: &Request, answer: &Answer, same: fn(&Answer) -> String) {
         count(format!("answers {}", answer.status));
         if answer.status == 500 || answer.code() == "INTERNAL" {
@@ -71,7 +77,11 @@ impl Model {
         let named = same(answer);
         let first = self.keys.entry(key.to_owned()).or_insert_with(|| named.clone());
         if *first != named {
-            violated("ONE-ANSWER", &[user], format!("{request} was first answered with {first}, then with {named}"));
+            violated(
+                "ONE-ANSWER",
+                &[user],
+                format!("{request} was first answered with {first}, then with {named}"),
+            );
         }
     }
 
@@ -98,11 +108,16 @@ fn paid_iff_mine(affairs: &Affairs) {
     for payment in &affairs.payments {
         let id = text(payment, "paymentId");
         let mine = confirmed.get(id).is_some_and(|reservation| {
-            reservation["reservationId"] == payment["reservationId"] && reservation["amount"] == payment["amount"]
+            reservation["reservationId"] == payment["reservationId"]
+                && reservation["amount"] == payment["amount"]
         });
         match text(payment, "status") {
-            "COMPLETED" if !mine => violated("PAID-IFF-MINE", &who, format!("paid without its reservation: {payment}")),
-            "FAILED" | "CANCELLED" if mine => violated("PAID-IFF-MINE", &who, format!("mine without being paid: {payment}")),
+            "COMPLETED" if !mine => {
+                violated("PAID-IFF-MINE", &who, format!("paid without its reservation: {payment}"))
+            }
+            "FAILED" | "CANCELLED" if mine => {
+                violated("PAID-IFF-MINE", &who, format!("mine without being paid: {payment}"))
+            }
             "COMPLETED" | "FAILED" | "CANCELLED" => {}
             _ => violated("SETTLED", &who, format!("not settled: {payment}")),
         }

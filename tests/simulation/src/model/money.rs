@@ -1,4 +1,5 @@
-//! Money: an acknowledged charge is in the wallet, once; what was never sent is not; a payment took what it says or nothing.
+//! Money: an acknowledged charge is in the wallet, once; what was never sent is not; a payment took what it
+//! says or nothing.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +62,11 @@ impl Money {
         let purse = self.purses.get(user).unwrap_or(&nothing);
         let sum: i64 = affairs.entries.iter().map(|entry| number(entry, "amount")).sum();
         if affairs.balance.unwrap_or_default() != sum {
-            violated("LEDGER-SUM", &[user], format!("the balance is {:?}, the entries make {sum}", affairs.balance));
+            violated(
+                "LEDGER-SUM",
+                &[user],
+                format!("the balance is {:?}, the entries make {sum}", affairs.balance),
+            );
         }
         let mut sequence: Vec<_> = affairs.entries.iter().map(|entry| number(entry, "sequence")).collect();
         sequence.sort_unstable();
@@ -113,7 +118,9 @@ impl Purse {
                 violated("ONE-OUTCOME", &user, format!("payment {id} was told to be {told} and is {now:?}"));
             }
         }
-        let stray = |entry: &&Value| !text(entry, "paymentId").is_empty() && known(text(entry, "paymentId")).is_none();
+        let stray = |entry: &&Value| {
+            !text(entry, "paymentId").is_empty() && known(text(entry, "paymentId")).is_none()
+        };
         for entry in affairs.entries.iter().filter(stray) {
             violated("PAID-IFF-MINE", &user, format!("money moved without a payment: {entry}"));
         }

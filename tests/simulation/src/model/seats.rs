@@ -35,7 +35,8 @@ struct Hold {
     seats: Vec<i64>,
 }
 
-/// A reservation's certain possession of its seats, by the clock of the replica that gave it, in microseconds.
+/// A reservation's certain possession of its seats, by the clock of the replica that gave it, in
+/// microseconds.
 struct Possession<'a> {
     user: &'a str,
     reservation: &'a str,
@@ -72,11 +73,13 @@ impl Seats {
         wanted.sort_unstable();
         let cost = self.plan.sale.price * i64::try_from(wanted.len()).unwrap_or_default();
         let lasts = instant(told, "expiresAt") - instant(told, "heldAt");
-        let as_asked = text(told, "userId") == user && seat_numbers(told) == wanted && number(told, "amount") == cost;
+        let as_asked =
+            text(told, "userId") == user && seat_numbers(told) == wanted && number(told, "amount") == cost;
         if !as_asked || lasts != self.hold_micros() {
             violated("AS-ASKED", &[user], format!("asked for {wanted:?} at {cost}, told {told}"));
         }
-        self.holds.insert(text(told, "reservationId").to_owned(), Hold { user: user.to_owned(), seats: wanted });
+        self.holds
+            .insert(text(told, "reservationId").to_owned(), Hold { user: user.to_owned(), seats: wanted });
     }
 
     /// Somebody asks to end a hold, or to pay for it.
@@ -88,14 +91,22 @@ impl Seats {
     pub fn paid(&mut self, user: &str, reservation: &str, payment: &str, told_at: Duration) {
         let first = self.paid.entry(reservation.to_owned()).or_insert_with(|| payment.to_owned());
         if first != payment {
-            violated("PAY-ONCE", &[user], format!("reservation {reservation} was paid by {first}, and by {payment}"));
+            violated(
+                "PAY-ONCE",
+                &[user],
+                format!("reservation {reservation} was paid by {first}, and by {payment}"),
+            );
         }
         let Some(hold) = self.holds.get(reservation) else { return };
         for seat in &hold.seats {
             let (by, _) = self.sold.entry(*seat).or_insert_with(|| (reservation.to_owned(), told_at));
             if by != reservation {
                 let other = self.holds.get(by).map_or("-", |hold| hold.user.as_str());
-                violated("SEAT-ONCE", &[user, other], format!("seat {seat} is sold by {by} and by {reservation}"));
+                violated(
+                    "SEAT-ONCE",
+                    &[user, other],
+                    format!("seat {seat} is sold by {by} and by {reservation}"),
+                );
             }
         }
     }
@@ -112,8 +123,10 @@ impl Seats {
                 && *told_at + STALE < answer.sent
                 && status != "SOLD"
             {
-                let what =
-                    format!("seat {number} was sold by {reservation} at {told_at:?}, and is {status} at {:?}", answer.sent);
+                let what = format!(
+                    "seat {number} was sold by {reservation} at {told_at:?}, and is {status} at {:?}",
+                    answer.sent
+                );
                 violated("SOLD-STAYS", &[user], what);
             }
         }
@@ -122,7 +135,8 @@ impl Seats {
 
     pub(super) fn judge(&self, all: &[Affairs]) {
         let reservations = || all.iter().flat_map(|affairs| affairs.reservations.iter());
-        let by_id: BTreeMap<&str, &Value> = reservations().map(|one| (text(one, "reservationId"), one)).collect();
+        let by_id: BTreeMap<&str, &Value> =
+            reservations().map(|one| (text(one, "reservationId"), one)).collect();
         for (id, hold) in &self.holds {
             let user = [hold.user.as_str()];
             let Some(now) = by_id.get(id.as_str()) else {
@@ -133,7 +147,9 @@ impl Seats {
                 violated("HOLD-KEPT", &user, format!("told {hold:?}, now {now}"));
             }
             let paid = self.paid.get(id).map(String::as_str);
-            if paid.is_some_and(|payment| text(now, "status") != "CONFIRMED" || text(now, "paymentId") != payment) {
+            if paid.is_some_and(|payment| {
+                text(now, "status") != "CONFIRMED" || text(now, "paymentId") != payment
+            }) {
                 violated("SOLD-STAYS", &user, format!("paid for by {paid:?}, now {now}"));
             }
         }
@@ -153,18 +169,21 @@ impl Seats {
         let until = match text(reservation, "status") {
             "CONFIRMED" => i64::MAX,
             _ if self.touched.contains(id) => from,
-            // Who looks for lapsed holds may have the clock that is most ahead, and who gave this one that which is most behind.
+            // Who looks for lapsed holds may have the clock that is most ahead, and who gave this one that
+            // which is most behind.
             _ => from + self.hold_micros() - 2 * self.plan.skew,
         };
         Possession { user: text(reservation, "userId"), reservation: id, from, until }
     }
 
-    /// By the clocks of the replicas, which differ: how two compare that are this close is not known where one may have ended at once.
+    /// By the clocks of the replicas, which differ: how two compare that are this close is not known where
+    /// one may have ended at once.
     fn one_at_a_time(&self, seat: i64, mut possessions: Vec<Possession<'_>>) {
         possessions.sort_by_key(|possession| possession.from);
         for (index, later) in possessions.iter().enumerate() {
             let slack = if later.until > later.from { 0 } else { 2 * self.plan.skew };
-            let meets = |earlier: &&Possession<'_>| later.from < earlier.until && later.from - earlier.from >= slack;
+            let meets =
+                |earlier: &&Possession<'_>| later.from < earlier.until && later.from - earlier.from >= slack;
             if let Some(earlier) = possessions.iter().take(index).find(meets) {
                 let what = format!("seat {seat} is in two hands: {earlier}, {later}");
                 violated("SEAT-ONCE", &[earlier.user, later.user], what);

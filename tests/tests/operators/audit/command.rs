@@ -10,8 +10,13 @@ use super::planted::{Copy, Names, apart, files, story};
 
 /// Exit code, stdout and stderr.
 async fn audit(args: &[String]) -> (i32, String, String) {
-    let command =
-        Command::new(binary("boxoffice")).arg("audit").args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true).output();
+    let command = Command::new(binary("boxoffice"))
+        .arg("audit")
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
     let output = timeout(Duration::from_secs(60), command).await.unwrap().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -53,7 +58,9 @@ pub(super) async fn the_command_tells_and_exits_by_what_it_finds(shape: Shape) {
         // A part of it: what is not there is told, not guessed.
         let (code, told, _) = audit(&running[4..6]).await;
         assert!(
-            code == 0 && told.contains("not checked: the data of queue") && told.contains("payments against reservations"),
+            code == 0
+                && told.contains("not checked: the data of queue")
+                && told.contains("payments against reservations"),
             "{told}"
         );
     } else {
@@ -62,7 +69,9 @@ pub(super) async fn the_command_tells_and_exits_by_what_it_finds(shape: Shape) {
         world.mesh.restart().await;
     }
     // Nothing to look at.
-    for wrong in [&["--data-dir", "/nowhere"][..], &["--wallet-database-url", "mysql://x"], &["--no-such-flag"]] {
+    for wrong in
+        [&["--data-dir", "/nowhere"][..], &["--wallet-database-url", "mysql://x"], &["--no-such-flag"]]
+    {
         let (code, told, error) = audit(&owned(wrong)).await;
         assert!(code == 2 && told.is_empty() && !error.is_empty(), "{wrong:?}: {code} {told} {error}");
     }
@@ -87,7 +96,11 @@ async fn finds_a_fault(copy: &Copy, names: &Names) {
     }
     let (code, told, _) = audit(&[args, owned(&["--format", "json"])].concat()).await;
     let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &told["differences"][0]["ids"][0]["value"]), (1, &Value::from(user.as_str())), "{told}");
+    assert_eq!(
+        (code, &told["differences"][0]["ids"][0]["value"]),
+        (1, &Value::from(user.as_str())),
+        "{told}"
+    );
 }
 
 pub(super) async fn the_command_touches_nothing(shape: Shape) {

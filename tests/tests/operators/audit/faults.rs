@@ -5,7 +5,8 @@ pub(super) struct Fault {
     pub(super) name: &'static str,
     /// Whose data.
     pub(super) service: &'static str,
-    /// What goes before in a SQLite file: taking away the rule of the schema that would refuse it. (A copy on PostgreSQL has no rules.)
+    /// What goes before in a SQLite file: taking away the rule of the schema that would refuse it. (A copy on
+    /// PostgreSQL has no rules.)
     pub(super) rule: &'static str,
     pub(super) sql: &'static str,
     /// Law and ids of every difference that it makes.
@@ -14,7 +15,12 @@ pub(super) struct Fault {
     pub(super) notes: usize,
 }
 
-const fn fault(name: &'static str, service: &'static str, sql: &'static str, found: &'static [&'static str]) -> Fault {
+const fn fault(
+    name: &'static str,
+    service: &'static str,
+    sql: &'static str,
+    found: &'static [&'static str],
+) -> Fault {
     Fault { name, service, rule: "", sql, found, notes: 0 }
 }
 

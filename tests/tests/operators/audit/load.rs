@@ -1,4 +1,5 @@
-//! The audit beside a mesh at work: people join, hold, pay, fail to pay, cancel and leave, and no look finds anything.
+//! The audit beside a mesh at work: people join, hold, pay, fail to pay, cancel and leave, and no look finds
+//! anything.
 
 use std::{
     sync::{
@@ -79,11 +80,19 @@ async fn people(work: Arc<Work>) {
         }
         let reservation = text(&held.body["reservationId"]);
         if turn % 7 == 0 {
-            let _ = world.rest.delete(&format!("/v1/reservations/{reservation}")).token(&buyer.token).send().await;
+            let _ = world
+                .rest
+                .delete(&format!("/v1/reservations/{reservation}"))
+                .token(&buyer.token)
+                .send()
+                .await;
             continue;
         }
         // Two clicks at once: one payment.
-        let (one, other) = tokio::join!(world.paying(&buyer, &reservation).send(), world.paying(&buyer, &reservation).send());
+        let (one, other) = tokio::join!(
+            world.paying(&buyer, &reservation).send(),
+            world.paying(&buyer, &reservation).send()
+        );
         work.bought.fetch_add(u64::from(one.status == 201), Ordering::Relaxed);
         assert!(one.status < 500 && other.status < 500, "{} {}", one.text, other.text);
         // A line with few places, which people join and leave.
@@ -101,8 +110,11 @@ pub(super) async fn a_mesh_at_work_raises_no_false_alarm(shape: Shape) {
     let patience = Patience::new(WORK_FOR);
     let (mut looks, mut in_flight) = (0, 0);
     // Until enough was seen to say something, however long this machine takes.
-    while patience.spent() < WORK_FOR || (looks < 10 || people.bought() < 20 || in_flight == 0) && !patience.is_over() {
-        // One look each: what is in flight must be told apart at once, not because it has gone away when looked at again.
+    while patience.spent() < WORK_FOR
+        || (looks < 10 || people.bought() < 20 || in_flight == 0) && !patience.is_over()
+    {
+        // One look each: what is in flight must be told apart at once, not because it has gone away when
+        // looked at again.
         let report = report(&databases, &strict()).await;
         assert!(report.is_clean(), "look {looks}: {:#?}", report.differences);
         assert!(report.skipped.is_empty(), "{:?}", report.skipped);
@@ -111,7 +123,10 @@ pub(super) async fn a_mesh_at_work_raises_no_false_alarm(shape: Shape) {
         sleep(Duration::from_millis(50)).await;
     }
     let bought = people.end().await;
-    assert!(looks >= 10 && bought >= 20, "{looks} looks at {bought} payments, {in_flight} in flight: too few to say anything");
+    assert!(
+        looks >= 10 && bought >= 20,
+        "{looks} looks at {bought} payments, {in_flight} in flight: too few to say anything"
+    );
     assert!(in_flight > 0, "no look met a payment in flight");
     world.finish().await;
 }

@@ -1,5 +1,6 @@
-//! The audit finds what is wrong and nothing else: each kind of fault, planted into what real services have written, is found with its
-//! ids; a mesh at work raises no false alarm; and the command says it all in words and exit codes.
+//! The audit finds what is wrong and nothing else: each kind of fault, planted into what real services have
+//! written, is found with its ids; a mesh at work raises no false alarm; and the command says it all in words
+//! and exit codes.
 
 mod command;
 mod faults;
@@ -14,7 +15,8 @@ use planted::every_planted_fault_is_found_and_nothing_else;
 
 /// Each for the shapes in which it can differ.
 pub(crate) fn solos() -> Vec<Solo> {
-    let planted = solos![&[Shape::SingleSqlite, Shape::SinglePostgres]; every_planted_fault_is_found_and_nothing_else];
+    let planted =
+        solos![&[Shape::SingleSqlite, Shape::SinglePostgres]; every_planted_fault_is_found_and_nothing_else];
     let everywhere = solos![Shape::ALL; a_mesh_at_work_raises_no_false_alarm, the_command_tells_and_exits_by_what_it_finds];
     let files = solos![&[Shape::SingleSqlite]; the_command_touches_nothing];
     [planted as &[Solo], everywhere, files].concat()

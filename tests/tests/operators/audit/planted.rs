@@ -8,7 +8,9 @@ use std::{
 
 use audit::{Options, Sources};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 use tempfile::TempDir;
 use tests::{
     audit::{of_urls, report, sources},
@@ -79,8 +81,8 @@ pub(super) async fn story(world: &World) -> Names {
 pub(super) enum Copy {
     /// The files.
     Sqlite(TempDir),
-    /// The URLs of schemas beside the launcher's (queue, booking, wallet, edge): rows without keys and constraints. To copy a whole
-    /// database takes a second or, on a busy disk, five.
+    /// The URLs of schemas beside the launcher's (queue, booking, wallet, edge): rows without keys and
+    /// constraints. To copy a whole database takes a second or, on a busy disk, five.
     Postgres(Vec<String>),
 }
 
@@ -156,21 +158,28 @@ impl Copy {
                 let mut db: SqliteConnection =
                     SqliteConnectOptions::new().filename(file).foreign_keys(false).connect().await.unwrap();
                 let sql = spell(statements, names, |id| format!("X'{}'", id.replace('-', "")));
-                sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut db).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                sqlx::raw_sql(AssertSqlSafe(sql.clone()))
+                    .execute(&mut db)
+                    .await
+                    .unwrap_or_else(|error| panic!("{sql}: {error}"));
                 db.close().await.unwrap();
             }
             Self::Postgres(urls) => {
                 let nth = SERVICES.iter().position(|name| *name == service).unwrap();
                 let mut db = PgConnection::connect(&urls[nth]).await.unwrap();
                 let sql = spell(statements, names, |id| format!("CAST('{id}' AS UUID)"));
-                sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut db).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                sqlx::raw_sql(AssertSqlSafe(sql.clone()))
+                    .execute(&mut db)
+                    .await
+                    .unwrap_or_else(|error| panic!("{sql}: {error}"));
                 db.close().await.unwrap();
             }
         }
     }
 }
 
-/// The arguments that lead `boxoffice audit` to the databases of separate programs: queue, booking, wallet, edge.
+/// The arguments that lead `boxoffice audit` to the databases of separate programs: queue, booking, wallet,
+/// edge.
 pub(crate) fn apart(urls: &[String]) -> Vec<String> {
     let flags = SERVICES.iter().map(|service| format!("--{service}-database-url"));
     flags.zip(urls).flat_map(|(flag, url)| [flag, url.clone()]).collect()
@@ -191,7 +200,11 @@ pub(super) async fn every_planted_fault_is_found_and_nothing_else(shape: Shape) 
     let clean = report(&sources(databases), &strict()).await;
     assert!(clean.is_clean() && clean.notes.is_empty(), "{clean:?}");
     let checked = clean.checked;
-    assert_eq!((checked.completed, checked.failed, checked.sold, checked.held, checked.waiting), (2, 1, 3, 2, 2), "{checked:?}");
+    assert_eq!(
+        (checked.completed, checked.failed, checked.sold, checked.held, checked.waiting),
+        (2, 1, 3, 2, 2),
+        "{checked:?}"
+    );
     assert_eq!((checked.charged, checked.paid, checked.balances), (32_000, 12_000, 20_000));
 
     // What services may have forgotten is no difference, and hides none.
@@ -215,9 +228,13 @@ pub(super) async fn every_planted_fault_is_found_and_nothing_else(shape: Shape) 
                 format!("{}{}", difference.law.id(), ids.collect::<String>())
             })
             .collect();
-        let expected: BTreeSet<String> = fault.found.iter().map(|found| spell(found, &names, str::to_owned)).collect();
+        let expected: BTreeSet<String> =
+            fault.found.iter().map(|found| spell(found, &names, str::to_owned)).collect();
         if found != expected || report.notes.len() != fault.notes {
-            wrong.push(format!("{}:\n  found    {found:#?}\n  expected {expected:#?}\n  notes {:?}", fault.name, report.notes));
+            wrong.push(format!(
+                "{}:\n  found    {found:#?}\n  expected {expected:#?}\n  notes {:?}",
+                fault.name, report.notes
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -228,5 +245,7 @@ pub(super) async fn every_planted_fault_is_found_and_nothing_else(shape: Shape) 
 /// The files of a folder with what is in them.
 pub(super) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().flatten().filter(|file| file.path().is_file());
-    files.map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).unwrap())).collect()
+    files
+        .map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).unwrap()))
+        .collect()
 }

@@ -72,10 +72,17 @@ impl Api {
         self.call(Method::POST, path, Some(body), with).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>, with: With<'_>) -> Result<Value, Failure> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        with: With<'_>,
+    ) -> Result<Value, Failure> {
         let url = format!("{}{path}", self.base);
         let no_answer = |error: reqwest::Error| {
-            let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source());
+            let causes =
+                std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source());
             let why: Vec<_> = causes.map(ToString::to_string).collect();
             Failure::NoAnswer(format!("{url}: {}", why.join(": ")))
         };

@@ -1,7 +1,8 @@
 //! `boxoffice demo`: a season in a running mesh, made over its public REST API as anybody could make it.
 //!
-//! Run again it changes nothing: every request carries an idempotency key of its own, so that it finds what the first run made, also
-//! when that was cut off anywhere. Only what time has taken back (a hold that lapsed, an admission that ended) is done anew.
+//! Run again it changes nothing: every request carries an idempotency key of its own, so that it finds what
+//! the first run made, also when that was cut off anywhere. Only what time has taken back (a hold that
+//! lapsed, an admission that ended) is done anew.
 
 mod api;
 mod season;
@@ -31,7 +32,8 @@ const PATIENCE: u32 = 30;
     after_help = "Exit codes: 0 done · 1 the mesh does not answer, or refused something · 2 a wrong flag or variable"
 )]
 pub(crate) struct Demo {
-    /// The edge's REST address: host:port as it was told to serve there, or a URL such as http://tickets.example/season
+    /// The edge's REST address: host:port as it was told to serve there, or a URL such as
+    /// http://tickets.example/season
     #[arg(long, env, alias = "rest-url", default_value = "127.0.0.1:24000", value_parser = address)]
     rest_addr: String,
 }
@@ -39,10 +41,14 @@ pub(crate) struct Demo {
 /// The URL of an address that can be asked: there is no TLS in here, as there is none at the edge.
 fn address(text: &str) -> Result<String, String> {
     let text = &if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let can_be = |url: &Url| url.scheme() == "http" && url.has_host() && url.query().is_none() && url.fragment().is_none();
+    let can_be = |url: &Url| {
+        url.scheme() == "http" && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    };
     match Url::parse(text) {
         Ok(url) if can_be(&url) => Ok(text.clone()),
-        Ok(_) | Err(_) => Err("must be host:port or http://host[:port] (flag --rest-addr, variable REST_ADDR)".to_owned()),
+        Ok(_) | Err(_) => {
+            Err("must be host:port or http://host[:port] (flag --rest-addr, variable REST_ADDR)".to_owned())
+        }
     }
 }
 
@@ -100,7 +106,11 @@ impl Demo {
         let mut last = Value::Null;
         for fan in 1..=FANS {
             last = api
-                .post(&format!("/v1/queues/{BUSY}/tokens"), json!({"userId": format!("demo-fan-{fan}")}), With::default())
+                .post(
+                    &format!("/v1/queues/{BUSY}/tokens"),
+                    json!({"userId": format!("demo-fan-{fan}")}),
+                    With::default(),
+                )
                 .await?;
         }
         print(&format!(
@@ -145,27 +155,42 @@ async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Re
                     "startsAt": begins.to_rfc3339_opts(SecondsFormat::Secs, true), "durationMinutes": show.minutes,
                 });
                 let key = format!("demo-show/{id}/{}/{}", begins.date_naive(), slug(show.title));
-                api.post(&format!("/v1/concerts/{id}/shows"), body, With { key: Some(&key), token: None }).await?
+                api.post(&format!("/v1/concerts/{id}/shows"), body, With { key: Some(&key), token: None })
+                    .await?
             }
         };
-        let (seats, price, starts) = (number(&show, "seatCount")?, number(&show, "price")?, text(&show, "startsAt")?);
-        let on_sale = OnSale { concert: id, id: number(&show, "showId")?, title: text(&show, "title")?, seats };
+        let (seats, price, starts) =
+            (number(&show, "seatCount")?, number(&show, "price")?, text(&show, "startsAt")?);
+        let on_sale =
+            OnSale { concert: id, id: number(&show, "showId")?, title: text(&show, "title")?, seats };
         let starts = starts.get(..16).unwrap_or_default().replace('T', " ");
-        print(&format!("         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats at {price:>7}\n", on_sale.id, on_sale.title));
+        print(&format!(
+            "         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats at {price:>7}\n",
+            on_sale.id, on_sale.title
+        ));
         shows.push(on_sale);
     }
     Ok(shows)
 }
 
-/// Tops the wallet up, joins the line, holds seats, and pays if the visitor does. What has lapsed since the last time is begun again.
+/// Tops the wallet up, joins the line, holds seats, and pays if the visitor does. What has lapsed since the
+/// last time is begun again.
 async fn visit(api: &Api, visitor: &Visitor, show: &OnSale) -> Result<Visit, Failure> {
     let Visitor { user, charge, .. } = visitor;
     let key = format!("demo-charge/{user}");
-    api.post(&format!("/v1/wallets/{user}/charges"), json!({"amount": charge}), With { key: Some(&key), token: None }).await?;
+    api.post(
+        &format!("/v1/wallets/{user}/charges"),
+        json!({"amount": charge}),
+        With { key: Some(&key), token: None },
+    )
+    .await?;
     let mut outcome = attempt(api, visitor, show, 1).await;
     for number in 2..=ATTEMPTS {
         let lapsed = |failure: &Failure| {
-            matches!(failure.code(), "TOKEN_NOT_ACTIVE" | "TOKEN_NOT_FOUND" | "HOLD_EXPIRED" | "RESERVATION_CANCELLED")
+            matches!(
+                failure.code(),
+                "TOKEN_NOT_ACTIVE" | "TOKEN_NOT_FOUND" | "HOLD_EXPIRED" | "RESERVATION_CANCELLED"
+            )
         };
         if !outcome.as_ref().is_err_and(lapsed) {
             break;
@@ -180,19 +205,26 @@ async fn attempt(api: &Api, visitor: &Visitor, show: &OnSale, attempt: u32) -> R
     let key = |what: &str| format!("demo-{what}/{user}/{attempt}");
     let joined = key("join");
     let body = json!({"userId": user});
-    let token = api.post(&format!("/v1/queues/{DEFAULT}/tokens"), body, With { key: Some(&joined), token: None }).await?;
+    let token = api
+        .post(&format!("/v1/queues/{DEFAULT}/tokens"), body, With { key: Some(&joined), token: None })
+        .await?;
     let token = text(&token, "token")?;
     until_admitted(api, &token).await?;
     let (reservation, seats) = hold(api, visitor, show, &token, &key("hold")).await?;
     let id = text(&reservation, "reservationId")?;
     let amount = number(&reservation, "amount")?;
-    let told = |what: &str| format!("{user:<9} {what} seats {seats} of show {} ({}) for {amount}", show.id, show.title);
+    let told = |what: &str| {
+        format!("{user:<9} {what} seats {seats} of show {} ({}) for {amount}", show.id, show.title)
+    };
     if !visitor.pays {
         // The answer to the first run's request may be old by now.
         let now = api.get(&format!("/v1/reservations/{id}")).await?;
         let lapsed = text(&now, "status")? == "EXPIRED";
         if lapsed {
-            return Err(Failure::Refused { code: "HOLD_EXPIRED".to_owned(), what: format!("the hold {id} has lapsed") });
+            return Err(Failure::Refused {
+                code: "HOLD_EXPIRED".to_owned(),
+                what: format!("the hold {id} has lapsed"),
+            });
         }
         return Ok(Visit { token, reservation: id, told: told("holds") });
     }
@@ -210,7 +242,8 @@ async fn attempt(api: &Api, visitor: &Visitor, show: &OnSale, attempt: u32) -> R
     }
 }
 
-/// Waits while the token waits. One that has ended may have been used up by the first run: its requests are answered as they were.
+/// Waits while the token waits. One that has ended may have been used up by the first run: its requests are
+/// answered as they were.
 async fn until_admitted(api: &Api, token: &str) -> Result<(), Failure> {
     for _ in 0..PATIENCE {
         if api.get(&format!("/v1/tokens/{token}")).await?["status"] != "WAITING" {
@@ -218,11 +251,20 @@ async fn until_admitted(api: &Api, token: &str) -> Result<(), Failure> {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    Err(Failure::NoAnswer(format!("the line {DEFAULT} is too long for the demo's visitors: nobody was let in for {PATIENCE} s")))
+    Err(Failure::NoAnswer(format!(
+        "the line {DEFAULT} is too long for the demo's visitors: nobody was let in for {PATIENCE} s"
+    )))
 }
 
-/// Holds the seats that the visitor wants, or some further back when somebody else has those. Also tells which.
-async fn hold(api: &Api, visitor: &Visitor, show: &OnSale, token: &str, key: &str) -> Result<(Value, String), Failure> {
+/// Holds the seats that the visitor wants, or some further back when somebody else has those. Also tells
+/// which.
+async fn hold(
+    api: &Api,
+    visitor: &Visitor,
+    show: &OnSale,
+    token: &str,
+    key: &str,
+) -> Result<(Value, String), Failure> {
     let Visitor { user, wants: (_, _, first), seats, .. } = visitor;
     let mut refused = Failure::NoAnswer("no seats".to_owned());
     for row in 0..5 {
@@ -284,8 +326,20 @@ mod tests {
         ] {
             assert_eq!(address(good).as_deref(), Ok(url));
         }
-        for bad in ["", "?!", "https://tickets.example", "http://", "http://a/?b", "http://a:x", "a:x", "127.0.0.1:24000#b"] {
-            assert!(address(bad).is_err_and(|why| why.contains("--rest-addr") && why.contains("REST_ADDR")), "{bad}");
+        for bad in [
+            "",
+            "?!",
+            "https://tickets.example",
+            "http://",
+            "http://a/?b",
+            "http://a:x",
+            "a:x",
+            "127.0.0.1:24000#b",
+        ] {
+            assert!(
+                address(bad).is_err_and(|why| why.contains("--rest-addr") && why.contains("REST_ADDR")),
+                "{bad}"
+            );
         }
     }
 
@@ -301,7 +355,11 @@ mod tests {
 
         for flag in ["--rest-addr", "--rest-url"] {
             let line = Line::try_parse_from(["demo", flag, "127.0.0.1:1"]);
-            assert_eq!(line.ok().map(|line| line.demo.rest_addr).as_deref(), Some("http://127.0.0.1:1"), "{flag}");
+            assert_eq!(
+                line.ok().map(|line| line.demo.rest_addr).as_deref(),
+                Some("http://127.0.0.1:1"),
+                "{flag}"
+            );
         }
     }
 }

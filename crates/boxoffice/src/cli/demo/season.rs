@@ -43,7 +43,15 @@ pub(super) const BUSY_ACTIVE: i64 = 3;
 /// And who come.
 pub(super) const FANS: usize = 20;
 
-const fn show(title: &'static str, day: u64, hour: i64, minutes: i64, price: i64, seats: i64, description: &'static str) -> Show {
+const fn show(
+    title: &'static str,
+    day: u64,
+    hour: i64,
+    minutes: i64,
+    price: i64,
+    seats: i64,
+    description: &'static str,
+) -> Show {
     Show { title, description, day, hour, minutes, price, seats }
 }
 
@@ -52,7 +60,15 @@ pub(super) const SEASON: &[Concert] = &[
         title: "The Tin Lanterns: Farewell Tour",
         line: BUSY,
         shows: &[
-            show("First night", 21, 10, 150, 165_000, 12_000, "Riverside Arena. The last tour of the four from the harbour."),
+            show(
+                "First night",
+                21,
+                10,
+                150,
+                165_000,
+                12_000,
+                "Riverside Arena. The last tour of the four from the harbour.",
+            ),
             show("Second night", 22, 10, 150, 165_000, 12_000, "Riverside Arena. The last of the last."),
         ],
     },
@@ -60,8 +76,24 @@ pub(super) const SEASON: &[Concert] = &[
         title: "Winter Strings",
         line: DEFAULT,
         shows: &[
-            show("Matinee", 3, 5, 100, 55_000, 800, "Linden Hall. Suites for a small orchestra, for early birds."),
-            show("Evening", 3, 10, 120, 77_000, 800, "Linden Hall. The same suites, and a cello by candlelight."),
+            show(
+                "Matinee",
+                3,
+                5,
+                100,
+                55_000,
+                800,
+                "Linden Hall. Suites for a small orchestra, for early birds.",
+            ),
+            show(
+                "Evening",
+                3,
+                10,
+                120,
+                77_000,
+                800,
+                "Linden Hall. The same suites, and a cello by candlelight.",
+            ),
             show("Encore", 10, 10, 120, 77_000, 800, "Linden Hall. By request."),
         ],
     },
@@ -77,7 +109,15 @@ pub(super) const SEASON: &[Concert] = &[
     Concert {
         title: "A Hundred Voices",
         line: DEFAULT,
-        shows: &[show("Choral evening", 12, 10, 110, 44_000, 2_400, "Opera House. One choir, one hall, no microphone.")],
+        shows: &[show(
+            "Choral evening",
+            12,
+            10,
+            110,
+            44_000,
+            2_400,
+            "Opera House. One choir, one hall, no microphone.",
+        )],
     },
     Concert {
         title: "Planet Parade, for families",
@@ -105,7 +145,10 @@ pub(super) fn begins(show: &Show, today: DateTime<Utc>) -> Option<DateTime<Utc>>
     let month = today.month0() + 2;
     let (year, month) = (today.year() + i32::try_from(month / 12).ok()?, month % 12 + 1);
     let first = chrono::NaiveDate::from_ymd_opt(year, month, 1)?;
-    Some((first.checked_add_days(Days::new(show.day))?.and_hms_opt(0, 0, 0)? + TimeDelta::hours(show.hour)).and_utc())
+    Some(
+        (first.checked_add_days(Days::new(show.day))?.and_hms_opt(0, 0, 0)? + TimeDelta::hours(show.hour))
+            .and_utc(),
+    )
 }
 
 #[cfg(test)]

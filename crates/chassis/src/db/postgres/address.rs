@@ -168,7 +168,8 @@ mod tests {
     fn settings_are_made_by_statement_instead_of_riding_in_the_startup_packet() {
         let url = "postgres://me@one/db?options=-c%20search_path%3Da,b%20--work-mem=4MB%20-cx.y=a%5C%20b&options[geqo]=off";
         let address = Address::parse(url).unwrap();
-        let settings: Vec<_> = address.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let settings: Vec<_> =
+            address.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(settings, [("search_path", "a,b"), ("work_mem", "4MB"), ("x.y", "a b"), ("geqo", "off")]);
         assert_eq!(address.options.get_options(), None);
         assert_eq!((address.options.get_host(), address.options.get_database()), ("one", Some("db")));

@@ -49,20 +49,35 @@ pub(super) async fn migrate(
 }
 
 /// One transaction: the next migration. There was none when it answers `false`.
-async fn next(link: &mut PgConnection, begin: &str, schema: Option<&str>, migrations: &Migrator) -> Result<bool, Error> {
+async fn next(
+    link: &mut PgConnection,
+    begin: &str,
+    schema: Option<&str>,
+    migrations: &Migrator,
+) -> Result<bool, Error> {
     let mut transaction = link.begin_with(AssertSqlSafe(begin.to_owned())).await?;
     raw_sql(LOCK).execute(&mut *transaction).await?;
     if let Some(schema) = schema {
-        raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"))).execute(&mut *transaction).await?;
+        raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}")))
+            .execute(&mut *transaction)
+            .await?;
     }
     raw_sql(TABLE).execute(&mut *transaction).await?;
     let made: Vec<(i64, Vec<u8>)> = query_as(MADE).persistent(false).fetch_all(&mut *transaction).await?;
-    let missing = missing(migrations, &made.into_iter().collect()).map_err(|error| Error::Other(Box::new(error)))?;
+    let missing =
+        missing(migrations, &made.into_iter().collect()).map_err(|error| Error::Other(Box::new(error)))?;
     if let Some(migration) = missing {
         let began = Instant::now();
-        raw_sql(migration.sql.clone()).execute(&mut *transaction).await.map_err(|error| failed(migration, error))?;
+        raw_sql(migration.sql.clone())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| failed(migration, error))?;
         let took = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        let note = query(NOTE).bind(migration.version).bind(&*migration.description).bind(&*migration.checksum).bind(took);
+        let note = query(NOTE)
+            .bind(migration.version)
+            .bind(&*migration.description)
+            .bind(&*migration.checksum)
+            .bind(took);
         note.persistent(false).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
@@ -74,7 +89,10 @@ fn failed(migration: &Migration, error: sqlx::Error) -> Error {
 }
 
 /// The first that was not made yet. What is there beyond these a newer program made.
-fn missing<'a>(migrations: &'a Migrator, made: &HashMap<i64, Vec<u8>>) -> Result<Option<&'a Migration>, MigrateError> {
+fn missing<'a>(
+    migrations: &'a Migrator,
+    made: &HashMap<i64, Vec<u8>>,
+) -> Result<Option<&'a Migration>, MigrateError> {
     for migration in migrations.iter().filter(|migration| !migration.migration_type.is_down_migration()) {
         match made.get(&migration.version) {
             Some(checksum) if **checksum == *migration.checksum => {}

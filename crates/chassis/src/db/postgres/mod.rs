@@ -72,7 +72,9 @@ impl Retired {
         self.0.lock().is_none_or(|at| age < at.elapsed())
     }
 
-    fn check(&self) -> impl Fn(&mut PgConnection, PoolConnectionMetadata) -> BoxFuture<'_, sqlx::Result<bool>> + use<> {
+    fn check(
+        &self,
+    ) -> impl Fn(&mut PgConnection, PoolConnectionMetadata) -> BoxFuture<'_, sqlx::Result<bool>> + use<> {
         let retired = self.clone();
         move |_, connection| Box::pin(std::future::ready(Ok(retired.spares(connection.age))))
     }
@@ -89,7 +91,12 @@ pub(super) async fn open(config: &DbConfig, migrations: &Migrator) -> Result<Ser
     server
 }
 
-async fn opened(config: &DbConfig, address: &Address, opening: &PgPool, migrations: &Migrator) -> Result<Server, Error> {
+async fn opened(
+    config: &DbConfig,
+    address: &Address,
+    opening: &PgPool,
+    migrations: &Migrator,
+) -> Result<Server, Error> {
     if config.pooler == Pooler::Session {
         pooler::refuse_lent_sessions(opening).await?;
     }
@@ -128,7 +135,8 @@ async fn check(link: &mut PgConnection, schema: Option<&str>) -> Result<(), Erro
         return Err(pooler::dropped("search_path", lives_in.as_deref().unwrap_or("none")));
     }
     for (name, wanted) in BOUNDS {
-        let value: String = raw_sql(AssertSqlSafe(format!("SHOW {name}"))).fetch_one(&mut *link).await?.try_get(0)?;
+        let value: String =
+            raw_sql(AssertSqlSafe(format!("SHOW {name}"))).fetch_one(&mut *link).await?.try_get(0)?;
         if value != *wanted {
             return Err(pooler::dropped(name, &value));
         }

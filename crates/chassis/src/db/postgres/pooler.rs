@@ -16,7 +16,8 @@ pub enum Pooler {
     Transaction,
 }
 
-const SAY_SO: &str = "if that is a pooler which pools by transaction, say --database-pooler transaction (DATABASE_POOLER)";
+const SAY_SO: &str =
+    "if that is a pooler which pools by transaction, say --database-pooler transaction (DATABASE_POOLER)";
 /// How often the question is put. Once is enough where nobody else uses the pooler.
 const ROUNDS: usize = 4;
 
@@ -40,7 +41,10 @@ pub(super) async fn refuse_lent_sessions(pool: &PgPool) -> Result<(), Error> {
 }
 
 /// Does another connection get our session, or do we get another one, while the other has a transaction open?
-async fn is_lent(ours: &mut PoolConnection<sqlx::Postgres>, other: &mut PoolConnection<sqlx::Postgres>) -> sqlx::Result<bool> {
+async fn is_lent(
+    ours: &mut PoolConnection<sqlx::Postgres>,
+    other: &mut PoolConnection<sqlx::Postgres>,
+) -> sqlx::Result<bool> {
     let before = session_of(ours).await?;
     let mut open = other.begin().await?;
     // Ours is asked again only when it is not the other's just now: it might be the only one, and never come.
@@ -63,5 +67,7 @@ pub(super) fn dropped(setting: &str, is: &str) -> Error {
 
 /// What PostgreSQL says when it is asked for a statement of another session: with what to do about it.
 pub(in crate::db) fn named_in_vain(error: &sqlx::Error) -> Error {
-    Error::Other(format!("{error}: statements are lost or shared between here and PostgreSQL; {SAY_SO}").into())
+    Error::Other(
+        format!("{error}: statements are lost or shared between here and PostgreSQL; {SAY_SO}").into(),
+    )
 }

@@ -1,20 +1,20 @@
-//! The five programs as somebody meets them in a terminal: help, versions, completions, colours, wrong settings and exit codes.
+//! The five programs as somebody meets them in a terminal: help, versions, completions, colours, wrong
+//! settings and exit codes.
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+mod pipes;
+mod terminals;
 
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs,
-    io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader},
+    net::TcpListener,
     os::unix::ffi::OsStrExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::mpsc::{self, RecvTimeoutError},
     time::Duration,
 };
 
@@ -58,9 +58,14 @@ impl Run {
     fn of(program: impl AsRef<OsStr>) -> Self {
         let folder = TempDir::with_prefix("command-").unwrap();
         let mut command = Command::new(program);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(folder.path());
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .current_dir(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for address in ["ADDR", "HTTP_ADDR", "REST_ADDR", "GRPC_ADDR", "QUEUE_ADDR", "BOOKING_ADDR", "WALLET_ADDR"] {
+        for address in
+            ["ADDR", "HTTP_ADDR", "REST_ADDR", "GRPC_ADDR", "QUEUE_ADDR", "BOOKING_ADDR", "WALLET_ADDR"]
+        {
             command.env(address, "127.0.0.1:0");
         }
         Self { command, folder }
@@ -121,7 +126,9 @@ fn settings(command: &[&str]) -> Vec<(String, Option<String>)> {
     // Examples may begin a line with a flag.
     let (flags, _) = help.split_once("Exit codes:").unwrap_or_else(|| panic!("{command:?}: {help}"));
     for line in flags.lines().map(str::trim) {
-        if let Some(flag) = line.split([' ', ',']).find(|word| word.starts_with("--")).filter(|_| line.starts_with('-')) {
+        if let Some(flag) =
+            line.split([' ', ',']).find(|word| word.starts_with("--")).filter(|_| line.starts_with('-'))
+        {
             found.push((flag.to_owned(), None));
         }
         if let (Some((_, variable)), Some(last)) = (line.split_once("[env: "), found.last_mut()) {
@@ -135,23 +142,39 @@ fn settings(command: &[&str]) -> Vec<(String, Option<String>)> {
 fn every_program_tells_its_version_and_the_commit_that_it_is_built_from() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let git = |args: &[&str]| {
-        let told = Command::new("git").arg("-C").arg(root).args(args).output().ok().filter(|told| told.status.success());
+        let told = Command::new("git")
+            .arg("-C")
+            .arg(root)
+            .args(args)
+            .output()
+            .ok()
+            .filter(|told| told.status.success());
         told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned())
     };
     // A tarball inside of somebody else's repository has no commit of its own.
-    let head = git(&["rev-parse", "--show-prefix"]).filter(String::is_empty).and_then(|_| git(&["rev-parse", "HEAD"]));
+    let head = git(&["rev-parse", "--show-prefix"])
+        .filter(String::is_empty)
+        .and_then(|_| git(&["rev-parse", "HEAD"]));
     for name in PROGRAMS {
         let Ended { code, out, err } = program(name, &["--version"]);
         assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
-        let told = out.trim().strip_prefix(&format!("{name} {}", env!("CARGO_PKG_VERSION"))).unwrap_or_else(|| panic!("{out}"));
+        let told = out
+            .trim()
+            .strip_prefix(&format!("{name} {}", env!("CARGO_PKG_VERSION")))
+            .unwrap_or_else(|| panic!("{out}"));
         let Some(head) = &head else { continue };
-        let commit = told.strip_prefix(" (").and_then(|told| told.strip_suffix(')')).unwrap_or_else(|| panic!("{out}"));
+        let commit = told
+            .strip_prefix(" (")
+            .and_then(|told| told.strip_suffix(')'))
+            .unwrap_or_else(|| panic!("{out}"));
         if std::env::var_os("BOXOFFICE_COMMIT").is_some() {
             continue;
         }
         // Somebody may commit between the build and this test; then it is a commit from before.
         let built = fs::metadata(binary(name)).and_then(|file| file.modified()).unwrap();
-        let moved = fs::metadata(root.join(".git/logs/HEAD")).and_then(|file| file.modified()).is_ok_and(|moved| moved > built);
+        let moved = fs::metadata(root.join(".git/logs/HEAD"))
+            .and_then(|file| file.modified())
+            .is_ok_and(|moved| moved > built);
         assert!(head.starts_with(commit) || moved, "{name} is built from {commit}, not from {head}");
         assert_eq!(git(&["cat-file", "-t", commit]).as_deref(), Some("commit"), "{name}: {commit}");
     }
@@ -162,14 +185,23 @@ fn help_teaches_exit_codes_environment_and_examples_that_are_real() {
     for name in PROGRAMS {
         let (short, long) = (program(name, &["-h"]), program(name, &["--help"]));
         assert_eq!((short.code, long.code), (Some(0), Some(0)), "{name}");
-        assert!(short.out.len() < long.out.len() && short.out.contains("Exit codes: 0 "), "{name}: {}", short.out);
-        for words in ["Usage: ", "Exit codes:\n  0 ", "\n  1 ", "\n  2 ", "RUST_LOG", "NO_COLOR", "Examples:\n"] {
+        assert!(
+            short.out.len() < long.out.len() && short.out.contains("Exit codes: 0 "),
+            "{name}: {}",
+            short.out
+        );
+        for words in
+            ["Usage: ", "Exit codes:\n  0 ", "\n  1 ", "\n  2 ", "RUST_LOG", "NO_COLOR", "Examples:\n"]
+        {
             assert!(long.out.contains(words), "{name} --help does not say {words:?}");
         }
         let known: BTreeSet<String> = settings(&[name]).into_iter().map(|(flag, _)| flag).collect();
         let (_, examples) = long.out.split_once("Examples:\n").unwrap();
         let lines: Vec<&str> = examples.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert!(lines.len() >= 3 && lines.iter().filter(|line| line.starts_with(name)).count() >= 3, "{name}: {examples}");
+        assert!(
+            lines.len() >= 3 && lines.iter().filter(|line| line.starts_with(name)).count() >= 3,
+            "{name}: {examples}"
+        );
         for flag in lines
             .iter()
             .filter(|line| line.starts_with(name))
@@ -197,11 +229,16 @@ fn every_flag_is_also_a_variable() {
 #[test]
 fn a_variable_that_is_set_but_empty_counts_as_not_set() {
     for command in COMMANDS {
-        // Nothing is read, served or changed: with four files there is no runtime. Exit code and words tell that it came so far.
+        // Nothing is read, served or changed: with four files there is no runtime. Exit code and words tell
+        // that it came so far.
         let run = || {
             // What a command cannot do without.
             let needed = if command[1..] == ["backup"] { " --out nowhere" } else { "" };
-            let words = format!("ulimit -n 4; exec {} {}{needed}", binary(command[0]).display(), command[1..].join(" "));
+            let words = format!(
+                "ulimit -n 4; exec {} {}{needed}",
+                binary(command[0]).display(),
+                command[1..].join(" ")
+            );
             let mut run = Run::of("sh").args(&["-c", &words]);
             run.command.env_clear();
             run
@@ -209,7 +246,8 @@ fn a_variable_that_is_set_but_empty_counts_as_not_set() {
         let unset = run().end();
         let so_far = if command[1..] == ["backup"] { "there is no file" } else { "Too many open files" };
         assert!(unset.err.contains(so_far), "{command:?}: {unset:?}");
-        let variables: Vec<String> = settings(command).into_iter().filter_map(|(_, variable)| variable).collect();
+        let variables: Vec<String> =
+            settings(command).into_iter().filter_map(|(_, variable)| variable).collect();
         assert!(!variables.is_empty(), "{command:?}");
         for variable in variables.iter().map(String::as_str).chain(["RUST_LOG", "NO_COLOR"]) {
             let empty = run().env(variable, "").end();
@@ -223,18 +261,28 @@ fn a_variable_that_is_set_but_empty_counts_as_not_set() {
         let help = Run::of(binary(command[0])).args(&[&command[1..], &["--help"]].concat());
         let help = variables.iter().fold(help, |help, variable| help.env(variable, "")).end();
         for variable in &variables {
-            assert!(help.code == Some(0) && help.out.contains(&format!("[env: {variable}")), "{command:?} {variable}: {help:?}");
+            assert!(
+                help.code == Some(0) && help.out.contains(&format!("[env: {variable}")),
+                "{command:?} {variable}: {help:?}"
+            );
         }
     }
     for name in SERVICES {
-        let variables = settings(&[name]).into_iter().filter_map(|(_, variable)| variable).filter(|name| name != "MIGRATE_ONLY");
-        let migrate =
-            variables.chain(["RUST_LOG".to_owned()]).fold(Run::of(binary(name)), |run, variable| run.env(&variable, ""));
+        let variables = settings(&[name])
+            .into_iter()
+            .filter_map(|(_, variable)| variable)
+            .filter(|name| name != "MIGRATE_ONLY");
+        let migrate = variables
+            .chain(["RUST_LOG".to_owned()])
+            .fold(Run::of(binary(name)), |run, variable| run.env(&variable, ""));
         let (child, folder) = migrate.args(&["--migrate-only"]).start();
         let told = ended(child);
         let file = folder.path().join(format!("data/{}.db", name.trim_end_matches("-svc")));
         assert!(told.code == Some(0) && file.is_file(), "{name}: {told:?}");
-        assert!(told.err.contains("the database is up to date"), "{name} logs as if RUST_LOG were not set: {told:?}");
+        assert!(
+            told.err.contains("the database is up to date"),
+            "{name} logs as if RUST_LOG were not set: {told:?}"
+        );
     }
 }
 
@@ -248,61 +296,30 @@ fn json_logs_are_nothing_but_json_and_name_where_everything_is() {
     });
     let welcome = welcome.expect("it says that it is open");
     for name in ["rest_addr", "grpc_addr", "queue_addr", "booking_addr", "wallet_addr"] {
-        assert!(welcome[name].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{name}: {welcome}");
+        assert!(
+            welcome[name].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")),
+            "{name}: {welcome}"
+        );
     }
-    assert!(welcome["timestamp"].is_string() && welcome["level"] == "INFO" && welcome["place"].is_string(), "{welcome}");
+    assert!(
+        welcome["timestamp"].is_string() && welcome["level"] == "INFO" && welcome["place"].is_string(),
+        "{welcome}"
+    );
     terminate(&child);
     for line in told.map(Result::unwrap) {
-        let _object: serde_json::Map<_, _> = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let _object: serde_json::Map<_, _> =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
     let ended = ended(child);
     assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""));
 }
 
-#[expect(clippy::disallowed_methods, reason = "a look at another process, and no runtime here that it would hold up")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a look at another process, and no runtime here that it would hold up"
+)]
 fn pause(span: Duration) {
     std::thread::sleep(span);
-}
-
-/// A pipe that is as full as it can be, which nobody reads.
-fn stuck_pipe() -> (PipeReader, PipeWriter) {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let (mut filler, filled) = (writer.try_clone().unwrap(), Arc::new(AtomicUsize::new(0)));
-    let counted = Arc::clone(&filled);
-    // Its last write never returns while the reader lives.
-    std::thread::spawn(move || {
-        while filler.write_all(&[b'.'; 1_024]).is_ok() {
-            counted.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    let mut before = 0;
-    loop {
-        pause(Duration::from_millis(200));
-        let now = filled.load(Ordering::SeqCst);
-        if now > 0 && now == before {
-            return (reader, writer);
-        }
-        before = now;
-    }
-}
-
-#[test]
-fn a_program_whose_output_nobody_reads_still_starts_serves_and_ends() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (_reader, writer) = stuck_pipe();
-    let mut run = Run::of(binary("boxoffice")).env("REST_ADDR", &free.to_string());
-    run.command.stdout(writer.try_clone().unwrap()).stderr(writer);
-    let (child, _folder) = run.start();
-    let ready = (0..3_000).any(|_| {
-        pause(Duration::from_millis(20));
-        let Ok(mut link) = TcpStream::connect(free) else { return false };
-        let _asked = link.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let mut answer = String::new();
-        link.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
-    });
-    assert!(ready, "it serves although its welcome is stuck");
-    terminate(&child);
-    assert_eq!(ended(child).code, Some(0), "it ends although its last lines are stuck");
 }
 
 #[test]
@@ -312,10 +329,16 @@ fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
         let mut tried = 0;
         for (flag, variable) in settings(command) {
             // Any text is a folder.
-            let Some(variable) = variable.filter(|_| flag != "--data-dir" && flag != "--out") else { continue };
+            let Some(variable) = variable.filter(|_| flag != "--data-dir" && flag != "--out") else {
+                continue;
+            };
             let set = run(&[]).env(&variable, "?!").end();
             assert_eq!(set.code, Some(2), "{command:?} with {variable}: {set:?}");
-            assert!(set.err.contains(&flag) && set.err.contains(&variable), "{command:?} with {variable}: {}", set.err);
+            assert!(
+                set.err.contains(&flag) && set.err.contains(&variable),
+                "{command:?} with {variable}: {}",
+                set.err
+            );
             tried += 1;
             if !SWITCHES.contains(&flag.as_str()) {
                 let typed = run(&[flag.as_str(), "?!"]).end();
@@ -335,17 +358,23 @@ fn only_a_currency_of_the_list_that_has_a_minor_unit_is_taken() {
         for wrong in ["KRX", "ZZZ", "XAU", "eur"] {
             let refused = Run::of(binary(name)).args(&["--currency", wrong]).end();
             assert_eq!(refused.code, Some(2), "{name} {wrong}: {refused:?}");
-            assert!(refused.err.contains("ISO 4217") && refused.err.contains("--currency"), "{name}: {}", refused.err);
+            assert!(
+                refused.err.contains("ISO 4217") && refused.err.contains("--currency"),
+                "{name}: {}",
+                refused.err
+            );
         }
     }
 }
 
 #[test]
 fn an_address_that_a_command_cannot_use_is_told_with_flag_and_variable_and_without_its_password() {
-    let apart = ["--queue-database-url", "--booking-database-url", "--wallet-database-url", "--edge-database-url"];
+    let apart =
+        ["--queue-database-url", "--booking-database-url", "--wallet-database-url", "--edge-database-url"];
     let audited = apart.into_iter().chain(["--database-url"]);
-    let databases =
-        audited.flat_map(|flag| ["mysql://me:secret@db/x", "postgres://me:secret@db:port/x"].map(|url| ("audit", flag, url)));
+    let databases = audited.flat_map(|flag| {
+        ["mysql://me:secret@db/x", "postgres://me:secret@db:port/x"].map(|url| ("audit", flag, url))
+    });
     let asked = ["no address", "https://tickets.example", "http://"].map(|url| ("demo", "--rest-addr", url));
     for (command, flag, url) in databases.chain(asked) {
         let variable = flag[2..].to_uppercase().replace('-', "_");
@@ -374,10 +403,17 @@ fn words_that_are_no_utf_8_are_refused_like_other_wrong_ones() {
 #[test]
 fn a_password_is_not_told_with_a_wrong_url() {
     for name in PROGRAMS {
-        let Ended { code, out, err } = Run::of(binary(name)).env("DATABASE_URL", "postgress://me:secret@db/x").end();
-        assert!(code == Some(2) && err.contains("DATABASE_URL") && !format!("{out}{err}").contains("secret"), "{name}: {err}");
+        let Ended { code, out, err } =
+            Run::of(binary(name)).env("DATABASE_URL", "postgress://me:secret@db/x").end();
+        assert!(
+            code == Some(2) && err.contains("DATABASE_URL") && !format!("{out}{err}").contains("secret"),
+            "{name}: {err}"
+        );
         let away = Run::of(binary(name)).env("DATABASE_URL", "postgres://me:secret@127.0.0.1:1/x").end();
-        assert!(away.code == Some(1) && away.err.contains("127.0.0.1:1/x") && !away.err.contains("secret"), "{name}: {away:?}");
+        assert!(
+            away.code == Some(1) && away.err.contains("127.0.0.1:1/x") && !away.err.contains("secret"),
+            "{name}: {away:?}"
+        );
         assert!(away.err.contains("refused"), "{name} says why: {}", away.err);
     }
 }
@@ -390,7 +426,11 @@ fn an_address_that_is_taken_is_one_line_with_its_names_and_exit_code_1() {
         for (flag, variable) in settings(&[name]).into_iter().filter(|(flag, _)| flag.ends_with("addr")) {
             let variable = variable.unwrap();
             let Ended { code, out, err } = Run::of(binary(name)).env(&variable, &taken.to_string()).end();
-            assert_eq!((code, out.as_str(), err.trim().lines().count()), (Some(1), "", 1), "{name} {flag}: {err}");
+            assert_eq!(
+                (code, out.as_str(), err.trim().lines().count()),
+                (Some(1), "", 1),
+                "{name} {flag}: {err}"
+            );
             for words in [flag.as_str(), &variable, &taken.to_string(), "in use"] {
                 assert!(err.contains(words), "{name} {flag}: {words} in {err}");
             }
@@ -402,7 +442,10 @@ fn an_address_that_is_taken_is_one_line_with_its_names_and_exit_code_1() {
 fn commands_that_are_not_there_are_refused() {
     let refused = |name: &str, args: &[&str]| {
         let told = program(name, args);
-        assert!(told.code == Some(2) && told.err.contains("error: ") && told.err.contains("--help"), "{name} {args:?}: {told:?}");
+        assert!(
+            told.code == Some(2) && told.err.contains("error: ") && told.err.contains("--help"),
+            "{name} {args:?}: {told:?}"
+        );
     };
     for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["demo", "--rest-addr"]] {
         refused("boxoffice", args);
@@ -412,71 +455,6 @@ fn commands_that_are_not_there_are_refused() {
         refused(name, &["completions"]);
     }
     assert!(program("boxoffice", &["dmeo"]).err.contains("demo"), "a slip is guessed");
-}
-
-/// What a command writes to a terminal, which `script` gives it.
-fn in_a_terminal(words: &str, environment: &[(&str, &str)]) -> String {
-    let mut run = Run::of("script").args(&["-qec", words, "/dev/null"]).env("TERM", "xterm-256color");
-    for (name, value) in environment {
-        run = run.env(name, value);
-    }
-    run.end().out
-}
-
-#[test]
-fn terminals_get_colours_unless_no_color_and_logs_never() {
-    const ESCAPE: char = '\u{1b}';
-    for name in PROGRAMS {
-        let path = binary(name).display().to_string();
-        for words in [format!("{path} --help"), format!("{path} --no-such-flag")] {
-            assert!(in_a_terminal(&words, &[]).contains(ESCAPE), "{words}");
-            let plain = in_a_terminal(&words, &[("NO_COLOR", "1")]);
-            assert!(!plain.is_empty() && !plain.contains(ESCAPE), "{words}: {plain}");
-        }
-        assert!(!program(name, &["--help"]).out.contains(ESCAPE), "{name} into a pipe");
-    }
-    for name in SERVICES {
-        for format in ["pretty", "json"] {
-            let words = format!("{} --migrate-only --log-format {format}", binary(name).display());
-            let log = in_a_terminal(&words, &[("DATABASE_URL", "sqlite:rows.db")]);
-            assert!(log.contains("the database is up to date") && !log.contains(ESCAPE), "{words}: {log:?}");
-        }
-    }
-}
-
-#[test]
-fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
-    for name in PROGRAMS {
-        let of = COMMANDS.iter().filter(|command| command[0] == name);
-        let flags: Vec<String> = of.flat_map(|command| settings(command)).map(|(flag, _)| flag[2..].to_owned()).collect();
-        assert!(flags.len() > 5, "{name}: {flags:?}");
-        let commands: &[&str] =
-            if name == "boxoffice" { &["up", "audit", "backup", "demo", "completions"] } else { &["completions"] };
-        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-            let Ended { code, out, err } = program(name, &["completions", shell]);
-            assert_eq!((code, err.as_str()), (Some(0), ""), "{name}, {shell}");
-            for word in flags.iter().map(String::as_str).chain(commands.iter().copied()) {
-                assert!(out.contains(word), "{name}, {shell}: {word}");
-            }
-        }
-    }
-    let complete = "source <(\"$0\" completions bash)
-        how='-F ([^ ]+)'; [[ $(complete -p \"$1\") =~ $how ]]
-        COMP_WORDS=(\"$1\" \"$2\"); COMP_CWORD=1; \"${BASH_REMATCH[1]}\" \"$1\" \"$2\" \"$1\"; echo \"${COMPREPLY[@]}\"";
-    for (name, begun, expected) in [
-        ("boxoffice", "--hold-t", "--hold-ttl"),
-        ("boxoffice", "dem", "demo"),
-        ("boxoffice", "--max-a", "--max-active"),
-        ("queue-svc", "--max-a", "--max-active"),
-        ("booking-svc", "--hold-t", "--hold-ttl"),
-        ("booking-svc", "--hold-r", "--hold-retention"),
-        ("wallet-svc", "--migr", "--migrate-only"),
-        ("edge", "--brow", "--browse"),
-    ] {
-        let path = binary(name).display().to_string();
-        let Ended { code, out, err } = Run::of("bash").args(&["-euc", complete, &path, name, begun]).end();
-        assert_eq!((code, out.trim()), (Some(0), expected), "{name} {begun}: {err}");
-    }
 }
 
 #[test]

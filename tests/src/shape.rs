@@ -1,0 +1,76 @@
+//! The ways in which the mesh is deployed, and the parts that a process plays in it.
+
+/// How the mesh is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// The launcher: one process, embedded SQLite.
+    SingleSqlite,
+    /// The launcher on a PostgreSQL database.
+    SinglePostgres,
+    /// The launcher on a PostgreSQL database behind a PgBouncer that pools by transaction.
+    SinglePgBouncer,
+    /// The four programs, two replicas each, each service on its own PostgreSQL database.
+    Cluster,
+    /// The four programs, one of each, on SQLite files: as the launcher, but something can stand between
+    /// them.
+    ApartSqlite,
+}
+
+impl Shape {
+    /// Those that people run, which every scenario must pass.
+    pub const ALL: &[Self] =
+        &[Self::SingleSqlite, Self::SinglePostgres, Self::SinglePgBouncer, Self::Cluster];
+
+    /// Its name in a test's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SingleSqlite => "single_sqlite",
+            Self::SinglePostgres => "single_postgres",
+            Self::SinglePgBouncer => "single_pgbouncer",
+            Self::Cluster => "cluster",
+            Self::ApartSqlite => "apart_sqlite",
+        }
+    }
+}
+
+/// What a process is in the mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// All services in one.
+    Launcher,
+    /// queue-svc.
+    Queue,
+    /// booking-svc.
+    Booking,
+    /// wallet-svc.
+    Wallet,
+    /// edge.
+    Edge,
+}
+
+impl Role {
+    pub(crate) const SERVICES: [Self; 3] = [Self::Queue, Self::Booking, Self::Wallet];
+
+    pub(crate) const fn program(self) -> &'static str {
+        match self {
+            Self::Launcher => "boxoffice",
+            Self::Queue => "queue-svc",
+            Self::Booking => "booking-svc",
+            Self::Wallet => "wallet-svc",
+            Self::Edge => "edge",
+        }
+    }
+
+    /// Whether a separate program of this role understands a policy flag.
+    pub(crate) fn takes(self, flag: &str) -> bool {
+        match self {
+            _ if flag == "--max-connections" => true,
+            Self::Launcher => true,
+            Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
+            Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),
+            Self::Wallet => flag == "--currency",
+            Self::Queue => !(Self::Booking.takes(flag) || Self::Edge.takes(flag) || Self::Wallet.takes(flag)),
+        }
+    }
+}
