@@ -52,6 +52,9 @@ macro_rules! reasons {
 
 reasons! {
     InvalidArgument "INVALID_ARGUMENT" InvalidArgument BAD_REQUEST "The request is malformed or out of range.";
+    CredentialsMissing "CREDENTIALS_MISSING" Unauthenticated UNAUTHORIZED "A bearer token is needed here.";
+    CredentialsInvalid "CREDENTIALS_INVALID" Unauthenticated UNAUTHORIZED "The bearer token is not accepted.";
+    NotAllowed "NOT_ALLOWED" PermissionDenied FORBIDDEN "This is not for the caller to do.";
     TokenMissing "TOKEN_MISSING" Unauthenticated UNAUTHORIZED "A queue token is needed here.";
     TokenNotActive "TOKEN_NOT_ACTIVE" PermissionDenied FORBIDDEN "The queue token is not admitted at this moment.";
     TokenWrongUser "TOKEN_WRONG_USER" PermissionDenied FORBIDDEN "The queue token belongs to another user.";

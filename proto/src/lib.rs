@@ -4,6 +4,7 @@
 //! a gRPC status and is read back from one, and where each reason has its gRPC code and its HTTP status side
 //! by side.
 
+pub mod access;
 pub mod currency;
 pub mod fault;
 pub mod time;
