@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::{
-    message,
+    message::{self, Guard},
     meters::Meters,
     refusal::{no_grpc, panic_text, told},
 };
@@ -43,23 +43,36 @@ struct Bounds {
     /// Places for calls from outside whose message has yet to come; a caller inside the process has it at
     /// hand.
     arriving: Option<Semaphore>,
+    /// Who may make which call; without one, as for callers inside the process, everybody may.
+    guard: Option<Guard>,
     meters: Meters,
 }
 
 impl CallLayer {
     /// For calls that come in over connections.
-    pub(super) fn outside(server: &'static str, domain: &'static str, meters: Meters) -> Self {
-        Self::new(server, domain, meters, Some(Semaphore::new(arrival::PLACES)))
+    pub(super) fn outside(
+        server: &'static str,
+        domain: &'static str,
+        meters: Meters,
+        guard: Option<Guard>,
+    ) -> Self {
+        Self::new(server, domain, meters, Some(Semaphore::new(arrival::PLACES)), guard)
     }
 
     /// For calls from within the process, which no crowd at the door keeps out.
     pub(super) fn inside(server: &'static str, domain: &'static str, meters: Meters) -> Self {
-        Self::new(server, domain, meters, None)
+        Self::new(server, domain, meters, None, None)
     }
 
-    fn new(server: &'static str, domain: &'static str, meters: Meters, arriving: Option<Semaphore>) -> Self {
+    fn new(
+        server: &'static str,
+        domain: &'static str,
+        meters: Meters,
+        arriving: Option<Semaphore>,
+        guard: Option<Guard>,
+    ) -> Self {
         let share = Semaphore::new(MAX_IN_FLIGHT as usize);
-        Self(Arc::new(Bounds { server, domain, share, arriving, meters }))
+        Self(Arc::new(Bounds { server, domain, share, arriving, guard, meters }))
     }
 
     /// Is no call in flight?
@@ -114,10 +127,12 @@ where
                         bounds.turn_away("no gRPC");
                         return Ok(refused);
                     }
-                    match message::first(request, places, context.deadline).await {
+                    match message::first(request, places, context.deadline, bounds.guard.as_ref()).await {
                         Ok(request) => request,
                         Err(status) => {
-                            bounds.turn_away("no message");
+                            let refused =
+                                matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
+                            bounds.turn_away(if refused { "not allowed" } else { "no message" });
                             return Ok(told(status.into_http(), bounds.domain));
                         }
                     }

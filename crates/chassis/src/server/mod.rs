@@ -17,8 +17,8 @@ use tonic::{body::Body, server::NamedService, service::Routes, transport::Server
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::{Layer as _, Service};
 
-pub use self::refusal::panic_text;
 use self::{calls::CallLayer, meters::Meters};
+pub use self::{message::Guard, refusal::panic_text};
 use crate::{
     health::{Health, State},
     in_process::Served,
@@ -41,7 +41,6 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const CONNECTION_AGE: std::ops::Range<u64> = 240..360;
 
 /// A gRPC server of one or more services.
-#[derive(Debug)]
 pub struct GrpcServer {
     name: &'static str,
     domain: &'static str,
@@ -50,6 +49,7 @@ pub struct GrpcServer {
     routes: Routes,
     services: Vec<&'static str>,
     connection_age: Duration,
+    guard: Option<Guard>,
 }
 
 impl GrpcServer {
@@ -66,7 +66,16 @@ impl GrpcServer {
             routes: Routes::default(),
             services: Vec::new(),
             connection_age,
+            guard: None,
         }
+    }
+
+    /// Asks this of every call that comes in over a connection; callers inside the process are trusted. The
+    /// guard decides about health checks and reflection too.
+    #[must_use]
+    pub fn guarded(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// How long a connection takes new calls before it is told to go (GOAWAY; what is under way is finished):
@@ -153,7 +162,7 @@ impl GrpcServer {
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
         let meters = Meters::new(self.name);
-        let outside = CallLayer::outside(self.name, self.domain, meters.clone());
+        let outside = CallLayer::outside(self.name, self.domain, meters.clone(), self.guard);
         let inside = CallLayer::inside(self.name, self.domain, meters);
         let incoming = incoming.into();
         let open = incoming.in_process.clone().open(Served::new(inside.layer(routes.clone().prepare())));
