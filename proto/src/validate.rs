@@ -31,7 +31,7 @@ pub const USER_ID: &str = concat!(
 );
 
 /// How many characters a user's id may have.
-const USER_ID_LENGTH: RangeInclusive<usize> = 1..=64;
+const LONGEST_USER_ID: usize = 64;
 /// Bytes of the longest way to write one character of form C: four code points of at most four bytes.
 const LONGEST_SPELLING: usize = 16;
 
@@ -49,11 +49,8 @@ impl Checks {
 
     /// A user's id: 1 to 64 visible characters of any script, counted and handed back in form C.
     pub fn user_id(&mut self, field: &str, value: &str) -> String {
-        let id = composed(value, *USER_ID_LENGTH.end());
-        if !id
-            .as_deref()
-            .is_some_and(|id| USER_ID_LENGTH.contains(&id.chars().count()) && id.chars().all(is_visible))
-        {
+        let id = visible(value, LONGEST_USER_ID);
+        if id.is_none() {
             self.refuse(field, "must be 1 to 64 visible characters, without spaces");
         }
         id.map(Cow::into_owned).unwrap_or_default()
@@ -131,6 +128,14 @@ impl Checks {
     pub fn finish(self) -> Result<(), Fault> {
         if self.violations.is_empty() { Ok(()) } else { Err(Fault::invalid(self.violations)) }
     }
+}
+
+/// A name of at least one and at most so many visible characters of any script, counted and handed back in
+/// form C; `None` when it is no such name.
+#[must_use]
+pub fn visible(name: &str, most: usize) -> Option<Cow<'_, str>> {
+    composed(name, most)
+        .filter(|name| (1..=most).contains(&name.chars().count()) && name.chars().all(is_visible))
 }
 
 /// A text in normalization form C, if it can have at most so many characters there. What is longer than any

@@ -4,6 +4,7 @@
 
 mod pipes;
 mod terminals;
+mod token;
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +24,8 @@ use tests::{patience::Patience, process::binary};
 
 const PROGRAMS: [&str; 5] = ["boxoffice", "queue-svc", "booking-svc", "wallet-svc", "edge"];
 const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
-/// What can be told something: the programs, and the launcher's commands.
+/// What can be told something: the programs, and the launcher's commands. `token` is told what it does each
+/// time anew, and not by variables: see there.
 const COMMANDS: [&[&str]; 8] = [
     &["boxoffice"],
     &["boxoffice", "audit"],

@@ -5,6 +5,7 @@ mod backup;
 mod demo;
 mod places;
 mod postgres;
+mod token;
 mod up;
 
 use std::{
@@ -31,7 +32,7 @@ pub(crate) struct Cli {
 const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
-`boxoffice audit` and `boxoffice backup` have exit codes of their own, see there.
+`boxoffice audit`, `boxoffice backup` and `boxoffice token` have exit codes of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -52,6 +53,8 @@ enum Command {
     Backup(backup::Backup),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
+    /// Print a bearer token of the mesh's own issuer
+    Token(token::Token),
 }
 
 /// Reads the command line and does what it says.
@@ -63,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Audit(audit)) => audit.run(),
         Some(Command::Backup(backup)) => backup.run(),
         Some(Command::Demo(demo)) => demo.run(),
+        Some(Command::Token(token)) => token.run(),
     }
 }
 

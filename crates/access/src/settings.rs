@@ -1,0 +1,186 @@
+//! Whose tokens are accepted, as a command line says; and which of the three ways to run that makes.
+
+use std::{
+    fmt::{self, Display},
+    net::SocketAddr,
+    path::PathBuf,
+    str::FromStr,
+};
+
+use chassis::Error;
+use clap::{Args, builder::NonEmptyStringValueParser};
+use url::{Host, Url};
+
+/// The word that names the mesh's own issuer.
+const LOCAL: &str = "local";
+
+/// Flags about who may call.
+#[derive(Args, Clone, Debug)]
+pub struct AccessArgs {
+    /// Who says who a user is: the URL of an OpenID provider whose bearer tokens are accepted, or `local` for
+    /// one of this mesh's own (`boxoffice token` gets its tokens). Without it anybody may do everything, so
+    /// only this machine may call
+    #[arg(long, env, value_name = "URL|local")]
+    pub auth_issuer: Option<Trusted>,
+    /// What tokens must be for: their `aud`
+    #[arg(long, env, default_value = "boxoffice", value_parser = NonEmptyStringValueParser::new())]
+    pub auth_audience: String,
+    /// The issuer's keys, a JWK set: a file or a URL. Without it they are where its discovery document says
+    #[arg(long, env, value_name = "FILE|URL")]
+    pub auth_jwks: Option<Jwks>,
+    /// The claim with the user's id (the local issuer's tokens have it in `sub`)
+    #[arg(long, env, default_value = "sub", value_parser = NonEmptyStringValueParser::new())]
+    pub auth_user_claim: String,
+    /// The claim with the roles operator, cashier and support, or a path to it such as `realm_access.roles`:
+    /// a list, or words separated by spaces (the local issuer's tokens have them in `roles`)
+    #[arg(long, env, default_value = "roles", value_parser = NonEmptyStringValueParser::new())]
+    pub auth_roles_claim: String,
+    /// Let anybody who reaches it do everything: only where something in front knows who may
+    #[arg(long, env)]
+    pub insecure_open: bool,
+}
+
+/// Whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    /// The mesh's own issuer.
+    Local,
+    /// The issuer of this name, which is also its address: kept as it was written, since tokens repeat it
+    /// letter by letter.
+    Url(String),
+}
+
+impl FromStr for Trusted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == LOCAL {
+            return Ok(Self::Local);
+        }
+        let url = web_url(text)?;
+        // OpenID Connect Discovery 1.0, section 3; the documents' addresses are made by appending.
+        if url.query().is_some() {
+            return Err("an issuer's URL has no query".to_owned());
+        }
+        Ok(Self::Url(text.to_owned()))
+    }
+}
+
+impl Display for Trusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Trusted {
+    /// What its tokens have as `iss`.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Local => LOCAL,
+            Self::Url(url) => url,
+        }
+    }
+}
+
+/// Where keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jwks {
+    /// In a file.
+    File(PathBuf),
+    /// On the network.
+    Url(Url),
+}
+
+impl FromStr for Jwks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("names no file".to_owned()),
+            url if url.contains("://") => web_url(url).map(Self::Url),
+            file => Ok(Self::File(file.into())),
+        }
+    }
+}
+
+/// An address of an issuer. What comes from it decides who is let in, so nobody on the way may change it:
+/// https, or http on this machine.
+pub(crate) fn web_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err("holds a name or a password".to_owned())
+        }
+        _ if url.fragment().is_some() => Err("has a fragment".to_owned()),
+        "https" => Ok(url),
+        "http" if is_here => Ok(url),
+        _ => {
+            Err("must begin with https:// (http:// only on this machine: 127.0.0.1, [::1], localhost)"
+                .to_owned())
+        }
+    }
+}
+
+/// How a program decides who may call.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Nobody is asked: only this machine can call, or something in front asks.
+    OpenHouse,
+    /// Callers show bearer tokens.
+    Secured(Secured),
+}
+
+/// Whose tokens are accepted, and where they say what.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    pub(crate) trusted: Trusted,
+    pub(crate) audience: String,
+    pub(crate) jwks: Option<Jwks>,
+    pub(crate) user_claim: String,
+    pub(crate) roles_claim: String,
+}
+
+impl AccessArgs {
+    /// Which of the ways to run holds for a program that binds these addresses, each with its flag.
+    ///
+    /// # Errors
+    /// Without an issuer an address would be open to others, or keys mean nothing.
+    pub fn way(&self, bound: &[(&str, SocketAddr)]) -> Result<Way, Error> {
+        if let Some(trusted) = self.auth_issuer.clone() {
+            return Ok(Way::Secured(self.secured(trusted)));
+        }
+        if self.auth_jwks.is_some() {
+            return Err(Error::Config(
+                "--auth-jwks (AUTH_JWKS) names the keys of an issuer: which one says --auth-issuer (AUTH_ISSUER)".to_owned(),
+            ));
+        }
+        let is_open = |(_, addr): &&(&str, SocketAddr)| !addr.ip().to_canonical().is_loopback();
+        match bound.iter().find(is_open).filter(|_| !self.insecure_open) {
+            None => Ok(Way::OpenHouse),
+            Some((flag, addr)) => Err(Error::Config(format!(
+                "{flag} {addr} can be reached from other machines, and nobody would be asked who they are: name who \
+                 issues bearer tokens with --auth-issuer (AUTH_ISSUER), or say --insecure-open (INSECURE_OPEN) if \
+                 something in front asks"
+            ))),
+        }
+    }
+
+    fn secured(&self, trusted: Trusted) -> Secured {
+        let (user_claim, roles_claim) = match &trusted {
+            Trusted::Local => ("sub".to_owned(), "roles".to_owned()),
+            Trusted::Url(_) => (self.auth_user_claim.clone(), self.auth_roles_claim.clone()),
+        };
+        let (audience, jwks) = (self.auth_audience.clone(), self.auth_jwks.clone());
+        Secured { trusted, audience, jwks, user_claim, roles_claim }
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;
