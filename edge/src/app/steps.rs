@@ -97,11 +97,14 @@ async fn debit(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
         Ok(Some(PaymentStatus::Unspecified) | None) => hollow("create_payment"),
         Err(fault) => fault,
     };
-    match not_done(fault) {
+    let outcome = not_done(fault);
+    if let Outcome::Refused(fault) = &outcome
+        && fault.reason == Reason::ReservationCancelled
+    {
         // So the wallet refuses a payment that was taken back before, or before it arrived.
-        Outcome::Refused(fault) if fault.reason == Reason::ReservationCancelled => Outcome::Barred(fault),
-        other => other,
+        return Outcome::Barred(fault.clone());
     }
+    outcome
 }
 
 /// Makes the seats the user's.

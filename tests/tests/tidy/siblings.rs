@@ -142,7 +142,7 @@ impl Modules {
                 }
                 let names = if name == "*" { self.defined(from) } else { vec![name.clone()] };
                 for name in names {
-                    let seen = [module.as_slice(), &[name.clone()]].concat();
+                    let seen = [module.as_slice(), std::slice::from_ref(&name)].concat();
                     imports.entry(seen).or_insert_with(|| [from, &[name]].concat());
                 }
             }
