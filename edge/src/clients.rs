@@ -1,5 +1,5 @@
-//! The three services as the edge calls them: balanced, with deadline and trace (that is the chassis's
-//! channel), and errors read back as [`Fault`].
+//! The three services as the edge calls them: the chassis's channel sets balancing, deadline and trace, and
+//! what a service answers with an error becomes a [`Fault`].
 
 use boxoffice_proto::{
     Fault, booking::booking_service_client::BookingServiceClient,
@@ -10,19 +10,19 @@ use tonic::{Response, Status};
 
 use crate::config::Upstreams;
 
-/// One client a service. Cheap to clone, and meant to be: a call needs its own (`clients.queue.clone()`).
+/// One client a service. A call needs a client of its own, so they are cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Clients {
-    /// The waiting room.
+    /// queue-svc: queues and tokens.
     pub(crate) queue: QueueServiceClient<Channel>,
-    /// Concerts, shows, seats.
+    /// booking-svc: concerts, shows, seats and holds.
     pub(crate) booking: BookingServiceClient<Channel>,
-    /// Money.
+    /// wallet-svc: wallets and payments.
     pub(crate) wallet: WalletServiceClient<Channel>,
 }
 
 impl Clients {
-    /// Clients of these services. Connects on first use.
+    /// Clients of these services. They connect on first use.
     pub(crate) fn new(upstreams: &Upstreams) -> Self {
         Self {
             queue: QueueServiceClient::new(Channel::new(&upstreams.queue_url)),
@@ -32,20 +32,43 @@ impl Clients {
     }
 }
 
-/// Makes a call that may be repeated without harm (a read, or one that carries its own key): a replica that
-/// is away is not felt.
-///
-/// ```ignore
-/// let answer = call(|| {
-///     let (mut queue, ask) = (clients.queue.clone(), ask.clone());
-///     async move { queue.get_queue(ask).await }
-/// })
-/// .await?;
-/// ```
+/// Makes a call that may be repeated without harm (a read, or a mutation that carries its own id) on one
+/// replica after another, until one answers.
 pub(crate) async fn call<T, F, Fut>(attempt: F) -> Result<T, Fault>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Response<T>, Status>>,
 {
     channel::retry(attempt).await.map_err(|status| Fault::from(&status))
+}
+
+/// Calls a method that may be repeated without harm. `ask!(clients.booking, get_show(request))` is the
+/// answer, `ask!(clients.booking, get_show(request).show)` the part of it that every answer has.
+macro_rules! ask {
+    ($client:expr, $method:ident($request:expr).$part:ident) => {
+        $crate::clients::ask!($client, $method($request))
+            .and_then(|answer| $crate::clients::whole(answer.$part, stringify!($method)))
+    };
+    ($client:expr, $method:ident($request:expr)) => {{
+        let (client, request) = (&$client, $request);
+        $crate::clients::call(|| {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.$method(request).await }
+        })
+        .await
+    }};
+}
+pub(crate) use ask;
+
+/// The part that every answer of this method has.
+///
+/// # Errors
+/// INTERNAL when it is not there.
+pub(crate) fn whole<T>(part: Option<T>, method: &str) -> Result<T, Fault> {
+    part.ok_or_else(|| hollow(method))
+}
+
+/// An answer without the part that it always has: of a service that is not ours, or of a newer release.
+pub(crate) fn hollow(method: &str) -> Fault {
+    Fault::internal(format_args!("the answer of {method} came without its content"))
 }

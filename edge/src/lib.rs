@@ -1,7 +1,8 @@
-//! The edge: REST in, gRPC out; the live position; and the saga that pays, with its journal.
+//! The edge: what the public may do, over REST and gRPC; live positions; and the saga that pays, with its
+//! journal.
 //!
-//! [`serve`] is the whole service as a function of its config, listeners, clock and shutdown token; nothing
-//! in here binds a port, installs a subscriber or reads the environment. The launcher, the tests and a pod
+//! [`serve`] is the whole service as a function of its config, listeners, clock and shutdown token. Nothing
+//! in here binds a port, installs a subscriber or reads the environment, so the launcher, the tests and a pod
 //! run the same code.
 
 mod app;
@@ -13,6 +14,8 @@ mod grpc;
 mod http;
 mod measures;
 mod store;
+
+use std::sync::Arc;
 
 use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
 use boxoffice_proto::{fault::DOMAIN, queue::queue_service_client::QueueServiceClient};
@@ -31,11 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, Upstreams};
 
-/// How long streams may take to say goodbye when everything else has ended.
+/// How long streams may take to end when everything else has ended.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
-/// work.
+/// Brings the database's tables up to date, and does nothing else. [`serve`] does it too, so it is only
+/// needed to migrate before new replicas start.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -68,7 +71,7 @@ async fn run(
     let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
     let journal = store::Journal::new(db.clone());
     let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
-    let checkouts = app::Checkouts::new(
+    let till = app::Till::new(
         journal,
         clients.clone(),
         gate.clone(),
@@ -77,25 +80,19 @@ async fn run(
         config.policy.on_payment_failure,
     );
     let background = [
-        tokio::spawn(checkouts.clone().recover_until(shutdown.clone())),
+        tokio::spawn(till.clone().recover_until(shutdown.clone())),
         tokio::spawn(relay.run_until(shutdown.clone())),
         tokio::spawn(pruning),
     ];
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
-    let rest = http::Front::new(http::Deps {
-        polls: app::Polls::new(clients.queue.clone()),
-        followers: followers.clone(),
-        clients,
-        gate,
-        checkouts: checkouts.clone(),
-        policy: config.policy,
-        health: health.clone(),
-        clock,
-    });
+    let polls = app::Polls::new(clients.queue.clone());
+    let browse = config.policy.browse;
+    let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), browse, clock));
+    let rest = http::Front::new(edge, polls, config.policy, health.clone());
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
-        .add_service(CheckoutServiceServer::new(grpc::Service::new(checkouts.clone())));
+        .add_service(CheckoutServiceServer::new(grpc::Service::new(till.clone())));
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
@@ -108,13 +105,13 @@ async fn run(
     };
     let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest);
 
-    // Also when a listener failed: what is in flight is finished, and the background ends.
+    // This is done also when a listener failed: requests in flight are finished and background tasks end.
     shutdown.cancel();
-    // A WebSocket is no connection of the server's any more: nobody else waits until it has said goodbye.
+    // A WebSocket is no longer one of the server's connections, so the drain has not waited for it.
     if tokio::time::timeout(GOODBYE, followers.ended()).await.is_err() {
         tracing::warn!("streams were still open after the drain; they are dropped");
     }
-    checkouts.drain().await;
+    till.drain().await;
     for task in background {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }

@@ -1,11 +1,11 @@
-//! Measures the waiting room by itself, without a network.
+//! Measures queue-svc by itself, without a network.
 //!
 //! ```text
 //! # memory a waiter, and the cost of a poll, at these sizes
-//! cargo run --release -p queue-svc --example measure -- room 1000 1000000
+//! cargo run --release -p queue-svc --example measure -- state 1000 1000000
 //! # durable joins a second, a thousand callers at once
 //! cargo run --release -p queue-svc --example measure -- joins DATABASE_URL
-//! # a thousand tokens read at once, one line among twenty
+//! # a thousand tokens read at once, one queue among twenty
 //! cargo run --release -p queue-svc --example measure -- batch DATABASE_URL
 //! ```
 //! Figures hold for the machine and the profile they were taken with; quote them with both.
@@ -20,8 +20,8 @@ use chassis::{
 };
 use queue_svc::{
     Retention,
-    app::{Seen, WaitingRoom},
-    domain::{Command, Head, QueuePolicy, Room, decide},
+    app::{Lookup, Queues},
+    domain::{Command, QueuePolicy, QueueRow, QueueState, decide},
     store,
 };
 use uuid::Uuid;
@@ -36,10 +36,10 @@ const POLLS: usize = 1_000_000;
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["room", sizes @ ..] => sizes.iter().for_each(|size| room(size.parse().unwrap())),
+        ["state", sizes @ ..] => sizes.iter().for_each(|size| state(size.parse().unwrap())),
         ["joins", url] => joins(url),
         ["batch", url] => batch(url),
-        _ => eprintln!("measure room SIZE... | measure joins DATABASE_URL | measure batch DATABASE_URL"),
+        _ => eprintln!("measure state SIZE... | measure joins DATABASE_URL | measure batch DATABASE_URL"),
     }
 }
 
@@ -47,9 +47,9 @@ fn nobody_enters() -> QueuePolicy {
     QueuePolicy { max_active: 0, max_waiting: 10_000_000, ..QueuePolicy::default() }
 }
 
-fn room(size: usize) {
+fn state(size: usize) {
     let before = resident();
-    let mut room = Room::new(Head::new(nobody_enters(), 0));
+    let mut state = QueueState::new(QueueRow::new(nobody_enters(), 0));
     let ids: Vec<Uuid> = (0..size).map(|_| Uuid::new_v4()).collect();
     let ids_take = resident() - before;
     let began = Instant::now();
@@ -59,8 +59,8 @@ fn room(size: usize) {
             user: format!("user-{batch:06}{at:03}").into(),
             priority: 5,
         };
-        let decision = decide(&room, &[], ids.iter().enumerate().map(join).collect(), 1);
-        room.advance(decision.head, decision.rows, 1);
+        let decision = decide(&state, &[], ids.iter().enumerate().map(join).collect(), 1);
+        state.advance(decision.head, decision.rows, 1);
     }
     let joined = began.elapsed();
     let bytes = (resident() - before).saturating_sub(ids_take) as f64 / size as f64;
@@ -69,12 +69,12 @@ fn room(size: usize) {
     let mut sum = 0;
     for poll in 0..POLLS {
         // A stride over all of them: neighbours in line are not asked one after the other.
-        sum += room.view(&queue, &ids[poll.wrapping_mul(7_919) % size], 1).map_or(0, |view| view.position);
+        sum += state.view(&queue, &ids[poll.wrapping_mul(7_919) % size], 1).map_or(0, |view| view.position);
     }
     let each = began.elapsed().as_nanos() as f64 / POLLS as f64;
     println!(
         "{size} waiting: {bytes:.0} bytes each resident, {} counted; {each:.0} ns a poll (sum {sum}); decided and applied {:.0} joins/s",
-        room.memory() / size,
+        state.memory() / size,
         size as f64 / joined.as_secs_f64()
     );
 }
@@ -85,30 +85,30 @@ fn resident() -> usize {
     status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap() * 4_096
 }
 
-async fn open(url: &str) -> WaitingRoom {
+async fn open(url: &str) -> Queues {
     let config = DbConfig::at(url);
     let db = Db::open(&config, &store::migrations()).await.unwrap();
-    WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap()
+    Queues::open(db, Clock::system(), Retention::default()).await.unwrap()
 }
 
-async fn new_line(room: &WaitingRoom) -> String {
+async fn new_queue(queues: &Queues) -> String {
     let queue = format!("measure-{}", Uuid::new_v4().simple());
-    room.create_queue(&queue, nobody_enters(), None).await.unwrap();
+    queues.create_queue(&queue, nobody_enters(), None).await.unwrap();
     queue
 }
 
 /// As BatchGetTokens does it, the wire aside.
 #[tokio::main]
 async fn batch(url: &str) {
-    let room = open(url).await;
+    let queues = open(url).await;
     for _ in 1..20 {
-        new_line(&room).await;
+        new_queue(&queues).await;
     }
-    let queue = new_line(&room).await;
+    let queue = new_queue(&queues).await;
     let joins = (0..1_000).map(|caller| {
-        let (room, queue) = (room.clone(), queue.clone());
+        let (queues, queue) = (queues.clone(), queue.clone());
         tokio::spawn(
-            async move { room.join(&queue, &format!("user-{caller}"), 5, None).await.unwrap().0.token },
+            async move { queues.join(&queue, &format!("user-{caller}"), 5, None).await.unwrap().0.token },
         )
     });
     let mut ids = Vec::new();
@@ -118,27 +118,27 @@ async fn batch(url: &str) {
     let mut took: Vec<_> = Vec::new();
     for _ in 0..2_000 {
         let began = Instant::now();
-        assert!(room.tokens(&ids).await.iter().all(|seen| matches!(seen, Seen::Token(_))));
+        assert!(queues.tokens(&ids).await.iter().all(|seen| matches!(seen, Lookup::Found(_))));
         took.push(began.elapsed());
     }
     took.sort_unstable();
     println!(
-        "1,000 tokens of one of 20 lines: {:.0?} in the middle, {:.0?} at the 99th of a hundred",
+        "1,000 tokens of one of 20 queues: {:.0?} in the middle, {:.0?} at the 99th of a hundred",
         took[1_000], took[1_980]
     );
-    room.close().await;
+    queues.close().await;
 }
 
 #[tokio::main]
 async fn joins(url: &str) {
-    let room = open(url).await;
-    let queue = new_line(&room).await;
+    let queues = open(url).await;
+    let queue = new_queue(&queues).await;
     let began = Instant::now();
     let callers = (0..CALLERS).map(|caller| {
-        let (room, queue) = (room.clone(), queue.clone());
+        let (queues, queue) = (queues.clone(), queue.clone());
         tokio::spawn(async move {
             for turn in 0..JOINS / CALLERS {
-                room.join(&queue, &format!("user-{caller}-{turn}"), 5, None).await.unwrap();
+                queues.join(&queue, &format!("user-{caller}-{turn}"), 5, None).await.unwrap();
             }
         })
     });
@@ -146,10 +146,10 @@ async fn joins(url: &str) {
         caller.await.unwrap();
     }
     let took = began.elapsed();
-    let waiting = room.queue(&queue).await.unwrap().waiting;
+    let waiting = queues.queue(&queue).await.unwrap().waiting;
     println!(
         "{waiting} durable joins by {CALLERS} callers in {took:.2?}: {:.0}/s",
         waiting as f64 / took.as_secs_f64()
     );
-    room.close().await;
+    queues.close().await;
 }

@@ -1,4 +1,4 @@
-//! What the waiting room can be told from outside.
+//! The flags of queue-svc and what they configure.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub struct Policy {
     /// What becomes of an admission that was not used: back to the tail, or expired (likewise)
     #[arg(long, env, value_enum, default_value_t = Expiry::Requeue)]
     pub on_expiry: Expiry,
-    /// After how long without a word (a poll, a stream, any call) a waiter leaves the line, 1s to 7d, or 0s
+    /// After how long without a word (a poll, a stream, any call) a waiter leaves the queue, 1s to 7d, or 0s
     /// for never (likewise)
     #[arg(long, env, default_value = "10m", value_parser = waiting_grace)]
     pub waiting_grace: Duration,
@@ -60,7 +60,7 @@ pub enum Expiry {
     Expire,
 }
 
-/// Where the waiting room keeps its rows, and its first policy.
+/// What queue-svc is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The database.

@@ -1,4 +1,4 @@
-//! Why a request to the waiting room is refused, and how each refusal is told.
+//! Why a request to queue-svc is refused, and how each refusal is told.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use chassis::{
     idempotency,
 };
 
-use crate::domain::Status;
+use crate::domain::TokenStatus;
 
 /// A refusal or a failure.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +24,15 @@ pub enum Error {
     TokenNotFound,
     /// The token admits nobody at this moment.
     #[error("the token is {}", .0.as_str())]
-    TokenNotActive(Status),
+    TokenNotActive(TokenStatus),
     /// The token is somebody else's.
     #[error("the token is another user's")]
     TokenWrongUser,
-    /// The token is of another line.
+    /// The token is of another queue.
     #[error("the token is of another queue")]
     TokenWrongQueue,
-    /// The line is full; ask again after so many microseconds.
-    #[error("the line is full")]
+    /// The queue is full; ask again after so many microseconds.
+    #[error("the queue is full")]
     QueueFull(i64),
     /// The queue exists with another policy.
     #[error("the queue exists with another policy")]

@@ -1,6 +1,6 @@
-//! The virtual waiting room: a fair line in front of an on-sale.
+//! The queues: fair lines in front of an on-sale.
 //!
-//! A line is a state machine in memory ([`domain`]) whose log is SQL ([`store`]); commands become group
+//! A queue is a state machine in memory ([`domain`]) whose log is SQL ([`store`]); commands become group
 //! commits and replicas follow each other ([`app`]); [`grpc`] translates. See the README of this folder for
 //! what it guarantees.
 
@@ -27,7 +27,7 @@ pub use config::{Config, Expiry, Listeners, Policy, Retention};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
 
-/// The line that always exists.
+/// The queue that always exists.
 pub const DEFAULT_QUEUE: &str = "default";
 
 /// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
@@ -39,7 +39,7 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &store::migrations()).await?)
 }
 
-/// Serves the waiting room until the shutdown, then finishes what is in flight.
+/// Serves the queues until the shutdown, then finishes what is in flight.
 ///
 /// # Errors
 /// The database could not be opened or read, or a listener failed.
@@ -55,12 +55,12 @@ async fn run(
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
-    let room = app::WaitingRoom::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
-    room.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
+    let queues = app::Queues::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
+    queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db.clone(), shutdown.clone());
     let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
-    let service = QueueServiceServer::new(grpc::Service::new(room.clone(), shutdown.clone()));
+    let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .add_service(service);
@@ -69,7 +69,7 @@ async fn run(
     shutdown.cancel();
     let _ended = pruning.await;
     // Only now that nobody asks any more: the writers finish the batch they are in.
-    room.close().await;
+    queues.close().await;
     let closed = db.close().await;
     served?;
     Ok(closed?)

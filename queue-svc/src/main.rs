@@ -1,4 +1,4 @@
-//! The waiting room as a process of its own.
+//! queue-svc as a process of its own.
 
 use std::{net::SocketAddr, process::ExitCode};
 

@@ -1,24 +1,24 @@
-//! How many streams follow one token: the newest few.
+//! How many streams may follow one token: the newest eight.
 //!
-//! A person has some tabs and a telephone. Whoever opens streams by the hundred on one token gets no more
-//! than that: each further one ends the oldest. So nobody is refused whose old connection is dead and does
-//! not know it yet, as after a change of networks.
+//! That is enough for a user's tabs and devices. Each further stream ends the oldest instead of being
+//! refused, so that a client whose old connection is dead without the edge knowing it (as after a change of
+//! networks) can always connect again.
 
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::following::{Ending, Slot};
+use super::news::{Slot, StreamEnd};
 
-/// Streams of one token at most.
+/// The most streams of one token.
 const STREAMS: usize = 8;
 
-/// The streams that are open, by their tokens, the oldest first.
+/// The open streams of each token, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Audience(Mutex<HashMap<Uuid, Vec<Arc<Slot>>>>);
 
-/// One stream's place among those of its token, as long as it is open.
+/// One stream's place among those of its token, held as long as the stream is open.
 #[derive(Debug)]
 pub(super) struct Seat {
     all: Arc<Audience>,
@@ -27,14 +27,14 @@ pub(super) struct Seat {
 }
 
 impl Audience {
-    /// Lets in one more; the oldest of the same token goes when there are too many.
+    /// Adds a stream; when its token has too many then, the oldest ends.
     pub(super) fn seat(self: &Arc<Self>, token: Uuid, slot: Arc<Slot>) -> Seat {
         let mut all = self.0.lock();
         let streams = all.entry(token).or_default();
         streams.push(Arc::clone(&slot));
         if streams.len() > STREAMS {
             metrics::counter!("streams_displaced_total").increment(1);
-            streams.remove(0).end(Ending::Displaced);
+            streams.remove(0).end(StreamEnd::Displaced);
         }
         Seat { all: Arc::clone(self), token, slot }
     }
@@ -67,7 +67,8 @@ mod tests {
         let other = seat(Uuid::from_u128(8));
         assert!(seats.iter().chain([&other]).all(|(slot, _)| slot.ending().is_none()));
         seats.push(seat(token));
-        let ended: Vec<_> = seats.iter().map(|(slot, _)| slot.ending() == Some(Ending::Displaced)).collect();
+        let ended: Vec<_> =
+            seats.iter().map(|(slot, _)| slot.ending() == Some(StreamEnd::Displaced)).collect();
         assert_eq!(ended.iter().position(|ended| *ended), Some(0));
         assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
         // Who leaves makes room.

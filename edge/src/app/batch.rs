@@ -1,41 +1,45 @@
 //! One `BatchGetTokens` for many who ask.
 
-use std::time::Duration;
-
 use boxoffice_proto::{
-    Fault, Reason,
+    Fault,
     queue::{BatchGetTokensRequest, BatchGetTokensResponse, Token, queue_service_client::QueueServiceClient},
 };
 use chassis::channel::Channel;
 use uuid::Uuid;
 
-use super::gate::hollow;
-use crate::clients::call;
+use crate::clients::{call, hollow};
 
-/// The most that one call takes.
+/// The most tokens that one call may ask for.
 pub(super) const BATCH: usize = 1_000;
-/// When to ask again for what the service could not look up.
-const AGAIN: Duration = Duration::from_secs(1);
 
-/// One token, or TOKEN_NOT_FOUND, or UNAVAILABLE where only this one could not be looked up.
-pub(super) type Answer = Result<Token, Fault>;
-
-/// Reads these tokens, each of which stands here once: an answer for each, in their order.
-///
-/// # Errors
-/// What the call failed with.
-pub(super) async fn read(queue: &QueueServiceClient<Channel>, ids: &[Uuid]) -> Result<Vec<Answer>, Fault> {
-    let answer = call(|| {
-        let mut queue = queue.clone();
-        let ask = BatchGetTokensRequest { tokens: ids.iter().map(Uuid::to_string).collect() };
-        async move { queue.batch_get_tokens(ask).await }
-    });
-    in_order(ids, answer.await?).ok_or_else(|| hollow("BatchGetTokens"))
+/// What looking up one token found.
+#[expect(clippy::large_enum_variant, reason = "nearly all are found, and one lives for a moment")]
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Lookup {
+    /// The token as it is now.
+    Found(Token),
+    /// There is no such token.
+    Unknown,
+    /// The service could not look up this one at the moment.
+    Unavailable,
 }
 
-/// The answer comes in the order asked, with the unknown ones and those not looked up left out: one walk
-/// along all finds who gets what.
-fn in_order(ids: &[Uuid], answer: BatchGetTokensResponse) -> Option<Vec<Answer>> {
+/// Looks up these tokens, which are all different: what was found of each, in their order.
+///
+/// # Errors
+/// What the whole call failed with.
+pub(super) async fn look_up(queue: &QueueServiceClient<Channel>, ids: &[Uuid]) -> Result<Vec<Lookup>, Fault> {
+    let answer = call(|| {
+        let mut queue = queue.clone();
+        let request = BatchGetTokensRequest { tokens: ids.iter().map(Uuid::to_string).collect() };
+        async move { queue.batch_get_tokens(request).await }
+    });
+    in_order(ids, answer.await?).ok_or_else(|| hollow("batch_get_tokens"))
+}
+
+/// Each of the answer's three lists is in the order of the request, so one walk along all of them finds what
+/// belongs to which id.
+fn in_order(ids: &[Uuid], answer: BatchGetTokensResponse) -> Option<Vec<Lookup>> {
     let BatchGetTokensResponse { tokens, not_found, unavailable } = answer;
     if tokens.len() + not_found.len() + unavailable.len() != ids.len() {
         return None;
@@ -47,12 +51,10 @@ fn in_order(ids: &[Uuid], answer: BatchGetTokensResponse) -> Option<Vec<Answer>>
         .map(|id| {
             let id: &str = id.hyphenated().encode_lower(&mut text);
             if let Some(token) = tokens.next_if(|token| token.token == id) {
-                return Ok(token);
+                return Lookup::Found(token);
             }
-            Err(match unavailable.next_if(|other| other == id) {
-                Some(_) => Fault::new(Reason::Unavailable, Reason::Unavailable.title()).retry_after(AGAIN),
-                None => Fault::new(Reason::TokenNotFound, Reason::TokenNotFound.title()),
-            })
+            let is_unavailable = unavailable.next_if(|other| other == id).is_some();
+            if is_unavailable { Lookup::Unavailable } else { Lookup::Unknown }
         })
         .collect();
     (tokens.next().is_none() && unavailable.next().is_none()).then_some(found)
@@ -74,11 +76,9 @@ mod tests {
             not_found: vec![ids[1].to_string()],
             unavailable: vec![ids[2].to_string()],
         };
-        let found = in_order(&ids, answer)
-            .map(|found| found.into_iter().map(|one| one.map_err(|fault| fault.reason)).collect());
-        let expected =
-            vec![Ok(token(ids[0])), Err(Reason::TokenNotFound), Err(Reason::Unavailable), Ok(token(ids[3]))];
-        assert_eq!(found, Some(expected));
+        let found = |n: usize| Lookup::Found(token(ids[n]));
+        let expected = vec![found(0), Lookup::Unknown, Lookup::Unavailable, found(3)];
+        assert_eq!(in_order(&ids, answer), Some(expected));
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! Following places for SSE and WebSocket: one follower a room, however many streams.
+//! Following tokens for SSE and WebSocket: one follower a queue, however many streams.
 //!
 //! ```text
 //! stream ─ first read ─▶ follow() ─▶ inbox ─▶ wheel of 100 ms ─▶ BatchGetTokens, 1,000 tokens a call
-//!                            ▲                                          │ what is worth telling ([`pace`])
+//!                            ▲                                          │ what is worth sending ([`pace`])
 //!                            └── the latest news, in the stream's slot ◀┘
 //! ```
-//! A stream has no task, timer or call of its own here: an entry of some 80 bytes in the wheel, and its slot.
-//! 100,000 streams that wait are some twenty calls a second. Asking for a token is also how queue-svc hears
-//! of its user; nobody is asked for less than every six seconds. While queue-svc is away the streams stay
-//! open, with heartbeats, and go on afterwards. At shutdown every stream is told to come back.
+//! A stream has no task, timer or call of its own here, but an entry in the wheel and its slot. 100,000
+//! streams that wait need some twenty calls a second. Looking a token up is also its user's heartbeat to
+//! queue-svc, so every token is looked up at least every six seconds. While queue-svc is away the streams
+//! stay open, with heartbeats, and go on afterwards. At shutdown every client is told to connect again.
+//!
+//! [`pace`]: crate::domain::pace
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -25,46 +27,51 @@ use uuid::Uuid;
 
 use super::{
     audience::Audience,
-    batch::{self, BATCH},
-    following::{Ending, Following, Slot},
-    pace::{Band, Memory, SECOND, Tick, Told, Verdict, is_final},
+    batch::{BATCH, Lookup, look_up},
+    following::Following,
+    news::{Slot, StreamEnd},
+    standing::standing,
     wheel::Wheel,
 };
-use crate::clients::Clients;
+use crate::{
+    clients::Clients,
+    domain::pace::{Band, EventId, Memory, SECOND, Tick, Verdict},
+};
 
-/// How many streams may be open at once. At some 20 KiB each this is 2 GiB; more people than that should
-/// poll, which costs the edge nothing while they wait.
+/// How many streams may be open at once. At some 20 KiB each this is 2 GiB; further clients have to poll,
+/// which costs the edge nothing between two polls.
 pub(crate) const STREAMS: u32 = 100_000;
-/// Tokens asked for in a tick, those in front first; what is more waits for the next tick. It is twice what
-/// [`STREAMS`] need.
+/// The most tokens that are looked up in a tick, those in front first; the others wait for the next tick. It
+/// is twice what [`STREAMS`] need.
 const ROUND: usize = 4 * BATCH;
-/// How long one call may take: one attempt on a replica that hangs (3 s), and another one elsewhere.
+/// How long one call may take: one attempt on a replica that hangs (3 s), and another one on the next.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// When to try again after a call that failed.
+/// How long to wait after a call that failed.
 const AGAIN: Tick = SECOND;
 const TICK: Duration = Duration::from_millis(100);
 
-/// All followers of this edge. Cheap to clone.
+/// The followers of this edge. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Followers(Arc<Inner>);
+pub(crate) struct Followers(Arc<Registry>);
 
-struct Inner {
+/// What the followers share.
+struct Registry {
     clients: Clients,
     shutdown: CancellationToken,
     places: Arc<Semaphore>,
     audience: Arc<Audience>,
-    /// Where followers live, whoever opens the first stream.
+    /// Where followers run, whichever thread's request opens the first stream.
     runtime: Handle,
-    /// The way to each room's follower. As many wait in an inbox as streams may be open at most.
-    rooms: Mutex<HashMap<String, mpsc::UnboundedSender<Joined>>>,
+    /// The inbox of each queue's follower. It is bounded by the number of streams that may be open.
+    inboxes: Mutex<HashMap<String, mpsc::UnboundedSender<Joined>>>,
 }
 
-/// A stream on its way to its follower.
+/// A stream that is handed over to its follower.
 struct Joined {
     slot: Arc<Slot>,
     first: Token,
     id: Uuid,
-    told: Told,
+    told: EventId,
 }
 
 /// A stream in the wheel.
@@ -79,84 +86,87 @@ impl Followers {
     pub(crate) fn new(clients: Clients, shutdown: CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
         let (audience, runtime) = (Arc::default(), Handle::current());
-        Self(Arc::new(Inner { clients, shutdown, places, audience, runtime, rooms: Mutex::default() }))
+        let inboxes = Mutex::default();
+        Self(Arc::new(Registry { clients, shutdown, places, audience, runtime, inboxes }))
     }
 
-    /// Follows a token that was read a moment ago, for a client that knows `told`: its state at once where
-    /// that is news, then what changes, until the token is final, or has too many newer streams.
+    /// Follows a token that was looked up a moment ago, for a client that was sent the state `told` before:
+    /// its state at once if that is news to the client, then its changes, until the token ends or has too
+    /// many newer streams.
     ///
     /// # Errors
     /// UNAVAILABLE when as many streams are open as there may be.
-    pub(crate) fn follow(&self, first: Token, told: Option<Told>) -> Result<Following, Fault> {
+    pub(crate) fn follow(&self, first: Token, told: Option<EventId>) -> Result<Following, Fault> {
         let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {
             let detail = "As many streams are open as there may be: poll GET /v1/tokens/{token} instead.";
             Fault::new(Reason::Unavailable, detail).retry_after(Duration::from_secs(10))
         })?;
-        let slot = Arc::<Slot>::default();
-        let id = Uuid::try_parse(&first.token).ok().filter(|_| !is_final(&first));
+        let (slot, now) = (Arc::<Slot>::default(), standing(&first));
+        let id = Uuid::try_parse(&first.token).ok().filter(|_| !now.is_final);
         let seat = id.map(|id| self.0.audience.seat(id, Arc::clone(&slot)));
         let following = Following::new(Arc::clone(&slot), place, seat);
-        if told.is_none_or(|told| told.is_news(&first)) {
+        if told.is_none_or(|told| told.is_news(&now)) {
             slot.tell(Box::new(first.clone()));
         }
-        if is_final(&first) {
-            slot.end(Ending::Final);
+        if now.is_final {
+            slot.end(StreamEnd::Final);
         } else if let Some(id) = id {
-            let told = told.filter(|told| !told.is_news(&first)).unwrap_or_else(|| Told::of(&first));
+            let told = told.filter(|told| !told.is_news(&now)).unwrap_or_else(|| EventId::of(&now));
             self.0.hand_over(Joined { slot, first, id, told });
         } else {
-            slot.end(Ending::Unknown);
+            slot.end(StreamEnd::Unknown);
         }
         Ok(following)
     }
 
-    /// Waits until no stream is open any more: after shutdown each of them still says goodbye.
+    /// Waits until no stream is open any more: after shutdown each one still has its end to send.
     pub(crate) async fn ended(&self) {
         drop(self.0.places.acquire_many(STREAMS).await);
     }
 }
 
-impl Inner {
-    /// Brings a stream to its room's follower, who is called to life where there is none.
+impl Registry {
+    /// Hands a stream over to its queue's follower, which is started when there is none.
     fn hand_over(self: &Arc<Self>, joined: Joined) {
-        let mut rooms = self.rooms.lock();
+        let mut inboxes = self.inboxes.lock();
         if self.shutdown.is_cancelled() {
-            joined.slot.end(Ending::Restart);
+            joined.slot.end(StreamEnd::Restart);
             return;
         }
-        let unsent = match rooms.get(&joined.first.queue_id) {
+        let unsent = match inboxes.get(&joined.first.queue_id) {
             Some(inbox) => inbox.send(joined).err().map(|unsent| unsent.0),
             None => Some(joined),
         };
         if let Some(joined) = unsent {
-            let room = joined.first.queue_id.clone();
+            let queue_id = joined.first.queue_id.clone();
             let (sender, inbox) = mpsc::unbounded_channel();
-            self.runtime.spawn(Follower::new(Arc::clone(self), room.clone(), inbox).run());
-            // The receiver lives in the task that was just made.
+            self.runtime.spawn(Follower::new(Arc::clone(self), queue_id.clone(), inbox).run());
+            // It cannot fail: the receiver is in the task that was just started.
             drop(sender.send(joined));
-            rooms.insert(room, sender);
+            inboxes.insert(queue_id, sender);
         }
     }
 }
 
-/// Follows every stream of one room.
+/// Follows the tokens of every stream of one queue.
 struct Follower {
-    all: Arc<Inner>,
-    room: String,
+    all: Arc<Registry>,
+    queue_id: String,
     inbox: mpsc::UnboundedReceiver<Joined>,
     wheel: Wheel<Followed>,
     began: Instant,
-    /// Taken from the wheel and not yet asked for, those in front last; and those who are asked for at this
-    /// moment. They are kept here so that nobody is lost when the round is cut short.
+    /// Taken from the wheel and not yet looked up, those in front last. This list and the next one are fields
+    /// so that no stream is lost when a shutdown ends a round half-way.
     due: Vec<Followed>,
+    /// Being looked up.
     asked: Vec<Followed>,
 }
 
 impl Follower {
-    fn new(all: Arc<Inner>, room: String, inbox: mpsc::UnboundedReceiver<Joined>) -> Self {
+    fn new(all: Arc<Registry>, queue_id: String, inbox: mpsc::UnboundedReceiver<Joined>) -> Self {
         Self {
             all,
-            room,
+            queue_id,
             inbox,
             wheel: Wheel::default(),
             began: Instant::now(),
@@ -165,7 +175,7 @@ impl Follower {
         }
     }
 
-    /// Until the last stream of the room has gone, or the edge ends.
+    /// Runs until the queue's last stream has gone, or the edge shuts down.
     async fn run(mut self) {
         let shutdown = self.all.shutdown.clone();
         loop {
@@ -200,17 +210,17 @@ impl Follower {
 
     fn place(&mut self, joined: Joined) {
         let Joined { slot, first, id, told } = joined;
-        let (now, band) = (self.now(), Band::of(&first));
-        let memory = Memory::new(told, &first, now);
+        let (now, first) = (self.now(), standing(&first));
+        let (band, memory) = (Band::of(&first), Memory::new(told, &first, now));
         self.wheel.push(now + band.first_pause(&id, now), Followed { slot, token: id, memory, band });
     }
 
-    /// Looks at everyone whose time has come.
+    /// Looks up every token that is due.
     async fn round(&mut self) {
         let now = self.now();
         self.wheel.take(now, &mut self.due);
         self.due.retain(|followed| !followed.slot.is_abandoned());
-        // Those in front are asked for first, from the end; what is more than a round holds has to wait.
+        // Those in front come last and are looked up first; those that are too many for a round wait.
         self.due.sort_unstable_by_key(|followed| std::cmp::Reverse(followed.band));
         let more = self.due.len().saturating_sub(ROUND);
         for followed in self.due.drain(..more) {
@@ -222,36 +232,37 @@ impl Follower {
             self.asked.sort_unstable_by_key(|followed| followed.token);
             let mut ids: Vec<Uuid> = self.asked.iter().map(|followed| followed.token).collect();
             ids.dedup();
-            match Context::fresh(TIMEOUT).scope(batch::read(&self.all.clients.queue, &ids)).await {
+            match Context::fresh(TIMEOUT).scope(look_up(&self.all.clients.queue, &ids)).await {
                 Ok(tokens) => self.tell(&ids, tokens),
                 Err(fault) => {
-                    tracing::debug!(%fault, room = self.room, "the places that are followed could not be read");
+                    tracing::debug!(%fault, queue_id = self.queue_id, "the followed tokens could not be looked up");
                     return self.wait();
                 }
             }
         }
     }
 
-    /// Tells those who were asked for what is worth telling.
-    fn tell(&mut self, ids: &[Uuid], answers: Vec<batch::Answer>) {
+    /// Puts what is worth sending into the slots of the streams whose tokens were looked up.
+    fn tell(&mut self, ids: &[Uuid], found: Vec<Lookup>) {
         let now = self.now();
-        let mut found = ids.iter().zip(answers).peekable();
+        let mut found = ids.iter().zip(found).peekable();
         for mut followed in self.asked.drain(..) {
             // Both are sorted; several streams may follow one token.
             while found.next_if(|(id, _)| **id < followed.token).is_some() {}
             let token = match found.peek() {
-                Some((_, Ok(token))) => token,
-                Some((_, Err(fault))) if fault.reason == Reason::Unavailable => {
+                Some((_, Lookup::Found(token))) => token,
+                Some((_, Lookup::Unavailable)) => {
                     self.wheel.push(now + wait(&mut followed, now), followed);
                     continue;
                 }
-                Some((_, Err(_))) | None => {
-                    followed.slot.end(Ending::Unknown);
+                Some((_, Lookup::Unknown)) | None => {
+                    followed.slot.end(StreamEnd::Unknown);
                     continue;
                 }
             };
-            followed.band = Band::of(token);
-            match followed.memory.judge(token, now) {
+            let seen = standing(token);
+            followed.band = Band::of(&seen);
+            match followed.memory.judge(&seen, now) {
                 Verdict::Tell => {
                     metrics::counter!("stream_messages_total").increment(1);
                     followed.slot.tell(Box::new(token.clone()));
@@ -259,15 +270,15 @@ impl Follower {
                 Verdict::Heartbeat => followed.slot.beat(),
                 Verdict::Keep => {}
             }
-            if is_final(token) {
-                followed.slot.end(Ending::Final);
+            if seen.is_final {
+                followed.slot.end(StreamEnd::Final);
             } else {
                 self.wheel.push(now + followed.band.pause(&followed.token, now), followed);
             }
         }
     }
 
-    /// The queue cannot be asked: everyone who is due waits, with a sign of life now and then.
+    /// Lets every stream that is due wait, since queue-svc did not answer; heartbeats go on.
     fn wait(&mut self) {
         let now = self.now();
         for mut followed in self.asked.drain(..).chain(self.due.drain(..)) {
@@ -275,28 +286,28 @@ impl Follower {
         }
     }
 
-    /// Nobody is left: the room is given up, unless somebody has come in this moment.
+    /// Whether this follower ends, now that it has no stream: unless one was handed over at this moment.
     fn is_over(&mut self) -> bool {
-        let mut rooms = self.all.rooms.lock();
+        let mut inboxes = self.all.inboxes.lock();
         let over = self.inbox.is_empty();
         if over {
-            rooms.remove(&self.room);
+            inboxes.remove(&self.queue_id);
         }
         over
     }
 
-    /// Everyone is told to come back, also those who are still on their way here.
+    /// Ends every stream with the request to connect again, those in the inbox included.
     fn send_away(mut self) {
-        self.all.rooms.lock().remove(&self.room);
+        self.all.inboxes.lock().remove(&self.queue_id);
         self.wheel.take(Tick::MAX, &mut self.due);
-        self.due.iter().chain(&self.asked).for_each(|followed| followed.slot.end(Ending::Restart));
+        self.due.iter().chain(&self.asked).for_each(|followed| followed.slot.end(StreamEnd::Restart));
         while let Ok(joined) = self.inbox.try_recv() {
-            joined.slot.end(Ending::Restart);
+            joined.slot.end(StreamEnd::Restart);
         }
     }
 }
 
-/// How long somebody waits whose place could not be seen, with a sign of life now and then.
+/// How long a stream waits whose token could not be looked up; it gets a heartbeat when one is due.
 fn wait(followed: &mut Followed, now: Tick) -> Tick {
     if followed.memory.rest(now) == Verdict::Heartbeat {
         followed.slot.beat();

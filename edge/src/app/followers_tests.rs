@@ -8,7 +8,7 @@ use chassis::testing::patience::{nothing_comes, timeout};
 use futures::{StreamExt, future::join_all};
 
 use super::*;
-use crate::app::{News, fakes::Fakes, fakes::Mishap};
+use crate::app::{fakes::Fakes, fakes::Mishap, news::News};
 
 /// Followers over a queue that says of every token that it waits at the same place.
 async fn over_a_fake() -> (Followers, Fakes, CancellationToken) {
@@ -33,6 +33,10 @@ fn third(id: u128) -> Token {
         position: 3,
         ..Token::default()
     }
+}
+
+fn id(token: &Token) -> EventId {
+    EventId::of(&standing(token))
 }
 
 async fn next(following: &mut Following) -> Option<News> {
@@ -65,13 +69,13 @@ async fn many_streams_share_calls_and_each_hears_every_step_to_the_end() {
         }
     }
     for end in join_all(streams.iter_mut().map(next)).await {
-        assert_eq!(end, Some(News::End(Ending::Final)));
+        assert_eq!(end, Some(News::End(StreamEnd::Final)));
     }
     // Two calls hold them all, every 100 ms in front and every second once admitted.
     let calls = fakes.0.lock().calls["batch_get_tokens"];
     let ticks = begun.elapsed().as_millis() / TICK.as_millis() + 10;
     assert!(u128::try_from(calls).unwrap() < 4 * ticks, "{calls} calls in {ticks} ticks");
-    assert!(followers.0.rooms.lock().is_empty(), "a room that nobody follows is given up");
+    assert!(followers.0.inboxes.lock().is_empty(), "a follower without streams ends");
     drop(streams);
     timeout(Duration::from_secs(1), followers.ended()).await.unwrap();
 }
@@ -79,8 +83,8 @@ async fn many_streams_share_calls_and_each_hears_every_step_to_the_end() {
 #[tokio::test]
 async fn who_comes_back_hears_only_what_is_news() {
     let (followers, fakes, _shutdown) = over_a_fake().await;
-    let mut knows = followers.follow(third(1), Some(Told::of(&third(1)))).unwrap();
-    let at = |id, version, position| Some(Told::of(&Token { version, position, ..third(id) }));
+    let mut knows = followers.follow(third(1), Some(id(&third(1)))).unwrap();
+    let at = |n, version, position| Some(id(&Token { version, position, ..third(n) }));
     let mut missed = followers.follow(third(2), at(2, 1, 4)).unwrap();
     let mut ahead = followers.follow(third(3), at(3, 2, 2)).unwrap();
     assert_eq!(told(next(&mut missed).await), (TokenStatus::Waiting, 3));
@@ -113,7 +117,7 @@ async fn at_shutdown_everyone_is_told_to_come_back() {
     streams.push(followers.follow(third(50), None).unwrap());
     for mut stream in streams {
         assert_eq!(told(next(&mut stream).await), (TokenStatus::Waiting, 3));
-        assert_eq!(next(&mut stream).await, Some(News::End(Ending::Restart)));
+        assert_eq!(next(&mut stream).await, Some(News::End(StreamEnd::Restart)));
     }
     timeout(Duration::from_secs(1), followers.ended()).await.unwrap();
 }
@@ -123,5 +127,5 @@ async fn a_token_that_is_forgotten_ends_its_stream() {
     let (followers, ..) = over_a_fake().await;
     let mut stream = followers.follow(Token { token: Uuid::nil().to_string(), ..third(0) }, None).unwrap();
     assert_eq!(told(next(&mut stream).await), (TokenStatus::Waiting, 3));
-    assert_eq!(next(&mut stream).await, Some(News::End(Ending::Unknown)));
+    assert_eq!(next(&mut stream).await, Some(News::End(StreamEnd::Unknown)));
 }

@@ -1,28 +1,43 @@
-//! The edge's use cases: passing the gate, polling, following, paying, and what goes on by itself (recovery,
-//! events).
+//! What the public may do, whichever door a request comes by. The modules [`queue`], [`programme`], [`hall`]
+//! and [`wallet`] are functions of the [`Edge`], the [`Caller`] and a command; [`Till`] is paying. The other
+//! modules are what these work with, and what the edge does by itself: recovering checkouts and relaying
+//! events.
+//!
+//! Commands and answers are messages of the contract where the services know more about them than the edge
+//! does.
 
 mod audience;
 mod batch;
-mod checkouts;
+mod caller;
+mod edge;
 mod followers;
 mod following;
 mod gate;
-mod pace;
+pub(crate) mod hall;
+mod news;
 mod polls;
+pub(crate) mod programme;
+pub(crate) mod queue;
 mod relay;
 mod runner;
 mod running;
+mod standing;
 mod steps;
+mod till;
+pub(crate) mod wallet;
 mod wheel;
 
 pub(crate) use self::{
-    checkouts::{Before, Checkouts, Filter, Pay, place},
+    caller::Caller,
+    edge::Edge,
     followers::Followers,
-    following::{Ending, Following, News},
+    following::Following,
     gate::Gate,
-    pace::{Told, is_final},
+    news::{News, StreamEnd},
     polls::Polls,
     relay::Relay,
+    standing::standing,
+    till::{Before, Filter, Pay, Till, cursor},
 };
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The outbox's relay: tells the world what became of checkouts, in order within a checkout, at least once.
+//! The outbox's relay: sends the events of settled checkouts, at least once, and in order within a checkout.
 //!
-//! With `--events-url` each event is an HTTP POST of a CloudEvent in structured mode; any 2xx takes it,
-//! anything else is tried again later, without end. Without it each event is one log line of target
-//! `boxoffice::events`: its type, checkout and reason.
+//! With `--events-url` each event is an HTTP POST of a CloudEvent in structured mode. Any 2xx accepts it;
+//! after any other answer it is sent again later, without end. Without the flag each event is one log line of
+//! target `boxoffice::events` with its type, checkout and reason.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,28 +15,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Journal, Outgoing};
 
-/// Checkouts claimed at a time, and told of side by side. A receiver that answers nothing costs a batch 64 /
-/// 16 x 5 s = 20 s, one that answers at the last moment twice that,
+/// Checkouts that are claimed at a time.
 const BATCH: i64 = 64;
+/// Checkouts of a batch whose events are sent at the same time.
 const AT_ONCE: usize = 16;
+/// How long a receiver may take for an event.
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
-/// which must be well below how long a claim lasts, or another relay sends the same again.
+/// How long a claim lasts, in microseconds. A batch takes 64 / 16 x 5 s = 20 s when the receiver does not
+/// answer and twice that when it answers each event at the last moment; were a claim shorter than that,
+/// another relay would send the same events again.
 const CLAIM: i64 = 60 * SECOND;
-/// Rounds are so far apart at least, so that under load each has much to tell.
+/// The pause between two rounds, so that under load each has much to send.
 const REST: Duration = Duration::from_millis(20);
-/// Checkouts in a round that is only logged.
+/// Checkouts of a round when events are only logged.
 const LOGGED: i64 = 512;
-/// How often to look without having been called (another replica may have died over its claims).
+/// How often to look without being notified, since another replica may have died with claims.
 const LOOK: Duration = Duration::from_secs(1);
-/// The pause after an event was not taken: 1 s, doubled up to a minute.
+/// The longest pause after an event was not accepted, in microseconds. The first one is 1 s, and each is
+/// twice the one before.
 const PAUSE_LAST: i64 = 60 * SECOND;
-/// After so many attempts (about a quarter of an hour) somebody should look; and again after as many more.
+/// An operator is alerted after so many attempts (about a quarter of an hour), and again after as many more.
 const ALERT_EVERY: i64 = 20;
 
-/// Rung when an event was written.
+/// Notified when an event was written.
 pub(crate) type Bell = Arc<Notify>;
 
-/// Takes events from the outbox and tells them.
+/// Takes events from the outbox and sends them.
 pub(crate) struct Relay {
     journal: Journal,
     clock: Clock,
@@ -45,8 +49,10 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
+    /// A relay to this address, or into the log without one.
+    ///
     /// # Errors
-    /// The URL makes no sense.
+    /// The URL is malformed, or does not begin with `http://`.
     pub(crate) fn new(
         journal: Journal,
         clock: Clock,
@@ -69,12 +75,13 @@ impl Relay {
         Ok(Self { journal, clock, receiver, bell: Bell::default() })
     }
 
-    /// To be rung when an event was written.
+    /// To be notified when an event was written.
     pub(crate) fn bell(&self) -> Bell {
         Arc::clone(&self.bell)
     }
 
-    /// Relays until `shutdown`. What is left then is told after the next start, or by another replica.
+    /// Relays until `shutdown`. Events that are left then are sent after the next start, or by another
+    /// replica.
     pub(crate) async fn run_until(self, shutdown: CancellationToken) {
         let relaying = async {
             loop {
@@ -98,7 +105,7 @@ impl Relay {
         shutdown.run_until_cancelled(relaying).await;
     }
 
-    /// Claims a batch, tells it, marks it. `true` when something was told wholly.
+    /// Claims a batch, sends it and marks it. `true` when all events of some checkout were sent.
     async fn relay_some(&self) -> Result<bool, chassis::db::Error> {
         let now = self.clock.now();
         let Some((client, url)) = &self.receiver else {
@@ -109,7 +116,7 @@ impl Relay {
         let (told, missed): (Vec<_>, Vec<_>) =
             told.collect::<Vec<_>>().await.into_iter().partition(|row| row.told >= row.events.len());
 
-        // First what was told: should the rest fail, nothing is told twice for it.
+        // What was sent is marked first: when the rest fails, it is not sent again.
         let any = !told.is_empty();
         if any {
             self.journal
@@ -124,7 +131,8 @@ impl Relay {
     }
 }
 
-/// One line of the log. Not all of it: whoever knows a reservation's id may read it.
+/// Writes an event as a log line. It leaves out the reservation's id, which is all that is needed to read the
+/// reservation.
 fn log(event: &Value) {
     let (kind, checkout_id, reason) =
         (event["type"].as_str(), event["subject"].as_str(), event["data"]["reason"].as_str());
@@ -132,7 +140,7 @@ fn log(event: &Value) {
     count("logged");
 }
 
-/// Tells a checkout's events one after the other, as far as they are taken.
+/// Sends a checkout's events one after the other, up to the first that is not accepted.
 async fn tell(client: &Client, url: &Url, mut row: Outgoing) -> Outgoing {
     while let Some(event) = row.events.get(row.told)
         && post(client, url, event, row.attempts).await
@@ -142,7 +150,7 @@ async fn tell(client: &Client, url: &Url, mut row: Outgoing) -> Outgoing {
     row
 }
 
-/// Sends one event; `true` when it was taken.
+/// Sends one event. `true` when it was accepted.
 async fn post(client: &Client, url: &Url, event: &Value, attempts: i64) -> bool {
     let kind = event["type"].as_str();
     let post =

@@ -1,9 +1,9 @@
-//! Running checkouts to their end: the loop around the pure [`Saga`], its leases, and the taking over of what
-//! others left.
+//! Running checkouts to their end: the loop around the pure [`Saga`], its leases, and taking over checkouts
+//! that lost their runner.
 //!
-//! A runner is one start of one process. It renews the lease on what it works on every second; who finds a
-//! lease that has lapsed takes the checkout over and begins again, which is harmless also when the first
-//! runner was only slow: every step is idempotent, and the journal settles a checkout once.
+//! A runner is one start of one process. It renews the leases on its checkouts every second. A runner that
+//! finds a lapsed lease takes the checkout over and begins again. That is harmless also when the first runner
+//! was only slow: every step is idempotent, and the journal settles a checkout once.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -29,41 +29,40 @@ use super::{
 use crate::{
     clients::Clients,
     domain::{
-        checkout::{Checkout, Entry},
+        checkout::{Checkout, RecordedCheckout},
         event,
         saga::{Ending, Next, STUCK_AFTER, Saga},
     },
     store::{Journal, Settlement},
 };
 
-/// How long a checkout is left alone by others after its runner last gave a sign.
+/// How long a lease lasts, in microseconds, after it was last renewed.
 pub(super) const LEASE: i64 = 3 * SECOND;
-/// How often a runner gives one: two may be lost.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often leases are renewed: two renewals may fail.
+const RENEWAL: Duration = Duration::from_secs(1);
 /// How often lapsed leases are looked for.
 const LOOK: Duration = Duration::from_millis(500);
-/// How many checkouts are taken over at a time: a replica that died with thousands is shared out among the
-/// living.
+/// The most checkouts that are taken over at a time, so that those of a replica that died with thousands are
+/// shared among the others.
 const TAKEN_AT_ONCE: i64 = 20;
-/// The pause after an unknown outcome: at first, and at most.
+/// The pause after an unknown outcome: the first one, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LAST: Duration = Duration::from_secs(2);
-/// After so many rounds (half a minute or so) without an outcome somebody should look; and again after as
+/// An operator is alerted after so many rounds without an outcome (about half a minute), and again after as
 /// many more.
 const ALERT_EVERY: i64 = 20;
-/// How long a parked checkout is left alone; then it is tried again, for whatever was wrong may have been put
-/// right.
+/// How long until a parked checkout is tried again, in microseconds: the fault may have been repaired.
 const PARKED: i64 = 60 * SECOND;
-/// How often the parked are counted, for the metric.
+/// How often the parked checkouts are counted for the metric.
 const COUNT: Duration = Duration::from_secs(5);
-/// How long what is in flight at shutdown may still take.
+/// How long checkouts in flight may still take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs checkouts. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Runner(Arc<Inner>);
+pub(super) struct Runner(Arc<RunnerParts>);
 
-struct Inner {
+struct RunnerParts {
     id: Uuid,
     journal: Journal,
     clients: Clients,
@@ -72,7 +71,7 @@ struct Inner {
     release: bool,
     running: Running,
     tasks: TaskTracker,
-    /// Where checkouts run, whoever pays.
+    /// Where checkouts run, whichever thread's request began them.
     runtime: Handle,
     stopping: CancellationToken,
     drained: CancellationToken,
@@ -80,7 +79,7 @@ struct Inner {
 
 impl Runner {
     pub(super) fn new(journal: Journal, clients: Clients, bell: Bell, clock: Clock, release: bool) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(RunnerParts {
             id: Uuid::new_v4(),
             journal,
             clients,
@@ -95,7 +94,7 @@ impl Runner {
         }))
     }
 
-    /// This start of this process.
+    /// The id of this runner: another one at each start of the process.
     pub(super) fn id(&self) -> Uuid {
         self.0.id
     }
@@ -113,12 +112,12 @@ impl Runner {
         self.0.running.take(checkout_id)
     }
 
-    /// Where a checkout's outcome appears, if it runs here.
-    pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Option<Entry>>> {
+    /// Where a checkout will appear once it is settled, if it runs here.
+    pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Option<RecordedCheckout>>> {
         self.0.running.follow(checkout_id)
     }
 
-    /// Runs something that a shutdown waits for.
+    /// Runs a task that a shutdown waits for.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.0.tasks.spawn_on(task, &self.0.runtime));
     }
@@ -127,7 +126,7 @@ impl Runner {
     pub(super) async fn run(
         &self,
         turn: Turn,
-        mut entry: Entry,
+        mut entry: RecordedCheckout,
         first: Saga,
         hold_until: i64,
         trace: TraceParent,
@@ -139,18 +138,18 @@ impl Runner {
             let (ending, rounds) = self.drive(&mut entry, first, hold_until, trace).await?;
             self.settle(&entry.checkout, ending, rounds).await
         };
-        // Without an outcome the turn ends here, and the lease lapses or is let go: another replica takes the
-        // checkout up, or this one does when a parked one's time has come.
+        // Without an outcome the turn ends here and the lease lapses or is released. Another replica takes
+        // the checkout over, or this one does when a parked checkout is due again.
         if let Some(settled) = work.instrument(span).await {
             turn.settled(settled);
         }
     }
 
-    /// Step after step. Answers the ending and how many rounds were lost on unknown outcomes; `None` when
-    /// this process stops, or the checkout was parked.
+    /// Takes step after step. Answers the ending and how many rounds ended with an unknown outcome; `None`
+    /// when this process stops or the checkout was parked.
     async fn drive(
         &self,
-        entry: &mut Entry,
+        entry: &mut RecordedCheckout,
         first: Saga,
         mut hold_until: i64,
         trace: TraceParent,
@@ -161,7 +160,7 @@ impl Runner {
             let taken = steps::take(&self.0.clients, trace.child(), entry, &saga).await;
             hold_until = taken.hold_until.unwrap_or(hold_until);
             tracing::debug!(step, outcome = ?taken.outcome, "step");
-            entry.checkout.story.note(&saga, &taken.outcome, self.now());
+            entry.checkout.story.note(step, taken.outcome.tried(), self.now());
             let same = match saga.next(taken.outcome, self.0.release) {
                 Next::Run(next) => {
                     (saga, stuck) = (next, 0);
@@ -190,8 +189,8 @@ impl Runner {
         }
     }
 
-    /// Leaves a checkout to a person, and says so. `false` when that could not be written: then it goes on
-    /// here.
+    /// Parks a checkout and alerts an operator. `false` when that could not be written; then the checkout
+    /// goes on here.
     async fn park(&self, checkout: &Checkout, step: &'static str) -> bool {
         let now = self.now();
         if let Err(error) =
@@ -209,15 +208,16 @@ impl Runner {
         true
     }
 
+    /// Writes the story so far.
     async fn note(&self, checkout: &Checkout) {
         if let Err(error) = self.0.journal.note(checkout.checkout_id, self.0.id, &checkout.story).await {
             tracing::warn!(%error, "the story of a checkout could not be kept");
         }
     }
 
-    /// Writes the ending, for as long as it takes. Answers what the journal says: somebody else may have been
-    /// faster.
-    async fn settle(&self, begun: &Checkout, ending: Ending, rounds: i64) -> Option<Entry> {
+    /// Writes the ending, and tries until that succeeds. Answers what the journal holds then, since another
+    /// runner may have been faster; `None` when this process stops.
+    async fn settle(&self, begun: &Checkout, ending: Ending, rounds: i64) -> Option<RecordedCheckout> {
         let status = ending.status();
         let refusal = ending.refusal(begun.checkout_id);
         let checkout = Checkout {
@@ -253,7 +253,7 @@ impl Runner {
         }
     }
 
-    /// Waits a little longer each time, with jitter. `None` when this process stops.
+    /// Waits with exponential back-off and jitter. `None` when this process stops.
     async fn pause(&self, round: i64) -> Option<()> {
         let doublings = u32::try_from(round - 1).unwrap_or_default().min(8);
         let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_LAST);
@@ -264,11 +264,12 @@ impl Runner {
         }
     }
 
-    /// Renews leases, until all is drained, and takes over what lost its runner, until `shutdown`.
+    /// Renews leases until all checkouts are drained, and takes over checkouts that lost their runner until
+    /// `shutdown`.
     pub(super) async fn recover_until(&self, shutdown: CancellationToken) {
         let renewing = async {
-            let mut beats = ticks(HEARTBEAT);
-            while self.0.drained.run_until_cancelled(beats.tick()).await.is_some() {
+            let mut renewals = ticks(RENEWAL);
+            while self.0.drained.run_until_cancelled(renewals.tick()).await.is_some() {
                 self.renew().await;
             }
         };
@@ -312,7 +313,7 @@ impl Runner {
             Err(error) => return tracing::warn!(%error, "lapsed checkouts could not be looked for"),
         };
         for mut entry in taken {
-            // It runs here, and only its heartbeat was late.
+            // One that runs here already only had its lease renewed late.
             let Some(turn) = self.turn(entry.checkout.checkout_id) else { continue };
             tracing::warn!(checkout_id = %entry.checkout.checkout_id, attempts = entry.checkout.attempts, "checkout taken over");
             metrics::counter!("checkouts_taken_over_total").increment(1);
@@ -324,10 +325,11 @@ impl Runner {
         }
     }
 
-    /// Waits, for a bounded time, until nothing runs here any more; then lets go of the rest.
+    /// Waits, for a bounded time, until no checkout runs here any more, then releases the leases of the
+    /// others.
     pub(super) async fn drain(&self) {
         self.0.tasks.close();
-        // Who only waits to ask again stops; who has a call on its way hears the answer out.
+        // A checkout between two rounds stops at once; one with a call in flight waits for its answer.
         self.0.stopping.cancel();
         if tokio::time::timeout(DRAIN, self.0.tasks.wait()).await.is_err() {
             tracing::warn!(
@@ -336,23 +338,23 @@ impl Runner {
             );
         }
         self.0.drained.cancel();
-        match self.0.journal.let_go(self.0.id).await {
+        match self.0.journal.release_leases(self.0.id).await {
             Ok(0) => {}
             Ok(left) => tracing::info!(left, "checkouts left to another replica"),
-            Err(error) => tracing::warn!(%error, "leases could not be let go; they lapse by themselves"),
+            Err(error) => tracing::warn!(%error, "leases could not be released; they lapse by themselves"),
         }
     }
 }
 
-/// Regular ticks; late ones do not pile up.
+/// Ticks at this period. Late ones do not accumulate.
 fn ticks(period: Duration) -> Interval {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
 
-/// One line for people, and a metric, when something does not get through for long. The work goes on. Outside
-/// of any span: the pretty log shows a span when it ends, and people should know now.
+/// Alerts an operator, with a log line and a metric, when a step had no outcome for many rounds. The line is
+/// outside of any span, since the pretty log shows a span only when it ends.
 fn alert(checkout_id: Uuid, step: &'static str, rounds: i64) {
     if rounds % ALERT_EVERY == 0 {
         metrics::counter!("checkout_stuck_total", "step" => step).increment(1);

@@ -1,7 +1,8 @@
-//! The checkouts that this process works on: whose lease to renew, and whom to wake when one is settled.
+//! The checkouts that run in this process: whose leases are to be renewed, and which requests are to be woken
+//! when one is settled.
 
 use std::{
-    collections::{HashMap, hash_map::Entry as Slot},
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -9,45 +10,46 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::domain::checkout::Entry;
+use crate::domain::checkout::RecordedCheckout;
 
-type Outcome = Option<Entry>;
+/// A checkout once it is settled; none before.
+type Settled = Option<RecordedCheckout>;
 
-/// What runs here. Cheap to clone.
+/// The checkouts that run here. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashMap<Uuid, watch::Sender<Outcome>>>>);
+pub(super) struct Running(Arc<Mutex<HashMap<Uuid, watch::Sender<Settled>>>>);
 
-/// The right to work on one checkout in this process. Dropped (also by a panic), it is free again, and who
-/// waits looks into the journal instead.
+/// The right to run one checkout in this process. When it is dropped, also by a panic, another runner may
+/// take it, and requests that wait for the outcome read the journal instead.
 pub(super) struct Turn {
     checkout_id: Uuid,
     running: Running,
 }
 
 impl Running {
-    /// Takes a checkout on; `None` when this process works on it already.
+    /// The right to run a checkout; `None` when it runs in this process already.
     pub(super) fn take(&self, checkout_id: Uuid) -> Option<Turn> {
         let mut map = self.0.lock();
-        let Slot::Vacant(slot) = map.entry(checkout_id) else { return None };
+        let Entry::Vacant(slot) = map.entry(checkout_id) else { return None };
         slot.insert(watch::channel(None).0);
         gauge(map.len());
         Some(Turn { checkout_id, running: self.clone() })
     }
 
-    /// Where the outcome appears, if it is worked on here.
-    pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Outcome>> {
+    /// Where the settled checkout will appear, if it runs here.
+    pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Settled>> {
         self.0.lock().get(&checkout_id).map(watch::Sender::subscribe)
     }
 
-    /// All that run here.
+    /// The ids of all that run here.
     pub(super) fn ids(&self) -> Vec<Uuid> {
         self.0.lock().keys().copied().collect()
     }
 }
 
 impl Turn {
-    /// Wakes everyone who waits, and ends the turn.
-    pub(super) fn settled(self, entry: Entry) {
+    /// Wakes every request that waits for the outcome, and ends the turn.
+    pub(super) fn settled(self, entry: RecordedCheckout) {
         if let Some(outcome) = self.running.0.lock().get(&self.checkout_id) {
             outcome.send_replace(Some(entry));
         }
@@ -71,13 +73,13 @@ mod tests {
     use super::*;
     use crate::domain::checkout::{Checkout, Status};
 
-    fn entry(checkout_id: Uuid) -> Entry {
+    fn entry(checkout_id: Uuid) -> RecordedCheckout {
         let checkout = Checkout {
             status: Status::Completed,
             settled_at: Some(1),
             ..Checkout::begun(checkout_id, "ann".into(), Uuid::from_u128(2), 1, 0)
         };
-        Entry { checkout, token: Uuid::nil(), refusal: None }
+        RecordedCheckout { checkout, token: Uuid::nil(), refusal: None }
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! The saga's steps as calls: each idempotent by the checkout's id, each with an outcome that is done,
-//! refused, or unknown.
+//! The saga's steps as calls, each idempotent by the checkout's id; and the only place where what a service
+//! answers becomes one of the saga's outcomes.
 
 use std::time::Duration;
 
@@ -8,28 +8,26 @@ use boxoffice_proto::{
     booking::{CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, Reservation},
     queue::CompleteTokenRequest,
     time,
-    wallet::{CancelPaymentRequest, CreatePaymentRequest, PaymentStatus},
+    wallet::{CancelPaymentRequest, CreatePaymentRequest, Payment, PaymentStatus},
 };
 use chassis::context::{Context, TraceParent};
 
-use super::gate::hollow;
 use crate::{
-    clients::{Clients, call},
+    clients::{Clients, ask, hollow},
     domain::{
-        checkout::Entry,
+        checkout::RecordedCheckout,
         saga::{EXTEND_BY, Outcome, Saga},
     },
 };
 
-/// How long one step may take, its repetitions at other replicas included, before its outcome counts as
-/// unknown.
+/// How long one step may take, with its retries on other replicas, before its outcome counts as unknown.
 const STEP_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// What a step brought.
+/// What is known after a step.
 pub(super) struct Taken {
-    /// What is known of it.
+    /// Its outcome.
     pub(super) outcome: Outcome,
-    /// Until when the hold lasts, if the step told.
+    /// Until when the hold lasts, in microseconds, if the answer said so.
     pub(super) hold_until: Option<i64>,
 }
 
@@ -40,7 +38,12 @@ impl From<Outcome> for Taken {
 }
 
 /// Takes a step, as part of this trace.
-pub(super) async fn take(clients: &Clients, trace: TraceParent, entry: &Entry, saga: &Saga) -> Taken {
+pub(super) async fn take(
+    clients: &Clients,
+    trace: TraceParent,
+    entry: &RecordedCheckout,
+    saga: &Saga,
+) -> Taken {
     let context = Context { trace, ..Context::fresh(STEP_TIMEOUT) };
     let step = async {
         match saga {
@@ -53,139 +56,124 @@ pub(super) async fn take(clients: &Clients, trace: TraceParent, entry: &Entry, s
         }
     };
     let taken = context.scope(step).await;
-    metrics::counter!("checkout_steps_total", "step" => saga.name(), "outcome" => word(&taken.outcome))
+    let (tried, _) = taken.outcome.tried();
+    metrics::counter!("checkout_steps_total", "step" => saga.name(), "outcome" => tried.as_str())
         .increment(1);
     taken
 }
 
-/// Keeps the hold alive. A reservation that this checkout has confirmed is answered as it is, which is done
-/// as well.
-async fn extend(clients: &Clients, entry: &Entry) -> Taken {
-    let ask = ExtendHoldRequest {
+/// Keeps the hold alive. A reservation that this checkout has confirmed already is answered as it is, which
+/// is done as well.
+async fn extend(clients: &Clients, entry: &RecordedCheckout) -> Taken {
+    let request = ExtendHoldRequest {
         reservation_id: entry.checkout.reservation_id.to_string(),
         user_id: entry.checkout.user_id.clone(),
         payment_id: entry.checkout.checkout_id.to_string(),
         extend_by: Some(time::duration(EXTEND_BY)),
         request_id: String::new(),
     };
-    let answer = call(|| {
-        let (mut booking, ask) = (clients.booking.clone(), ask.clone());
-        async move { booking.extend_hold(ask).await }
-    });
-    match answer.await {
+    match ask!(clients.booking, extend_hold(request)) {
         Ok(extended) => {
             Taken { outcome: Outcome::Done, hold_until: extended.reservation.as_ref().and_then(hold_until) }
         }
-        Err(fault) => refused_or_unknown(fault).into(),
+        Err(fault) => not_done(fault).into(),
     }
 }
 
-/// Debits the wallet. The payment may have been taken back since by an earlier runner: then it is refused.
-async fn debit(clients: &Clients, entry: &Entry) -> Outcome {
-    let ask = CreatePaymentRequest {
+/// Debits the wallet.
+async fn debit(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
+    let request = CreatePaymentRequest {
         payment_id: entry.checkout.checkout_id.to_string(),
         user_id: entry.checkout.user_id.clone(),
         reservation_id: entry.checkout.reservation_id.to_string(),
         amount: entry.checkout.amount,
         request_id: String::new(),
     };
-    let answer = call(|| {
-        let (mut wallet, ask) = (clients.wallet.clone(), ask.clone());
-        async move { wallet.create_payment(ask).await }
-    });
-    let refused = |reason: Reason| Outcome::Refused(Fault::new(reason, reason.title()));
-    match answer.await {
-        Ok(answer) => match answer.payment.map(|payment| payment.status()) {
-            Some(PaymentStatus::Completed) => Outcome::Done,
-            Some(PaymentStatus::Failed) => refused(Reason::InsufficientFunds),
-            Some(PaymentStatus::Cancelled) => refused(Reason::ReservationCancelled),
-            Some(PaymentStatus::Unspecified) | None => Outcome::Unknown(hollow("CreatePayment").reason),
-        },
-        Err(fault) => refused_or_unknown(fault),
+    let created = ask!(clients.wallet, create_payment(request));
+    let fault = match created.map(|answer| answer.payment.as_ref().map(Payment::status)) {
+        Ok(Some(PaymentStatus::Completed)) => return Outcome::Done,
+        Ok(Some(PaymentStatus::Failed)) => refusal(Reason::InsufficientFunds),
+        Ok(Some(PaymentStatus::Cancelled)) => refusal(Reason::ReservationCancelled),
+        Ok(Some(PaymentStatus::Unspecified) | None) => hollow("create_payment"),
+        Err(fault) => fault,
+    };
+    let outcome = not_done(fault);
+    if let Outcome::Refused(fault) = &outcome
+        && fault.reason == Reason::ReservationCancelled
+    {
+        // So the wallet refuses a payment that was taken back before, or before it arrived.
+        return Outcome::Barred(fault.clone());
     }
+    outcome
 }
 
 /// Makes the seats the user's.
-async fn confirm(clients: &Clients, entry: &Entry) -> Outcome {
-    let ask = ConfirmReservationRequest {
+async fn confirm(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
+    let request = ConfirmReservationRequest {
         reservation_id: entry.checkout.reservation_id.to_string(),
         user_id: entry.checkout.user_id.clone(),
         payment_id: entry.checkout.checkout_id.to_string(),
         request_id: String::new(),
     };
-    let answer = call(|| {
-        let (mut booking, ask) = (clients.booking.clone(), ask.clone());
-        async move { booking.confirm_reservation(ask).await }
-    });
-    done(answer.await)
+    done(ask!(clients.booking, confirm_reservation(request)))
 }
 
-/// Ends the queue token: its place goes to the next in line.
-async fn complete(clients: &Clients, entry: &Entry) -> Outcome {
-    let ask = CompleteTokenRequest { token: entry.token.to_string(), request_id: String::new() };
-    let answer = call(|| {
-        let (mut queue, ask) = (clients.queue.clone(), ask.clone());
-        async move { queue.complete_token(ask).await }
-    });
-    done(answer.await)
+/// Ends the queue token: its place goes to the next user in the queue.
+async fn complete(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
+    let request = CompleteTokenRequest { token: entry.token.to_string(), request_id: String::new() };
+    done(ask!(clients.queue, complete_token(request)))
 }
 
 /// Gives the hold back.
-async fn release(clients: &Clients, entry: &Entry) -> Outcome {
-    let ask = CancelReservationRequest {
+async fn release(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
+    let request = CancelReservationRequest {
         reservation_id: entry.checkout.reservation_id.to_string(),
         user_id: entry.checkout.user_id.clone(),
         request_id: String::new(),
     };
-    let answer = call(|| {
-        let (mut booking, ask) = (clients.booking.clone(), ask.clone());
-        async move { booking.cancel_reservation(ask).await }
-    });
-    done(answer.await)
+    done(ask!(clients.booking, cancel_reservation(request)))
 }
 
-/// Takes the payment back, or bars it from arriving.
-async fn refund(clients: &Clients, entry: &Entry, why: Reason) -> Outcome {
-    let ask = CancelPaymentRequest {
+/// Takes the payment back, or bars it when it has not arrived yet.
+async fn refund(clients: &Clients, entry: &RecordedCheckout, why: Reason) -> Outcome {
+    let request = CancelPaymentRequest {
         payment_id: entry.checkout.checkout_id.to_string(),
         reason: why.as_str().to_owned(),
         request_id: String::new(),
     };
-    let answer = call(|| {
-        let (mut wallet, ask) = (clients.wallet.clone(), ask.clone());
-        async move { wallet.cancel_payment(ask).await }
-    });
-    match answer.await {
+    match ask!(clients.wallet, cancel_payment(request)) {
         Ok(answer) => {
             let reason = answer.payment.and_then(|payment| payment.reason.parse().ok());
             Outcome::TakenBack { refunded: answer.refunded, reason }
         }
-        Err(fault) => refused_or_unknown(fault),
+        Err(fault) => not_done(fault),
     }
 }
 
-/// Until when a reservation's hold lasts.
+/// Until when a reservation's hold lasts, in microseconds.
 pub(super) fn hold_until(reservation: &Reservation) -> Option<i64> {
     reservation.expires_at.as_ref().and_then(time::micros)
 }
 
+fn refusal(reason: Reason) -> Fault {
+    Fault::new(reason, reason.title())
+}
+
 fn done<T>(answer: Result<T, Fault>) -> Outcome {
-    answer.map_or_else(refused_or_unknown, |_| Outcome::Done)
+    answer.map_or_else(not_done, |_| Outcome::Done)
 }
 
-/// Only what the service itself said is a refusal. A bare NOT_FOUND (our services always name what they did
-/// not find) or a full queue is somebody's on the way, and says nothing about the step.
-fn refused_or_unknown(fault: Fault) -> Outcome {
-    let unknown =
-        fault.reason.leaves_outcome_unknown() || matches!(fault.reason, Reason::NotFound | Reason::QueueFull);
-    if unknown { Outcome::Unknown(fault.reason) } else { Outcome::Refused(fault) }
-}
-
-const fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done | Outcome::TakenBack { .. } => "done",
-        Outcome::Refused(_) => "refused",
-        Outcome::Unknown(_) => "unknown",
+/// The outcome of a call that was answered with a fault. Only what the service itself said is a refusal. A
+/// bare NOT_FOUND (our services always name what they did not find) or a full queue was said by something on
+/// the way and tells nothing of the step. INTERNAL and UNIMPLEMENTED show that the service is there.
+fn not_done(fault: Fault) -> Outcome {
+    let reason = fault.reason;
+    if matches!(reason, Reason::Internal | Reason::Unimplemented) {
+        Outcome::Broken(reason)
+    } else if reason.leaves_outcome_unknown() || matches!(reason, Reason::NotFound | Reason::QueueFull) {
+        Outcome::Unknown(reason)
+    } else {
+        Outcome::Refused(fault)
     }
 }
 
@@ -196,7 +184,7 @@ mod tests {
     #[test]
     fn only_what_a_service_itself_said_is_a_refusal() {
         for reason in Reason::ALL {
-            let refused = matches!(refused_or_unknown(Fault::new(*reason, "x")), Outcome::Refused(_));
+            let refused = matches!(not_done(refusal(*reason)), Outcome::Refused(_));
             let said = !matches!(
                 reason,
                 Reason::NotFound

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Checkouts, Filter, Gate, Pay, Polls, Relay,
+    Caller, Filter, Gate, Pay, Polls, Relay, Till,
     fakes::{Fakes, Mishap, PRICE, USER, World},
     runner::LEASE,
 };
@@ -56,18 +56,18 @@ impl Stage {
         self.world(|world| world.mishaps.insert(method, mishap));
     }
 
-    async fn replica(&self) -> Checkouts {
+    async fn replica(&self) -> Till {
         self.replica_with(OnPaymentFailure::Release).await
     }
 
-    async fn replica_with(&self, on_payment_failure: OnPaymentFailure) -> Checkouts {
+    async fn replica_with(&self, on_payment_failure: OnPaymentFailure) -> Till {
         let clients = Clients::new(&self.upstreams);
         let journal = Journal::new(Db::open(&self.database, &chassis::migrations!()).await.unwrap());
         let bell = Relay::new(journal.clone(), self.clock.clone(), None).unwrap().bell();
         let gate = Gate::new(clients.clone());
-        let checkouts = Checkouts::new(journal, clients, gate, bell, self.clock.clone(), on_payment_failure);
-        tokio::spawn(checkouts.clone().recover_until(self.shutdown.clone()));
-        checkouts
+        let till = Till::new(journal, clients, gate, bell, self.clock.clone(), on_payment_failure);
+        tokio::spawn(till.clone().recover_until(self.shutdown.clone()));
+        till
     }
 
     fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
@@ -91,20 +91,23 @@ async fn on_both(balance: i64, test: impl AsyncFn(&Stage)) {
     }
 }
 
+fn caller() -> Caller {
+    Caller::new("token", Some(TOKEN))
+}
+
 fn click(key: Option<&str>) -> Pay {
     Pay {
         user_id: USER.into(),
         reservation_id: Uuid::from_u128(9),
-        token: Some(TOKEN.into()),
         request_id: key.map(str::to_owned),
         price: None,
     }
 }
 
-async fn settled(checkouts: &Checkouts) -> Checkout {
+async fn settled(till: &Till) -> Checkout {
     let patience = Patience::new(Duration::from_secs(10));
     while !patience.is_over() {
-        let mut all = checkouts.list(Filter::default(), None, 51).await.unwrap();
+        let mut all = till.list(&caller(), Filter::default(), None, 51).await.unwrap();
         if let Some(checkout) = all.pop().filter(|checkout| checkout.status != Status::Pending) {
             return checkout;
         }
@@ -116,12 +119,12 @@ async fn settled(checkouts: &Checkouts) -> Checkout {
 #[tokio::test]
 async fn a_payment_takes_the_money_once_and_makes_the_seats_the_users() {
     on_both(PRICE, async |stage| {
-        let checkouts = stage.replica().await;
-        let checkout = checkouts.pay(click(None)).await.unwrap();
+        let till = stage.replica().await;
+        let checkout = till.pay(&caller(), click(None)).await.unwrap();
         assert_eq!((checkout.status, checkout.amount, checkout.attempts), (Status::Completed, PRICE, 1));
         stage.assert_sold();
-        assert_eq!(checkouts.get(checkout.checkout_id).await.unwrap(), checkout);
-        let again = checkouts.pay(click(None)).await.unwrap_err();
+        assert_eq!(till.get(&caller(), checkout.checkout_id).await.unwrap(), checkout);
+        let again = till.pay(&caller(), click(None)).await.unwrap_err();
         assert_eq!(again.reason, Reason::TokenNotActive);
     })
     .await;
@@ -135,7 +138,7 @@ async fn clicks_at_once_on_several_replicas_are_one_debit_with_one_answer() {
         let replicas = [stage.replica().await, stage.replica().await];
         let clicks = (0..20).map(|n| {
             let (replica, command) = (replicas[n % 2].clone(), click(None));
-            tokio::spawn(async move { replica.pay(command).await })
+            tokio::spawn(async move { replica.pay(&caller(), command).await })
         });
         let mut answers = Vec::new();
         for click in clicks.collect::<Vec<_>>() {
@@ -153,14 +156,14 @@ async fn a_click_that_was_overtaken_while_it_was_being_checked_gets_the_others_a
         let stage = stage.with_clock(Clock::system());
         let (fast, slow) = (stage.replica().await, stage.replica().await);
         stage.mishap("verify_token", Mishap::Late);
-        let overtaken = tokio::spawn(async move { slow.pay(click(Some("k-2"))).await });
+        let overtaken = tokio::spawn(async move { slow.pay(&caller(), click(Some("k-2"))).await });
         while stage.world(|world| world.mishaps.contains_key("verify_token")) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let first = fast.pay(click(Some("k-1"))).await.unwrap();
+        let first = fast.pay(&caller(), click(Some("k-1"))).await.unwrap();
         assert_eq!(overtaken.await.unwrap().unwrap(), first);
         assert_eq!(
-            fast.pay(click(Some("k-2"))).await.unwrap(),
+            fast.pay(&caller(), click(Some("k-2"))).await.unwrap(),
             first,
             "its key stands for that checkout from now on"
         );
@@ -171,18 +174,24 @@ async fn a_click_that_was_overtaken_while_it_was_being_checked_gets_the_others_a
 #[tokio::test]
 async fn a_replay_gets_the_first_answer_before_any_other_check() {
     on_both(PRICE, async |stage| {
-        let checkouts = stage.replica().await;
-        let first = checkouts.pay(click(Some("k-1"))).await.unwrap();
-        assert_eq!(checkouts.pay(click(Some("k-1"))).await.unwrap(), first, "although the token is used up");
+        let till = stage.replica().await;
+        let first = till.pay(&caller(), click(Some("k-1"))).await.unwrap();
+        assert_eq!(
+            till.pay(&caller(), click(Some("k-1"))).await.unwrap(),
+            first,
+            "although the token is used up"
+        );
         // Whoever only knows names and keys is told nothing of it.
-        let bare = Pay { token: None, ..click(Some("k-1")) };
-        assert_eq!(checkouts.pay(bare).await.unwrap_err().reason, Reason::TokenMissing);
-        let strange = Pay { token: Some("ann's".into()), ..click(Some("k-1")) };
-        assert_eq!(checkouts.pay(strange).await.unwrap_err().reason, Reason::InvalidArgument);
-        let mine = Pay { token: Some(Uuid::from_u128(77).to_string()), ..click(Some("k-1")) };
-        assert_eq!(checkouts.pay(mine).await.unwrap(), first, "another one of hers");
+        let as_caller = |token: Option<&str>| {
+            let (till, caller) = (till.clone(), Caller::new("token", token));
+            async move { till.pay(&caller, click(Some("k-1"))).await }
+        };
+        assert_eq!(as_caller(None).await.unwrap_err().reason, Reason::TokenMissing);
+        assert_eq!(as_caller(Some("ann's")).await.unwrap_err().reason, Reason::InvalidArgument);
+        let hers = Uuid::from_u128(77).to_string();
+        assert_eq!(as_caller(Some(&hers)).await.unwrap(), first, "another one of hers");
         let other = Pay { reservation_id: Uuid::from_u128(10), ..click(Some("k-1")) };
-        assert_eq!(checkouts.pay(other).await.unwrap_err().reason, Reason::RequestIdReused);
+        assert_eq!(till.pay(&caller(), other).await.unwrap_err().reason, Reason::RequestIdReused);
     })
     .await;
 }
@@ -190,12 +199,12 @@ async fn a_replay_gets_the_first_answer_before_any_other_check() {
 #[tokio::test]
 async fn without_money_the_hold_is_released_and_the_replay_is_refused_the_same() {
     on_both(PRICE - 1, async |stage| {
-        let checkouts = stage.replica().await;
-        let refused = checkouts.pay(click(Some("k-1"))).await.unwrap_err();
+        let till = stage.replica().await;
+        let refused = till.pay(&caller(), click(Some("k-1"))).await.unwrap_err();
         assert_eq!(refused.reason, Reason::InsufficientFunds);
         assert_eq!(refused.metadata["payment_status"], "FAILED");
         assert_eq!(stage.world(|world| world.hold), ReservationStatus::Cancelled);
-        assert_eq!(checkouts.pay(click(Some("k-1"))).await.unwrap_err(), refused);
+        assert_eq!(till.pay(&caller(), click(Some("k-1"))).await.unwrap_err(), refused);
     })
     .await;
 }
@@ -203,10 +212,10 @@ async fn without_money_the_hold_is_released_and_the_replay_is_refused_the_same()
 #[tokio::test]
 async fn with_policy_keep_the_user_tops_up_and_pays_for_the_same_hold() {
     on_both(PRICE - 1, async |stage| {
-        let checkouts = stage.replica_with(OnPaymentFailure::Keep).await;
-        assert_eq!(checkouts.pay(click(None)).await.unwrap_err().reason, Reason::InsufficientFunds);
+        let till = stage.replica_with(OnPaymentFailure::Keep).await;
+        assert_eq!(till.pay(&caller(), click(None)).await.unwrap_err().reason, Reason::InsufficientFunds);
         stage.world(|world| world.balance += 1);
-        assert_eq!(checkouts.pay(click(None)).await.unwrap().status, Status::Completed);
+        assert_eq!(till.pay(&caller(), click(None)).await.unwrap().status, Status::Completed);
         stage.assert_sold();
     })
     .await;
@@ -216,15 +225,15 @@ async fn with_policy_keep_the_user_tops_up_and_pays_for_the_same_hold() {
 async fn a_refused_confirmation_gives_the_money_back_and_says_so() {
     on_both(PRICE, async |stage| {
         stage.world(|world| world.lapses_after_debit = true);
-        let checkouts = stage.replica().await;
-        let refused = checkouts.pay(click(None)).await.unwrap_err();
+        let till = stage.replica().await;
+        let refused = till.pay(&caller(), click(None)).await.unwrap_err();
         assert_eq!(
             (refused.reason, refused.metadata["payment_status"].as_str()),
             (Reason::HoldExpired, "CANCELLED")
         );
         assert!(refused.detail.contains("back"), "{}", refused.detail);
         assert_eq!(stage.world(|world| world.balance), PRICE);
-        assert_eq!(settled(&checkouts).await.status, Status::Compensated);
+        assert_eq!(settled(&till).await.status, Status::Compensated);
     })
     .await;
 }
@@ -235,7 +244,7 @@ async fn whichever_call_or_reply_is_lost_the_payment_happens_once() {
         for mishap in [Mishap::Lost, Mishap::ReplyLost] {
             on_both(PRICE, async |stage| {
                 stage.mishap(step, mishap);
-                let checkout = stage.replica().await.pay(click(None)).await.unwrap();
+                let checkout = stage.replica().await.pay(&caller(), click(None)).await.unwrap();
                 assert_eq!((checkout.status, checkout.attempts), (Status::Completed, 2), "{step} {mishap:?}");
                 stage.assert_sold();
             })
@@ -252,7 +261,7 @@ async fn a_lost_refund_is_asked_for_until_it_is_known() {
                 world.lapses_after_debit = true;
                 world.mishaps.insert("cancel_payment", mishap);
             });
-            let refused = stage.replica().await.pay(click(None)).await.unwrap_err();
+            let refused = stage.replica().await.pay(&caller(), click(None)).await.unwrap_err();
             assert_eq!(refused.metadata["payment_status"], "CANCELLED");
             assert_eq!(stage.world(|world| world.balance), PRICE);
         })
@@ -268,9 +277,10 @@ async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator
             world.mishaps.insert("cancel_payment", Mishap::Refused);
         });
         let replica = stage.replica().await;
-        let parked =
-            async || replica.list(Filter { parked: true, ..Filter::default() }, None, 51).await.unwrap();
-        let begun = replica.pay(click(None)).await.unwrap();
+        let parked = async || {
+            replica.list(&caller(), Filter { parked: true, ..Filter::default() }, None, 51).await.unwrap()
+        };
+        let begun = replica.pay(&caller(), click(None)).await.unwrap();
         assert_eq!(begun.status, Status::Pending, "nothing is promised while the refund stays out");
         while parked().await.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -294,7 +304,7 @@ async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator
         stage.world(|world| world.mishaps.clear());
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(parked().await.len(), 1, "it is left alone");
-        assert_eq!(replica.retry(begun.checkout_id).await.unwrap().parked_at, None);
+        assert_eq!(replica.retry(&caller(), begun.checkout_id).await.unwrap().parked_at, None);
         let ended = settled(&replica).await;
         assert_eq!((ended.status, ended.parked_at), (Status::Compensated, None));
         assert_eq!(stage.world(|world| world.balance), PRICE);
@@ -304,7 +314,11 @@ async fn a_checkout_whose_refund_keeps_being_refused_is_parked_until_an_operator
             line("cancel_payment", Tried::Done, None, 1),
         ];
         assert_eq!(told(&ended)[until_parked.len()..], since);
-        assert_eq!(replica.retry(begun.checkout_id).await.unwrap(), ended, "what is settled stays settled");
+        assert_eq!(
+            replica.retry(&caller(), begun.checkout_id).await.unwrap(),
+            ended,
+            "what is settled stays settled"
+        );
     })
     .await;
 }
@@ -314,7 +328,7 @@ async fn dies_during(stage: &Stage, step: &'static str, mishap: Mishap) {
     stage.mishap(step, mishap);
     let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let shared = stage.with_clock(stage.clock.clone());
-    let paying = doomed.spawn(async move { shared.replica().await.pay(click(Some("k-1"))).await });
+    let paying = doomed.spawn(async move { shared.replica().await.pay(&caller(), click(Some("k-1"))).await });
     while stage.world(|world| world.mishaps.contains_key(step)) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -333,7 +347,7 @@ async fn another_replica_ends_what_a_dead_one_began_wherever_it_died() {
                 let checkout = settled(&other).await;
                 assert_eq!((checkout.status, checkout.attempts), (Status::Completed, 2), "{step} {mishap:?}");
                 stage.assert_sold();
-                assert_eq!(other.pay(click(Some("k-1"))).await.unwrap(), checkout);
+                assert_eq!(other.pay(&caller(), click(Some("k-1"))).await.unwrap(), checkout);
             })
             .await;
         }
@@ -350,7 +364,10 @@ async fn another_replica_gives_back_the_money_that_a_dead_one_owed() {
             stage.clock.advance(LEASE + 1);
             assert_eq!(settled(&other).await.status, Status::Compensated);
             assert_eq!(stage.world(|world| world.balance), PRICE);
-            assert_eq!(other.pay(click(Some("k-1"))).await.unwrap_err().reason, Reason::HoldExpired);
+            assert_eq!(
+                other.pay(&caller(), click(Some("k-1"))).await.unwrap_err().reason,
+                Reason::HoldExpired
+            );
         })
         .await;
     }
@@ -363,7 +380,7 @@ async fn a_replica_that_stops_leaves_what_is_stuck_to_another_at_once() {
         stage.mishap("confirm_reservation", Mishap::Lost);
         let paying = {
             let stopping = stopping.clone();
-            tokio::spawn(async move { stopping.pay(click(None)).await })
+            tokio::spawn(async move { stopping.pay(&caller(), click(None)).await })
         };
         while stage.world(|world| world.mishaps.contains_key("confirm_reservation")) {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,14 +1,15 @@
-//! A timing wheel: things that are due at some tick, at most [`SPAN`] ticks ahead. Putting in and taking out
-//! cost the same however many there are, and nothing but the things themselves is kept.
+//! A timing wheel: items that are due at some tick, at most [`SPAN`] ticks ahead. Inserting and removing cost
+//! the same however many items there are, and nothing but the items is kept in memory.
 
-use super::pace::Tick;
+use crate::domain::pace::Tick;
 
-/// How far ahead something can be due; the longest pause is 60 ticks.
+/// How far ahead an item can be due, in ticks; the longest pause is 60.
 const SPAN: Tick = 64;
 
+/// Items by the tick at which they are due.
 pub(super) struct Wheel<T> {
     buckets: [Vec<T>; SPAN as usize],
-    /// Everything due until here has been taken.
+    /// The tick up to which due items have been taken.
     at: Tick,
     len: usize,
 }
@@ -24,18 +25,18 @@ impl<T> Wheel<T> {
         self.len == 0
     }
 
-    /// Puts something in; what is due already is due with the next tick.
+    /// Inserts an item. When it is due already it is due at the next tick.
     pub(super) fn push(&mut self, due: Tick, thing: T) {
         let due = due.clamp(self.at.saturating_add(1), self.at.saturating_add(SPAN - 1));
         self.bucket(due).push(thing);
         self.len += 1;
     }
 
-    /// Takes out what is due until `now`.
+    /// Moves the items that are due up to `now` into a list.
     pub(super) fn take(&mut self, now: Tick, into: &mut Vec<T>) {
         let last = now.min(self.at.saturating_add(SPAN));
         for tick in self.at.saturating_add(1)..=last {
-            // A bucket that was very full does not keep its memory.
+            // Taking the bucket itself frees the memory of one that was very full.
             let bucket = std::mem::take(self.bucket(tick));
             self.len -= bucket.len();
             into.extend(bucket);
@@ -43,7 +44,7 @@ impl<T> Wheel<T> {
         self.at = self.at.max(now);
     }
 
-    /// When the next thing is due.
+    /// When the next item is due.
     pub(super) fn next(&self) -> Option<Tick> {
         let ticks = self.at.saturating_add(1)..=self.at.saturating_add(SPAN);
         if self.is_empty() {

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::story::Story;
 
-/// Where a checkout stands. All but `Pending` are final.
+/// The status of a checkout. All but `Pending` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Status {
-    /// Still settling.
+    /// It is still being settled.
     Pending,
     /// Paid and confirmed.
     Completed,
@@ -28,7 +28,7 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    /// The word for it, in the journal and in metrics.
+    /// The word for it in the journal and in metrics.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -39,7 +39,7 @@ impl Status {
     }
 }
 
-/// A word that is no status.
+/// A word that is not the name of a status.
 #[derive(Debug)]
 pub(crate) struct UnknownStatus;
 
@@ -57,32 +57,32 @@ impl FromStr for Status {
 /// One payment of one reservation, as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checkout {
-    /// Its id; also the id of its payment in the wallet.
+    /// The id of the checkout, which is also the id of its payment in the wallet.
     pub(crate) checkout_id: Uuid,
-    /// Who pays.
+    /// The user who pays.
     pub(crate) user_id: String,
-    /// What for.
+    /// The reservation that is paid for.
     pub(crate) reservation_id: Uuid,
-    /// How much, fixed when the seats were held.
+    /// The price in minor units, fixed when the seats were held.
     pub(crate) amount: i64,
-    /// Where it stands.
+    /// The status now.
     pub(crate) status: Status,
-    /// Why, when refused.
+    /// The reason of the refusal; none unless refused.
     pub(crate) reason: Option<String>,
-    /// When it was begun.
+    /// When it was begun, in microseconds.
     pub(crate) created_at: i64,
-    /// When it ended.
+    /// When it ended, in microseconds; none while pending.
     pub(crate) settled_at: Option<i64>,
-    /// How many times it was taken up.
+    /// How many times a runner began or resumed it, and how many rounds ended without an outcome.
     pub(crate) attempts: i64,
-    /// Since when it waits for a person; only of a pending one. It is still tried once a minute.
+    /// Since when it has been parked for an operator, in microseconds; only while pending.
     pub(crate) parked_at: Option<i64>,
-    /// What was tried, as far as the journal was told.
+    /// The attempts, as far as they were written down.
     pub(crate) story: Story,
 }
 
 impl Checkout {
-    /// One that begins.
+    /// A checkout that begins.
     pub(crate) fn begun(
         checkout_id: Uuid,
         user_id: String,
@@ -106,13 +106,13 @@ impl Checkout {
     }
 }
 
-/// A checkout with what the journal keeps of it besides: what a runner needs, and what a replay answers.
+/// A checkout as the journal keeps it, with what a runner needs and what a replay is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct RecordedCheckout {
     /// The checkout.
     pub(crate) checkout: Checkout,
-    /// The queue token it was begun with.
+    /// The queue token that it was begun with.
     pub(crate) token: Uuid,
-    /// The refusal that ended it, to be told again word by word.
+    /// The refusal that ended it, which a replay is told again word by word.
     pub(crate) refusal: Option<Fault>,
 }

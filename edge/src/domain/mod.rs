@@ -1,7 +1,8 @@
-//! The rules of paying, as plain synchronous Rust: no I/O, no SQL, no wire types; time and ids come in as
-//! arguments.
+//! The rules of paying and of following a place, as plain synchronous Rust: no I/O, no SQL, no wire types;
+//! time and ids come in as arguments.
 
 pub(crate) mod checkout;
 pub(crate) mod event;
+pub(crate) mod pace;
 pub(crate) mod saga;
 pub(crate) mod story;

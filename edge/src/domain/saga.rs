@@ -1,34 +1,37 @@
-//! The saga as a pure state machine: state + outcome → what to do next. The runner makes the calls; nothing
-//! in here waits or fails.
+//! The saga as a pure state machine: a state and the outcome of its call give what to do next. The runner
+//! makes the calls; nothing in here waits or fails.
 //!
 //! ```text
 //!            ┌── refused ──────────────────────────────┐
 //! EXTEND ──▶ DEBIT ──▶ CONFIRM ──▶ COMPLETE ──▶ completed│      (COMPLETE refused: sold all the same)
 //!            │  │         └── refused ──▶ REFUND ◀───────┘
-//!            │  └ taken back already ───▶ REFUND ──▶ compensated (money went back), failed (none had moved)
+//!            │  └ barred ───────────────▶ REFUND ──▶ compensated (money went back), failed (none had moved)
 //!            └ refused ──▶ RELEASE ──▶ failed             (policy `keep`: failed at once)
 //! ```
 //!
-//! Every step is idempotent by the checkout's id, so whoever takes a checkout up, for whatever reason, begins
-//! at EXTEND and finds its own traces. An outcome that is unknown is asked for again, with the same id, until
-//! it is known: only a refusal compensates, and a refusal of EXTEND or CONFIRM is final for this payment, so
-//! that no late message can make the seat ours after the refund.
+//! Every step is idempotent by the checkout's id, so a runner that takes a checkout over begins at EXTEND and
+//! gets the answers that the steps had before. A call whose outcome is unknown is made again, with the same
+//! id, until it is known. Only a refusal compensates, and a refusal of EXTEND or CONFIRM is final for this
+//! payment: no late message can confirm the seats after the refund.
+//!
+//! What is decided depends on the kind of an outcome alone. The faults that outcomes carry are for the caller
+//! and for the story: their reasons may be reworded without moving money.
 
 use boxoffice_proto::{Fault, Reason};
 use uuid::Uuid;
 
-use super::checkout::Status;
+use super::{checkout::Status, story::Tried};
 
 const SECOND: i64 = 1_000_000;
 /// A hold with less time left than this is extended before money moves.
 pub(crate) const ENOUGH_HOLD: i64 = 60 * SECOND;
 /// What a hold is extended to, from now. Booking bounds the sum of it.
 pub(crate) const EXTEND_BY: i64 = 120 * SECOND;
-/// After so many answers in a row that cannot be (about seven seconds) a checkout is parked: a person must
-/// look.
+/// A checkout is parked for an operator after so many answers in a row that show a fault of a service (about
+/// seven seconds).
 pub(crate) const STUCK_AFTER: u32 = 10;
 
-/// Where a checkout stands between two calls. What led to a compensation goes along.
+/// Which call comes next. A compensation carries the refusal that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Saga {
     /// Keep the hold alive while its payment is in flight.
@@ -45,22 +48,38 @@ pub(crate) enum Saga {
     Refund(Fault),
 }
 
-/// What is known after a call.
+/// What is known of a call's effect once it was answered, or was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It took effect (now or earlier).
     Done,
     /// Only of [`Saga::Refund`]: the payment cannot move money any more.
     TakenBack {
-        /// It had, and the money went back.
+        /// Whether it had moved money, which went back.
         refunded: bool,
-        /// Why the wallet holds the payment to have ended, where it says so.
+        /// The reason for which the wallet has recorded that the payment ended, where it has.
         reason: Option<Reason>,
     },
     /// It did not take effect, and never will.
     Refused(Fault),
-    /// It may have taken effect, or may yet: no answer, or one that says so.
+    /// Only of [`Saga::Debit`]: the payment was taken back before, by an earlier runner that was
+    /// compensating.
+    Barred(Fault),
+    /// It may have taken effect, or may yet: there was no answer, or one that says so.
     Unknown(Reason),
+    /// The same, and the service is there: it fails at this very call.
+    Broken(Reason),
+}
+
+impl Outcome {
+    /// What the story and the metrics tell of it.
+    pub(crate) const fn tried(&self) -> (Tried, Option<Reason>) {
+        match self {
+            Self::Done | Self::TakenBack { .. } => (Tried::Done, None),
+            Self::Refused(why) | Self::Barred(why) => (Tried::Refused, Some(why.reason)),
+            Self::Unknown(reason) | Self::Broken(reason) => (Tried::Unknown, Some(*reason)),
+        }
+    }
 }
 
 /// What to do next.
@@ -68,12 +87,12 @@ pub(crate) enum Outcome {
 pub(crate) enum Next {
     /// The next call.
     Run(Saga),
-    /// The same again, a little later.
+    /// The same call again, a little later.
     Again(Saga),
-    /// The same again, though nothing but a person may help: after [`STUCK_AFTER`] of these in a row the
-    /// checkout is parked.
+    /// The same call again, although only an operator may be able to help: after [`STUCK_AFTER`] of these in
+    /// a row the checkout is parked.
     Stuck(Saga),
-    /// Over.
+    /// Nothing: the checkout has ended.
     End(Ending),
 }
 
@@ -89,17 +108,18 @@ pub(crate) enum Ending {
 }
 
 impl Saga {
-    /// A new checkout whose hold has so much time left: the call is spared when that is plenty.
+    /// The first call of a new checkout whose hold lasts for `hold_left` microseconds more: EXTEND is left
+    /// out where that is enough.
     pub(crate) const fn begin(hold_left: i64) -> Self {
         if hold_left >= ENOUGH_HOLD { Self::Debit } else { Self::Extend }
     }
 
-    /// A checkout that somebody else left somewhere.
+    /// The first call of a runner that takes a checkout over.
     pub(crate) const fn resume() -> Self {
         Self::Extend
     }
 
-    /// The step's name, for logs and metrics.
+    /// The step's name in logs, metrics and the story.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Extend => "extend_hold",
@@ -111,29 +131,25 @@ impl Saga {
         }
     }
 
-    /// What follows from an outcome. `release`: the policy for the hold when the wallet refuses.
+    /// What follows from an outcome. With `release` a hold whose payment the wallet refuses is cancelled, and
+    /// without it the hold is kept until it lapses.
     pub(crate) fn next(self, outcome: Outcome, release: bool) -> Next {
         match (self, outcome) {
-            // A service that is there and fails at this very step.
-            (saga, Outcome::Unknown(Reason::Internal | Reason::Unimplemented)) => Next::Stuck(saga),
+            (saga, Outcome::Broken(_)) => Next::Stuck(saga),
             (saga, Outcome::Unknown(_)) => Next::Again(saga),
 
             (Self::Extend, Outcome::Done) => Next::Run(Self::Debit),
             (Self::Debit, Outcome::Done) => Next::Run(Self::Confirm),
             (Self::Confirm, Outcome::Done) => Next::Run(Self::Complete),
-            // The sale stands, also when the token had run out while the money moved.
+            // The sale stands, also when the token expired while the money moved.
             (Self::Complete, Outcome::Done | Outcome::Refused(_)) => Next::End(Ending::Completed),
 
             (Self::Extend | Self::Confirm, Outcome::Refused(why)) => Next::Run(Self::Refund(why)),
-            // The wallet says that this payment was taken back: an earlier runner was on this path. Learn
-            // whether money moved.
-            (Self::Debit, Outcome::Refused(why)) if why.reason == Reason::ReservationCancelled => {
-                Next::Run(Self::Refund(why))
-            }
+            // The refund is asked for again to learn whether money had moved.
+            (Self::Debit, Outcome::Barred(why)) => Next::Run(Self::Refund(why)),
             (Self::Debit, Outcome::Refused(why)) if release => Next::Run(Self::Release(why)),
             (Self::Debit, Outcome::Refused(why)) => Next::End(Ending::Failed(why)),
-            // A hold that cannot be given back is not ours to give back (any more); no money moved either
-            // way.
+            // A hold that cannot be cancelled is no longer this user's hold; no money moved either way.
             (Self::Release(why), Outcome::Done | Outcome::Refused(_)) => Next::End(Ending::Failed(why)),
 
             (Self::Refund(why), Outcome::TakenBack { refunded: true, reason }) => {
@@ -142,16 +158,19 @@ impl Saga {
             (Self::Refund(why), Outcome::TakenBack { refunded: false, reason }) => {
                 Next::End(Ending::Failed(first_cause(reason, why)))
             }
-            // A compensation never gives up; and an answer that does not belong to the question is no answer.
-            (saga @ Self::Refund(_), Outcome::Done | Outcome::Refused(_)) => Next::Stuck(saga),
+            // A compensation never gives up, and an outcome that this call cannot have tells nothing.
+            (saga @ Self::Refund(_), Outcome::Done | Outcome::Refused(_) | Outcome::Barred(_)) => {
+                Next::Stuck(saga)
+            }
             (
-                saga @ (Self::Extend | Self::Debit | Self::Confirm | Self::Complete | Self::Release(_)),
-                Outcome::TakenBack { .. },
-            ) => Next::Stuck(saga),
+                saga @ (Self::Extend | Self::Confirm | Self::Complete | Self::Release(_)),
+                Outcome::TakenBack { .. } | Outcome::Barred(_),
+            )
+            | (saga @ Self::Debit, Outcome::TakenBack { .. }) => Next::Stuck(saga),
         }
     }
 
-    /// Before the same step is tried once more: a hold that would lapse meanwhile is extended first.
+    /// The call with which to try once more: a hold that would lapse meanwhile is extended first.
     pub(crate) fn again(self, hold_left: i64) -> Self {
         match self {
             Self::Debit | Self::Confirm if hold_left < ENOUGH_HOLD => Self::Extend,
@@ -165,10 +184,10 @@ impl Saga {
     }
 }
 
-/// The wallet remembers why a payment ended. Somebody who resumes a half-done compensation sees only its
-/// consequences (a hold that was released, a payment that is barred); the user is told the cause.
-fn first_cause(remembered: Option<Reason>, seen: Fault) -> Fault {
-    match remembered {
+/// The refusal to tell the user. The wallet has recorded why a payment ended; a runner that resumes a
+/// half-done compensation sees only the consequences (a hold that was cancelled, a payment that is barred).
+fn first_cause(recorded: Option<Reason>, seen: Fault) -> Fault {
+    match recorded {
         Some(cause) if cause != seen.reason => Fault::new(cause, cause.title()),
         Some(_) | None => seen,
     }
@@ -184,7 +203,7 @@ impl Ending {
         }
     }
 
-    /// What the caller is told, if it was refused: why, and what that means for the money.
+    /// What the caller is told when the checkout was refused: the reason, and what became of the money.
     pub(crate) fn refusal(self, checkout_id: Uuid) -> Option<Fault> {
         let (mut fault, money, status) = match self {
             Self::Completed => return None,

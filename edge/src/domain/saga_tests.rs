@@ -64,8 +64,12 @@ fn call_of(saga: &Saga) -> Call {
     }
 }
 
+fn no(reason: Reason) -> Fault {
+    Fault::new(reason, "no")
+}
+
 fn refused(reason: Reason) -> Outcome {
-    Outcome::Refused(Fault::new(reason, "no"))
+    Outcome::Refused(no(reason))
 }
 
 impl World {
@@ -111,7 +115,7 @@ impl World {
         match self.payment {
             Payment::Absent | Payment::Completed => Outcome::Done,
             Payment::Failed => refused(Reason::InsufficientFunds),
-            Payment::Refunded | Payment::Barred => refused(Reason::ReservationCancelled),
+            Payment::Refunded | Payment::Barred => Outcome::Barred(no(Reason::ReservationCancelled)),
         }
     }
 
@@ -376,10 +380,32 @@ fn an_unknown_outcome_never_leads_anywhere_but_to_the_same_question() {
     for saga in
         [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())]
     {
-        for reason in [Reason::Unavailable, Reason::DeadlineExceeded] {
-            assert_eq!(saga.clone().next(Outcome::Unknown(reason), true), Next::Again(saga.clone()));
+        for reason in Reason::ALL {
+            assert_eq!(saga.clone().next(Outcome::Unknown(*reason), true), Next::Again(saga.clone()));
+            assert_eq!(saga.clone().next(Outcome::Broken(*reason), true), Next::Stuck(saga.clone()));
         }
-        assert_eq!(saga.clone().next(Outcome::Unknown(Reason::Internal), true), Next::Stuck(saga));
+    }
+}
+
+#[test]
+fn what_is_decided_does_not_depend_on_the_reason_that_the_user_is_told() {
+    let kind = |next: &Next| match next {
+        Next::Run(saga) => ("run", saga.name()),
+        Next::Again(saga) => ("again", saga.name()),
+        Next::Stuck(saga) => ("stuck", saga.name()),
+        Next::End(ending) => ("end", ending.status().as_str()),
+    };
+    for release in [true, false] {
+        for reason in Reason::ALL {
+            for saga in [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Refund(no(*reason))]
+            {
+                for outcome in [Outcome::Refused as fn(Fault) -> Outcome, Outcome::Barred] {
+                    let (this, other) = (outcome(no(*reason)), outcome(no(Reason::Internal)));
+                    let (this, other) = (saga.clone().next(this, release), saga.clone().next(other, release));
+                    assert_eq!(kind(&this), kind(&other), "{saga:?}: {reason}");
+                }
+            }
+        }
     }
 }
 

@@ -1,19 +1,18 @@
-//! The story of a checkout: which steps were taken, when, and what came of each. It is told to operators and
-//! changes nothing.
+//! The story of a checkout: which steps were taken, when, and with which outcome. It is for operators;
+//! nothing is decided by it.
 //!
-//! Equal attempts in a row are one line with a count, so that an hour of vain attempts is one line too. It is
-//! kept with the journal's own writes: when the checkout settles or is parked, and beforehand only when
-//! something goes wrong. What a runner did since then is lost with it; that another one took over is told.
+//! Equal attempts in a row are one line with a count, so that an hour of failed attempts is one line too. The
+//! story is written with the journal's own writes: when the checkout settles or is parked, and before that
+//! only when something goes wrong. What a runner noted since its last write is lost with it; the next runner
+//! notes that it took over.
 
 use boxoffice_proto::Reason;
 use serde::{Deserialize, Serialize};
 
-use super::saga::{Outcome, Saga};
-
-/// More lines than this are told by their beginning and their end.
+/// The most lines of a story. When there are more, lines in the middle are left out.
 const LINES: usize = 64;
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Tried {
@@ -25,53 +24,45 @@ pub(crate) enum Tried {
     Unknown,
 }
 
+impl Tried {
+    /// The word for it in metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// One or more equal attempts in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attempt {
-    /// The step: [`Saga::name`], or [`Story::TAKEN_OVER`].
+    /// The name of the step, or [`Story::TAKEN_OVER`].
     pub(crate) step: String,
-    /// What came of it.
+    /// The outcome of each.
     pub(crate) outcome: Tried,
-    /// Why, unless it was done.
+    /// The reason of the refusal or failure; none when it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
-    /// When the first of them was answered.
+    /// When the first of them was answered, in microseconds.
     pub(crate) first_at: i64,
-    /// When the last of them was.
+    /// When the last of them was answered, in microseconds.
     pub(crate) last_at: i64,
-    /// How many they were.
+    /// How many they were, at least one.
     pub(crate) times: u32,
 }
 
-/// All that was tried, in order.
+/// All attempts, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Story(Vec<Attempt>);
 
 impl Story {
-    /// The line that tells of another runner.
+    /// The step of a line that says that another runner took over.
     pub(crate) const TAKEN_OVER: &str = "taken_over";
 
-    /// Notes what came of a step.
-    pub(crate) fn note(&mut self, saga: &Saga, outcome: &Outcome, at: i64) {
-        let (tried, reason) = match outcome {
-            Outcome::Done | Outcome::TakenBack { .. } => (Tried::Done, None),
-            Outcome::Refused(why) => (Tried::Refused, Some(why.reason)),
-            Outcome::Unknown(why) => (Tried::Unknown, Some(*why)),
-        };
-        self.add(saga.name(), tried, reason, at);
-    }
-
-    /// Notes that another runner goes on from here.
-    pub(crate) fn taken_over(&mut self, at: i64) {
-        self.add(Self::TAKEN_OVER, Tried::Done, None, at);
-    }
-
-    /// The lines.
-    pub(crate) fn lines(&self) -> &[Attempt] {
-        &self.0
-    }
-
-    fn add(&mut self, step: &str, outcome: Tried, reason: Option<Reason>, at: i64) {
+    /// Notes an attempt at a step and its outcome.
+    pub(crate) fn note(&mut self, step: &str, (outcome, reason): (Tried, Option<Reason>), at: i64) {
         let reason = reason.map(Reason::as_str);
         match self.0.last_mut() {
             Some(last)
@@ -89,6 +80,16 @@ impl Story {
             }
         }
     }
+
+    /// Notes that another runner took the checkout over.
+    pub(crate) fn taken_over(&mut self, at: i64) {
+        self.note(Self::TAKEN_OVER, (Tried::Done, None), at);
+    }
+
+    /// The attempts, the first one first.
+    pub(crate) fn lines(&self) -> &[Attempt] {
+        &self.0
+    }
 }
 
 #[cfg(test)]
@@ -99,9 +100,9 @@ mod tests {
     fn equal_attempts_in_a_row_are_one_line() {
         let mut story = Story::default();
         for at in [10, 20, 30] {
-            story.note(&Saga::Debit, &Outcome::Unknown(Reason::Unavailable), at);
+            story.note("create_payment", (Tried::Unknown, Some(Reason::Unavailable)), at);
         }
-        story.note(&Saga::Debit, &Outcome::Done, 40);
+        story.note("create_payment", (Tried::Done, None), 40);
         let told: Vec<_> = story
             .lines()
             .iter()
@@ -115,7 +116,7 @@ mod tests {
     fn a_long_story_keeps_its_beginning_and_its_end() {
         let mut story = Story::default();
         for at in 0..1_000 {
-            story.note(&Saga::Debit, &Outcome::Unknown(Reason::Unavailable), at);
+            story.note("create_payment", (Tried::Unknown, Some(Reason::Unavailable)), at);
             story.taken_over(at);
         }
         assert_eq!(story.lines().len(), LINES);

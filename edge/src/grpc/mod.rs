@@ -1,4 +1,4 @@
-//! `CheckoutService`: proto to command, checkout to proto, nothing else.
+//! `CheckoutService`: requests become commands and checkouts become answers; nothing is decided here.
 
 use boxoffice_proto::{
     Fault,
@@ -14,28 +14,30 @@ use chassis::page::PageRequest;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    app::{Before, Checkouts, Filter, Pay, place},
+    app::{Before, Caller, Filter, Pay, Till, cursor},
     domain::{
         checkout::{self, Checkout},
         story::{self, Tried},
     },
 };
 
-/// The gRPC face of [`Checkouts`].
+/// The gRPC service of the [`Till`].
 pub(crate) struct Service {
-    checkouts: Checkouts,
+    till: Till,
 }
 
 impl Service {
-    pub(crate) const fn new(checkouts: Checkouts) -> Self {
-        Self { checkouts }
+    pub(crate) const fn new(till: Till) -> Self {
+        Self { till }
     }
 }
 
 #[tonic::async_trait]
 impl CheckoutService for Service {
     async fn pay(&self, request: Request<PayRequest>) -> Result<Response<PayResponse>, Status> {
-        let checkout = self.checkouts.pay(command(request.into_inner())?).await?;
+        let request = request.into_inner();
+        let caller = Caller::new("token", Some(&request.token));
+        let checkout = self.till.pay(&caller, command(&request)?).await?;
         Ok(Response::new(PayResponse { checkout: Some(wire(checkout)) }))
     }
 
@@ -46,7 +48,7 @@ impl CheckoutService for Service {
         let mut checks = Checks::default();
         let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
         checks.finish()?;
-        let checkout = self.checkouts.get(checkout_id).await?;
+        let checkout = self.till.get(&nobody(), checkout_id).await?;
         Ok(Response::new(GetCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
@@ -57,7 +59,7 @@ impl CheckoutService for Service {
         let mut checks = Checks::default();
         let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
         checks.finish()?;
-        let checkout = self.checkouts.retry(checkout_id).await?;
+        let checkout = self.till.retry(&nobody(), checkout_id).await?;
         Ok(Response::new(RetryCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
@@ -66,19 +68,24 @@ impl CheckoutService for Service {
         request: Request<ListCheckoutsRequest>,
     ) -> Result<Response<ListCheckoutsResponse>, Status> {
         let (filter, page) = filter(&request.into_inner())?;
-        let found = self.checkouts.list(filter, *page.from(), page.limit()).await?;
-        let (checkouts, next_page_token) = page.answer(found, place, wire);
+        let found = self.till.list(&nobody(), filter, *page.from(), page.limit()).await?;
+        let (checkouts, next_page_token) = page.answer(found, cursor, wire);
         Ok(Response::new(ListCheckoutsResponse { checkouts, next_page_token }))
     }
 }
 
-fn command(request: PayRequest) -> Result<Pay, Fault> {
+/// A caller who presents no queue token.
+fn nobody() -> Caller {
+    Caller::new("token", None)
+}
+
+fn command(request: &PayRequest) -> Result<Pay, Fault> {
     let mut checks = Checks::default();
     let user_id = checks.user_id("user_id", &request.user_id);
     let reservation_id = checks.uuid("reservation_id", &request.reservation_id);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
-    Ok(Pay { user_id, reservation_id, token: Some(request.token), request_id, price: None })
+    Ok(Pay { user_id, reservation_id, request_id, price: None })
 }
 
 fn filter(request: &ListCheckoutsRequest) -> Result<(Filter, PageRequest<Before>), Fault> {

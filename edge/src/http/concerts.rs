@@ -3,20 +3,18 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    booking::{
-        CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetShowRequest, ListConcertsRequest,
-        ListShowsRequest,
-    },
+    booking::{CreateConcertRequest, CreateShowRequest, ListConcertsRequest, ListShowsRequest},
     time,
 };
 
 use super::{
-    App, ask,
-    extract::{Body, Page, RequestId, Segment},
-    json::{self, Concert, Concerts, NewConcert, NewShow, Show, Shows, whole},
-    openapi::Operation,
+    App,
+    extract::{Body, IdempotencyKey, Page, Segment},
+    json::{self, Concert, Concerts, NewConcert, NewShow, Show, Shows},
+    operation::Operation,
     problem::Problem,
 };
+use crate::app::{Caller, programme};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -33,48 +31,51 @@ pub(super) const OPERATIONS: &[Operation] = &[
     responses((status = 201, description = "Created", body = Concert,
         headers(("Location" = String, description = "The concert's address")))))]
 pub(super) async fn create_concert(
-    State(api): App,
-    RequestId(request_id): RequestId,
+    State(edge): App,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewConcert>,
 ) -> Result<Response, Problem> {
-    let request =
-        CreateConcertRequest { title: new.title, queue_id: new.queue_id.unwrap_or_default(), request_id };
-    let answer = ask!(api.clients.booking, create_concert, request)?;
-    let concert = Concert::try_from(whole(answer.concert)?)?;
+    let request = CreateConcertRequest {
+        title: new.title,
+        queue_id: new.queue_id.unwrap_or_default(),
+        request_id: key.unwrap_or_default(),
+    };
+    let concert = Concert::try_from(programme::create_concert(&edge, &caller, request).await?)?;
     json::created(&format!("/v1/concerts/{}", concert.concert_id), &concert)
 }
 
 /// List concerts, newest first
 #[utoipa::path(get, path = "/v1/concerts", tag = "booking", params(Page),
-    responses((status = 200, description = "A page", body = Concerts)))]
-pub(super) async fn list_concerts(State(api): App, page: Page) -> Result<Response, Problem> {
+    responses((status = 200, description = "A page of concerts", body = Concerts)))]
+pub(super) async fn list_concerts(State(edge): App, page: Page) -> Result<Response, Problem> {
     let request = ListConcertsRequest { page_size: page.page_size, page_token: page.page_token };
-    let answer = ask!(api.clients.booking, list_concerts, request)?;
+    let answer = programme::concerts(&edge, request).await?;
     let concerts = answer.concerts.into_iter().map(Concert::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Concerts { concerts, next_page_token: answer.next_page_token })
 }
 
 /// Read a concert
 #[utoipa::path(get, path = "/v1/concerts/{concertId}", tag = "booking",
-    params(("concertId" = i64, Path, description = "The concert", example = 1)),
+    params(("concertId" = i64, Path, description = "The number of the concert", example = 1)),
     responses((status = 200, description = "The concert", body = Concert)))]
 pub(super) async fn get_concert(
-    State(api): App,
+    State(edge): App,
     Segment(concert_id): Segment<i64>,
 ) -> Result<Response, Problem> {
-    let answer = ask!(api.clients.booking, get_concert, GetConcertRequest { concert_id })?;
-    json::answer(StatusCode::OK, &Concert::try_from(whole(answer.concert)?)?)
+    json::answer(StatusCode::OK, &Concert::try_from(programme::concert(&edge, concert_id).await?)?)
 }
 
 /// Create a show and its seats
 #[utoipa::path(post, path = "/v1/concerts/{concertId}/shows", tag = "booking", request_body = NewShow,
-    params(("concertId" = i64, Path, description = "The concert", example = 1)),
+    params(("concertId" = i64, Path, description = "The number of the concert", example = 1)),
     responses((status = 201, description = "Created, with seats 1..seatCount", body = Show,
         headers(("Location" = String, description = "The show's address")))))]
 pub(super) async fn create_show(
-    State(api): App,
+    State(edge): App,
     Segment(concert_id): Segment<i64>,
-    RequestId(request_id): RequestId,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewShow>,
 ) -> Result<Response, Problem> {
     let request = CreateShowRequest {
@@ -85,33 +86,31 @@ pub(super) async fn create_show(
         description: new.description.unwrap_or_default(),
         price: new.price,
         seat_count: new.seat_count,
-        request_id,
+        request_id: key.unwrap_or_default(),
     };
-    let answer = ask!(api.clients.booking, create_show, request)?;
-    let show = Show::try_from(whole(answer.show)?)?;
+    let show = Show::try_from(programme::create_show(&edge, &caller, request).await?)?;
     json::created(&format!("/v1/shows/{}", show.show_id), &show)
 }
 
 /// Read a show
 #[utoipa::path(get, path = "/v1/shows/{showId}", tag = "booking",
-    params(("showId" = i64, Path, description = "The show", example = 1)),
+    params(("showId" = i64, Path, description = "The number of the show", example = 1)),
     responses((status = 200, description = "The show", body = Show)))]
-pub(super) async fn get_show(State(api): App, Segment(show_id): Segment<i64>) -> Result<Response, Problem> {
-    let answer = ask!(api.clients.booking, get_show, GetShowRequest { show_id })?;
-    json::answer(StatusCode::OK, &Show::try_from(whole(answer.show)?)?)
+pub(super) async fn get_show(State(edge): App, Segment(show_id): Segment<i64>) -> Result<Response, Problem> {
+    json::answer(StatusCode::OK, &Show::try_from(programme::show(&edge, show_id).await?)?)
 }
 
 /// List a concert's shows, newest first
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/shows", tag = "booking",
-    params(("concertId" = i64, Path, description = "The concert", example = 1), Page),
-    responses((status = 200, description = "A page", body = Shows)))]
+    params(("concertId" = i64, Path, description = "The number of the concert", example = 1), Page),
+    responses((status = 200, description = "A page of shows", body = Shows)))]
 pub(super) async fn list_shows(
-    State(api): App,
+    State(edge): App,
     Segment(concert_id): Segment<i64>,
     page: Page,
 ) -> Result<Response, Problem> {
     let request = ListShowsRequest { concert_id, page_size: page.page_size, page_token: page.page_token };
-    let answer = ask!(api.clients.booking, list_shows, request)?;
+    let answer = programme::shows(&edge, request).await?;
     let shows = answer.shows.into_iter().map(Show::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Shows { shows, next_page_token: answer.next_page_token })
 }

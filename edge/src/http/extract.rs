@@ -1,7 +1,7 @@
-//! What handlers take from a request; every refusal is a [`Problem`] that names the field as the client wrote
-//! it. Of two headers or parameters of one name nobody knows which is meant: they are refused.
+//! What handlers take from a request. Every refusal is a [`Problem`] that names the field as the client wrote
+//! it. Two headers or parameters of one name are refused, since it is unclear which one is meant.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use axum::{
     body::to_bytes,
@@ -14,22 +14,22 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
-    Api,
     fields::{Fields, FromFields},
     middleware::Bounds,
     object::{self, Read},
     problem::Problem,
 };
+use crate::app::Caller;
 
-/// The most that a body may hold. The largest sensible one (a show with its description) is a quarter of it.
+/// The most bytes of a body. The largest sensible one (a show with its description) is a quarter of it.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
-/// The one variable segment of a path.
+/// The value of the one variable segment of a path.
 pub(super) struct Segment<T>(pub(super) T);
 
-/// Something that stands in a path.
+/// A value that may stand in a path or a query.
 pub(super) trait Word: Sized {
-    /// Reads it; refuses under its name.
+    /// Reads it. `checks` collects what is wrong, under the parameter's name.
     fn read(checks: &mut Checks, name: &str, raw: &str) -> Self;
 }
 
@@ -42,7 +42,7 @@ impl Word for i64 {
     }
 }
 
-/// A whole number in the one way to write it: each thing has one address, so `+1` and `01` are none.
+/// A whole number in plain digits: each thing has one address, so `+1` and `01` are refused.
 fn whole<T: FromStr + ToString>(raw: &str) -> Option<T> {
     raw.parse().ok().filter(|number: &T| number.to_string() == raw)
 }
@@ -53,7 +53,7 @@ impl Word for Uuid {
     }
 }
 
-/// A user's id in a path.
+/// A user's id in a path, 1 to 64 visible characters.
 pub(super) struct UserId(pub(super) String);
 
 impl Word for UserId {
@@ -62,7 +62,7 @@ impl Word for UserId {
     }
 }
 
-/// A queue's name in a path.
+/// A queue's id in a path, 1 to 64 ASCII characters.
 pub(super) struct QueueId(pub(super) String);
 
 impl Word for QueueId {
@@ -193,53 +193,35 @@ fn is_limit(error: &axum::Error) -> bool {
     false
 }
 
-/// `X-Queue-Token`, as it came. Empty is absent.
-pub(super) struct QueueToken(pub(super) Option<String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for QueueToken {
+/// Who asks: `X-Queue-Token`, as it came.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let value = single(&parts.headers, "X-Queue-Token")?;
-        let value = value.map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
-        Ok(Self(value.filter(|token| !token.is_empty())))
+        const NAME: &str = "X-Queue-Token";
+        let value = single(&parts.headers, NAME)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Ok(Self::new(NAME, value.as_deref()))
     }
 }
 
-/// `Idempotency-Key`: the client's, or one of the edge's own, so that what the edge repeats by itself is
-/// never done twice.
-pub(super) struct RequestId(pub(super) String);
+/// `Idempotency-Key`, when the client sent one.
+pub(super) struct IdempotencyKey(pub(super) Option<String>);
 
-impl FromRequestParts<Arc<Api>> for RequestId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        Ok(Self(key(parts)?.unwrap_or_else(|| api.brief_id())))
-    }
-}
-
-/// `Idempotency-Key`, if the client gave one: for what is done once by another key in any case.
-pub(super) struct ClientKey(pub(super) Option<String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for ClientKey {
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        key(parts).map(Self)
-    }
-}
-
-fn key(parts: &Parts) -> Result<Option<String>, Problem> {
-    let Some(value) = single(&parts.headers, "Idempotency-Key")? else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) if key.starts_with(BRIEF) => Err(Problem::field(
-            "Idempotency-Key",
-            format!("must not begin with {BRIEF}: such ids are the edge's own"),
-        )),
-        Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
-            Ok(Some(key.to_owned()))
+        const NAME: &str = "Idempotency-Key";
+        let Some(value) = single(&parts.headers, NAME)? else { return Ok(Self(None)) };
+        match value.to_str() {
+            Ok(key) if key.starts_with(BRIEF) => {
+                Err(Problem::field(NAME, format!("must not begin with {BRIEF}: such ids are the edge's own")))
+            }
+            Ok(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
+                Ok(Self(Some(key.to_owned())))
+            }
+            _ => Err(Problem::field(NAME, "must be 1 to 128 visible ASCII characters")),
         }
-        _ => Err(Problem::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters")),
     }
 }
 

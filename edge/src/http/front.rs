@@ -1,10 +1,10 @@
-//! Where requests enter: polls are answered here, everything else is the router's.
+//! Where requests enter: polls are answered here, all other requests by the router.
 //!
-//! A crowd in line asks one thing, eleven thousand times a second: `GET /v1/tokens/{token}`. To find its
-//! route, and to pass it through the layers around all routes, costs more than the answer. A poll in its
-//! plain shape (a well-formed token, no query, no rules about web origins) therefore goes straight to the
-//! handler, and [around] it is done what is done around every request, by the same code. Whatever else it may
-//! be, down to a malformed token, the router tells.
+//! Users who wait send one request, 11,000 times a second: `GET /v1/tokens/{token}`. To find its route, and
+//! to pass it through the layers around all routes, costs more than the answer. A poll in its plain shape (a
+//! well-formed token, no query, no rules about web origins) therefore goes straight to its handler, inside
+//! [around], which does what is done around every request. Any other request, also a poll with a malformed
+//! token, is for the router.
 
 use std::sync::Arc;
 
@@ -14,48 +14,50 @@ use axum::{
     http::{Method, Request, request::Parts},
     response::{IntoResponse, Response},
 };
+use chassis::health::Health;
 use futures::future::Either;
 use tower::Service;
 use uuid::Uuid;
 
 use super::{
-    Deps,
     middleware::{Asked, Bounds, around},
+    operation::POLL,
     router,
     tokens::{self, Known},
 };
-use crate::{app::Polls, config::Origins};
-
-/// The route of a poll, as its templates and the router have it.
-pub(super) const POLL: &str = "/v1/tokens/{token}";
+use crate::{
+    app::{Edge, Polls},
+    config::{Origins, Policy},
+};
 
 /// The whole REST side. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Front(Arc<Shared>);
 
+/// What its clones share.
 struct Shared {
     router: Router,
     bounds: Bounds,
     polls: Polls,
-    /// Are there no rules about web origins?
+    /// Whether polls may bypass the router, because there are no rules about web origins.
     plain: bool,
 }
 
 impl Front {
-    pub(crate) fn new(deps: Deps) -> Self {
-        let plain = matches!(deps.policy.cors_origins, Origins::None);
-        let (bounds, polls) = (Bounds::new(), deps.polls.clone());
-        let router = router::router(deps, bounds.clone());
+    /// The REST side over these use cases.
+    pub(crate) fn new(edge: Arc<Edge>, polls: Polls, policy: Policy, health: Health) -> Self {
+        let (plain, bounds) = (matches!(policy.cors_origins, Origins::None), Bounds::new());
+        let router = router::router(edge, policy, health, bounds.clone());
         Self(Arc::new(Shared { router, bounds, polls, plain }))
     }
 
-    /// The same for a thread of its own: its polls share batches with each other only.
+    /// The same for one thread, whose polls share batches with each other only.
     pub(crate) fn apart(&self, polls: Polls) -> Self {
         let Shared { router, bounds, plain, .. } = &*self.0;
         Self(Arc::new(Shared { router: router.clone(), bounds: bounds.apart(), polls, plain: *plain }))
     }
 
-    /// How many connections and requests have it.
+    /// How many connections and requests have a clone of it.
     pub(super) fn load(&self) -> usize {
         Arc::strong_count(&self.0)
     }
@@ -68,7 +70,7 @@ impl Front {
     {
         match polled(&request) {
             Some(token) if self.0.plain => Either::Left(self.poll(token, request.into_parts().0)),
-            // In a box: what becomes of a poll stays small beside it, and is moved for each.
+            // The larger future is boxed, since the one of each poll would be moved with the same size.
             _ => Either::Right(Box::pin(self.route(request.map(Body::new)))),
         }
     }
@@ -87,7 +89,7 @@ impl Front {
     }
 }
 
-/// The token that a request asks for, if it does that in the plain shape.
+/// The token of a poll in its plain shape; none for any other request.
 fn polled<B>(request: &Request<B>) -> Option<Uuid> {
     let uri = request.uri();
     let token = uri.path().strip_prefix("/v1/tokens/").filter(|token| token.len() == 36)?;

@@ -33,7 +33,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tracing::Instrument;
 
 use super::{
-    front::POLL,
+    operation::POLL,
     problem::{self, Problem},
 };
 
@@ -60,9 +60,9 @@ pub(super) struct Bounds {
 }
 
 /// One of the requests in flight, as long as it is.
-struct Place<'a>(&'a AtomicUsize);
+struct InFlight<'a>(&'a AtomicUsize);
 
-impl Drop for Place<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -150,8 +150,8 @@ impl Bounds {
     }
 
     /// A place for one more request; `None` when there are too many.
-    fn enter(&self) -> Option<Place<'_>> {
-        let place = Place(&self.in_flight);
+    fn enter(&self) -> Option<InFlight<'_>> {
+        let place = InFlight(&self.in_flight);
         // Who finds no place gives back what was counted for it.
         (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
     }
@@ -177,7 +177,7 @@ pub(super) struct Asked<'a> {
     method: &'a Method,
     uri: &'a Uri,
     route: &'a str,
-    kind: Kind,
+    purpose: Purpose,
     context: Context,
     began: Instant,
     /// Why it is not even handled.
@@ -185,7 +185,7 @@ pub(super) struct Asked<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Purpose {
     Poll,
     Probe,
     Other,
@@ -203,14 +203,14 @@ impl<'a> Asked<'a> {
         let began = Instant::now();
         let context =
             Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
-        let kind = match route {
-            POLL if method == Method::GET => Kind::Poll,
+        let purpose = match route {
+            POLL if method == Method::GET => Purpose::Poll,
             "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => {
-                Kind::Probe
+                Purpose::Probe
             }
-            _ => Kind::Other,
+            _ => Purpose::Other,
         };
-        Self { method, uri, route, kind, context, began, absurd: absurd(uri, version, headers) }
+        Self { method, uri, route, purpose, context, began, absurd: absurd(uri, version, headers) }
     }
 
     fn span(&self) -> tracing::Span {
@@ -221,11 +221,11 @@ impl<'a> Asked<'a> {
     /// The span of a poll is off unless DEBUG is on.
     fn span_if_told(&self) -> tracing::Span {
         let Self { method, route, context: Context { trace, .. }, .. } = self;
-        match self.kind {
-            Kind::Poll => {
+        match self.purpose {
+            Purpose::Poll => {
                 tracing::debug_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id())
             }
-            Kind::Probe | Kind::Other => self.span(),
+            Purpose::Probe | Purpose::Other => self.span(),
         }
     }
 }
@@ -251,10 +251,10 @@ pub(super) async fn around(
     let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
     let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
-    let Asked { method, uri, route, kind, context, began, .. } = asked;
+    let Asked { method, uri, route, purpose, context, began, .. } = asked;
     let problem = match problem::of(&mut response) {
         // A probe's 503 is its answer, in its own words.
-        None if kind != Kind::Probe && is_error(response.status()) => {
+        None if purpose != Purpose::Probe && is_error(response.status()) => {
             Some(problem::made_of(&mut response).instrument(span.clone()).await)
         }
         told => told,
@@ -268,10 +268,10 @@ pub(super) async fn around(
     let (status, took) = (response.status(), began.elapsed());
     bounds.meters.record(method, route, status, took);
     // A poll that failed is told all the same.
-    let span = if kind == Kind::Poll && code.is_some() { asked.span() } else { span };
+    let span = if purpose == Purpose::Poll && code.is_some() { asked.span() } else { span };
     let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
     span.in_scope(|| match code {
-        None if kind == Kind::Other => tracing::info!(status, duration_ms, "answered"),
+        None if purpose == Purpose::Other => tracing::info!(status, duration_ms, "answered"),
         None => tracing::debug!(status, duration_ms, "answered"),
         Some(code) if status >= 500 => tracing::warn!(status, duration_ms, code, "failed"),
         Some(code) => tracing::info!(status, duration_ms, code, "refused"),
@@ -294,8 +294,8 @@ async fn answer(
         return problem.into_response();
     }
     // Probes must be answered most of all when everything else stands still.
-    let place = if asked.kind == Kind::Probe { None } else { bounds.enter() };
-    if place.is_none() && asked.kind != Kind::Probe {
+    let place = if asked.purpose == Purpose::Probe { None } else { bounds.enter() };
+    if place.is_none() && asked.purpose != Purpose::Probe {
         let fault = Fault::new(Reason::Unavailable, "The server has as much to do as it can at this moment.");
         return Problem::from(fault.retry_after(Duration::from_secs(1))).into_response();
     }

@@ -14,31 +14,11 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{
-    concerts, json::UserIdText, original, payments, problem, queues, reservations, seats, streams, tokens,
-    wallets,
+    concerts, json::UserIdText, operation::Operation, original, payments, problem, queues, reservations,
+    seats, streams, tokens, wallets,
 };
 use crate::config::Browse;
 
-/// What an operation takes and may be refused with, beyond what its annotation says.
-pub(super) struct Operation {
-    id: &'static str,
-    reasons: &'static [Reason],
-    gate: &'static [Reason],
-    browses: bool,
-    takes_key: bool,
-}
-
-/// What the queue check may refuse with.
-const GATE: &[Reason] =
-    &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue];
-/// The same, where the token must be of a certain user.
-pub(super) const GATE_OF_USER: &[Reason] = &[
-    Reason::TokenMissing,
-    Reason::TokenNotFound,
-    Reason::TokenNotActive,
-    Reason::TokenWrongQueue,
-    Reason::TokenWrongUser,
-];
 /// What anything may be refused with.
 const ALWAYS: &[Reason] = &[
     Reason::InvalidArgument,
@@ -69,33 +49,6 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
     ("/openapi.json", "openapi", "This document", "application/json", ""),
     ("/docs/", "docs", "This page", "text/html", "<!DOCTYPE html>"),
 ];
-
-impl Operation {
-    /// An operation by its id, and its own refusals.
-    pub(super) const fn new(id: &'static str, reasons: &'static [Reason]) -> Self {
-        Self { id, reasons, gate: &[], browses: false, takes_key: false }
-    }
-
-    /// It reads dates or seats: it passes the queue check, unless browsing is open.
-    pub(super) const fn browses(self) -> Self {
-        Self { gate: GATE, browses: true, ..self }
-    }
-
-    /// It passes the queue check: header `X-Queue-Token`.
-    pub(super) const fn takes_token(self, gate: &'static [Reason]) -> Self {
-        Self { gate, ..self }
-    }
-
-    /// It takes an `Idempotency-Key`.
-    pub(super) const fn takes_key(self) -> Self {
-        Self { takes_key: true, ..self }
-    }
-
-    /// Does the queue check let everybody pass?
-    fn is_open(&self, browse: Browse) -> bool {
-        self.browses && browse == Browse::Open
-    }
-}
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -133,11 +86,11 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
     ),
     components(schemas(problem::Document<'static>, UserIdText))
 )]
-struct Head;
+struct Outline;
 
 /// The document before the routes are in it.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
-    let mut document = Head::openapi();
+    let mut document = Outline::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document
 }
@@ -211,8 +164,7 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &
     headers::take(operation);
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if let Some(known) = known {
-        let gate: &[Reason] = if known.is_open(browse) { &[] } else { known.gate };
-        for reason in known.reasons.iter().chain(gate).chain(ALWAYS) {
+        for reason in known.reasons.iter().chain(known.gate(browse)).chain(ALWAYS) {
             refusals::add(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }
         if has_body {
@@ -261,7 +213,7 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
             "Not needed: dates and seats are open to everybody",
             &schema,
         ));
-    } else if !known.gate.is_empty() {
+    } else if !known.gate(browse).is_empty() {
         let schema = json!({"type": "string", "format": "uuid"});
         parameters.push(header(
             "X-Queue-Token",

@@ -5,17 +5,17 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use boxoffice_proto::{Reason, validate::Checks, wallet::GetPaymentRequest};
+use boxoffice_proto::{Reason, validate::Checks};
 use uuid::Uuid;
 
 use super::{
-    Api, App, ask,
-    extract::{Body, ClientKey, Page, QueueToken, Segment, UserId},
-    json::{self, NewPayment, Payment, PaymentStatus, Payments, whole},
-    openapi::{GATE_OF_USER, Operation},
+    App,
+    extract::{Body, IdempotencyKey, Page, Segment, UserId},
+    json::{self, NewPayment, Payment, PaymentStatus, Payments},
+    operation::{GATE_OF_USER, Operation},
     problem::Problem,
 };
-use crate::app::{Filter, Pay, place};
+use crate::app::{Caller, Filter, Pay, cursor};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -53,36 +53,18 @@ pub(super) const PAY: &[Reason] = &[
                 "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": null})),
     ))]
 pub(super) async fn pay(
-    State(api): App,
-    QueueToken(token): QueueToken,
-    ClientKey(request_id): ClientKey,
+    State(edge): App,
+    caller: Caller,
+    IdempotencyKey(request_id): IdempotencyKey,
     Body(new): Body<NewPayment>,
 ) -> Result<Response, Problem> {
-    let command =
-        Pay { user_id: new.user_id, reservation_id: new.reservation_id, token, request_id, price: None };
-    let payment = settled(&api, command).await?;
-    let mut response = json::answer(status(&payment), &payment)?;
+    let command = Pay { user_id: new.user_id, reservation_id: new.reservation_id, request_id, price: None };
+    let payment = Payment::from(edge.till.pay(&caller, command).await?);
+    let status =
+        if payment.status == PaymentStatus::Pending { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+    let mut response = json::answer(status, &payment)?;
     settle(&mut response, &payment);
     Ok(response)
-}
-
-/// Pays, with what is wrong with the token named as the client knows it.
-pub(super) async fn settled(api: &Api, command: Pay) -> Result<Payment, Problem> {
-    let paid = api.checkouts.pay(command).await;
-    let checkout = paid.map_err(|mut fault| {
-        for violation in fault.violations.iter_mut().filter(|violation| violation.field == "token") {
-            "X-Queue-Token".clone_into(&mut violation.field);
-        }
-        fault
-    });
-    Ok(Payment::from(checkout?))
-}
-
-const fn status(payment: &Payment) -> StatusCode {
-    match payment.status {
-        PaymentStatus::Pending => StatusCode::ACCEPTED,
-        PaymentStatus::Completed | PaymentStatus::Failed | PaymentStatus::Cancelled => StatusCode::CREATED,
-    }
 }
 
 /// Says where the payment is, and when to ask while it settles.
@@ -95,37 +77,32 @@ pub(super) fn settle(response: &mut Response, payment: &Payment) {
 
 /// Read a payment
 #[utoipa::path(get, path = "/v1/payments/{paymentId}", tag = "wallet",
-    params(("paymentId" = Uuid, Path, description = "The payment")),
+    params(("paymentId" = Uuid, Path, description = "The id of the payment")),
     responses((status = 200, description = "The payment as it is now", body = Payment)))]
-pub(super) async fn get_payment(State(api): App, Segment(id): Segment<Uuid>) -> Result<Response, Problem> {
-    let payment = match api.checkouts.get(id).await {
-        Ok(checkout) => Payment::from(checkout),
-        // One that was made in the wallet without a checkout.
-        Err(fault) if fault.reason == Reason::PaymentNotFound => {
-            let request = GetPaymentRequest { payment_id: id.to_string() };
-            let answer = ask!(api.clients.wallet, get_payment, request)?;
-            Payment::try_from(whole(answer.payment)?)?
-        }
-        Err(fault) => return Err(fault.into()),
-    };
-    json::answer(StatusCode::OK, &payment)
+pub(super) async fn get_payment(
+    State(edge): App,
+    Segment(id): Segment<Uuid>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    json::answer(StatusCode::OK, &Payment::from(edge.till.payment(&caller, id).await?))
 }
 
 /// List a user's payments, newest first
 #[utoipa::path(get, path = "/v1/users/{userId}/payments", tag = "wallet",
-    params(("userId" = String, Path, description = "The user", example = "ann"), Page),
-    responses((status = 200, description = "A page", body = Payments)))]
+    params(("userId" = String, Path, description = "The user who pays", example = "ann"), Page),
+    responses((status = 200, description = "A page of payments", body = Payments)))]
 pub(super) async fn list_payments(
-    State(api): App,
+    State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
+    caller: Caller,
     page: Page,
 ) -> Result<Response, Problem> {
     let (filter, mut checks) = (Filter { user_id: Some(user_id), ..Filter::default() }, Checks::default());
     let page = filter.page(page.page_size, &page.page_token, &mut checks);
     checks.finish()?;
-    let found = api.checkouts.list(filter, *page.from(), page.limit()).await?;
-    // A payment is some hundred bytes: a page of them needs no other bound than its rows.
-    let (checkouts, next_page_token) = page.cut(found, place, |_| 0);
+    let found = edge.till.list(&caller, filter, *page.from(), page.limit()).await?;
+    // A payment is some hundred bytes, so a page of them needs no other bound than its rows.
+    let (checkouts, next_page_token) = page.cut(found, cursor, |_| 0);
     let payments = checkouts.into_iter().map(Payment::from).collect();
     json::answer(StatusCode::OK, &Payments { payments, next_page_token })
 }

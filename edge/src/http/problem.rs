@@ -28,10 +28,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
-pub(super) struct Problem(Box<Inner>);
+pub(crate) struct Problem(Box<ProblemParts>);
 
 #[derive(Clone, Debug)]
-struct Inner {
+struct ProblemParts {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
@@ -92,7 +92,7 @@ impl Problem {
     /// A refusal that only HTTP knows.
     pub(super) fn http(status: StatusCode, detail: impl Into<String>) -> Self {
         let (code, title) = words(status);
-        Self(Box::new(Inner {
+        Self(Box::new(ProblemParts {
             status,
             code,
             title,
@@ -151,7 +151,7 @@ impl From<Fault> for Problem {
         };
         let header = (reason == Reason::TokenMissing)
             .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
-        Self(Box::new(Inner {
+        Self(Box::new(ProblemParts {
             status: reason.http(),
             code: reason.as_str(),
             title: reason.title(),

@@ -1,23 +1,21 @@
-//! A line as everyone sees it, and its policy.
+//! A queue as everyone sees it, and its policy.
 
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use boxoffice_proto::{
-    Reason,
-    queue::{self as proto, CreateQueueRequest, GetQueueRequest, UpdateQueueRequest},
-};
+use boxoffice_proto::{Reason, queue as proto};
 
 use super::{
-    Api, App,
+    App,
     extract::{Body, QueueId, Segment},
-    json::{self, Queue, QueuePolicy, whole},
-    openapi::Operation,
+    json::{self, Queue, QueuePolicy},
+    operation::Operation,
     problem::Problem,
     tokens::tagged,
 };
+use crate::app::{self, Caller};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] =
@@ -42,15 +40,14 @@ pub(super) const OPERATIONS: &[Operation] =
             ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
     ))]
 pub(super) async fn get_queue(
-    State(api): App,
+    State(edge): App,
     Segment(QueueId(queue_id)): Segment<QueueId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let answer = super::ask!(api.clients.queue, get_queue, GetQueueRequest { queue_id })?;
-    let queue = Queue::try_from(whole(answer.queue)?)?;
+    let queue = Queue::try_from(app::queue::get(&edge, queue_id).await?)?;
     let body = serde_json::to_vec(&queue).map_err(Problem::internal)?;
     let mut response = tagged(body, &headers);
-    // A cache that is told no other (Varnish) would go on with the old answer for ten seconds more.
+    // Without `stale-while-revalidate=0` Varnish would serve the old answer for ten seconds more.
     let kept = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=0");
     response.headers_mut().insert(header::CACHE_CONTROL, kept);
     Ok(response)
@@ -70,42 +67,14 @@ pub(super) async fn get_queue(
             headers(("Location" = String, description = "The queue's address"))),
     ))]
 pub(super) async fn put_queue(
-    State(api): App,
+    State(edge): App,
     Segment(QueueId(queue_id)): Segment<QueueId>,
+    caller: Caller,
     Body(policy): Body<QueuePolicy>,
 ) -> Result<Response, Problem> {
+    let location = format!("/v1/queues/{queue_id}");
     let policy = proto::QueuePolicy::from(policy);
-    let updated = update(&api, &queue_id, &policy).await;
-    if !is(&updated, Reason::QueueNotFound) {
-        return json::answer(StatusCode::OK, &Queue::try_from(updated?)?);
-    }
-    let request =
-        CreateQueueRequest { queue_id: queue_id.clone(), policy: Some(policy), request_id: api.brief_id() };
-    match super::ask!(api.clients.queue, create_queue, request) {
-        Ok(answer) => {
-            json::created(&format!("/v1/queues/{queue_id}"), &Queue::try_from(whole(answer.queue)?)?)
-        }
-        // Somebody else created it in between: then this is a change after all.
-        Err(refusal) if refusal.code() == Reason::InvalidArgument.as_str() => {
-            match update(&api, &queue_id, &policy).await {
-                Ok(queue) => json::answer(StatusCode::OK, &Queue::try_from(queue)?),
-                Err(_) => Err(refusal),
-            }
-        }
-        Err(refusal) => Err(refusal),
-    }
-}
-
-async fn update(api: &Api, queue_id: &str, policy: &proto::QueuePolicy) -> Result<proto::Queue, Problem> {
-    let request = UpdateQueueRequest {
-        queue_id: queue_id.to_owned(),
-        policy: Some(*policy),
-        request_id: api.brief_id(),
-    };
-    let answer = super::ask!(api.clients.queue, update_queue, request)?;
-    Ok(whole(answer.queue)?)
-}
-
-fn is<T>(result: &Result<T, Problem>, reason: Reason) -> bool {
-    result.as_ref().err().is_some_and(|problem| problem.code() == reason.as_str())
+    let (queue, created) = app::queue::put(&edge, &caller, queue_id, policy).await?;
+    let queue = Queue::try_from(queue)?;
+    if created { json::created(&location, &queue) } else { json::answer(StatusCode::OK, &queue) }
 }

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+use chassis::health::Health;
 use tower::ServiceBuilder;
 use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
@@ -16,31 +17,26 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Api, Deps, concerts, docs, json,
+    concerts, docs, json,
     middleware::{Bounds, observe},
     openapi, original, payments,
     problem::Problem,
     queues, reservations, seats, streams, tokens, wallets,
 };
-use crate::config::Origins;
+use crate::{
+    app::Edge,
+    config::{Origins, Policy},
+};
 
-/// Bodies below this are sent as they are: they fit one packet, and the work would cost more than it saves.
+/// Bodies of fewer bytes are not compressed: they fit one packet, and compressing costs more than it saves.
 const COMPRESS_ABOVE: u64 = 1_024;
 
 /// Every route with the layers around it.
-pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
-    let cors = cors(deps.policy.cors_origins);
-    let probes = chassis::probes::router(deps.health);
-    let api = Arc::new(Api {
-        clients: deps.clients,
-        gate: deps.gate,
-        checkouts: deps.checkouts,
-        browse: deps.policy.browse,
-        clock: deps.clock,
-        followers: deps.followers,
-    });
+pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bounds) -> Router {
+    let cors = cors(policy.cors_origins);
+    let probes = chassis::probes::router(health);
     let (routes, document) = table().split_for_parts();
-    let document: &'static [u8] = Vec::leak(openapi::complete(document, deps.policy.browse));
+    let document: &'static [u8] = Vec::leak(openapi::complete(document, policy.browse));
     let layers =
         ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
     let pages = probes
@@ -48,11 +44,11 @@ pub(super) fn router(deps: Deps, bounds: Bounds) -> Router {
         .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
         .merge(docs::router());
     let pages = pages.layer(axum::middleware::map_response(guarded)).layer(compression());
-    routes.with_state(api).merge(pages).fallback(nothing_here).layer(layers)
+    routes.with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
 }
 
-/// What a page of ours may load and who may show it: nothing from elsewhere, no script written into the page
-/// itself, and nobody in a frame.
+/// Adds the headers that say what our pages may load and who may show them: nothing from elsewhere, no script
+/// written into the page itself, and no frame.
 async fn guarded(mut response: Response) -> Response {
     // The hash is the one style that Swagger UI writes into the page: the colours of its logo.
     let policy = "default-src 'none'; script-src 'self'; \
@@ -80,13 +76,14 @@ async fn nothing_here() -> Response {
 }
 
 /// Every documented route.
-pub(super) fn table() -> OpenApiRouter<Arc<Api>> {
+pub(super) fn table() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::with_openapi(openapi::head()).merge(places()).merge(sales().layer(compression()))
 }
 
-/// What a crowd asks for: small answers, and streams. They are never compressed, and must not be wrapped in
-/// what could: the state of the encoders, some 7 KB, would be a part of every poll and of every open stream.
-fn places() -> OpenApiRouter<Arc<Api>> {
+/// The routes of users who wait: small answers, and streams. They are never compressed, and the layer that
+/// could is left out: the state of its encoders, some 7 KB, would be a part of every poll and of every open
+/// stream.
+fn places() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
         .routes(routes!(tokens::issue_token))
         .routes(routes!(tokens::get_token, tokens::leave_queue))
@@ -94,7 +91,8 @@ fn places() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(streams::token_socket))
 }
 
-fn sales() -> OpenApiRouter<Arc<Api>> {
+/// All other documented routes.
+fn sales() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
         .routes(routes!(queues::get_queue, queues::put_queue))
         .routes(routes!(concerts::create_concert, concerts::list_concerts))
@@ -123,7 +121,7 @@ fn sales() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(original::money::original_pay))
 }
 
-/// Which web pages may call.
+/// The rules for web pages of these origins; none without any.
 fn cors(origins: Origins) -> Option<CorsLayer> {
     let origins = match origins {
         Origins::None => return None,

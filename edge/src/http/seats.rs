@@ -1,23 +1,18 @@
 //! Free dates and seats: behind the queue check, unless browsing is open.
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use boxoffice_proto::{
-    Reason,
-    booking::{ListAvailableDatesRequest, ListSeatsRequest},
-    validate::Checks,
-};
+use boxoffice_proto::{Reason, validate::Checks};
 use chrono::NaiveDate;
 
 use super::{
-    Api, App, ask,
+    App,
     day::day,
-    extract::{Params, QueueToken, Segment, Word},
-    json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats, whole},
-    openapi::Operation,
-    present,
+    extract::{Params, Segment, Word},
+    json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats},
+    operation::Operation,
     problem::Problem,
 };
-use crate::config::Browse;
+use crate::app::{Caller, hall};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -31,18 +26,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     params(("concertId" = i64, Path, description = "The concert", example = 1)),
     responses((status = 200, description = "The first 10,000 dates (UTC), rising", body = Dates)))]
 pub(super) async fn list_dates(
-    State(api): App,
+    State(edge): App,
     Segment(concert_id): Segment<i64>,
-    QueueToken(token): QueueToken,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    api.admit_browsing(token.as_deref(), concert_id).await?;
-    json::answer(StatusCode::OK, &dates(&api, concert_id).await?)
-}
-
-/// The dates of a concert.
-pub(super) async fn dates(api: &Api, concert_id: i64) -> Result<Dates, Problem> {
-    let answer = ask!(api.clients.booking, list_available_dates, ListAvailableDatesRequest { concert_id })?;
-    Ok(Dates { concert_id, available_dates: answer.available_dates })
+    let available_dates = hall::dates(&edge, &caller, concert_id).await?;
+    json::answer(StatusCode::OK, &Dates { concert_id, available_dates })
 }
 
 /// List the free seats of a date
@@ -56,16 +45,15 @@ pub(super) async fn dates(api: &Api, concert_id: i64) -> Result<Dates, Problem> 
     ),
     responses((status = 200, description = "The free seats of each show on that date", body = FreeSeats)))]
 pub(super) async fn list_seats_of_date(
-    State(api): App,
+    State(edge): App,
     Segment(concert_id): Segment<i64>,
-    QueueToken(token): QueueToken,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, Problem> {
     let Date(date) = params.need("date")?;
-    api.admit_browsing(token.as_deref(), concert_id).await?;
-    let request = ListSeatsRequest { concert_id, date: date.clone(), ..ListSeatsRequest::default() };
+    let maps = hall::seats_of_date(&edge, &caller, concert_id, date.clone()).await?;
     let one = |map| serde_json::to_vec(&FreeSeatsOfShow::try_from(map)?).map_err(Problem::internal);
-    day(api, request, &FreeSeats { concert_id, date, shows: Vec::new() }, one).await
+    day(maps, &FreeSeats { concert_id, date, shows: Vec::new() }, one).await
 }
 
 /// A date of the calendar.
@@ -95,22 +83,12 @@ fn is_date(text: &str) -> bool {
     params(("showId" = i64, Path, description = "The show", example = 1)),
     responses((status = 200, description = "Every seat, rising", body = Seats)))]
 pub(super) async fn list_seats_of_show(
-    State(api): App,
+    State(edge): App,
     Segment(show_id): Segment<i64>,
-    QueueToken(token): QueueToken,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    if api.browse == Browse::Token {
-        let token = present(token.as_deref())?;
-        api.admit(Some(token), &api.gate.queue_of_show(show_id).await?, None).await?;
-    }
-    if show_id <= 0 {
-        // On the wire 0 means "by concert and date".
-        return Err(boxoffice_proto::Fault::new(Reason::ShowNotFound, Reason::ShowNotFound.title()).into());
-    }
-    let request = ListSeatsRequest { show_id, ..ListSeatsRequest::default() };
-    let answer = ask!(api.clients.booking, list_seats, request)?;
-    let map = whole(answer.seat_maps.into_iter().next())?;
-    json::answer(StatusCode::OK, &Seats::try_from(map)?)
+    let seats = hall::seats(&edge, &caller, show_id).await?;
+    json::answer(StatusCode::OK, &Seats::try_from(seats)?)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! A place that tells of itself: SSE and WebSocket.
+//! Following a place over SSE and WebSocket.
 //!
-//! Both show what the room's follower ([`app::Followers`]) finds, and hold nothing but the latest of it: no
-//! task, timer or call of a stream's own (a WebSocket has the task that took over its connection). The JSON
-//! is made when the client can take it.
+//! Both send what the queue's follower finds and hold only the latest of it. A stream has no task, timer or
+//! call of its own (a WebSocket has the task that took over its connection). The JSON is written when the
+//! client can receive it.
 //!
-//! A client that takes nothing is not waited for: what it missed is replaced by what is true by then, and
-//! once its own buffers have been full for [`STALLED`] the connection ends (the kernel sees to it; a
-//! WebSocket's send gives up after the same time).
+//! A client that does not read is not waited for: states that it missed are replaced by the latest one. Once
+//! its own buffers have been full for [`STALLED`] the connection ends: the kernel sees to it, and a
+//! WebSocket's send gives up after the same time.
 
 use std::{
     convert::Infallible,
@@ -35,8 +35,11 @@ use rand::Rng;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{App, extract::Segment, json::Token, openapi::Operation, problem::Problem};
-use crate::app::{Ending, Following, News, Polls, Told, is_final};
+use super::{App, extract::Segment, json::Token, operation::Operation, problem::Problem};
+use crate::{
+    app::{Following, News, Polls, StreamEnd, queue, standing},
+    domain::pace::EventId,
+};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -44,27 +47,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("token_socket", &[Reason::TokenNotFound]),
 ];
 
-/// When a client whose stream was cut comes back: spread over some seconds, since an edge that ends cuts all
-/// its streams at once.
+/// After how many milliseconds a client whose stream was cut connects again: spread over some seconds, since
+/// an edge that shuts down cuts all its streams at once.
 const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
-/// And one that gave way to newer streams of its token: not at once, or the two would chase each other.
+/// The same for a client whose stream was displaced by newer streams of its token: late, or the two would
+/// displace each other in turn.
 const COME_BACK_LATE: u32 = 30_000;
-/// Room for an event, so that it is written without growing.
+/// Bytes that are reserved for an event, so that writing it needs no second allocation.
 const EVENT: usize = 768;
 /// The largest message a WebSocket client may send; none is expected.
 const MESSAGE_LIMIT: usize = 4 * 1_024;
-/// And how many in [`WINDOW`]; pongs and the like are a few.
+/// The most messages that it may send in [`WINDOW`]; pongs and the like are a few.
 const MESSAGES: u32 = 100;
+/// The time in which a client's messages are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// How often in [`WINDOW`] it is looked what has come: for each message and each piece of news once, and for
-/// whatever else is sent. A message of empty fragments never ends and is none yet, however much of it is
-/// read; a look reads some tens of KiB at most.
+/// The most reads from a WebSocket in [`WINDOW`]: one for each message and each piece of news, and some more.
+/// They are counted because a message of empty fragments never ends and never counts as one. A read takes
+/// some tens of KiB at most.
 const LOOKS: u32 = 500;
-/// Why a client that sends more is closed.
+/// The reason with which a client that sends more is closed.
 const TOO_MUCH: &str = "too much was sent";
-/// Pings that may stay unanswered; the next one finds the client gone.
+/// The most pings that may be unanswered; instead of another one the connection ends.
 const UNANSWERED: u32 = 2;
-/// How long the other side may take to say goodbye as well.
+/// How long a client may take to answer the closing of its WebSocket.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Follow a place as server-sent events
@@ -87,22 +92,21 @@ const GOODBYE: Duration = Duration::from_secs(1);
         (status = 204, description = "The token is final, and the client knows it"),
     ))]
 pub(super) async fn token_events(
-    State(api): App,
+    State(edge): App,
     Extension(polls): Extension<Polls>,
     Segment(token): Segment<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let told: Option<Told> = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let first = polls.get(token).await?;
-    if is_final(&first) && told.is_some_and(|told| !told.is_news(&first)) {
+    let known: Option<EventId> = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let Some(following) = queue::follow(&edge, &polls, token, known).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let events = Events { following: api.followers.follow(first, told)?, opening: Some(come_back()) };
+    };
+    let events = Events { following, opening: Some(come_back()) };
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // A proxy must pass events on as they come.
+    // This tells a proxy (nginx) to pass events on as they come.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -124,14 +128,14 @@ impl Stream for Events {
         let part = match (news, opening) {
             (Poll::Ready(Some(News::Token(token))), opening) => event(opening, *token),
             (Poll::Ready(Some(News::Heartbeat)), None) => Some(Bytes::from_static(b":\n\n")),
-            (Poll::Ready(Some(News::End(Ending::Restart))), _) => {
+            (Poll::Ready(Some(News::End(StreamEnd::Restart))), _) => {
                 Some(format!("retry: {}\n: come back\n\n", come_back()).into())
             }
-            (Poll::Ready(Some(News::End(Ending::Displaced))), _) => {
+            (Poll::Ready(Some(News::End(StreamEnd::Displaced))), _) => {
                 Some(format!("retry: {COME_BACK_LATE}\n: this token has newer streams\n\n").into())
             }
-            (Poll::Ready(Some(News::End(Ending::Final | Ending::Unknown)) | None), _) => None,
-            // Who continues may have nothing to be told yet.
+            (Poll::Ready(Some(News::End(StreamEnd::Final | StreamEnd::Unknown)) | None), _) => None,
+            // A client that continues a stream may have missed nothing yet.
             (Poll::Ready(Some(News::Heartbeat)) | Poll::Pending, Some(retry)) => {
                 Some(format!("retry: {retry}\n\n").into())
             }
@@ -143,7 +147,7 @@ impl Stream for Events {
 
 /// A token as an event.
 fn event(retry: Option<u32>, token: proto::Token) -> Option<Bytes> {
-    let id = Told::of(&token);
+    let id = EventId::of(&standing(&token));
     let token = Token::try_from(token).ok()?;
     let mut event = Vec::with_capacity(EVENT);
     if let Some(retry) = retry {
@@ -170,7 +174,7 @@ fn come_back() -> u32 {
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 101, description = "The connection is a WebSocket now")))]
 pub(super) async fn token_socket(
-    State(api): App,
+    State(edge): App,
     Extension(polls): Extension<Polls>,
     Segment(token): Segment<Uuid>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -182,15 +186,17 @@ pub(super) async fn token_socket(
         )
         .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
-    let following = api.followers.follow(polls.get(token).await?, None)?;
-    // The buffers are kept as long as the stream is open: what is sent goes out at once, and what comes in is
-    // small.
+    let Some(following) = queue::follow(&edge, &polls, token, None).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    // The buffers stay as long as the stream is open, so they are small: what is sent is flushed at once, and
+    // clients send little.
     let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT).read_buffer_size(512);
     let upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(64 * 1_024);
     Ok(upgrade.on_upgrade(move |socket| talk(socket, following)))
 }
 
-/// Until the end of the token, of the client, or of the edge.
+/// Serves a WebSocket until the token ends, the client goes or the edge shuts down.
 async fn talk(mut socket: WebSocket, mut following: Following) {
     let (mut unanswered, mut received, mut looks, mut window) = (0, 0, 0, Instant::now());
     let goodbye = loop {
@@ -203,10 +209,10 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
                         Some(Message::Ping(Bytes::new()))
                     }
                     Some(News::Heartbeat) => return,
-                    Some(News::End(Ending::Final)) => break (close_code::NORMAL, "final"),
-                    Some(News::End(Ending::Restart)) => break (close_code::RESTART, "come back"),
-                    Some(News::End(Ending::Displaced)) => break (close_code::AGAIN, "this token has newer streams"),
-                    Some(News::End(Ending::Unknown)) | None => break (close_code::NORMAL, "unknown"),
+                    Some(News::End(StreamEnd::Final)) => break (close_code::NORMAL, "final"),
+                    Some(News::End(StreamEnd::Restart)) => break (close_code::RESTART, "come back"),
+                    Some(News::End(StreamEnd::Displaced)) => break (close_code::AGAIN, "this token has newer streams"),
+                    Some(News::End(StreamEnd::Unknown)) | None => break (close_code::NORMAL, "unknown"),
                 };
                 let Some(message) = message else { break (close_code::ERROR, "internal") };
                 if !matches!(timeout(STALLED, socket.send(message)).await, Ok(Ok(()))) {
@@ -214,7 +220,7 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
                 }
             }
             message = next(&mut socket, &mut looks) => match message {
-                // The other side's goodbye is answered while the rest is read.
+                // The library answers the client's closing while the rest is read.
                 Some(Ok(Message::Close(_))) => return listen(&mut socket).await,
                 Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {
                     unanswered = 0;
@@ -239,7 +245,7 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
     }
 }
 
-/// The next message, or why no more are read. Every look at what has come is counted.
+/// The next message, or why no more are read. Every read is counted.
 async fn next(socket: &mut WebSocket, looks: &mut u32) -> Option<Result<Message, &'static str>> {
     poll_fn(|cx| {
         *looks += 1;
@@ -253,7 +259,7 @@ async fn next(socket: &mut WebSocket, looks: &mut u32) -> Option<Result<Message,
     .await
 }
 
-/// A moment for the other side's goodbye; whether it comes or not, this is the end.
+/// Gives the client a moment to answer the closing; with or without an answer, this is the end.
 async fn listen(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
     let _ = timeout(GOODBYE, rest).await;

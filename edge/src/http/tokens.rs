@@ -1,7 +1,7 @@
-//! Joining a line, polling a place, leaving.
+//! Joining a queue, polling a place, leaving.
 //!
-//! The poll is the hottest path of the whole: one coalesced read, a tag reckoned from what can change, and
-//! the JSON only for those who do not have it yet.
+//! A poll is by far the most frequent request: it makes one coalesced read, hashes what can change into the
+//! `ETag`, and writes the JSON only for clients that do not have it yet.
 
 use std::{
     convert::Infallible,
@@ -13,21 +13,18 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use boxoffice_proto::{
-    Reason,
-    queue::{IssueTokenRequest, LeaveQueueRequest},
-};
+use boxoffice_proto::{Reason, queue::IssueTokenRequest};
 use chassis::hex;
 use uuid::Uuid;
 
 use super::{
-    App, ask,
-    extract::{Body, QueueId, RequestId, Segment},
-    json::{self, NewToken, Token, whole},
-    openapi::Operation,
+    App,
+    extract::{Body, IdempotencyKey, QueueId, Segment},
+    json::{self, NewToken, Token},
+    operation::Operation,
     problem::Problem,
 };
-use crate::app::Polls;
+use crate::app::{Caller, Polls, queue};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -52,21 +49,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
             headers(("Location" = String, description = "The token's address"))),
     ))]
 pub(super) async fn issue_token(
-    State(api): App,
+    State(edge): App,
     Segment(QueueId(queue_id)): Segment<QueueId>,
-    RequestId(request_id): RequestId,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewToken>,
 ) -> Result<Response, Problem> {
-    let request = IssueTokenRequest { queue_id, user_id: new.user_id, priority: new.priority, request_id };
-    let answer = ask!(api.clients.queue, issue_token, request)?;
-    let token = Token::try_from(whole(answer.token)?)?;
-    let status = if answer.created { StatusCode::CREATED } else { StatusCode::OK };
+    let (user_id, priority, request_id) = (new.user_id, new.priority, key.unwrap_or_default());
+    let request = IssueTokenRequest { queue_id, user_id, priority, request_id };
+    let (token, created) = queue::join(&edge, &caller, request).await?;
+    let token = Token::try_from(token)?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = json::answer(status, &token)?;
     json::locate(&mut response, &format!("/v1/tokens/{}", token.token));
     Ok(response)
 }
 
-/// Room for a token's JSON, so that it is written without growing.
+/// Bytes that are reserved for a token's JSON, so that writing it needs no second allocation.
 const TOKEN_JSON: usize = 640;
 
 /// Ask for a place
@@ -96,7 +95,7 @@ pub(super) async fn get_token(
 
 /// Answers a poll.
 pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Response, Problem> {
-    let token = Token::try_from(polls.get(token).await?)?;
+    let token = Token::try_from(queue::place(polls, token).await?)?;
     let tag = token_tag(&token);
     let mut response = if known.has(&tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -121,16 +120,16 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
     params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 204, description = "Left")))]
 pub(super) async fn leave_queue(
-    State(api): App,
+    State(edge): App,
     Segment(token): Segment<Uuid>,
+    caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    let request = LeaveQueueRequest { token: token.to_string(), request_id: api.brief_id() };
-    ask!(api.clients.queue, leave_queue, request)?;
+    queue::leave(&edge, &caller, token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the client has already: `If-None-Match`, and nothing else of the headers (copying them all would cost
-/// a poll more than the answer).
+/// The tags that the client knows, from `If-None-Match`. No other header is copied: to copy all of them would
+/// cost a poll more than its answer.
 pub(super) struct Known(Vec<HeaderValue>);
 
 impl<S: Sync> FromRequestParts<S> for Known {
@@ -163,10 +162,10 @@ pub(super) fn tagged(body: Vec<u8>, headers: &HeaderMap) -> Response {
     response
 }
 
-/// The tag of a token's answer, the same on every replica: a hash of everything in it that can change, but
-/// for when to ask again, which `Retry-After` tells with a 304 as well.
+/// The tag of a token's answer, the same on every replica: a hash of all that can change in it, except when
+/// to poll again, which `Retry-After` tells with a 304 as well.
 fn token_tag(token: &Token) -> HeaderValue {
-    // Named one by one: whoever adds a field has to decide about it here.
+    // All fields are named, so that a new one has to be decided about here.
     let Token {
         status,
         priority,
@@ -194,14 +193,14 @@ fn token_tag(token: &Token) -> HeaderValue {
     tag(hasher.finish())
 }
 
-/// Sixteen hex digits in quotes.
+/// A hash as a tag: sixteen hex digits in quotes.
 fn tag(hash: u64) -> HeaderValue {
     let mut text = *b"\"................\"";
     hex::write(&mut text[1..17], &hash.to_be_bytes());
     HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Does `If-None-Match` name this tag? Compared weakly, as RFC 9110 says.
+/// Whether `If-None-Match` names this tag, by the weak comparison of RFC 9110.
 fn matches(header: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(known), Ok(tag)) = (header.to_str(), tag.to_str()) else { return false };
     known

@@ -1,18 +1,19 @@
-//! Topping up and reading a wallet: no place in the line is needed, users charge before the sale.
+//! Charging and reading a wallet.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    wallet::{ChargeWalletRequest, GetWalletRequest, ListEntriesRequest},
+    wallet::{ChargeWalletRequest, ListEntriesRequest},
 };
 
 use super::{
-    Api, App, ask,
-    extract::{Body, Page, RequestId, Segment, UserId},
-    json::{self, Entries, Entry, NewCharge, Wallet, whole},
-    openapi::Operation,
+    App,
+    extract::{Body, IdempotencyKey, Page, Segment, UserId},
+    json::{self, Entries, NewCharge, Wallet, WalletEntry},
+    operation::Operation,
     problem::Problem,
 };
+use crate::app::{Caller, wallet};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -29,25 +30,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     responses((status = 201, description = "Charged: the wallet after it", body = Wallet,
         headers(("Location" = String, description = "The wallet's address")))))]
 pub(super) async fn charge_wallet(
-    State(api): App,
+    State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
-    RequestId(request_id): RequestId,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewCharge>,
 ) -> Result<Response, Problem> {
-    let wallet = charge(&api, user_id, new.amount, request_id).await?;
+    let request = ChargeWalletRequest { user_id, amount: new.amount, request_id: key.unwrap_or_default() };
+    let wallet = Wallet::from(wallet::charge(&edge, &caller, request).await?);
     json::created(&format!("/v1/wallets/{}", segment(&wallet.user_id)), &wallet)
-}
-
-/// Charges; the wallet after it.
-pub(super) async fn charge(
-    api: &Api,
-    user_id: String,
-    amount: i64,
-    request_id: String,
-) -> Result<Wallet, Problem> {
-    let answer =
-        ask!(api.clients.wallet, charge_wallet, ChargeWalletRequest { user_id, amount, request_id })?;
-    Ok(Wallet::from(whole(answer.wallet)?))
 }
 
 /// Read a balance
@@ -55,16 +46,11 @@ pub(super) async fn charge(
     params(("userId" = String, Path, description = "The user", example = "ann")),
     responses((status = 200, description = "The wallet", body = Wallet)))]
 pub(super) async fn get_wallet(
-    State(api): App,
+    State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    json::answer(StatusCode::OK, &find(&api, user_id).await?)
-}
-
-/// Reads a wallet.
-pub(super) async fn find(api: &Api, user_id: String) -> Result<Wallet, Problem> {
-    let answer = ask!(api.clients.wallet, get_wallet, GetWalletRequest { user_id })?;
-    Ok(Wallet::from(whole(answer.wallet)?))
+    json::answer(StatusCode::OK, &Wallet::from(wallet::get(&edge, &caller, user_id).await?))
 }
 
 /// List every movement of a wallet, newest first
@@ -72,13 +58,14 @@ pub(super) async fn find(api: &Api, user_id: String) -> Result<Wallet, Problem> 
     params(("userId" = String, Path, description = "The user", example = "ann"), Page),
     responses((status = 200, description = "A page", body = Entries)))]
 pub(super) async fn list_entries(
-    State(api): App,
+    State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
+    caller: Caller,
     page: Page,
 ) -> Result<Response, Problem> {
     let request = ListEntriesRequest { user_id, page_size: page.page_size, page_token: page.page_token };
-    let answer = ask!(api.clients.wallet, list_entries, request)?;
-    let entries = answer.entries.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?;
+    let answer = wallet::entries(&edge, &caller, request).await?;
+    let entries = answer.entries.into_iter().map(WalletEntry::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Entries { entries, next_page_token: answer.next_page_token })
 }
 

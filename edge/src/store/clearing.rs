@@ -1,5 +1,5 @@
-//! What is forgotten of a checkout that was settled long ago: the story of its steps, its refusal word by
-//! word (the reason stays) and the request ids that stand for it. The checkout itself is money's record and
+//! What is deleted of a checkout that was settled long ago: the story of its steps, the text of its refusal
+//! (the reason stays) and the request ids that stand for it. The checkout itself is a record of money and
 //! stays.
 
 use chassis::{
@@ -9,7 +9,7 @@ use chassis::{
 };
 use uuid::Uuid;
 
-/// Those who have something to forget.
+/// Settled checkouts of which something can still be deleted.
 const SETTLED: Sql = Sql {
     postgres: "SELECT checkout_id, settled_at FROM checkout WHERE story IS NOT NULL AND settled_at >= $1 AND settled_at < $2 \
                ORDER BY settled_at LIMIT $3 FOR UPDATE SKIP LOCKED",
@@ -27,7 +27,7 @@ const CLEAR: Sql = Sql {
     sqlite: "UPDATE checkout SET story = NULL, refusal = NULL WHERE checkout_id IN (SELECT unhex(value) FROM json_each($1))",
 };
 
-/// Forgets it, of those first that were settled first.
+/// Deletes it, in the order in which the checkouts were settled.
 pub(crate) fn forget_workings(session: &mut Session, portion: Portion) -> Forgetting<'_> {
     let Portion { from, before, limit } = portion;
     Box::pin(async move {

@@ -1,12 +1,11 @@
-//! What many checkouts want of the journal at the same time, as batches: look for what is there, begin,
-//! settle.
+//! The journal's group commits: finding, beginning and settling many checkouts in one transaction.
 //!
-//! Rows are written in the order of their keys (reservations before request ids), the same for everybody, so
-//! that batches of several replicas wait for each other but never in a ring. Each statement reaches its rows
-//! by their keys, one after the other, whatever the planner believes of a table that was empty when it made
-//! its plan: that is what `LATERAL … LIMIT 1` and `CROSS JOIN` are for, and why rows are updated by inserting
-//! what is there. `(SELECT $1)` hides from it how long a list is, so that one plan serves all. `settled_at IS
-//! NULL` is PENDING, and fits no index but the key's.
+//! Every replica writes rows in the order of their keys (reservations before request ids), so that batches
+//! may wait for each other but never deadlock. Each statement reaches its rows by their keys, one after the
+//! other, whatever the planner assumed of a table that was empty when it made its plan: that is what `LATERAL
+//! … LIMIT 1` and `CROSS JOIN` are for, and why rows are updated by inserting them again. `(SELECT $1)` hides
+//! the length of a list from the planner, so that one plan serves all. `settled_at IS NULL` means PENDING and
+//! suits no index but the primary key's.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use boxoffice_proto::Fault;
 use chassis::{
     args,
     db::{self, Column, Db, Dialect, Error, Session, Sql},
@@ -22,13 +22,23 @@ use chassis::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    Settlement,
-    rows::{entry, entry_columns, tell, write},
-};
-use crate::domain::checkout::Entry;
+use super::rows::{entry, entry_columns, tell, write};
+use crate::domain::checkout::{Checkout, RecordedCheckout};
 
-/// A click, as far as the journal may know it.
+/// How a checkout ended, to be written once.
+#[derive(Clone, Debug)]
+pub(crate) struct Settlement {
+    /// The checkout as it is from now on.
+    pub(crate) checkout: Checkout,
+    /// The refusal that a replay is told; `None` when it was completed.
+    pub(crate) refusal: Option<Fault>,
+    /// Rounds in which an outcome stayed unknown; they are added to the attempts.
+    pub(crate) rounds: i64,
+    /// The CloudEvents for the outbox, in order.
+    pub(crate) events: Vec<Value>,
+}
+
+/// A request to pay, by all that the journal may know it by.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) key: Option<Key>,
@@ -37,11 +47,11 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// The checkout that its id stands for. Under the bare id (see [`chassis::idempotency`]) it may be
-    /// anybody's; only one of this user and reservation counts.
-    fn named(&self, named: &HashMap<String, Entry>) -> Option<Entry> {
+    /// The checkout that its request id stands for. Under the bare id (see [`chassis::idempotency`]) there
+    /// may be another user's; only one of this user and reservation counts.
+    fn named(&self, named: &HashMap<String, RecordedCheckout>) -> Option<RecordedCheckout> {
         let key = self.key.as_ref()?;
-        let ours = |entry: &&Entry| {
+        let ours = |entry: &&RecordedCheckout| {
             entry.checkout.user_id == self.user_id && entry.checkout.reservation_id == self.reservation_id
         };
         let by_bare = || key.bare().and_then(|bare| named.get(bare)).filter(ours);
@@ -49,19 +59,19 @@ impl Look {
     }
 }
 
-/// What the journal knows of a click.
+/// The checkouts that may answer a request to pay.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct KnownCheckouts {
     /// The checkout that its request id stands for.
-    pub(crate) named: Option<Entry>,
-    /// The pending checkout of its reservation, whoever pays.
-    pub(crate) pending: Option<Entry>,
+    pub(crate) named: Option<RecordedCheckout>,
+    /// The pending checkout of its reservation, whichever user pays.
+    pub(crate) pending: Option<RecordedCheckout>,
 }
 
-/// A checkout to be begun.
+/// A checkout that is to begin, and the lease of its runner.
 #[derive(Clone, Debug)]
 pub(super) struct Begin {
-    pub(super) entry: Entry,
+    pub(super) entry: RecordedCheckout,
     pub(super) key: Option<Key>,
     pub(super) runner: Uuid,
     pub(super) lease_until: i64,
@@ -84,7 +94,7 @@ const NAMED: Sql = Sql {
     ),
 };
 
-/// By the unique index of live checkouts.
+/// It uses the unique index of live checkouts.
 const PENDING: Sql = Sql {
     postgres: concat!(
         "SELECT ",
@@ -124,7 +134,7 @@ const UNBEGIN: Sql = Sql {
     sqlite: "DELETE FROM checkout WHERE checkout_id IN (SELECT unhex(value) FROM json_each($1))",
 };
 
-/// The end of the statement, the same in both.
+/// The end of the statement, the same in both dialects.
 macro_rules! settle_conflict {
     () => {
         concat!(
@@ -136,7 +146,7 @@ macro_rules! settle_conflict {
     };
 }
 
-/// Checkouts, and what is told of them: on PostgreSQL in one statement.
+/// Settles checkouts and, on PostgreSQL, writes their events in the same statement.
 const SETTLE: Sql = Sql {
     postgres: concat!(
         "WITH settled AS (INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, runner, \
@@ -164,8 +174,8 @@ const QUEUE_SQLITE: &str = "INSERT INTO outbox (checkout_id, events, due_at, att
     SELECT unhex(value ->> 0), value ->> 7, value ->> 4, 0 FROM json_each($1) WHERE unhex(value ->> 0) IN \
     (SELECT unhex(value) FROM json_each($2))";
 
-/// Looks for what is there.
-pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error> {
+/// Finds the checkouts that may answer each of these requests.
+pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<KnownCheckouts>, Error> {
     let mut session = db.read().await?;
     let asked: Vec<String> =
         looks.iter().filter_map(|look| look.key.as_ref()).flat_map(Key::names).map(str::to_owned).collect();
@@ -181,12 +191,15 @@ pub(super) async fn look(db: Db, looks: Arc<[Look]>) -> Result<Vec<Seen>, Error>
         let found = entry(&row)?;
         pending.insert(found.checkout.reservation_id, found);
     }
-    let seen =
-        |look: &Look| Seen { named: look.named(&named), pending: pending.get(&look.reservation_id).cloned() };
-    Ok(looks.iter().map(seen).collect())
+    let known = |look: &Look| KnownCheckouts {
+        named: look.named(&named),
+        pending: pending.get(&look.reservation_id).cloned(),
+    };
+    Ok(looks.iter().map(known).collect())
 }
 
-/// Begins those whose reservation has no live checkout and whose request id is not taken; says which.
+/// Begins the checkouts whose reservation has no live one and whose request id is not taken. Answers of each
+/// whether it was begun.
 pub(super) async fn begin(db: Db, new: Arc<[Begin]>) -> Result<Vec<bool>, Error> {
     let mut session = db.begin().await?;
     let mut by_reservation: Vec<&Begin> = new.iter().collect();
@@ -220,8 +233,12 @@ pub(super) async fn begin(db: Db, new: Arc<[Begin]>) -> Result<Vec<bool>, Error>
     Ok(new.iter().map(|begin| begun.contains(&begin.entry.checkout.checkout_id)).collect())
 }
 
-/// Settles what is PENDING, with its events; answers the rows of those.
-pub(super) async fn settle(db: Db, settlements: Arc<[Settlement]>) -> Result<Vec<Option<Entry>>, Error> {
+/// Settles the checkouts that are PENDING, with their events. Answers of each its row, or none when it was
+/// settled before.
+pub(super) async fn settle(
+    db: Db,
+    settlements: Arc<[Settlement]>,
+) -> Result<Vec<Option<RecordedCheckout>>, Error> {
     let mut session = db.begin().await?;
     let mut by_id: Vec<&Settlement> = settlements.iter().collect();
     by_id.sort_by_key(|settlement| settlement.checkout.checkout_id);
@@ -250,8 +267,8 @@ pub(super) async fn settle(db: Db, settlements: Arc<[Settlement]>) -> Result<Vec
     Ok(settlements.iter().map(|settlement| settled.remove(&settlement.checkout.checkout_id)).collect())
 }
 
-/// Lets ids stand for checkouts, by each of their names; those that are taken stay as they are. Answers which
-/// names were written.
+/// Lets request ids stand for checkouts, under each name of their keys. Names that are taken stay as they
+/// are. Answers the names that were written.
 pub(super) async fn name(session: &mut Session, keys: &[(&Key, Uuid)]) -> Result<HashSet<String>, Error> {
     let mut names: Vec<(&str, Uuid)> =
         keys.iter().flat_map(|(key, id)| key.names().map(|name| (name, *id))).collect();
@@ -259,7 +276,7 @@ pub(super) async fn name(session: &mut Session, keys: &[(&Key, Uuid)]) -> Result
     written(session, NAME, "request_id", names.into_iter().map(|(name, id)| args![name, id]).collect()).await
 }
 
-/// Writes rows; answers the keys of those that were written.
+/// Writes rows. Answers the keys of those that were written.
 async fn written<T: Column + Eq + Hash>(
     session: &mut Session,
     sql: Sql,

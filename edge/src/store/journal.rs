@@ -1,20 +1,18 @@
-//! Checkouts: begun, settled, found, and who works on them.
+//! Checkouts in the journal: beginning, settling and finding them, and the leases of their runners.
 
-use boxoffice_proto::Fault;
 use chassis::{
     args,
     db::{Db, Error, Group, Session, Sql},
     idempotency::Key,
 };
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    grouped::{self, Begin, Look, Seen},
+    grouped::{self, Begin, KnownCheckouts, Look, Settlement},
     rows::{entry, entry_columns, tell},
 };
 use crate::domain::{
-    checkout::{Checkout, Entry, Status},
+    checkout::{RecordedCheckout, Status},
     story::Story,
 };
 
@@ -22,36 +20,23 @@ use crate::domain::{
 #[derive(Clone)]
 pub(crate) struct Journal {
     pub(super) db: Db,
-    looks: Group<Look, Seen>,
+    looks: Group<Look, KnownCheckouts>,
     begins: Group<Begin, bool>,
-    settles: Group<Settlement, Option<Entry>>,
+    settles: Group<Settlement, Option<RecordedCheckout>>,
 }
 
-/// How a checkout ended, to be written once.
-#[derive(Clone, Debug)]
-pub(crate) struct Settlement {
-    /// The checkout as it is from now on.
-    pub(crate) checkout: Checkout,
-    /// What a replay is told; `None` when it was completed.
-    pub(crate) refusal: Option<Fault>,
-    /// Rounds in which an outcome stayed unknown, added to the attempts.
-    pub(crate) rounds: i64,
-    /// What the world is told, in order: CloudEvents.
-    pub(crate) events: Vec<Value>,
-}
-
-/// Which part of the list.
+/// Which part of the list of checkouts is read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Narrowed {
-    /// Whose; `None`: everybody's.
+    /// Only those of this user; `None`: of all users.
     pub(crate) user_id: Option<String>,
-    /// Only these; `None`: any.
+    /// Only those of this status; `None`: of any.
     pub(crate) status: Option<Status>,
-    /// Only those that wait for a person.
+    /// Only those that are parked for an operator.
     pub(crate) parked: bool,
-    /// Only what is older than this one.
+    /// Only those that are older than the one of this time and id.
     pub(crate) before: Option<(i64, Uuid)>,
-    /// How many at most.
+    /// The most rows.
     pub(crate) limit: i64,
 }
 
@@ -63,23 +48,23 @@ impl Journal {
         Self { db, looks, begins, settles }
     }
 
-    /// What is known of a click: the checkout that its request id stands for, and its reservation's pending
-    /// one.
-    pub(crate) async fn seen(
+    /// The checkouts that may answer a request to pay: the one that its request id stands for, and its
+    /// reservation's pending one.
+    pub(crate) async fn known(
         &self,
         key: Option<&Key>,
         user_id: &str,
         reservation_id: Uuid,
-    ) -> Result<Seen, Error> {
+    ) -> Result<KnownCheckouts, Error> {
         let look = Look { key: key.cloned(), user_id: user_id.to_owned(), reservation_id };
         self.looks.ask(look).await
     }
 
-    /// Writes a new checkout, leased to its runner. `false`: not written, for its reservation has a live one
-    /// already or its request id is taken (I-ONE-LIVE-CHECKOUT).
+    /// Writes a new checkout, leased to its runner. `false`: it was not written, because its reservation has
+    /// a live one already or its request id is taken (I-ONE-LIVE-CHECKOUT).
     pub(crate) async fn begin(
         &self,
-        new: &Entry,
+        new: &RecordedCheckout,
         key: Option<&Key>,
         runner: Uuid,
         lease_until: i64,
@@ -88,7 +73,7 @@ impl Journal {
         self.begins.ask(begin).await
     }
 
-    /// Lets a further request id stand for a checkout; one that is taken stays as it is.
+    /// Lets a further request id stand for a checkout; a request id that is taken stays as it is.
     pub(crate) async fn name(&self, key: &Key, checkout_id: Uuid) -> Result<(), Error> {
         let write = async || {
             let mut session = self.db.begin().await?;
@@ -98,9 +83,12 @@ impl Journal {
         self.db.transact("name_checkout", write).await
     }
 
-    /// Settles a checkout, with its events, once. Answers the journal's row: this outcome, or the one that
-    /// was there already. The flag says whether this call did it.
-    pub(crate) async fn settle(&self, settlement: &Settlement) -> Result<(Option<Entry>, bool), Error> {
+    /// Settles a checkout, with its events, once. Answers the journal's row, with this outcome or with the
+    /// one that was there already, and whether it was this call that settled it.
+    pub(crate) async fn settle(
+        &self,
+        settlement: &Settlement,
+    ) -> Result<(Option<RecordedCheckout>, bool), Error> {
         match self.settles.ask(settlement.clone()).await? {
             Some(entry) => Ok((Some(entry), true)),
             None => Ok((self.get(settlement.checkout.checkout_id).await?, false)),
@@ -108,7 +96,7 @@ impl Journal {
     }
 
     /// One checkout.
-    pub(crate) async fn get(&self, checkout_id: Uuid) -> Result<Option<Entry>, Error> {
+    pub(crate) async fn get(&self, checkout_id: Uuid) -> Result<Option<RecordedCheckout>, Error> {
         const SQL: &str = concat!("SELECT ", entry_columns!(), " FROM checkout WHERE checkout_id = $1");
         one(&mut self.db.read().await?, SQL, args![checkout_id]).await
     }
@@ -120,7 +108,7 @@ impl Journal {
         user_id: &str,
         reservation_id: Uuid,
         since: i64,
-    ) -> Result<Option<Entry>, Error> {
+    ) -> Result<Option<RecordedCheckout>, Error> {
         const SQL: &str = concat!(
             "SELECT ",
             entry_columns!(),
@@ -131,7 +119,7 @@ impl Journal {
     }
 
     /// A page, newest first.
-    pub(crate) async fn list(&self, narrowed: &Narrowed) -> Result<Vec<Entry>, Error> {
+    pub(crate) async fn list(&self, narrowed: &Narrowed) -> Result<Vec<RecordedCheckout>, Error> {
         const ANYBODY: &str = concat!(
             "SELECT ",
             entry_columns!(),
@@ -163,9 +151,8 @@ impl Journal {
         self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
     }
 
-    /// Renews this runner's lease on what it works on. Those that somebody else took over are left to them,
-    /// and so are those that are being settled at this moment: waiting for them, and they for us, could be a
-    /// ring.
+    /// Renews this runner's leases on these checkouts. Checkouts that another runner took over are left out,
+    /// and so are rows that are locked because they are being settled: to wait for them could be a deadlock.
     pub(crate) async fn renew(
         &self,
         runner: Uuid,
@@ -183,7 +170,7 @@ impl Journal {
         session.commit().await
     }
 
-    /// Keeps the story so far, for whoever asks why a checkout takes long.
+    /// Writes the story so far, for an operator who asks why a checkout takes long.
     pub(crate) async fn note(&self, checkout_id: Uuid, runner: Uuid, story: &Story) -> Result<(), Error> {
         let mut session = self.db.begin().await?;
         let noted = session.execute(
@@ -194,7 +181,7 @@ impl Journal {
         session.commit().await
     }
 
-    /// Parks a checkout that does not get on: it is visible as such, and left alone until `until`.
+    /// Parks a checkout that does not settle: it is listed as parked, and not tried again before `until`.
     pub(crate) async fn park(
         &self,
         checkout_id: Uuid,
@@ -213,8 +200,8 @@ impl Journal {
         session.commit().await
     }
 
-    /// Lets a parked checkout be taken up at once, by whichever replica looks first. Any other one is left as
-    /// it is.
+    /// Lets a parked checkout be taken over at once, by the first replica that looks. A checkout that is not
+    /// parked stays as it is.
     pub(crate) async fn unpark(&self, checkout_id: Uuid) -> Result<(), Error> {
         let unpark = async || {
             let mut session = self.db.begin().await?;
@@ -228,7 +215,7 @@ impl Journal {
         self.db.transact("unpark_checkout", unpark).await
     }
 
-    /// How many are parked.
+    /// How many checkouts are parked.
     pub(crate) async fn parked(&self) -> Result<i64, Error> {
         let sql = "SELECT COUNT(*) AS parked FROM checkout WHERE parked_at IS NOT NULL";
         self.db.read().await?.one(sql, Vec::new()).await?.get("parked")
@@ -242,7 +229,7 @@ impl Journal {
         now: i64,
         lease_until: i64,
         limit: i64,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<Vec<RecordedCheckout>, Error> {
         const LAPSED: &str =
             "SELECT 1 AS one FROM checkout WHERE status = 'PENDING' AND lease_until < $1 LIMIT 1";
         const SQL: Sql = Sql {
@@ -260,7 +247,7 @@ impl Journal {
                 entry_columns!()
             ),
         };
-        // Nearly always there is nothing: a look is cheaper than a transaction.
+        // Nearly always there is nothing, and a read is cheaper than a transaction.
         if self.db.read().await?.optional(LAPSED, args![now]).await?.is_none() {
             return Ok(Vec::new());
         }
@@ -270,17 +257,18 @@ impl Journal {
         taken.iter().map(entry).collect()
     }
 
-    /// Lets go of whatever this runner still has, so that another takes it up at once.
-    pub(crate) async fn let_go(&self, runner: Uuid) -> Result<u64, Error> {
+    /// Releases the leases that this runner still has, so that another one takes the checkouts over at once.
+    /// Answers how many they were.
+    pub(crate) async fn release_leases(&self, runner: Uuid) -> Result<u64, Error> {
         let mut session = self.db.begin().await?;
-        let let_go = session
+        let released = session
             .execute(
                 "UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'",
                 args![runner],
             )
             .await?;
         session.commit().await?;
-        Ok(let_go)
+        Ok(released)
     }
 }
 
@@ -288,6 +276,6 @@ async fn one(
     session: &mut Session,
     sql: &'static str,
     args: Vec<chassis::db::Value>,
-) -> Result<Option<Entry>, Error> {
+) -> Result<Option<RecordedCheckout>, Error> {
     session.optional(sql, args).await?.as_ref().map(entry).transpose()
 }

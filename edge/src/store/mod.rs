@@ -1,8 +1,8 @@
 //! The saga's journal and its outbox: all SQL of the edge.
 //!
-//! In the good case a checkout costs two writes: its row before the first step, its outcome with the events
+//! A checkout that succeeds costs two writes: its row before the first step, its outcome with the events
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
-//! checkout is settled once whoever else believes to be its runner.
+//! checkout is settled once, even when two runners have it.
 
 mod clearing;
 mod grouped;
@@ -12,7 +12,8 @@ mod rows;
 
 pub(crate) use self::{
     clearing::forget_workings,
-    journal::{Journal, Narrowed, Settlement},
+    grouped::Settlement,
+    journal::{Journal, Narrowed},
     outbox::{Outgoing, forget_told},
 };
 

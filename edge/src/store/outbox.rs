@@ -1,5 +1,5 @@
-//! The outbox: what is to be told of settled checkouts, a row each, at least once. A row's events are told in
-//! their order.
+//! The outbox: the events of settled checkouts, a row a checkout. Each event is sent at least once, and those
+//! of one row in order.
 
 use chassis::{
     args,
@@ -8,26 +8,26 @@ use chassis::{
 };
 use serde_json::Value;
 
-use super::Journal;
+use super::journal::Journal;
 
 /// A checkout's events, claimed by a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outgoing {
-    /// Its place.
+    /// The number of the row.
     pub(crate) sequence: i64,
     /// The CloudEvents, in order.
     pub(crate) events: Vec<Value>,
-    /// How many of them were told.
+    /// How many of them were sent.
     pub(crate) told: usize,
-    /// How often it was claimed, this time included.
+    /// How often the row was claimed, this time included.
     pub(crate) attempts: i64,
 }
 
-/// Nearly always there is nothing: a look is cheaper than a transaction.
+/// Nearly always there is nothing, and a read is cheaper than a transaction.
 const WAITING: &str = "SELECT 1 AS one FROM outbox WHERE published_at IS NULL AND due_at <= $1 LIMIT 1";
 
 impl Journal {
-    /// Claims what is due until `claimed_until`, oldest first.
+    /// Claims rows that are due, oldest first. Until `claimed_until` no other relay sends them.
     pub(crate) async fn claim_events(
         &self,
         now: i64,
@@ -51,8 +51,8 @@ impl Journal {
         outgoing(&rows)
     }
 
-    /// Tells what is due, in a way that cannot fail, and notes it, in one transaction; answers how many
-    /// checkouts that were. Should the commit fail, they are told again.
+    /// Passes events that are due to `tell`, which cannot fail, and marks them as sent, in one transaction.
+    /// Answers how many rows they were. When the commit fails they are passed again.
     pub(crate) async fn tell_events(
         &self,
         now: i64,
@@ -77,7 +77,7 @@ impl Journal {
         Ok(rows.len())
     }
 
-    /// Notes that these were told, wholly.
+    /// Marks rows whose events were all sent.
     pub(crate) async fn mark_published(&self, sequences: Vec<i64>, now: i64) -> Result<(), Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL AND sequence = ANY($2)",
@@ -89,7 +89,7 @@ impl Journal {
         session.commit().await
     }
 
-    /// Puts one off of which so many events were told, and the next was not taken.
+    /// Postpones a row of which the first `told` events were sent and the next one was not accepted.
     pub(crate) async fn postpone(&self, sequence: i64, told: usize, due_at: i64) -> Result<(), Error> {
         let told = i64::try_from(told).unwrap_or(i64::MAX);
         let mut session = self.db.begin().await?;
@@ -102,7 +102,7 @@ impl Journal {
     }
 }
 
-/// Deletes what was told, oldest first.
+/// Deletes rows that were sent, oldest first.
 pub(crate) fn forget_told(session: &mut Session, portion: Portion) -> Forgetting<'_> {
     const SQL: Sql = Sql {
         postgres: "DELETE FROM outbox WHERE sequence = ANY(ARRAY(SELECT sequence FROM outbox \

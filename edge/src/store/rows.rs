@@ -7,7 +7,7 @@ use chassis::db::{Error, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    checkout::{Checkout, Entry},
+    checkout::{Checkout, RecordedCheckout},
     story::Story,
 };
 
@@ -20,7 +20,8 @@ macro_rules! entry_columns {
 }
 pub(super) use entry_columns;
 
-pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
+/// A row as a checkout.
+pub(super) fn entry(row: &Row) -> Result<RecordedCheckout, Error> {
     let status: String = row.get("status")?;
     let checkout = Checkout {
         checkout_id: row.get("checkout_id")?,
@@ -40,21 +41,22 @@ pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
     };
     let refusal = match (row.get::<Option<String>>("refusal")?, checkout.reason.as_deref()) {
         (Some(kept), _) => Some(read(&kept)?),
-        // A row that somebody settled by hand: the reason is all there is to tell.
+        // Of a row that an operator settled by hand the reason is all there is.
         (None, Some(word)) => {
             let reason = reason(word);
             Some(Fault::new(reason, reason.title()))
         }
         (None, None) => None,
     };
-    Ok(Entry { checkout, token: row.get("token")?, refusal })
+    Ok(RecordedCheckout { checkout, token: row.get("token")?, refusal })
 }
 
+/// A story as it is written.
 pub(super) fn tell(story: &Story) -> Result<String, Error> {
     serde_json::to_string(story).map_err(|error| Error::Other(error.into()))
 }
 
-/// A refusal as it is kept, to be told again word by word.
+/// A refusal as it is written, to be told again word by word.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     reason: String,
@@ -62,6 +64,7 @@ struct Kept {
     metadata: HashMap<String, String>,
 }
 
+/// A refusal as it is written.
 pub(super) fn write(refusal: &Fault) -> Result<String, Error> {
     let kept = Kept {
         reason: refusal.reason.as_str().to_owned(),
@@ -76,8 +79,8 @@ fn read(kept: &str) -> Result<Fault, Error> {
     Ok(Fault { metadata: kept.metadata, ..Fault::new(reason(&kept.reason), kept.detail) })
 }
 
-/// A reason that was written down. One that this program does not know (a newer one has written it, or
-/// somebody by hand) is told as a mistake of ours.
+/// A reason by its word. A word that this release does not know, written by a newer one or by hand, becomes
+/// INTERNAL.
 fn reason(word: &str) -> Reason {
     word.parse()
         .unwrap_or_else(|_| Fault::internal(format_args!("the journal holds the reason {word:?}")).reason)

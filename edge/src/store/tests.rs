@@ -17,7 +17,7 @@ use super::{Journal, Narrowed, Settlement};
 use crate::{
     config::Retention,
     domain::{
-        checkout::{Checkout, Entry, Status},
+        checkout::{Checkout, RecordedCheckout, Status},
         event,
         saga::Ending,
         story::Story,
@@ -35,12 +35,12 @@ async fn on_both(test: impl AsyncFn(Journal)) {
     }
 }
 
-fn new(reservation_id: Uuid, created_at: i64) -> Entry {
+fn new(reservation_id: Uuid, created_at: i64) -> RecordedCheckout {
     let checkout = Checkout::begun(Uuid::new_v4(), ANN.into(), reservation_id, 150_000, created_at);
-    Entry { checkout, token: Uuid::new_v4(), refusal: None }
+    RecordedCheckout { checkout, token: Uuid::new_v4(), refusal: None }
 }
 
-fn settlement(entry: &Entry, ending: Ending, settled_at: i64) -> Settlement {
+fn settlement(entry: &RecordedCheckout, ending: Ending, settled_at: i64) -> Settlement {
     let status = ending.status();
     let refusal = ending.refusal(entry.checkout.checkout_id);
     let reason = refusal.as_ref().map(|fault| fault.reason.to_string());
@@ -52,19 +52,19 @@ fn failed() -> Ending {
     Ending::Failed(Fault::new(Reason::InsufficientFunds, "Short of money.").with("shortfall", 7))
 }
 
-fn key(request_id: &str, entry: &Entry) -> Key {
+fn key(request_id: &str, entry: &RecordedCheckout) -> Key {
     Key::new(request_id.to_owned(), "Pay", &entry.checkout.user_id, &entry.checkout.reservation_id)
 }
 
-async fn begin(journal: &Journal, entry: &Entry, request_id: Option<&str>) -> bool {
+async fn begin(journal: &Journal, entry: &RecordedCheckout, request_id: Option<&str>) -> bool {
     let key = request_id.map(|id| key(id, entry));
     journal.begin(entry, key.as_ref(), Uuid::nil(), NOW + 3 * SECOND).await.unwrap()
 }
 
 /// The checkout that an id stands for, when it comes with what `entry` was begun with.
-async fn named(journal: &Journal, request_id: &str, entry: &Entry) -> Option<Entry> {
+async fn named(journal: &Journal, request_id: &str, entry: &RecordedCheckout) -> Option<RecordedCheckout> {
     let Checkout { user_id, reservation_id, .. } = &entry.checkout;
-    journal.seen(Some(&key(request_id, entry)), user_id, *reservation_id).await.unwrap().named
+    journal.known(Some(&key(request_id, entry)), user_id, *reservation_id).await.unwrap().named
 }
 
 async fn count(journal: &Journal, sql: &'static str) -> i64 {
@@ -299,7 +299,7 @@ async fn a_runner_renews_only_what_it_still_has_and_works_on() {
         let ids: Vec<_> = lapsed.iter().map(|entry| entry.checkout.checkout_id).collect();
         assert_eq!(ids, [lost.checkout.checkout_id, stolen.checkout.checkout_id]);
 
-        assert_eq!(journal.let_go(me).await.unwrap(), 1);
+        assert_eq!(journal.release_leases(me).await.unwrap(), 1);
         let left = journal.take_over(Uuid::new_v4(), NOW + 5, NOW + 99, 10).await.unwrap();
         assert_eq!(left[0].checkout.checkout_id, working.checkout.checkout_id);
     })

@@ -12,9 +12,12 @@ use chassis::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::line::{Answer, Ask, Line, ended};
+use super::queue::{Ask, Queue, Reply, ended};
 use crate::{
-    domain::{Command, Decision, Head, Outcome, QueueView, Room, Status, TokenRow, TokenView, decide},
+    domain::{
+        Command, CommandOutcome, Decision, QueueRow, QueueState, QueueView, TokenRow, TokenStatus, TokenView,
+        decide,
+    },
     error::Error,
     store,
 };
@@ -39,39 +42,39 @@ enum Plan {
     Like(usize),
 }
 
-type Answers = Vec<Result<Answer, Error>>;
+type Answers = Vec<Result<Reply, Error>>;
 
 /// Runs the batch in a transaction, with who was heard of; `distrust` reads memory anew first.
 pub(super) async fn attempt(
-    line: &Arc<Line>,
+    queue: &Arc<Queue>,
     asks: &[Ask],
     heard: &[Uuid],
     distrust: bool,
 ) -> Result<Answers, Error> {
-    let (mut session, mut head) = locked(line).await?;
-    if line.is_behind(&head) {
+    let (mut session, mut head) = locked(queue).await?;
+    if queue.is_behind(&head) {
         session.rollback().await;
-        line.catch_up().await?;
-        (session, head) = locked(line).await?;
+        queue.catch_up().await?;
+        (session, head) = locked(queue).await?;
     }
     if distrust {
-        line.reload(&mut session).await?;
+        queue.reload(&mut session).await?;
     } else {
-        line.catch_up_locked(&mut session, &head).await?;
+        queue.catch_up_locked(&mut session, &head).await?;
     }
     let recorded =
         idempotency::recall_all(&mut session, asks.iter().filter_map(|ask| ask.key.as_ref())).await?;
     let (plans, commands) = plan(asks, &recorded)?;
 
-    line.listen();
-    let now = line.clock.now();
-    let decision = line.read(|room| decide(room, heard, commands, now));
-    let strangers = ended(&mut session, strangers(line, &plans, &decision)).await?;
+    queue.listen();
+    let now = queue.clock.now();
+    let decision = queue.read(|state| decide(state, heard, commands, now));
+    let strangers = ended(&mut session, strangers(queue, &plans, &decision)).await?;
     let done = done(asks, &plans, &decision, &strangers);
-    let records = records(asks, &plans, &done, || line.read(|room| queue_after(line, room, &decision)))?;
+    let records = records(asks, &plans, &done, || queue.read(|state| queue_after(queue, state, &decision)))?;
     if decision.changed {
-        store::token::write(&mut session, &line.id, decision.head.version, &decision.rows).await?;
-        store::queue::write(&mut session, &line.id, &decision.head).await?;
+        store::token::write(&mut session, &queue.id, decision.head.version, &decision.rows).await?;
+        store::queue::write(&mut session, &queue.id, &decision.head).await?;
     }
     idempotency::record_all(&mut session, &records, decision.head.decided_at).await?;
     if decision.changed || !records.is_empty() {
@@ -79,17 +82,17 @@ pub(super) async fn attempt(
     } else {
         session.rollback().await;
     }
-    metrics::counter!("queue_admissions_total", "queue" => line.id.to_string())
+    metrics::counter!("queue_admissions_total", "queue" => queue.id.to_string())
         .increment(decision.admitted as u64);
-    Ok(publish(line, &plans, &done, decision, &strangers))
+    Ok(publish(queue, &plans, &done, decision, &strangers))
 }
 
 /// A transaction that holds the queue's row.
-async fn locked(line: &Line) -> Result<(Session, Head), Error> {
-    let mut session = line.db.begin().await?;
-    let head = store::queue::lock(&mut session, &line.id)
+async fn locked(queue: &Queue) -> Result<(Session, QueueRow), Error> {
+    let mut session = queue.db.begin().await?;
+    let head = store::queue::lock(&mut session, &queue.id)
         .await?
-        .ok_or_else(|| Error::QueueNotFound(line.id.to_string()))?;
+        .ok_or_else(|| Error::QueueNotFound(queue.id.to_string()))?;
     Ok((session, head))
 }
 
@@ -130,21 +133,21 @@ fn plan(asks: &[Ask], recorded: &idempotency::Recorded) -> Result<(Vec<Plan>, Ve
 }
 
 /// Tokens that the answers name and memory does not have: those that ended, here or elsewhere.
-fn strangers(line: &Line, plans: &[Plan], decision: &Decision) -> Vec<Uuid> {
+fn strangers(queue: &Queue, plans: &[Plan], decision: &Decision) -> Vec<Uuid> {
     let not_here = decision.outcomes.iter().filter_map(|outcome| match outcome {
-        Outcome::NotHere(token) => Some(*token),
-        Outcome::Joined { .. }
-        | Outcome::Full(_)
-        | Outcome::Completed(_)
-        | Outcome::Left(_)
-        | Outcome::NotActive(_)
-        | Outcome::PolicySet => None,
+        CommandOutcome::NotHere(token) => Some(*token),
+        CommandOutcome::Joined { .. }
+        | CommandOutcome::Full(_)
+        | CommandOutcome::Completed(_)
+        | CommandOutcome::Left(_)
+        | CommandOutcome::NotActive(_)
+        | CommandOutcome::PolicySet => None,
     });
     let replayed = plans.iter().filter_map(|plan| match plan {
         Plan::Replay(Recorded::Token { token, .. }) => Some(*token),
         Plan::Replay(Recorded::Queue(_)) | Plan::Decide(_) | Plan::Reused | Plan::Like(_) => None,
     });
-    line.read(|room| not_here.chain(replayed).filter(|token| room.status(token).is_none()).collect())
+    queue.read(|state| not_here.chain(replayed).filter(|token| state.status(token).is_none()).collect())
 }
 
 type Strangers = HashMap<Uuid, (String, TokenRow)>;
@@ -154,22 +157,24 @@ enum Done {
     Token { row: TokenRow, created: bool },
     Queue,
     Full(i64),
-    NotActive(Status),
+    NotActive(TokenStatus),
     NotFound,
 }
 
 /// What became of every command that was decided; one that memory did not know is read off its final row.
 fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers) -> Vec<Done> {
     let decided = asks.iter().zip(plans).filter(|(_, plan)| matches!(plan, Plan::Decide(_)));
-    let one = |((ask, _), outcome): ((&Ask, &Plan), &Outcome)| match outcome {
-        Outcome::Joined { row, created } => Done::Token { row: row.clone(), created: *created },
-        Outcome::Completed(row) | Outcome::Left(row) => Done::Token { row: row.clone(), created: false },
-        Outcome::Full(after) => Done::Full(*after),
-        Outcome::NotActive(status) => Done::NotActive(*status),
-        Outcome::PolicySet => Done::Queue,
-        Outcome::NotHere(token) => match strangers.get(token) {
+    let one = |((ask, _), outcome): ((&Ask, &Plan), &CommandOutcome)| match outcome {
+        CommandOutcome::Joined { row, created } => Done::Token { row: row.clone(), created: *created },
+        CommandOutcome::Completed(row) | CommandOutcome::Left(row) => {
+            Done::Token { row: row.clone(), created: false }
+        }
+        CommandOutcome::Full(after) => Done::Full(*after),
+        CommandOutcome::NotActive(status) => Done::NotActive(*status),
+        CommandOutcome::PolicySet => Done::Queue,
+        CommandOutcome::NotHere(token) => match strangers.get(token) {
             Some((_, row))
-                if matches!(ask.command, Command::Complete(_)) && row.status != Status::Completed =>
+                if matches!(ask.command, Command::Complete(_)) && row.status != TokenStatus::Completed =>
             {
                 Done::NotActive(row.status)
             }
@@ -203,53 +208,59 @@ fn records<'a>(
 }
 
 /// The queue as this decision leaves it.
-fn queue_after(line: &Line, room: &Room, decision: &Decision) -> QueueView {
-    let change = |status: Status| {
+fn queue_after(queue: &Queue, state: &QueueState, decision: &Decision) -> QueueView {
+    let change = |status: TokenStatus| {
         let now = decision.rows.iter().filter(|row| row.status == status).count();
-        let before = decision.rows.iter().filter(|row| room.status(&row.token) == Some(status)).count();
+        let before = decision.rows.iter().filter(|row| state.status(&row.token) == Some(status)).count();
         i64::try_from(now).unwrap_or(0) - i64::try_from(before).unwrap_or(0)
     };
     QueueView {
         serving_ticket: decision.head.serving_ticket,
-        waiting: room.waiting() + change(Status::Waiting),
-        active: room.active() + change(Status::Active),
+        waiting: state.waiting() + change(TokenStatus::Waiting),
+        active: state.active() + change(TokenStatus::Active),
         policy: decision.head.policy.clone(),
-        ..room.queue_view(&line.id)
+        ..state.queue_view(&queue.id)
     }
 }
 
 /// Brings memory up to the commit and makes every answer from it.
-fn publish(line: &Line, plans: &[Plan], done: &[Done], decision: Decision, strangers: &Strangers) -> Answers {
+fn publish(
+    queue: &Queue,
+    plans: &[Plan],
+    done: &[Done],
+    decision: Decision,
+    strangers: &Strangers,
+) -> Answers {
     let Decision { rows, head, changed, .. } = decision;
     let ended: HashMap<Uuid, TokenRow> =
         rows.iter().filter(|row| !row.status.is_live()).map(|row| (row.token, row.clone())).collect();
-    let now = line.clock.now();
-    let dress = |room: &Room| {
-        // As the room has it; else as it ended in this batch; else as it was when its command was done.
+    let now = queue.clock.now();
+    let dress = |state: &QueueState| {
+        // As the state has it; else as it ended in this batch; else as it was when its command was done.
         let view = |token: &Uuid, row: Option<&TokenRow>, created| {
             let as_row =
-                || ended.get(token).or(row).map(|row| TokenView::of_row(row.clone(), Arc::clone(&line.id)));
+                || ended.get(token).or(row).map(|row| TokenView::of_row(row.clone(), Arc::clone(&queue.id)));
             let stranger = || {
                 strangers
                     .get(token)
                     .map(|(queue_id, row)| TokenView::of_row(row.clone(), queue_id.as_str().into()))
             };
-            let view = room
-                .view(&line.id, token, now)
+            let view = state
+                .view(&queue.id, token, now)
                 .or_else(as_row)
                 .or_else(stranger)
                 .ok_or(Error::TokenNotFound)?;
-            Ok(Answer::Token { view, created })
+            Ok(Reply::Token { view, created })
         };
         let answer = |plan: &Plan| match plan {
             Plan::Reused => Err(Error::RequestIdReused),
             Plan::Replay(Recorded::Queue(view)) => {
-                Ok(Answer::Queue(view.clone().at_present(room.queue_view(&line.id))))
+                Ok(Reply::Queue(view.clone().at_present(state.queue_view(&queue.id))))
             }
             Plan::Replay(Recorded::Token { token, created }) => view(token, None, *created),
             Plan::Decide(at) | Plan::Like(at) => match &done[*at] {
                 Done::Token { row, created } => view(&row.token, Some(row), *created),
-                Done::Queue => Ok(Answer::Queue(room.queue_view(&line.id))),
+                Done::Queue => Ok(Reply::Queue(state.queue_view(&queue.id))),
                 Done::Full(after) => Err(Error::QueueFull(*after)),
                 Done::NotActive(status) => Err(Error::TokenNotActive(*status)),
                 Done::NotFound => Err(Error::TokenNotFound),
@@ -257,5 +268,5 @@ fn publish(line: &Line, plans: &[Plan], done: &[Done], decision: Decision, stran
         };
         plans.iter().map(answer).collect()
     };
-    if changed { line.advance(head.version - 1, head, rows, dress) } else { line.read(dress) }
+    if changed { queue.advance(head.version - 1, head, rows, dress) } else { queue.read(dress) }
 }

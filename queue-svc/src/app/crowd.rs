@@ -1,9 +1,9 @@
 //! More people than can be written down at once: who is taken, and when the others are to come back.
 //!
-//! Joins that wait share one space over all lines. A line may take as many places of it as are free, so that
-//! alone it gets half, and a storm on one line leaves room for the others (and, below what a server has in
-//! flight at most, for everything that is not a join). Whoever finds no place is told at once when to come
-//! back: each one a little later than the one before, at the speed at which the line takes people down, so
+//! Joins that wait share one space over all queues. A queue may take as many places of it as are free, so
+//! that alone it gets half, and a storm on one queue leaves room for the others (and, below what a server has
+//! in flight at most, for everything that is not a join). Whoever finds no place is told at once when to come
+//! back: each one a little later than the one before, at the speed at which the queue takes people down, so
 //! that a crowd comes back as a stream.
 
 use std::{
@@ -19,26 +19,26 @@ use rand::Rng;
 
 use crate::domain::SECOND;
 
-/// Joins that wait or are being written, over all lines: what two cores write down in less than half a
+/// Joins that wait or are being written, over all queues: what two cores write down in less than half a
 /// second.
 const SPACE: usize = 4_000;
 /// Bounds of when to come back.
 const SOONEST: i64 = SECOND;
 const LATEST: i64 = 60 * SECOND;
-/// Bounds of what is believed of a line's speed, in joins a second: a stalled database tells nothing of its
+/// Bounds of what is believed of a queue's speed, in joins a second: a stalled database tells nothing of its
 /// speed.
 const SPEED: (f64, f64) = (500.0, 50_000.0);
 
-/// One line's share of the space.
+/// One queue's share of the space.
 #[derive(Debug)]
 pub(super) struct Crowd {
     all: Arc<AtomicUsize>,
     mine: Arc<AtomicUsize>,
-    told: Mutex<Told>,
+    told: Mutex<ComeBack>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct ComeBack {
     /// When the last one who was sent away is to come back.
     until: i64,
     /// Joins a second, as seen lately.
@@ -47,12 +47,12 @@ struct Told {
 
 /// A place among those who wait; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct JoinPermit {
     all: Arc<AtomicUsize>,
     mine: Arc<AtomicUsize>,
 }
 
-impl Drop for Place {
+impl Drop for JoinPermit {
     fn drop(&mut self) {
         self.all.fetch_sub(1, Ordering::Relaxed);
         self.mine.fetch_sub(1, Ordering::Relaxed);
@@ -60,23 +60,23 @@ impl Drop for Place {
 }
 
 impl Crowd {
-    /// A line's share of what all lines count in `all`.
+    /// A queue's share of what all queues count in `all`.
     pub(super) fn new(all: Arc<AtomicUsize>) -> Self {
-        Self { all, mine: Arc::default(), told: Mutex::new(Told { until: 0, speed: 5_000.0 }) }
+        Self { all, mine: Arc::default(), told: Mutex::new(ComeBack { until: 0, speed: 5_000.0 }) }
     }
 
     /// A place for one more.
     ///
     /// # Errors
     /// In how many microseconds to come back.
-    pub(super) fn enter(&self, now: i64) -> Result<Place, i64> {
+    pub(super) fn enter(&self, now: i64) -> Result<JoinPermit, i64> {
         let mine = self.mine.load(Ordering::Relaxed);
         if mine + self.all.load(Ordering::Relaxed) >= SPACE {
             return Err(self.send_away(now, mine));
         }
         self.all.fetch_add(1, Ordering::Relaxed);
         self.mine.fetch_add(1, Ordering::Relaxed);
-        Ok(Place { all: Arc::clone(&self.all), mine: Arc::clone(&self.mine) })
+        Ok(JoinPermit { all: Arc::clone(&self.all), mine: Arc::clone(&self.mine) })
     }
 
     fn send_away(&self, now: i64, waiting: usize) -> i64 {

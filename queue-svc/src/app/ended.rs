@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::domain::TokenRow;
 
-/// About 5 MB a line at most; older ones are read from SQL.
+/// About 5 MB a queue at most; older ones are read from SQL.
 const KEPT: usize = 20_000;
 
-/// The last tokens of a line that ended. What has ended stays as it is, so nothing here grows stale.
+/// The last tokens of a queue that ended. What has ended stays as it is, so nothing here grows stale.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     rows: HashMap<Uuid, TokenRow>,
@@ -39,7 +39,7 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Status;
+    use crate::domain::TokenStatus;
 
     #[test]
     fn only_the_last_that_ended_are_kept() {
@@ -58,9 +58,9 @@ mod tests {
             version: 1,
         };
         let mut ended = Ended::default();
-        let many: Vec<_> = (0..=KEPT as u128).map(|id| row(id, Status::Left)).collect();
+        let many: Vec<_> = (0..=KEPT as u128).map(|id| row(id, TokenStatus::Left)).collect();
         ended.keep(many.iter());
-        ended.keep([row(u128::MAX, Status::Waiting)].iter());
+        ended.keep([row(u128::MAX, TokenStatus::Waiting)].iter());
         let kept = |id| ended.get(&Uuid::from_u128(id)).is_some();
         assert_eq!([kept(0), kept(1), kept(KEPT as u128), kept(u128::MAX)], [false, true, true, false]);
     }

@@ -1,15 +1,15 @@
 //! Who is still there: what polls, streams and calls tell about people, and how it comes to be written down.
 //!
-//! A hearing costs a poll a comparison. Only where a token's row is too old to speak for it ([`Room::hear`])
-//! it becomes [`News`] for the writer, which takes a thousand at a time along with the next batch: a waiter's
-//! row is written once in a quarter of the grace, an admitted one's once. So what is remembered is as durable
-//! and as common to all replicas as everything else about a token.
+//! A hearing costs a poll a comparison. Only where a token's row is too old to speak for it
+//! ([`QueueState::hear`]) it becomes [`News`] for the writer, which takes a thousand at a time along with the
+//! next batch: a waiter's row is written once in a quarter of the grace, an admitted one's once. So what is
+//! remembered is as durable and as common to all replicas as everything else about a token.
 //!
 //! Nobody is given up for a silence that may have been ours: a replica counts from when it began to listen,
 //! and one that heard nobody at all for a minute (its network was away, the machine slept, the edge was down)
 //! begins anew.
 //!
-//! [`Room::hear`]: crate::domain::Room::hear
+//! [`QueueState::hear`]: crate::domain::QueueState::hear
 
 use std::{
     collections::VecDeque,
@@ -49,7 +49,7 @@ impl Ears {
         if now - last > DEAF {
             self.since.store(now, Ordering::Relaxed);
         }
-        // Once in a while is enough, and leaves this line of memory to all readers.
+        // Once in a while is enough, and leaves this cache line to all readers.
         if now - last > SECOND / 10 {
             self.last.store(now, Ordering::Relaxed);
         }

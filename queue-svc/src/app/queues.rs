@@ -1,10 +1,10 @@
-//! Use cases of lines: make, change, read, list.
+//! Use cases of queues: make, change, read, list.
 
 use chassis::idempotency::{self, Key};
 
-use super::{WaitingRoom, batch::Recorded, line::Answer};
+use super::{Queues, batch::Recorded, queue::Reply};
 use crate::{
-    domain::{Command, Head, PolicyPatch, QueuePolicy, QueueView},
+    domain::{Command, PolicyPatch, QueuePolicy, QueueRow, QueueView},
     error::Error,
     store,
 };
@@ -12,14 +12,14 @@ use crate::{
 /// Where a page of queues ended: the creation time and name of its last one.
 pub type Cursor = (i64, String);
 
-/// Where this line stands among all.
+/// Where this queue stands among all.
 #[must_use]
-pub fn place(line: &QueueView) -> Cursor {
-    (line.created_at, line.queue_id.clone())
+pub fn place(queue: &QueueView) -> Cursor {
+    (queue.created_at, queue.queue_id.clone())
 }
 
-impl WaitingRoom {
-    /// Makes a line, or finds the one that is there with this very policy.
+impl Queues {
+    /// Makes a queue, or finds the one that is there with this very policy.
     ///
     /// # Errors
     /// [`Error::PolicyDiffers`], [`Error::RequestIdReused`], the database's.
@@ -33,10 +33,10 @@ impl WaitingRoom {
         let db = &self.0.db;
         let recalled = db.transact("create_queue", || self.try_create(queue_id, policy, key)).await?;
         // Also on a replay: another replica may have made it.
-        let line = self.find_line(queue_id).await?;
+        let queue = self.find_queue(queue_id).await?;
         match recalled {
-            Some(view) => Ok(view.at_present(line.queue_view())),
-            None => Ok(line.queue_view()),
+            Some(view) => Ok(view.at_present(queue.queue_view())),
+            None => Ok(queue.queue_view()),
         }
     }
 
@@ -53,7 +53,7 @@ impl WaitingRoom {
             return Ok(Some(view));
         }
         let now = self.0.clock.now();
-        let head = Head::new(policy.clone(), now);
+        let head = QueueRow::new(policy.clone(), now);
         if !store::queue::insert(&mut session, queue_id, &head).await? {
             let there = store::queue::read(&mut session, queue_id).await?;
             if there.is_some_and(|there| there.policy != *policy) {
@@ -61,7 +61,7 @@ impl WaitingRoom {
             }
         }
         if let Some(key) = key {
-            let view = crate::domain::Room::new(head).queue_view(queue_id);
+            let view = crate::domain::QueueState::new(head).queue_view(queue_id);
             idempotency::record(&mut session, key, &Recorded::Queue(view), now).await?;
         }
         session.commit().await?;
@@ -74,12 +74,12 @@ impl WaitingRoom {
     /// The database's.
     pub async fn ensure_queue(&self, queue_id: &str, policy: QueuePolicy) -> Result<(), Error> {
         match self.create_queue(queue_id, policy, None).await {
-            Ok(_) | Err(Error::PolicyDiffers) => self.find_line(queue_id).await.map(drop),
+            Ok(_) | Err(Error::PolicyDiffers) => self.find_queue(queue_id).await.map(drop),
             Err(error) => Err(error),
         }
     }
 
-    /// Changes a line's policy; whoever may enter under the new one is admitted in the same transaction.
+    /// Changes a queue's policy; whoever may enter under the new one is admitted in the same transaction.
     ///
     /// # Errors
     /// [`Error::QueueNotFound`], [`Error::RequestIdReused`], the writer's.
@@ -89,27 +89,27 @@ impl WaitingRoom {
         patch: PolicyPatch,
         key: Option<Key>,
     ) -> Result<QueueView, Error> {
-        match self.find_line(queue_id).await?.ask(Command::SetPolicy(patch), key).await? {
-            Answer::Queue(view) => Ok(view),
-            Answer::Token { .. } => Err(Error::RequestIdReused),
+        match self.find_queue(queue_id).await?.ask(Command::SetPolicy(patch), key).await? {
+            Reply::Queue(view) => Ok(view),
+            Reply::Token { .. } => Err(Error::RequestIdReused),
         }
     }
 
-    /// Reads a line.
+    /// Reads a queue.
     ///
     /// # Errors
     /// [`Error::QueueNotFound`], the database's.
     pub async fn queue(&self, queue_id: &str) -> Result<QueueView, Error> {
-        Ok(self.find_line(queue_id).await?.queue_view())
+        Ok(self.find_queue(queue_id).await?.queue_view())
     }
 
-    /// Lines after a place, newest first.
+    /// OpenQueues after a place, newest first.
     ///
     /// # Errors
     /// The database's.
     pub async fn list_queues(&self, after: Option<&Cursor>, limit: usize) -> Result<Vec<QueueView>, Error> {
         self.sync().await?;
-        let mut views: Vec<_> = self.0.lines.read().all().map(|line| line.queue_view()).collect();
+        let mut views: Vec<_> = self.0.open.read().all().map(|queue| queue.queue_view()).collect();
         if let Some(after) = after {
             views.retain(|view| place(view) < *after);
         }

@@ -6,11 +6,11 @@ use chassis::idempotency::Key;
 use uuid::Uuid;
 
 use super::{
-    WaitingRoom,
-    line::{Answer, Line, ended},
+    Queues,
+    queue::{Queue, Reply, ended},
 };
 use crate::{
-    domain::{Command, Status, TokenView, line_tag, tag_of, tagged},
+    domain::{Command, TokenStatus, TokenView, queue_tag, tag_of, tagged},
     error::Error,
 };
 
@@ -19,13 +19,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What became of one of many tokens asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Lookup {
     /// It is this.
-    Token(TokenView),
+    Found(TokenView),
     /// There is no such token.
     Unknown,
     /// Memory does not know it, and the database could not be asked.
-    NotNow,
+    Unavailable,
 }
 
 /// What a caller of verify claims.
@@ -33,7 +33,7 @@ pub enum Seen {
 pub struct Claim {
     /// The token shown.
     pub token: Uuid,
-    /// The line that guards what is asked for; `None`: any.
+    /// The queue that guards what is asked for; `None`: any.
     pub queue_id: Option<String>,
     /// Who asks; `None`: whoever holds the token.
     pub user: Option<String>,
@@ -41,8 +41,8 @@ pub struct Claim {
     pub fresh: bool,
 }
 
-impl WaitingRoom {
-    /// Joins a line, or finds the place already held; tells whether the token is new.
+impl Queues {
+    /// Joins a queue, or finds the place already held; tells whether the token is new.
     ///
     /// # Errors
     /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::Busy`], [`Error::RequestIdReused`], the
@@ -54,19 +54,19 @@ impl WaitingRoom {
         priority: u8,
         key: Option<Key>,
     ) -> Result<(TokenView, bool), Error> {
-        let line = self.find_line(queue_id).await?;
-        let id = tagged(Uuid::new_v4(), line_tag(queue_id));
+        let queue = self.find_queue(queue_id).await?;
+        let id = tagged(Uuid::new_v4(), queue_tag(queue_id));
         let may_be_replay = key.is_some();
-        match line.ask(Command::Join { token: id, user: user.into(), priority }, key).await {
+        match queue.ask(Command::Join { token: id, user: user.into(), priority }, key).await {
             // Whoever has a place already is not sent away: memory knows it.
             Err(Error::Busy(after)) => {
-                line.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after))
+                queue.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after))
             }
             answered => {
                 let (view, created) = token(answered?)?;
                 // Whoever repeats the request is there, too.
                 if may_be_replay {
-                    line.ask_about(&view.token);
+                    queue.ask_about(&view.token);
                 }
                 Ok((view, created))
             }
@@ -78,8 +78,8 @@ impl WaitingRoom {
     /// # Errors
     /// [`Error::TokenNotFound`], [`Error::TokenNotActive`], [`Error::RequestIdReused`], the writer's.
     pub async fn complete(&self, id: Uuid, key: Option<Key>) -> Result<TokenView, Error> {
-        let line = self.line_of(&id).await?;
-        Ok(token(line.ask(Command::Complete(id), key).await?)?.0)
+        let queue = self.queue_of(&id).await?;
+        Ok(token(queue.ask(Command::Complete(id), key).await?)?.0)
     }
 
     /// Gives a place up.
@@ -87,8 +87,8 @@ impl WaitingRoom {
     /// # Errors
     /// [`Error::TokenNotFound`], [`Error::RequestIdReused`], the writer's.
     pub async fn leave(&self, id: Uuid, key: Option<Key>) -> Result<TokenView, Error> {
-        let line = self.line_of(&id).await?;
-        Ok(token(line.ask(Command::Leave(id), key).await?)?.0)
+        let queue = self.queue_of(&id).await?;
+        Ok(token(queue.ask(Command::Leave(id), key).await?)?.0)
     }
 
     /// Reads a token.
@@ -103,35 +103,35 @@ impl WaitingRoom {
         found.pop().flatten().ok_or(Error::TokenNotFound)
     }
 
-    /// Reads a user's live token of a line.
+    /// Reads a user's live token of a queue.
     ///
     /// # Errors
     /// [`Error::QueueNotFound`], [`Error::TokenNotFound`], the database's.
     pub async fn token_of(&self, queue_id: &str, user: &str) -> Result<TokenView, Error> {
-        let line = self.find_line(queue_id).await?;
-        if let Some(view) = line.ask_about_user(user) {
+        let queue = self.find_queue(queue_id).await?;
+        if let Some(view) = queue.ask_about_user(user) {
             return Ok(view);
         }
-        Box::pin(line.catch_up()).await?;
-        line.ask_about_user(user).ok_or(Error::TokenNotFound)
+        Box::pin(queue.catch_up()).await?;
+        queue.ask_about_user(user).ok_or(Error::TokenNotFound)
     }
 
     /// Reads many tokens, in the order asked for: live ones and those that ended lately from memory; the
     /// rest, long ended or unknown, by one query. What memory knows is answered whatever becomes of that.
-    pub async fn tokens(&self, ids: &[Uuid]) -> Vec<Seen> {
+    pub async fn tokens(&self, ids: &[Uuid]) -> Vec<Lookup> {
         let mut found = self.remembered(ids);
-        let mut rest = Seen::Unknown;
+        let mut rest = Lookup::Unknown;
         if found.iter().any(Option::is_none) {
             match tokio::time::timeout(PATIENCE, Box::pin(self.look_up(ids, &mut found))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "tokens could not be looked up");
-                    rest = Seen::NotNow;
+                    rest = Lookup::Unavailable;
                 }
-                Err(_late) => rest = Seen::NotNow,
+                Err(_late) => rest = Lookup::Unavailable,
             }
         }
-        found.into_iter().map(|view| view.map_or_else(|| rest.clone(), Seen::Token)).collect()
+        found.into_iter().map(|view| view.map_or_else(|| rest.clone(), Lookup::Found)).collect()
     }
 
     /// Adds those to `found` that memory does not know and the database does.
@@ -146,11 +146,11 @@ impl WaitingRoom {
             let Some((queue_id, row)) = rows.get(id) else { continue };
             *view = if row.status.is_live() {
                 // Live, and not in memory: another replica wrote it a moment ago.
-                let line = self.find_line(queue_id).await?;
-                if line.ask_about(id).is_none() {
-                    line.catch_up().await?;
+                let queue = self.find_queue(queue_id).await?;
+                if queue.ask_about(id).is_none() {
+                    queue.catch_up().await?;
                 }
-                match line.ask_about(id) {
+                match queue.ask_about(id) {
                     Some(view) => Some(view),
                     // It ended in between.
                     None => self.ended_token(*id).await?,
@@ -162,19 +162,19 @@ impl WaitingRoom {
         Ok(())
     }
 
-    /// What memory knows of these. Tokens of one line that come one after the other share one look at its
-    /// room.
+    /// What memory knows of these. Tokens of one queue that come one after the other share one look at its
+    /// state.
     fn remembered(&self, ids: &[Uuid]) -> Vec<Option<TokenView>> {
-        let lines = self.0.lines.read();
+        let queues = self.0.open.read();
         let mut found = Vec::with_capacity(ids.len());
         for together in ids.chunk_by(|one, other| tag_of(one) == tag_of(other)) {
-            match lines.tagged(&together[0]) {
-                [line] => line.ask_about_all(together, &mut found),
+            match queues.tagged(&together[0]) {
+                [queue] => queue.ask_about_all(together, &mut found),
                 _ => found.extend(together.iter().map(|_| None)),
             }
         }
         for (id, view) in ids.iter().zip(&mut found).filter(|(_, view)| view.is_none()) {
-            *view = lines.remembered(id);
+            *view = queues.remembered(id);
         }
         found
     }
@@ -193,9 +193,9 @@ impl WaitingRoom {
     /// [`Error::TokenNotActive`], the database's.
     pub async fn verify(&self, claim: &Claim) -> Result<TokenView, Error> {
         let now = self.0.clock.now();
-        let line = self.0.lines.read().with(&claim.token).cloned();
-        if let Some(line) = line
-            && let Some(view) = line.ask_about(&claim.token)
+        let queue = self.0.open.read().with(&claim.token).cloned();
+        if let Some(queue) = queue
+            && let Some(view) = queue.ask_about(&claim.token)
         {
             let verdict = judge(claim, view, now);
             if !claim.fresh && verdict.is_ok() {
@@ -205,25 +205,25 @@ impl WaitingRoom {
             if matches!(verdict, Err(Error::TokenWrongQueue | Error::TokenWrongUser)) {
                 return verdict;
             }
-            Box::pin(line.catch_up()).await?;
+            Box::pin(queue.catch_up()).await?;
         }
         judge(claim, self.token(claim.token).await?, self.0.clock.now())
     }
 
-    /// The line a token stands or stood in.
-    async fn line_of(&self, id: &Uuid) -> Result<Arc<Line>, Error> {
-        if let Some(line) = self.0.lines.read().with(id) {
-            return Ok(Arc::clone(line));
+    /// The queue a token stands or stood in.
+    async fn queue_of(&self, id: &Uuid) -> Result<Arc<Queue>, Error> {
+        if let Some(queue) = self.0.open.read().with(id) {
+            return Ok(Arc::clone(queue));
         }
         let view = Box::pin(self.ended_token(*id)).await?.ok_or(Error::TokenNotFound)?;
-        self.find_line(&view.queue_id).await
+        self.find_queue(&view.queue_id).await
     }
 }
 
-fn token(answer: Answer) -> Result<(TokenView, bool), Error> {
+fn token(answer: Reply) -> Result<(TokenView, bool), Error> {
     match answer {
-        Answer::Token { view, created } => Ok((view, created)),
-        Answer::Queue(_) => Err(Error::RequestIdReused),
+        Reply::Token { view, created } => Ok((view, created)),
+        Reply::Queue(_) => Err(Error::RequestIdReused),
     }
 }
 
@@ -236,11 +236,12 @@ fn judge(claim: &Claim, view: TokenView, now: i64) -> Result<TokenView, Error> {
     }
     match view.status {
         // The clock decides, not whether the timer has already been there.
-        Status::Active if view.active_until.is_some_and(|until| until > now) => Ok(view),
-        Status::Active => Err(Error::TokenNotActive(Status::Expired)),
-        status @ (Status::Waiting | Status::Completed | Status::Expired | Status::Left) => {
-            Err(Error::TokenNotActive(status))
-        }
+        TokenStatus::Active if view.active_until.is_some_and(|until| until > now) => Ok(view),
+        TokenStatus::Active => Err(Error::TokenNotActive(TokenStatus::Expired)),
+        status @ (TokenStatus::Waiting
+        | TokenStatus::Completed
+        | TokenStatus::Expired
+        | TokenStatus::Left) => Err(Error::TokenNotActive(status)),
     }
 }
 
@@ -260,18 +261,18 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("queue-{}", Uuid::new_v4()));
         let config = DbConfig::at(format!("sqlite:{}", folder.join("queue.db").display()));
         let db = Db::open(&config, &store::migrations()).await.unwrap();
-        let room = WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap();
+        let queues = Queues::open(db, Clock::system(), Retention::default()).await.unwrap();
         let claim = Claim { token: Uuid::nil(), queue_id: None, user: None, fresh: false };
         let sizes = [
-            size_of_val(&room.join("default", "ann", 5, None)),
-            size_of_val(&room.complete(Uuid::nil(), None)),
-            size_of_val(&room.leave(Uuid::nil(), None)),
-            size_of_val(&room.tokens(&[])),
-            size_of_val(&room.token_of("default", "ann")),
-            size_of_val(&room.verify(&claim)),
+            size_of_val(&queues.join("default", "ann", 5, None)),
+            size_of_val(&queues.complete(Uuid::nil(), None)),
+            size_of_val(&queues.leave(Uuid::nil(), None)),
+            size_of_val(&queues.tokens(&[])),
+            size_of_val(&queues.token_of("default", "ann")),
+            size_of_val(&queues.verify(&claim)),
         ];
         assert!(sizes.iter().all(|size| *size < 2_048), "{sizes:?}");
-        room.close().await;
+        queues.close().await;
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

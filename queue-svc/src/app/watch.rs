@@ -10,9 +10,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{WaitingRoom, line::Line};
+use super::{Queues, queue::Queue};
 use crate::{
-    domain::{Status, TokenView},
+    domain::{TokenStatus, TokenView},
     error::Error,
 };
 
@@ -20,8 +20,8 @@ use crate::{
 const NEAR: i64 = 10;
 /// Further back: at most one message in this time.
 const STEP: Duration = Duration::from_secs(1);
-/// How soon somebody further back looks again after the line moved, so that being admitted is told soon: the
-/// first thousand, and the rest. It bounds how often a thousand streams wake for a line that moves a hundred
+/// How soon somebody further back looks again after the queue moved, so that being admitted is told soon: the
+/// first thousand, and the rest. It bounds how often a thousand streams wake for a queue that moves a hundred
 /// times a second.
 const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Duration::from_secs(1));
 
@@ -31,8 +31,8 @@ const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Dura
 const QUIET: Duration = Duration::from_secs(13);
 
 struct Following {
-    room: WaitingRoom,
-    line: Arc<Line>,
+    queues: Queues,
+    queue: Arc<Queue>,
     token: Uuid,
     moved: watch::Receiver<i64>,
     told: Option<TokenView>,
@@ -40,7 +40,7 @@ struct Following {
     stop: CancellationToken,
 }
 
-impl WaitingRoom {
+impl Queues {
     /// The token as it is now, then every change worth telling; ends after a final status, with `Unknown`
     /// when this replica closes.
     ///
@@ -52,11 +52,11 @@ impl WaitingRoom {
         shutdown: &CancellationToken,
     ) -> Result<impl Stream<Item = Result<TokenView, Error>> + use<>, Error> {
         let now = self.token(token).await?;
-        let following = match self.0.lines.read().with(&token).cloned() {
-            Some(line) if now.status.is_live() => Some(Following {
-                room: self.clone(),
-                moved: line.changes(),
-                line,
+        let following = match self.0.open.read().with(&token).cloned() {
+            Some(queue) if now.status.is_live() => Some(Following {
+                queues: self.clone(),
+                moved: queue.changes(),
+                queue,
                 token,
                 told: None,
                 told_at: Instant::now(),
@@ -99,16 +99,16 @@ impl Following {
     async fn next(&mut self) -> Result<TokenView, Error> {
         loop {
             self.moved.borrow_and_update();
-            let view = match self.line.ask_about(&self.token) {
+            let view = match self.queue.ask_about(&self.token) {
                 Some(view) => view,
-                None => self.room.token(self.token).await?,
+                None => self.queues.token(self.token).await?,
             };
             if self.worth_telling(&view) {
                 return Ok(view);
             }
             let owed = self.told.as_ref().is_some_and(|told| told.position != view.position);
             let next_step = self.told_at + STEP;
-            let patience = self.line.read(|room| room.head().policy.patience());
+            let patience = self.queue.read(|state| state.head().policy.patience());
             let heard = Instant::now() + Duration::from_micros(u64::try_from(patience).unwrap_or(0));
             let heartbeat = heard.min(self.told_at + QUIET);
             let moved = &mut self.moved;
@@ -138,7 +138,7 @@ impl Following {
         let quiet = self.told_at.elapsed() >= QUIET;
         anew || quiet
             || (step
-                && view.status == Status::Waiting
+                && view.status == TokenStatus::Waiting
                 && (view.position <= NEAR || self.told_at.elapsed() >= STEP))
     }
 }

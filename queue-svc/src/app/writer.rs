@@ -1,4 +1,4 @@
-//! The writer of one line: takes all commands that wait, and makes them one transaction.
+//! The writer of one queue: takes all commands that wait, and makes them one transaction.
 //!
 //! ```text
 //!   lock the queue's row ─► catch up to it ─► decide in memory ─► write rows, head, answers
@@ -8,7 +8,7 @@
 //! Memory is changed after the commit only, so nothing has to be undone when it fails. When it is unknown
 //! whether it took effect, the callers are told so, and the next batch finds out: under the lock it first
 //! catches up with what the database holds. While one batch is under way the next collects; no timer delays
-//! anybody. Between batches the writer sleeps until time has something to do for it, so an idle line costs
+//! anybody. Between batches the writer sleeps until time has something to do for it, so an idle queue costs
 //! nothing.
 
 use std::{sync::Arc, time::Duration};
@@ -21,12 +21,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::line::Answer;
+use super::queue::Reply;
 use super::{
     batch,
-    line::{Ask, Line},
+    queue::{Ask, Queue},
 };
-use crate::{domain::Room, error::Error};
+use crate::{domain::QueueState, error::Error};
 
 /// Commands that may wait for the writer. Joins are sent away long before ([`Crowd`](super::crowd::Crowd)),
 /// so that somebody who pays or leaves finds room in any storm.
@@ -48,15 +48,15 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 /// Runs until shutdown, or until nobody can send any more.
-pub(super) async fn run(line: Arc<Line>, mut inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) {
-    let mut moved = line.changes();
+pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) {
+    let mut moved = queue.changes();
     let mut own_work_from = Instant::now();
     loop {
         let mut asks = Vec::new();
-        let wake = due(&line).max(own_work_from);
+        let wake = due(&queue).max(own_work_from);
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return last_words(&line).await,
+            () = shutdown.cancelled() => return last_words(&queue).await,
             taken = inbox.recv_many(&mut asks, MAX_BATCH) => if taken == 0 { return },
             () = time::sleep_until(wake) => {}
             // Another replica's commit, a new policy: what was due may not be, or something else may be
@@ -65,68 +65,69 @@ pub(super) async fn run(line: Arc<Line>, mut inbox: mpsc::Receiver<Ask>, shutdow
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            () = line.news.came() => continue,
+            () = queue.news.came() => continue,
         }
         // Who has gone needs no place: under overload this work would help nobody.
         asks.retain(|ask| !ask.answer.is_closed());
-        if asks.is_empty() && due(&line) > Instant::now() {
+        if asks.is_empty() && due(&queue) > Instant::now() {
             continue;
         }
-        let pause = if commit(&line, asks).await { MIN_SLEEP } else { AFTER_FAILURE };
+        let pause = if commit(&queue, asks).await { MIN_SLEEP } else { AFTER_FAILURE };
         own_work_from = Instant::now() + pause;
     }
 }
 
 /// Who was heard of in the last moment before a shutdown is written down as well, if the database is there.
-async fn last_words(line: &Arc<Line>) {
-    if line.news.due().is_some() && time::timeout(LAST_WORDS, commit(line, Vec::new())).await.is_err() {
-        tracing::debug!(queue = %line.id, "the last word of who was heard of is lost");
+async fn last_words(queue: &Arc<Queue>) {
+    if queue.news.due().is_some() && time::timeout(LAST_WORDS, commit(queue, Vec::new())).await.is_err() {
+        tracing::debug!(queue = %queue.id, "the last word of who was heard of is lost");
     }
 }
 
-/// When there is work without a command: the room changes by itself, or news wants to be written down.
-fn due(line: &Line) -> Instant {
-    let sleep = if line.clock.is_moved_by_hand() { MAX_SLEEP_BY_HAND } else { MAX_SLEEP };
-    let left = line.read(Room::next_deadline).map(|at| u64::try_from(at - line.clock.now()).unwrap_or(0));
+/// When there is work without a command: the state changes by itself, or news wants to be written down.
+fn due(queue: &Queue) -> Instant {
+    let sleep = if queue.clock.is_moved_by_hand() { MAX_SLEEP_BY_HAND } else { MAX_SLEEP };
+    let left =
+        queue.read(QueueState::next_deadline).map(|at| u64::try_from(at - queue.clock.now()).unwrap_or(0));
     let by_itself = Instant::now() + left.map_or(sleep, |left| Duration::from_micros(left).min(sleep));
-    line.news.due().map_or(by_itself, |news| news.min(by_itself))
+    queue.news.due().map_or(by_itself, |news| news.min(by_itself))
 }
 
 /// Does a batch and answers everybody in it. False when it failed.
-async fn commit(line: &Arc<Line>, asks: Vec<Ask>) -> bool {
+async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
     let began = Instant::now();
     let size = asks.len();
-    let heard = line.news.take();
-    let result = match time::timeout(BATCH_TIMEOUT, attempts(line, &asks, &heard)).await {
+    let heard = queue.news.take();
+    let result = match time::timeout(BATCH_TIMEOUT, attempts(queue, &asks, &heard)).await {
         Ok(result) => result,
         Err(_late) => {
-            tracing::warn!(queue = %line.id, size, "a batch took too long; its outcome is unknown");
+            tracing::warn!(queue = %queue.id, size, "a batch took too long; its outcome is unknown");
             Err(Error::Unknown)
         }
     };
-    metrics::counter!("queue_batches_total", "queue" => line.id.to_string()).increment(1);
+    metrics::counter!("queue_batches_total", "queue" => queue.id.to_string()).increment(1);
     if let Ok(size) = u32::try_from(size) {
-        metrics::histogram!("queue_batch_size", "queue" => line.id.to_string()).record(size);
+        metrics::histogram!("queue_batch_size", "queue" => queue.id.to_string()).record(size);
     }
     metrics::histogram!("queue_batch_seconds").record(began.elapsed());
     match result {
         Ok(answers) => {
-            line.look().reported(&heard);
-            line.crowd.written(size, began.elapsed());
+            queue.look().reported(&heard);
+            queue.crowd.written(size, began.elapsed());
             for (ask, answer) in asks.into_iter().zip(answers) {
                 let _gone = ask.answer.send(answer);
             }
             true
         }
         Err(error) => {
-            line.news.add(heard);
+            queue.news.add(heard);
             if error.is_a_mistake() {
-                tracing::error!(alert = true, queue = %line.id, size, %error, "a batch failed");
+                tracing::error!(alert = true, queue = %queue.id, size, %error, "a batch failed");
             } else {
-                tracing::warn!(queue = %line.id, size, %error, "a batch failed");
+                tracing::warn!(queue = %queue.id, size, %error, "a batch failed");
             }
             for ask in asks {
-                let _gone = ask.answer.send(Err(refusal(&error, line)));
+                let _gone = ask.answer.send(Err(refusal(&error, queue)));
             }
             false
         }
@@ -134,9 +135,9 @@ async fn commit(line: &Arc<Line>, asks: Vec<Ask>) -> bool {
 }
 
 /// What each caller of a failed batch is told.
-fn refusal(error: &Error, line: &Line) -> Error {
+fn refusal(error: &Error, queue: &Queue) -> Error {
     if matches!(error, Error::QueueNotFound(_)) {
-        Error::QueueNotFound(line.id.to_string())
+        Error::QueueNotFound(queue.id.to_string())
     } else if error.is_a_mistake() {
         Error::Internal(error.to_string())
     } else {
@@ -145,14 +146,14 @@ fn refusal(error: &Error, line: &Line) -> Error {
 }
 
 async fn attempts(
-    line: &Arc<Line>,
+    queue: &Arc<Queue>,
     asks: &[Ask],
     heard: &[Uuid],
-) -> Result<Vec<Result<Answer, Error>>, Error> {
+) -> Result<Vec<Result<Reply, Error>>, Error> {
     let mut tries = 1;
     let mut distrust = false;
     loop {
-        let error = match batch::attempt(line, asks, heard, distrust).await {
+        let error = match batch::attempt(queue, asks, heard, distrust).await {
             Ok(answers) => return Ok(answers),
             Err(error) => error,
         };
@@ -162,7 +163,7 @@ async fn attempts(
             return Err(error);
         }
         if disagrees {
-            tracing::error!(alert = true, queue = %line.id, %error, "memory and database disagree");
+            tracing::error!(alert = true, queue = %queue.id, %error, "memory and database disagree");
             distrust = true;
         }
         metrics::counter!("db_contended_total", "transaction" => "batch").increment(1);

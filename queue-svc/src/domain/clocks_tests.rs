@@ -16,11 +16,11 @@ const START: i64 = 1_000_000 * SECOND;
 
 /// Two replicas and what they have committed.
 struct Pair {
-    rooms: [Room; 2],
+    states: [QueueState; 2],
     /// By how much each clock is wrong.
     wrong: [i64; 2],
     /// What each has yet to learn, and when it does, in truth.
-    coming: [Vec<(i64, Head, Vec<TokenRow>)>; 2],
+    coming: [Vec<(i64, QueueRow, Vec<TokenRow>)>; 2],
     /// How long each takes to learn of the other's commit.
     behind: [i64; 2],
 }
@@ -29,7 +29,7 @@ impl Pair {
     /// Takes over what has arrived; under the lock, all that was committed.
     fn learn(&mut self, replica: usize, now: i64, locked: bool) {
         for (_, head, rows) in self.coming[replica].extract_if(.., |(at, ..)| locked || *at <= now) {
-            self.rooms[replica].advance(head, rows, now + self.wrong[replica]);
+            self.states[replica].advance(head, rows, now + self.wrong[replica]);
         }
     }
 
@@ -37,15 +37,15 @@ impl Pair {
     fn decide(&mut self, replica: usize, heard: &[Uuid], commands: Vec<Command>, now: i64) {
         self.learn(replica, now, true);
         let here = now + self.wrong[replica];
-        let decision = decide(&self.rooms[replica], heard, commands, here);
-        self.rooms[replica].reported(heard);
+        let decision = decide(&self.states[replica], heard, commands, here);
+        self.states[replica].reported(heard);
         if decision.changed {
             self.coming[1 - replica].push((
                 now + self.behind[1 - replica],
                 decision.head.clone(),
                 decision.rows.clone(),
             ));
-            self.rooms[replica].advance(decision.head, decision.rows, here);
+            self.states[replica].advance(decision.head, decision.rows, here);
         }
     }
 
@@ -53,7 +53,7 @@ impl Pair {
     fn tick(&mut self, now: i64) {
         for replica in [0, 1] {
             self.learn(replica, now, false);
-            if self.rooms[replica].next_deadline().is_some_and(|at| at <= now + self.wrong[replica]) {
+            if self.states[replica].next_deadline().is_some_and(|at| at <= now + self.wrong[replica]) {
                 self.decide(replica, &[], Vec::new(), now);
             }
         }
@@ -83,9 +83,9 @@ proptest! {
         word in 0_i64..=300,
     ) {
         let policy = QueuePolicy { max_active: 1, show_up_within: SHOW_UP, ..QueuePolicy::default() };
-        let head = Head::new(policy, START - 10 * SECOND);
+        let head = QueueRow::new(policy, START - 10 * SECOND);
         let mut pair = Pair {
-            rooms: [Room::new(head.clone()), Room::new(head)],
+            states: [QueueState::new(head.clone()), QueueState::new(head)],
             wrong: wrong.map(|millis| millis * MILLI),
             coming: [Vec::new(), Vec::new()],
             behind: behind.map(|millis| millis * MILLI),
@@ -99,13 +99,13 @@ proptest! {
             pair.tick(now);
             if shows_up.is_some_and(|at| at <= now) && written.is_none() {
                 let at = now;
-                prop_assert!(given_up.is_some() || pair.rooms[ear].hear(&id(2), at + pair.wrong[ear]));
+                prop_assert!(given_up.is_some() || pair.states[ear].hear(&id(2), at + pair.wrong[ear]));
                 written = Some(at + word * MILLI);
             }
             if written.is_some_and(|at| (at..at + 5_000).contains(&now)) {
                 pair.decide(ear, &[id(2)], Vec::new(), now);
             }
-            if given_up.is_none() && pair.rooms.iter().any(|room| room.status(&id(2)) != Some(Status::Active)) && now > START + 200 * MILLI {
+            if given_up.is_none() && pair.states.iter().any(|state| state.status(&id(2)) != Some(TokenStatus::Active)) && now > START + 200 * MILLI {
                 given_up = Some(now);
             }
         }

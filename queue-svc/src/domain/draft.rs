@@ -1,8 +1,8 @@
-//! Deciding what a batch of commands does, without touching the committed room.
+//! Deciding what a batch of commands does, without touching the committed state.
 //!
-//! A [`Draft`] lies over a [`Room`]: rows changed so far, and who stands at the tail since. First it is noted
-//! who was heard of, then the time does its work (what is due expires), then the commands in turn, and after
-//! each of these whoever may enter is admitted. So a batch does what its commands would do one by one,
+//! A [`Draft`] lies over a [`QueueState`]: rows changed so far, and who stands at the tail since. First it is
+//! noted who was heard of, then the time does its work (what is due expires), then the commands in turn, and
+//! after each of these whoever may enter is admitted. So a batch does what its commands would do one by one,
 //! wherever it is cut, and a place is filled in the transaction that frees it. How long a silence may be is
 //! the policy's as the batch begins; a change of that counts from the next one.
 
@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-use super::{Head, LANES, OnExpiry, PolicyPatch, Room, SECOND, Status, TokenRow, room::Now};
+use super::{LANES, OnExpiry, PolicyPatch, QueueRow, QueueState, SECOND, TokenRow, TokenStatus, state::Now};
 
 /// Admissions a decision at most: a transaction stays short; the next one follows at once.
 pub const MAX_ADMITTED: usize = 2_000;
@@ -18,7 +18,7 @@ pub const MAX_ADMITTED: usize = 2_000;
 /// found to be due as well.
 pub const MAX_EXPIRED: usize = 2_000;
 
-/// What somebody asks of a line.
+/// What somebody asks of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Take a place, or find the one already held.
@@ -40,7 +40,7 @@ pub enum Command {
 
 /// What became of one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// The user's live token.
     Joined {
         /// The token as it was when the command was done.
@@ -48,15 +48,15 @@ pub enum Outcome {
         /// False when the user had it already.
         created: bool,
     },
-    /// The line is full; microseconds after which to ask again.
+    /// The queue is full; microseconds after which to ask again.
     Full(i64),
     /// The token is COMPLETED.
     Completed(TokenRow),
     /// The token has ended, by this command or before.
     Left(TokenRow),
     /// The token is not ACTIVE.
-    NotActive(Status),
-    /// No live token of this line (it may have ended: SQL knows).
+    NotActive(TokenStatus),
+    /// No live token of this queue (it may have ended: SQL knows).
     NotHere(Uuid),
     /// The policy is as asked.
     PolicySet,
@@ -69,9 +69,9 @@ pub struct Decision {
     /// the name free.
     pub rows: Vec<TokenRow>,
     /// The queue's row afterwards.
-    pub head: Head,
+    pub head: QueueRow,
     /// One for each command.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<CommandOutcome>,
     /// How many were admitted.
     pub admitted: usize,
     /// Does anything change?
@@ -81,12 +81,12 @@ pub struct Decision {
 /// Decides a batch at `now`, by the clock of the replica that decides: who was heard of, and what is asked
 /// for. An empty one lets time do its work.
 #[must_use]
-pub fn decide(room: &Room, heard: &[Uuid], commands: Vec<Command>, now: i64) -> Decision {
-    let mut draft = Draft::new(room, now);
+pub fn decide(state: &QueueState, heard: &[Uuid], commands: Vec<Command>, now: i64) -> Decision {
+    let mut draft = Draft::new(state, now);
     for token in heard {
         draft.hear(token);
     }
-    for token in room.due(draft.time(), MAX_EXPIRED) {
+    for token in state.due(draft.time(), MAX_EXPIRED) {
         draft.expire_if_due(&token);
     }
     draft.admit_all();
@@ -99,12 +99,12 @@ pub fn decide(room: &Room, heard: &[Uuid], commands: Vec<Command>, now: i64) -> 
 }
 
 struct Draft<'a> {
-    room: &'a Room,
+    state: &'a QueueState,
     /// The queue's time.
     now: i64,
     /// By the clock of the replica that decides.
     here: i64,
-    head: Head,
+    head: QueueRow,
     rows: Vec<TokenRow>,
     by_token: HashMap<Uuid, usize>,
     by_user: HashMap<Box<str>, Option<Uuid>>,
@@ -119,11 +119,11 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(room: &'a Room, now: i64) -> Self {
-        let mut head = room.head().clone();
-        head.pass(now, room.waiting());
+    fn new(state: &'a QueueState, now: i64) -> Self {
+        let mut head = state.head().clone();
+        head.pass(now, state.waiting());
         Self {
-            room,
+            state,
             now: head.decided_at,
             here: now,
             head,
@@ -132,42 +132,42 @@ impl<'a> Draft<'a> {
             by_user: HashMap::new(),
             fronts: [None; LANES],
             tails: Default::default(),
-            waiting: room.waiting(),
-            active: room.active(),
+            waiting: state.waiting(),
+            active: state.active(),
             admitted: 0,
             expired: 0,
         }
     }
 
-    fn run(&mut self, command: Command) -> Outcome {
+    fn run(&mut self, command: Command) -> CommandOutcome {
         match command {
             Command::Join { token, user, priority } => self.join(token, user, priority),
             Command::Complete(token) => self.complete(&token),
             Command::Leave(token) => self.leave(&token),
             Command::SetPolicy(patch) => {
                 self.head.policy = patch.apply(&self.head.policy);
-                Outcome::PolicySet
+                CommandOutcome::PolicySet
             }
         }
     }
 
-    fn join(&mut self, token: Uuid, user: Box<str>, priority: u8) -> Outcome {
+    fn join(&mut self, token: Uuid, user: Box<str>, priority: u8) -> CommandOutcome {
         if let Some(held) = self.token_of(&user) {
             self.expire_if_due(&held);
             self.hear(&held);
             if let Some(row) = self.current(&held).filter(|row| row.status.is_live()) {
-                return Outcome::Joined { row, created: false };
+                return CommandOutcome::Joined { row, created: false };
             }
         }
         let policy = &self.head.policy;
         let straight_in = self.waiting == 0 && self.may_admit();
         if self.waiting >= policy.max_waiting && !straight_in {
-            return Outcome::Full(self.retry_after());
+            return CommandOutcome::Full(self.retry_after());
         }
         let row = TokenRow {
             token,
             user,
-            status: Status::Waiting,
+            status: TokenStatus::Waiting,
             priority,
             ticket: 0,
             entered_at: self.now,
@@ -179,29 +179,31 @@ impl<'a> Draft<'a> {
             version: 0,
         };
         let row = self.enqueue(row);
-        Outcome::Joined { row, created: true }
+        CommandOutcome::Joined { row, created: true }
     }
 
-    fn complete(&mut self, token: &Uuid) -> Outcome {
+    fn complete(&mut self, token: &Uuid) -> CommandOutcome {
         self.expire_if_due(token);
-        let Some(row) = self.current(token) else { return Outcome::NotHere(*token) };
+        let Some(row) = self.current(token) else { return CommandOutcome::NotHere(*token) };
         match row.status {
-            Status::Active => Outcome::Completed(self.end(row, Status::Completed)),
-            Status::Completed => Outcome::Completed(row),
-            Status::Waiting | Status::Expired | Status::Left => Outcome::NotActive(row.status),
+            TokenStatus::Active => CommandOutcome::Completed(self.end(row, TokenStatus::Completed)),
+            TokenStatus::Completed => CommandOutcome::Completed(row),
+            TokenStatus::Waiting | TokenStatus::Expired | TokenStatus::Left => {
+                CommandOutcome::NotActive(row.status)
+            }
         }
     }
 
-    fn leave(&mut self, token: &Uuid) -> Outcome {
+    fn leave(&mut self, token: &Uuid) -> CommandOutcome {
         self.expire_if_due(token);
-        let Some(row) = self.current(token) else { return Outcome::NotHere(*token) };
-        Outcome::Left(if row.status.is_live() { self.end(row, Status::Left) } else { row })
+        let Some(row) = self.current(token) else { return CommandOutcome::NotHere(*token) };
+        CommandOutcome::Left(if row.status.is_live() { self.end(row, TokenStatus::Left) } else { row })
     }
 
     /// Notes that a token was heard of, where that is news.
     fn hear(&mut self, token: &Uuid) {
         let Some(row) = self.current(token).filter(|row| row.status.is_live()) else { return };
-        if self.room.head().policy.is_news(row.instants(), self.now) {
+        if self.state.head().policy.is_news(row.instants(), self.now) {
             self.put(TokenRow { heard_at: self.now, ..row });
         }
     }
@@ -213,9 +215,9 @@ impl<'a> Draft<'a> {
             return;
         }
         self.expired += 1;
-        if row.status == Status::Active && self.head.policy.on_expiry == OnExpiry::Requeue {
+        if row.status == TokenStatus::Active && self.head.policy.on_expiry == OnExpiry::Requeue {
             let again = TokenRow {
-                status: Status::Waiting,
+                status: TokenStatus::Waiting,
                 active_until: None,
                 admitted_at: None,
                 requeues: row.requeues.saturating_add(1),
@@ -227,11 +229,11 @@ impl<'a> Draft<'a> {
                 return;
             }
         }
-        self.end(row, Status::Expired);
+        self.end(row, TokenStatus::Expired);
     }
 
     fn is_due(&self, row: &TokenRow) -> bool {
-        self.room.is_due(row, self.time())
+        self.state.is_due(row, self.time())
     }
 
     const fn time(&self) -> Now {
@@ -247,8 +249,8 @@ impl<'a> Draft<'a> {
         row
     }
 
-    fn end(&mut self, row: TokenRow, status: Status) -> TokenRow {
-        if row.status == Status::Waiting {
+    fn end(&mut self, row: TokenRow, status: TokenStatus) -> TokenRow {
+        if row.status == TokenStatus::Waiting {
             self.head.gave_up();
         }
         let row = TokenRow { status, active_until: None, ..row };
@@ -276,12 +278,12 @@ impl<'a> Draft<'a> {
                 self.expire_if_due(&token);
                 continue;
             }
-            let waited = self.room.status(&token) == Some(Status::Waiting);
+            let waited = self.state.status(&token) == Some(TokenStatus::Waiting);
             self.head.admit(row.ticket, waited);
             self.admitted += 1;
             let until = self.now.saturating_add(self.head.policy.active_ttl);
             self.put(TokenRow {
-                status: Status::Active,
+                status: TokenStatus::Active,
                 active_until: Some(until),
                 admitted_at: Some(self.now),
                 ..row
@@ -292,7 +294,7 @@ impl<'a> Draft<'a> {
     /// The first in line: of the lowest lane, those committed before those who joined since.
     fn next_waiter(&mut self) -> Option<Uuid> {
         for lane in 0..LANES {
-            while let Some((at, token, ticket)) = self.room.next_in_lane(lane, self.fronts[lane]) {
+            while let Some((at, token, ticket)) = self.state.next_in_lane(lane, self.fronts[lane]) {
                 self.fronts[lane] = Some(at);
                 if self.still_waits(&token, ticket) {
                     return Some(token);
@@ -313,28 +315,28 @@ impl<'a> Draft<'a> {
     fn still_waits(&self, token: &Uuid, ticket: i64) -> bool {
         self.by_token
             .get(token)
-            .is_none_or(|at| self.rows[*at].status == Status::Waiting && self.rows[*at].ticket == ticket)
+            .is_none_or(|at| self.rows[*at].status == TokenStatus::Waiting && self.rows[*at].ticket == ticket)
     }
 
     fn current(&self, token: &Uuid) -> Option<TokenRow> {
-        self.by_token.get(token).map_or_else(|| self.room.token(token), |at| Some(self.rows[*at].clone()))
+        self.by_token.get(token).map_or_else(|| self.state.token(token), |at| Some(self.rows[*at].clone()))
     }
 
     fn token_of(&self, user: &str) -> Option<Uuid> {
-        self.by_user.get(user).copied().unwrap_or_else(|| self.room.token_of(user))
+        self.by_user.get(user).copied().unwrap_or_else(|| self.state.token_of(user))
     }
 
     /// Writes a row into the draft and keeps the counts.
     fn put(&mut self, row: TokenRow) {
         match self.current(&row.token).map(|before| before.status) {
-            Some(Status::Waiting) => self.waiting -= 1,
-            Some(Status::Active) => self.active -= 1,
-            Some(Status::Completed | Status::Expired | Status::Left) | None => {}
+            Some(TokenStatus::Waiting) => self.waiting -= 1,
+            Some(TokenStatus::Active) => self.active -= 1,
+            Some(TokenStatus::Completed | TokenStatus::Expired | TokenStatus::Left) | None => {}
         }
         match row.status {
-            Status::Waiting => self.waiting += 1,
-            Status::Active => self.active += 1,
-            Status::Completed | Status::Expired | Status::Left => {}
+            TokenStatus::Waiting => self.waiting += 1,
+            TokenStatus::Active => self.active += 1,
+            TokenStatus::Completed | TokenStatus::Expired | TokenStatus::Left => {}
         }
         self.by_user.insert(row.user.clone(), row.status.is_live().then_some(row.token));
         match self.by_token.get(&row.token) {
@@ -346,13 +348,13 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A hundredth of the line should have gone in by then: 1 to 60 s.
+    /// A hundredth of the queue should have gone in by then: 1 to 60 s.
     fn retry_after(&self) -> i64 {
-        self.room.speed().wait(self.head.policy.max_waiting / 100, 60 * SECOND).likely.max(SECOND)
+        self.state.speed().wait(self.head.policy.max_waiting / 100, 60 * SECOND).likely.max(SECOND)
     }
 
-    fn finish(mut self, outcomes: Vec<Outcome>) -> Decision {
-        let changed = !self.rows.is_empty() || self.head.policy != self.room.head().policy;
+    fn finish(mut self, outcomes: Vec<CommandOutcome>) -> Decision {
+        let changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy;
         self.head.version += i64::from(changed);
         for row in &mut self.rows {
             row.version = self.head.version;

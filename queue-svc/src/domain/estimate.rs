@@ -45,12 +45,12 @@ impl Speed {
         if gone > 1e-6 { gone.ln_1p() / self.leaving } else { place / rate }
     }
 
-    /// How many places the line moves on in a minute, to a tenth.
+    /// How many places the queue moves on in a minute, to a tenth.
     pub(super) fn places_per_minute(&self, waiting: i64) -> f64 {
         if self.likely <= 0.0 {
             return 0.0;
         }
-        // Those who give up move it as well; the middle of the line sees half of them.
+        // Those who give up move it as well; the middle of the queue sees half of them.
         ((self.likely + self.leaving * float(waiting) / 2.0) * 600.0).round() / 10.0
     }
 }

@@ -1,23 +1,25 @@
-//! The waiting room as plain synchronous Rust: no I/O, no SQL, no protobuf; the time and new ids come in as
+//! The rules of a queue as plain synchronous Rust: no I/O, no SQL, no protobuf; the time and new ids come in
+//! as
 //! arguments.
 //!
 //! ```text
-//!   commands, now ──► decide(&Room) ──► Decision { rows, head, outcomes } ──► (SQL commit) ──► Room::advance
-//!                        reads only                        on this replica and, by tailing, on all others
+//!   commands, now ──► decide(&QueueState) ──► Decision { rows, head, outcomes } ──► (SQL commit)
+//!                        reads only                          ──► QueueState::advance, on this replica
+//!                                                                and, by tailing, on all others
 //! ```
 //!
-//! A [`Room`] holds what is committed and nothing else, so a failed commit has nothing to undo. Deciding
-//! happens on an overlay ([`draft`]) in which the commands of one batch see each other.
+//! A [`QueueState`] holds what is committed and nothing else, so a failed commit has nothing to undo.
+//! Deciding happens on an overlay ([`draft`]) in which the commands of one batch see each other.
 
 mod draft;
 mod estimate;
-mod head;
 mod lane;
 mod pace;
 mod permits;
 mod policy;
-mod room;
+mod queue;
 mod slab;
+mod state;
 mod token;
 mod view;
 
@@ -30,12 +32,12 @@ mod model_tests;
 #[cfg(test)]
 mod on_sale_tests;
 
-pub use draft::{Command, Decision, MAX_ADMITTED, MAX_EXPIRED, Outcome, decide};
-pub use head::{Admissions, Head};
+pub use draft::{Command, CommandOutcome, Decision, MAX_ADMITTED, MAX_EXPIRED, decide};
 pub use pace::Delay;
 pub use policy::{OnExpiry, PolicyPatch, QueuePolicy};
-pub use room::Room;
-pub use token::{LANES, Status, TokenRow, line_tag, tag_of, tagged};
+pub use queue::{Admissions, QueueRow};
+pub use state::QueueState;
+pub use token::{LANES, TokenRow, TokenStatus, queue_tag, tag_of, tagged};
 pub use view::{LaneView, QueueView, TokenView};
 
 /// One second in microseconds, the unit of every instant and span here.

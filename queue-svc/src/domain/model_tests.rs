@@ -1,6 +1,6 @@
-//! The room against a model too simple to be wrong: a plain list, scanned from its start for everything.
+//! The state against a model too simple to be wrong: a plain list, scanned from its start for everything.
 //!
-//! The same random history runs through the model one command at a time, and through two rooms ("replicas")
+//! The same random history runs through the model one command at a time, and through two states ("replicas")
 //! in batches cut anywhere, each batch decided by either, each catching up from a shared table as the service
 //! does. All three must agree on everything.
 
@@ -68,7 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Plain {
     token: Uuid,
     user: String,
-    status: Status,
+    status: TokenStatus,
     priority: u8,
     ticket: i64,
     active_until: i64,
@@ -92,7 +92,7 @@ struct Model {
 }
 
 impl Model {
-    fn count(&self, status: Status) -> i64 {
+    fn count(&self, status: TokenStatus) -> i64 {
         i64::try_from(self.tokens.iter().filter(|token| token.status == status).count()).unwrap()
     }
 
@@ -101,12 +101,16 @@ impl Model {
         let deadline = |t: &Plain| {
             let silent = grace + grace / 4 + 2 * SECOND;
             match t.status {
-                Status::Active if show_up > 0 && t.heard_at < t.admitted_at => {
+                TokenStatus::Active if show_up > 0 && t.heard_at < t.admitted_at => {
                     t.active_until.min(t.admitted_at.max(self.listening) + show_up + WORD)
                 }
-                Status::Active => t.active_until,
-                Status::Waiting if grace > 0 => t.valid_until.min(t.heard_at.max(self.listening) + silent),
-                Status::Waiting | Status::Completed | Status::Expired | Status::Left => t.valid_until,
+                TokenStatus::Active => t.active_until,
+                TokenStatus::Waiting if grace > 0 => {
+                    t.valid_until.min(t.heard_at.max(self.listening) + silent)
+                }
+                TokenStatus::Waiting | TokenStatus::Completed | TokenStatus::Expired | TokenStatus::Left => {
+                    t.valid_until
+                }
             }
         };
         let mut due: Vec<_> =
@@ -117,15 +121,16 @@ impl Model {
             let may_wait =
                 one.valid_until > now && (grace == 0 || heard_at + grace + grace / 4 + 2 * SECOND > now);
             let requeue =
-                self.policy.on_expiry == OnExpiry::Requeue && one.status == Status::Active && may_wait;
+                self.policy.on_expiry == OnExpiry::Requeue && one.status == TokenStatus::Active && may_wait;
             let token = self.tokens.iter_mut().find(|t| t.token == one.token).unwrap();
             if requeue {
                 self.last_ticket += 1;
-                (token.status, token.ticket, token.active_until) = (Status::Waiting, self.last_ticket, 0);
+                (token.status, token.ticket, token.active_until) =
+                    (TokenStatus::Waiting, self.last_ticket, 0);
                 token.admitted_at = 0;
                 token.requeues += 1;
             } else {
-                (token.status, token.active_until) = (Status::Expired, 0);
+                (token.status, token.active_until) = (TokenStatus::Expired, 0);
             }
         }
     }
@@ -133,14 +138,14 @@ impl Model {
     fn admit(&mut self, now: i64) {
         loop {
             let out = self.back_at.iter().filter(|back| **back > now).count();
-            let full = self.count(Status::Active) >= self.policy.max_active;
+            let full = self.count(TokenStatus::Active) >= self.policy.max_active;
             let cap = self.policy.admit_per_minute;
             if self.policy.paused || full || i64::try_from(out).unwrap() >= cap {
                 return;
             }
-            let waiting = self.tokens.iter_mut().filter(|token| token.status == Status::Waiting);
+            let waiting = self.tokens.iter_mut().filter(|token| token.status == TokenStatus::Waiting);
             let Some(next) = waiting.min_by_key(|token| (token.priority, token.ticket)) else { return };
-            (next.status, next.active_until) = (Status::Active, now + self.policy.active_ttl);
+            (next.status, next.active_until) = (TokenStatus::Active, now + self.policy.active_ttl);
             next.admitted_at = now;
             self.admitted_at.push(now);
             let apart = (60 * SECOND / cap).min(SECOND);
@@ -162,7 +167,7 @@ impl Model {
                 self.tokens.push(Plain {
                     token: *token,
                     user: user.to_string(),
-                    status: Status::Waiting,
+                    status: TokenStatus::Waiting,
                     priority: *priority,
                     ticket: self.last_ticket,
                     active_until: 0,
@@ -172,17 +177,19 @@ impl Model {
                     requeues: 0,
                 });
                 self.admit(now);
-                // Refused if it made the line too long: as if it had never been.
-                if self.tokens[before.0].status == Status::Waiting
-                    && self.count(Status::Waiting) > self.policy.max_waiting
+                // Refused if it made the queue too long: as if it had never been.
+                if self.tokens[before.0].status == TokenStatus::Waiting
+                    && self.count(TokenStatus::Waiting) > self.policy.max_waiting
                 {
                     assert_eq!(self.admitted_at.len(), before.2);
                     self.tokens.truncate(before.0);
                     self.last_ticket = before.1;
                 }
             }
-            Command::Complete(token) => self.end(token, Status::Completed, |status| status == Status::Active),
-            Command::Leave(token) => self.end(token, Status::Left, Status::is_live),
+            Command::Complete(token) => {
+                self.end(token, TokenStatus::Completed, |status| status == TokenStatus::Active)
+            }
+            Command::Leave(token) => self.end(token, TokenStatus::Left, TokenStatus::is_live),
             Command::SetPolicy(patch) => self.policy = patch.apply(&self.policy),
         }
         self.admit(now);
@@ -191,36 +198,37 @@ impl Model {
     fn hear(&mut self, token: &Uuid, now: i64) {
         let (grace, show_up) = self.patience;
         for t in self.tokens.iter_mut().filter(|t| t.token == *token) {
-            let shows_up = t.status == Status::Active && show_up > 0 && t.heard_at < t.admitted_at;
+            let shows_up = t.status == TokenStatus::Active && show_up > 0 && t.heard_at < t.admitted_at;
             let news = t.status.is_live() && (shows_up || (grace > 0 && now - t.heard_at >= grace / 4));
             t.heard_at = if news { now } else { t.heard_at };
         }
     }
 
-    fn end(&mut self, token: &Uuid, status: Status, from: impl Fn(Status) -> bool) {
+    fn end(&mut self, token: &Uuid, status: TokenStatus, from: impl Fn(TokenStatus) -> bool) {
         if let Some(found) = self.tokens.iter_mut().find(|t| t.token == *token && from(t.status)) {
             (found.status, found.active_until) = (status, 0);
         }
     }
 
     fn position(&self, of: &Plain) -> Option<i64> {
-        let before =
-            |t: &&Plain| t.status == Status::Waiting && (t.priority, t.ticket) <= (of.priority, of.ticket);
-        (of.status == Status::Waiting)
+        let before = |t: &&Plain| {
+            t.status == TokenStatus::Waiting && (t.priority, t.ticket) <= (of.priority, of.ticket)
+        };
+        (of.status == TokenStatus::Waiting)
             .then(|| i64::try_from(self.tokens.iter().filter(before).count()).unwrap())
     }
 }
 
 /// The shared database: the last state of every row.
 struct Table {
-    head: Head,
+    head: QueueRow,
     rows: BTreeMap<Uuid, TokenRow>,
 }
 
 impl Table {
-    fn bring_up_to_date(&self, room: &mut Room, now: i64) {
-        let news = self.rows.values().filter(|row| row.version > room.version()).cloned().collect();
-        room.advance(self.head.clone(), news, now);
+    fn bring_up_to_date(&self, state: &mut QueueState, now: i64) {
+        let news = self.rows.values().filter(|row| row.version > state.version()).cloned().collect();
+        state.advance(self.head.clone(), news, now);
     }
 
     fn commit(&mut self, decision: &Decision) {
@@ -252,7 +260,7 @@ pub(super) fn policy() -> QueuePolicy {
     }
 }
 
-fn same(table: &Table, rooms: &[Room; 2], model: &Model) {
+fn same(table: &Table, states: &[QueueState; 2], model: &Model) {
     assert_eq!(table.rows.len(), model.tokens.len(), "nobody is lost and nobody appears");
     for plain in &model.tokens {
         let row = &table.rows[&plain.token];
@@ -270,18 +278,18 @@ fn same(table: &Table, rooms: &[Room; 2], model: &Model) {
             requeues: row.requeues,
         };
         assert_eq!(as_plain, *plain);
-        for room in rooms {
-            assert_eq!(room.token(&plain.token), plain.status.is_live().then(|| row.clone()));
-            assert_eq!(room.position(&plain.token), model.position(plain));
+        for state in states {
+            assert_eq!(state.token(&plain.token), plain.status.is_live().then(|| row.clone()));
+            assert_eq!(state.position(&plain.token), model.position(plain));
             let held =
                 model.tokens.iter().find(|t| t.user == plain.user && t.status.is_live()).map(|t| t.token);
-            assert_eq!(room.token_of(&plain.user), held);
+            assert_eq!(state.token_of(&plain.user), held);
         }
     }
-    for room in rooms {
+    for state in states {
         assert_eq!(
-            (room.active(), room.waiting()),
-            (model.count(Status::Active), model.count(Status::Waiting))
+            (state.active(), state.waiting()),
+            (model.count(TokenStatus::Active), model.count(TokenStatus::Waiting))
         );
     }
 }
@@ -327,16 +335,16 @@ fn commands_of(step: &Step, model: &Model, next_id: &mut u128) -> Option<Command
     }
 }
 
-fn flush(heard: &[Uuid], batch: &mut Vec<Command>, room: &mut Room, table: &mut Table, now: i64) {
-    table.bring_up_to_date(room, now);
+fn flush(heard: &[Uuid], batch: &mut Vec<Command>, state: &mut QueueState, table: &mut Table, now: i64) {
+    table.bring_up_to_date(state, now);
     for token in heard {
-        assert!(!room.hear(token, now) || !room.hear(token, now), "one report is enough");
+        assert!(!state.hear(token, now) || !state.hear(token, now), "one report is enough");
     }
-    room.reported(heard);
-    let decision = decide(room, heard, std::mem::take(batch), now);
+    state.reported(heard);
+    let decision = decide(state, heard, std::mem::take(batch), now);
     if decision.changed {
         table.commit(&decision);
-        assert!(room.advance(decision.head, decision.rows, now));
+        assert!(state.advance(decision.head, decision.rows, now));
     }
 }
 
@@ -346,9 +354,9 @@ proptest! {
     #[test]
     fn two_replicas_in_batches_do_what_a_list_does_one_by_one(steps in prop::collection::vec(step(), 1..160)) {
         let mut now = 1_000_000 * SECOND;
-        let head = Head::new(policy(), now);
+        let head = QueueRow::new(policy(), now);
         let mut table = Table { head: head.clone(), rows: BTreeMap::new() };
-        let mut rooms = [Room::new(head.clone()), Room::new(head)];
+        let mut states = [QueueState::new(head.clone()), QueueState::new(head)];
         let patience = |policy: &QueuePolicy| (policy.waiting_grace, policy.show_up_within);
         let mut model = Model {
             tokens: Vec::new(),
@@ -363,18 +371,18 @@ proptest! {
         let mut highest_cap = policy().admit_per_minute;
         for step in steps {
             if let Some(command) = commands_of(&step, &model, &mut next_id) {
-                let (before, cap) = (model.count(Status::Active), model.policy.max_active);
+                let (before, cap) = (model.count(TokenStatus::Active), model.policy.max_active);
                 model.expire(now);
                 model.admit(now);
                 model.run(&command, now);
-                prop_assert!(model.count(Status::Active) <= before.max(cap).max(model.policy.max_active));
+                prop_assert!(model.count(TokenStatus::Active) <= before.max(cap).max(model.policy.max_active));
                 highest_cap = highest_cap.max(model.policy.admit_per_minute);
                 batch.push(command);
                 continue;
             }
-            flush(&[], &mut batch, &mut rooms[turn], &mut table, now);
-            for room in &mut rooms {
-                table.bring_up_to_date(room, now);
+            flush(&[], &mut batch, &mut states[turn], &mut table, now);
+            for state in &mut states {
+                table.bring_up_to_date(state, now);
             }
             if model.patience != patience(&model.policy) {
                 (model.patience, model.listening) = (patience(&model.policy), now);
@@ -389,13 +397,13 @@ proptest! {
             heard.iter().for_each(|token| model.hear(token, now));
             model.expire(now);
             model.admit(now);
-            flush(&heard, &mut batch, &mut rooms[turn], &mut table, now);
-            for room in &mut rooms {
-                table.bring_up_to_date(room, now);
+            flush(&heard, &mut batch, &mut states[turn], &mut table, now);
+            for state in &mut states {
+                table.bring_up_to_date(state, now);
             }
-            same(&table, &rooms, &model);
-            for room in &rooms {
-                prop_assert!(room.next_deadline().is_none_or(|at| at > now), "time has done all it could");
+            same(&table, &states, &model);
+            for state in &states {
+                prop_assert!(state.next_deadline().is_none_or(|at| at > now), "time has done all it could");
             }
         }
         prop_assert!(i64::try_from(in_any_minute(&model.admitted_at)).unwrap() <= highest_cap);
@@ -404,25 +412,25 @@ proptest! {
     #[test]
     fn whoever_came_first_in_a_lane_is_admitted_first(lanes in prop::collection::vec(0_u8..10, 1..200), places in 1_i64..5) {
         let now = SECOND;
-        let mut room = Room::new(Head::new(QueuePolicy { max_active: 0, ..QueuePolicy::default() }, now));
+        let mut state = QueueState::new(QueueRow::new(QueuePolicy { max_active: 0, ..QueuePolicy::default() }, now));
         let joins = lanes.iter().enumerate().map(|(number, lane)| Command::Join {
             token: Uuid::from_u128(number as u128 + 1),
             user: format!("{number}").into(),
             priority: *lane,
         });
-        let decision = decide(&room, &[], joins.collect(), now);
-        room.advance(decision.head, decision.rows, now);
-        let open = decide(&room, &[], vec![Command::SetPolicy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
-        room.advance(open.head, open.rows, now);
+        let decision = decide(&state, &[], joins.collect(), now);
+        state.advance(decision.head, decision.rows, now);
+        let open = decide(&state, &[], vec![Command::SetPolicy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
+        state.advance(open.head, open.rows, now);
         let mut order = Vec::new();
-        while room.active() > 0 {
-            let active = |number: &usize| room.status(&Uuid::from_u128(*number as u128 + 1)) == Some(Status::Active);
+        while state.active() > 0 {
+            let active = |number: &usize| state.status(&Uuid::from_u128(*number as u128 + 1)) == Some(TokenStatus::Active);
             let mut now_in: Vec<usize> = (0..lanes.len()).filter(active).collect();
             now_in.sort_by_key(|number| (lanes[*number], *number));
             let first = now_in[0];
             order.push((lanes[first], first));
-            let done = decide(&room, &[], vec![Command::Complete(Uuid::from_u128(first as u128 + 1))], now);
-            room.advance(done.head, done.rows, now);
+            let done = decide(&state, &[], vec![Command::Complete(Uuid::from_u128(first as u128 + 1))], now);
+            state.advance(done.head, done.rows, now);
         }
         prop_assert!(order.is_sorted(), "{:?}", order);
         prop_assert_eq!(order.len(), lanes.len());

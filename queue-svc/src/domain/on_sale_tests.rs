@@ -43,7 +43,7 @@ struct Told {
 
 struct Sale {
     random: Random,
-    room: Room,
+    state: QueueState,
     queue: Arc<str>,
     now: i64,
     /// When who is inside will be through; `None` for those who never show up.
@@ -70,7 +70,7 @@ impl Sale {
         };
         let (session, giving_up) = (random.between(40, 240), random.between(0, 600));
         Self {
-            room: Room::new(Head::new(policy, 0)),
+            state: QueueState::new(QueueRow::new(policy, 0)),
             queue: "sale".into(),
             now: 0,
             inside: HashMap::new(),
@@ -111,18 +111,18 @@ impl Sale {
         }
         // Those who wait ask all the time, and those inside who did show up.
         let heard = inside.into_iter().filter(|(_, until)| until.is_some()).map(|(token, _)| token);
-        let heard = heard.chain(self.waiting.iter().copied()).filter(|token| self.room.hear(token, now));
+        let heard = heard.chain(self.waiting.iter().copied()).filter(|token| self.state.hear(token, now));
         (heard.collect(), commands)
     }
 
     fn second(&mut self, joins: i64, change: Option<PolicyPatch>) {
         let (heard, mut commands) = self.commands(joins);
         commands.extend(change.map(Command::SetPolicy));
-        let decision = decide(&self.room, &heard, commands, self.now);
+        let decision = decide(&self.state, &heard, commands, self.now);
         if decision.changed {
             for row in &decision.rows {
                 match row.status {
-                    Status::Active if !self.inside.contains_key(&row.token) => {
+                    TokenStatus::Active if !self.inside.contains_key(&row.token) => {
                         let session = if self.random.chance(40_000) {
                             None
                         } else {
@@ -131,16 +131,19 @@ impl Sale {
                         self.inside.insert(row.token, session.map(|seconds| self.now + seconds * SECOND));
                         self.admitted.entry(row.token).or_insert(self.now);
                     }
-                    Status::Active => {}
-                    Status::Waiting | Status::Completed | Status::Expired | Status::Left => {
+                    TokenStatus::Active => {}
+                    TokenStatus::Waiting
+                    | TokenStatus::Completed
+                    | TokenStatus::Expired
+                    | TokenStatus::Left => {
                         self.inside.remove(&row.token);
                     }
                 }
             }
-            self.room.advance(decision.head, decision.rows, self.now);
+            self.state.advance(decision.head, decision.rows, self.now);
         }
-        let room = &self.room;
-        self.waiting.retain(|token| room.status(token) == Some(Status::Waiting));
+        let state = &self.state;
+        self.waiting.retain(|token| state.status(token) == Some(TokenStatus::Waiting));
         self.now += SECOND;
     }
 
@@ -152,7 +155,7 @@ impl Sale {
             }
             let pick =
                 usize::try_from(self.random.below(i64::try_from(self.waiting.len()).unwrap())).unwrap();
-            let view = self.room.view(&self.queue, &self.waiting[pick], self.now).unwrap();
+            let view = self.state.view(&self.queue, &self.waiting[pick], self.now).unwrap();
             assert!(0 <= view.estimated_wait_low && view.estimated_wait_low <= view.estimated_wait);
             assert!(view.estimated_wait <= view.estimated_wait_high);
             if self.admitted.contains_key(&view.token) {
@@ -176,7 +179,7 @@ impl Sale {
         let factor = self.random.between(60, 160);
         for second in 0..3_600 {
             let joins = if second < 60 { crowd / 60 } else { i64::from(self.random.chance(300_000)) };
-            let places = self.room.head().policy.max_active * factor / 100;
+            let places = self.state.head().policy.max_active * factor / 100;
             let patch = match second {
                 _ if second == pause => Some(PolicyPatch { paused: Some(true), ..PolicyPatch::default() }),
                 _ if second == pause + halt => {
@@ -220,8 +223,8 @@ fn the_range_contains_the_truth_at_least_four_times_in_five() {
         }
         println!(
             "sale {seed}: {here} of {all}, {:?} places, {:?} a minute",
-            sale.room.head().policy.max_active,
-            sale.room.head().policy.admit_per_minute
+            sale.state.head().policy.max_active,
+            sale.state.head().policy.admit_per_minute
         );
         (contained, asked) = (contained + here, asked + all);
     }
@@ -243,11 +246,11 @@ fn a_pause_is_told_and_an_unchanged_line_is_told_the_same() {
         sale.second(20, None);
     }
     let last = *sale.waiting.last().unwrap();
-    let view = |sale: &Sale, at: i64| sale.room.view(&sale.queue, &last, at).unwrap();
+    let view = |sale: &Sale, at: i64| sale.state.view(&sale.queue, &last, at).unwrap();
     assert_eq!(view(&sale, sale.now), view(&sale, sale.now + 9 * SECOND), "time alone changes nothing");
     assert!(view(&sale, sale.now).estimated_wait_high > 0);
     sale.second(0, Some(PolicyPatch { paused: Some(true), ..PolicyPatch::default() }));
-    let (paused, line) = (view(&sale, sale.now), sale.room.queue_view("sale"));
+    let (paused, line) = (view(&sale, sale.now), sale.state.queue_view("sale"));
     assert_eq!((paused.delay, line.delay), (Some(Delay::Paused), Some(Delay::Paused)));
     for _ in 0..100 {
         sale.second(0, None);
@@ -264,14 +267,18 @@ fn a_pause_is_told_and_an_unchanged_line_is_told_the_same() {
 #[test]
 fn a_room_in_which_no_place_becomes_free_for_a_minute_says_so() {
     let policy = QueuePolicy { max_active: 20, active_ttl: 3_600 * SECOND, ..QueuePolicy::default() };
-    let mut sale =
-        Sale { room: Room::new(Head::new(policy, 0)), session: 3_000, giving_up: 0, ..Sale::new(1) };
-    let delay = |sale: &Sale| sale.room.queue_view("sale").delay;
+    let mut sale = Sale {
+        state: QueueState::new(QueueRow::new(policy, 0)),
+        session: 3_000,
+        giving_up: 0,
+        ..Sale::new(1)
+    };
+    let delay = |sale: &Sale| sale.state.queue_view("sale").delay;
     for _ in 0..20 {
         sale.second(2, None);
     }
-    assert_eq!((delay(&sale), sale.room.waiting()), (None, 20), "it has only just begun");
-    // Nobody comes out; those who never showed up have made room before.
+    assert_eq!((delay(&sale), sale.state.waiting()), (None, 20), "it has only just begun");
+    // Nobody comes out; those who never showed up have made state before.
     for _ in 0..300 {
         sale.second(0, None);
     }
@@ -287,11 +294,12 @@ fn a_room_in_which_no_place_becomes_free_for_a_minute_says_so() {
 #[test]
 fn a_line_that_becomes_slower_says_so() {
     let policy = QueuePolicy { max_active: 100, admit_per_minute: 6_000, ..QueuePolicy::default() };
-    let mut sale = Sale { room: Room::new(Head::new(policy, 0)), session: 30, giving_up: 0, ..Sale::new(1) };
+    let mut sale =
+        Sale { state: QueueState::new(QueueRow::new(policy, 0)), session: 30, giving_up: 0, ..Sale::new(1) };
     for second in 0..240 {
         sale.second(if second < 60 { 40 } else { 0 }, None);
     }
-    let delay = |sale: &Sale| sale.room.queue_view("sale").delay;
+    let delay = |sale: &Sale| sale.state.queue_view("sale").delay;
     assert_eq!(delay(&sale), None);
     sale.second(0, Some(PolicyPatch { max_active: Some(40), ..PolicyPatch::default() }));
     for _ in 0..75 {

@@ -1,9 +1,9 @@
-//! How fast a line moves: what was admitted and who gave up in the last minutes, and for how long the line
+//! How fast a queue moves: what was admitted and who gave up in the last minutes, and for how long the queue
 //! was open while people waited.
 //!
-//! Only time in which somebody waited and the line was not paused counts, and only admissions of people who
-//! had to wait: how fast an empty room fills says nothing about how fast a line moves, and a pause says
-//! nothing about how fast it goes on. All of it moves with decisions alone, so that an unchanged line gives
+//! Only time in which somebody waited and the queue was not paused counts, and only admissions of people who
+//! had to wait: how fast an empty queue fills says nothing about how fast a queue moves, and a pause says
+//! nothing about how fast it goes on. All of it moves with decisions alone, so that an unchanged queue gives
 //! unchanged answers.
 
 use serde::{Deserialize, Serialize};
@@ -16,11 +16,11 @@ const KEPT: i64 = 20;
 /// The last minute.
 const LATELY: i64 = 4;
 /// An hour of one person's waiting without giving up is taken for granted: a few people's leaving tells
-/// nothing of a line's.
+/// nothing of a queue's.
 const UNTOLD: f64 = 3_600.0;
 
 /// What happened in a quarter of a minute: its number, admissions, people who gave up, microseconds open with
-/// a line, and person- microseconds waited.
+/// people waiting, and person-microseconds waited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Bucket(i64, i64, i64, i64, i64);
 
@@ -34,7 +34,7 @@ pub(super) struct Pace {
     halted: i64,
 }
 
-/// Why a line is slower than it was.
+/// Why a queue is slower than it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
     /// It is paused.
@@ -63,7 +63,7 @@ impl Measured {
     }
 }
 
-/// A line's speed in people a second, as measured or, before anything was, as planned.
+/// A queue's speed in people a second, as measured or, before anything was, as planned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speed {
     pub(super) likely: f64,

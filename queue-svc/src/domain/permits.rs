@@ -1,5 +1,5 @@
 //! The cap on admissions: at most so many in any 60 seconds, to the token, and an even stream of them while
-//! the line is long.
+//! the queue is long.
 //!
 //! Each admission takes one of `cap` permits. A permit comes back 60 s after it was taken, never sooner, so
 //! no 60 s hold more than the cap. And no two come back closer than a cap-th of a minute (or a second, where

@@ -1,8 +1,8 @@
-//! How a line admits.
+//! How a queue admits.
 
 use serde::{Deserialize, Serialize};
 
-use super::{SECOND, Status};
+use super::{SECOND, TokenStatus};
 
 /// How much longer than it must a decision about a silent waiter waits: the instants that it compares come
 /// from clocks of several replicas, which may differ by a second, and word of a hearing takes a moment to be
@@ -43,7 +43,7 @@ impl OnExpiry {
     }
 }
 
-/// A line's policy. Spans are microseconds.
+/// A queue's policy. Spans are microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuePolicy {
     /// How many may be ACTIVE at once.
@@ -71,7 +71,7 @@ pub struct QueuePolicy {
 /// The instants of a live token that decide when time alone changes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instants {
-    pub(super) status: Status,
+    pub(super) status: TokenStatus,
     pub(super) valid_until: i64,
     /// While ACTIVE.
     pub(super) active_until: i64,
@@ -84,7 +84,7 @@ impl QueuePolicy {
     /// When a live token's time ends, by the queue's time. `listening` is since when anybody could have been
     /// heard at all.
     pub(super) fn ends_at(&self, token: Instants, listening: i64) -> i64 {
-        if token.status == Status::Active {
+        if token.status == TokenStatus::Active {
             token.active_until
         } else if self.waiting_grace > 0 {
             // What is remembered may be that much older than what was heard.
@@ -100,7 +100,7 @@ impl QueuePolicy {
     /// the admission itself: so much time has passed then in truth, whatever the clock of the replica that
     /// admitted says.
     pub(super) fn no_show(&self, token: Instants, learnt_at: i64, listening: i64) -> Option<i64> {
-        let awaited = token.status == Status::Active && self.show_up_within > 0 && !token.has_shown_up();
+        let awaited = token.status == TokenStatus::Active && self.show_up_within > 0 && !token.has_shown_up();
         awaited.then(|| learnt_at.max(listening).saturating_add(self.show_up_within + WORD))
     }
 
@@ -117,7 +117,8 @@ impl QueuePolicy {
 
     /// Must it be written down that this token was heard of now?
     pub(super) fn is_news(&self, token: Instants, now: i64) -> bool {
-        let shows_up = token.status == Status::Active && self.show_up_within > 0 && !token.has_shown_up();
+        let shows_up =
+            token.status == TokenStatus::Active && self.show_up_within > 0 && !token.has_shown_up();
         // Also while ACTIVE: it may have to wait again.
         shows_up || (self.waiting_grace > 0 && now - token.heard_at >= self.remembered_to())
     }

@@ -1,11 +1,11 @@
-//! The live tokens of a room in fixed chunks: growing never moves what is there (no pause, no doubled memory
+//! The live tokens of a state in fixed chunks: growing never moves what is there (no pause, no doubled memory
 //! while it copies).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
-use super::{Status, TokenRow, policy::Instants};
+use super::{TokenRow, TokenStatus, policy::Instants};
 
 const CHUNK: usize = 4_096;
 /// A millisecond in microseconds.
@@ -31,7 +31,7 @@ pub(super) struct Slot {
     /// How much later than `admitted_at` this replica learnt of it by its own clock, in milliseconds rounded
     /// up.
     learnt: i32,
-    pub(super) status: Status,
+    pub(super) status: TokenStatus,
     pub(super) priority: u8,
     /// It was heard of since `heard_at`, and that is on its way to the writer: what readers may change.
     pub(super) reported: AtomicBool,
@@ -69,9 +69,9 @@ impl Slot {
         if known { Self { learnt: self.learnt, ..slot } } else { slot }
     }
 
-    /// Is this row admitted as this one was? Whoever goes back into the line gets another ticket.
+    /// Is this row admitted as this one was? Whoever goes back into the queue gets another ticket.
     pub(super) fn knows_admission(&self, row: &TokenRow) -> bool {
-        self.status == Status::Active && self.ticket == row.ticket
+        self.status == TokenStatus::Active && self.ticket == row.ticket
     }
 
     /// When this replica learnt of the admission, by its own clock.
@@ -108,7 +108,7 @@ impl Slot {
 
     /// Notes that the writer is to be told of this one; false when it is being told already.
     pub(super) fn report(&self) -> bool {
-        // Looked at before it is written to: a poll that changes nothing leaves the line of memory to all
+        // Looked at before it is written to: a poll that changes nothing leaves the cache line to all
         // readers.
         !self.reported.load(Ordering::Relaxed) && !self.reported.swap(true, Ordering::Relaxed)
     }

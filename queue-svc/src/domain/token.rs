@@ -4,13 +4,13 @@ use uuid::Uuid;
 
 use super::policy::Instants;
 
-/// How many lanes a line has: priorities 0 (first) to 9 (last).
+/// How many lanes a queue has: priorities 0 (first) to 9 (last).
 pub const LANES: usize = 10;
 
-/// What the ids of a line's tokens have in common, so that a token is looked for in its own line first. It
-/// tells nothing but that two tokens may be of one line; 106 random bits are left.
+/// What the ids of a queue's tokens have in common, so that a token is looked for in its own queue first. It
+/// tells nothing but that two tokens may be of one queue; 106 random bits are left.
 #[must_use]
-pub fn line_tag(queue_id: &str) -> u16 {
+pub fn queue_tag(queue_id: &str) -> u16 {
     let hash = queue_id
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -18,7 +18,7 @@ pub fn line_tag(queue_id: &str) -> u16 {
     u16::from_be_bytes([a ^ c, b ^ d])
 }
 
-/// A random id with a line's tag.
+/// A random id with people waiting's tag.
 #[must_use]
 pub const fn tagged(random: Uuid, tag: u16) -> Uuid {
     let mut bytes = random.into_bytes();
@@ -35,8 +35,8 @@ pub const fn tag_of(token: &Uuid) -> u16 {
 
 /// Where a token stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// In line.
+pub enum TokenStatus {
+    /// in line.
     Waiting,
     /// Admitted.
     Active,
@@ -48,7 +48,7 @@ pub enum Status {
     Left,
 }
 
-impl Status {
+impl TokenStatus {
     /// The number that stands for it in a row: the wire's.
     #[must_use]
     pub const fn code(self) -> i64 {
@@ -61,7 +61,7 @@ impl Status {
         }
     }
 
-    /// Reads [`Status::code`] back.
+    /// Reads [`TokenStatus::code`] back.
     #[must_use]
     pub const fn from_code(code: i64) -> Option<Self> {
         match code {
@@ -101,7 +101,7 @@ pub struct TokenRow {
     /// Whose it is.
     pub user: Box<str>,
     /// Where it stands.
-    pub status: Status,
+    pub status: TokenStatus,
     /// Its lane.
     pub priority: u8,
     /// Its number in line.

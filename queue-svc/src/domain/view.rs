@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Delay, OnExpiry, QueuePolicy, Room, SECOND, Status, TokenRow, estimate::Estimate, slab::Slot};
+use super::{
+    Delay, OnExpiry, QueuePolicy, QueueState, SECOND, TokenRow, TokenStatus, estimate::Estimate, slab::Slot,
+};
 
 /// Nobody is told to wait longer than this before asking again.
 const NEAR: [(i64, i64); 3] = [(10, 1), (100, 2), (5_000, 5)];
@@ -18,7 +20,7 @@ pub struct TokenView {
     pub token: Uuid,
     pub queue_id: Arc<str>,
     pub user: Box<str>,
-    pub status: Status,
+    pub status: TokenStatus,
     pub priority: u8,
     pub ticket: i64,
     pub position: i64,
@@ -45,7 +47,7 @@ pub struct LaneView {
     pub last_ticket: i64,
 }
 
-/// A line as everyone sees it.
+/// A queue as everyone sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Queue")]
 pub struct QueueView {
@@ -72,7 +74,7 @@ impl QueueView {
     }
 }
 
-impl Room {
+impl QueueState {
     /// A live token as seen at `now`. Everything but `poll_after` of an admitted one is a function of
     /// committed state alone.
     #[must_use]
@@ -90,7 +92,7 @@ impl Room {
 
     fn view_of(&self, queue_id: &Arc<str>, at: u32, slot: &Slot, now: i64) -> TokenView {
         let position = self.place(at).unwrap_or(0);
-        let waits = slot.status == Status::Waiting;
+        let waits = slot.status == TokenStatus::Waiting;
         let estimate = if waits {
             self.speed().wait(position, slot.valid_until - slot.entered_at)
         } else {
@@ -131,7 +133,7 @@ impl Room {
         }
     }
 
-    /// The line itself.
+    /// The queue itself.
     #[must_use]
     pub fn queue_view(&self, queue_id: &str) -> QueueView {
         QueueView {
@@ -157,7 +159,7 @@ impl Room {
 }
 
 impl TokenView {
-    /// A token that stands in no room, as its row says: one that has ended.
+    /// A token that stands in no state, as its row says: one that has ended.
     #[must_use]
     pub fn of_row(row: TokenRow, queue_id: Arc<str>) -> Self {
         Self {

@@ -1,63 +1,12 @@
-//! Protobuf ↔ domain.
-
-use std::ops::RangeInclusive;
+//! Domain to protobuf.
 
 use boxoffice_proto::{
     queue as pb,
-    time::{duration, span_micros, timestamp},
-    validate::Checks,
+    time::{duration, timestamp},
 };
 use uuid::Uuid;
 
-use crate::domain::{
-    Delay, LaneView, OnExpiry, PolicyPatch, QueuePolicy, QueueView, SECOND, Status, TokenView,
-};
-
-/// In seconds.
-const DAY: i64 = 24 * 3_600;
-
-/// A policy as sent: what is left out stays `None`.
-pub(super) fn patch(checks: &mut Checks, policy: Option<pb::QueuePolicy>) -> PolicyPatch {
-    let Some(policy) = policy else { return PolicyPatch::default() };
-    let on_expiry = match pb::OnExpiry::try_from(policy.on_expiry) {
-        Ok(pb::OnExpiry::Unspecified) => None,
-        Ok(pb::OnExpiry::Requeue) => Some(OnExpiry::Requeue),
-        Ok(pb::OnExpiry::Expire) => Some(OnExpiry::Expire),
-        Err(_) => {
-            checks.refuse("policy.on_expiry", "must be ON_EXPIRY_REQUEUE or ON_EXPIRY_EXPIRE");
-            None
-        }
-    };
-    let mut number = |field: &str, value: Option<i64>, least: i64, most: i64| {
-        value.map(|value| checks.range(field, value, least..=most))
-    };
-    PolicyPatch {
-        max_active: number("policy.max_active", policy.max_active, 0, 1_000_000),
-        max_waiting: number("policy.max_waiting", policy.max_waiting, 0, 10_000_000),
-        admit_per_minute: number("policy.admit_per_minute", policy.admit_per_minute, 1, 10_000_000),
-        active_ttl: span(checks, "policy.active_ttl", policy.active_ttl, 1..=DAY),
-        waiting_ttl: span(checks, "policy.waiting_ttl", policy.waiting_ttl, 1..=7 * DAY),
-        on_expiry,
-        paused: policy.paused,
-        waiting_grace: span(checks, "policy.waiting_grace", policy.waiting_grace, 0..=7 * DAY),
-        show_up_within: span(checks, "policy.show_up_within", policy.show_up_within, 0..=DAY),
-    }
-}
-
-/// A span of whole seconds.
-fn span(
-    checks: &mut Checks,
-    field: &str,
-    span: Option<prost_types::Duration>,
-    bounds: RangeInclusive<i64>,
-) -> Option<i64> {
-    let micros =
-        span_micros(&span?).filter(|micros| micros % SECOND == 0 && bounds.contains(&(micros / SECOND)));
-    if micros.is_none() {
-        checks.refuse(field, format!("must be whole seconds, {} to {}", bounds.start(), bounds.end()));
-    }
-    micros
-}
+use crate::domain::{Delay, LaneView, OnExpiry, QueuePolicy, QueueView, TokenStatus, TokenView};
 
 pub(super) fn queue(view: QueueView) -> pb::Queue {
     pb::Queue {
@@ -128,12 +77,12 @@ pub(super) fn token(view: TokenView) -> pb::Token {
     }
 }
 
-const fn status(status: Status) -> pb::TokenStatus {
+const fn status(status: TokenStatus) -> pb::TokenStatus {
     match status {
-        Status::Waiting => pb::TokenStatus::Waiting,
-        Status::Active => pb::TokenStatus::Active,
-        Status::Completed => pb::TokenStatus::Completed,
-        Status::Expired => pb::TokenStatus::Expired,
-        Status::Left => pb::TokenStatus::Left,
+        TokenStatus::Waiting => pb::TokenStatus::Waiting,
+        TokenStatus::Active => pb::TokenStatus::Active,
+        TokenStatus::Completed => pb::TokenStatus::Completed,
+        TokenStatus::Expired => pb::TokenStatus::Expired,
+        TokenStatus::Left => pb::TokenStatus::Left,
     }
 }

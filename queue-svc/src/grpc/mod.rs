@@ -1,7 +1,192 @@
-//! gRPC: reads requests, hands them to [`crate::app`], writes answers. Nothing is decided here but whether a
-//! field makes sense.
+//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use
+//! cases' business.
 
 mod convert;
-mod service;
+mod read;
 
-pub use service::Service;
+use std::pin::Pin;
+
+use boxoffice_proto::{
+    Fault,
+    queue::{
+        BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse,
+        CreateQueueRequest, CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest,
+        GetTokenResponse, IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse,
+        ListQueuesRequest, ListQueuesResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
+        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
+    },
+    validate::Checks,
+};
+use chassis::page::List;
+use futures::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Error,
+    app::{Cursor, Lookup, Queues, place},
+    domain::QueuePolicy,
+};
+use read::{Join, TokenOf};
+
+/// QueueService over the use cases.
+#[derive(Clone, Debug)]
+pub struct Service {
+    queues: Queues,
+    /// Ends the streams.
+    shutdown: CancellationToken,
+}
+
+impl Service {
+    /// Serves these queues; open streams end with the shutdown.
+    #[must_use]
+    pub const fn new(queues: Queues, shutdown: CancellationToken) -> Self {
+        Self { queues, shutdown }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn refuse(error: Error) -> Status {
+    Fault::from(error).into()
+}
+
+#[tonic::async_trait]
+impl QueueService for Service {
+    type WatchTokenStream = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + Send>>;
+
+    async fn create_queue(&self, request: Request<CreateQueueRequest>) -> Answer<CreateQueueResponse> {
+        let (queue_id, patch, key) = read::create_queue(request.into_inner())?;
+        let policy = patch.apply(&QueuePolicy::default());
+        let view = self.queues.create_queue(&queue_id, policy, key).await.map_err(refuse)?;
+        Ok(Response::new(CreateQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn update_queue(&self, request: Request<UpdateQueueRequest>) -> Answer<UpdateQueueResponse> {
+        let (queue_id, patch, key) = read::update_queue(request.into_inner())?;
+        let view = self.queues.update_queue(&queue_id, patch, key).await.map_err(refuse)?;
+        Ok(Response::new(UpdateQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
+        let queue_id = read::queue_id(&request.into_inner())?;
+        let view = self.queues.queue(&queue_id).await.map_err(refuse)?;
+        Ok(Response::new(GetQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page =
+            List::of("queues", "").read(request.page_size, &request.page_token, None::<Cursor>, refuse_field);
+        checks.finish()?;
+        let limit = usize::try_from(page.limit()).unwrap_or_default();
+        let found = self.queues.list_queues(page.from().as_ref(), limit).await.map_err(refuse)?;
+        let (queues, next_page_token) = page.answer(found, |view| Some(place(view)), convert::queue);
+        Ok(Response::new(ListQueuesResponse { queues, next_page_token }))
+    }
+
+    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {
+        let Join { queue_id, user, lane, key } = read::join(&request.into_inner())?;
+        let (view, created) = self.queues.join(&queue_id, &user, lane, key).await.map_err(refuse)?;
+        Ok(Response::new(IssueTokenResponse { token: Some(convert::token(view)), created }))
+    }
+
+    async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
+        let view = match read::token_of(&request.into_inner())? {
+            TokenOf::User(queue_id, user) => self.queues.token_of(&queue_id, &user).await,
+            TokenOf::Token(token) => self.queues.token(token).await,
+        };
+        Ok(Response::new(GetTokenResponse { token: Some(convert::token(view.map_err(refuse)?)) }))
+    }
+
+    async fn batch_get_tokens(
+        &self,
+        request: Request<BatchGetTokensRequest>,
+    ) -> Answer<BatchGetTokensResponse> {
+        let asked = request.into_inner().tokens;
+        let ids = read::batch(&asked)?;
+        let found = self.queues.tokens(&ids).await;
+        let mut answer = BatchGetTokensResponse {
+            tokens: Vec::with_capacity(ids.len()),
+            ..BatchGetTokensResponse::default()
+        };
+        for (word, lookup) in asked.into_iter().zip(found) {
+            match lookup {
+                Lookup::Found(view) => answer.tokens.push(convert::token(view)),
+                Lookup::Unknown => answer.not_found.push(word),
+                Lookup::Unavailable => answer.unavailable.push(word),
+            }
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn watch_token(&self, request: Request<WatchTokenRequest>) -> Answer<Self::WatchTokenStream> {
+        let token = read::watched(&request.into_inner())?;
+        let views = self.queues.watch(token, &self.shutdown).await.map_err(refuse)?;
+        let message = |view| WatchTokenResponse { token: Some(convert::token(view)) };
+        Ok(Response::new(Box::pin(views.map(move |view| view.map(message).map_err(refuse)))))
+    }
+
+    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {
+        let claim = read::claim(&request.into_inner())?;
+        let view = self.queues.verify(&claim).await.map_err(refuse)?;
+        Ok(Response::new(VerifyTokenResponse { token: Some(convert::token(view)) }))
+    }
+
+    async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
+        let request = request.into_inner();
+        let (token, key) = read::ending("CompleteToken", &request.token, &request.request_id)?;
+        let view = self.queues.complete(token, key).await.map_err(refuse)?;
+        Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
+    }
+
+    async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> Answer<LeaveQueueResponse> {
+        let request = request.into_inner();
+        let (token, key) = read::ending("LeaveQueue", &request.token, &request.request_id)?;
+        let view = self.queues.leave(token, key).await.map_err(refuse)?;
+        Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxoffice_proto::{
+        queue::{DelayReason, Token, TokenStatus},
+        time::{duration, timestamp},
+    };
+    use chassis::page;
+    use prost::Message;
+    use uuid::Uuid;
+
+    use super::{read::MAX_BATCH, *};
+
+    #[test]
+    fn the_largest_batch_of_tokens_is_far_below_what_clients_take() {
+        let (at, span) = (Some(timestamp(253_402_300_799_999_999)), Some(duration(i64::MAX / 2)));
+        let token = Token {
+            token: Uuid::max().to_string(),
+            queue_id: "q".repeat(64),
+            user_id: "\u{1f39f}".repeat(64),
+            status: TokenStatus::Left.into(),
+            priority: 9,
+            ticket: i64::MAX,
+            position: i64::MAX,
+            waiting_behind: i64::MAX,
+            estimated_wait: span,
+            entered_at: at,
+            active_until: at,
+            valid_until: at,
+            poll_after: span,
+            requeues: i32::MAX,
+            version: i64::MAX,
+            estimated_wait_low: span,
+            estimated_wait_high: span,
+            delay_reason: DelayReason::Unspecified.into(),
+        };
+        let batch =
+            BatchGetTokensResponse { tokens: vec![token; MAX_BATCH], ..BatchGetTokensResponse::default() };
+        assert!(batch.encoded_len() < page::MAX_BYTES / 2, "{} bytes", batch.encoded_len());
+    }
+}

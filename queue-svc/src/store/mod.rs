@@ -1,4 +1,4 @@
-//! All SQL of the waiting room: the queue's row ([`queue`]), its tokens ([`token`]). Answered requests are
+//! All SQL of queue-svc: the queue's row ([`queue`]), its tokens ([`token`]). Answered requests are
 //! the chassis's.
 //!
 //! Every function runs in a session of its caller, who decides what is one transaction.

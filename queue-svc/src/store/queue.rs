@@ -6,7 +6,7 @@ use chassis::{
 };
 
 use super::strange;
-use crate::domain::{Head, OnExpiry, QueuePolicy};
+use crate::domain::{OnExpiry, QueuePolicy, QueueRow};
 
 const LOCK: Sql = Sql {
     postgres: "SELECT * FROM queue WHERE queue_id = $1 FOR UPDATE",
@@ -18,7 +18,7 @@ const LOCK: Sql = Sql {
 ///
 /// # Errors
 /// The database's.
-pub async fn lock(session: &mut Session, queue_id: &str) -> Result<Option<Head>, Error> {
+pub async fn lock(session: &mut Session, queue_id: &str) -> Result<Option<QueueRow>, Error> {
     session.optional(LOCK, args![queue_id]).await?.as_ref().map(head).transpose()
 }
 
@@ -26,7 +26,7 @@ pub async fn lock(session: &mut Session, queue_id: &str) -> Result<Option<Head>,
 ///
 /// # Errors
 /// The database's.
-pub async fn read(session: &mut Session, queue_id: &str) -> Result<Option<Head>, Error> {
+pub async fn read(session: &mut Session, queue_id: &str) -> Result<Option<QueueRow>, Error> {
     session
         .optional("SELECT * FROM queue WHERE queue_id = $1", args![queue_id])
         .await?
@@ -48,7 +48,7 @@ pub async fn versions(session: &mut Session) -> Result<Vec<(String, i64)>, Error
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(session: &mut Session, queue_id: &str, head: &Head) -> Result<bool, Error> {
+pub async fn insert(session: &mut Session, queue_id: &str, head: &QueueRow) -> Result<bool, Error> {
     let statement = "INSERT INTO queue (queue_id, max_active, max_waiting, active_ttl, waiting_ttl, admit_per_minute, on_expiry, \
                      paused, waiting_grace, show_up_within, version, last_ticket, serving_ticket, decided_at, admissions, created_at) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
@@ -61,7 +61,7 @@ pub async fn insert(session: &mut Session, queue_id: &str, head: &Head) -> Resul
 ///
 /// # Errors
 /// The database's.
-pub async fn write(session: &mut Session, queue_id: &str, head: &Head) -> Result<(), Error> {
+pub async fn write(session: &mut Session, queue_id: &str, head: &QueueRow) -> Result<(), Error> {
     let statement = "UPDATE queue SET max_active = $2, max_waiting = $3, active_ttl = $4, waiting_ttl = $5, admit_per_minute = $6, \
                      on_expiry = $7, paused = $8, waiting_grace = $9, show_up_within = $10, version = $11, last_ticket = $12, \
                      serving_ticket = $13, decided_at = $14, admissions = $15 WHERE queue_id = $1 AND version = $11 - 1";
@@ -71,7 +71,7 @@ pub async fn write(session: &mut Session, queue_id: &str, head: &Head) -> Result
     }
 }
 
-fn columns(queue_id: &str, head: &Head) -> Result<Vec<Value>, Error> {
+fn columns(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
     let policy = &head.policy;
     let admissions =
         serde_json::to_string(&head.admissions).map_err(|error| Error::Other(Box::new(error)))?;
@@ -95,10 +95,10 @@ fn columns(queue_id: &str, head: &Head) -> Result<Vec<Value>, Error> {
 }
 
 /// Reads the queue's columns of a row.
-pub(super) fn head(row: &Row) -> Result<Head, Error> {
+pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
     let on_expiry = row.get("on_expiry")?;
     let admissions: String = row.get("admissions")?;
-    Ok(Head {
+    Ok(QueueRow {
         policy: QueuePolicy {
             max_active: row.get("max_active")?,
             max_waiting: row.get("max_waiting")?,

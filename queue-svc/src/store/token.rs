@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{queue, strange};
-use crate::domain::{Head, Status, TokenRow};
+use crate::domain::{QueueRow, TokenRow, TokenStatus};
 
 /// Tickets that a load looks at at once.
 pub const PAGE: i64 = 10_000;
@@ -37,8 +37,8 @@ const WRITE: Sql = Sql {
              heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
 };
 
-/// Head and changed tokens in one statement, which is one snapshot: a follower needs no lock and never sees
-/// half a commit.
+/// The queue's row and changed tokens in one statement, which is one snapshot: a follower needs no lock and
+/// never sees half a commit.
 const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at, active_until, valid_until, admitted_at, heard_at, \
     requeues, version, CAST(NULL AS BIGINT) AS max_active, CAST(NULL AS BIGINT) AS max_waiting, CAST(NULL AS BIGINT) AS active_ttl, \
     CAST(NULL AS BIGINT) AS waiting_ttl, CAST(NULL AS BIGINT) AS admit_per_minute, CAST(NULL AS BIGINT) AS on_expiry, \
@@ -141,7 +141,7 @@ pub async fn tail(
     session: &mut Session,
     queue_id: &str,
     since: i64,
-) -> Result<Option<(Head, Vec<TokenRow>)>, Error> {
+) -> Result<Option<(QueueRow, Vec<TokenRow>)>, Error> {
     let rows = session.all(TAIL, args![queue_id, since]).await?;
     let (mut head, mut tokens) = (None, Vec::with_capacity(rows.len()));
     for row in &rows {
@@ -188,7 +188,7 @@ fn read(row: &Row) -> Result<TokenRow, Error> {
     Ok(TokenRow {
         token: row.get("token")?,
         user: row.get::<String>("user_id")?.into(),
-        status: Status::from_code(status).ok_or_else(|| strange("status", status))?,
+        status: TokenStatus::from_code(status).ok_or_else(|| strange("status", status))?,
         priority: u8::try_from(priority)
             .ok()
             .filter(|lane| *lane < 10)

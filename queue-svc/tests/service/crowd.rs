@@ -1,4 +1,4 @@
-//! More than fits: a storm of joins while the database stands still, and a start with a long line.
+//! More than fits: a storm of joins while the database stands still, and a start with a long queue.
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads")]
 
 use std::{
@@ -16,33 +16,33 @@ use chassis::{
 use futures::future::join_all;
 use queue_svc::{
     Error, Policy, Retention,
-    app::WaitingRoom,
-    domain::{QueuePolicy, Status},
+    app::Queues,
+    domain::{QueuePolicy, TokenStatus},
 };
 
 use crate::harness::{Replica, eventually, join, policy, queue};
 
-/// More than one line has room for.
+/// More than one queue has space for.
 const CROWD: usize = 3_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
     for database in databases().await {
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let room = WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap();
+        let queues = Queues::open(db, Clock::system(), Retention::default()).await.unwrap();
         let policy = QueuePolicy { max_active: 1, ..QueuePolicy::default() };
-        room.create_queue("rock", policy.clone(), None).await.unwrap();
-        let active = room.join("rock", "active", 5, None).await.unwrap().0;
-        let early = room.join("rock", "early", 5, None).await.unwrap().0;
+        queues.create_queue("rock", policy.clone(), None).await.unwrap();
+        let active = queues.join("rock", "active", 5, None).await.unwrap().0;
+        let early = queues.join("rock", "early", 5, None).await.unwrap().0;
         let holder = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
         let mut lock = holder.begin().await.unwrap();
         lock.execute("UPDATE queue SET version = version", args![]).await.unwrap();
         let began = Instant::now();
         let joins: Vec<_> = (0..CROWD)
             .map(|number| {
-                let room = room.clone();
+                let queues = queues.clone();
                 tokio::spawn(async move {
-                    (room.join("rock", &format!("u{number}"), 5, None).await, began.elapsed())
+                    (queues.join("rock", &format!("u{number}"), 5, None).await, began.elapsed())
                 })
             })
             .collect();
@@ -52,18 +52,18 @@ async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
         .await;
         // While all of this waits, whoever has a place is answered, and whoever pays is not sent away.
         assert!(
-            matches!(room.join("rock", "one-more", 5, None).await, Err(Error::Busy(_))),
+            matches!(queues.join("rock", "one-more", 5, None).await, Err(Error::Busy(_))),
             "{}",
             database.name
         );
-        let again = room.join("rock", "early", 5, None).await.unwrap();
+        let again = queues.join("rock", "early", 5, None).await.unwrap();
         assert_eq!(
-            (again.0.token, again.1, room.token(early.token).await.unwrap().position),
+            (again.0.token, again.1, queues.token(early.token).await.unwrap().position),
             (early.token, false, 1)
         );
         let pays = tokio::spawn({
-            let room = room.clone();
-            async move { room.complete(active.token, None).await }
+            let queues = queues.clone();
+            async move { queues.complete(active.token, None).await }
         });
         tokio::time::sleep(Duration::from_millis(500)).await;
         lock.rollback().await;
@@ -93,15 +93,19 @@ async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
         );
         assert!((1_900..2_500).contains(&written.len()), "{} written", written.len());
         assert!(is_prompt(slowest, Duration::from_secs(2)), "at once, not after the stall: {slowest:?}");
-        assert_eq!(pays.await.unwrap().unwrap().status, Status::Completed);
-        assert_eq!(room.token(early.token).await.unwrap().status, Status::Active, "in the same transaction");
+        assert_eq!(pays.await.unwrap().unwrap().status, TokenStatus::Completed);
+        assert_eq!(
+            queues.token(early.token).await.unwrap().status,
+            TokenStatus::Active,
+            "in the same transaction"
+        );
         let people = i64::try_from(written.len()).unwrap();
         let tickets: BTreeSet<_> = written.iter().map(|token| token.ticket).collect();
         assert_eq!(tickets, (3..=people + 2).collect(), "no gap, no duplicate");
         let commits: BTreeSet<_> = written.iter().map(|token| token.version).collect();
         assert!(commits.len() <= 12, "{} commits for {people} joins", commits.len());
-        assert_eq!(room.join("rock", "later", 5, None).await.unwrap().0.position, people + 1);
-        room.close().await;
+        assert_eq!(queues.join("rock", "later", 5, None).await.unwrap().0.position, people + 1);
+        queues.close().await;
     }
 }
 
@@ -110,20 +114,20 @@ async fn joins_leaves_and_completions_become_few_transactions() {
     const EACH: usize = 200;
     for database in databases().await {
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let room = WaitingRoom::open(db, Clock::system(), Retention::default()).await.unwrap();
+        let queues = Queues::open(db, Clock::system(), Retention::default()).await.unwrap();
         let policy = QueuePolicy { max_active: 200, ..QueuePolicy::default() };
-        room.create_queue("rock", policy, None).await.unwrap();
+        queues.create_queue("rock", policy, None).await.unwrap();
         let joined = async |from: usize| {
             let names: Vec<_> = (from..from + EACH).map(|number| format!("u{number}")).collect();
-            let joins = join_all(names.iter().map(|name| room.join("rock", name, 5, None))).await;
+            let joins = join_all(names.iter().map(|name| queues.join("rock", name, 5, None))).await;
             joins.into_iter().map(|join| join.unwrap().0).collect::<Vec<_>>()
         };
         let (inside, behind) = (joined(0).await, joined(EACH).await);
-        assert!(inside.iter().all(|token| token.status == Status::Active), "{}", database.name);
+        assert!(inside.iter().all(|token| token.status == TokenStatus::Active), "{}", database.name);
         let (more, paid, gone) = tokio::join!(
             joined(2 * EACH),
-            join_all(inside.iter().step_by(2).map(|token| room.complete(token.token, None))),
-            join_all(behind.iter().step_by(2).map(|token| room.leave(token.token, None))),
+            join_all(inside.iter().step_by(2).map(|token| queues.complete(token.token, None))),
+            join_all(behind.iter().step_by(2).map(|token| queues.leave(token.token, None))),
         );
         let ended: Vec<_> = paid.into_iter().chain(gone).map(Result::unwrap).collect();
         let commits: BTreeSet<_> = more.iter().chain(&ended).map(|token| token.version).collect();
@@ -132,18 +136,18 @@ async fn joins_leaves_and_completions_become_few_transactions() {
         // Whoever was next has the places, in order, and nobody else.
         let next: Vec<_> = behind.iter().skip(1).step_by(2).map(|token| token.token).collect();
         for token in &next {
-            assert_eq!(room.token(*token).await.unwrap().status, Status::Active, "{}", database.name);
+            assert_eq!(queues.token(*token).await.unwrap().status, TokenStatus::Active, "{}", database.name);
         }
         for (token, position) in more.iter().zip(1..) {
-            assert_eq!(room.token(token.token).await.unwrap().position, position);
+            assert_eq!(queues.token(token.token).await.unwrap().position, position);
         }
-        room.close().await;
+        queues.close().await;
     }
 }
 
 const WAITING: i64 = 110_000;
 
-/// A line of 110,000, and as many who came and went, as rows.
+/// A queue of 110,000, and as many who came and went, as rows.
 async fn fill(db: &Db) {
     let statement = match db.dialect() {
         Dialect::Postgres => {

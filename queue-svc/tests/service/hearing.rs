@@ -1,4 +1,4 @@
-//! People who went away do not block the line, and nobody is given up for a silence that was ours.
+//! People who went away do not block the queue, and nobody is given up for a silence that was ours.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ async fn three_no_shows_in_a_row_cost_the_fourth_half_a_second_each() {
             // Whoever is heard of in the moment of the admission has shown up.
             clock.advance(SECOND);
             crate::harness::leave(client, &tokens[0].token, "").await.unwrap();
-            // Looking at the line is no word from anybody in it.
+            // Looking at the queue is no word from anybody in it.
             let served = |ticket: i64| {
                 let all = &all;
                 eventually("every replica knows the admission", move || async move {

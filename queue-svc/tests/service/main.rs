@@ -4,7 +4,7 @@
 mod crowd;
 mod harness;
 mod hearing;
-mod line;
+mod queue;
 mod refusals;
 mod replicas;
 mod retention;

@@ -1,4 +1,4 @@
-//! What is forgotten of the line, and what never is.
+//! What is forgotten of the queue, and what never is.
 
 use boxoffice_proto::Reason;
 use boxoffice_proto::queue as pb;

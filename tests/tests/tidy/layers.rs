@@ -1,6 +1,6 @@
 //! Who may speak to what: the layers of a service, and where SQL and INTERNAL may be written.
 
-use crate::{code, in_layer, none, rust, says};
+use crate::{code, in_layer, none, rust, says, says_of};
 
 #[test]
 fn the_domain_knows_no_io_no_wire_and_no_clock() {
@@ -40,6 +40,48 @@ fn the_use_cases_know_no_wire() {
     none(says("app", &["sqlx", "axum", "prost", "tonic::Status", "tonic::Request"]));
 }
 
+/// What a door must not know: it converts, and what is done is a use case in `app/`.
+const BEHIND_DOORS: &[&str] = &["clients::", ".clients", "Clients", "ask!", "store::"];
+
+#[test]
+fn doors_convert_and_nothing_else() {
+    none(
+        ["http", "grpc"]
+            .into_iter()
+            .flat_map(|door| says(door, BEHIND_DOORS))
+            .filter(|breach| of_the_edge(breach))
+            .collect(),
+    );
+}
+
+/// In the other services `grpc` takes the store from `main`.
+fn of_the_edge(breach: &str) -> bool {
+    breach.starts_with("edge/")
+}
+
+#[test]
+fn a_door_that_calls_a_service_is_seen() {
+    for line in [
+        "use crate::clients::Clients;",
+        "let show = ask!(edge.booking, get_show(request).show)?;",
+        "let show = edge.clients.booking.get_show(request).await?;",
+        "use crate::store::Journal;",
+    ] {
+        for (file, seen) in [("http/shows.rs", true), ("http/tests/mod.rs", false), ("app/hall.rs", false)] {
+            let source = (format!("edge/src/{file}"), format!("//! It.\n{line}\n"));
+            assert_eq!(!says_of(&[source], "http", BEHIND_DOORS).is_empty(), seen, "{file}: {line}");
+        }
+    }
+}
+
+/// Rewording a refusal must not move money: what the saga does follows from the kind of an outcome.
+#[test]
+fn the_saga_knows_no_reason_by_name() {
+    let (_, saga) = rust().into_iter().find(|(name, _)| name == "edge/src/domain/saga.rs").unwrap();
+    let named = code(&saga).filter(|(_, line)| line.contains("Reason::"));
+    none(named.map(|(number, line)| format!("edge/src/domain/saga.rs:{number}: {line}")).collect());
+}
+
 #[test]
 fn sql_is_written_in_the_store_alone() {
     let mut found = Vec::new();
@@ -75,7 +117,7 @@ const NAMES_INTERNAL: &[(&str, &str)] = &[
     ("crates/chassis/src/server/refusal.rs", "what a library answered: logged with its cause"),
     ("edge/src/http/members.rs", "the list of reasons"),
     ("booking-svc/src/error.rs", "a word for the metrics"),
-    ("edge/src/domain/saga.rs", "an outcome that is asked about"),
+    ("edge/src/app/steps.rs", "an outcome that is asked about"),
     ("edge/src/http/openapi.rs", "the documentation"),
     ("edge/src/http/problem.rs", "the document that hides what it carries"),
 ];

@@ -2,7 +2,9 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use super::postgres::named_in_vain;
+/// What to do where a pooler lends a session for one transaction only.
+pub(super) const SAY_SO: &str =
+    "if that is a pooler which pools by transaction, say --database-pooler transaction (DATABASE_POOLER)";
 
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +112,10 @@ fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
                 Error::Unavailable
             }
             // PostgreSQL: no such prepared statement, or one of that name too many.
-            Some("26000" | "42P05") => |error| named_in_vain(&error),
+            Some("26000" | "42P05") => |error| {
+                let why = "statements are lost or shared between here and PostgreSQL";
+                Error::Other(format!("{error}: {why}; {SAY_SO}").into())
+            },
             _ => |error| Error::Other(Box::new(error)),
         },
     }

@@ -9,6 +9,7 @@ mod error;
 mod group;
 mod line;
 mod open;
+mod pool;
 mod postgres;
 mod session;
 mod simulated;

@@ -9,13 +9,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{migrate::Migrator, pool::PoolOptions};
+use sqlx::migrate::Migrator;
 use tokio::time::timeout;
 
 use super::{Db, DbConfig, Dialect, Error, Line, Migrations, Pools, no_url, postgres, simulated, sqlite};
 
-/// How long a request waits for a connection before it is refused as unavailable.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a PostgreSQL server is given to hear that we go.
 const SERVER_GOODBYE: Duration = Duration::from_secs(1);
 
@@ -83,11 +81,4 @@ fn or_newer(migrations: &Migrator) -> Migrator {
     let mut migrations = Migrator::with_migrations(migrations.iter().cloned().collect());
     migrations.set_ignore_missing(true);
     migrations
-}
-
-pub(super) fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
-    PoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
 }

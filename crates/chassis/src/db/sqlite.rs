@@ -29,7 +29,7 @@ use sqlx::{
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, open::pool};
+use super::{Error, pool::pool};
 
 /// Reading connections beside SQLite's one writer.
 const READERS: u32 = 4;

@@ -111,7 +111,8 @@ impl TryFrom<proto::Token> for Token {
 /// no longer: ask for the token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Lane {
+#[schema(as = Lane)]
+pub(crate) struct QueueLane {
     /// The lane: 0 is served first, 9 last.
     #[schema(minimum = 0, maximum = 9, example = 5)]
     priority: i32,
@@ -126,7 +127,7 @@ pub(crate) struct Lane {
     last_ticket: i64,
 }
 
-impl From<proto::Lane> for Lane {
+impl From<proto::Lane> for QueueLane {
     fn from(lane: proto::Lane) -> Self {
         let proto::Lane { priority, waiting, next_ticket, last_ticket } = lane;
         Self { priority, waiting, next_ticket, last_ticket }
@@ -150,7 +151,7 @@ pub(crate) struct Queue {
     #[schema(minimum = 0, example = 6000)]
     active: i64,
     /// The lanes in which somebody waits, in order: what turns a ticket into a place.
-    lanes: Vec<Lane>,
+    lanes: Vec<QueueLane>,
     /// How many places the line moves on a minute: a place divided by this is the wait in minutes; 0 when
     /// nobody is admitted.
     #[schema(minimum = 0, example = 5870.5)]
@@ -198,7 +199,7 @@ impl TryFrom<proto::Queue> for Queue {
             serving_ticket: queue.serving_ticket,
             waiting: queue.waiting,
             active: queue.active,
-            lanes: queue.lanes.into_iter().map(Lane::from).collect(),
+            lanes: queue.lanes.into_iter().map(QueueLane::from).collect(),
             places_per_minute: queue.places_per_minute,
             delay_reason: DelayReason::read(queue.delay_reason).ok(),
             max_active: policy.max_active.unwrap_or_default(),

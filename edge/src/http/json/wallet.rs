@@ -77,7 +77,8 @@ impl From<proto::Wallet> for Wallet {
 /// One movement of a wallet; it never changes.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Entry {
+#[schema(as = Entry)]
+pub(crate) struct WalletEntry {
     /// The id of the movement.
     #[schema(format = Uuid)]
     entry_id: String,
@@ -102,7 +103,7 @@ pub(crate) struct Entry {
     created_at: Instant,
 }
 
-impl TryFrom<proto::Entry> for Entry {
+impl TryFrom<proto::Entry> for WalletEntry {
     type Error = Hollow;
 
     fn try_from(entry: proto::Entry) -> Result<Self, Hollow> {
@@ -124,7 +125,7 @@ impl TryFrom<proto::Entry> for Entry {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entries {
     /// The movements of this page.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<WalletEntry>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
 }
@@ -207,28 +208,6 @@ impl From<Checkout> for Payment {
             created_at: Instant(checkout.created_at),
             settled_at: checkout.settled_at.map(Instant),
         }
-    }
-}
-
-impl TryFrom<proto::Payment> for Payment {
-    type Error = Hollow;
-
-    fn try_from(payment: proto::Payment) -> Result<Self, Hollow> {
-        Ok(Self {
-            status: match proto::PaymentStatus::try_from(payment.status) {
-                Ok(proto::PaymentStatus::Completed) => PaymentStatus::Completed,
-                Ok(proto::PaymentStatus::Failed) => PaymentStatus::Failed,
-                Ok(proto::PaymentStatus::Cancelled) => PaymentStatus::Cancelled,
-                Ok(proto::PaymentStatus::Unspecified) | Err(_) => return Err(Hollow),
-            },
-            created_at: Instant::read(payment.created_at.as_ref())?,
-            settled_at: Instant::optional(payment.settled_at.as_ref()),
-            payment_id: payment.payment_id,
-            user_id: payment.user_id,
-            reservation_id: payment.reservation_id,
-            amount: payment.amount,
-            reason: Some(payment.reason).filter(|reason| !reason.is_empty()),
-        })
     }
 }
 

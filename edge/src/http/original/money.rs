@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use boxoffice_proto::Reason;
+use boxoffice_proto::{Reason, wallet::ChargeWalletRequest};
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -18,15 +18,14 @@ use uuid::Uuid;
 
 use super::super::{
     App,
-    extract::{Body, ClientKey, QueueToken, RequestId, Segment, UserId},
+    extract::{Body, IdempotencyKey, Segment, UserId},
     fields::{Fields, FromFields},
-    json::{self, MAX_AMOUNT, PaymentStatus, UserIdText},
-    openapi::{GATE_OF_USER, Operation},
-    payments::{PAY, settle, settled},
+    json::{self, MAX_AMOUNT, Payment, PaymentStatus, UserIdText},
+    operation::{GATE_OF_USER, Operation},
+    payments::{PAY, settle},
     problem::Problem,
-    wallets,
 };
-use crate::app::Pay;
+use crate::app::{Caller, Pay, wallet};
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
@@ -38,7 +37,7 @@ pub(in crate::http) const OPERATIONS: &[Operation] = &[
 /// An amount as the original writes it: a whole number, or a text such as `100.00`.
 pub(in crate::http) struct Amount;
 
-/// The same of a price: there are free shows.
+/// A price, written like an [`Amount`]; it may be 0, since shows may be free.
 pub(in crate::http) struct Price;
 
 impl PartialSchema for Amount {
@@ -151,11 +150,14 @@ pub(in crate::http) struct OriginalPayment {
 #[utoipa::path(post, path = "/api-orchestration/api/balance/charge", tag = "original", request_body = OriginalCharge,
     responses((status = 200, description = "The new balance", body = OriginalBalance)))]
 pub(in crate::http) async fn original_charge(
-    State(api): App,
-    RequestId(request_id): RequestId,
+    State(edge): App,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<OriginalCharge>,
 ) -> Result<Response, Problem> {
-    let wallet = wallets::charge(&api, new.user_id, new.amount, request_id).await?;
+    let (user_id, amount, request_id) = (new.user_id, new.amount, key.unwrap_or_default());
+    let request = ChargeWalletRequest { user_id, amount, request_id };
+    let wallet = wallet::charge(&edge, &caller, request).await?;
     json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance })
 }
 
@@ -167,17 +169,16 @@ pub(in crate::http) async fn original_charge(
         (status = 204, description = "This user has no wallet yet"),
     ))]
 pub(in crate::http) async fn original_get_balance(
-    State(api): App,
+    State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    match wallets::find(&api, user_id).await {
+    match wallet::get(&edge, &caller, user_id).await {
         Ok(wallet) => {
             json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance })
         }
-        Err(refusal) if refusal.code() == Reason::WalletNotFound.as_str() => {
-            Ok(StatusCode::NO_CONTENT.into_response())
-        }
-        Err(refusal) => Err(refusal),
+        Err(fault) if fault.reason == Reason::WalletNotFound => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(fault) => Err(fault.into()),
     }
 }
 
@@ -195,14 +196,14 @@ pub(in crate::http) async fn original_get_balance(
                 "message": "The payment is still settling; ask again at Location."})),
     ))]
 pub(in crate::http) async fn original_pay(
-    State(api): App,
-    QueueToken(token): QueueToken,
-    ClientKey(request_id): ClientKey,
+    State(edge): App,
+    caller: Caller,
+    IdempotencyKey(request_id): IdempotencyKey,
     Body(new): Body<OriginalNewPayment>,
 ) -> Result<Response, Problem> {
     let OriginalNewPayment { user_id, reservation_id, amount } = new;
-    let payment =
-        settled(&api, Pay { user_id, reservation_id, token, request_id, price: Some(amount) }).await?;
+    let command = Pay { user_id, reservation_id, request_id, price: Some(amount) };
+    let payment = Payment::from(edge.till.pay(&caller, command).await?);
     let pending = payment.status == PaymentStatus::Pending;
     let (http, status, message) = if pending {
         (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")

@@ -3,22 +3,24 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    booking::{GetShowRequest, HoldSeatsRequest, ListSeatsRequest, Seat, SeatMap, SeatStatus},
+    booking::{HoldSeatsRequest, Seat, SeatMap, SeatStatus},
+    time,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::{
-    App, ask,
+    App,
     day::day,
-    extract::{Body, Params, QueueToken, RequestId, Segment, Word},
+    extract::{Body, IdempotencyKey, Params, Segment, Word},
     fields::{Fields, FromFields},
     json::{self, Dates, Instant, UserIdText, whole},
-    openapi::{GATE_OF_USER, Operation},
+    operation::{GATE_OF_USER, Operation},
     problem::Problem,
-    reservations::{HOLD, hold},
-    seats::{Date, dates},
+    reservations::HOLD,
+    seats::Date,
 };
+use crate::app::{Caller, hall, programme};
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
@@ -116,12 +118,12 @@ pub(in crate::http) struct OriginalReservation {
     params(("concertId" = i64, Path, description = "The concert", example = 1)),
     responses((status = 200, description = "The first 10,000 dates (UTC), rising", body = Dates)))]
 pub(in crate::http) async fn original_list_dates(
-    State(api): App,
+    State(edge): App,
     Segment(concert_id): Segment<i64>,
-    QueueToken(token): QueueToken,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    api.admit_browsing(token.as_deref(), concert_id).await?;
-    json::answer(StatusCode::OK, &dates(&api, concert_id).await?)
+    let available_dates = hall::dates(&edge, &caller, concert_id).await?;
+    json::answer(StatusCode::OK, &Dates { concert_id, available_dates })
 }
 
 /// List the free seats of a date
@@ -132,18 +134,17 @@ pub(in crate::http) async fn original_list_dates(
     ),
     responses((status = 200, description = "The free seats", body = OriginalSeats)))]
 pub(in crate::http) async fn original_list_seats(
-    State(api): App,
-    QueueToken(token): QueueToken,
+    State(edge): App,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, Problem> {
     let concert_id = params.need("concertId")?;
     let Date(date) = params.need("date")?;
-    api.admit_browsing(token.as_deref(), concert_id).await?;
-    let request = ListSeatsRequest { concert_id, date: date.clone(), ..ListSeatsRequest::default() };
-    day(api, request, &OriginalSeats { concert_id, date, available_seats: Vec::new() }, free).await
+    let maps = hall::seats_of_date(&edge, &caller, concert_id, date.clone()).await?;
+    day(maps, &OriginalSeats { concert_id, date, available_seats: Vec::new() }, free).await
 }
 
-/// A show's free seats as items of the one list that all shows share.
+/// A show's free seats as items of the one list that all shows of the date share.
 fn free(map: SeatMap) -> Result<Vec<u8>, Problem> {
     let concert_option_id = whole(map.show)?.show_id;
     let free = map.seats.into_iter().filter(|seat| seat.status() == SeatStatus::Available);
@@ -153,7 +154,7 @@ fn free(map: SeatMap) -> Result<Vec<u8>, Problem> {
         concert_option_id,
     };
     let mut list = serde_json::to_vec(&free.map(seat).collect::<Vec<_>>()).map_err(Problem::internal)?;
-    // Without its brackets.
+    // The list's own brackets are left out.
     list.pop();
     Ok(list.split_off(1))
 }
@@ -163,14 +164,14 @@ fn free(map: SeatMap) -> Result<Vec<u8>, Problem> {
     request_body = OriginalNewReservation,
     responses((status = 200, description = "Held", body = OriginalReservation)))]
 pub(in crate::http) async fn original_reserve_seat(
-    State(api): App,
-    QueueToken(token): QueueToken,
-    RequestId(request_id): RequestId,
+    State(edge): App,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<OriginalNewReservation>,
 ) -> Result<Response, Problem> {
     if let Some(date) = &new.date {
-        let answer = ask!(api.clients.booking, get_show, GetShowRequest { show_id: new.concert_option_id })?;
-        let starts_at = whole(answer.show)?.starts_at.as_ref().and_then(boxoffice_proto::time::micros);
+        let show = programme::show(&edge, new.concert_option_id).await?;
+        let starts_at = show.starts_at.as_ref().and_then(time::micros);
         if !starts_at.is_some_and(|micros| Instant(micros).text().as_str().starts_with(date.as_str())) {
             return Err(Problem::field("date", "is not the date of this show"));
         }
@@ -179,11 +180,11 @@ pub(in crate::http) async fn original_reserve_seat(
         user_id: new.user_id,
         show_id: new.concert_option_id,
         seat_numbers: vec![new.seat_id],
-        request_id,
+        request_id: key.unwrap_or_default(),
         replay_only: false,
     };
-    let held = hold(&api, token.as_deref(), request).await?;
-    let until = whole(held.expires_at.as_ref().and_then(boxoffice_proto::time::micros))?;
+    let held = hall::hold(&edge, &caller, request).await?;
+    let until = whole(held.expires_at.as_ref().and_then(time::micros))?;
     let reservation = OriginalReservation {
         reservation_id: held.reservation_id,
         user_id: held.user_id,

@@ -3,19 +3,21 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    queue::{self as proto, GetTokenRequest, IssueTokenRequest},
+    queue::{self as proto, IssueTokenRequest},
+    time,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::{
-    App, ask,
-    extract::{Body, RequestId, Segment, UserId},
+    App,
+    extract::{Body, IdempotencyKey, Segment, UserId},
     fields::{Fields, FromFields},
-    json::{self, Instant, Token, TokenStatus, UserIdText, whole},
-    openapi::Operation,
+    json::{self, Instant, Token, TokenStatus, UserIdText},
+    operation::Operation,
     problem::Problem,
 };
+use crate::app::{Caller, queue};
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
@@ -46,7 +48,7 @@ pub(in crate::http) struct OriginalToken {
 
 impl OriginalToken {
     fn read(token: proto::Token, now: i64) -> Result<Self, Problem> {
-        let wait = token.estimated_wait.as_ref().and_then(boxoffice_proto::time::span_micros).unwrap_or(0);
+        let wait = token.estimated_wait.as_ref().and_then(time::span_micros).unwrap_or(0);
         let token = Token::try_from(token)?;
         Ok(Self {
             user_id: token.user_id,
@@ -89,18 +91,15 @@ impl FromFields for OriginalNewToken {
 #[utoipa::path(post, path = "/queue-management/api/token", tag = "original", request_body = OriginalNewToken,
     responses((status = 201, description = "The user's place", body = OriginalToken)))]
 pub(in crate::http) async fn original_issue_token(
-    State(api): App,
-    RequestId(request_id): RequestId,
+    State(edge): App,
+    caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<OriginalNewToken>,
 ) -> Result<Response, Problem> {
-    let request = IssueTokenRequest {
-        queue_id: String::new(),
-        user_id: new.user_id,
-        priority: new.priority,
-        request_id,
-    };
-    let answer = ask!(api.clients.queue, issue_token, request)?;
-    json::answer(StatusCode::CREATED, &OriginalToken::read(whole(answer.token)?, api.clock.now())?)
+    let (user_id, priority, request_id) = (new.user_id, new.priority, key.unwrap_or_default());
+    let request = IssueTokenRequest { queue_id: String::new(), user_id, priority, request_id };
+    let (token, _created) = queue::join(&edge, &caller, request).await?;
+    json::answer(StatusCode::CREATED, &OriginalToken::read(token, edge.now())?)
 }
 
 /// Ask for a user's place
@@ -108,10 +107,10 @@ pub(in crate::http) async fn original_issue_token(
     params(("userId" = String, Path, description = "The user", example = "1")),
     responses((status = 200, description = "The user's live token", body = OriginalToken)))]
 pub(in crate::http) async fn original_get_token(
-    State(api): App,
+    State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    let request = GetTokenRequest { token: String::new(), queue_id: String::new(), user_id };
-    let answer = ask!(api.clients.queue, get_token, request)?;
-    json::answer(StatusCode::OK, &OriginalToken::read(whole(answer.token)?, api.clock.now())?)
+    let token = queue::place_of(&edge, &caller, user_id).await?;
+    json::answer(StatusCode::OK, &OriginalToken::read(token, edge.now())?)
 }

@@ -6,6 +6,8 @@ mod malformed;
 mod queue;
 mod refusals;
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
@@ -15,7 +17,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Deps, Front};
+use super::Front;
 use crate::{
     app,
     clients::Clients,
@@ -46,31 +48,20 @@ async fn build(
     let gate = app::Gate::new(clients.clone());
     let clock = Clock::system();
     let relay = app::Relay::new(journal.clone(), clock.clone(), None).unwrap();
-    let checkouts = app::Checkouts::new(
+    let on_payment_failure = OnPaymentFailure::Release;
+    let till = app::Till::new(
         journal,
         clients.clone(),
         gate.clone(),
         relay.bell(),
         clock.clone(),
-        OnPaymentFailure::Release,
+        on_payment_failure,
     );
-    let policy = Policy {
-        browse,
-        on_payment_failure: OnPaymentFailure::Release,
-        events_url: None,
-        cors_origins: cors.parse().unwrap(),
-    };
-    let deps = Deps {
-        polls: app::Polls::new(clients.queue.clone()),
-        followers: app::Followers::new(clients.clone(), shutdown),
-        clients,
-        gate,
-        checkouts,
-        policy,
-        health: Health::new(),
-        clock,
-    };
-    (Front::new(deps), folder)
+    let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins: cors.parse().unwrap() };
+    let polls = app::Polls::new(clients.queue.clone());
+    let followers = app::Followers::new(clients.clone(), shutdown);
+    let edge = app::Edge::new(clients, gate, followers, till, browse, clock);
+    (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }
 
 async fn send(front: &Front, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {

@@ -91,7 +91,7 @@ async fn fill(records: &mut Records, rows: usize) {
     for from in (0..rows).step_by(CHUNK) {
         let to = rows.min(from + CHUNK);
         let series = match records {
-            Records::Postgres(_) => format!("generate_series({}, {to}) AS s (n)", from + 1),
+            Records::Postgres(_) => format!("generate_series({}::bigint, {to}) AS s (n)", from + 1),
             Records::Sqlite(_) => {
                 format!(
                     "(WITH RECURSIVE s (n) AS (SELECT {} UNION ALL SELECT n + 1 FROM s WHERE n < {to}) SELECT n FROM s)",

@@ -33,11 +33,10 @@ use tokio::time::timeout;
 use super::{
     DbConfig, Error,
     error::is_forsaken,
-    open::{ACQUIRE_TIMEOUT, pool},
+    pool::{ACQUIRE_TIMEOUT, pool},
 };
 pub(super) use address::Address;
 pub use pooler::Pooler;
-pub(super) use pooler::named_in_vain;
 
 /// Connections a service keeps to PostgreSQL at most: eight processes of ten fit the server's default of one
 /// hundred.

@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgPool, Row as _, pool::PoolConnection, postgres::PgConnection, raw_sql};
 use tokio::time::timeout;
 
-use super::{ACQUIRE_TIMEOUT, Error};
+use super::{super::error::SAY_SO, ACQUIRE_TIMEOUT, Error};
 
 /// How a pooler in front of PostgreSQL pools connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -16,8 +16,6 @@ pub enum Pooler {
     Transaction,
 }
 
-const SAY_SO: &str =
-    "if that is a pooler which pools by transaction, say --database-pooler transaction (DATABASE_POOLER)";
 /// How often the question is put. Once is enough where nobody else uses the pooler.
 const ROUNDS: usize = 4;
 
@@ -62,12 +60,5 @@ pub(super) fn dropped(setting: &str, is: &str) -> Error {
     Error::Other(
         format!("{setting} is {is}, which is not what was set: something between here and PostgreSQL drops settings; {SAY_SO}")
             .into(),
-    )
-}
-
-/// What PostgreSQL says when it is asked for a statement of another session: with what to do about it.
-pub(in crate::db) fn named_in_vain(error: &sqlx::Error) -> Error {
-    Error::Other(
-        format!("{error}: statements are lost or shared between here and PostgreSQL; {SAY_SO}").into(),
     )
 }

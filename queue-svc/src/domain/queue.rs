@@ -1,4 +1,4 @@
-//! A line's own row: its policy, its counters, and what it remembers of the last minutes.
+//! A queue's own row: its policy, its counters, and what it remembers of the last minutes.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::{
 
 /// The queue's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct QueueRow {
     /// How it admits.
     pub policy: QueuePolicy,
     /// Rises by one with every commit.
@@ -28,7 +28,7 @@ pub struct Head {
     pub created_at: i64,
 }
 
-/// Recent admissions: which permits of the cap are out, and how fast the line moves.
+/// Recent admissions: which permits of the cap are out, and how fast the queue moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admissions {
     #[serde(rename = "p", default)]
@@ -37,8 +37,8 @@ pub struct Admissions {
     pace: Pace,
 }
 
-impl Head {
-    /// A line in which nobody has stood yet.
+impl QueueRow {
+    /// A queue in which nobody has stood yet.
     #[must_use]
     pub fn new(policy: QueuePolicy, now: i64) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Head {
         self.admissions.permits.opens_at(self.decided_at, self.policy.admit_per_minute)
     }
 
-    /// How fast the line moves, as of the last decision.
+    /// How fast the queue moves, as of the last decision.
     pub(super) fn speed(&self, active: i64) -> Speed {
         self.admissions.pace.speed(self.decided_at, &self.policy, active, self.opens_at())
     }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_survives_a_row_and_an_older_row_is_read() {
-        let mut head = Head::new(QueuePolicy::default(), 0);
+        let mut head = QueueRow::new(QueuePolicy::default(), 0);
         head.pass(40_000_000, 3);
         head.admit(7, true);
         head.gave_up();

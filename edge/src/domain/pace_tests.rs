@@ -1,27 +1,22 @@
-//! How often who is looked at and what is told, over made-up lines.
-
-use boxoffice_proto::time::duration;
+//! How often tokens are looked up and what is sent of them, over made-up queues.
 
 use super::*;
 
-fn waiting(version: i64, position: i64) -> Token {
-    Token {
-        status: TokenStatus::Waiting.into(),
-        version,
-        position,
-        estimated_wait: Some(duration(60_000_000)),
-        ..Token::default()
-    }
+const WAITING: i32 = 1;
+const ACTIVE: i32 = 2;
+
+fn waiting(version: i64, position: i64) -> Standing {
+    Standing { status: WAITING, version, position, estimated_wait: 60, ..Standing::default() }
 }
 
 fn known(version: i64, position: i64, now: Tick) -> Memory {
     let token = waiting(version, position);
-    Memory::new(Told::of(&token), &token, now)
+    Memory::new(EventId::of(&token), &token, now)
 }
 
 #[test]
 fn an_event_s_id_names_the_state_and_is_read_back() {
-    let told = Told::of(&waiting(57, 3));
+    let told = EventId::of(&waiting(57, 3));
     assert!(told.to_string().starts_with("57.3."));
     assert_eq!(told.to_string().parse(), Ok(told));
     for strange in [
@@ -36,20 +31,20 @@ fn an_event_s_id_names_the_state_and_is_read_back() {
         "57.3.100000000",
         "99999999999999999999.1.1",
     ] {
-        assert_eq!(strange.parse::<Told>(), Err(()), "{strange}");
+        assert_eq!(strange.parse::<EventId>(), Err(()), "{strange}");
     }
 }
 
 #[test]
 fn who_comes_back_is_told_what_changed_and_never_what_is_older() {
-    let told = Told::of(&waiting(57, 3));
+    let told = EventId::of(&waiting(57, 3));
     assert!(!told.is_news(&waiting(57, 3)));
     assert!(told.is_news(&waiting(57, 2)) && told.is_news(&waiting(58, 2)));
     assert!(!told.is_news(&waiting(58, 3)), "only heard of");
-    let changes: [&dyn Fn(&mut Token); 4] = [
-        &|token| token.status = TokenStatus::Active.into(),
+    let changes: [&dyn Fn(&mut Standing); 4] = [
+        &|token| token.status = ACTIVE,
         &|token| token.ticket = 9,
-        &|token| token.active_until = Some(boxoffice_proto::time::timestamp(5_000_000)),
+        &|token| token.active_until = 5,
         &|token| token.requeues = 1,
     ];
     for change in changes {
@@ -58,7 +53,7 @@ fn who_comes_back_is_told_what_changed_and_never_what_is_older() {
         assert!(told.is_news(&token), "{token:?}");
     }
     assert!(!told.is_news(&waiting(56, 1)), "a replica that lags behind");
-    let ended = Token { status: TokenStatus::Expired.into(), ..waiting(50, 0) };
+    let ended = Standing { status: 4, is_final: true, ..waiting(50, 0) };
     assert!(told.is_news(&ended), "what is final is so");
 }
 
@@ -89,7 +84,7 @@ fn far_behind_one_percent_is_told_and_less_only_after_silence() {
 #[test]
 fn a_change_of_the_token_is_told_wherever_it_stands() {
     let mut memory = known(1, 50_000, 100);
-    let admitted = Token { status: TokenStatus::Active.into(), version: 2, ..Token::default() };
+    let admitted = Standing { status: ACTIVE, version: 2, ..Standing::default() };
     assert_eq!(memory.judge(&admitted, 101), Verdict::Tell);
     assert_eq!(memory.judge(&waiting(1, 49_000), 150), Verdict::Keep, "a replica that lags behind");
 }
@@ -109,16 +104,14 @@ fn silence_ends_in_a_heartbeat_or_in_what_else_has_changed() {
     assert_eq!(memory.judge(&waiting(1, 5), 99 + SILENCE), Verdict::Keep);
     assert_eq!(memory.judge(&waiting(1, 5), 100 + SILENCE), Verdict::Heartbeat);
     assert_eq!(memory.rest(100 + 2 * SILENCE), Verdict::Heartbeat);
-    let paused = Token { estimated_wait: Some(duration(600_000_000)), ..waiting(1, 5) };
+    let paused = Standing { estimated_wait: 600, ..waiting(1, 5) };
     assert_eq!(memory.judge(&paused, 101 + 2 * SILENCE), Verdict::Keep);
     assert_eq!(memory.judge(&paused, 100 + 3 * SILENCE), Verdict::Tell);
 }
 
 #[test]
 fn who_is_near_or_soon_admitted_is_looked_at_more_often() {
-    let at = |position, seconds: i64| {
-        Band::of(&Token { estimated_wait: Some(duration(seconds * 1_000_000)), ..waiting(1, position) })
-    };
+    let at = |position, seconds: i64| Band::of(&Standing { estimated_wait: seconds, ..waiting(1, position) });
     assert_eq!([at(1, 60), at(10, 60), at(900, 0)], [Band::Front; 3]);
     assert_eq!([at(0, 0), at(11, 60), at(1_000, 60), at(9_000, 5)], [Band::Near; 4]);
     assert_eq!([at(1_001, 60), at(10_001, 0), at(1_000_000, 5)], [Band::Far; 3]);

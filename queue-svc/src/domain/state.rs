@@ -1,11 +1,11 @@
-//! The committed state of one line in memory.
+//! The committed state of one queue in memory.
 //!
-//! It changes in one way only, [`Room::advance`]: new rows of the database, whether this replica wrote them
-//! or another one. Final tokens leave it (SQL keeps them). What it answers costs O(log n) or less, whatever
-//! the length of the line.
+//! It changes in one way only, [`QueueState::advance`]: new rows of the database, whether this replica wrote
+//! them or another one. Final tokens leave it (SQL keeps them). What it answers costs O(log n) or less,
+//! whatever the length of the queue.
 //!
 //! One thing about a live token is not committed: that it was heard of since its row was written. Readers
-//! note it ([`Room::hear`]), and the writer writes it down.
+//! note it ([`QueueState::hear`]), and the writer writes it down.
 //!
 //! Memory, a waiting person with a name of up to 16 bytes: slot 104, name 16, two hash indexes 6 to 22, lane
 //! 8 to 16, deadline index about 30; `examples/measure.rs` measures it, and 300 are allowed.
@@ -16,7 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
 
 use super::{
-    Head, LANES, Status, TokenRow,
+    LANES, QueueRow, TokenRow, TokenStatus,
     lane::Lane,
     pace::Speed,
     policy::Instants,
@@ -32,10 +32,10 @@ pub(super) struct Now {
     pub(super) here: i64,
 }
 
-/// One line: its head, and every live token by id, by user, by place and by deadline.
+/// One queue: its head, and every live token by id, by user, by place and by deadline.
 #[derive(Debug)]
-pub struct Room {
-    head: Head,
+pub struct QueueState {
+    head: QueueRow,
     slab: Slab,
     hash: DefaultHashBuilder,
     by_token: HashTable<u32>,
@@ -49,10 +49,10 @@ pub struct Room {
     listening: i64,
 }
 
-impl Room {
-    /// An empty room.
+impl QueueState {
+    /// An empty state.
     #[must_use]
-    pub fn new(head: Head) -> Self {
+    pub fn new(head: QueueRow) -> Self {
         Self {
             speed: head.speed(0),
             head,
@@ -67,9 +67,9 @@ impl Room {
         }
     }
 
-    /// The queue's row as of [`Room::version`].
+    /// The queue's row as of [`QueueState::version`].
     #[must_use]
-    pub const fn head(&self) -> &Head {
+    pub const fn head(&self) -> &QueueRow {
         &self.head
     }
 
@@ -110,7 +110,7 @@ impl Room {
         }
     }
 
-    /// Listens since when the room did in whose place this one comes, or from now where there are other
+    /// Listens since when the state did in whose place this one comes, or from now where there are other
     /// rules.
     pub fn listen_for(&mut self, before: &Self, now: i64) {
         let same_rules = self.head.policy.listens_like(&before.head.policy);
@@ -125,7 +125,7 @@ impl Room {
 
     /// Where a live token stands; final ones are not here.
     #[must_use]
-    pub fn status(&self, token: &Uuid) -> Option<Status> {
+    pub fn status(&self, token: &Uuid) -> Option<TokenStatus> {
         self.find(token).map(|at| self.slab.get(at).status)
     }
 
@@ -136,7 +136,7 @@ impl Room {
         self.by_user.find(self.hash.hash_one(user), same).map(|at| self.slab.get(*at).token)
     }
 
-    /// A waiting token's place in the whole line, 1 = next; lower lanes go first.
+    /// A waiting token's place in the whole queue, 1 = next; lower lanes go first.
     #[must_use]
     pub fn position(&self, token: &Uuid) -> Option<i64> {
         self.find(token).and_then(|at| self.place(at))
@@ -182,16 +182,16 @@ impl Room {
 
     pub(super) fn place(&self, at: u32) -> Option<i64> {
         let slot = self.slab.get(at);
-        (slot.status == Status::Waiting).then(|| {
+        (slot.status == TokenStatus::Waiting).then(|| {
             let before: i64 = self.lanes[..slot.lane()].iter().map(|lane| i64::from(lane.live())).sum();
             before + i64::from(self.lanes[slot.lane()].rank(slot.place))
         })
     }
 
     /// Takes over a later committed state: the head as of then, and every row that changed since
-    /// [`Room::version`]. An older or equal one changes nothing: the follower and the writer may bring the
+    /// [`QueueState::version`]. An older or equal one changes nothing: follower and writer may bring the
     /// same news in any order. `now` is by this replica's clock.
-    pub fn advance(&mut self, head: Head, mut rows: Vec<TokenRow>, now: i64) -> bool {
+    pub fn advance(&mut self, head: QueueRow, mut rows: Vec<TokenRow>, now: i64) -> bool {
         if head.version <= self.head.version {
             return false;
         }
@@ -212,7 +212,7 @@ impl Room {
         true
     }
 
-    /// Puts live rows in while a room is loaded, before anybody reads it.
+    /// Puts live rows in while a state is loaded, before anybody reads it.
     pub fn load(&mut self, rows: Vec<TokenRow>, now: i64) {
         for row in rows {
             self.apply(row, now);
@@ -244,8 +244,8 @@ impl Room {
 
     fn change(&mut self, at: u32, row: TokenRow, now: i64) {
         let slot = self.slab.get(at);
-        let keeps_place = slot.status == Status::Waiting
-            && row.status == Status::Waiting
+        let keeps_place = slot.status == TokenStatus::Waiting
+            && row.status == TokenStatus::Waiting
             && slot.ticket == row.ticket
             && slot.priority == row.priority;
         let changed = slot.changed(row, now);
@@ -277,7 +277,7 @@ impl Room {
     fn link(&mut self, at: u32) {
         let slot = self.slab.get(at);
         self.deadlines.insert((self.deadline(slot), at));
-        if slot.status == Status::Active {
+        if slot.status == TokenStatus::Active {
             self.active += 1;
             return;
         }
@@ -296,7 +296,7 @@ impl Room {
     fn unlink(&mut self, at: u32) {
         let slot = self.slab.get(at);
         self.deadlines.remove(&(self.deadline(slot), at));
-        if slot.status == Status::Active {
+        if slot.status == TokenStatus::Active {
             self.active -= 1;
             return;
         }
@@ -329,8 +329,8 @@ impl Room {
         self.deadlines = self.by_token.iter().map(|at| (self.deadline(self.slab.get(*at)), *at)).collect();
     }
 
-    /// When this room next changes by time alone: a deadline passes, or the rate cap lets somebody in. A time
-    /// that has passed means now.
+    /// When this state next changes by time alone: a deadline passes, or the rate cap lets somebody in. A
+    /// time that has passed means now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let first = self.deadlines.first().map(|(at, _)| *at);
@@ -385,7 +385,7 @@ impl Room {
         let names =
             self.by_token.iter().map(|at| self.slab.get(*at).user.len().next_multiple_of(16)).sum::<usize>();
         let lanes = self.lanes.iter().map(Lane::memory).sum::<usize>();
-        // A B-tree leaf has room for 11 keys and, filled in rising order, holds 6: 16 bytes a key become
+        // A B-tree leaf has state for 11 keys and, filled in rising order, holds 6: 16 bytes a key become
         // about 32 with inner nodes.
         let deadlines = self.deadlines.len() * 32;
         self.slab.memory()
@@ -408,7 +408,7 @@ mod tests {
                 u128::try_from(number).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c),
             ),
             user: format!("user-{number}").into(),
-            status: Status::Waiting,
+            status: TokenStatus::Waiting,
             priority: 5,
             ticket: number,
             entered_at: number,
@@ -424,29 +424,29 @@ mod tests {
     #[test]
     fn a_waiting_person_takes_less_than_three_hundred_bytes() {
         for people in [10_000_i64, 100_000, 140_000] {
-            let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
-            room.load((1..=people).map(waiting).collect(), 0);
-            let each = room.memory() / usize::try_from(people).expect("positive");
+            let mut state = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
+            state.load((1..=people).map(waiting).collect(), 0);
+            let each = state.memory() / usize::try_from(people).expect("positive");
             assert!(each < 250, "{each} bytes with {people} waiting");
         }
     }
 
     #[test]
     fn a_row_that_arrives_out_of_ticket_order_takes_its_rightful_place() {
-        let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
-        room.load(vec![waiting(1), waiting(3), waiting(2)], 0);
-        let places: Vec<_> = (1..=3).map(|number| room.position(&waiting(number).token)).collect();
+        let mut state = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
+        state.load(vec![waiting(1), waiting(3), waiting(2)], 0);
+        let places: Vec<_> = (1..=3).map(|number| state.position(&waiting(number).token)).collect();
         assert_eq!(places, [Some(1), Some(2), Some(3)]);
     }
 
     #[test]
     fn old_news_changes_nothing() {
-        let mut room = Room::new(Head::new(QueuePolicy::default(), 0));
-        let head = |version| Head { version, ..Head::new(QueuePolicy::default(), 0) };
-        let gone = TokenRow { status: Status::Left, ..waiting(1) };
-        assert!(room.advance(head(1), vec![waiting(1)], 0));
-        assert!(room.advance(head(2), vec![gone], 0));
-        assert!(!room.advance(head(1), vec![waiting(1)], 0));
-        assert_eq!((room.waiting(), room.version()), (0, 2));
+        let mut state = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
+        let head = |version| QueueRow { version, ..QueueRow::new(QueuePolicy::default(), 0) };
+        let gone = TokenRow { status: TokenStatus::Left, ..waiting(1) };
+        assert!(state.advance(head(1), vec![waiting(1)], 0));
+        assert!(state.advance(head(2), vec![gone], 0));
+        assert!(!state.advance(head(1), vec![waiting(1)], 0));
+        assert_eq!((state.waiting(), state.version()), (0, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! One line on this replica: its committed room in memory, the way to its writer, and how it keeps up with
+//! One queue on this replica: its committed state in memory, the way to its writer, and how it keeps up with
 //! other replicas.
 
 use std::{
@@ -20,13 +20,13 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Inner,
-    crowd::{Crowd, Place},
+    Shared,
+    crowd::{Crowd, JoinPermit},
     ended::Ended,
     hearing::{Ears, News},
 };
 use crate::{
-    domain::{Command, Head, QueueView, Room, SECOND, TokenRow, TokenView},
+    domain::{Command, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
     error::Error,
     store,
 };
@@ -48,21 +48,21 @@ pub(super) struct Ask {
     pub(super) command: Command,
     /// Set when the caller sent a request id.
     pub(super) key: Option<Key>,
-    pub(super) answer: oneshot::Sender<Result<Answer, Error>>,
+    pub(super) answer: oneshot::Sender<Result<Reply, Error>>,
     /// A join's place among those who wait.
-    _place: Option<Place>,
+    _place: Option<JoinPermit>,
 }
 
 /// What a command is answered.
 #[derive(Clone, Debug)]
-pub(super) enum Answer {
+pub(super) enum Reply {
     Token { view: TokenView, created: bool },
     Queue(QueueView),
 }
 
-/// A line. The lock is held for memory work only, never across I/O, so a reader waits microseconds at most.
+/// A queue. The lock is held for memory work only, never across I/O, so a reader waits microseconds at most.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Queue {
     pub(super) id: Arc<str>,
     pub(super) db: Db,
     pub(super) clock: Clock,
@@ -70,7 +70,7 @@ pub(super) struct Line {
     /// microseconds.
     kept: i64,
     past_validity: i64,
-    room: RwLock<Room>,
+    state: RwLock<QueueState>,
     lately_ended: parking_lot::Mutex<Ended>,
     /// The version readers see; streams wake by it.
     moved: watch::Sender<i64>,
@@ -83,16 +83,16 @@ pub(super) struct Line {
     done: AtomicU64,
 }
 
-impl Line {
-    pub(super) fn new(id: &str, all: &Inner, room: Room, inbox: mpsc::Sender<Ask>) -> Self {
-        let line = Self {
+impl Queue {
+    pub(super) fn new(id: &str, all: &Shared, state: QueueState, inbox: mpsc::Sender<Ask>) -> Self {
+        let queue = Self {
             id: id.into(),
             db: all.db.clone(),
             clock: all.clock.clone(),
             kept: micros(all.retention.token_retention),
             past_validity: micros(all.retention.past_validity()),
-            moved: watch::Sender::new(room.version()),
-            room: RwLock::new(room),
+            moved: watch::Sender::new(state.version()),
+            state: RwLock::new(state),
             lately_ended: parking_lot::Mutex::default(),
             inbox,
             crowd: Crowd::new(Arc::clone(&all.joining)),
@@ -102,22 +102,22 @@ impl Line {
             begun: AtomicU64::new(0),
             done: AtomicU64::new(0),
         };
-        line.measure();
-        line
+        queue.measure();
+        queue
     }
 
-    /// Looks into the committed room.
-    pub(super) fn read<T>(&self, look: impl FnOnce(&Room) -> T) -> T {
-        look(&self.room.read())
+    /// Looks into the committed state.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&QueueState) -> T) -> T {
+        look(&self.state.read())
     }
 
-    /// The committed room, for several looks; not to be kept across I/O.
-    pub(super) fn look(&self) -> RwLockReadGuard<'_, Room> {
-        self.room.read()
+    /// The committed state, for several looks; not to be kept across I/O.
+    pub(super) fn look(&self) -> RwLockReadGuard<'_, QueueState> {
+        self.state.read()
     }
 
     pub(super) fn version(&self) -> i64 {
-        self.read(Room::version)
+        self.read(QueueState::version)
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<i64> {
@@ -125,13 +125,13 @@ impl Line {
     }
 
     pub(super) fn queue_view(&self) -> QueueView {
-        self.read(|room| room.queue_view(&self.id))
+        self.read(|state| state.queue_view(&self.id))
     }
 
     /// A live token for somebody who asks about it, and is heard of by that.
     pub(super) fn ask_about(&self, token: &Uuid) -> Option<TokenView> {
         let now = self.clock.now();
-        let (view, is_news) = self.read(|room| room.ask(&self.id, token, now))?;
+        let (view, is_news) = self.read(|state| state.ask(&self.id, token, now))?;
         self.ears.hear(now);
         if is_news {
             self.news.add([*token]);
@@ -139,15 +139,15 @@ impl Line {
         Some(view)
     }
 
-    /// Many of them by one look at the room; `None` for those that are not live here.
+    /// Many of them by one look at the state; `None` for those that are not live here.
     pub(super) fn ask_about_all(&self, tokens: &[Uuid], found: &mut Vec<Option<TokenView>>) {
         let now = self.clock.now();
         let mut news = Vec::new();
         let before = found.len();
         {
-            let room = self.look();
+            let state = self.look();
             found.extend(tokens.iter().map(|token| {
-                let (view, is_news) = room.ask(&self.id, token, now)?;
+                let (view, is_news) = state.ask(&self.id, token, now)?;
                 if is_news {
                     news.push(*token);
                 }
@@ -164,7 +164,7 @@ impl Line {
 
     /// A user's live token, likewise.
     pub(super) fn ask_about_user(&self, user: &str) -> Option<TokenView> {
-        let token = self.read(|room| room.token_of(user))?;
+        let token = self.read(|state| state.token_of(user))?;
         self.ask_about(&token)
     }
 
@@ -174,9 +174,10 @@ impl Line {
         let since = self.ears.listening_since(now);
         // While nobody at all is heard, `since` is now, and all deadlines are counted anew; once in a while
         // will do.
-        if self.read(|room| since > room.listening().saturating_add(room.head().policy.patience().min(MOVES)))
+        if self
+            .read(|state| since > state.listening().saturating_add(state.head().policy.patience().min(MOVES)))
         {
-            self.room.write().listen_from(since);
+            self.state.write().listen_from(since);
         }
     }
 
@@ -190,7 +191,7 @@ impl Line {
     }
 
     /// Hands a command to the writer and waits for its commit.
-    pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Answer, Error> {
+    pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Reply, Error> {
         let (answer, answered) = oneshot::channel();
         let joins = matches!(command, Command::Join { .. });
         let place = joins
@@ -212,46 +213,46 @@ impl Line {
     pub(super) fn advance<T>(
         &self,
         since: i64,
-        head: Head,
+        head: QueueRow,
         rows: Vec<TokenRow>,
-        look: impl FnOnce(&Room) -> T,
+        look: impl FnOnce(&QueueState) -> T,
     ) -> T {
-        // First here, then out of the room: a token is always found in one of them.
+        // First here, then out of the state: a token is always found in one of them.
         self.lately_ended.lock().keep(rows.iter());
         let now = self.clock.now();
         let (version, seen) = {
-            let mut room = self.room.write();
-            if room.version() >= since {
-                room.advance(head, rows, now);
+            let mut state = self.state.write();
+            if state.version() >= since {
+                state.advance(head, rows, now);
             }
-            let room = parking_lot::RwLockWriteGuard::downgrade(room);
-            (room.version(), look(&room))
+            let state = parking_lot::RwLockWriteGuard::downgrade(state);
+            (state.version(), look(&state))
         };
         self.tell(version);
         seen
     }
 
-    /// Puts a freshly loaded room in place of ours.
-    pub(super) fn replace(&self, room: Room) {
-        self.replace_if(room, |_, _| true);
+    /// Puts a freshly loaded state in place of ours.
+    pub(super) fn replace(&self, state: QueueState) {
+        self.replace_if(state, |_, _| true);
     }
 
     /// The same where it is better; looking and replacing are one step, since writer and follower both do it.
-    fn replace_if(&self, mut room: Room, is_better: impl FnOnce(&Room, &Room) -> bool) {
-        let (version, now) = (room.version(), self.clock.now());
+    fn replace_if(&self, mut state: QueueState, is_better: impl FnOnce(&QueueState, &QueueState) -> bool) {
+        let (version, now) = (state.version(), self.clock.now());
         // Before the lock, since all deadlines follow from it; under it only what changed meanwhile.
-        self.read(|ours| room.listen_for(ours, now));
+        self.read(|ours| state.listen_for(ours, now));
         {
-            let mut ours = self.room.write();
-            if !is_better(&ours, &room) {
+            let mut ours = self.state.write();
+            if !is_better(&ours, &state) {
                 return;
             }
-            room.listen_for(&ours, now);
-            std::mem::swap(&mut *ours, &mut room);
+            state.listen_for(&ours, now);
+            std::mem::swap(&mut *ours, &mut state);
             // What was reported is on its way still.
             self.news.look(|waiting| ours.report(waiting));
         }
-        drop(room);
+        drop(state);
         // The database may have lost what ended.
         *self.lately_ended.lock() = Ended::default();
         self.tell(version);
@@ -263,7 +264,7 @@ impl Line {
     }
 
     fn measure(&self) {
-        let (waiting, active) = self.read(|room| (room.waiting(), room.active()));
+        let (waiting, active) = self.read(|state| (state.waiting(), state.active()));
         metrics::gauge!("queue_waiting", "queue" => self.id.to_string()).set(gauge(waiting));
         metrics::gauge!("queue_active", "queue" => self.id.to_string()).set(gauge(active));
     }
@@ -287,16 +288,21 @@ impl Line {
     }
 
     /// Is a writer that finds this head better off without the lock for a while?
-    pub(super) fn is_behind(&self, head: &Head) -> bool {
+    pub(super) fn is_behind(&self, head: &QueueRow) -> bool {
         head.version - self.version() > BEHIND || self.is_far_behind(head)
     }
 
     /// Would it cost too much to read what changed since, or may some of it be forgotten already? (A program
     /// that was suspended for weeks would otherwise never hear that a token ended whose row is gone. Half the
     /// time allows for clocks that differ.)
-    fn is_far_behind(&self, head: &Head) -> bool {
-        let (mine, ticket, live, decided_at) = self.read(|room| {
-            (room.version(), room.head().last_ticket, room.waiting() + room.active(), room.head().decided_at)
+    fn is_far_behind(&self, head: &QueueRow) -> bool {
+        let (mine, ticket, live, decided_at) = self.read(|state| {
+            (
+                state.version(),
+                state.head().last_ticket,
+                state.waiting() + state.active(),
+                state.head().decided_at,
+            )
         });
         let forgotten = head.version > mine && self.clock.now().saturating_sub(decided_at) > self.kept / 2;
         forgotten
@@ -304,11 +310,11 @@ impl Line {
             || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
     }
 
-    async fn follow(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
+    async fn follow(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
         let mine = self.version();
         if self.is_far_behind(head) {
-            let Some(room) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
-            self.replace_if(room, |ours, loaded| loaded.version() > ours.version());
+            let Some(state) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
+            self.replace_if(state, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
             self.advance(mine, head, rows, |_| ());
         }
@@ -316,11 +322,11 @@ impl Line {
     }
 
     /// Brings memory to exactly the locked head, in the transaction that holds the lock.
-    pub(super) async fn catch_up_locked(&self, session: &mut Session, head: &Head) -> Result<(), Error> {
+    pub(super) async fn catch_up_locked(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
         let mine = self.version();
         if head.version < mine {
             // The database lost commits (a failover to a lagging standby). It is the truth all the same.
-            tracing::warn!(queue = %self.id, memory = mine, database = head.version, "reading the line anew");
+            tracing::warn!(queue = %self.id, memory = mine, database = head.version, "reading the queue anew");
         }
         if head.version < mine || self.is_far_behind(head) {
             return self.reload(session).await;
@@ -335,33 +341,33 @@ impl Line {
 
     /// Forgets memory and reads what is live anew.
     pub(super) async fn reload(&self, session: &mut Session) -> Result<(), Error> {
-        if let Some(room) = load(session, &self.id, &self.clock).await? {
-            self.replace(room);
+        if let Some(state) = load(session, &self.id, &self.clock).await? {
+            self.replace(state);
         }
         Ok(())
     }
 }
 
-/// Reads a line's live tokens page by page, then what changed meanwhile. Whoever is admitted is awaited from
+/// Reads a queue's live tokens page by page, then what changed meanwhile. Whoever is admitted is awaited from
 /// now on, for of those that are read here nobody knows how long ago they were.
 pub(super) async fn load(
     session: &mut Session,
     queue_id: &str,
     clock: &Clock,
-) -> Result<Option<Room>, Error> {
+) -> Result<Option<QueueState>, Error> {
     let Some(head) = store::queue::read(session, queue_id).await? else { return Ok(None) };
     let last = head.last_ticket;
-    let mut room = Room::new(head);
+    let mut state = QueueState::new(head);
     let mut above = store::token::first_live(session, queue_id).await?.map_or(last, |first| first - 1);
     while above < last {
-        room.load(store::token::live_page(session, queue_id, above).await?, clock.now());
+        state.load(store::token::live_page(session, queue_id, above).await?, clock.now());
         above += store::token::PAGE;
     }
     // Tickets only rise, so whoever changed behind our back is among those changed since the head was read.
-    if let Some((head, rows)) = store::token::tail(session, queue_id, room.version()).await? {
-        room.advance(head, rows, clock.now());
+    if let Some((head, rows)) = store::token::tail(session, queue_id, state.version()).await? {
+        state.advance(head, rows, clock.now());
     }
-    Ok(Some(room))
+    Ok(Some(state))
 }
 
 /// Every ended or strange token of a batch that memory does not know, by one query.

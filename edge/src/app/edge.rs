@@ -1,0 +1,62 @@
+//! What the use cases work with.
+
+use boxoffice_proto::Fault;
+use chassis::{clock::Clock, idempotency::BRIEF};
+
+use super::{caller::Caller, followers::Followers, gate::Gate, till::Till};
+use crate::{clients::Clients, config::Browse};
+
+/// The services, the gate before them, and what the edge itself runs. There is one a process, and every door
+/// shares it.
+pub(crate) struct Edge {
+    pub(super) clients: Clients,
+    pub(super) gate: Gate,
+    pub(super) followers: Followers,
+    browse: Browse,
+    clock: Clock,
+    /// Paying.
+    pub(crate) till: Till,
+}
+
+impl Edge {
+    pub(crate) const fn new(
+        clients: Clients,
+        gate: Gate,
+        followers: Followers,
+        till: Till,
+        browse: Browse,
+        clock: Clock,
+    ) -> Self {
+        Self { clients, gate, followers, browse, clock, till }
+    }
+
+    /// The time, in microseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// The request id under which a mutation is made: the caller's, or when it is empty one of the edge's
+    /// own, so that a call that the edge repeats is done once. Ids of one moment are neighbours in the
+    /// services' tables.
+    pub(super) fn request_id(&self, given: String) -> String {
+        if given.is_empty() {
+            format!("{BRIEF}{:016x}{:016x}", self.now(), rand::random::<u64>())
+        } else {
+            given
+        }
+    }
+
+    /// Lets pass who may read dates and seats that this queue guards.
+    pub(super) async fn admit_to_browse(
+        &self,
+        caller: &Caller,
+        queue_id: impl Future<Output = Result<String, Fault>>,
+    ) -> Result<(), Fault> {
+        if self.browse == Browse::Open {
+            return Ok(());
+        }
+        caller.queue_token()?;
+        self.gate.admit(caller, &queue_id.await?, None, false).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The hall: which seats are free, and holding them. Dates and seats are read by who shows an ACTIVE token of
+//! the concert's queue, or by everyone where browsing is open; seats are held by the user of such a token.
+
+use std::time::Duration;
+
+use boxoffice_proto::{
+    Fault, Reason,
+    booking::{
+        CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListAvailableDatesRequest,
+        ListReservationsRequest, ListReservationsResponse, ListSeatsRequest, Reservation, ReservationStatus,
+        SeatMap,
+    },
+};
+use chassis::context::Context;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use tracing::{Instrument, Span};
+use uuid::Uuid;
+
+use super::{caller::Caller, edge::Edge};
+use crate::clients::{ask, whole};
+
+/// How long a later page of a date's seats may take. The request's own deadline is for the beginning of its
+/// answer.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The dates on which a seat of a concert is free, rising.
+pub(crate) async fn dates(edge: &Edge, caller: &Caller, concert_id: i64) -> Result<Vec<String>, Fault> {
+    edge.admit_to_browse(caller, edge.gate.queue_of_concert(concert_id)).await?;
+    let request = ListAvailableDatesRequest { concert_id };
+    Ok(ask!(edge.clients.booking, list_available_dates(request))?.available_dates)
+}
+
+/// The seats of one show.
+pub(crate) async fn seats(edge: &Edge, caller: &Caller, show_id: i64) -> Result<SeatMap, Fault> {
+    edge.admit_to_browse(caller, edge.gate.queue_of_show(show_id)).await?;
+    if show_id <= 0 {
+        // On the wire 0 means "by concert and date".
+        return Err(Fault::new(Reason::ShowNotFound, Reason::ShowNotFound.title()));
+    }
+    let request = ListSeatsRequest { show_id, ..ListSeatsRequest::default() };
+    let maps = ask!(edge.clients.booking, list_seats(request))?.seat_maps;
+    whole(maps.into_iter().next(), "list_seats")
+}
+
+/// The seats of each show of a concert on a date, read from the service page by page; and whether the first
+/// page, which has been read, is all. The later pages are read when they are asked for and belong to the same
+/// trace.
+pub(crate) async fn seats_of_date(
+    edge: &Edge,
+    caller: &Caller,
+    concert_id: i64,
+    date: String,
+) -> Result<(bool, impl Stream<Item = Result<SeatMap, Fault>> + Send + use<>), Fault> {
+    edge.admit_to_browse(caller, edge.gate.queue_of_concert(concert_id)).await?;
+    let booking = edge.clients.booking.clone();
+    let request = ListSeatsRequest { concert_id, date, ..ListSeatsRequest::default() };
+    let first = ask!(booking, list_seats(request.clone()))?;
+    let is_all = first.next_page_token.is_empty();
+
+    let (span, trace) = (Span::current(), Context::current().map(|context| context.trace));
+    let later = stream::try_unfold(first.next_page_token, move |page_token| {
+        let (booking, span, fresh) = (booking.clone(), span.clone(), Context::fresh(PAGE_TIMEOUT));
+        let context = Context { trace: trace.unwrap_or(fresh.trace), ..fresh };
+        let request = ListSeatsRequest { page_token, ..request.clone() };
+        async move {
+            if request.page_token.is_empty() {
+                return Ok::<_, Fault>(None);
+            }
+            let page = async { ask!(booking, list_seats(request)) };
+            let page = context.scope(page).instrument(span).await?;
+            Ok(Some((page.seat_maps, page.next_page_token)))
+        }
+    });
+    let pages = stream::iter([Ok(first.seat_maps)]).chain(later);
+    let maps = pages.map_ok(|maps| stream::iter(maps.into_iter().map(Ok::<_, Fault>))).try_flatten();
+    Ok((is_all, maps))
+}
+
+/// Holds seats for the user of an ACTIVE token of the show's queue. A caller whom the gate refuses may be
+/// repeating a request whose token was used up since; such a request is given its first answer again.
+pub(crate) async fn hold(
+    edge: &Edge,
+    caller: &Caller,
+    request: HoldSeatsRequest,
+) -> Result<Reservation, Fault> {
+    let request = HoldSeatsRequest { request_id: edge.request_id(request.request_id), ..request };
+    let admitted = async {
+        caller.queue_token()?;
+        let queue_id = edge.gate.queue_of_show(request.show_id).await?;
+        edge.gate.admit(caller, &queue_id, Some(&request.user_id), false).await
+    };
+    let Err(refusal) = admitted.await else {
+        return ask!(edge.clients.booking, hold_seats(request).reservation);
+    };
+    let replay = HoldSeatsRequest { replay_only: true, ..request };
+    match ask!(edge.clients.booking, hold_seats(replay).reservation) {
+        Err(fault) if fault.reason != Reason::RequestIdReused => Err(refusal),
+        answered => answered,
+    }
+}
+
+/// One reservation. Who knows its unguessable id may read it.
+pub(crate) async fn reservation(edge: &Edge, reservation_id: Uuid) -> Result<Reservation, Fault> {
+    let request = GetReservationRequest { reservation_id: reservation_id.to_string() };
+    ask!(edge.clients.booking, get_reservation(request).reservation)
+}
+
+/// A page of a user's reservations, newest first.
+pub(crate) async fn reservations(
+    edge: &Edge,
+    _caller: &Caller,
+    request: ListReservationsRequest,
+) -> Result<ListReservationsResponse, Fault> {
+    ask!(edge.clients.booking, list_reservations(request))
+}
+
+/// Gives a hold back; its seats are free at once. A reservation that is paid for is not given back, and one
+/// that has ended already stays as it is.
+pub(crate) async fn release(edge: &Edge, caller: &Caller, reservation_id: Uuid) -> Result<(), Fault> {
+    caller.queue_token()?;
+    let reservation = reservation(edge, reservation_id).await?;
+    let admitted = edge.gate.admit(caller, &reservation.queue_id, Some(&reservation.user_id), false).await;
+    if let Err(refusal) = admitted {
+        // Paying has used the token up. The user is told of the payment, not of the token.
+        let is_paid = reservation.status() == ReservationStatus::Confirmed;
+        if is_paid && refusal.reason == Reason::TokenNotActive {
+            return Err(Fault::new(Reason::AlreadyPaid, "A reservation that is paid for is not given back."));
+        }
+        return Err(refusal);
+    }
+    let Reservation { reservation_id, user_id, .. } = reservation;
+    let request_id = edge.request_id(String::new());
+    let request = CancelReservationRequest { reservation_id, user_id, request_id };
+    ask!(edge.clients.booking, cancel_reservation(request)).map(drop)
+}

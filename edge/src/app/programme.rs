@@ -1,0 +1,55 @@
+//! The programme: concerts and their shows. Everyone may read it; operators write it.
+
+use boxoffice_proto::{
+    Fault,
+    booking::{
+        Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetShowRequest,
+        ListConcertsRequest, ListConcertsResponse, ListShowsRequest, ListShowsResponse, Show,
+    },
+};
+
+use super::{caller::Caller, edge::Edge};
+use crate::clients::ask;
+
+/// Creates a concert.
+pub(crate) async fn create_concert(
+    edge: &Edge,
+    _caller: &Caller,
+    request: CreateConcertRequest,
+) -> Result<Concert, Fault> {
+    let request = CreateConcertRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.booking, create_concert(request).concert)
+}
+
+/// One concert.
+pub(crate) async fn concert(edge: &Edge, concert_id: i64) -> Result<Concert, Fault> {
+    ask!(edge.clients.booking, get_concert(GetConcertRequest { concert_id }).concert)
+}
+
+/// A page of concerts, newest first.
+pub(crate) async fn concerts(
+    edge: &Edge,
+    request: ListConcertsRequest,
+) -> Result<ListConcertsResponse, Fault> {
+    ask!(edge.clients.booking, list_concerts(request))
+}
+
+/// Creates a show, with its seats.
+pub(crate) async fn create_show(
+    edge: &Edge,
+    _caller: &Caller,
+    request: CreateShowRequest,
+) -> Result<Show, Fault> {
+    let request = CreateShowRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.booking, create_show(request).show)
+}
+
+/// One show.
+pub(crate) async fn show(edge: &Edge, show_id: i64) -> Result<Show, Fault> {
+    ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)
+}
+
+/// A page of a concert's shows, newest first.
+pub(crate) async fn shows(edge: &Edge, request: ListShowsRequest) -> Result<ListShowsResponse, Fault> {
+    ask!(edge.clients.booking, list_shows(request))
+}

@@ -1,0 +1,22 @@
+//! A token of the contract, as the rules about streams see it.
+
+use boxoffice_proto::queue::{Token, TokenStatus};
+
+use crate::domain::pace::Standing;
+
+/// What the rules need to know of a token.
+pub(crate) fn standing(token: &Token) -> Standing {
+    Standing {
+        version: token.version,
+        status: token.status,
+        is_final: !matches!(token.status(), TokenStatus::Waiting | TokenStatus::Active),
+        ticket: token.ticket,
+        position: token.position,
+        waiting_behind: token.waiting_behind,
+        active_until: token.active_until.as_ref().map_or(0, |until| until.seconds),
+        requeues: token.requeues,
+        estimated_wait: token.estimated_wait.as_ref().map_or(0, |wait| wait.seconds),
+        delay_reason: token.delay_reason,
+        poll_after: token.poll_after.as_ref().map(|after| after.seconds),
+    }
+}

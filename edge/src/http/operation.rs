@@ -1,0 +1,67 @@
+//! What is to be known of an operation beyond its handler's annotation: the refusals that it may be answered
+//! with and the headers that it takes. Each handler's module lists its own; `openapi` reads the lists.
+
+use boxoffice_proto::Reason;
+
+use crate::config::Browse;
+
+/// The route of a poll, as the router, the metrics and the document write it.
+pub(super) const POLL: &str = "/v1/tokens/{token}";
+
+/// What the gate may refuse with.
+const GATE: &[Reason] =
+    &[Reason::TokenMissing, Reason::TokenNotFound, Reason::TokenNotActive, Reason::TokenWrongQueue];
+/// What the gate may refuse with where the token must be of a certain user.
+pub(super) const GATE_OF_USER: &[Reason] = &[
+    Reason::TokenMissing,
+    Reason::TokenNotFound,
+    Reason::TokenNotActive,
+    Reason::TokenWrongQueue,
+    Reason::TokenWrongUser,
+];
+
+/// What an operation takes, and what it may be refused with besides what any operation may be.
+pub(super) struct Operation {
+    /// The name of its handler, which is the document's `operationId`.
+    pub(super) id: &'static str,
+    /// Its own refusals.
+    pub(super) reasons: &'static [Reason],
+    /// The refusals of the gate before it; empty when it does not pass the gate.
+    gate: &'static [Reason],
+    /// Whether it reads dates or seats, which need no token where browsing is open.
+    pub(super) browses: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(super) takes_key: bool,
+}
+
+impl Operation {
+    /// An operation by its id, with its own refusals.
+    pub(super) const fn new(id: &'static str, reasons: &'static [Reason]) -> Self {
+        Self { id, reasons, gate: &[], browses: false, takes_key: false }
+    }
+
+    /// It reads dates or seats: it passes the gate, unless browsing is open.
+    pub(super) const fn browses(self) -> Self {
+        Self { gate: GATE, browses: true, ..self }
+    }
+
+    /// It passes the gate, with the header `X-Queue-Token`.
+    pub(super) const fn takes_token(self, gate: &'static [Reason]) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// It takes an `Idempotency-Key`.
+    pub(super) const fn takes_key(self) -> Self {
+        Self { takes_key: true, ..self }
+    }
+
+    /// Whether it is one of those that every caller may use because browsing is open.
+    pub(super) fn is_open(&self, browse: Browse) -> bool {
+        self.browses && browse == Browse::Open
+    }
+
+    /// The refusals of the gate, on an edge that lets browse so.
+    pub(super) fn gate(&self, browse: Browse) -> &'static [Reason] {
+        if self.is_open(browse) { &[] } else { self.gate }
+    }
+}

@@ -1,0 +1,200 @@
+//! Protobuf to domain. Everything that is wrong with a request is told at once.
+
+use std::ops::RangeInclusive;
+
+use boxoffice_proto::{
+    Fault,
+    queue::{
+        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, OnExpiry as WireOnExpiry,
+        QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
+    },
+    time::span_micros,
+    validate::Checks,
+};
+use chassis::idempotency::Key;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    app::Claim,
+    domain::{OnExpiry, PolicyPatch, SECOND},
+};
+
+/// In seconds.
+const DAY: i64 = 24 * 3_600;
+/// Tokens of one BatchGetTokens at most, as the contract says.
+pub(super) const MAX_BATCH: usize = 1_000;
+/// The lane of a user who joins without naming one.
+const DEFAULT_LANE: i32 = 5;
+
+/// A queue's id, what to set in its policy, and the key of the request if it names an id.
+type PolicyCommand = (String, PolicyPatch, Option<Key>);
+
+fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Serialize) -> Option<Key> {
+    request_id.map(|id| Key::new(id, method, owner, command))
+}
+
+pub(super) fn create_queue(request: CreateQueueRequest) -> Result<PolicyCommand, Fault> {
+    let mut checks = Checks::default();
+    // A new queue has to be named; elsewhere an empty id means `default`.
+    if request.queue_id.is_empty() {
+        checks.refuse("queue_id", "is required");
+    }
+    policy_command(checks, "CreateQueue", &request.queue_id, request.policy, &request.request_id)
+}
+
+pub(super) fn update_queue(request: UpdateQueueRequest) -> Result<PolicyCommand, Fault> {
+    let checks = Checks::default();
+    policy_command(checks, "UpdateQueue", &request.queue_id, request.policy, &request.request_id)
+}
+
+fn policy_command(
+    mut checks: Checks,
+    method: &str,
+    queue_id: &str,
+    policy: Option<WirePolicy>,
+    request_id: &str,
+) -> Result<PolicyCommand, Fault> {
+    let queue_id = checks.queue_id("queue_id", queue_id);
+    let patch = patch(&mut checks, policy);
+    let request_id = checks.request_id(request_id);
+    checks.finish()?;
+    let key = key(request_id, method, "", &(&queue_id, &patch));
+    Ok((queue_id, patch, key))
+}
+
+/// A policy as sent: what is left out stays `None`.
+fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {
+    let Some(policy) = policy else { return PolicyPatch::default() };
+    let on_expiry = match WireOnExpiry::try_from(policy.on_expiry) {
+        Ok(WireOnExpiry::Unspecified) => None,
+        Ok(WireOnExpiry::Requeue) => Some(OnExpiry::Requeue),
+        Ok(WireOnExpiry::Expire) => Some(OnExpiry::Expire),
+        Err(_) => {
+            checks.refuse("policy.on_expiry", "must be ON_EXPIRY_REQUEUE or ON_EXPIRY_EXPIRE");
+            None
+        }
+    };
+    let mut number = |field: &str, value: Option<i64>, least: i64, most: i64| {
+        value.map(|value| checks.range(field, value, least..=most))
+    };
+    PolicyPatch {
+        max_active: number("policy.max_active", policy.max_active, 0, 1_000_000),
+        max_waiting: number("policy.max_waiting", policy.max_waiting, 0, 10_000_000),
+        admit_per_minute: number("policy.admit_per_minute", policy.admit_per_minute, 1, 10_000_000),
+        active_ttl: span(checks, "policy.active_ttl", policy.active_ttl, 1..=DAY),
+        waiting_ttl: span(checks, "policy.waiting_ttl", policy.waiting_ttl, 1..=7 * DAY),
+        on_expiry,
+        paused: policy.paused,
+        waiting_grace: span(checks, "policy.waiting_grace", policy.waiting_grace, 0..=7 * DAY),
+        show_up_within: span(checks, "policy.show_up_within", policy.show_up_within, 0..=DAY),
+    }
+}
+
+/// A span of whole seconds.
+fn span(
+    checks: &mut Checks,
+    field: &str,
+    span: Option<prost_types::Duration>,
+    bounds: RangeInclusive<i64>,
+) -> Option<i64> {
+    let micros =
+        span_micros(&span?).filter(|micros| micros % SECOND == 0 && bounds.contains(&(micros / SECOND)));
+    if micros.is_none() {
+        checks.refuse(field, format!("must be whole seconds, {} to {}", bounds.start(), bounds.end()));
+    }
+    micros
+}
+
+/// Which queue to read.
+pub(super) fn queue_id(request: &GetQueueRequest) -> Result<String, Fault> {
+    let mut checks = Checks::default();
+    let queue_id = checks.queue_id("queue_id", &request.queue_id);
+    checks.finish()?;
+    Ok(queue_id)
+}
+
+/// Who joins which queue.
+pub(super) struct Join {
+    pub(super) queue_id: String,
+    pub(super) user: String,
+    pub(super) lane: u8,
+    pub(super) key: Option<Key>,
+}
+
+pub(super) fn join(request: &IssueTokenRequest) -> Result<Join, Fault> {
+    let mut checks = Checks::default();
+    let queue_id = checks.queue_id("queue_id", &request.queue_id);
+    let user = checks.user_id("user_id", &request.user_id);
+    let lane = checks.range("priority", request.priority.unwrap_or(DEFAULT_LANE), 0..=9);
+    let request_id = checks.request_id(&request.request_id);
+    checks.finish()?;
+    let lane = u8::try_from(lane).unwrap_or_default();
+    let key = key(request_id, "IssueToken", &user, &(&queue_id, &user, lane));
+    Ok(Join { queue_id, user, lane, key })
+}
+
+/// By what a token is asked for.
+pub(super) enum TokenOf {
+    /// By queue and user: the user's live token.
+    User(String, String),
+    /// By itself.
+    Token(Uuid),
+}
+
+pub(super) fn token_of(request: &GetTokenRequest) -> Result<TokenOf, Fault> {
+    let mut checks = Checks::default();
+    let of = if request.token.is_empty() && !request.user_id.is_empty() {
+        let queue_id = checks.queue_id("queue_id", &request.queue_id);
+        TokenOf::User(queue_id, checks.user_id("user_id", &request.user_id))
+    } else {
+        TokenOf::Token(checks.uuid("token", &request.token))
+    };
+    checks.finish()?;
+    Ok(of)
+}
+
+/// The tokens of a BatchGetTokens, in the order asked for.
+pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
+    if asked.len() > MAX_BATCH {
+        return Err(Fault::invalid_field("tokens", format!("must be at most {MAX_BATCH}")));
+    }
+    let mut checks = Checks::default();
+    let mut ids = Vec::with_capacity(asked.len());
+    for (at, token) in asked.iter().enumerate() {
+        // The field's name is put together only where something is wrong with it.
+        ids.push(
+            Uuid::try_parse(token)
+                .ok()
+                .filter(|_| token.len() == 36)
+                .unwrap_or_else(|| checks.uuid(&format!("tokens[{at}]"), token)),
+        );
+    }
+    checks.finish()?;
+    Ok(ids)
+}
+
+pub(super) fn watched(request: &WatchTokenRequest) -> Result<Uuid, Fault> {
+    let mut checks = Checks::default();
+    let token = checks.uuid("token", &request.token);
+    checks.finish()?;
+    Ok(token)
+}
+
+pub(super) fn claim(request: &VerifyTokenRequest) -> Result<Claim, Fault> {
+    let mut checks = Checks::default();
+    let token = checks.uuid("token", &request.token);
+    let queue_id = (!request.queue_id.is_empty()).then(|| checks.queue_id("queue_id", &request.queue_id));
+    let user = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
+    checks.finish()?;
+    Ok(Claim { token, queue_id, user, fresh: request.fresh })
+}
+
+/// The token that a CompleteToken or LeaveQueue ends. A request id means something within that token alone.
+pub(super) fn ending(method: &str, token: &str, request_id: &str) -> Result<(Uuid, Option<Key>), Fault> {
+    let mut checks = Checks::default();
+    let token = checks.uuid("token", token);
+    let request_id = checks.request_id(request_id);
+    checks.finish()?;
+    Ok((token, key(request_id, method, &token.to_string(), &token)))
+}
