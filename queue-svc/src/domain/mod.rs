@@ -1,6 +1,5 @@
 //! The rules of a queue as plain synchronous Rust: no I/O, no SQL, no protobuf; the time and new ids come in
-//! as
-//! arguments.
+//! as arguments.
 //!
 //! ```text
 //!   commands, now ──► decide(&QueueState) ──► Decision { rows, head, outcomes } ──► (SQL commit)
