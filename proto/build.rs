@@ -33,9 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The table of rules as Rust: a row a method. A method without a rule, or one whose rule names what its
 /// request does not have, is an error of the build.
 fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
-    let mut table = String::from("/// The rules of all methods.\npub const RULES: &[Rule] = &[\n");
+    let (mut table, mut asks) =
+        (String::from("/// The rules of all methods.\npub static RULES: &[Rule] = &[\n"), String::new());
     let ours = pool.services().filter(|service| service.full_name().starts_with("boxoffice."));
-    for method in ours.flat_map(|service| service.methods().collect::<Vec<_>>()) {
+    for (nth, method) in ours.flat_map(|service| service.methods().collect::<Vec<_>>()).enumerate() {
         let rule = allowed(pool, &method).ok_or_else(|| format!("{}: no access rule", method.full_name()))?;
         let [callers, of_everybody, at_edge] = ["callers", "of_everybody", "at_edge"]
             .map(|field| listed(&rule, field).ok_or_else(|| format!("{}: {field}", method.full_name())));
@@ -59,9 +60,24 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             kinds(&of_everybody),
             kinds(&at_edge),
         )?;
+        asks.push_str(&request(nth, &method.input()));
     }
     table.push_str("];\n");
-    Ok(table)
+    Ok(table + &asks)
+}
+
+/// `Asks` for the request of the method whose rule is the `nth`.
+fn request(nth: usize, message: &MessageDescriptor) -> String {
+    let area = message.package_name().split('.').nth(1).unwrap_or_default();
+    let user = field(message, &["user_id"]).map_or("None", |_| "Some(&mut self.user_id)");
+    let token = ["token", "tokens"].into_iter().find(|name| field(message, &[name]).is_some());
+    let token = token.map_or("false".to_owned(), |name| format!("!self.{name}.is_empty()"));
+    format!(
+        "impl Asks for crate::{area}::{} {{\n    const RULE: &'static Rule = &RULES[{nth}];\n    \
+         fn user_id(&mut self) -> Option<&mut String> {{ {user} }}\n    \
+         fn has_token(&self) -> bool {{ {token} }}\n}}\n",
+        message.name()
+    )
 }
 
 fn allowed(pool: &DescriptorPool, method: &MethodDescriptor) -> Option<DynamicMessage> {

@@ -48,7 +48,9 @@
 
 mod access;
 mod bearer;
+mod decide;
 mod error;
+mod guard;
 mod identity;
 mod keys;
 mod local;
@@ -60,7 +62,9 @@ mod token;
 mod verifier;
 
 pub use access::Access;
+pub use decide::{Caller, House};
 pub use error::{Error, Why};
+pub use guard::{Doors, Switch};
 pub use identity::{Identity, Role, Roles};
 pub use local::Issuer;
 pub use settings::{AccessArgs, Jwks, Secured, Trusted, Way};

@@ -1,0 +1,134 @@
+//! The guard of a gRPC server: who calls, and whether the rules let them.
+
+use std::{str::FromStr, sync::Arc};
+
+use boxoffice_proto::{Fault, Reason, access::rule};
+use chassis::{clock::Clock, server::Guard};
+use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::Status;
+
+use crate::{Access, Caller, Error, House};
+
+/// Health checks: for anyone.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+/// The protos, for tools.
+const REFLECTION: &str = "/grpc.reflection.";
+
+/// Who may enter a program's doors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    access: Option<Arc<Access>>,
+    clock: Clock,
+    /// Whether tools may read the protos and the API's pages.
+    pub docs: bool,
+    /// What the rules depend on besides.
+    pub house: House,
+}
+
+impl Doors {
+    /// Of an open house: nobody is asked.
+    #[must_use]
+    pub fn open(clock: Clock) -> Self {
+        Self { access: None, clock, docs: true, house: House::default() }
+    }
+
+    /// Of a program that accepts these tokens.
+    #[must_use]
+    pub fn secured(access: Arc<Access>, clock: Clock) -> Self {
+        Self { access: Some(access), clock, docs: false, house: House::default() }
+    }
+
+    /// Whether callers are asked who they are.
+    #[must_use]
+    pub const fn are_secured(&self) -> bool {
+        self.access.is_some()
+    }
+
+    /// The public keys of the mesh's own issuer, where it has one.
+    #[must_use]
+    pub fn jwks(&self) -> Option<&str> {
+        self.access.as_deref().and_then(Access::jwks)
+    }
+
+    /// Whether tokens can be judged.
+    #[must_use]
+    pub fn are_ready(&self) -> bool {
+        self.access.as_deref().is_none_or(Access::is_ready)
+    }
+
+    /// Who calls with these headers.
+    pub async fn caller(&self, headers: &HeaderMap) -> Caller {
+        let Some(access) = &self.access else { return Caller::Unasked };
+        let mut all = headers.get_all(AUTHORIZATION).iter();
+        let header = match (all.next().map(|value| value.to_str()), all.next()) {
+            (None, _) => None,
+            (Some(Ok(header)), None) => Some(header),
+            // Two, or no text: not the header of one token.
+            (Some(_), _) => Some(""),
+        };
+        match access.authenticate(header, self.clock.now()).await {
+            Ok(identity) => Caller::User(identity),
+            Err(why) => Caller::Unknown(why),
+        }
+    }
+
+    /// What a gRPC server asks of every call; `None` in an open house. The caller is in the call's extensions
+    /// for its handler. At the edge the handlers' use cases decide, elsewhere the guard does.
+    #[must_use]
+    pub fn guard(&self) -> Option<Guard> {
+        self.are_secured().then(|| {
+            let doors = self.clone();
+            let guard: Guard = Arc::new(move |mut head, message| {
+                let doors = doors.clone();
+                Box::pin(async move {
+                    let path = head.uri.path();
+                    let (is_health, is_reflection) = (path.starts_with(HEALTH), path.starts_with(REFLECTION));
+                    if is_health || is_reflection && doors.docs {
+                        return Ok(head);
+                    }
+                    let Some(rule) = rule(path) else { return Err(unknown(is_reflection)) };
+                    let caller = doors.caller(&head.headers).await;
+                    if !doors.house.is_edge {
+                        let subject = rule.subject(&message).unwrap_or_default();
+                        doors.house.decide(rule, &caller, &subject)?;
+                    }
+                    head.extensions.insert(caller);
+                    Ok(head)
+                })
+            });
+            guard
+        })
+    }
+}
+
+/// There is no such method, or not for anyone.
+fn unknown(is_reflection: bool) -> Status {
+    let detail = if is_reflection {
+        "Reflection is off here (--docs on): use the published protos."
+    } else {
+        Reason::Unimplemented.title()
+    };
+    Fault::new(Reason::Unimplemented, detail).into()
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err("must be on or off"),
+        }
+    }
+}
+
+impl From<Error> for Caller {
+    fn from(why: Error) -> Self {
+        Self::Unknown(why)
+    }
+}
