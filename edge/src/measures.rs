@@ -1,7 +1,8 @@
-//! What the metrics of this crate mean.
+//! The metrics of this crate and what they mean.
 
 use chassis::telemetry::Described;
 
+/// The name and the meaning of each metric.
 pub(crate) const MEASURES: &[Described] = &[
     ("checkout_steps_total", "Steps of checkouts that were taken, by step and outcome."),
     (

@@ -89,7 +89,7 @@ impl FromFields for OriginalNewToken {
 
 /// Join the line
 #[utoipa::path(post, path = "/queue-management/api/token", tag = "original", request_body = OriginalNewToken,
-    responses((status = 201, description = "The user's place", body = OriginalToken)))]
+    responses((status = 201, description = "The user's place in the queue.", body = OriginalToken)))]
 pub(in crate::http) async fn original_issue_token(
     State(edge): App,
     caller: Caller,
@@ -104,8 +104,8 @@ pub(in crate::http) async fn original_issue_token(
 
 /// Ask for a user's place
 #[utoipa::path(get, path = "/queue-management/api/token/{userId}", tag = "original",
-    params(("userId" = String, Path, description = "The user", example = "1")),
-    responses((status = 200, description = "The user's live token", body = OriginalToken)))]
+    params(("userId" = String, Path, description = "The id of the user.", example = "1")),
+    responses((status = 200, description = "The user's live token.", body = OriginalToken)))]
 pub(in crate::http) async fn original_get_token(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
