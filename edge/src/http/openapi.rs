@@ -69,7 +69,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
 #[openapi(
     info(
         title = "boxoffice",
-        description = "A high-demand ticket on-sale: join the line, hold seats, pay from a prepaid wallet.\n\n\
+        description = "A high-demand ticket on-sale: join the queue, hold seats, pay from a prepaid wallet.\n\n\
             Times are RFC 3339 UTC, money is a whole number of minor units, ids of users are texts. Unknown fields are ignored. \
             Errors are `application/problem+json` (RFC 9457); branch on `code`, the gRPC reason. `Retry-After` says when to ask \
             again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again. A W3C \
@@ -78,10 +78,10 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
     ),
     servers((url = "/", description = "The edge that serves this document")),
     tags(
-        (name = "queue", description = "The waiting room: places in line, and lines"),
+        (name = "queue", description = "Queues, and places in them"),
         (name = "booking", description = "Concerts, shows, seats, reservations"),
         (name = "wallet", description = "Prepaid wallets and payments"),
-        (name = "operations", description = "For who runs it"),
+        (name = "operations", description = "For operators"),
         (name = "original", description = "The routes of the original API document, kept for its clients"),
     ),
     components(schemas(problem::Document<'static>, UserIdText))

@@ -21,7 +21,7 @@ use crate::app::{self, Caller};
 pub(super) const OPERATIONS: &[Operation] =
     &[Operation::new("get_queue", &[Reason::QueueNotFound]), Operation::new("put_queue", &[])];
 
-/// Read a line
+/// Read a queue
 ///
 /// The same small answer for everyone, cacheable for a second: whoever knows their ticket and lane finds
 /// their place in `lanes`, and asks for the token once the ticket is below the lane's `nextTicket`, or a
@@ -53,10 +53,10 @@ pub(super) async fn get_queue(
     Ok(response)
 }
 
-/// Create or change a line
+/// Create or change a queue
 ///
-/// A field left out keeps its value (in a new line: takes the default). Raising `maxActive` admits at once;
-/// lowering it throws nobody out.
+/// A field left out keeps its value (in a new queue it takes the default). Raising `maxActive` admits at
+/// once; lowering it throws nobody out.
 #[utoipa::path(put, path = "/v1/queues/{queueId}", tag = "queue",
     params(("queueId" = String, Path, description = "The id of the queue.", example = "vip",
         min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9._-]{1,64}$")),

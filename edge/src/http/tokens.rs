@@ -34,7 +34,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("leave_queue", &[Reason::TokenNotFound]),
 ];
 
-/// Join a line
+/// Join a queue
 ///
 /// A user has at most one live token in a queue: joining again finds the same place (200 instead of 201),
 /// also from another tab or device. When a place is free and nobody waits, the token is ACTIVE at once.
@@ -113,7 +113,7 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
     Ok(response)
 }
 
-/// Leave a line
+/// Leave a queue
 ///
 /// Waiting or admitted. Leaving with a token that has ended already changes nothing.
 #[utoipa::path(delete, path = "/v1/tokens/{token}", tag = "queue",
