@@ -1,4 +1,4 @@
-//! What can be set: typed, documented, and checked before any port opens.
+//! The configuration: typed, documented, and checked before any port opens.
 
 use std::{str::FromStr, time::Duration};
 
@@ -13,23 +13,23 @@ use http::{HeaderValue, uri::Authority};
 
 use crate::store;
 
-/// How long told events are kept.
+/// How long events are kept that were sent.
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Everything the edge must be told.
+/// The whole configuration of the edge.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where the saga's journal is kept.
     pub database: DbConfig,
-    /// The knobs.
+    /// How the edge behaves.
     pub policy: Policy,
-    /// How long rows are kept.
+    /// How long rows are kept that are not needed for good.
     pub retention: Retention,
-    /// The three services.
+    /// Where the three services are.
     pub upstreams: Upstreams,
 }
 
-/// How long rows are kept that nobody needs for good.
+/// How long rows are kept that are not needed for good.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[group(skip)]
 pub struct Retention {
@@ -46,7 +46,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// What the edge forgets.
+    /// The rows that are deleted, and when.
     #[must_use]
     pub fn old(&self) -> Vec<Old> {
         vec![
@@ -56,12 +56,12 @@ impl Retention {
     }
 }
 
-/// Where to serve. Binding happens before.
+/// Where to serve; the listeners are bound already.
 #[derive(Debug)]
 pub struct Listeners {
-    /// REST, SSE, WebSocket, probes and metrics.
+    /// The listener of REST, SSE, WebSocket, probes and metrics.
     pub rest: Incoming,
-    /// gRPC: `CheckoutService`.
+    /// The listener of gRPC, with `CheckoutService`.
     pub grpc: Incoming,
     /// Where the connections of `rest` live. They must outlive services that are called in-process.
     pub threads: Threads,
@@ -88,14 +88,14 @@ pub struct Policy {
     pub cors_origins: Origins,
 }
 
-/// Web pages that may call, by where they come from.
+/// The origins of the web pages that may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// None.
+    /// No web page may call.
     None,
-    /// Any.
+    /// Pages of any origin may call.
     Any,
-    /// Those from here, each as a browser writes it in `Origin`.
+    /// Pages of these origins may call, each as a browser writes it in `Origin`.
     Only(Vec<HeaderValue>),
 }
 
@@ -121,8 +121,7 @@ impl FromStr for Origins {
     }
 }
 
-/// An origin in the one way in which browsers write it: in lower case and without the port that the scheme
-/// implies.
+/// An origin as browsers write it: in lower case, and without the port that the scheme implies.
 fn origin(text: &str) -> Option<HeaderValue> {
     let text = text.to_ascii_lowercase();
     let (scheme, rest) = text.split_once("://")?;
@@ -131,7 +130,7 @@ fn origin(text: &str) -> Option<HeaderValue> {
     let named = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b)) && !host.is_empty();
     let schemed =
         scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) && !scheme.is_empty();
-    // Nothing but host and port: no user before it, no port that is no number.
+    // There must be nothing but host and port: no user before them, and no malformed port.
     let whole = rest == host || port.is_some_and(|port| rest == format!("{host}:{port}"));
     if !named || !schemed || !whole {
         return None;
@@ -140,7 +139,7 @@ fn origin(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("{scheme}://{}", if implied { host } else { rest })).ok()
 }
 
-/// Whether browsing passes the queue check.
+/// Whether reading dates and seats passes the gate.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browse {
     /// Dates and seats need an admitted token.
@@ -149,12 +148,12 @@ pub enum Browse {
     Open,
 }
 
-/// What becomes of the hold when the wallet refuses.
+/// What becomes of a hold when the wallet refuses the payment.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnPaymentFailure {
     /// The seats are free at once.
     Release,
-    /// The hold stays until it lapses: top up and pay again.
+    /// The hold stays until it lapses, so that the user can charge the wallet and pay again.
     Keep,
 }
 

@@ -1,17 +1,17 @@
-//! What can go wrong in a use case, and what the caller is told of it.
+//! The errors of a use case, and what the caller is told of each.
 
 use std::time::Duration;
 
 use boxoffice_proto::{Fault, Reason};
 use chassis::db::{self, Contended};
 
-/// A use case that did not succeed.
+/// Why a use case did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A refusal, to be told as it is.
+    /// A refusal, which the caller is told as it is.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The journal failed. What it said stays in the log.
+    /// The journal failed. Its error is logged and not told.
     #[error("the journal: {0}")]
     Db(#[from] db::Error),
 }

@@ -1,7 +1,8 @@
-//! What the metrics of this crate mean.
+//! The metrics of this crate and what they mean.
 
 use chassis::telemetry::Described;
 
+/// The name and the meaning of each metric.
 pub(crate) const MEASURES: &[Described] = &[
     ("checkout_steps_total", "Steps of checkouts that were taken, by step and outcome."),
     (
@@ -22,7 +23,7 @@ pub(crate) const MEASURES: &[Described] = &[
     ("http_requests_total", "HTTP requests answered, by method, route and status."),
     ("polls_batch_size", "Polls that one call of the queue service answered together."),
     ("polls_shed_total", "Polls refused because too many waited."),
-    ("stream_messages_total", "Messages about a place in line that were sent over streams."),
+    ("stream_messages_total", "Messages about a place in a queue that were sent over streams."),
     ("streams_displaced_total", "Streams that were ended because their token opened too many newer ones."),
     ("streams_open", "Streams that are open."),
 ];

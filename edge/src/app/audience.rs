@@ -20,7 +20,7 @@ pub(super) struct Audience(Mutex<HashMap<Uuid, Vec<Arc<Slot>>>>);
 
 /// One stream's place among those of its token, held as long as the stream is open.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Attendance {
     all: Arc<Audience>,
     token: Uuid,
     slot: Arc<Slot>,
@@ -28,7 +28,7 @@ pub(super) struct Seat {
 
 impl Audience {
     /// Adds a stream; when its token has too many then, the oldest ends.
-    pub(super) fn seat(self: &Arc<Self>, token: Uuid, slot: Arc<Slot>) -> Seat {
+    pub(super) fn attend(self: &Arc<Self>, token: Uuid, slot: Arc<Slot>) -> Attendance {
         let mut all = self.0.lock();
         let streams = all.entry(token).or_default();
         streams.push(Arc::clone(&slot));
@@ -36,11 +36,11 @@ impl Audience {
             metrics::counter!("streams_displaced_total").increment(1);
             streams.remove(0).end(StreamEnd::Displaced);
         }
-        Seat { all: Arc::clone(self), token, slot }
+        Attendance { all: Arc::clone(self), token, slot }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Attendance {
     fn drop(&mut self) {
         let mut all = self.all.0.lock();
         if let Some(streams) = all.get_mut(&self.token) {
@@ -61,7 +61,7 @@ mod tests {
         let (all, token) = (Arc::<Audience>::default(), Uuid::from_u128(7));
         let seat = |token| {
             let slot = Arc::<Slot>::default();
-            (Arc::clone(&slot), all.seat(token, slot))
+            (Arc::clone(&slot), all.attend(token, slot))
         };
         let mut seats: Vec<_> = (0..STREAMS).map(|_| seat(token)).collect();
         let other = seat(Uuid::from_u128(8));
@@ -71,7 +71,7 @@ mod tests {
             seats.iter().map(|(slot, _)| slot.ending() == Some(StreamEnd::Displaced)).collect();
         assert_eq!(ended.iter().position(|ended| *ended), Some(0));
         assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
-        // Who leaves makes room.
+        // A stream that ends makes room for another one.
         drop(seats.remove(5));
         seats.push(seat(token));
         assert!(seats[1].0.ending().is_none());

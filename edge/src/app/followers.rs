@@ -103,7 +103,7 @@ impl Followers {
         })?;
         let (slot, now) = (Arc::<Slot>::default(), standing(&first));
         let id = Uuid::try_parse(&first.token).ok().filter(|_| !now.is_final);
-        let seat = id.map(|id| self.0.audience.seat(id, Arc::clone(&slot)));
+        let seat = id.map(|id| self.0.audience.attend(id, Arc::clone(&slot)));
         let following = Following::new(Arc::clone(&slot), place, seat);
         if told.is_none_or(|told| told.is_news(&now)) {
             slot.tell(Box::new(first.clone()));

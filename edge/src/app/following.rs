@@ -11,7 +11,7 @@ use futures::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    audience::Seat,
+    audience::Attendance,
     news::{News, Slot},
 };
 
@@ -24,11 +24,11 @@ pub(crate) struct Following {
     /// One of the streams that may be open on this edge.
     _place: OwnedSemaphorePermit,
     /// One of the streams that may be open on this token; none when the token has ended.
-    _seat: Option<Seat>,
+    _seat: Option<Attendance>,
 }
 
 impl Following {
-    pub(super) fn new(slot: Arc<Slot>, place: OwnedSemaphorePermit, seat: Option<Seat>) -> Self {
+    pub(super) fn new(slot: Arc<Slot>, place: OwnedSemaphorePermit, seat: Option<Attendance>) -> Self {
         metrics::gauge!("streams_open").increment(1.0);
         Self { slot, over: false, _place: place, _seat: seat }
     }

@@ -97,14 +97,8 @@ async fn debit(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
         Ok(Some(PaymentStatus::Unspecified) | None) => hollow("create_payment"),
         Err(fault) => fault,
     };
-    let outcome = not_done(fault);
-    if let Outcome::Refused(fault) = &outcome
-        && fault.reason == Reason::ReservationCancelled
-    {
-        // So the wallet refuses a payment that was taken back before, or before it arrived.
-        return Outcome::Barred(fault.clone());
-    }
-    outcome
+    // This is how the wallet refuses a payment that was taken back, also one that had not arrived by then.
+    if fault.reason == Reason::ReservationCancelled { Outcome::Barred(fault) } else { not_done(fault) }
 }
 
 /// Makes the seats the user's.

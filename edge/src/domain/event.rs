@@ -1,14 +1,14 @@
-//! What the world is told when a checkout ends: one event about the payment, one about the reservation, as
-//! CloudEvents 1.0.
+//! The events of a settled checkout for other systems: one about the payment and one about the reservation,
+//! as CloudEvents 1.0.
 //!
-//! An event's id follows from the checkout's, so that a receiver recognises one that is delivered again.
+//! An event's id is derived from the checkout's, so that a receiver recognises an event that is sent again.
 
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
 use super::checkout::{Checkout, Status};
 
-/// The events of a settled checkout, in the order in which they are to be told. None while it is pending.
+/// The events of a checkout, in the order in which they are sent; none while it is pending.
 pub(crate) fn outcome(checkout: &Checkout) -> Vec<Value> {
     let (payment, reservation) = match checkout.status {
         Status::Pending => return Vec::new(),

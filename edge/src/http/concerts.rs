@@ -28,8 +28,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 /// Create a concert
 #[utoipa::path(post, path = "/v1/concerts", tag = "booking", request_body = NewConcert,
-    responses((status = 201, description = "Created", body = Concert,
-        headers(("Location" = String, description = "The concert's address")))))]
+    responses((status = 201, description = "The concert was created.", body = Concert,
+        headers(("Location" = String, description = "The address of the concert.")))))]
 pub(super) async fn create_concert(
     State(edge): App,
     caller: Caller,
@@ -47,7 +47,7 @@ pub(super) async fn create_concert(
 
 /// List concerts, newest first
 #[utoipa::path(get, path = "/v1/concerts", tag = "booking", params(Page),
-    responses((status = 200, description = "A page of concerts", body = Concerts)))]
+    responses((status = 200, description = "One page of concerts.", body = Concerts)))]
 pub(super) async fn list_concerts(State(edge): App, page: Page) -> Result<Response, Problem> {
     let request = ListConcertsRequest { page_size: page.page_size, page_token: page.page_token };
     let answer = programme::concerts(&edge, request).await?;
@@ -57,8 +57,8 @@ pub(super) async fn list_concerts(State(edge): App, page: Page) -> Result<Respon
 
 /// Read a concert
 #[utoipa::path(get, path = "/v1/concerts/{concertId}", tag = "booking",
-    params(("concertId" = i64, Path, description = "The number of the concert", example = 1)),
-    responses((status = 200, description = "The concert", body = Concert)))]
+    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
+    responses((status = 200, description = "The concert as it is now.", body = Concert)))]
 pub(super) async fn get_concert(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -68,9 +68,9 @@ pub(super) async fn get_concert(
 
 /// Create a show and its seats
 #[utoipa::path(post, path = "/v1/concerts/{concertId}/shows", tag = "booking", request_body = NewShow,
-    params(("concertId" = i64, Path, description = "The number of the concert", example = 1)),
-    responses((status = 201, description = "Created, with seats 1..seatCount", body = Show,
-        headers(("Location" = String, description = "The show's address")))))]
+    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
+    responses((status = 201, description = "The show was created, with seats 1..seatCount.", body = Show,
+        headers(("Location" = String, description = "The address of the show.")))))]
 pub(super) async fn create_show(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -94,16 +94,16 @@ pub(super) async fn create_show(
 
 /// Read a show
 #[utoipa::path(get, path = "/v1/shows/{showId}", tag = "booking",
-    params(("showId" = i64, Path, description = "The number of the show", example = 1)),
-    responses((status = 200, description = "The show", body = Show)))]
+    params(("showId" = i64, Path, description = "The number of the show.", example = 1)),
+    responses((status = 200, description = "The show as it is now.", body = Show)))]
 pub(super) async fn get_show(State(edge): App, Segment(show_id): Segment<i64>) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Show::try_from(programme::show(&edge, show_id).await?)?)
 }
 
 /// List a concert's shows, newest first
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/shows", tag = "booking",
-    params(("concertId" = i64, Path, description = "The number of the concert", example = 1), Page),
-    responses((status = 200, description = "A page of shows", body = Shows)))]
+    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1), Page),
+    responses((status = 200, description = "One page of shows.", body = Shows)))]
 pub(super) async fn list_shows(
     State(edge): App,
     Segment(concert_id): Segment<i64>,

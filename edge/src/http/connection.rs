@@ -1,15 +1,15 @@
-//! A connection under the router, where two things happen that no layer above can do.
+//! A connection under the router, which does two things that no layer above can do.
 //!
-//! **What is no request is refused in our words.** A malformed request line, an address of 64 KiB, 400 KiB of
-//! headers and the like never become a request: hyper answers with a bare status and closes, and nothing
-//! above hears of it. hyper has no hook for that, so its answer is recognised on its way out and the problem
-//! document is written into it. Ours are told from it by their `traceparent`; every other write is passed on
-//! after a look at its first bytes. HTTP/2 has no such answers: there a broken frame ends the stream or the
-//! connection with an error code, and too large headers are a bare 431 of the h2 library.
+//! **It answers malformed requests with problem documents.** A malformed request line, an address of 64 KiB
+//! or 400 KiB of headers never become a request: hyper answers with a bare status and closes, and no layer
+//! above is called. hyper has no hook for that, so its answer is recognised when it is written and the
+//! problem document is inserted. Answers of ours differ by their `traceparent`; any other write is passed on
+//! after a look at its first bytes. HTTP/2 has no such answers: a broken frame ends the stream or the
+//! connection with an error code, and too large headers are answered by the h2 library with a bare 431.
 //!
-//! **Who is refused hears of it.** A refusal may leave before the client has sent all (a body over 64 KiB).
-//! Were the connection closed with that unread, the kernel would reset it, and the client might lose the
-//! answer: the rest is read and dropped, for a moment.
+//! **It lets a refused client read the refusal.** A refusal may be sent before the client has sent everything
+//! (a body over 64 KiB). Closing the connection with unread data makes the kernel reset it, and the client
+//! may lose the answer. So the rest is read and dropped for a moment.
 
 use std::{
     future::Future,
@@ -34,26 +34,26 @@ use super::{
     problem::{self, MEDIA_TYPE, Problem},
 };
 
-/// How long a client that goes on sending is listened to after the last answer.
+/// How long data of a client that goes on sending is dropped after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What is small: every poll's answer, and the documents.
+/// Answers of at most this many bytes are written in one piece: every poll's answer, and problem documents.
 const SMALL: usize = 1_536;
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,
-    /// What is left to write of our refusal, and how long hyper's was in whose place it stands.
+    /// What is left to write of our refusal, and the length of hyper's answer that it replaces.
     instead: Option<(Bytes, usize)>,
-    /// Until when what the client still sends is dropped; set when our side is closed.
+    /// Until when data that the client still sends is dropped; set when our side is closed.
     lingering: Option<Pin<Box<Sleep>>>,
-    /// Was there anything to drop?
+    /// Whether there was any such data.
     unread: bool,
 }
 
 impl<S> Connection<S> {
-    /// A connection that has just come.
+    /// A connection that was just accepted.
     pub(super) const fn new(stream: S) -> Self {
         Self { stream, instead: None, lingering: None, unread: false }
     }
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         if self.instead.is_some() || is_error(first) {
             return self.poll_write(cx, first);
         }
-        // To copy a small body behind its head costs less than to hand the kernel two pieces.
+        // Copying a small body behind its head costs less than passing two pieces to the kernel.
         let mut whole = [0; SMALL];
         match joined(all, &mut whole) {
             Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
             match Pin::new(&mut this.stream).poll_read(cx, &mut dropped) {
                 Poll::Ready(Ok(())) if !dropped.filled().is_empty() => this.unread = true,
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                // A client that has nothing under way is not waited for.
+                // Without unread data there is nothing to wait for.
                 Poll::Pending if !this.unread => return Poll::Ready(Ok(())),
                 Poll::Pending => break,
             }
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 }
 
-/// The pieces one behind the other, if they are small.
+/// The pieces in one, if they are small.
 fn joined<'a>(pieces: &[io::IoSlice<'_>], whole: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
     let mut length = 0;
     for piece in pieces {
@@ -148,13 +148,13 @@ fn joined<'a>(pieces: &[io::IoSlice<'_>], whole: &'a mut [u8; SMALL]) -> Option<
     whole.get(..length)
 }
 
-/// Do these bytes begin a refusal?
+/// Whether these bytes begin a refusal.
 fn is_error(bytes: &[u8]) -> bool {
     bytes.starts_with(b"HTTP/1.1 4") || bytes.starts_with(b"HTTP/1.0 4")
 }
 
-/// The whole answer that should go out instead of hyper's bare one; `None` for anything else. (A document of
-/// ours cannot look like one: there is no line break as in a head within JSON.)
+/// The answer to write in place of hyper's bare one; `None` for anything else. (A problem document never
+/// looks like one, since JSON has no line break as a head has.)
 fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
     const EMPTY: &str = "content-length: 0\r\n";
     if !is_error(bytes) {
@@ -173,9 +173,9 @@ fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
         span_id = trace.span_id(),
         "refused: no request"
     );
-    // Its method, if it had one, is not known.
+    // The method is not known, if there was one.
     let _counted = count("other", "malformed", status);
-    // There is no path to name: the star stands for the server as a whole.
+    // There is no path to name; the star means the server as a whole.
     let document = problem::document(&problem, "*", &trace.trace_id());
     let told = format!(
         "{}: {}\r\n{}: {MEDIA_TYPE}\r\n{}: no-store\r\n{TRACEPARENT}: {trace}\r\n",

@@ -1,5 +1,4 @@
-//! The API page at `/docs/`: Swagger UI, whose files are part of the program, so that it works without the
-//! internet.
+//! The API page at `/docs/`: Swagger UI, whose files are part of the program, so that it works offline.
 
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ use utoipa_swagger_ui::Config;
 
 use super::problem::Problem;
 
-/// The page itself.
+/// The file of the page.
 const INDEX: &str = "index.html";
-/// Without it a phone shows the page as on a screen of 981 pixels.
+/// Makes a phone show the page at its own width, and not as on a screen of 981 pixels.
 const VIEWPORT: &str = "<head>\n    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
 
-/// The page, and what it loads.
+/// The routes of the page and of the files that it loads.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let config = Arc::new(Config::from("/openapi.json").try_it_out_enabled(true).display_operation_id(true));
     let page = Arc::clone(&config);

@@ -1,8 +1,8 @@
-//! Picks typed fields out of a JSON object and collects everything that is wrong with them, under the names
+//! Reads typed fields of a JSON object and collects everything that is wrong with them, under the names that
 //! the client used.
 //!
-//! Unknown fields are ignored; `null` is the same as absent; a repeated name was refused before. A pick hands
-//! back a value in any case; it means something only once [`Fields::finish`] was passed.
+//! Unknown fields are ignored, `null` is the same as absent, and a repeated name was refused before. Each
+//! method returns a value in any case, which is valid only when [`Fields::finish`] passes.
 
 use std::ops::RangeInclusive;
 
@@ -20,7 +20,7 @@ pub(super) struct Fields {
 
 /// A request body that is read field by field.
 pub(super) trait FromFields: Sized {
-    /// Picks the fields.
+    /// Reads the fields of the body.
     fn read(fields: &mut Fields) -> Self;
 }
 
@@ -39,7 +39,7 @@ impl Fields {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
-    /// A text; `None` when absent or no text.
+    /// A text; `None` when it is absent or not a text.
     pub(super) fn optional_text(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
         match self.take(name)? {
             Value::String(text) => Some(self.checks.text(name, &text, length)),
@@ -58,7 +58,7 @@ impl Fields {
         self.optional_text(name, length).unwrap_or_default()
     }
 
-    /// Is the field there (and not null)?
+    /// Whether the field is there and not null.
     fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
@@ -84,7 +84,7 @@ impl Fields {
         String::new()
     }
 
-    /// A queue's name.
+    /// A queue's id; `None` when it is absent or wrong.
     pub(super) fn optional_queue_id(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
             Value::String(id) => Some(self.checks.queue_id(name, &id)),
@@ -95,7 +95,7 @@ impl Fields {
         }
     }
 
-    /// A whole number within bounds; `None` when absent or wrong.
+    /// A whole number within bounds; `None` when it is absent or wrong.
     pub(super) fn optional_integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> Option<i64> {
         let value = self.take(name)?;
         let number = match &value {
@@ -120,13 +120,13 @@ impl Fields {
         self.optional_integer(name, bounds).unwrap_or_default()
     }
 
-    /// The same, of a bound that fits 32 bits.
+    /// A whole number within bounds of 32 bits; `None` when it is absent or wrong.
     pub(super) fn optional_small(&mut self, name: &str, bounds: RangeInclusive<i32>) -> Option<i32> {
         let number = self.optional_integer(name, i64::from(*bounds.start())..=i64::from(*bounds.end()))?;
         i32::try_from(number).ok()
     }
 
-    /// The same, and it must be there.
+    /// A whole number of 32 bits that must be there.
     pub(super) fn small(&mut self, name: &str, bounds: RangeInclusive<i32>) -> i32 {
         if !self.has(name) {
             self.checks.refuse(name, "is required");
@@ -171,7 +171,7 @@ impl Fields {
         }
     }
 
-    /// A truth value; `None` when absent or wrong.
+    /// `true` or `false`; `None` when it is absent or wrong.
     pub(super) fn optional_bool(&mut self, name: &str) -> Option<bool> {
         let value = self.take(name)?;
         let truth = value.as_bool();
@@ -231,8 +231,8 @@ impl Fields {
     }
 }
 
-/// A JSON number without a fraction; `100.0` is one (JSON knows no difference), up to where a double is
-/// exact.
+/// A JSON number without a fraction. `100.0` is one as well, since JSON does not distinguish them, as long as
+/// a double is exact.
 fn whole(number: &Number) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "no fraction, and within 2^53")]
@@ -240,7 +240,7 @@ fn whole(number: &Number) -> Option<i64> {
     number.as_i64().or_else(|| number.as_f64().filter(|_| number.is_f64()).and_then(exact))
 }
 
-/// `100`, `100.00`, `+100`, `-100`: digits, and perhaps a point with zeros.
+/// Reads `100`, `100.00`, `+100` or `-100`: digits, and perhaps a point with zeros.
 pub(super) fn money(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');

@@ -1,15 +1,15 @@
-//! What a refusal tells besides what all refusals tell, by its code: the members of its problem document. The
-//! services write them as texts (`ErrorInfo.metadata` knows nothing else); here they become what they are,
-//! under the names that JSON uses for them elsewhere.
+//! The members that a problem document has because of its code. The services send them as texts, which is all
+//! that `ErrorInfo.metadata` can hold; here they get their JSON types, and the names that they have elsewhere
+//! in the API.
 
 use boxoffice_proto::Reason;
 use serde_json::{Value, json};
 
 /// A member of a problem document.
 pub(super) struct Member {
-    /// Its name in `ErrorInfo.metadata`.
+    /// The key in `ErrorInfo.metadata`.
     pub(super) key: &'static str,
-    /// Is it in every refusal with this code?
+    /// Whether every refusal with this code has it.
     pub(super) always: bool,
 }
 
@@ -20,12 +20,12 @@ const USER: Member = Member { key: "user_id", always: false };
 const RESERVATION: Member = Member { key: "reservation_id", always: false };
 const PAYMENT: Member = Member { key: "payment_id", always: false };
 const PAYMENT_STATUS: Member = Member { key: "payment_status", always: false };
-/// Of a refusal that may end a payment.
+/// The members of a refusal that may end a payment.
 const ENDED: &[Member] = &[PAYMENT, PAYMENT_STATUS];
-/// Of one that may be said before a payment is begun as well.
+/// The members of a refusal that may come before a payment is begun, or end it.
 const UNPAYABLE: &[Member] = &[RESERVATION, PAYMENT, PAYMENT_STATUS];
 
-/// What refusals with this code tell besides.
+/// The members that refusals of this reason may have.
 pub(super) const fn of(reason: Reason) -> &'static [Member] {
     match reason {
         Reason::SeatTaken | Reason::SeatNotFound => &[SEATS],
@@ -56,8 +56,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
     }
 }
 
-/// A member's value: a list and a number are no texts in JSON. What cannot be read (a newer service's) stays
-/// the text that it is.
+/// A member's value in its JSON type. A text that cannot be read, as of a newer service, stays a text.
 pub(super) fn value(key: &str, text: &str) -> Value {
     let read = match key {
         "seat_numbers" => {

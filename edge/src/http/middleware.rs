@@ -1,8 +1,8 @@
-//! What happens around every request, in one layer because polls pay for each: trace in and out, one log
-//! line, metrics, bounds, deadline, panics, and the writing of problem documents.
+//! What happens around every request: trace in and out, one log line, metrics, bounds, deadline, panics, and
+//! writing problem documents. It is one layer, since each further layer would cost every poll some time.
 //!
-//! The log names the route's template, never the path: tokens stand in paths. A poll that went well is logged
-//! at DEBUG, since there are thousands a second; everything else at INFO.
+//! The log names the route's template and never the path, since paths contain tokens. A poll that succeeds is
+//! logged at DEBUG, since there are thousands a second; every other request at INFO.
 
 use std::{
     collections::HashMap,
@@ -37,29 +37,28 @@ use super::{
     problem::{self, Problem},
 };
 
-/// How long an answer may take. Streams are not bound by it: their answer begins at once.
+/// How long a request may take until its answer begins. The answer of a stream begins at once.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Requests in flight at once on a thread. Far above what is in flight at the planned load (11,000 polls/s of
-/// 2 ms each are 22); beyond it something behind the edge stands still, and waiting would only lengthen the
-/// line.
+/// The most requests in flight on a thread. At the planned load 22 are (11,000 polls a second of 2 ms each).
+/// When there are this many, something behind the edge does not answer, and further requests would only wait.
 const IN_FLIGHT: usize = 8_192;
-/// Bounds of what a client may send before the body; the largest sensible requests are a tenth of it.
+/// Bounds of what a client may send before the body. The largest sensible requests need a tenth of them.
 const PATH_LIMIT: usize = 8 * 1024;
 const HEADER_LIMIT: usize = 16 * 1024;
 const HEADER_COUNT: usize = 64;
 
-/// What requests share.
+/// What all requests of a thread share: its bounds and its meters.
 #[derive(Clone)]
 pub(super) struct Bounds {
     in_flight: Arc<AtomicUsize>,
     most: usize,
-    /// Places for requests whose body has yet to come.
+    /// Places for requests whose body has not arrived yet.
     arriving: Arc<Semaphore>,
     deadline: Duration,
     meters: Arc<Meters>,
 }
 
-/// One of the requests in flight, as long as it is.
+/// Counts one request as in flight until it is dropped.
 struct InFlight<'a>(&'a AtomicUsize);
 
 impl Drop for InFlight<'_> {
@@ -68,11 +67,12 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The meters of each route, kept: looking them up by their labels would cost a poll more than the measuring.
+/// The meters of each route. They are kept here because finding them by their labels would cost a poll more
+/// than recording does.
 #[derive(Default)]
 struct Meters(RwLock<HashMap<String, Vec<Measured>>>);
 
-/// What is asked of a route with one method.
+/// The meters of one method of a route.
 struct Measured {
     method: &'static str,
     seconds: Histogram,
@@ -101,14 +101,14 @@ impl Meters {
         let known = &mut methods[at];
         known.seconds.record(took);
         let answers = count(method, route, status);
-        // Two first answers at once are one series all the same.
+        // Another request may have added the same series in between.
         if known.answers.iter().all(|(kept, _)| *kept != status) {
             known.answers.push((status, answers));
         }
     }
 }
 
-/// Counts a request that was answered.
+/// Counts a request that was answered, and gives its counter.
 pub(super) fn count(method: &'static str, route: &str, status: StatusCode) -> Counter {
     let labels =
         [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
@@ -117,7 +117,7 @@ pub(super) fn count(method: &'static str, route: &str, status: StatusCode) -> Co
     counter
 }
 
-/// A method as it is measured. A client may make names up, and each would be a series for good.
+/// The label of a method. Methods that clients make up share one, since each label is a series that stays.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -144,21 +144,21 @@ impl Bounds {
         }
     }
 
-    /// The same bounds for a thread of its own, with counters that no other processor writes.
+    /// The same bounds for another thread, with counters of its own that no other processor writes.
     pub(super) fn apart(&self) -> Self {
         Self { most: self.most, deadline: self.deadline, ..Self::new() }
     }
 
-    /// A place for one more request; `None` when there are too many.
+    /// Counts one more request as in flight; `None` when there are too many.
     fn enter(&self) -> Option<InFlight<'_>> {
         let place = InFlight(&self.in_flight);
-        // Who finds no place gives back what was counted for it.
+        // A request that is refused is counted for a moment, until `place` is dropped.
         (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
     }
 
-    /// Waits for what the client of a request in flight has yet to send. Meanwhile its place is free: whoever
-    /// sends half of a request must not keep out those who have sent all. `None` when too many others are
-    /// waited for.
+    /// Waits for what the client of a request in flight has not sent yet. Meanwhile the request does not
+    /// count as in flight, since incomplete requests must not keep out complete ones. `None` when too many
+    /// requests are waiting like this.
     pub(super) async fn outside<T>(&self, sending: impl Future<Output = T>) -> Option<T> {
         struct Back<'a>(&'a AtomicUsize);
         impl Drop for Back<'_> {
@@ -172,7 +172,7 @@ impl Bounds {
     }
 }
 
-/// A request, as far as what is done around it goes.
+/// What [`around`] needs to know of a request.
 pub(super) struct Asked<'a> {
     method: &'a Method,
     uri: &'a Uri,
@@ -180,7 +180,7 @@ pub(super) struct Asked<'a> {
     purpose: Purpose,
     context: Context,
     began: Instant,
-    /// Why it is not even handled.
+    /// The refusal of a request that is not handled at all.
     absurd: Option<Problem>,
 }
 
@@ -218,7 +218,7 @@ impl<'a> Asked<'a> {
         tracing::info_span!("http", %method, route, trace_id = trace.trace_id(), span_id = trace.span_id())
     }
 
-    /// The span of a poll is off unless DEBUG is on.
+    /// The span of a request; that of a poll is made only where DEBUG is on.
     fn span_if_told(&self) -> tracing::Span {
         let Self { method, route, context: Context { trace, .. }, .. } = self;
         match self.purpose {
@@ -230,7 +230,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The layer.
+/// The layer of the router that does it for every route.
 pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
@@ -240,7 +240,7 @@ pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, 
     around(&bounds, asked, next.run(request)).await
 }
 
-/// What is done around every request: `work` is its handling.
+/// Does what is done around every request; `work` handles the request.
 pub(super) async fn around(
     bounds: &Bounds,
     mut asked: Asked<'_>,
@@ -253,7 +253,7 @@ pub(super) async fn around(
     let mut code = None;
     let Asked { method, uri, route, purpose, context, began, .. } = asked;
     let problem = match problem::of(&mut response) {
-        // A probe's 503 is its answer, in its own words.
+        // A probe's 503 is an answer, and stays as it is.
         None if purpose != Purpose::Probe && is_error(response.status()) => {
             Some(problem::made_of(&mut response).instrument(span.clone()).await)
         }
@@ -267,7 +267,7 @@ pub(super) async fn around(
 
     let (status, took) = (response.status(), began.elapsed());
     bounds.meters.record(method, route, status, took);
-    // A poll that failed is told all the same.
+    // A poll that failed is logged like any other request.
     let span = if purpose == Purpose::Poll && code.is_some() { asked.span() } else { span };
     let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
     span.in_scope(|| match code {
@@ -283,7 +283,7 @@ fn is_error(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
-/// The handler's answer, or why there is none.
+/// The handler's answer, or the problem because of which there is none.
 async fn answer(
     bounds: &Bounds,
     asked: &Asked<'_>,
@@ -293,7 +293,7 @@ async fn answer(
     if let Some(problem) = absurd {
         return problem.into_response();
     }
-    // Probes must be answered most of all when everything else stands still.
+    // Probes have no bound: they must be answered above all when nothing else is.
     let place = if asked.purpose == Purpose::Probe { None } else { bounds.enter() };
     if place.is_none() && asked.purpose != Purpose::Probe {
         let fault = Fault::new(Reason::Unavailable, "The server has as much to do as it can at this moment.");
@@ -314,7 +314,7 @@ async fn answer(
     }
 }
 
-/// Refuses an address or headers that no client of this API has a reason to send.
+/// The refusal of an address or of headers that no client of this API has a reason to send.
 fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     let address = uri.path().len() + uri.query().map_or(0, str::len);
     if address > PATH_LIMIT {
@@ -332,8 +332,8 @@ fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     })
 }
 
-/// Does it say whom it is for, once, and in a way that a proxy in front reads like us (RFC 9112, 3.2)? HTTP/2
-/// says it elsewhere.
+/// Whether a request has one `Host` that a proxy in front reads in the same way (RFC 9112, 3.2). HTTP/2 may
+/// have none, since it has `:authority`.
 fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), more) = (hosts.next(), hosts.next()) else { return version != Version::HTTP_11 };
@@ -341,8 +341,8 @@ fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
     more.is_none() && host.as_bytes().iter().all(allowed)
 }
 
-/// What nobody declared cacheable is not. The trace goes out as it came in, save on what a cache may give to
-/// others: it is not theirs.
+/// Adds `no-store` where the handler has declared nothing about caching, and the trace, unless the answer may
+/// be cached for other clients.
 fn finish_headers(headers: &mut HeaderMap, trace: TraceParent) {
     let kept = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if !kept.as_bytes().starts_with(b"public") {

@@ -1,26 +1,26 @@
-//! A JSON object in which every name stands once, at any depth. Of two values of one name nobody knows which
-//! is meant, and two readers of the same text may take one each (RFC 7493): such an object is refused by the
-//! name.
+//! Reads a JSON object in which every name stands once, at any depth. An object with two values of one name
+//! is refused by that name: it is unclear which one is meant, and two readers may choose differently (RFC
+//! 7493).
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// What a body may be.
+/// What a body turned out to be.
 pub(super) enum Read {
-    /// An object.
+    /// A JSON object.
     Object(Map<String, Value>),
     /// An object, or something with an object in it, that has this name twice.
     Twice(String),
-    /// Well-formed and no object.
+    /// Well-formed JSON that is not an object.
     Other,
 }
 
-/// Reads a text.
+/// Reads a body.
 ///
 /// # Errors
-/// It is no well-formed JSON.
+/// The text is not well-formed JSON.
 pub(super) fn read(text: &[u8]) -> Result<Read, serde_json::Error> {
     let (mut twice, mut json) = (None, serde_json::Deserializer::from_slice(text));
     let value = Once(&mut twice).deserialize(&mut json)?;

@@ -1,7 +1,7 @@
 //! The OpenAPI document: what the handlers' annotations say, completed with what holds for many operations at
-//! once (refusals with an example each, the token's and the key's headers, [those of all](headers),
-//! [examples](samples) of answers, and [which call may follow](links)), so that nothing is said twice. It is
-//! of this edge: where browsing is open, it needs no token.
+//! once (refusals with an example each, the headers of the token and the key, [the headers of all](headers),
+//! [examples](samples) of answers, and [links](links) to calls that may follow). It describes this edge:
+//! where browsing is open, browsing needs no token.
 
 mod headers;
 mod links;
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::config::Browse;
 
-/// What anything may be refused with.
+/// What any operation may be refused with.
 const ALWAYS: &[Reason] = &[
     Reason::InvalidArgument,
     Reason::RateLimited,
@@ -28,14 +28,14 @@ const ALWAYS: &[Reason] = &[
     Reason::DeadlineExceeded,
 ];
 
-/// A title: something visible, no control characters.
+/// The pattern of a title: something visible and no control characters.
 const TITLE: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
-/// A description: no control characters but tabs and line breaks.
+/// The pattern of a description: no control characters but tabs and line breaks.
 const DESCRIPTION: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-/// The `id` of an event of a stream.
+/// An example of the `id` of an event.
 const EVENT_ID: &str = "57.17.9c4f2e1b";
-/// The routes that are no handler's of ours: path, id, summary, media type, example.
+/// The routes without a handler in this crate: path, id, summary, media type, example.
 const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
     ("/healthz", "healthz", "Does the process live?", "text/plain", "ok\n"),
     ("/readyz", "readyz", "Can it do its work?", "text/plain", "ready\n"),
@@ -50,7 +50,7 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
     ("/docs/", "docs", "This page", "text/html", "<!DOCTYPE html>"),
 ];
 
-/// Every operation.
+/// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
     let ours: [&[Operation]; 8] = [
         tokens::OPERATIONS,
@@ -69,7 +69,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
 #[openapi(
     info(
         title = "boxoffice",
-        description = "A high-demand ticket on-sale: join the line, hold seats, pay from a prepaid wallet.\n\n\
+        description = "A high-demand ticket on-sale: join the queue, hold seats, pay from a prepaid wallet.\n\n\
             Times are RFC 3339 UTC, money is a whole number of minor units, ids of users are texts. Unknown fields are ignored. \
             Errors are `application/problem+json` (RFC 9457); branch on `code`, the gRPC reason. `Retry-After` says when to ask \
             again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again. A W3C \
@@ -78,10 +78,10 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
     ),
     servers((url = "/", description = "The edge that serves this document")),
     tags(
-        (name = "queue", description = "The waiting room: places in line, and lines"),
+        (name = "queue", description = "Queues, and places in them"),
         (name = "booking", description = "Concerts, shows, seats, reservations"),
         (name = "wallet", description = "Prepaid wallets and payments"),
-        (name = "operations", description = "For who runs it"),
+        (name = "operations", description = "For operators"),
         (name = "original", description = "The routes of the original API document, kept for its clients"),
     ),
     components(schemas(problem::Document<'static>, UserIdText))
@@ -98,7 +98,7 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 /// The finished document as JSON.
 pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Vec<u8> {
     let mut document = serde_json::to_value(document).unwrap_or_default();
-    // What the derive cannot say.
+    // The derive cannot say these.
     document["components"]["schemas"]["NewReservation"]["properties"]["seatNumbers"]["uniqueItems"] =
         json!(true);
     for schema in ["NewConcert", "NewShow"] {
@@ -127,7 +127,7 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Ve
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-/// An operation of [`OPERATIONS`].
+/// The document of one of the [`OPERATIONS`].
 fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value {
     let content = match media_type {
         "application/json" => {
@@ -135,16 +135,16 @@ fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value 
         }
         _ => json!({media_type: {"schema": {"type": "string"}, "example": example}}),
     };
-    let mut responses = json!({"200": {"description": "Yes", "content": content}});
+    let mut responses = json!({"200": {"description": "It is so.", "content": content}});
     if id == "readyz" {
         let content = json!({media_type: {"schema": {"type": "string"}, "example": "draining\n"}});
-        responses["503"] = json!({"description": "Not at this moment", "content": content});
+        responses["503"] = json!({"description": "It is not so at the moment.", "content": content});
     }
     json!({"tags": ["operations"], "operationId": id, "summary": summary, "responses": responses})
 }
 
-/// A stream of events: to HTTP it is a text, and so it is to those who read the document. What is in it, its
-/// description and its example say.
+/// The content of a stream of events. OpenAPI 3.1 has no schema for events, so it is a text whose description
+/// and example show what is in it.
 fn events(samples: &Samples) -> Value {
     let token = samples.of(&json!({"$ref": "#/components/schemas/Token"}));
     let description = "Events as the HTML standard has them, each a few lines `name: value` and an empty line. `event` is `token`; `data` \
@@ -205,12 +205,12 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     let Some(parameters) = parameters.as_array_mut() else { return };
     if known.is_open(browse) {
-        // Whatever it is: nobody looks at it.
+        // The token is not read, so it may be any text.
         let schema = json!({"type": "string"});
         parameters.push(header(
             "X-Queue-Token",
             false,
-            "Not needed: dates and seats are open to everybody",
+            "It is not needed: dates and seats are open to everyone.",
             &schema,
         ));
     } else if !known.gate(browse).is_empty() {
@@ -218,13 +218,13 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
         parameters.push(header(
             "X-Queue-Token",
             true,
-            "An ACTIVE token of the queue that guards this",
+            "An ACTIVE token of the queue that guards this.",
             &schema,
         ));
     }
     if known.takes_key {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"});
-        let meaning = "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`";
+        let meaning = "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`.";
         parameters.push(header("Idempotency-Key", false, meaning, &schema));
     }
     for parameter in parameters {
@@ -233,8 +233,8 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
                 json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": USER_ID});
         }
         if parameter.get("example").is_none() {
-            // In the schema, where it teaches but is not filled in by a page: as a value it would be wrong
-            // nearly always.
+            // The example is in the schema, where it is shown but not filled in by the page: as a value it
+            // would nearly always be wrong.
             let example = match parameter["name"].as_str() {
                 Some("Idempotency-Key") => "order-4711",
                 Some("If-None-Match") => "\"9f2d5c1e0a7b4d38\"",

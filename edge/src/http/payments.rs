@@ -43,11 +43,11 @@ pub(super) const PAY: &[Reason] = &[
 /// went back).
 #[utoipa::path(post, path = "/v1/payments", tag = "wallet", request_body = NewPayment,
     responses(
-        (status = 201, description = "Paid: the seats are the user's", body = Payment,
-            headers(("Location" = String, description = "The payment's address"))),
-        (status = 202, description = "Still settling: it goes on by itself, ask at `Location`", body = Payment, headers(
-            ("Location" = String, description = "The payment's address"),
-            ("Retry-After" = i64, description = "When to ask, in seconds")),
+        (status = 201, description = "The payment is complete and the seats are the user's.", body = Payment,
+            headers(("Location" = String, description = "The address of the payment."))),
+        (status = 202, description = "The payment is still being settled and goes on by itself: ask at `Location`.", body = Payment, headers(
+            ("Location" = String, description = "The address of the payment."),
+            ("Retry-After" = i64, description = "When to ask, in seconds.")),
             example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
                 "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "PENDING", "reason": null,
                 "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": null})),
@@ -77,8 +77,8 @@ pub(super) fn settle(response: &mut Response, payment: &Payment) {
 
 /// Read a payment
 #[utoipa::path(get, path = "/v1/payments/{paymentId}", tag = "wallet",
-    params(("paymentId" = Uuid, Path, description = "The id of the payment")),
-    responses((status = 200, description = "The payment as it is now", body = Payment)))]
+    params(("paymentId" = Uuid, Path, description = "The id of the payment.")),
+    responses((status = 200, description = "The payment as it is now.", body = Payment)))]
 pub(super) async fn get_payment(
     State(edge): App,
     Segment(id): Segment<Uuid>,
@@ -89,8 +89,8 @@ pub(super) async fn get_payment(
 
 /// List a user's payments, newest first
 #[utoipa::path(get, path = "/v1/users/{userId}/payments", tag = "wallet",
-    params(("userId" = String, Path, description = "The user who pays", example = "ann"), Page),
-    responses((status = 200, description = "A page of payments", body = Payments)))]
+    params(("userId" = String, Path, description = "The user who pays.", example = "ann"), Page),
+    responses((status = 200, description = "One page of payments.", body = Payments)))]
 pub(super) async fn list_payments(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,

@@ -1,8 +1,8 @@
 //! Problem documents (RFC 9457): the one place where a refusal becomes HTTP.
 //!
-//! A handler answers a [`Problem`]; it travels as an extension of the response to the middleware around it,
-//! which knows path and trace and [renders](render) it there. What the libraries below answer by themselves
-//! (405 and the like) is [made one](made_of) too. An INTERNAL one shows nothing but the trace id.
+//! A handler answers a [`Problem`]. It is passed as an extension of the response to the middleware, which
+//! knows the path and the trace and [renders](render) it. Errors that the libraries answer by themselves (405
+//! and the like) are [made problems](made_of) too. An INTERNAL one shows nothing but the trace id.
 
 use std::{collections::BTreeMap, fmt::Display, sync::Arc, time::Duration};
 
@@ -18,15 +18,15 @@ use utoipa::ToSchema;
 
 use super::members;
 
-/// The media type.
+/// The media type of a problem document.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// So many bytes of what a library says of a failure are read.
+/// The most bytes that are read of what a library says of a failure.
 const LONGEST_CAUSE: usize = 4_096;
-/// How long to wait when nobody said.
+/// The `Retry-After` of a retryable refusal that names none.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A refusal on its way out.
+/// A refusal that is to be answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem(Box<ProblemParts>);
 
@@ -89,7 +89,7 @@ struct Wrong<'a> {
 }
 
 impl Problem {
-    /// A refusal that only HTTP knows.
+    /// A refusal that has no gRPC reason.
     pub(super) fn http(status: StatusCode, detail: impl Into<String>) -> Self {
         let (code, title) = words(status);
         Self(Box::new(ProblemParts {
@@ -120,18 +120,18 @@ impl Problem {
         Fault::invalid_field(field, description).into()
     }
 
-    /// Something that cannot be, such as an answer without its content. The cause goes to the log.
+    /// A fault of ours, such as an answer without its content. The cause is logged.
     pub(super) fn internal(cause: impl Display) -> Self {
         Fault::internal(cause).into()
     }
 
-    /// With a header that belongs to it.
+    /// The same with a header that belongs to it.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.header = Some((name, value));
         self
     }
 
-    /// The stable word, for the log.
+    /// The stable word of the refusal, for the log.
     pub(super) const fn code(&self) -> &'static str {
         self.0.code
     }
@@ -164,7 +164,7 @@ impl From<Fault> for Problem {
     }
 }
 
-/// The same with its fields named as in JSON, in the sentence too.
+/// The same with its fields named as in JSON, also in its detail.
 fn named_as_in_json(mut fault: Fault) -> Fault {
     if !fault.violations.is_empty() {
         fault.violations.iter_mut().for_each(|violation| violation.field = camel(&violation.field));
@@ -186,8 +186,7 @@ pub(super) fn of(response: &mut Response) -> Option<Arc<Problem>> {
     response.extensions_mut().remove::<Arc<Problem>>()
 }
 
-/// The problem to make of an error that a library answered by itself. What it said of a mistake of ours goes
-/// to the log.
+/// The problem to make of an error that a library answered by itself. The text of a server error is logged.
 pub(super) async fn made_of(response: &mut Response) -> Arc<Problem> {
     let status = response.status();
     if !status.is_server_error() {
@@ -201,7 +200,7 @@ pub(super) async fn made_of(response: &mut Response) -> Arc<Problem> {
     )))
 }
 
-/// Writes the document, and what of it belongs into headers; keeps the headers that are there (`Allow`).
+/// Writes the document and the headers that belong to it; headers that are there (`Allow`) stay.
 pub(super) fn render(problem: &Problem, instance: &str, trace_id: &str, response: Response) -> Response {
     let (inner, body) = (&problem.0, document(problem, instance, trace_id));
     let (mut parts, _) = response.into_parts();
@@ -242,16 +241,16 @@ pub(super) fn document(problem: &Problem, instance: &str, trace_id: &str) -> Vec
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-/// Members that those of a code must not replace.
+/// The names of the members that every document has; those of a code do not replace them.
 const RESERVED: [&str; 8] =
     ["type", "title", "status", "detail", "instance", "code", "violations", "traceId"];
 
-/// Seconds, rounded up: nobody is told to come back too early. At least one.
+/// Seconds, rounded up so that clients do not come back too early; at least one.
 pub(super) fn whole_seconds(span: Duration) -> u64 {
     (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
 }
 
-/// `seat_numbers` → `seatNumbers`. What is no snake case (a header's name) stays as it is.
+/// `seat_numbers` → `seatNumbers`. A name that is not snake case (a header's) stays as it is.
 pub(super) fn camel(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
     let mut upper = false;
@@ -267,7 +266,7 @@ pub(super) fn camel(name: &str) -> String {
     camel
 }
 
-/// Code and title of what only HTTP knows.
+/// The code and the title of a status that has no gRPC reason.
 fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status {
         StatusCode::BAD_REQUEST => ("INVALID_ARGUMENT", Reason::InvalidArgument.title()),

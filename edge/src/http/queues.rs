@@ -21,23 +21,23 @@ use crate::app::{self, Caller};
 pub(super) const OPERATIONS: &[Operation] =
     &[Operation::new("get_queue", &[Reason::QueueNotFound]), Operation::new("put_queue", &[])];
 
-/// Read a line
+/// Read a queue
 ///
 /// The same small answer for everyone, cacheable for a second: whoever knows their ticket and lane finds
 /// their place in `lanes`, and asks for the token once the ticket is below the lane's `nextTicket`, or a
 /// third of `waitingGraceSeconds` has passed, to be heard of.
 #[utoipa::path(get, path = "/v1/queues/{queueId}", tag = "queue",
     params(
-        ("queueId" = String, Path, description = "The line", example = "default",
+        ("queueId" = String, Path, description = "The id of the queue.", example = "default",
             min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9._-]{1,64}$"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the answer before"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the previous answer."),
     ),
     responses(
-        (status = 200, description = "The line as it is now", body = Queue, headers(
-            ("ETag" = String, description = "Changes when the answer does"),
-            ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
-        (status = 304, description = "Nothing has changed", headers(
-            ("Cache-Control" = String, description = "public, max-age=1, stale-while-revalidate=0"))),
+        (status = 200, description = "The queue as it is now.", body = Queue, headers(
+            ("ETag" = String, description = "The tag changes when the answer does."),
+            ("Cache-Control" = String, description = "It is always `public, max-age=1, stale-while-revalidate=0`."))),
+        (status = 304, description = "Nothing has changed since then.", headers(
+            ("Cache-Control" = String, description = "It is always `public, max-age=1, stale-while-revalidate=0`."))),
     ))]
 pub(super) async fn get_queue(
     State(edge): App,
@@ -53,18 +53,18 @@ pub(super) async fn get_queue(
     Ok(response)
 }
 
-/// Create or change a line
+/// Create or change a queue
 ///
-/// A field left out keeps its value (in a new line: takes the default). Raising `maxActive` admits at once;
-/// lowering it throws nobody out.
+/// A field left out keeps its value (in a new queue it takes the default). Raising `maxActive` admits at
+/// once; lowering it throws nobody out.
 #[utoipa::path(put, path = "/v1/queues/{queueId}", tag = "queue",
-    params(("queueId" = String, Path, description = "The line", example = "vip",
+    params(("queueId" = String, Path, description = "The id of the queue.", example = "vip",
         min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9._-]{1,64}$")),
     request_body = QueuePolicy,
     responses(
-        (status = 200, description = "Changed", body = Queue),
-        (status = 201, description = "Created", body = Queue,
-            headers(("Location" = String, description = "The queue's address"))),
+        (status = 200, description = "The queue was changed.", body = Queue),
+        (status = 201, description = "The queue was created.", body = Queue,
+            headers(("Location" = String, description = "The address of the queue."))),
     ))]
 pub(super) async fn put_queue(
     State(edge): App,

@@ -40,8 +40,8 @@ pub(super) const HOLD: &[Reason] = &[
 /// All of them or none, for a while (`expiresAt`), at the price of this moment. Of any number of concurrent
 /// requests for one seat exactly one wins; the others are told SEAT_TAKEN with `seatNumbers`.
 #[utoipa::path(post, path = "/v1/reservations", tag = "booking", request_body = NewReservation,
-    responses((status = 201, description = "Held", body = Reservation,
-        headers(("Location" = String, description = "The reservation's address")))))]
+    responses((status = 201, description = "The seats are held.", body = Reservation,
+        headers(("Location" = String, description = "The address of the reservation.")))))]
 pub(super) async fn hold_seats(
     State(edge): App,
     caller: Caller,
@@ -63,8 +63,8 @@ pub(super) async fn hold_seats(
 ///
 /// Its id is unguessable, and is all that is needed.
 #[utoipa::path(get, path = "/v1/reservations/{reservationId}", tag = "booking",
-    params(("reservationId" = Uuid, Path, description = "The reservation")),
-    responses((status = 200, description = "The reservation as it is now", body = Reservation)))]
+    params(("reservationId" = Uuid, Path, description = "The id of the reservation.")),
+    responses((status = 200, description = "The reservation as it is now.", body = Reservation)))]
 pub(super) async fn get_reservation(
     State(edge): App,
     Segment(id): Segment<Uuid>,
@@ -77,8 +77,8 @@ pub(super) async fn get_reservation(
 /// The seats are free at once. A confirmed reservation is not given back; one that has ended already stays as
 /// it is.
 #[utoipa::path(delete, path = "/v1/reservations/{reservationId}", tag = "booking",
-    params(("reservationId" = Uuid, Path, description = "The reservation")),
-    responses((status = 204, description = "Given back")))]
+    params(("reservationId" = Uuid, Path, description = "The id of the reservation.")),
+    responses((status = 204, description = "The hold was given back.")))]
 pub(super) async fn cancel_reservation(
     State(edge): App,
     Segment(id): Segment<Uuid>,
@@ -90,8 +90,8 @@ pub(super) async fn cancel_reservation(
 
 /// List a user's reservations, newest first
 #[utoipa::path(get, path = "/v1/users/{userId}/reservations", tag = "booking",
-    params(("userId" = String, Path, description = "The user", example = "ann"), Page),
-    responses((status = 200, description = "A page", body = Reservations)))]
+    params(("userId" = String, Path, description = "The id of the user.", example = "ann"), Page),
+    responses((status = 200, description = "One page of reservations.", body = Reservations)))]
 pub(super) async fn list_reservations(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,

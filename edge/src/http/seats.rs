@@ -23,8 +23,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 /// List the dates on which a seat is free
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/dates", tag = "booking",
-    params(("concertId" = i64, Path, description = "The concert", example = 1)),
-    responses((status = 200, description = "The first 10,000 dates (UTC), rising", body = Dates)))]
+    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
+    responses((status = 200, description = "The first 10,000 dates (UTC), rising.", body = Dates)))]
 pub(super) async fn list_dates(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -40,10 +40,10 @@ pub(super) async fn list_dates(
 /// be a quarter of a second old, each by itself. An answer that breaks off was not finished: ask again.
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/seats", tag = "booking",
     params(
-        ("concertId" = i64, Path, description = "The concert", example = 1),
-        ("date" = String, Query, description = "A UTC date", example = "2026-12-24", format = Date),
+        ("concertId" = i64, Path, description = "The number of the concert.", example = 1),
+        ("date" = String, Query, description = "The UTC date of the shows.", example = "2026-12-24", format = Date),
     ),
-    responses((status = 200, description = "The free seats of each show on that date", body = FreeSeats)))]
+    responses((status = 200, description = "The free seats of each show on that date.", body = FreeSeats)))]
 pub(super) async fn list_seats_of_date(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -80,8 +80,8 @@ fn is_date(text: &str) -> bool {
 
 /// List the seats of a show
 #[utoipa::path(get, path = "/v1/shows/{showId}/seats", tag = "booking",
-    params(("showId" = i64, Path, description = "The show", example = 1)),
-    responses((status = 200, description = "Every seat, rising", body = Seats)))]
+    params(("showId" = i64, Path, description = "The number of the show.", example = 1)),
+    responses((status = 200, description = "Every seat of the show, rising.", body = Seats)))]
 pub(super) async fn list_seats_of_show(
     State(edge): App,
     Segment(show_id): Segment<i64>,

@@ -17,18 +17,19 @@ use super::{Front, connection::Connection};
 
 type Http = auto::Builder<TokioExecutor>;
 
-/// How long a connection that has asked once may be kept without a request, or with half of one. More than a
-/// waiter far back is told to wait. (The first one has to come [sooner](chassis::network::FIRST_WORD).)
+/// How long a connection may be without a request, or with an incomplete one, after its first request: longer
+/// than the pause between two polls of a user far behind. (The first request has to arrive
+/// [sooner](chassis::network::FIRST_WORD).)
 const SILENCE: Duration = Duration::from_secs(75);
-/// A client of HTTP/2 that says nothing is asked so often whether it is there.
+/// How often a silent HTTP/2 client is pinged.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// Serves until `shutdown`; then what is under way may finish, for a bounded time. Each connection stays with
-/// one of the runtimes, the one with the least to do when it came, and is answered by the front beside it. A
-/// listener that cannot accept goes on trying.
+/// Serves until `shutdown`; then requests in flight may finish, for a bounded time. Each connection stays on
+/// one of the runtimes, the one with the least load when it was accepted, and is answered by the front beside
+/// it. A listener that cannot accept tries again.
 pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, shutdown: CancellationToken) {
     let (http, connections) = (Arc::new(http(SILENCE)), TaskTracker::new());
-    // Each thread waits for the shutdown by a token of its own: every look at one takes its lock.
+    // Each thread has a token of its own for the shutdown, since every look at a token takes its lock.
     let threads: Vec<_> =
         fronts.into_iter().map(|(runtime, front)| (runtime, front, shutdown.child_token())).collect();
     loop {
@@ -56,23 +57,23 @@ pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, 
     }
 }
 
-/// HTTP/1.1 and HTTP/2, told apart by a connection's first bytes.
+/// A server of HTTP/1.1 and HTTP/2, which it recognises by a connection's first bytes.
 fn http(silence: Duration) -> Http {
     let mut http = Http::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(silence);
-    // WebSockets over HTTP/2 are asked for with CONNECT.
+    // WebSockets over HTTP/2 begin with CONNECT.
     http.http2().enable_connect_protocol().timer(TokioTimer::new()).keep_alive_interval(KEEPALIVE);
     http
 }
 
-/// One connection, to its end or, once the server ends, to the end of what is under way on it.
+/// Serves one connection to its end or, after the shutdown, to the end of its requests in flight.
 async fn connection<S>(http: &Http, io: S, front: Front, shutdown: CancellationToken)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let answer = service_fn(move |request| front.clone().answer(request).map(Ok::<_, Infallible>));
     let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(io), answer));
-    // That a client goes away, or speaks no HTTP, is no news to anybody.
+    // A client that goes away or does not speak HTTP is not worth a log line.
     tokio::select! {
         biased;
         _ended = serving.as_mut() => return,

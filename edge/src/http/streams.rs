@@ -75,21 +75,21 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Follow a place as server-sent events
 ///
 /// Event `token`, data = the token's JSON: its state at once, then changes until a final status, after which
-/// the stream ends. The first ten in line hear of each step at once, the next thousand about once a second,
-/// those behind when their place has changed by 1 %, or after some seconds of silence. A comment about every
-/// 15 s keeps the line open. `retry:` says when to come back after the stream was cut; `Last-Event-ID`
-/// continues it: what the client knows is not sent again, and when there will be nothing more, 204 tells it
-/// to stay away. A client that does not read gets the latest state when it does, and is cut off after half a
-/// minute. A token has eight streams at most, of either kind: a ninth ends the oldest, with `retry:` of half
-/// a minute.
+/// the stream ends. The first ten in the queue hear of each step at once, the next thousand about once a
+/// second, those behind when their place has changed by 1 %, or after some seconds of silence. A comment
+/// about every 15 s keeps the connection open. `retry:` says when to come back after the stream was cut;
+/// `Last-Event-ID` continues it: what the client knows is not sent again, and when there will be nothing
+/// more, 204 tells it to stay away. A client that does not read gets the latest state when it does, and is
+/// cut off after half a minute. A token has eight streams at most, of either kind: a ninth ends the oldest,
+/// with `retry:` of half a minute.
 #[utoipa::path(get, path = "/v1/tokens/{token}/events", tag = "queue",
     params(
-        ("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that arrived"),
+        ("token" = Uuid, Path, description = "The id of the token.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that arrived."),
     ),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
-        (status = 204, description = "The token is final, and the client knows it"),
+        (status = 200, description = "The stream of events.", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The token is final, and the client knows that."),
     ))]
 pub(super) async fn token_events(
     State(edge): App,
@@ -171,8 +171,8 @@ fn come_back() -> u32 {
 /// them it is closed with 1008. A token has eight streams at most, of either kind: a ninth ends the oldest, a
 /// WebSocket with 1013: come back later.
 #[utoipa::path(get, path = "/v1/tokens/{token}/ws", tag = "queue",
-    params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
-    responses((status = 101, description = "The connection is a WebSocket now")))]
+    params(("token" = Uuid, Path, description = "The id of the token.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
+    responses((status = 101, description = "The connection is a WebSocket now.")))]
 pub(super) async fn token_socket(
     State(edge): App,
     Extension(polls): Extension<Polls>,

@@ -34,19 +34,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("leave_queue", &[Reason::TokenNotFound]),
 ];
 
-/// Join a line
+/// Join a queue
 ///
 /// A user has at most one live token in a queue: joining again finds the same place (200 instead of 201),
 /// also from another tab or device. When a place is free and nobody waits, the token is ACTIVE at once.
 #[utoipa::path(post, path = "/v1/queues/{queueId}/tokens", tag = "queue",
-    params(("queueId" = String, Path, description = "The line; `default` always exists", example = "default",
+    params(("queueId" = String, Path, description = "The id of the queue; `default` always exists.", example = "default",
         min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9._-]{1,64}$")),
     request_body = NewToken,
     responses(
-        (status = 201, description = "A new place", body = Token,
-            headers(("Location" = String, description = "The token's address"))),
-        (status = 200, description = "The place that the user had already", body = Token,
-            headers(("Location" = String, description = "The token's address"))),
+        (status = 201, description = "The user has a new place.", body = Token,
+            headers(("Location" = String, description = "The address of the token."))),
+        (status = 200, description = "The user had this place already.", body = Token,
+            headers(("Location" = String, description = "The address of the token."))),
     ))]
 pub(super) async fn issue_token(
     State(edge): App,
@@ -74,16 +74,16 @@ const TOKEN_JSON: usize = 640;
 /// `If-None-Match`.
 #[utoipa::path(get, path = "/v1/tokens/{token}", tag = "queue",
     params(
-        ("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the answer before"),
+        ("token" = Uuid, Path, description = "The id of the token.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the previous answer."),
     ),
     responses(
-        (status = 200, description = "The token as it is now", body = Token, headers(
-            ("ETag" = String, description = "Changes when the answer does"),
-            ("Retry-After" = i64, description = "When to ask again, in seconds; not sent once the token is final"))),
-        (status = 304, description = "Nothing has changed", headers(
-            ("ETag" = String, description = "As it was"),
-            ("Retry-After" = i64, description = "When to ask again, in seconds"))),
+        (status = 200, description = "The token as it is now.", body = Token, headers(
+            ("ETag" = String, description = "The tag changes when the answer does."),
+            ("Retry-After" = i64, description = "When to ask again, in seconds. It is not sent once the token is final."))),
+        (status = 304, description = "Nothing has changed since then.", headers(
+            ("ETag" = String, description = "The tag is the one that was sent."),
+            ("Retry-After" = i64, description = "When to ask again, in seconds."))),
     ))]
 pub(super) async fn get_token(
     Extension(polls): Extension<Polls>,
@@ -113,12 +113,12 @@ pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Res
     Ok(response)
 }
 
-/// Leave a line
+/// Leave a queue
 ///
 /// Waiting or admitted. Leaving with a token that has ended already changes nothing.
 #[utoipa::path(delete, path = "/v1/tokens/{token}", tag = "queue",
-    params(("token" = Uuid, Path, description = "The token", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
-    responses((status = 204, description = "Left")))]
+    params(("token" = Uuid, Path, description = "The id of the token.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
+    responses((status = 204, description = "The user has left the queue.")))]
 pub(super) async fn leave_queue(
     State(edge): App,
     Segment(token): Segment<Uuid>,

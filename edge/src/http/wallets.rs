@@ -26,9 +26,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ///
 /// The first charge opens it. Without an `Idempotency-Key` every call is a new charge.
 #[utoipa::path(post, path = "/v1/wallets/{userId}/charges", tag = "wallet", request_body = NewCharge,
-    params(("userId" = String, Path, description = "The user", example = "ann")),
-    responses((status = 201, description = "Charged: the wallet after it", body = Wallet,
-        headers(("Location" = String, description = "The wallet's address")))))]
+    params(("userId" = String, Path, description = "The id of the user.", example = "ann")),
+    responses((status = 201, description = "The wallet was charged: this is its state afterwards.", body = Wallet,
+        headers(("Location" = String, description = "The address of the wallet.")))))]
 pub(super) async fn charge_wallet(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
@@ -43,8 +43,8 @@ pub(super) async fn charge_wallet(
 
 /// Read a balance
 #[utoipa::path(get, path = "/v1/wallets/{userId}", tag = "wallet",
-    params(("userId" = String, Path, description = "The user", example = "ann")),
-    responses((status = 200, description = "The wallet", body = Wallet)))]
+    params(("userId" = String, Path, description = "The id of the user.", example = "ann")),
+    responses((status = 200, description = "The wallet as it is now.", body = Wallet)))]
 pub(super) async fn get_wallet(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
@@ -55,8 +55,8 @@ pub(super) async fn get_wallet(
 
 /// List every movement of a wallet, newest first
 #[utoipa::path(get, path = "/v1/wallets/{userId}/entries", tag = "wallet",
-    params(("userId" = String, Path, description = "The user", example = "ann"), Page),
-    responses((status = 200, description = "A page", body = Entries)))]
+    params(("userId" = String, Path, description = "The id of the user.", example = "ann"), Page),
+    responses((status = 200, description = "One page of entries.", body = Entries)))]
 pub(super) async fn list_entries(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,

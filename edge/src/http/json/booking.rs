@@ -17,7 +17,7 @@ pub(crate) struct Concert {
     /// The name of the concert.
     #[schema(example = "Winter Gala")]
     title: String,
-    /// The waiting room that guards it.
+    /// The id of the queue that guards it.
     #[schema(example = "default")]
     queue_id: String,
     /// When it was created.
@@ -54,7 +54,7 @@ pub(crate) struct NewConcert {
     /// The name of the concert.
     #[schema(min_length = 1, max_length = 200)]
     pub(crate) title: String,
-    /// The waiting room that guards it; `default` when left out.
+    /// The id of the queue that guards it; `default` when left out.
     #[schema(max_length = 64, pattern = "^[a-zA-Z0-9._-]*$")]
     pub(crate) queue_id: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The JSON of the contract, and the conversions from what the services answer. No handler in here, no I/O.
+//! The JSON of the contract, and its conversions from and to messages of the services.
 
 mod booking;
 mod queue;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 pub(super) use self::{booking::*, queue::*, seats::*, wallet::*};
 use super::problem::Problem;
 
-/// An answer without a part that it always has: a service that is not ours, or a newer one.
+/// An answer of a service lacks a part that it always has: the service is not ours, or of a newer release.
 #[derive(Debug)]
 pub(crate) struct Hollow;
 
@@ -28,28 +28,28 @@ impl From<Hollow> for Problem {
     }
 }
 
-/// The part that an answer always has.
+/// The part that every answer of this kind has.
 pub(crate) fn whole<T>(part: Option<T>) -> Result<T, Hollow> {
     part.ok_or(Hollow)
 }
 
-/// An instant: RFC 3339, UTC, microseconds.
+/// An instant, as RFC 3339 in UTC with microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-12-24T19:30:00.000000Z")]
 pub(crate) struct Instant(pub(crate) i64);
 
 impl Instant {
-    /// As text.
+    /// The instant as text.
     pub(crate) fn text(self) -> Rfc3339 {
         Rfc3339::of(self.0)
     }
 
-    /// An instant that may be absent.
+    /// Reads an instant that may be absent.
     fn optional(at: Option<&prost_types::Timestamp>) -> Option<Self> {
         at.and_then(time::micros).map(Self)
     }
 
-    /// An instant that is always there.
+    /// Reads an instant that is always there.
     fn read(at: Option<&prost_types::Timestamp>) -> Result<Self, Hollow> {
         whole(Self::optional(at))
     }
@@ -61,20 +61,20 @@ impl Serialize for Instant {
     }
 }
 
-/// A span in whole seconds, rounded up; absent is none.
+/// A span in whole seconds, rounded up; 0 when it is absent.
 fn seconds(span: Option<&prost_types::Duration>) -> i64 {
     span.and_then(time::span_micros)
         .map_or(0, |micros| micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0))
 }
 
-/// When to ask again, in whole seconds: the nearest, so that about as many ask in a second as were meant to,
-/// and not all at once.
+/// When to poll again, in whole seconds. It is rounded to the nearest second, so that about as many users
+/// poll in a second as the service intended.
 fn advice(span: Option<&prost_types::Duration>) -> i64 {
     let micros = span.and_then(time::span_micros).filter(|micros| *micros > 0);
     micros.map_or(0, |micros| ((micros + 500_000) / 1_000_000).max(1))
 }
 
-/// Words of an enum: as in the proto without its prefix, and read from the wire's number.
+/// An enum whose words are those of the contract without their prefix, read from its number.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident of $proto:path { $($variant:ident),+ }) => {
         $(#[$doc])*
@@ -83,7 +83,7 @@ macro_rules! words {
         pub(crate) enum $name { $($variant),+ }
 
         impl $name {
-            /// Reads the wire's number.
+            /// Reads the number of the contract.
             pub(crate) fn read(number: i32) -> Result<Self, $crate::http::json::Hollow> {
                 use $proto as Proto;
                 match Proto::try_from(number) {
@@ -96,27 +96,27 @@ macro_rules! words {
 }
 use words;
 
-/// A JSON answer, serialised once.
+/// A JSON answer.
 pub(super) fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     Ok(raw(status, body))
 }
 
-/// The same, created at an address.
+/// A JSON answer about something that was created at this address.
 pub(super) fn created<T: Serialize>(location: &str, value: &T) -> Result<Response, Problem> {
     let mut response = answer(StatusCode::CREATED, value)?;
     locate(&mut response, location);
     Ok(response)
 }
 
-/// Says where the thing is.
+/// Adds the address of what the answer is about.
 pub(super) fn locate(response: &mut Response, location: &str) {
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
 }
 
-/// JSON that is serialised already.
+/// An answer with JSON that was serialised before.
 pub(super) fn raw(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

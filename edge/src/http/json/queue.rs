@@ -13,8 +13,8 @@ words! {
 }
 
 words! {
-    /// Why an estimate is longer than it was: the line is paused, every place is taken and none becomes free,
-    /// or it moves more slowly.
+    /// Why an estimate is longer than it was: the queue is paused, every place is taken and none becomes
+    /// free, or it moves more slowly.
     DelayReason of proto::DelayReason { Paused, Full, Slower }
 }
 
@@ -23,14 +23,14 @@ words! {
     OnExpiry of proto::OnExpiry { Requeue, Expire }
 }
 
-/// A place in line. Whoever knows the token speaks for its user.
+/// A user's place in a queue. Whoever knows the token may read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Token {
     /// The token itself: send it as `X-Queue-Token`.
     #[schema(format = Uuid, example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")]
     pub(crate) token: String,
-    /// The line it stands in.
+    /// The queue that it is in.
     #[schema(example = "default")]
     pub(crate) queue_id: String,
     /// Whose place this is.
@@ -44,13 +44,13 @@ pub(crate) struct Token {
     /// Its number, rising in arrival order.
     #[schema(example = 1042)]
     pub(crate) ticket: i64,
-    /// Its place in line, 1 = next; 0 when it does not wait.
+    /// Its position in the queue, 1 = next; 0 when it does not wait.
     #[schema(minimum = 0, example = 17)]
     pub(crate) position: i64,
     /// How many wait behind it.
     #[schema(minimum = 0, example = 230)]
     pub(crate) waiting_behind: i64,
-    /// When it will be admitted, as far as the speed of the line tells.
+    /// The estimated time until it is admitted, in seconds.
     #[schema(minimum = 0, example = 12)]
     pub(crate) estimated_wait_seconds: i64,
     /// The lower end of the range in which to read that: the token is hardly admitted sooner.
@@ -134,11 +134,11 @@ impl From<proto::Lane> for QueueLane {
     }
 }
 
-/// A line: the same small answer for everyone.
+/// A queue, with the same small answer for everyone.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Queue {
-    /// The name of the line.
+    /// The id of the queue.
     #[schema(example = "default")]
     queue_id: String,
     /// The highest ticket admitted so far.
@@ -152,8 +152,8 @@ pub(crate) struct Queue {
     active: i64,
     /// The lanes in which somebody waits, in order: what turns a ticket into a place.
     lanes: Vec<QueueLane>,
-    /// How many places the line moves on a minute: a place divided by this is the wait in minutes; 0 when
-    /// nobody is admitted.
+    /// By how many positions the queue moves in a minute: a position divided by this is the wait in minutes;
+    /// 0 when nobody is admitted.
     #[schema(minimum = 0, example = 5870.5)]
     places_per_minute: f64,
     /// Why that is less than it was; null when all is as usual.

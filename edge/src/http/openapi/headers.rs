@@ -1,28 +1,28 @@
-//! Headers: what every operation takes, what every answer carries, and an example of each that an answer may
-//! have.
+//! Headers: those that every operation takes, those that every answer has, and an example of each header of
+//! an answer.
 
 use serde_json::{Map, Value, json};
 
-/// A trace context as W3C writes it, and one such.
+/// The pattern of a W3C trace context, and an example.
 const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$";
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Puts the trace context among the document's parts: as it may be sent, and as it is answered.
+/// Adds the trace context to the document's components, as a parameter and as a header of answers.
 pub(super) fn define(document: &mut Value) {
     let components = &mut document["components"];
-    // Without a pattern, for nothing that is sent is refused. The example stands in the schema, so that a
-    // page does not send it along.
+    // The parameter has no pattern, since no value is refused. The example is in the schema, so that the page
+    // does not send it.
     components["parameters"]["traceparent"] = json!({
         "name": "traceparent", "in": "header", "required": false,
-        "description": "The W3C trace context that the request becomes a part of. What is none is replaced by a new one",
+        "description": "The W3C trace context that the request becomes a part of. Anything else is replaced by a new one.",
         "schema": {"type": "string", "examples": [TRACE]},
     });
     components["headers"]["traceparent"] = json!({
-        "description": "The W3C trace context of this request", "schema": {"type": "string", "pattern": PATTERN}, "example": TRACE,
+        "description": "The W3C trace context of this request.", "schema": {"type": "string", "pattern": PATTERN}, "example": TRACE,
     });
 }
 
-/// Every operation takes a trace context.
+/// Adds the trace context to the parameters of an operation.
 pub(super) fn take(operation: &mut Map<String, Value>) {
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     if let Some(parameters) = parameters.as_array_mut() {
@@ -30,8 +30,8 @@ pub(super) fn take(operation: &mut Map<String, Value>) {
     }
 }
 
-/// Gives each header of an operation's answer an example, and adds the trace, which every answer carries but
-/// those that a cache may give to others.
+/// Gives each header of an operation's answer an example, and adds the trace, which every answer has unless
+/// it may be cached for other clients.
 pub(super) fn complete(operation: &str, response: &mut Value) {
     for (name, header) in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
         if let Some(example) = example(operation, name) {
@@ -44,7 +44,7 @@ pub(super) fn complete(operation: &str, response: &mut Value) {
     response["headers"]["traceparent"] = json!({"$ref": "#/components/headers/traceparent"});
 }
 
-/// What a header may say in an operation's answer.
+/// An example of a header in an operation's answer.
 fn example(operation: &str, header: &str) -> Option<Value> {
     let text = match (header, operation) {
         ("Retry-After", _) => return Some(json!(1)),

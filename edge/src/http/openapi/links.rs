@@ -1,9 +1,9 @@
-//! What of an answer goes into which call that may follow: the on-sale as a path through the document, for
-//! those who read it and for the programs that walk it.
+//! Links: which member of an answer is a parameter of which call that may follow, so that readers and
+//! programs can walk through an on-sale.
 
 use serde_json::{Value, json};
 
-/// From which operation's answer, which call, which of its parameters, and where in the answer that stands.
+/// The operation that answers, the call that may follow, its parameter, and the member of the answer to use.
 const LINKS: [(&str, &str, &str, &str); 33] = [
     ("put_queue", "get_queue", "queueId", "queueId"),
     ("put_queue", "issue_token", "queueId", "queueId"),
@@ -40,7 +40,7 @@ const LINKS: [(&str, &str, &str, &str); 33] = [
     ("original_charge", "original_get_balance", "userId", "userId"),
 ];
 
-/// Adds to an operation's answer which calls may follow it.
+/// Adds the links of an operation to its answer.
 pub(super) fn add(operation: &str, response: &mut Value) {
     for (_, next, parameter, member) in LINKS.iter().filter(|(from, ..)| *from == operation) {
         let expression = format!("$response.body#/{member}");

@@ -1,5 +1,5 @@
-//! Refusals: an example of each in the answer of its status, and a schema of its own for each code, so that a
-//! typed client reads what comes with it.
+//! Refusals: an example of each in the answer of its status, and a schema for each code, so that a typed
+//! client can read its members.
 
 use boxoffice_proto::Reason;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use super::super::{
     problem::{self, camel},
 };
 
-/// What all problem documents have; the two others belong to a code.
+/// The members that all problem documents have.
 const COMMON: [&str; 6] = ["type", "title", "status", "detail", "instance", "code"];
 
 /// Adds a refusal to the response of its status, with an example.
@@ -19,7 +19,7 @@ pub(super) fn add(responses: &mut Map<String, Value>, path: &str, status: u16, c
         if matches!(status, 429 | 503 | 504) {
             let schema = json!({"type": "integer", "minimum": 1});
             response["headers"] =
-                json!({"Retry-After": {"description": "When to ask again, in seconds", "schema": schema}});
+                json!({"Retry-After": {"description": "When to ask again, in seconds.", "schema": schema}});
         }
         response
     });
@@ -46,7 +46,7 @@ pub(super) fn add(responses: &mut Map<String, Value>, path: &str, status: u16, c
     }
 }
 
-/// Says of every response with refusals which codes it may carry.
+/// Gives every response with refusals a schema that names the codes that it may have.
 pub(super) fn refer(responses: &mut Map<String, Value>) {
     for response in responses.values_mut() {
         let Some(content) =
@@ -69,7 +69,7 @@ pub(super) fn refer(responses: &mut Map<String, Value>) {
     }
 }
 
-/// Gives each code that any response may carry its schema.
+/// Adds the schema of each code that any response may have.
 pub(super) fn define(document: &mut Value) {
     let common = document["components"]["schemas"]["Problem"]["properties"].clone();
     let operations =
@@ -86,7 +86,7 @@ pub(super) fn define(document: &mut Value) {
     }
 }
 
-/// The problem document of one code.
+/// The schema of the problem documents of one code.
 fn schema(code: &str, status: u64, title: &Value, common: &Value) -> Value {
     let own = [("violations", code == "INVALID_ARGUMENT"), ("traceId", status >= 500)];
     let own = own.iter().filter(|(_, is)| *is).map(|(name, _)| *name);
@@ -113,7 +113,7 @@ fn members_of(code: &str) -> &'static [members::Member] {
     code.parse::<Reason>().map_or(&[], members::of)
 }
 
-/// `SEAT_TAKEN` → `SeatTakenProblem`.
+/// The name of a code's schema: `SEAT_TAKEN` → `SeatTakenProblem`.
 fn name(code: &str) -> String {
     let word = |word: &str| {
         word.chars().take(1).chain(word.chars().skip(1).map(|c| c.to_ascii_lowercase())).collect::<String>()

@@ -1,4 +1,4 @@
-//! An example of every answer, put together from the examples that its schema's fields carry.
+//! An example of every answer, made of the examples of its schema's fields.
 
 use serde_json::{Map, Value, json};
 
@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 pub(super) struct Samples(Map<String, Value>);
 
 impl Samples {
-    /// Of this document's schemas.
+    /// The schemas of this document.
     pub(super) fn new(document: &Value) -> Self {
         Self(document["components"]["schemas"].as_object().cloned().unwrap_or_default())
     }
 
-    /// A value that fits: what the schema gives as an example, else made of its parts; null where it may be.
+    /// A value that fits a schema: its example, or one made of the examples of its parts; null where it may
+    /// be null.
     pub(super) fn of(&self, schema: &Value) -> Value {
         if let Some(example) = schema.get("example") {
             return example.clone();
@@ -42,7 +43,7 @@ impl Samples {
         }
     }
 
-    /// Gives each answer of an operation that has a body and no example one.
+    /// Adds an example to each answer that has a body and no example.
     pub(super) fn fill(&self, responses: &mut Map<String, Value>) {
         let contents =
             responses.values_mut().filter_map(|response| response.get_mut("content")?.as_object_mut());

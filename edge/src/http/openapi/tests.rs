@@ -177,20 +177,40 @@ fn described(schema: &Value) -> &str {
     schema["description"].as_str().or_else(other).unwrap_or_default()
 }
 
+fn is_sentence(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_uppercase() || c == '`' || c.is_ascii_digit());
+    begins && text.ends_with('.') && text.split_whitespace().count() >= 3
+}
+
 #[test]
 fn every_member_is_described_by_a_sentence_of_its_own() {
     let document = document();
-    let sentence = |text: &str| {
-        let begins = text.starts_with(|c: char| c.is_uppercase() || c == '`' || c.is_ascii_digit());
-        begins && text.ends_with('.') && text.split_whitespace().count() >= 3
-    };
     let mut wrong = Vec::new();
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let members = schema["properties"].as_object().into_iter().flatten();
         let all = members.map(|(member, schema)| (member.as_str(), schema)).chain([("", schema)]);
         wrong.extend(
-            all.filter(|(_, schema)| !sentence(described(schema)))
+            all.filter(|(_, schema)| !is_sentence(described(schema)))
                 .map(|(member, _)| format!("{name}.{member}")),
+        );
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_parameter_answer_and_header_is_described_by_a_sentence() {
+    let document = document();
+    let mut wrong = Vec::new();
+    for (name, operation) in each(&document) {
+        let parameters = operation["parameters"].as_array().unwrap().iter();
+        let parameters = parameters.map(|parameter| (parameter["name"].to_string(), parameter));
+        let answers = operation["responses"].as_object().unwrap().iter();
+        let headers = answers.clone().flat_map(|(_, answer)| answer["headers"].as_object().unwrap());
+        let others = answers.chain(headers).map(|(name, described)| (name.clone(), described));
+        let own = parameters.chain(others).filter(|(_, described)| described.get("$ref").is_none());
+        wrong.extend(
+            own.filter(|(_, described)| !is_sentence(described["description"].as_str().unwrap_or_default()))
+                .map(|(part, described)| format!("{name}: {part}: {}", described["description"])),
         );
     }
     assert_eq!(wrong, Vec::<String>::new());

@@ -148,7 +148,7 @@ pub(in crate::http) struct OriginalPayment {
 
 /// Top up a wallet
 #[utoipa::path(post, path = "/api-orchestration/api/balance/charge", tag = "original", request_body = OriginalCharge,
-    responses((status = 200, description = "The new balance", body = OriginalBalance)))]
+    responses((status = 200, description = "The balance after the charge.", body = OriginalBalance)))]
 pub(in crate::http) async fn original_charge(
     State(edge): App,
     caller: Caller,
@@ -163,10 +163,10 @@ pub(in crate::http) async fn original_charge(
 
 /// Read a balance
 #[utoipa::path(get, path = "/api-orchestration/api/balance/{userId}", tag = "original",
-    params(("userId" = String, Path, description = "The user", example = "1")),
+    params(("userId" = String, Path, description = "The id of the user.", example = "1")),
     responses(
-        (status = 200, description = "The balance", body = OriginalBalance),
-        (status = 204, description = "This user has no wallet yet"),
+        (status = 200, description = "The balance of the wallet.", body = OriginalBalance),
+        (status = 204, description = "This user has no wallet yet."),
     ))]
 pub(in crate::http) async fn original_get_balance(
     State(edge): App,
@@ -187,10 +187,10 @@ pub(in crate::http) async fn original_get_balance(
 /// An `amount` that is not the price is refused, and nothing is paid.
 #[utoipa::path(post, path = "/api-orchestration/api/balance/payment", tag = "original", request_body = OriginalNewPayment,
     responses(
-        (status = 200, description = "Paid", body = OriginalPayment),
-        (status = 202, description = "Still settling: it goes on by itself", body = OriginalPayment, headers(
-            ("Location" = String, description = "Where to ask"),
-            ("Retry-After" = i64, description = "When to ask, in seconds")),
+        (status = 200, description = "The payment is complete.", body = OriginalPayment),
+        (status = 202, description = "The payment is still being settled and goes on by itself.", body = OriginalPayment, headers(
+            ("Location" = String, description = "The address at which to ask."),
+            ("Retry-After" = i64, description = "When to ask, in seconds.")),
             example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "1",
                 "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "PENDING",
                 "message": "The payment is still settling; ask again at Location."})),

@@ -115,8 +115,8 @@ pub(in crate::http) struct OriginalReservation {
 
 /// List the dates on which a seat is free
 #[utoipa::path(get, path = "/api-orchestration/api/reservations/available-dates/{concertId}", tag = "original",
-    params(("concertId" = i64, Path, description = "The concert", example = 1)),
-    responses((status = 200, description = "The first 10,000 dates (UTC), rising", body = Dates)))]
+    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
+    responses((status = 200, description = "The first 10,000 dates (UTC), rising.", body = Dates)))]
 pub(in crate::http) async fn original_list_dates(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -129,10 +129,10 @@ pub(in crate::http) async fn original_list_dates(
 /// List the free seats of a date
 #[utoipa::path(get, path = "/api-orchestration/api/reservations/available-seats", tag = "original",
     params(
-        ("concertId" = i64, Query, description = "The concert", example = 1),
-        ("date" = String, Query, description = "A UTC date", example = "2026-12-24", format = Date),
+        ("concertId" = i64, Query, description = "The number of the concert.", example = 1),
+        ("date" = String, Query, description = "The UTC date of the shows.", example = "2026-12-24", format = Date),
     ),
-    responses((status = 200, description = "The free seats", body = OriginalSeats)))]
+    responses((status = 200, description = "The free seats of the date.", body = OriginalSeats)))]
 pub(in crate::http) async fn original_list_seats(
     State(edge): App,
     caller: Caller,
@@ -162,7 +162,7 @@ fn free(map: SeatMap) -> Result<Vec<u8>, Problem> {
 /// Reserve a seat for a while
 #[utoipa::path(post, path = "/api-orchestration/api/reservations/reserve-seat", tag = "original",
     request_body = OriginalNewReservation,
-    responses((status = 200, description = "Held", body = OriginalReservation)))]
+    responses((status = 200, description = "The seats are held.", body = OriginalReservation)))]
 pub(in crate::http) async fn original_reserve_seat(
     State(edge): App,
     caller: Caller,

@@ -25,7 +25,7 @@ pub(in crate::http) const OPERATIONS: &[Operation] = &[
     Operation::new("original_get_token", &[Reason::TokenNotFound]),
 ];
 
-/// A place in line, as the original tells it.
+/// A user's place in the queue, as the original API tells it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OriginalToken {
@@ -37,7 +37,7 @@ pub(in crate::http) struct OriginalToken {
     token_value: String,
     /// When admission is expected; now, when it does not wait.
     remaining_time: Instant,
-    /// Its place in line, 1 = next; 0 when it does not wait.
+    /// Its position in the queue, 1 = next; 0 when it does not wait.
     #[schema(minimum = 0, example = 17)]
     position: i64,
     /// When the token ends if nothing happens.
@@ -87,9 +87,9 @@ impl FromFields for OriginalNewToken {
     }
 }
 
-/// Join the line
+/// Join the queue
 #[utoipa::path(post, path = "/queue-management/api/token", tag = "original", request_body = OriginalNewToken,
-    responses((status = 201, description = "The user's place", body = OriginalToken)))]
+    responses((status = 201, description = "The user's place in the queue.", body = OriginalToken)))]
 pub(in crate::http) async fn original_issue_token(
     State(edge): App,
     caller: Caller,
@@ -104,8 +104,8 @@ pub(in crate::http) async fn original_issue_token(
 
 /// Ask for a user's place
 #[utoipa::path(get, path = "/queue-management/api/token/{userId}", tag = "original",
-    params(("userId" = String, Path, description = "The user", example = "1")),
-    responses((status = 200, description = "The user's live token", body = OriginalToken)))]
+    params(("userId" = String, Path, description = "The id of the user.", example = "1")),
+    responses((status = 200, description = "The user's live token.", body = OriginalToken)))]
 pub(in crate::http) async fn original_get_token(
     State(edge): App,
     Segment(UserId(user_id)): Segment<UserId>,
