@@ -48,7 +48,7 @@ pub(super) async fn confirm(
 ) -> Result<Vec<Option<Reservation>>, Error> {
     let mut session = db.begin().await?;
     let ids = asks.iter().map(|ask| ask.reservation_id).collect();
-    let mut held = holds::lock_all(&mut session, ids).await?;
+    let mut held = holds::lock(&mut session, ids).await?;
     let _touches: Vec<_> = held.values().map(|hold| memory.touch(hold.show_id, hold.concert_id)).collect();
     // After the locks: the time spent waiting for them counts.
     let now = clock.now();
@@ -65,8 +65,8 @@ pub(super) async fn confirm(
             sold.insert(*reservation_id, (hold, *payment_id));
         }
     }
-    if !seats::sell_all(&mut session, sold.values().map(|(hold, _)| hold)).await?
-        || !holds::confirm_all(&mut session, sold.iter().map(|(id, (_, payment_id))| (*id, *payment_id)), now)
+    if !seats::sell(&mut session, sold.values().map(|(hold, _)| hold)).await?
+        || !holds::confirm(&mut session, sold.iter().map(|(id, (_, payment_id))| (*id, *payment_id)), now)
             .await?
     {
         session.rollback().await;

@@ -1,5 +1,7 @@
 //! The life of a hold: taking seats, keeping them, confirming, giving back.
 
+use std::{collections::BTreeSet, iter};
+
 use chassis::{
     db::{self, Session},
     idempotency::Key,
@@ -11,7 +13,7 @@ use super::{App, Confirm, coalesced::Touch, recall, record};
 use crate::{
     domain::{
         Hold, Refusal, Reservation, Selection, Show, State,
-        hold::{Change, Command},
+        hold::{self, Change, Command},
     },
     error::Error,
     store::{
@@ -121,9 +123,7 @@ impl App {
         let HoldSeats { user_id, show_id, seats: selection } = command;
         selection.check(show, now)?;
         let limit = self.policy.max_held_seats;
-        if selection.count() > limit {
-            return Err(Refusal::HoldLimit(limit).into());
-        }
+        hold::check_limit(selection.count(), limit)?;
         let until = now.saturating_add(i64::try_from(self.policy.hold_ttl.as_micros()).unwrap_or(i64::MAX));
         let hold = Hold {
             reservation_id: Uuid::new_v4(),
@@ -138,6 +138,7 @@ impl App {
             expires_at: until,
             state: State::Held,
         };
+        // I-ALL-OR-NONE: anything short of all seats is refused, which undoes the transaction.
         let taken = seats::take(session, *show_id, selection, hold.reservation_id, until, now).await?;
         if taken != selection.count() {
             let of_others = seats::of_others(session, *show_id, selection, hold.reservation_id, now).await?;
@@ -147,9 +148,7 @@ impl App {
             }
             return Err(Refusal::SeatTaken(of_others).into());
         }
-        if holds::place(session, &hold).await? > limit {
-            return Err(Refusal::HoldLimit(limit).into());
-        }
+        hold::check_limit(holds::place(session, &hold).await?, limit)?;
         Ok(hold.seen_at(now))
     }
 
@@ -241,7 +240,8 @@ impl App {
         if let Some(answer) = recall(&mut session, key).await? {
             return Ok(answer);
         }
-        let hold = holds::lock(&mut session, id).await?.ok_or(Refusal::ReservationNotFound)?;
+        let hold = holds::lock(&mut session, BTreeSet::from([id])).await?.remove(&id);
+        let hold = hold.ok_or(Refusal::ReservationNotFound)?;
         let _touches = self.memory.touch(hold.show_id, hold.concert_id);
         // After the lock: the time spent waiting for it counts.
         let now = self.clock.now();
@@ -284,7 +284,7 @@ impl App {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn close_lost(&self, id: Uuid) -> Result<(), Error> {
         let mut session = self.db.begin().await?;
-        if let Some(hold) = holds::lock(&mut session, id).await?
+        if let Some(hold) = holds::lock(&mut session, BTreeSet::from([id])).await?.remove(&id)
             && hold.state == State::Held
         {
             write(&mut session, &hold, Change::Lapse, self.clock.now()).await?;
@@ -302,8 +302,8 @@ async fn write(session: &mut Session, hold: &Hold, change: Change, now: i64) -> 
             seats::keep(session, hold, until).await?
         }
         Change::Confirm { payment_id } => {
-            let whole = seats::sell(session, hold).await?;
-            if whole && !holds::confirm(session, id, payment_id, now).await? {
+            let whole = seats::sell(session, iter::once(hold)).await?;
+            if whole && !holds::confirm(session, iter::once((id, payment_id)), now).await? {
                 return Ok(Written::PaymentUsed);
             }
             whole

@@ -8,16 +8,17 @@
 //!              │  └─── Cancel ───▶ CANCELLED
 //!              └────── the clock ▶ EXPIRED      (whether or not anything has written it down)
 //! ```
-//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold lapsed closes it: what was
-//! refused once because it was late is late for good, even if the next clock that looks goes slower.
+//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold lapsed closes it, so that a
+//! confirmation which was refused as late stays refused, also by a replica whose clock is slower
+//! (I-LATE-IS-LATE).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Refusal;
 
-/// So far past its first promise a hold can be extended: long enough for a payment, too short to sit on
-/// seats.
+/// How far past its first promise a hold can be extended, in microseconds: long enough for a payment, too
+/// short to keep seats from others.
 pub const MAX_EXTENSION: i64 = 5 * 60 * 1_000_000;
 
 /// A hold as it is written down.
@@ -134,6 +135,15 @@ pub struct Verdict {
     pub answer: Result<(), Refusal>,
 }
 
+/// Refuses a user who would hold more than `limit` seats of one show; `held` counts those of the new hold
+/// too.
+///
+/// # Errors
+/// `HoldLimit`.
+pub const fn check_limit(held: i64, limit: i64) -> Result<(), Refusal> {
+    if held > limit { Err(Refusal::HoldLimit(limit)) } else { Ok(()) }
+}
+
 impl Verdict {
     const fn keep() -> Self {
         Self { change: None, answer: Ok(()) }
@@ -183,6 +193,7 @@ impl Hold {
                 self.paid_by(payment_id)
             }
             (Status::Confirmed, Command::Cancel) => Verdict::refuse(Refusal::AlreadyPaid),
+            // I-LATE-IS-LATE: the refusal is written down with the change.
             (Status::Expired, Command::Extend { .. } | Command::Confirm { .. }) => {
                 Verdict { change: self.lapse(), answer: Err(Refusal::HoldExpired) }
             }
@@ -211,6 +222,7 @@ impl Hold {
         if until > self.expires_at { Verdict::change(Change::Extend { until }) } else { Verdict::keep() }
     }
 
+    /// I-PAID-ONCE: only the payment that confirmed a hold is answered as if it confirmed it again.
     fn paid_by(&self, payment_id: Uuid) -> Verdict {
         match self.state {
             State::Confirmed { payment_id: paid, .. } if paid == payment_id => Verdict::keep(),
@@ -277,6 +289,14 @@ mod tests {
         let closed = hold().apply(Change::Lapse, TTL);
         let again = closed.decide("ann", Command::Confirm { payment_id: Uuid::from_u128(1) }, TTL - 100);
         assert_eq!(again, Verdict::refuse(Refusal::HoldExpired));
+    }
+
+    #[test]
+    fn a_user_may_hold_as_many_seats_of_a_show_as_the_limit_says_and_no_more() {
+        assert_eq!(check_limit(0, 3), Ok(()));
+        assert_eq!(check_limit(3, 3), Ok(()));
+        assert_eq!(check_limit(4, 3), Err(Refusal::HoldLimit(3)));
+        assert_eq!(check_limit(i64::MAX, 3), Err(Refusal::HoldLimit(3)));
     }
 
     #[test]

@@ -88,8 +88,8 @@ macro_rules! select_hold {
     };
 }
 
-/// Reads holds, each by its key. (`(SELECT $1)` hides from PostgreSQL's planner how long the list is, so that
-/// one plan serves all.)
+/// Reads holds by their ids. `(SELECT $1)` hides the length of the list from PostgreSQL's planner, so that
+/// one prepared plan serves lists of any length.
 ///
 /// # Errors
 /// The database's.
@@ -102,11 +102,11 @@ pub async fn holds(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap
     all(session, sql, ids).await
 }
 
-/// Reads holds and locks their rows to the transaction's end, one after the other in the order of their ids.
+/// Reads holds and locks their rows until the transaction ends, in the order of their ids.
 ///
 /// # Errors
 /// The database's.
-pub async fn lock_all(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
+pub async fn lock(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
     let sql = Sql {
         postgres: select_hold!(from "UNNEST((SELECT $1::uuid[])) AS a (id)",
             " CROSS JOIN LATERAL (SELECT * FROM hold WHERE reservation_id = a.id FOR UPDATE) AS h"),
@@ -122,18 +122,6 @@ async fn all(session: &mut Session, sql: Sql, ids: BTreeSet<Uuid>) -> Result<Has
     let ids: Vec<Uuid> = ids.into_iter().collect();
     let rows = session.all(sql, args![ids]).await?;
     rows.iter().map(|row| read_hold(row).map(|hold| (hold.reservation_id, hold))).collect()
-}
-
-/// Reads a hold and locks its row to the transaction's end.
-///
-/// # Errors
-/// The database's.
-pub async fn lock(session: &mut Session, id: Uuid) -> Result<Option<Hold>, Error> {
-    let sql = Sql {
-        postgres: select_hold!("WHERE reservation_id = $1 FOR UPDATE"),
-        sqlite: select_hold!("WHERE reservation_id = $1"),
-    };
-    session.optional(sql, args![id]).await?.map(|row| read_hold(&row)).transpose()
 }
 
 /// A user's holds before (in time, then id) the given one, newest first.
@@ -228,43 +216,14 @@ pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
     prune::by(session, SQL, portion)
 }
 
-/// Closes a hold as confirmed and writes its reservation; false when the payment has confirmed another one.
+/// Closes locked holds as confirmed and writes their reservations. Answers false when one of them was not
+/// HELD, or when a payment has confirmed another reservation (I-PAID-ONCE); then the caller must roll back.
+/// The holds are updated by an upsert, because PostgreSQL then finds each by its primary key even while it
+/// has no statistics of the table.
 ///
 /// # Errors
 /// The database's.
-pub async fn confirm(session: &mut Session, id: Uuid, payment_id: Uuid, now: i64) -> Result<bool, Error> {
-    let insert = Sql {
-        // Both tables in one round trip.
-        postgres: "WITH closed AS (
-                       UPDATE hold SET status = 'CONFIRMED', closed_at = $3, payment_id = $2
-                       WHERE reservation_id = $1 AND status = 'HELD'
-                       RETURNING reservation_id, user_id, concert_id, show_id, seats, amount)
-                   INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
-                   SELECT reservation_id, $2, user_id, concert_id, show_id, seats, amount, $3 FROM closed",
-        sqlite: "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
-                 SELECT reservation_id, $2, user_id, concert_id, show_id, seats, amount, $3 FROM hold WHERE reservation_id = $1",
-    };
-    if session.dialect() == Dialect::Sqlite {
-        let update = "UPDATE hold SET status = 'CONFIRMED', closed_at = $3, payment_id = $2
-                      WHERE reservation_id = $1 AND status = 'HELD'";
-        session.execute(update, args![id, payment_id, now]).await?;
-    }
-    match session.execute(insert, args![id, payment_id, now]).await {
-        Ok(_) => Ok(true),
-        // The hold's row is locked and was HELD, so it has no reservation yet: the key that was there already
-        // is the payment's.
-        Err(error) if error.is_unique() => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Closes locked holds as confirmed and writes their reservations; false when one was not HELD, or when a
-/// payment has confirmed another reservation (then all is to be undone). The holds are updated by inserting
-/// what is there, which reaches each by its key, whatever the planner believes of a young table.
-///
-/// # Errors
-/// The database's.
-pub async fn confirm_all(
+pub async fn confirm(
     session: &mut Session,
     confirmed: impl Iterator<Item = (Uuid, Uuid)>,
     now: i64,

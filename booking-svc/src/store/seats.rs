@@ -20,12 +20,13 @@ use uuid::Uuid;
 use super::{corrupt, small};
 use crate::domain::{Hold, Selection};
 
-/// Takes the seats for a hold, as far as they are free; answers how many it took. Anything short of all is to
-/// be undone. When one is seen to be somebody's, none is taken: it would be undone, and others would have
-/// waited for it.
+/// Takes the free ones of these seats for a hold and answers how many it took. A row has one holder, and only
+/// a free row changes it (I-SEAT-ONCE). The caller must roll back unless all were taken (I-ALL-OR-NONE). When
+/// the statement sees that a seat is not free it takes none, so that no other request waits for rows that
+/// would be rolled back.
 ///
-/// A row that is not there yet is inserted; two that insert the same one wait for each other like two that
-/// update it, so that the order by number keeps crossing requests from a deadlock here as well.
+/// A missing row is inserted. Two transactions that insert the same row wait for each other as if they
+/// updated it, so the order by number prevents a deadlock of crossing requests here too.
 ///
 /// # Errors
 /// The database's.
@@ -95,33 +96,14 @@ pub async fn keep(session: &mut Session, hold: &Hold, until: i64) -> Result<bool
     Ok(usize::try_from(kept) == Ok(hold.seats.len()))
 }
 
-/// Sells a hold's seats to it; false when it has not got all of them any more (then all is to be undone).
+/// Sells the seats of holds to them. Answers false when a hold no longer has all of its seats; then the
+/// caller must roll back. The rows of all holds are locked in one order, by show and number. They are updated
+/// by an upsert, because PostgreSQL then finds each by its primary key even while it has no statistics of the
+/// table.
 ///
 /// # Errors
 /// The database's.
-pub async fn sell(session: &mut Session, hold: &Hold) -> Result<bool, Error> {
-    let sql = Sql {
-        postgres: "UPDATE seat SET sold = TRUE
-                   FROM (SELECT seat_number FROM seat WHERE show_id = $1 AND seat_number = ANY($2) AND hold_id = $3 AND NOT sold
-                         ORDER BY seat_number FOR UPDATE) AS mine
-                   WHERE seat.show_id = $1 AND seat.seat_number = ANY($2) AND seat.seat_number = mine.seat_number
-                   AND seat.hold_id = $3 AND NOT seat.sold",
-        sqlite: "UPDATE seat SET sold = TRUE
-                 WHERE show_id = $1 AND seat_number IN (SELECT value FROM json_each($2)) AND hold_id = $3 AND NOT sold",
-    };
-    let sold = session
-        .execute(sql, args![hold.show_id, wide(hold.seats.iter().copied()), hold.reservation_id])
-        .await?;
-    Ok(usize::try_from(sold) == Ok(hold.seats.len()))
-}
-
-/// Sells the seats of several holds to them; false when one has not got all of its seats any more (then all
-/// is to be undone). Like [`sell`], in one lock order across all holds; seats are updated by inserting what
-/// is there, which reaches each by its key.
-///
-/// # Errors
-/// The database's.
-pub async fn sell_all(session: &mut Session, holds: impl Iterator<Item = &Hold>) -> Result<bool, Error> {
+pub async fn sell(session: &mut Session, holds: impl Iterator<Item = &Hold>) -> Result<bool, Error> {
     let mut seats = Vec::new();
     for hold in holds {
         seats.extend(hold.seats.iter().map(|seat| (hold.show_id, i64::from(*seat), hold.reservation_id)));
@@ -147,7 +129,8 @@ pub async fn sell_all(session: &mut Session, holds: impl Iterator<Item = &Hold>)
     Ok(usize::try_from(sold) == Ok(seats.len()))
 }
 
-/// Frees what is held by exactly these holds and not sold. The time plays no part in it.
+/// Frees the seats that exactly these holds have and that are not sold (I-SOLD-STAYS), whether or not the
+/// holds have lapsed.
 ///
 /// # Errors
 /// The database's.

@@ -199,6 +199,7 @@ impl Runner {
             tracing::warn!(%error, "a checkout could not be parked");
             return false;
         }
+        // I-SETTLED: a checkout that cannot settle is parked, and an operator is told.
         let reason = checkout.story.lines().last().and_then(|line| line.reason.as_deref());
         metrics::counter!("checkouts_parked_total", "step" => step).increment(1);
         tracing::error!(

@@ -89,6 +89,7 @@ pub fn decide(state: &QueueState, heard: &[Uuid], commands: Vec<Command>, now: i
     for token in state.due(draft.time(), MAX_EXPIRED) {
         draft.expire_if_due(&token);
     }
+    // I-LINE-NOW: a place that was freed is filled before the decision ends, here and after each command.
     draft.admit_all();
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
@@ -153,6 +154,7 @@ impl<'a> Draft<'a> {
 
     fn join(&mut self, token: Uuid, user: Box<str>, priority: u8) -> CommandOutcome {
         if let Some(held) = self.token_of(&user) {
+            // I-LINE-ONE: a user who has a live token gets that one.
             self.expire_if_due(&held);
             self.hear(&held);
             if let Some(row) = self.current(&held).filter(|row| row.status.is_live()) {
@@ -242,6 +244,7 @@ impl<'a> Draft<'a> {
 
     /// Gives a row the next ticket and puts it at the tail of its lane.
     fn enqueue(&mut self, mut row: TokenRow) -> TokenRow {
+        // I-LINE-ORDER: only here, under the queue row's lock, is a ticket given.
         self.head.last_ticket += 1;
         row.ticket = self.head.last_ticket;
         self.tails[row.lane()].push_back((row.token, row.ticket));
@@ -258,6 +261,7 @@ impl<'a> Draft<'a> {
         row
     }
 
+    /// I-LINE-CAP and I-LINE-RATE: nobody is admitted unless both bounds leave room for one more.
     fn may_admit(&self) -> bool {
         let policy = &self.head.policy;
         !policy.paused

@@ -72,6 +72,7 @@ impl Permits {
     /// Takes one; its owner has made sure that one is [`left`](Self::left).
     pub(super) fn take(&mut self, now: i64, cap: i64) {
         self.0.retain(|run| run.end() > now);
+        // I-LINE-RATE: a permit comes back no sooner than 60 s after it was taken.
         let step = (MINUTE / cap.max(1)).clamp(1, SECOND);
         let back = self.0.last().map_or(i64::MIN, |last| last.end() + step).max(now + MINUTE);
         match self.0.last_mut() {

@@ -88,6 +88,7 @@ impl QueuePolicy {
             token.active_until
         } else if self.waiting_grace > 0 {
             // What is remembered may be that much older than what was heard.
+            // I-LINE-HEARD: it counts as silent only when it cannot have been heard of since.
             let silent = self.waiting_grace + self.remembered_to() + LATE;
             token.valid_until.min(token.heard_at.max(listening).saturating_add(silent))
         } else {

@@ -2,6 +2,7 @@
 //! not be left lying about.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod invariants;
 mod layers;
 mod migrations;
 mod siblings;

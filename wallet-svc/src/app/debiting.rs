@@ -38,11 +38,10 @@ pub(super) async fn debit(db: Db, clock: Clock, orders: Arc<[Order]>) -> Result<
         orders.iter().filter(|order| order.amount > 0 && ids.insert(order.payment_id)).collect();
     let by_id: BTreeMap<Uuid, Payment> =
         firsts.iter().map(|order| (order.payment_id, Payment::completed(order, now))).collect();
-    let claimed = payments::claim_all(&mut session, by_id.into_values()).await?;
+    let claimed = payments::claim(&mut session, by_id.values()).await?;
 
     let ours: Vec<&Order> = firsts.into_iter().filter(|order| claimed.contains(&order.payment_id)).collect();
-    let mut wallets =
-        wallets::lock_all(&mut session, ours.iter().map(|order| order.user_id.as_str())).await?;
+    let mut wallets = wallets::lock(&mut session, ours.iter().map(|order| order.user_id.as_str())).await?;
     let mut done = HashMap::new();
     let mut not_covered = Vec::new();
     for order in ours {
@@ -57,7 +56,7 @@ pub(super) async fn debit(db: Db, clock: Clock, orders: Arc<[Order]>) -> Result<
         let paid = Paid { payment: Payment::completed(order, now), balance: entry.balance_after };
         done.insert(order.payment_id, Debited { paid, entry });
     }
-    wallets::post_all(&mut session, done.values().map(|debited| &debited.entry)).await?;
+    wallets::post(&mut session, done.values().map(|debited| &debited.entry)).await?;
     payments::unclaim(&mut session, not_covered).await?;
     session.commit().await?;
     // Only the first of equal ids finds it.

@@ -9,6 +9,8 @@ mod moving;
 mod paying;
 mod reading;
 
+use std::iter;
+
 use chassis::{
     clock::Clock,
     db::{Db, Group, Session},
@@ -63,7 +65,7 @@ async fn post(
     now: i64,
 ) -> Result<Entry, Error> {
     let entry = movement.entry(Uuid::new_v4(), user_id, payment_id, now);
-    wallets::post(session, &entry).await?;
+    wallets::post(session, iter::once(&entry)).await?;
     Ok(entry)
 }
 

@@ -1,5 +1,7 @@
 //! Money in and out of a wallet outside any payment.
 
+use std::iter;
+
 use chassis::{db::Session, idempotency::Key};
 use serde::Serialize;
 
@@ -66,7 +68,7 @@ impl Ledger {
             return Ok((entry, false));
         }
         let user_id = &command.user_id;
-        let wallet = wallets::lock(&mut session, user_id).await?;
+        let wallet = wallets::lock(&mut session, iter::once(user_id.as_str())).await?.remove(user_id);
         let wallet = wallet.ok_or_else(|| Refusal::WalletNotFound { user_id: user_id.clone() })?;
         let movement = match wallet.spend(command.amount) {
             Ok(movement) => movement,

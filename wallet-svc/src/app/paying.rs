@@ -3,6 +3,8 @@
 //! The row of a payment id is written (or found) first and is the lock of everything under that id, so of a
 //! payment and its cancellation, however they race, one comes wholly before the other: refunded, or barred.
 
+use std::iter;
+
 use chassis::{
     db::{self, Session},
     idempotency::Key,
@@ -85,7 +87,9 @@ impl Ledger {
         // The payment's own id finds the first answer; the request id is only kept from being used for
         // anything else.
         let known: Option<()> = recall(&mut session, key).await?;
-        let done = if payments::claim(&mut session, &Payment::completed(order, now)).await? {
+        let payment = Payment::completed(order, now);
+        let claimed = payments::claim(&mut session, iter::once(&payment)).await?;
+        let done = if claimed.contains(&order.payment_id) {
             debit(&mut session, order, now).await?
         } else {
             answer_again(&mut session, order).await?
@@ -137,7 +141,7 @@ async fn debit(session: &mut Session, order: &Order, now: i64) -> Result<Done<Re
         });
     }
     // Who has no wallet has nothing: the payment fails like any other that is not covered.
-    let wallet: Wallet = wallets::lock(session, &order.user_id).await?.unwrap_or_default();
+    let wallet = lock(session, &order.user_id).await?;
     match wallet.pay(order.amount, order.payment_id) {
         Ok(movement) => {
             let entry = post(session, movement, &order.user_id, Some(order.payment_id), now).await?;
@@ -185,7 +189,7 @@ async fn take_back(
         return Ok(Done { answer: Cancelled { payment, balance, refunded: false }, settled, entry: None });
     }
     // It is there: the debit's entry refers to it.
-    let wallet = wallets::lock(session, &user_id).await?.unwrap_or_default();
+    let wallet = lock(session, &user_id).await?;
     let entry = post(session, wallet.refund(refund)?, &user_id, Some(payment.payment_id), now).await?;
     let cancelled = Cancelled { balance: entry.balance_after, refunded: payment.is_refunded(), payment };
     Ok(Done { answer: cancelled, settled, entry: Some(entry) })
@@ -194,12 +198,17 @@ async fn take_back(
 /// Leaves a tombstone; if the payment arrives at this very moment after all, cancels it instead.
 async fn bar(session: &mut Session, command: &Cancel, now: i64) -> Result<Done<Cancelled>, Error> {
     let tombstone = Payment::tombstone(command.payment_id, &command.reason, now);
-    if payments::claim(session, &tombstone).await? {
+    if payments::claim(session, iter::once(&tombstone)).await?.contains(&command.payment_id) {
         let answer = Cancelled { payment: tombstone, balance: 0, refunded: false };
         return Ok(Done { answer, settled: Some(PaymentStatus::Cancelled), entry: None });
     }
     let payment = found(payments::lock(session, command.payment_id).await?)?;
     take_back(session, payment, &command.reason, now).await
+}
+
+/// The user's wallet, locked until the transaction ends; an empty one for a user who has none.
+async fn lock(session: &mut Session, user_id: &str) -> Result<Wallet, Error> {
+    Ok(wallets::lock(session, iter::once(user_id)).await?.remove(user_id).unwrap_or_default())
 }
 
 /// A payment that was there a moment ago. Rows are never removed, so it is; should it not be, the transaction

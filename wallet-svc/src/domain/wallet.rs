@@ -2,7 +2,8 @@
 //!
 //! A movement is computed from the wallet as it is under its lock, so that its `balance_after` is the truth.
 //! It promises: the balance is the sum of all movements (I-LEDGER-SUM) and never negative
-//! (I-LEDGER-POSITIVE); sequence numbers have no gap (I-LEDGER-NO-GAP).
+//! (I-LEDGER-POSITIVE); sequence numbers have no gap (I-LEDGER-NO-GAP). A movement becomes a new entry and
+//! never changes an older one (I-LEDGER-APPEND-ONLY).
 
 use std::ops::RangeInclusive;
 

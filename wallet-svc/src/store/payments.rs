@@ -11,12 +11,8 @@ use uuid::Uuid;
 use super::unknown_word;
 use crate::domain::{Payment, PaymentStatus, Purpose};
 
-/// Waits for a transaction that is writing the same id, and then writes nothing.
-const CLAIM: &str = "\
-    INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payment_id) DO NOTHING";
-
-const CLAIM_ALL: Sql = Sql {
+/// Waits for a transaction that is writing one of these ids, and then does not write it.
+const CLAIM: Sql = Sql {
     postgres: "INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, reason, created_at, settled_at) \
         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[]) \
         ON CONFLICT (payment_id) DO NOTHING RETURNING payment_id",
@@ -85,22 +81,19 @@ fn row(payment: &Payment) -> Vec<db::Value> {
     ]
 }
 
-/// Writes a payment unless its id is taken; says whether it was written.
-pub(crate) async fn claim(session: &mut Session, payment: &Payment) -> Result<bool, Error> {
-    Ok(session.execute(CLAIM, row(payment)).await? == 1)
-}
-
-/// Writes those payments whose ids are not taken, in the order given (by id, for everybody); answers which.
-pub(crate) async fn claim_all(
+/// Writes those payments whose ids are not taken, and answers the ids that it wrote. Callers give the
+/// payments in the order of their ids, so that crossing transactions wait for each other instead of
+/// deadlocking.
+pub(crate) async fn claim(
     session: &mut Session,
-    payments: impl Iterator<Item = Payment>,
+    payments: impl Iterator<Item = &Payment>,
 ) -> Result<HashSet<Uuid>, Error> {
-    let rows: Vec<_> = payments.map(|payment| row(&payment)).collect();
+    let rows: Vec<_> = payments.map(row).collect();
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
     let args = db::table(session.dialect(), rows);
-    session.all(CLAIM_ALL, args).await?.iter().map(|row| row.get("payment_id")).collect()
+    session.all(CLAIM, args).await?.iter().map(|row| row.get("payment_id")).collect()
 }
 
 /// Takes back what this very transaction has claimed.

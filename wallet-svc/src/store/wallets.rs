@@ -9,38 +9,29 @@ use chassis::{
 
 use crate::domain::{Entry, Wallet};
 
-/// Locks a user's wallet until the transaction ends, opening it when it is not there. The update changes
-/// nothing: it is what makes one statement open, lock and read, whoever comes first.
+/// Locks a user's wallet until the transaction ends and opens it when there is none. Of transactions that
+/// open the same wallet one inserts and the others wait for it (I-WALLET-ONCE). The update changes nothing;
+/// it makes one statement open, lock and read in both cases.
 const LOCK_OR_OPEN: &str = "\
     INSERT INTO wallet (user_id, balance, entries) VALUES ($1, 0, 0) \
     ON CONFLICT (user_id) DO UPDATE SET entries = wallet.entries \
     RETURNING balance, entries";
 
-/// Locks a user's wallet until the transaction ends. SQLite has but one writer, who needs no row locks.
+/// Locks wallets until the transaction ends, in the order given. `(SELECT $1)` hides the length of the list
+/// from PostgreSQL's planner, so that one prepared plan serves lists of any length. SQLite has one writer and
+/// needs no row locks.
 const LOCK: Sql = Sql {
-    postgres: "SELECT balance, entries FROM wallet WHERE user_id = $1 FOR UPDATE",
-    sqlite: "SELECT balance, entries FROM wallet WHERE user_id = $1",
-};
-
-/// The same for many, one after the other in the order given, each by its key. `(SELECT $1)` hides how long
-/// the list is from the planner, so that one plan serves all.
-const LOCK_ALL: Sql = Sql {
     postgres: "SELECT user_id, balance, entries FROM UNNEST((SELECT $1::text[])) AS a (id) \
         CROSS JOIN LATERAL (SELECT * FROM wallet WHERE user_id = a.id FOR UPDATE) AS w",
     sqlite: "SELECT user_id, balance, entries FROM json_each($1) AS a CROSS JOIN wallet AS w WHERE w.user_id = a.value",
 };
 
-const FIND: &str = LOCK.sqlite;
+const FIND: &str = "SELECT balance, entries FROM wallet WHERE user_id = $1";
 
-/// An entry and the wallet it leaves behind, in one round trip.
+/// Writes entries and the balances after them in one round trip. The wallets exist already; the upsert
+/// updates them, because PostgreSQL then finds each by its primary key even while it has no statistics of the
+/// table.
 const POST_POSTGRES: &str = "\
-    WITH moved AS (UPDATE wallet SET balance = $6, entries = $2 WHERE user_id = $1) \
-    INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-
-/// Entries, and the wallets that they leave behind, which are there: an upsert reaches each by its key,
-/// whatever the planner believes.
-const POST_ALL_POSTGRES: &str = "\
     WITH moved AS (INSERT INTO wallet (user_id, balance, entries) SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) \
         ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance, entries = excluded.entries) \
     INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
@@ -55,12 +46,6 @@ const POST_ENTRIES_SQLITE: &str = "\
     SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, unhex(value ->> 6), value ->> 7 \
     FROM json_each($1)";
 
-const POST_ENTRY: &str = "\
-    INSERT INTO entry (user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-
-const POST_WALLET: &str = "UPDATE wallet SET balance = $2, entries = $3 WHERE user_id = $1";
-
 fn read(row: &Row) -> Result<Wallet, Error> {
     Ok(Wallet { balance: row.get("balance")?, entries: row.get("entries")? })
 }
@@ -70,13 +55,8 @@ pub(crate) async fn lock_or_open(session: &mut Session, user_id: &str) -> Result
     read(&session.one(LOCK_OR_OPEN, args![user_id]).await?)
 }
 
-/// The user's wallet, locked, if there is one.
-pub(crate) async fn lock(session: &mut Session, user_id: &str) -> Result<Option<Wallet>, Error> {
-    session.optional(LOCK, args![user_id]).await?.as_ref().map(read).transpose()
-}
-
-/// The wallets of these users that are there, locked.
-pub(crate) async fn lock_all(
+/// The wallets of these users, locked until the transaction ends. A user without a wallet is left out.
+pub(crate) async fn lock(
     session: &mut Session,
     users: impl Iterator<Item = &str>,
 ) -> Result<HashMap<String, Wallet>, Error> {
@@ -85,7 +65,7 @@ pub(crate) async fn lock_all(
         return Ok(HashMap::new());
     }
     let users: Vec<String> = users.into_iter().map(str::to_owned).collect();
-    let rows = session.all(LOCK_ALL, args![users]).await?;
+    let rows = session.all(LOCK, args![users]).await?;
     rows.iter().map(|row| Ok((row.get("user_id")?, read(row)?))).collect()
 }
 
@@ -94,23 +74,8 @@ pub(crate) async fn find(session: &mut Session, user_id: &str) -> Result<Option<
     session.optional(FIND, args![user_id]).await?.as_ref().map(read).transpose()
 }
 
-/// Writes an entry and what it leaves in its wallet, which must be locked by this transaction.
-pub(crate) async fn post(session: &mut Session, entry: &Entry) -> Result<(), Error> {
-    let statement = match session.dialect() {
-        Dialect::Postgres => POST_POSTGRES,
-        Dialect::Sqlite => {
-            session.execute(POST_WALLET, args![&entry.user_id, entry.balance_after, entry.sequence]).await?;
-            POST_ENTRY
-        }
-    };
-    session.execute(statement, line(entry)).await.map(drop)
-}
-
 /// Writes entries and what they leave in their wallets, which must be locked by this transaction.
-pub(crate) async fn post_all(
-    session: &mut Session,
-    entries: impl Iterator<Item = &Entry>,
-) -> Result<(), Error> {
+pub(crate) async fn post(session: &mut Session, entries: impl Iterator<Item = &Entry>) -> Result<(), Error> {
     let mut lines = Vec::new();
     let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();
     for entry in entries {
@@ -132,7 +97,7 @@ pub(crate) async fn post_all(
     match dialect {
         Dialect::Postgres => {
             wallets.extend(lines);
-            session.execute(POST_ALL_POSTGRES, wallets).await.map(drop)
+            session.execute(POST_POSTGRES, wallets).await.map(drop)
         }
         Dialect::Sqlite => {
             session.execute(POST_WALLETS_SQLITE, wallets).await?;
