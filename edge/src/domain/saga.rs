@@ -196,8 +196,8 @@ fn first_cause(recorded: Option<Reason>, seen: Fault) -> Fault {
 impl Ending {
     /// The status it leaves the checkout in.
     ///
-    /// A checkout leaves PENDING by an ending alone (I-ONE-OUTCOME), and COMPLETED stands for a confirmed hold
-    /// only: every other ending has no money taken, or gives it back (I-PAID-IFF-MINE).
+    /// A checkout leaves PENDING by an ending alone (I-ONE-OUTCOME), and COMPLETED stands for a confirmed
+    /// hold only: every other ending has no money taken, or gives it back (I-PAID-IFF-MINE).
     pub(crate) const fn status(&self) -> Status {
         match self {
             Self::Completed => Status::Completed,
