@@ -48,7 +48,7 @@ pub(super) async fn migrate(
     Ok(())
 }
 
-/// One transaction: the next migration. There was none when it answers `false`.
+/// One transaction: the next migration. `false`: there was none; `true`: look again.
 async fn next(
     link: &mut PgConnection,
     begin: &str,
@@ -58,9 +58,18 @@ async fn next(
     let mut transaction = link.begin_with(AssertSqlSafe(begin.to_owned())).await?;
     raw_sql(LOCK).execute(&mut *transaction).await?;
     if let Some(schema) = schema {
-        raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}")))
-            .execute(&mut *transaction)
-            .await?;
+        let create = raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
+        match create.execute(&mut *transaction).await {
+            Ok(_) => {}
+            // This session looked for the schema when its search_path was set, and remembers that it was not
+            // there. Waiting for the lock does not make it look again; a new transaction does. (PostgreSQL 15:
+            // a session that has created a schema before opens no catalog table on the way to this check.)
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                transaction.rollback().await?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     raw_sql(TABLE).execute(&mut *transaction).await?;
     let made: Vec<(i64, Vec<u8>)> = query_as(MADE).persistent(false).fetch_all(&mut *transaction).await?;
@@ -101,4 +110,45 @@ fn missing<'a>(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::time::Duration;
+
+    use sqlx::query_scalar;
+
+    use super::*;
+    use crate::testing::postgres_url;
+
+    /// A session that a pooler hands on has created schemas before.
+    async fn used(url: &str) -> PgConnection {
+        let mut session = PgConnection::connect(url).await.unwrap();
+        for sql in
+            ["CREATE SCHEMA IF NOT EXISTS used", "SET search_path = used", "SELECT count(*) FROM pg_locks"]
+        {
+            raw_sql(sql).execute(&mut session).await.unwrap();
+        }
+        session
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_while_another_made_the_schema_makes_what_is_missing() {
+        let url = postgres_url().await;
+        let (mut other, mut waits) = (used(&url).await, used(&url).await);
+        let waiter: i32 = query_scalar("SELECT pg_backend_pid()").fetch_one(&mut waits).await.unwrap();
+        raw_sql("SELECT pg_advisory_lock(7205759403792794)").execute(&mut other).await.unwrap();
+        let waiting = tokio::spawn(async move {
+            let begin = "BEGIN; SET LOCAL search_path = north";
+            migrate(&mut waits, begin, Some("north"), &Migrator::DEFAULT).await
+        });
+        let is_waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pid = $1 AND NOT granted)";
+        while !query_scalar::<_, bool>(is_waiting).bind(waiter).fetch_one(&mut other).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        raw_sql("CREATE SCHEMA north").execute(&mut other).await.unwrap();
+        raw_sql("SELECT pg_advisory_unlock(7205759403792794)").execute(&mut other).await.unwrap();
+        waiting.await.unwrap().unwrap();
+    }
 }
