@@ -65,7 +65,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use error::Error;
 pub use report::{Checked, Difference, Law, Report};
-pub use sources::{Place, Sources};
+pub use sources::{Source, Sources};
 
 use report::Look;
 use snapshot::Snapshot;

@@ -25,7 +25,7 @@ const MINUTE: i64 = 60_000_000;
 
 /// A line's own row.
 #[derive(Clone, Copy, Debug)]
-struct Head {
+struct QueueRow {
     max_active: i64,
     admit_per_minute: i64,
     last_ticket: i64,
@@ -49,13 +49,13 @@ struct Token {
 
 /// One line on the way through its tickets.
 #[derive(Debug)]
-struct Line {
+struct QueueWalk {
     name: String,
-    head: Option<Head>,
+    head: Option<QueueRow>,
     last: Option<Token>,
     /// The last who came for the first time.
     came: Option<Token>,
-    lanes: [Lane; LANES],
+    lanes: [LaneWalk; LANES],
     active: i64,
     lately: i64,
     newest: Option<Token>,
@@ -64,7 +64,7 @@ struct Line {
 
 /// What came earlier in a lane, and has not been told yet.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lane {
+struct LaneWalk {
     waiting: Option<Token>,
     latest: Option<Token>,
 }
@@ -82,11 +82,11 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<()
     twice.judge(look, snapshot).await
 }
 
-async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, Head>, Error> {
+async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, QueueRow>, Error> {
     let mut heads = HashMap::new();
     let mut rows = snapshot.rows(LINES);
     while let Some(row) = rows.try_next().await? {
-        let head = Head {
+        let head = QueueRow {
             max_active: row.get(1)?,
             admit_per_minute: row.get(2)?,
             last_ticket: row.get(3)?,
@@ -102,16 +102,16 @@ async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, Head>, Error> 
 async fn walk(
     look: &mut Look,
     snapshot: &mut Snapshot,
-    heads: &mut HashMap<String, Head>,
+    heads: &mut HashMap<String, QueueRow>,
 ) -> Result<(), Error> {
     let mut rows = snapshot.rows(TOKENS);
-    let mut line: Option<Line> = None;
+    let mut line: Option<QueueWalk> = None;
     while let Some(row) = rows.try_next().await? {
         let name: String = row.get(0)?;
         if line.as_ref().is_none_or(|line| line.name != name) {
             line.take().into_iter().for_each(|line| line.close(look));
             let head = heads.remove(&name);
-            line = Some(Line::new(name, head));
+            line = Some(QueueWalk::new(name, head));
         }
         let token = Token::read(&row)?;
         if let Some(line) = &mut line {
@@ -147,14 +147,14 @@ impl Token {
     }
 }
 
-impl Line {
-    fn new(name: String, head: Option<Head>) -> Self {
+impl QueueWalk {
+    fn new(name: String, head: Option<QueueRow>) -> Self {
         Self {
             name,
             head,
             last: None,
             came: None,
-            lanes: [Lane::default(); LANES],
+            lanes: [LaneWalk::default(); LANES],
             active: 0,
             lately: 0,
             newest: None,
@@ -200,7 +200,7 @@ impl Line {
     }
 
     fn in_lane(&mut self, look: &mut Look, token: &Token) {
-        let Lane { waiting, latest } = self.lanes[token.lane];
+        let LaneWalk { waiting, latest } = self.lanes[token.lane];
         let (name, lane) = (&self.name, token.lane);
         if token.status == WAITING && waiting.is_none() {
             self.lanes[lane].waiting = Some(*token);
@@ -262,7 +262,7 @@ impl Line {
     /// A limit is exceeded: because somebody entered, if that was in the last thing that happened here (an
     /// admission's version alone does not say so: a token is written again when it is heard of); else perhaps
     /// because it was lowered.
-    fn over(&self, look: &mut Look, head: Head, law: Law, what: String, limit: i64) {
+    fn over(&self, look: &mut Look, head: QueueRow, law: Law, what: String, limit: i64) {
         let Some(newest) = self.newest else { return };
         let difference = Difference { law, what, ids: self.ids(&[]) };
         if newest.version == head.version && newest.admitted_at == Some(head.decided_at) {

@@ -66,7 +66,7 @@ const fn both(sql: &'static str) -> Sql {
 
 /// One wallet on the way through its entries.
 #[derive(Debug)]
-struct Wallet {
+struct WalletWalk {
     user: String,
     balance: i64,
     entries: i64,
@@ -86,7 +86,7 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<()
 
 async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
     let mut rows = snapshot.rows(LEDGER);
-    let mut wallet: Option<Wallet> = None;
+    let mut wallet: Option<WalletWalk> = None;
     while let Some(row) = rows.try_next().await? {
         let user: String = row.get(0)?;
         if wallet.as_ref().is_none_or(|wallet| wallet.user != user) {
@@ -95,7 +95,7 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
             let checked = look.checked();
             checked.wallets += 1;
             checked.balances += i128::from(balance);
-            wallet = Some(Wallet { user, balance, entries, last: 0, running: 0 });
+            wallet = Some(WalletWalk { user, balance, entries, last: 0, running: 0 });
         }
         if let (Some(wallet), Some(sequence)) = (&mut wallet, row.get::<Option<i64>>(3)?) {
             wallet.entry(look, sequence, &row)?;
@@ -105,7 +105,7 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
     Ok(())
 }
 
-impl Wallet {
+impl WalletWalk {
     fn entry(&mut self, look: &mut Look, sequence: i64, row: &Row) -> Result<(), Error> {
         let (id, kind, amount, after): (Uuid, String, i64, i64) =
             (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);

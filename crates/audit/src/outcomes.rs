@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use uuid::Uuid;
 
 use crate::{
-    Error, Place,
+    Error, Source,
     report::{Law, Look},
     snapshot::{Row, Rows, Snapshot},
 };
@@ -86,7 +86,7 @@ pub(crate) async fn judge(
     edge: &mut Snapshot,
     wallet: &mut Snapshot,
     booking: &mut Snapshot,
-    journal: Option<&Place>,
+    journal: Option<&Source>,
     direct_calls: bool,
 ) -> Result<(), Error> {
     let mut checkouts = Table::open(edge, CHECKOUTS).await?;

@@ -100,7 +100,7 @@ struct Claim {
 
 /// One seat and all that is said of it.
 #[derive(Debug)]
-struct Seat {
+struct SeatClaims {
     show: i64,
     number: i64,
     row: Option<Taken>,
@@ -126,13 +126,13 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64) ->
 async fn walk(look: &mut Look, snapshot: &mut Snapshot, now: i64) -> Result<(), Error> {
     let live_after = now.saturating_add(SLACK);
     let mut rows = snapshot.rows_at(CLAIMS, live_after);
-    let mut seat: Option<Seat> = None;
+    let mut seat: Option<SeatClaims> = None;
     let mut read = 0;
     while let Some(row) = rows.try_next().await? {
         let place: (i64, i64) = (row.get(0)?, row.get(1)?);
         if seat.as_ref().is_none_or(|seat| (seat.show, seat.number) != place) {
             seat.take().into_iter().for_each(|seat| seat.judge(look, live_after));
-            seat = Some(Seat { show: place.0, number: place.1, row: None, claims: Vec::new() });
+            seat = Some(SeatClaims { show: place.0, number: place.1, row: None, claims: Vec::new() });
         }
         if let Some(seat) = &mut seat {
             seat.add(look, &row)?;
@@ -144,7 +144,7 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot, now: i64) -> Result<(), 
     Ok(())
 }
 
-impl Seat {
+impl SeatClaims {
     fn add(&mut self, look: &mut Look, row: &Row) -> Result<(), Error> {
         let (kind, id, until): (i64, Uuid, Option<i64>) = (row.get(2)?, row.get(3)?, row.get(4)?);
         let sold = row.get::<i64>(5)? == 1;

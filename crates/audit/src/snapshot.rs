@@ -12,7 +12,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::{Error, Place};
+use crate::{Error, Source};
 
 /// A statement: the same text for both dialects, or one for each. In both, `{id:column}` stands for a UUID as
 /// text.
@@ -32,7 +32,7 @@ impl From<&'static str> for Sql {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     service: &'static str,
-    place: Place,
+    place: Source,
     link: Link,
     /// A SQLite file at rest, as it was when it was opened.
     asleep: Option<Asleep>,
@@ -75,14 +75,14 @@ impl Asleep {
 impl Snapshot {
     /// Opens a place, if there is one, makes sure that it is what it should be, and fixes the instant.
     pub(crate) async fn of(
-        place: Option<&Place>,
+        place: Option<&Source>,
         service: &'static str,
         tables: &'static [&'static str],
     ) -> Result<Option<Self>, Error> {
         let Some(place) = place else { return Ok(None) };
         let failed = |cause| Error::Database { service, place: place.to_string(), cause };
         let (link, asleep) = match place {
-            Place::Sqlite(file) => {
+            Source::Sqlite(file) => {
                 if !file.is_file() {
                     return Err(Error::NoFile { service, path: file.display().to_string() });
                 }
@@ -99,7 +99,7 @@ impl Snapshot {
                 raw_sql("BEGIN").execute(&mut link).await.map_err(failed)?;
                 (Link::Sqlite(link), asleep)
             }
-            Place::Postgres { options, schema } => {
+            Source::Postgres { options, schema } => {
                 // By statement, and each for this transaction: a pooler may drop what rides in the startup
                 // packet, and lend a session for no longer. One snapshot waits while another is read, for as
                 // long as it takes.

@@ -7,4 +7,4 @@
 
 mod stack;
 
-pub use stack::{Addresses, Databases, Retention, Settings, Stack};
+pub use stack::{Addresses, Databases, Settings, Stack, StackRetention};

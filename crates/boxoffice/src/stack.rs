@@ -93,15 +93,15 @@ pub struct Settings {
     /// The edge's knobs.
     pub edge: edge::Policy,
     /// How long rows are kept.
-    pub retention: Retention,
+    pub retention: StackRetention,
 }
 
 /// How long rows are kept that nobody needs for good.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
-pub struct Retention {
+pub struct StackRetention {
     /// Answers to requests.
     #[command(flatten)]
-    pub requests: idempotency::Retention,
+    pub requests: idempotency::RequestRetention,
     /// The waiting room's.
     #[command(flatten)]
     pub queue: queue_svc::Retention,

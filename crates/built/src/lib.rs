@@ -15,7 +15,7 @@ use proc_macro::TokenStream;
 pub fn version(_nothing: TokenStream) -> TokenStream {
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let given = env::var("BOXOFFICE_COMMIT").ok().filter(|commit| !commit.is_empty());
-    let checkout = given.is_none().then(Checkout::of_this_crate).flatten();
+    let checkout = given.is_none().then(GitCheckout::of_this_crate).flatten();
     // The compiler notes what is read while it compiles, and cargo looks whether that has changed since.
     let watched = checkout
         .as_ref()
@@ -31,13 +31,13 @@ pub fn version(_nothing: TokenStream) -> TokenStream {
     code.parse().unwrap_or_default()
 }
 
-struct Checkout {
+struct GitCheckout {
     commit: String,
     /// A file that changes with every commit and checkout.
     moves_with: String,
 }
 
-impl Checkout {
+impl GitCheckout {
     /// That of this very source: a tarball that was unpacked inside somebody else's repository must not take
     /// theirs.
     fn of_this_crate() -> Option<Self> {

@@ -17,7 +17,7 @@
 //! # How long
 //!
 //! An id that begins with [`BRIEF`] was made up for one call, so that what repeats the call by itself is
-//! safe; its answer is kept for [`BRIEFLY`]. Others are kept for [`Retention::request_retention`]. Then the
+//! safe; its answer is kept for [`BRIEFLY`]. Others are kept for [`RequestRetention::request_retention`]. Then the
 //! same id is a new request.
 
 use std::{
@@ -45,19 +45,19 @@ const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long the answers to requests with an id are kept.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[group(skip)]
-pub struct Retention {
+pub struct RequestRetention {
     /// How long a request's id is remembered and its first answer given again, 1h to 3650d
     #[arg(long, env, default_value = "7d", value_parser = prune::retention)]
     pub request_retention: Duration,
 }
 
-impl Default for Retention {
+impl Default for RequestRetention {
     fn default() -> Self {
         Self { request_retention: A_WEEK }
     }
 }
 
-impl Retention {
+impl RequestRetention {
     /// What a service forgets of its table `request`.
     #[must_use]
     pub fn old(&self) -> [Old; 2] {

@@ -16,7 +16,7 @@ use std::{
     process::ExitCode,
 };
 
-use audit::{Place, Sources};
+use audit::{Source, Sources};
 use chassis::{clock::Clock, db::Snapshots, lifecycle, rfc3339::Rfc3339};
 use chrono::DateTime;
 use clap::Args;
@@ -97,13 +97,13 @@ fn failed(error: &str, code: u8) -> ExitCode {
 type Named<'a, T> = Vec<(&'static str, &'a T)>;
 
 /// The files by their service, the journal first; and the services that are on a server.
-fn sorted(sources: &Sources) -> (Named<'_, Path>, Named<'_, Place>) {
+fn sorted(sources: &Sources) -> (Named<'_, Path>, Named<'_, Source>) {
     let Sources { queue, booking, wallet, edge } = sources;
     let (mut files, mut servers) = (Vec::new(), Vec::new());
     for (service, place) in [("edge", edge), ("wallet", wallet), ("booking", booking), ("queue", queue)] {
         match place {
-            Some(Place::Sqlite(file)) => files.push((service, file.as_path())),
-            Some(place @ Place::Postgres { .. }) => servers.push((service, place)),
+            Some(Source::Sqlite(file)) => files.push((service, file.as_path())),
+            Some(place @ Source::Postgres { .. }) => servers.push((service, place)),
             None => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use audit::{Error, Place, Sources};
+use audit::{Error, Source, Sources};
 use chassis::{flags, program::DatabaseUrl};
 use clap::Args;
 
@@ -36,7 +36,7 @@ impl Places {
     pub(super) fn sources(&self) -> Result<Sources, String> {
         if self.are_apart() {
             let place = |flag: &str, url: &Option<String>| {
-                url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose()
+                url.as_deref().map(|url| named(flag, url.parse::<Source>())).transpose()
             };
             return Ok(Sources {
                 queue: place("--queue-database-url", &self.queue_database_url)?,

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use audit::Place;
+use audit::Source;
 
 /// What to run for these services.
-pub(super) fn commands(servers: &[(&str, &Place)], out: &Path) -> String {
+pub(super) fn commands(servers: &[(&str, &Source)], out: &Path) -> String {
     let mut databases: Vec<(String, String)> = Vec::new();
     for (service, place) in servers {
         if let Some(found) = address(place)
@@ -55,8 +55,8 @@ and start them again. To restore: `pg_restore --dbname=NEW --exit-on-error` for 
 }
 
 /// How PostgreSQL's tools are told which database; `None` when it is none of PostgreSQL's.
-fn address(place: &Place) -> Option<String> {
-    let Place::Postgres { options, .. } = place else { return None };
+fn address(place: &Source) -> Option<String> {
+    let Source::Postgres { options, .. } = place else { return None };
     let host = options
         .get_socket()
         .map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn told(urls: &[&str]) -> String {
-        let places: Vec<Place> = urls.iter().map(|url| url.parse().unwrap()).collect();
+        let places: Vec<Source> = urls.iter().map(|url| url.parse().unwrap()).collect();
         let servers: Vec<_> = ["edge", "wallet", "booking", "queue"].into_iter().zip(&places).collect();
         commands(&servers, Path::new("/backups/o'clock"))
     }

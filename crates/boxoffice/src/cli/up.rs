@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
-use boxoffice::{Addresses, Databases, Retention, Settings, Stack};
+use boxoffice::{Addresses, Databases, Settings, Stack, StackRetention};
 use chassis::{
     Error,
     clock::Clock,
@@ -41,7 +41,7 @@ pub(crate) struct Up {
     #[command(flatten, next_help_heading = "Edge")]
     edge: edge::Policy,
     #[command(flatten, next_help_heading = "How long rows are kept")]
-    retention: Retention,
+    retention: StackRetention,
     #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }

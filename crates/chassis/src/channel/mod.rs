@@ -49,10 +49,10 @@ const UNSENT: u32 = 3;
 
 /// A client's way to all replicas of a service. Clones share connections.
 #[derive(Clone, Debug)]
-pub struct Channel(Arc<Inner>);
+pub struct Channel(Arc<ChannelParts>);
 
 #[derive(Debug)]
-struct Inner {
+struct ChannelParts {
     in_process: InProcess,
     replicas: Arc<Replicas>,
     /// Looks the target's names up as long as there is a clone of the channel; addresses need nobody.
@@ -77,7 +77,7 @@ impl Channel {
                 Arc::clone(&replicas),
             )))),
         };
-        Self(Arc::new(Inner { in_process: target.in_process.clone(), replicas, _follower: follower }))
+        Self(Arc::new(ChannelParts { in_process: target.in_process.clone(), replicas, _follower: follower }))
     }
 }
 
@@ -101,7 +101,7 @@ impl Service<Request<Body>> for Channel {
     }
 }
 
-impl Inner {
+impl ChannelParts {
     async fn ask(&self, request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let Some(server) = self.in_process.server() else { return self.replicas.ask(request, time).await };
         time::timeout(time, server.oneshot(request)).await.map(|Ok(answer)| answer).map_err(|_| late())

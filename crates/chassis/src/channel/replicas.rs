@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     replica::Replica,
-    target::{Place, Target},
+    target::{Endpoint, Target},
 };
 use crate::network::Network;
 
@@ -153,7 +153,7 @@ pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
 }
 
 /// Where a place is; nothing when that cannot be said.
-async fn look_up(place: &Place, network: &dyn Network) -> Vec<SocketAddr> {
+async fn look_up(place: &Endpoint, network: &dyn Network) -> Vec<SocketAddr> {
     if let Some(address) = place.address() {
         return vec![address];
     }

@@ -17,14 +17,14 @@ use crate::{
 /// it leads to, now and later; an IP address for itself.
 #[derive(Clone, Debug)]
 pub struct Target {
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<Endpoint>,
     pub(super) network: Arc<dyn Network>,
     pub(super) in_process: InProcess,
 }
 
 /// One of a target's addresses.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     /// What calls name as the place they are meant for, whichever address they go to.
     pub(super) authority: Authority,
     pub(super) host: String,
@@ -53,7 +53,7 @@ impl FromStr for Target {
             .split(',')
             .map(str::trim)
             .filter(|one| !one.is_empty())
-            .map(Place::parse)
+            .map(Endpoint::parse)
             .collect::<Result<Vec<_>, _>>()?;
         if places.is_empty() {
             return Err("at least one http://host:port is needed".to_owned());
@@ -62,7 +62,7 @@ impl FromStr for Target {
     }
 }
 
-impl Place {
+impl Endpoint {
     fn parse(one: &str) -> Result<Self, String> {
         let uri: Uri = one.parse().map_err(|error| format!("{one}: {error}"))?;
         match uri.authority() {

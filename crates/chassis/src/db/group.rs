@@ -36,10 +36,10 @@ pub struct Group<A, B> {
 
 struct Ask<A, B> {
     what: A,
-    answer: oneshot::Sender<Told<B>>,
+    answer: oneshot::Sender<Reply<B>>,
 }
 
-enum Told<B> {
+enum Reply<B> {
     Outcome(B),
     /// Nothing was changed: to be asked again alone.
     Alone,
@@ -111,12 +111,12 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
         let ask = Ask { what: what.clone(), answer };
         self.inbox.send(ask).await.map_err(|_| unknown("batches have ended".to_owned()))?;
         match told.await {
-            Ok(Told::Outcome(outcome)) => Ok(outcome),
-            Ok(Told::Alone) => {
+            Ok(Reply::Outcome(outcome)) => Ok(outcome),
+            Ok(Reply::Alone) => {
                 let alone = self.batches.attempts(Arc::from([what])).await?;
                 alone.into_iter().next().ok_or_else(|| Error::Other("a batch answered too few".into()))
             }
-            Ok(Told::Failed(error)) => Err(error),
+            Ok(Reply::Failed(error)) => Err(error),
             Err(_) => Err(unknown("a batch ended without an answer".to_owned())),
         }
     }
@@ -169,21 +169,21 @@ impl<A, B> Batches<A, B> {
         let size = u32::try_from(answers.len()).unwrap_or(u32::MAX);
         metrics::histogram!("db_group_size", "transaction" => self.name).record(size);
         match self.attempts(whats.into()).await {
-            Ok(outcomes) => tell(answers, outcomes.into_iter().map(Told::Outcome)),
+            Ok(outcomes) => tell(answers, outcomes.into_iter().map(Reply::Outcome)),
             Err(error) if self.writes && error.is_unavailable() => {
                 let why = error.to_string();
-                tell(answers, std::iter::repeat_with(|| Told::Failed(unknown(why.clone()))));
+                tell(answers, std::iter::repeat_with(|| Reply::Failed(unknown(why.clone()))));
             }
-            Err(error) if answers.len() == 1 => tell(answers, std::iter::once(Told::Failed(error))),
+            Err(error) if answers.len() == 1 => tell(answers, std::iter::once(Reply::Failed(error))),
             Err(error) => {
                 tracing::debug!(transaction = self.name, %error, "a batch failed; its asks are made one by one");
-                tell(answers, std::iter::repeat_with(|| Told::Alone));
+                tell(answers, std::iter::repeat_with(|| Reply::Alone));
             }
         }
     }
 }
 
-fn tell<B>(answers: Vec<oneshot::Sender<Told<B>>>, told: impl Iterator<Item = Told<B>>) {
+fn tell<B>(answers: Vec<oneshot::Sender<Reply<B>>>, told: impl Iterator<Item = Reply<B>>) {
     for (answer, told) in answers.into_iter().zip(told) {
         let _gone = answer.send(told);
     }

@@ -24,9 +24,9 @@ struct Waiting {
 }
 
 /// A place in it, given up when this goes.
-struct Place<'a>(&'a Line);
+struct Waiter<'a>(&'a Line);
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.0.lock().count -= 1;
     }
@@ -47,14 +47,14 @@ impl Line {
         acquired
     }
 
-    fn place(&self, now: Instant) -> Option<Place<'_>> {
+    fn place(&self, now: Instant) -> Option<Waiter<'_>> {
         let mut waiting = self.0.lock();
         let lately = waiting.in_vain.is_some_and(|at| now.saturating_duration_since(at) < WARY);
         if waiting.count > 0 && (waiting.stalled || lately) {
             return None;
         }
         waiting.count += 1;
-        Some(Place(self))
+        Some(Waiter(self))
     }
 
     fn noted(&self, in_vain: bool, now: Instant) {

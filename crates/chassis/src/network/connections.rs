@@ -107,7 +107,7 @@ impl Connections {
     }
 
     /// A place for a connection from there, with what it owes for it; `None` when there is no place.
-    pub(super) fn enter(&self, peer: IpAddr) -> Option<(Place, Box<Opening>)> {
+    pub(super) fn enter(&self, peer: IpAddr) -> Option<(OpenConnection, Box<Opening>)> {
         let (most, network) = (self.0.most, network(peer));
         let mut open = self.0.open.lock();
         let of_this = network.and_then(|network| open.of.get(&network).copied()).unwrap_or_default();
@@ -133,7 +133,7 @@ impl Connections {
         open.silent.insert(number, Arc::clone(&bell));
         metrics::gauge!("connections_open").increment(1.0);
         let opening = Opening::new(if brief { BRIEF } else { FIRST_WORD }, Some(bell), brief);
-        Some((Place { all: self.clone(), network, number }, opening))
+        Some((OpenConnection { all: self.clone(), network, number }, opening))
     }
 }
 
@@ -174,20 +174,20 @@ fn network(peer: IpAddr) -> Option<IpAddr> {
 }
 
 /// One of the connections, as long as it is open.
-pub(super) struct Place {
+pub(super) struct OpenConnection {
     all: Connections,
     network: Option<IpAddr>,
     number: u64,
 }
 
-impl Place {
+impl OpenConnection {
     /// It has asked something: nobody displaces it any more.
     pub(super) fn spoke(&self) {
         self.all.0.open.lock().silent.remove(&self.number);
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let mut open = self.all.0.open.lock();
         open.all -= 1;
@@ -233,7 +233,7 @@ mod tests {
 
     const HERE: &str = "127.0.0.1";
 
-    fn enter(all: &Connections, from: &str) -> Option<(Place, Box<Opening>)> {
+    fn enter(all: &Connections, from: &str) -> Option<(OpenConnection, Box<Opening>)> {
         all.enter(from.parse().unwrap())
     }
 

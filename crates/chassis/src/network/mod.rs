@@ -26,7 +26,7 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
-use self::{connections::Place, opening::Opening};
+use self::{connections::OpenConnection, opening::Opening};
 pub use self::{
     connections::{ConnectionArgs, Connections},
     opening::FIRST_WORD,
@@ -91,14 +91,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A connection of any kind.
 pub struct Connection {
-    kind: Kind,
+    kind: Transport,
     /// Until a server has heard of it what it wants.
     opening: Option<Box<Opening>>,
     /// Where it is counted.
-    place: Option<Place>,
+    place: Option<OpenConnection>,
 }
 
-enum Kind {
+enum Transport {
     Tcp(TcpStream),
     Other(Box<dyn Io>),
 }
@@ -106,11 +106,11 @@ enum Kind {
 impl Connection {
     /// Wraps what carries bytes both ways.
     pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Kind::Other(Box::new(io)).into()
+        Transport::Other(Box::new(io)).into()
     }
 
     /// The same, as it came in: it has to ask for something soon.
-    fn incoming(self, opening: Box<Opening>, place: Option<Place>) -> Self {
+    fn incoming(self, opening: Box<Opening>, place: Option<OpenConnection>) -> Self {
         Self { opening: Some(opening), place, ..self }
     }
 
@@ -120,16 +120,16 @@ impl Connection {
     /// The system's.
     pub fn moved(self) -> io::Result<Self> {
         let kind = match self.kind {
-            Kind::Tcp(stream) => Kind::Tcp(TcpStream::from_std(stream.into_std()?)?),
-            Kind::Other(io) => Kind::Other(io),
+            Transport::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            Transport::Other(io) => Transport::Other(io),
         };
         Ok(Self { kind, ..self })
     }
 
     fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
         match &mut self.get_mut().kind {
-            Kind::Tcp(stream) => Pin::new(stream),
-            Kind::Other(io) => Pin::new(io.as_mut()),
+            Transport::Tcp(stream) => Pin::new(stream),
+            Transport::Other(io) => Pin::new(io.as_mut()),
         }
     }
 
@@ -138,22 +138,22 @@ impl Connection {
         let Some(opening) = &mut self.opening else { return Poll::Ready(Ok(())) };
         let Some(bytes) = came else { return opening.wait(cx).map(Err) };
         if opening.hear(bytes) {
-            self.place.iter().for_each(Place::spoke);
+            self.place.iter().for_each(OpenConnection::spoke);
             self.opening.take_if(|opening| !opening.is_brief());
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl From<Kind> for Connection {
-    fn from(kind: Kind) -> Self {
+impl From<Transport> for Connection {
+    fn from(kind: Transport) -> Self {
         Self { kind, opening: None, place: None }
     }
 }
 
 impl From<TcpStream> for Connection {
     fn from(stream: TcpStream) -> Self {
-        Kind::Tcp(stream).into()
+        Transport::Tcp(stream).into()
     }
 }
 
@@ -208,8 +208,8 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         match &self.kind {
-            Kind::Tcp(stream) => stream.is_write_vectored(),
-            Kind::Other(io) => io.is_write_vectored(),
+            Transport::Tcp(stream) => stream.is_write_vectored(),
+            Transport::Other(io) => io.is_write_vectored(),
         }
     }
 }

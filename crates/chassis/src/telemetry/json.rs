@@ -34,7 +34,7 @@ pub(super) struct Json {
 
 /// A span's fields as they stand in its lines, each with a comma in front of it (the ids) or behind it (the
 /// others).
-struct Told {
+struct SpanFields {
     ids: Vec<u8>,
     fields: Vec<u8>,
 }
@@ -48,11 +48,11 @@ impl Json {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut told = Told { ids: Vec::new(), fields: Vec::with_capacity(192) };
+        let mut told = SpanFields { ids: Vec::new(), fields: Vec::with_capacity(192) };
         attributes.record(&mut told);
         if told.ids.is_empty()
             && let Some(around) = span.parent()
-            && let Some(around) = around.extensions().get::<Told>()
+            && let Some(around) = around.extensions().get::<SpanFields>()
         {
             told.ids.clone_from(&around.ids);
         }
@@ -61,7 +61,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(told) = span.extensions_mut().get_mut::<Told>() {
+        if let Some(told) = span.extensions_mut().get_mut::<SpanFields>() {
             values.record(told);
         }
     }
@@ -96,7 +96,7 @@ impl Json {
         put(line, metadata.target());
         if let Some(span) = context.event_span(event) {
             let extensions = span.extensions();
-            let told = extensions.get::<Told>();
+            let told = extensions.get::<SpanFields>();
             // A line that names a trace itself means that one.
             if metadata.fields().field(TRACE_ID).is_none() {
                 line.extend_from_slice(told.map_or(&[], |told| &told.ids));
@@ -126,7 +126,7 @@ const fn level(level: Level) -> &'static str {
 const TRACE_ID: &str = "trace_id";
 const SPAN_ID: &str = "span_id";
 
-impl Told {
+impl SpanFields {
     fn keep_id(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if matches!(field.name(), TRACE_ID | SPAN_ID) {
             self.ids.push(b',');
@@ -136,7 +136,7 @@ impl Told {
     }
 }
 
-impl Visit for Told {
+impl Visit for SpanFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         Fields(&mut self.fields).record_debug(field, value);
         self.keep_id(field, value);

@@ -25,10 +25,10 @@ const KEEP: usize = 256 * 1_024;
 
 /// The way in. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lines(Arc<Shared>);
+pub(super) struct Lines(Arc<Buffer>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Buffer {
     waiting: Mutex<Waiting>,
     came: Condvar,
     /// The thread has written everything and is about to end.
@@ -88,7 +88,7 @@ impl Write for Lines {
 impl Drop for Thread {
     fn drop(&mut self) {
         let Some(thread) = self.1.take() else { return };
-        let Shared { waiting, came, done } = &*self.0.0;
+        let Buffer { waiting, came, done } = &*self.0.0;
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.ended = true;
         came.notify_one();
@@ -102,7 +102,7 @@ impl Drop for Thread {
     }
 }
 
-fn run(shared: &Shared, mut out: impl Write) {
+fn run(shared: &Buffer, mut out: impl Write) {
     let mut taken = Vec::new();
     loop {
         let waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);

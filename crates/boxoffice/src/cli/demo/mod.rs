@@ -135,7 +135,11 @@ fn slug(title: &str) -> String {
 }
 
 /// Puts a concert on, or finds it and the shows that it has, and tells of it.
-async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Result<Vec<OnSale>, Failure> {
+async fn stage(
+    api: &Api,
+    concert: &season::DemoConcert,
+    today: DateTime<Utc>,
+) -> Result<Vec<OnSale>, Failure> {
     let key = format!("demo-concert/{}", slug(concert.title));
     let body = json!({"title": concert.title, "queueId": concert.line});
     let made = api.post("/v1/concerts", body, With { key: Some(&key), token: None }).await?;

@@ -168,7 +168,7 @@ impl Server {
     /// A connection; a transaction where only that keeps its settings.
     pub(super) async fn read(&self) -> sqlx::Result<Held> {
         let link = match &self.begin {
-            None => Kind::Connection(self.pool.acquire().await?),
+            None => HeldLink::Connection(self.pool.acquire().await?),
             Some(_) => return self.begin().await,
         };
         Ok(Held { link, server: self.clone() })
@@ -184,7 +184,7 @@ impl Server {
         };
         // A pooler takes connections while it has no server for them.
         let begun = timeout(ACQUIRE_TIMEOUT, begun).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        Ok(Held { link: Kind::Transaction(self.heard(begun)?), server: self.clone() })
+        Ok(Held { link: HeldLink::Transaction(self.heard(begun)?), server: self.clone() })
     }
 
     /// Gives up every connection that there is.
@@ -209,12 +209,12 @@ impl Server {
 /// A connection, or a transaction that is undone unless it is committed.
 #[derive(Debug)]
 pub(super) struct Held {
-    link: Kind,
+    link: HeldLink,
     server: Server,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum HeldLink {
     Connection(PoolConnection<sqlx::Postgres>),
     Transaction(Transaction<'static, sqlx::Postgres>),
 }
@@ -222,8 +222,8 @@ enum Kind {
 impl Held {
     pub(super) fn link(&mut self) -> &mut PgConnection {
         match &mut self.link {
-            Kind::Connection(link) => link,
-            Kind::Transaction(link) => link,
+            HeldLink::Connection(link) => link,
+            HeldLink::Transaction(link) => link,
         }
     }
 
@@ -239,15 +239,15 @@ impl Held {
 
     pub(super) async fn commit(self) -> sqlx::Result<()> {
         match self.link {
-            Kind::Transaction(transaction) => self.server.heard(transaction.commit().await),
-            Kind::Connection(_) => Ok(()),
+            HeldLink::Transaction(transaction) => self.server.heard(transaction.commit().await),
+            HeldLink::Connection(_) => Ok(()),
         }
     }
 
     pub(super) async fn rollback(self) -> sqlx::Result<()> {
         match self.link {
-            Kind::Transaction(transaction) => transaction.rollback().await,
-            Kind::Connection(_) => Ok(()),
+            HeldLink::Transaction(transaction) => transaction.rollback().await,
+            HeldLink::Connection(_) => Ok(()),
         }
     }
 }
