@@ -29,7 +29,7 @@ use tokio::{
 };
 use tonic::body::Body;
 
-use crate::network::Network;
+use crate::{back_off::BackOff, network::Network};
 
 /// How long to try to reach a replica.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,11 +37,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// healed partition.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a replica that failed is left out: so long after the first failure, twice as long after each
-/// further one.
-const LEFT_OUT: Duration = Duration::from_millis(500);
-/// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
-const DOUBLINGS: u32 = 5;
+/// How long a replica that failed is left out. The cap is long, because one that hangs costs an attempt's
+/// time whenever it is tried; each caller has its own moment of failure, so there is no jitter.
+const LEFT_OUT: BackOff =
+    BackOff { base: Duration::from_millis(500), factor: 2, cap: Duration::from_secs(16), jitter: 0.0 };
 
 /// Calls on one connection. (A server of ours takes 256: those whose answer is still on its way count there
 /// too.)
@@ -50,7 +49,7 @@ const CALLS: usize = 192;
 const LINKS: usize = 43;
 
 /// A connection, made once for all who wait for it; `None` when it could not be.
-type Link = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
+type Connecting = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
 
 #[derive(Debug)]
 pub(super) struct Replica {
@@ -72,7 +71,7 @@ pub(super) struct Replica {
 /// Room for one connection.
 #[derive(Debug, Default)]
 struct Wire {
-    link: Mutex<Option<Link>>,
+    link: Mutex<Option<Connecting>>,
     /// Calls on it that wait for their answer to begin.
     waiting: AtomicUsize,
 }
@@ -127,10 +126,11 @@ impl Replica {
     }
 
     /// The connection that is open or being made there, or else a new one.
-    fn link(&self, wire: &Wire) -> Link {
+    fn link(&self, wire: &Wire) -> Connecting {
         let mut link = wire.link.lock().unwrap_or_else(PoisonError::into_inner);
-        let usable =
-            |link: &&Link| link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()));
+        let usable = |link: &&Connecting| {
+            link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()))
+        };
         if let Some(link) = link.as_ref().filter(usable) {
             return link.clone();
         }
@@ -160,7 +160,7 @@ impl Replica {
             return; // One of several calls that failed together: one failure.
         }
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
-        let left_out = LEFT_OUT * 2_u32.pow(before.min(DOUBLINGS));
+        let left_out = LEFT_OUT.longest(before.saturating_add(1));
         let until = self.age() + u64::try_from(left_out.as_millis()).unwrap_or(0);
         self.left_out_until.store(until, Ordering::Relaxed);
     }

@@ -26,10 +26,10 @@ use std::{
     time::Duration,
 };
 
-use rand::Rng;
 use sqlx::migrate::Migrator;
 use tokio::time::timeout;
 
+use crate::back_off::BackOff;
 pub use error::Error;
 pub use group::Group;
 use line::Line;
@@ -42,6 +42,10 @@ pub use value::{Column, Row, Value, table};
 
 /// How often a transaction is tried that keeps losing against others.
 const ATTEMPTS: u32 = 10;
+/// The pauses between attempts. Mostly random, because transactions that lost against each other must not
+/// meet again.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_millis(2), factor: 2, cap: Duration::from_millis(64), jitter: 0.75 };
 /// How long a database may take to say that it is there.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -262,7 +266,7 @@ impl Db {
             match attempt().await {
                 Err(error) if error.is_contended() && tries < ATTEMPTS => {
                     metrics::counter!("db_contended_total", "transaction" => name).increment(1);
-                    tokio::time::sleep(backoff(tries)).await;
+                    tokio::time::sleep(PAUSES.pause(tries)).await;
                     tries += 1;
                 }
                 result => break result,
@@ -271,11 +275,4 @@ impl Db {
         metrics::histogram!("db_transaction_seconds", "transaction" => name).record(began.elapsed());
         result
     }
-}
-
-/// Up to 2 ms after the first loss, doubling to 64 ms, at random: those who lost together must not meet
-/// again.
-fn backoff(tries: u32) -> Duration {
-    let ceiling = 1_000_u64 << tries.min(6);
-    Duration::from_micros(rand::rng().random_range(ceiling / 4..=ceiling))
 }
