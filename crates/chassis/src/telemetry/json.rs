@@ -1,4 +1,7 @@
-//! Log lines for machines: a JSON object a line.
+//! Log lines for machines: one JSON object a line, written here and not by the layer of tracing-subscriber. A
+//! line is part of the time of nearly every call: 16,512 joins a second were measured with such a line for
+//! each (`tests/bench/README.md`). So the fields of a span are written once, and no map is built for a line.
+//! What that saves beside the library was never measured by itself.
 //!
 //! ```text
 //! {"timestamp":"…Z","level":"INFO","message":"answered","status":200,…,"target":"…",
@@ -22,11 +25,11 @@ use super::writer::Lines;
 use crate::{clock::Clock, rfc3339::Rfc3339};
 
 thread_local! {
-    /// A line being made, kept so that the next one finds its memory.
+    /// The line that is being written; kept, so that the next one reuses its memory.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The layer.
+/// The layer that writes lines.
 pub(super) struct Json {
     lines: Lines,
     clock: Clock,
@@ -68,7 +71,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         LINE.with(|line| {
-            // A value whose text logs something itself gets a line of its own.
+            // Formatting a value may itself log something, which needs a line of its own.
             let Ok(mut line) = line.try_borrow_mut() else {
                 return self.write(&mut Vec::new(), event, &context);
             };
@@ -97,7 +100,7 @@ impl Json {
         if let Some(span) = context.event_span(event) {
             let extensions = span.extensions();
             let told = extensions.get::<SpanFields>();
-            // A line that names a trace itself means that one.
+            // A line with a trace id of its own means that trace.
             if metadata.fields().field(TRACE_ID).is_none() {
                 line.extend_from_slice(told.map_or(&[], |told| &told.ids));
             }
@@ -169,7 +172,7 @@ struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Fields<'_> {
     fn member(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
-        // A field's name is a literal of ours or of a library: a raw identifier at the worst.
+        // A field's name is an identifier in the code, possibly a raw one.
         put(self.0, field.name().strip_prefix("r#").unwrap_or(field.name()));
         self.0.push(b':');
         put(self.0, value);
