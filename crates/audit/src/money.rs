@@ -1,5 +1,5 @@
 //! Money is conserved: what was charged, less what was used and paid, plus what was refunded, is what the
-//! wallets hold. Entry by entry, so that a difference has a place.
+//! wallets hold. It is checked entry by entry, so that a difference can be located.
 
 use futures::TryStreamExt;
 use unicode_normalization::is_nfc;
@@ -64,7 +64,7 @@ const fn both(sql: &'static str) -> Sql {
     Sql { postgres: sql, sqlite: sql }
 }
 
-/// One wallet on the way through its entries.
+/// The progress through the entries of one wallet.
 #[derive(Debug)]
 struct WalletWalk {
     user: String,
@@ -137,8 +137,8 @@ impl WalletWalk {
         Ok(())
     }
 
-    /// Each entry follows from the one before it; so the balance is their sum if it is what the last of them
-    /// says.
+    /// Compares the wallet with its last entry. Each entry was found to follow from the one before it, so
+    /// their sum is the balance that the last one names.
     fn close(self, look: &mut Look) {
         let Self { user, balance, entries, last, running, .. } = &self;
         let ids = || vec![("user", user.clone())];

@@ -24,31 +24,31 @@ pub enum Source {
     },
 }
 
-/// The databases to look into; those that are `None` are not judged.
+/// The databases of the services; one that is `None` is not judged.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The waiting room's.
+    /// The database of queue-svc.
     pub queue: Option<Source>,
-    /// Booking's.
+    /// The database of booking-svc.
     pub booking: Option<Source>,
-    /// The wallet's.
+    /// The database of wallet-svc.
     pub wallet: Option<Source>,
-    /// The edge's: the saga's journal.
+    /// The database of the edge: the journal of checkouts.
     pub edge: Option<Source>,
 }
 
 impl Sources {
-    /// The launcher's SQLite files in its folder.
+    /// The SQLite files of the launcher, in its folder.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
         let file = |service: &str| Some(Source::Sqlite(folder.join(format!("{service}.db"))));
         Self { queue: file("queue"), booking: file("booking"), wallet: file("wallet"), edge: file("edge") }
     }
 
-    /// The launcher's schemas in one PostgreSQL database.
+    /// The schemas of the launcher in one PostgreSQL database.
     ///
     /// # Errors
-    /// The address is none of PostgreSQL's.
+    /// The URL is not that of a PostgreSQL database.
     pub fn in_schemas(url: &str) -> Result<Self, Error> {
         let Source::Postgres { options, .. } = url.parse()? else {
             return Err(Error::Address("a postgres:// address".into()));

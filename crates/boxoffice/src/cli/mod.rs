@@ -1,4 +1,4 @@
-//! What can be typed: the commands, their help, and what a wrong setting is answered with.
+//! The command line: the commands, their help, and the answer to a wrong setting.
 
 mod audit;
 mod backup;
@@ -66,7 +66,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Writes to stdout. Nobody may be reading any more (`| head`), which is no failure.
+/// Writes to stdout. That nobody reads any more (`| head`) is no failure.
 fn print(text: &str) {
     let _unread = io::stdout().write_all(text.as_bytes());
 }

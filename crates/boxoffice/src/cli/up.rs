@@ -15,7 +15,7 @@ use chassis::{
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-/// What the mesh can be told.
+/// The flags of the launcher.
 #[derive(Args)]
 pub(crate) struct Up {
     /// Folder of the SQLite files, made when missing (then nobody else may enter it)
@@ -46,7 +46,7 @@ pub(crate) struct Up {
     log: LogArgs,
 }
 
-/// Runs it until a signal comes.
+/// Runs the mesh until a signal ends it.
 pub(crate) fn run(up: Up) -> ExitCode {
     let log = up.log.clone();
     lifecycle::run(Program { name: "boxoffice", version: super::VERSION }, &log, |shutdown| {
@@ -70,13 +70,14 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
     stack.run(shutdown).await
 }
 
-/// Says where everything is: to people on stdout, to machines as a line of the log.
+/// Says where the services listen: to people on stdout, to machines as a line of the log.
 fn welcome(format: LogFormat, at: &Addresses, place: &str) {
     let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
     match format {
         LogFormat::Pretty => {
             let text = for_people(at, place);
-            // Aside: where stdout is a pipe that nobody reads, this waits for ever, and the mesh must not.
+            // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and the
+            // mesh must not.
             let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
         }
         LogFormat::Json => tracing::info!(

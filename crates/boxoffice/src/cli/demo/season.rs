@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike, Days, TimeDelta, Utc};
 /// A concert and its shows.
 pub(super) struct DemoConcert {
     pub(super) title: &'static str,
-    /// The line that guards it.
+    /// The queue before the concert.
     pub(super) line: &'static str,
     pub(super) shows: &'static [DemoShow],
 }
@@ -28,19 +28,19 @@ pub(super) struct DemoShow {
 pub(super) struct Visitor {
     pub(super) user: &'static str,
     pub(super) charge: i64,
-    /// Concert, show and first seat.
+    /// The indexes of concert and show in [`SEASON`], and the number of the first seat.
     pub(super) wants: (usize, usize, i64),
     pub(super) seats: i64,
     pub(super) pays: bool,
 }
 
-/// The ordinary line, which is always there.
+/// The queue that always exists.
 pub(super) const DEFAULT: &str = "default";
-/// A line that lets few people in, so that there is one to look at.
+/// A queue that admits few people, so that some wait.
 pub(super) const BUSY: &str = "demo-busy";
-/// Who may be inside at once there.
+/// How many may be admitted there at the same time.
 pub(super) const BUSY_ACTIVE: i64 = 3;
-/// And who come.
+/// How many join it.
 pub(super) const FANS: usize = 20;
 
 const fn show(
