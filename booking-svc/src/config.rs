@@ -39,7 +39,7 @@ pub struct Config {
     /// What prices are counted in: the currency of the wallets that pay them.
     pub currency: Currency,
     /// How long answers to requests are kept.
-    pub requests: idempotency::Retention,
+    pub requests: idempotency::RequestRetention,
     /// How long the rest is.
     pub retention: Retention,
 }

@@ -45,7 +45,7 @@ struct Args {
     #[arg(long, env, default_value = "KRW")]
     currency: Currency,
     #[command(flatten)]
-    requests: idempotency::Retention,
+    requests: idempotency::RequestRetention,
     #[command(flatten)]
     retention: Retention,
     #[command(flatten)]

@@ -68,7 +68,7 @@ pub struct Config {
     /// The `default` queue's policy.
     pub policy: Policy,
     /// How long answers to requests are kept.
-    pub requests: idempotency::Retention,
+    pub requests: idempotency::RequestRetention,
     /// How long the rest is.
     pub retention: Retention,
 }

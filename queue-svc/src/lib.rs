@@ -63,6 +63,8 @@ async fn run(
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
+        // The edge sends the polls of all users in these.
+        .frequent(&["BatchGetTokens"])
         .add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // Also when a listener failed.

@@ -368,7 +368,7 @@ impl Trial {
         answer.status == 201 || answer.body["paymentStatus"].is_string() || self.has_lapsed(answer)
     }
 
-    /// Whether this machine took so long that the hold lapsed on the way, and the client was told so.
+    /// Whether this machine was so slow that the hold lapsed on the way, and the client was told so.
     fn has_lapsed(&self, told: &Answer) -> bool {
         self.held.elapsed() >= HOLD && told.code() == Reason::HoldExpired.as_str()
     }

@@ -22,7 +22,7 @@ pub struct Config {
     /// The wallets' policy.
     pub policy: Policy,
     /// How long answers to requests are kept.
-    pub requests: idempotency::Retention,
+    pub requests: idempotency::RequestRetention,
 }
 
 /// The sockets to serve on, already bound.

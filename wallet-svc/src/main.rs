@@ -40,7 +40,7 @@ struct Args {
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
-    requests: idempotency::Retention,
+    requests: idempotency::RequestRetention,
     #[command(flatten)]
     log: LogArgs,
 }

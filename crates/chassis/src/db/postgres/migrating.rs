@@ -1,10 +1,10 @@
-//! Bringing the tables up to date: sqlx's migrations, and its table of those that were made, without its
-//! session.
+//! Migrations on PostgreSQL: sqlx's files, and its table of those that were applied, but not its session
+//! lock.
 //!
-//! sqlx holds a lock of the session and names its statements; behind a pooler that pools by transaction both
-//! end up with somebody else. Here each migration is a transaction of its own: it takes the lock, which goes
-//! with it, looks what is there, and makes the next one. Programs that start together so do each of them
-//! once, one after the other.
+//! sqlx holds a lock of the session and names its statements; behind a pooler that pools by transaction, both
+//! end up in the sessions of others. Here each migration is a transaction of its own: it takes a lock that
+//! ends with it, reads what was applied, and applies the next one. So programs that start together apply each
+//! migration once.
 
 use std::collections::HashMap;
 
@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use super::Error;
 
-/// Whoever migrates any schema of the database holds this.
+/// The advisory lock for migrating any schema of the database.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7205759403792794)";
-/// sqlx's own, to the letter.
+/// The table as sqlx itself creates it, to the letter.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (
     version BIGINT PRIMARY KEY,
     description TEXT NOT NULL,
@@ -33,7 +33,7 @@ const MADE: &str = "SELECT version, checksum FROM _sqlx_migrations";
 const NOTE: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
     VALUES ($1, $2, TRUE, $3, $4)";
 
-/// Makes what is missing; each transaction begins with `begin`.
+/// Applies what is missing, each migration in a transaction that begins with the statement `begin`.
 pub(super) async fn migrate(
     link: &mut PgConnection,
     begin: &str,
@@ -48,7 +48,7 @@ pub(super) async fn migrate(
     Ok(())
 }
 
-/// One transaction: the next migration. `false`: there was none; `true`: look again.
+/// Applies the next migration in one transaction. `false`: none was missing; `true`: look again.
 async fn next(
     link: &mut PgConnection,
     begin: &str,
@@ -97,7 +97,8 @@ fn failed(migration: &Migration, error: sqlx::Error) -> Error {
     Error::Other(Box::new(MigrateError::ExecuteMigration(error, migration.version)))
 }
 
-/// The first that was not made yet. What is there beyond these a newer program made.
+/// The first migration that was not applied yet. Applied ones that are unknown here are those of a newer
+/// program.
 fn missing<'a>(
     migrations: &'a Migrator,
     made: &HashMap<i64, Vec<u8>>,
