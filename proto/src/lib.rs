@@ -4,8 +4,10 @@
 //! a gRPC status and is read back from one, and where each reason has its gRPC code and its HTTP status side
 //! by side.
 
+pub mod bounds;
 pub mod currency;
 pub mod fault;
+pub mod knobs;
 pub mod time;
 pub mod validate;
 

@@ -3,7 +3,7 @@
 use boxoffice_proto::{
     Fault,
     booking::{CreateConcertRequest, CreateShowRequest, HoldSeatsRequest, ListSeatsRequest},
-    time,
+    bounds, time,
     validate::Checks,
 };
 use chassis::page::{List, PageRequest};
@@ -16,7 +16,6 @@ use crate::{
     domain::{Selection, dates},
 };
 
-const TITLE: std::ops::RangeInclusive<usize> = 1..=200;
 const DEFAULT_SEATS: i32 = 50;
 const SECOND: i64 = 1_000_000;
 
@@ -24,7 +23,7 @@ type WithId<T> = Result<(T, Option<String>), Fault>;
 
 pub(super) fn new_concert(request: &CreateConcertRequest) -> WithId<NewConcert> {
     let mut checks = Checks::default();
-    let title = checks.text("title", &request.title, TITLE);
+    let title = checks.text("title", &request.title, bounds::TITLE);
     let queue_id = checks.queue_id("queue_id", &request.queue_id);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
@@ -39,11 +38,13 @@ pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
             0
         })
     });
-    let duration_minutes = checks.range("duration_minutes", request.duration_minutes, 1..=1_440);
-    let title = checks.text("title", &request.title, TITLE);
-    let description = checks.text("description", &request.description, 0..=4_000);
-    let price = checks.range("price", request.price, 0..=1_000_000_000);
-    let seat_count = checks.range("seat_count", request.seat_count.unwrap_or(DEFAULT_SEATS), 1..=100_000);
+    let duration_minutes =
+        checks.range("duration_minutes", request.duration_minutes, bounds::DURATION_MINUTES);
+    let title = checks.text("title", &request.title, bounds::TITLE);
+    let description = checks.text("description", &request.description, bounds::DESCRIPTION);
+    let price = checks.range("price", request.price, bounds::PRICE);
+    let seat_count =
+        checks.range("seat_count", request.seat_count.unwrap_or(DEFAULT_SEATS), bounds::SEAT_COUNT);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
     let concert_id = request.concert_id;

@@ -14,6 +14,7 @@ mod doors;
 mod errors;
 mod failures;
 mod idempotency;
+mod knobs;
 mod lines;
 mod live;
 mod malformed;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             bad_input::TOGETHER,
             bad_messages::TOGETHER,
             idempotency::TOGETHER,
+            knobs::TOGETHER,
             lines::TOGETHER,
             waiting_room::TOGETHER,
             live::TOGETHER,
