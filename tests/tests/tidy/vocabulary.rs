@@ -10,11 +10,6 @@ const MOST: usize = 2;
 /// One a service, the same role in each.
 const ROLES: [&str; 7] = ["Args", "Config", "Error", "Listeners", "Policy", "Retention", "Service"];
 
-/// Names that are still more things, and how many each. An entry that is no longer needed fails; none is
-/// added.
-const NOT_YET: &[(&str, usize)] =
-    &[("Command", 3), ("Concert", 3), ("Kind", 3), ("Link", 3), ("Place", 4), ("Show", 3), ("Wallet", 3)];
-
 /// The type that a line of code defines. An associated type of a trait's implementation is the trait's word.
 fn defined(line: &str) -> Option<&str> {
     let line = line.strip_prefix("pub").map_or(line, |rest| {
@@ -51,27 +46,15 @@ fn names<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> BTreeMap<
     found
 }
 
-/// Names that are too many things, or that are allowed for without need.
-fn breaches(names: &BTreeMap<String, Vec<String>>, not_yet: &[(&str, usize)]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (name, at) in names.iter().filter(|(name, _)| !ROLES.contains(&name.as_str())) {
-        let allowed = not_yet.iter().find(|(of, _)| of == name).map_or(MOST, |(_, count)| *count);
-        if at.len() > allowed {
-            found.push(format!("{name} is {} things: {}", at.len(), at.join(", ")));
-        }
-    }
-    for (name, count) in not_yet {
-        let are = names.get(*name).map_or(0, Vec::len);
-        if are < *count || *count <= MOST {
-            found.push(format!("{name} is {are} things by now: lower its entry in NOT_YET, or drop it"));
-        }
-    }
-    found
+/// Names that are too many things.
+fn breaches(names: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let many = names.iter().filter(|(name, at)| at.len() > MOST && !ROLES.contains(&name.as_str()));
+    many.map(|(name, at)| format!("{name} is {} things: {}", at.len(), at.join(", "))).collect()
 }
 
 #[test]
 fn a_type_name_stands_for_two_things_at_most() {
-    none(breaches(&names(&rust()), NOT_YET));
+    none(breaches(&names(&rust())));
 }
 
 #[test]
@@ -84,7 +67,5 @@ fn a_name_that_is_too_many_things_is_seen() {
         file("c/tests/c.rs", "struct Line;\n"),
     ];
     let names = names(&planted);
-    assert_eq!(breaches(&names, &[]), ["Line is 3 things: a/src/a.rs:1, b/src/b.rs:1, c/src/c.rs:1"]);
-    assert!(breaches(&names, &[("Line", 3)]).is_empty());
-    assert_eq!(breaches(&names, &[("Line", 4)]).len(), 1, "an allowance shrinks");
+    assert_eq!(breaches(&names), ["Line is 3 things: a/src/a.rs:1, b/src/b.rs:1, c/src/c.rs:1"]);
 }

@@ -62,8 +62,8 @@ async fn next(
         match create.execute(&mut *transaction).await {
             Ok(_) => {}
             // This session looked for the schema when its search_path was set, and remembers that it was not
-            // there. Waiting for the lock does not make it look again; a new transaction does. (PostgreSQL 15:
-            // a session that has created a schema before opens no catalog table on the way to this check.)
+            // there. Waiting for the lock does not make it look again; a new transaction does. (PostgreSQL
+            // 15: a session that has created a schema before opens no catalog table on the way here.)
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 transaction.rollback().await?;
                 return Ok(true);
