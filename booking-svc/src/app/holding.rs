@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, iter};
 
 use chassis::{
     db::{self, Session},
-    idempotency::Key,
+    idempotency::{Key, recall, record},
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{App, Confirm, coalesced::Touch, recall, record};
+use super::{App, Confirm, coalesced::Touch};
 use crate::{
     domain::{
         Hold, Refusal, Reservation, Selection, Show, State,

@@ -11,11 +11,9 @@ use std::sync::Arc;
 
 use chassis::{
     clock::Clock,
-    db::{Db, Group, Session},
-    idempotency::{self, Key},
+    db::{Db, Group},
 };
 use moka::future::Cache;
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
@@ -108,26 +106,5 @@ impl App {
         let show = Arc::new(read.ok_or(Refusal::ShowNotFound)?);
         self.shows.insert(show_id, Arc::clone(&show)).await;
         Ok(show)
-    }
-}
-
-/// The answer that was given under this request's id, if it has one and there was one.
-async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -> Result<Option<T>, Error> {
-    match key {
-        Some(key) => Ok(idempotency::recall(session, key).await?),
-        None => Ok(None),
-    }
-}
-
-/// Records the answer under the request's id, if it has one.
-async fn record<T: Serialize>(
-    session: &mut Session,
-    key: Option<&Key>,
-    answer: &T,
-    now: i64,
-) -> Result<(), Error> {
-    match key {
-        Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
-        None => Ok(()),
     }
 }

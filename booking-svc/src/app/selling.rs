@@ -1,40 +1,40 @@
 //! Putting things on sale: concerts, and shows with their seats.
 
-use chassis::idempotency::Key;
+use chassis::idempotency::{Key, recall, record};
 use serde::Serialize;
 
-use super::{App, recall, record};
+use super::App;
 use crate::{
     domain::{Concert, Refusal, Show},
     error::Error,
     store::catalog,
 };
 
-/// A concert to be.
+/// A concert to create.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewConcert {
-    /// Its name.
+    /// The title, as callers see it.
     pub title: String,
-    /// The waiting room that guards it.
+    /// The id of the queue that admits users to it.
     pub queue_id: String,
 }
 
-/// A show to be.
+/// A show to create.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewShow {
-    /// Its concert.
+    /// The id of its concert.
     pub concert_id: i64,
-    /// When it begins.
+    /// When it begins, in microseconds since 1970.
     pub starts_at: i64,
-    /// How long it lasts.
+    /// How long it lasts, in minutes.
     pub duration_minutes: i32,
-    /// Its name.
+    /// The title, as callers see it.
     pub title: String,
-    /// Anything else.
+    /// A description for callers; it may be empty.
     pub description: String,
     /// The price of one seat.
     pub price: i64,
-    /// How many seats.
+    /// The number of seats; they are numbered from 1.
     pub seat_count: i32,
 }
 

@@ -227,24 +227,29 @@ pub async fn record_all(
     if taken.iter().any(ours) { Err(db::Error::lost_race("the request id")) } else { Ok(()) }
 }
 
-/// The answer given before, if there was one.
+/// The answer given before, if there was one. A request without a key has none.
 ///
 /// # Errors
 /// [`Error::Reused`], or the database's.
-pub async fn recall<T: DeserializeOwned>(session: &mut Session, key: &Key) -> Result<Option<T>, Error> {
+pub async fn recall<'a, T: DeserializeOwned>(
+    session: &mut Session,
+    key: impl Into<Option<&'a Key>>,
+) -> Result<Option<T>, Error> {
+    let Some(key) = key.into() else { return Ok(None) };
     recall_all(session, std::iter::once(key)).await?.answer(key)
 }
 
-/// Records the answer, in the transaction that did the work.
+/// Records the answer, in the transaction that did the work. A request without a key has nothing to record.
 ///
 /// # Errors
 /// A contended [`db::Error`] when an equal request recorded its answer first: try again from the start.
-pub async fn record<T: Serialize>(
+pub async fn record<'a, T: Serialize>(
     session: &mut Session,
-    key: &Key,
+    key: impl Into<Option<&'a Key>>,
     answer: &T,
     now: i64,
 ) -> Result<(), Error> {
+    let Some(key) = key.into() else { return Ok(()) };
     let answer = serde_json::to_string(answer).map_err(|error| db::Error::Other(Box::new(error)))?;
     Ok(record_all(session, &[(key, answer)], now).await?)
 }

@@ -14,9 +14,7 @@ use std::iter;
 use chassis::{
     clock::Clock,
     db::{Db, Group, Session},
-    idempotency::{self, Key},
 };
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 pub(crate) use moving::Move;
@@ -67,27 +65,6 @@ async fn post(
     let entry = movement.entry(Uuid::new_v4(), user_id, payment_id, now);
     wallets::post(session, iter::once(&entry)).await?;
     Ok(entry)
-}
-
-/// The answer that was given under this request id, if it was used before.
-async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -> Result<Option<T>, Error> {
-    match key {
-        Some(key) => Ok(idempotency::recall(session, key).await?),
-        None => Ok(None),
-    }
-}
-
-/// Keeps the answer under this request id, in the transaction that did the work.
-async fn record<T: Serialize>(
-    session: &mut Session,
-    key: Option<&Key>,
-    answer: &T,
-    now: i64,
-) -> Result<(), Error> {
-    match key {
-        Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
-        None => Ok(()),
-    }
 }
 
 /// Counts what was committed; never how much it was.

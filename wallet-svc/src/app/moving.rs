@@ -2,10 +2,13 @@
 
 use std::iter;
 
-use chassis::{db::Session, idempotency::Key};
+use chassis::{
+    db::Session,
+    idempotency::{Key, recall, record},
+};
 use serde::Serialize;
 
-use super::{Ledger, count_movement, post, recall, record};
+use super::{Ledger, count_movement, post};
 use crate::{
     domain::{Entry, Refusal},
     error::Error,

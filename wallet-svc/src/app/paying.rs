@@ -7,12 +7,12 @@ use std::iter;
 
 use chassis::{
     db::{self, Session},
-    idempotency::Key,
+    idempotency::{Key, recall, record},
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Debited, Ledger, count_movement, post, recall, record};
+use super::{Debited, Ledger, count_movement, post};
 use crate::{
     domain::{Cancellation, Entry, Order, Payment, PaymentStatus, Refusal, Wallet},
     error::Error,
