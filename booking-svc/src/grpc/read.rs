@@ -1,4 +1,5 @@
-//! Protobuf to domain. Everything that is wrong with a request is told at once.
+//! Conversion of protobuf requests into domain values. A fault names every field that is wrong, not only the
+//! first.
 
 use boxoffice_proto::{
     Fault,
@@ -73,19 +74,19 @@ pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
     }
 }
 
-/// So many shows a page of seats has when nothing was asked for: once a day's map had no pages, and this many
-/// shows at most.
+/// The shows on a page of seats when the request gives no page size. Release 0.1 had no pages here and
+/// answered at most this many shows.
 const SHOWS_A_PAGE: i32 = 100;
 
-/// Which seats are asked for.
+/// Whose seats a request asks for: those of one show, or of all shows of a concert on a date.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SeatsOf {
     Show(i64),
     Date(i64, NaiveDate),
 }
 
-/// Whose seats, and which page of a date's shows by their beginning and number. (One show is one page,
-/// whatever its size.)
+/// Whose seats a request asks for, and which page of the date's shows, by their beginning and id. One show is
+/// one page whatever its size.
 pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageRequest<(i64, i64)>), Fault> {
     let ListSeatsRequest { show_id, concert_id, date, page_size, page_token } = request;
     let of = match (*show_id, *concert_id, date.as_str()) {
@@ -105,8 +106,7 @@ pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageReque
     Ok((of, page))
 }
 
-/// What every command on a hold names. The request id is looked at, and that is all: these commands are
-/// idempotent without.
+/// The fields that every command on a hold has: the reservation's id, the user's id and the request id.
 pub(super) fn whose(
     checks: &mut Checks,
     reservation_id: &str,
@@ -117,7 +117,7 @@ pub(super) fn whose(
     (checks.uuid("reservation_id", reservation_id), checks.user_id("user_id", user_id), request_id)
 }
 
-/// How much longer, in microseconds.
+/// How long a hold is to live from now on, in microseconds: 1 second to 5 minutes.
 pub(super) fn extend_by(checks: &mut Checks, span: Option<&Duration>) -> i64 {
     let span = span.and_then(time::span_micros).filter(|span| (SECOND..=300 * SECOND).contains(span));
     span.unwrap_or_else(|| {
