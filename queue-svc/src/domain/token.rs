@@ -18,7 +18,7 @@ pub fn queue_tag(queue_id: &str) -> u16 {
     u16::from_be_bytes([a ^ c, b ^ d])
 }
 
-/// A random id with people waiting's tag.
+/// A random id with a queue's tag.
 #[must_use]
 pub const fn tagged(random: Uuid, tag: u16) -> Uuid {
     let mut bytes = random.into_bytes();
@@ -36,7 +36,7 @@ pub const fn tag_of(token: &Uuid) -> u16 {
 /// Where a token stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
-    /// in line.
+    /// In line.
     Waiting,
     /// Admitted.
     Active,
