@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SECOND, TokenStatus};
+use super::{
+    SECOND,
+    token::{Instants, TokenStatus},
+};
 
 /// How much longer than it must a decision about a silent waiter waits: the instants that it compares come
 /// from clocks of several replicas, which may differ by a second, and word of a hearing takes a moment to be
@@ -112,18 +115,6 @@ policy! {
     show_up_within: i64 = 90 * SECOND;
 }
 
-/// The instants of a live token that decide when time alone changes it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Instants {
-    pub(super) status: TokenStatus,
-    pub(super) valid_until: i64,
-    /// While ACTIVE.
-    pub(super) active_until: i64,
-    /// While ACTIVE.
-    pub(super) admitted_at: i64,
-    pub(super) heard_at: i64,
-}
-
 impl QueuePolicy {
     /// When a live token's time ends, by the queue's time. `listening` is since when anybody could have been
     /// heard at all.
@@ -173,11 +164,5 @@ impl QueuePolicy {
     pub fn patience(&self) -> i64 {
         let third = |span: i64| if span > 0 { (span / 3).max(SECOND / 4) } else { i64::MAX };
         third(self.waiting_grace).min(third(self.show_up_within))
-    }
-}
-
-impl Instants {
-    const fn has_shown_up(self) -> bool {
-        self.heard_at >= self.admitted_at
     }
 }

@@ -2,8 +2,6 @@
 
 use uuid::Uuid;
 
-use super::policy::Instants;
-
 /// How many lanes a queue has: priorities 0 (first) to 9 (last).
 pub const LANES: usize = 10;
 
@@ -90,6 +88,24 @@ impl TokenStatus {
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Waiting | Self::Active)
+    }
+}
+
+/// The instants of a live token that decide when time alone changes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instants {
+    pub(super) status: TokenStatus,
+    pub(super) valid_until: i64,
+    /// While ACTIVE.
+    pub(super) active_until: i64,
+    /// While ACTIVE.
+    pub(super) admitted_at: i64,
+    pub(super) heard_at: i64,
+}
+
+impl Instants {
+    pub(super) const fn has_shown_up(self) -> bool {
+        self.heard_at >= self.admitted_at
     }
 }
 

@@ -15,11 +15,19 @@ use chassis::{
 };
 use uuid::Uuid;
 
-use super::paying::Paid;
 use crate::{
     domain::{Entry, Order, Payment, Wallet},
     store::{payments, wallets},
 };
+
+/// The answer to an order that was granted.
+#[derive(Clone, Debug)]
+pub(crate) struct Paid {
+    /// The payment.
+    pub(crate) payment: Payment,
+    /// The wallet's balance after it, in the currency's minor unit.
+    pub(crate) balance: i64,
+}
 
 /// A payment that was debited.
 #[derive(Clone, Debug)]

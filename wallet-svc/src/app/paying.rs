@@ -13,21 +13,16 @@ use chassis::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Debited, Ledger, count_movement, post};
+use super::{
+    Ledger, count_movement,
+    debiting::{Debited, Paid},
+    post,
+};
 use crate::{
     domain::{Cancellation, Entry, Order, Payment, PaymentStatus, Refusal, Wallet},
     error::Error,
     store::{payments, wallets},
 };
-
-/// The answer to an order that was granted.
-#[derive(Clone, Debug)]
-pub(crate) struct Paid {
-    /// The payment.
-    pub(crate) payment: Payment,
-    /// The wallet's balance after it, in the currency's minor unit.
-    pub(crate) balance: i64,
-}
 
 /// A request to cancel a payment.
 #[derive(Clone, Debug, Serialize)]

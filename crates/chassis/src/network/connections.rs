@@ -10,19 +10,14 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Context,
+    sync::Arc,
     time::Duration,
 };
 
-use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::opening::{FIRST_WORD, Opening};
+use super::opening::{Bell, FIRST_WORD, Opening};
 
 /// The default of --max-connections.
 const MOST: u32 = 20_000;
@@ -210,29 +205,11 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Wakes a silent connection whose place is given to a newcomer.
-#[derive(Default)]
-pub(super) struct Bell {
-    rung: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Bell {
-    fn ring(&self) {
-        self.rung.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    /// Whether it was rung; if not, the task is woken when it is.
-    pub(super) fn has_rung(&self, cx: &Context<'_>) -> bool {
-        self.waker.register(cx.waker());
-        self.rung.load(Ordering::Acquire)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::task::Context;
+
     use futures::task::noop_waker;
 
     use super::*;

@@ -7,14 +7,16 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
+use futures::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
-
-use super::connections::Bell;
 
 /// How long a client may take to send its first request.
 pub const FIRST_WORD: Duration = Duration::from_secs(10);
@@ -68,6 +70,26 @@ impl Opening {
         };
         metrics::counter!("connections_refused_total", "why" => why).increment(1);
         Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+}
+
+/// Wakes a silent connection whose place is given to a newcomer.
+#[derive(Default)]
+pub(super) struct Bell {
+    rung: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether it was rung; if not, the task is woken when it is.
+    fn has_rung(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.rung.load(Ordering::Acquire)
     }
 }
 
