@@ -21,17 +21,8 @@ const DAY: u64 = 24 * 3_600;
 /// Makes the flags of a policy from the table of its knobs.
 macro_rules! flags {
     (
-        counts {
-            $(
-                $count:ident $_json:literal $least:literal $most:literal $default:literal $is:literal;
-            )+
-        }
-        spans {
-            $(
-                $span:ident $_span_json:literal $from:literal $to:literal $seconds:literal
-                $text:literal $span_is:literal;
-            )+
-        }
+        counts { $($count:ident [$_json:tt $least:tt $most:tt $default:tt $is:tt];)+ }
+        spans { $($span:ident [$_span_json:tt $from:tt $to:tt $seconds:tt $text:tt $span_is:tt];)+ }
     ) => {
         /// The policy of the `default` queue. It counts when that queue is made, at the very first start;
         /// later it is changed by UpdateQueue.

@@ -39,18 +39,8 @@ const fn delay(delay: Option<Delay>) -> pb::DelayReason {
 /// Makes the writer of a policy from the table of its knobs.
 macro_rules! policy {
     (
-        counts {
-            $(
-                $count:ident $_json:literal $_least:literal $_most:literal $_default:literal
-                $_is:literal;
-            )+
-        }
-        spans {
-            $(
-                $span:ident $_span_json:literal $_from:literal $_to:literal $_seconds:literal
-                $_text:literal $_span_is:literal;
-            )+
-        }
+        counts { $($count:ident $_of_count:tt;)+ }
+        spans { $($span:ident $_of_span:tt;)+ }
     ) => {
         fn policy(policy: &QueuePolicy) -> pb::QueuePolicy {
             pb::QueuePolicy {

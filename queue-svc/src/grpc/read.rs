@@ -64,17 +64,8 @@ fn policy_command(
 /// Makes the reader of a policy from the table of its knobs.
 macro_rules! patch {
     (
-        counts {
-            $(
-                $count:ident $_json:literal $least:literal $most:literal $_default:literal $_is:literal;
-            )+
-        }
-        spans {
-            $(
-                $span:ident $_span_json:literal $from:literal $to:literal $_seconds:literal
-                $_text:literal $_span_is:literal;
-            )+
-        }
+        counts { $($count:ident [$_json:tt $least:tt $most:tt $_default:tt $_is:tt];)+ }
+        spans { $($span:ident [$_span_json:tt $from:tt $to:tt $_seconds:tt $_text:tt $_span_is:tt];)+ }
     ) => {
         /// A policy as sent: what is left out stays `None`.
         fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {

@@ -79,8 +79,8 @@ async fn each_knob_is_refused_beyond_its_range_over_rest(world: World) {
 /// Makes a policy with one knob set, from the table.
 macro_rules! only {
     (
-        counts { $($count:ident $_j:literal $_l:literal $_m:literal $_d:literal $_i:literal;)+ }
-        spans { $($span:ident $_sj:literal $_f:literal $_t:literal $_s:literal $_x:literal $_si:literal;)+ }
+        counts { $($count:ident $_of_count:tt;)+ }
+        spans { $($span:ident $_of_span:tt;)+ }
     ) => {
         fn only(knob: &str, value: i64) -> pb::QueuePolicy {
             let span = |value: i64| duration(value * 1_000_000);

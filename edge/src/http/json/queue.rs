@@ -134,22 +134,11 @@ impl From<proto::Lane> for QueueLane {
     }
 }
 
-/// Makes what REST says of a queue and takes of a policy from the table of a policy's knobs. (As `tt`: schema
-/// attributes want bare literals.)
+/// Makes what REST says of a queue and takes of a policy from the table of a policy's knobs.
 macro_rules! json {
     (
-        counts {
-            $(
-                $count:ident $count_json:tt $least:tt $most:tt $default:tt
-                $is:tt;
-            )+
-        }
-        spans {
-            $(
-                $span:ident $span_json:tt $from:tt $to:tt $seconds:tt
-                $_text:tt $span_is:tt;
-            )+
-        }
+        counts { $($count:ident [$count_json:tt $least:tt $most:tt $default:tt $is:tt];)+ }
+        spans { $($span:ident [$span_json:tt $from:tt $to:tt $seconds:tt $_text:tt $span_is:tt];)+ }
     ) => {
         /// A queue, with the same small answer for everyone.
         #[derive(Debug, Serialize, ToSchema)]
