@@ -20,28 +20,17 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
-    network::Incoming,
     prune,
     server::GrpcServer,
     telemetry,
 };
-use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+pub use chassis::program::Listeners;
 pub use config::{Config, Policy, Retention};
 
 /// How long the shutdown waits for the sweep's last batch after the servers have ended.
 const LAST_SWEEP: Duration = Duration::from_secs(2);
-
-/// The sockets that the service listens on, already bound.
-#[derive(Debug)]
-pub struct Listeners {
-    /// The socket for gRPC.
-    pub grpc: Incoming,
-    /// The socket for `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process
-    /// answers them.
-    pub http: Option<TcpListener>,
-}
 
 /// Brings the database up to date and ends. [`serve`] does it too; programs that start together do it one
 /// after the other.

@@ -5,10 +5,8 @@ use std::time::Duration;
 use chassis::{
     db::DbConfig,
     idempotency,
-    network::Incoming,
     prune::{self, Old},
 };
-use tokio::net::TcpListener;
 
 use crate::{
     domain::{OnExpiry, QueuePolicy},
@@ -141,15 +139,6 @@ impl Config {
         old.push(Old::new("token", self.retention.past_validity(), store::token::forget));
         old
     }
-}
-
-/// Bound before the service starts.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For gRPC.
-    pub grpc: Incoming,
-    /// For healthz, readyz and metrics.
-    pub http: Option<TcpListener>,
 }
 
 fn span(text: &str, least: u64, most: u64) -> Result<Duration, String> {

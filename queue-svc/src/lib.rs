@@ -14,6 +14,7 @@ pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::queue::queue_service_server::QueueServiceServer;
+pub use chassis::program::Listeners;
 use chassis::{
     Serving,
     clock::Clock,
@@ -23,7 +24,7 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-pub use config::{Config, Expiry, Listeners, Policy, Retention};
+pub use config::{Config, Expiry, Policy, Retention};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
 

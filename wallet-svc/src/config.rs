@@ -1,8 +1,7 @@
 //! The settings of this service.
 
 use boxoffice_proto::Currency;
-use chassis::{db::DbConfig, idempotency, network::Incoming};
-use tokio::net::TcpListener;
+use chassis::{db::DbConfig, idempotency};
 
 /// The rules about wallets that an operator may set.
 #[derive(clap::Args, Clone, Debug)]
@@ -23,14 +22,4 @@ pub struct Config {
     pub policy: Policy,
     /// How long the recorded answers to requests are kept.
     pub requests: idempotency::RequestRetention,
-}
-
-/// The sockets that the service listens on, already bound.
-#[derive(Debug)]
-pub struct Listeners {
-    /// The socket for gRPC.
-    pub grpc: Incoming,
-    /// The socket for `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process
-    /// answers them.
-    pub http: Option<TcpListener>,
 }

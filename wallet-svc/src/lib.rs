@@ -19,6 +19,7 @@ mod store;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, wallet::wallet_service_server::WalletServiceServer};
+pub use chassis::program::Listeners;
 use chassis::{
     Serving,
     clock::Clock,
@@ -28,7 +29,7 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-pub use config::{Config, Listeners, Policy};
+pub use config::{Config, Policy};
 use tokio_util::sync::CancellationToken;
 
 use crate::{app::Ledger, grpc::Service};

@@ -15,7 +15,7 @@ use crate::{
     db::{DbConfig, Dialect, Pooler},
     flags,
     lifecycle::{self, Program},
-    network,
+    network::{self, ConnectionArgs, Incoming},
     telemetry::LogArgs,
 };
 
@@ -44,6 +44,27 @@ where
         let database = DbConfig { pooler: rows.database_pooler, ..DbConfig::at(rows.database_url) };
         if rows.migrate_only { migrate(&database).await } else { serve(database, shutdown).await }
     })
+}
+
+/// The sockets that a service behind the edge listens on, already bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The socket for gRPC.
+    pub grpc: Incoming,
+    /// The socket for `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process
+    /// answers them.
+    pub http: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses of `--addr` and `--http-addr`.
+    ///
+    /// # Errors
+    /// As [`listen`].
+    pub fn bind(addr: SocketAddr, http_addr: SocketAddr, connections: ConnectionArgs) -> Result<Self, Error> {
+        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
+        Ok(Self { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) })
+    }
 }
 
 /// Listens at the address that a flag gives.

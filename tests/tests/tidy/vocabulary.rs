@@ -8,7 +8,7 @@ use crate::{code, none, rust};
 const MOST: usize = 2;
 
 /// One a service, the same role in each.
-const ROLES: [&str; 7] = ["Args", "Config", "Error", "Listeners", "Policy", "Retention", "Service"];
+const ROLES: [&str; 6] = ["Args", "Config", "Error", "Policy", "Retention", "Service"];
 
 /// The type that a line of code defines. An associated type of a trait's implementation is the trait's word.
 fn defined(line: &str) -> Option<&str> {
