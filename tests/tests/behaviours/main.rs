@@ -52,9 +52,12 @@ fn main() -> ExitCode {
     let ordinary = Group {
         label: "",
         flags: &[],
+        // Those with the longest waits first, lest the others wait for them at the end.
         together: [
-            acceptance::TOGETHER,
+            streams::TOGETHER,
             doors::TOGETHER,
+            waiting_room::TOGETHER,
+            acceptance::TOGETHER,
             failures::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,
@@ -62,7 +65,6 @@ fn main() -> ExitCode {
             idempotency::TOGETHER,
             knobs::TOGETHER,
             lines::TOGETHER,
-            waiting_room::TOGETHER,
             live::TOGETHER,
             malformed::TOGETHER,
             manners::TOGETHER,
@@ -70,7 +72,6 @@ fn main() -> ExitCode {
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
-            streams::TOGETHER,
         ]
         .concat(),
         alone: [
