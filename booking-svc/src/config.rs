@@ -1,4 +1,4 @@
-//! What this service can be told.
+//! The settings of this service.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -11,7 +11,7 @@ use chassis::{
 
 use crate::store::holds;
 
-/// The rules that an operator may set.
+/// The rules about holds that an operator may set.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Policy {
@@ -29,22 +29,22 @@ impl Default for Policy {
     }
 }
 
-/// All of it.
+/// All settings of the service.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the rows are.
+    /// The database of this service.
     pub database: DbConfig,
-    /// The rules.
+    /// The rules about holds.
     pub policy: Policy,
-    /// What prices are counted in: the currency of the wallets that pay them.
+    /// The currency of all prices, which must be that of the wallets that pay them.
     pub currency: Currency,
-    /// How long answers to requests are kept.
-    pub requests: idempotency::Retention,
-    /// How long the rest is.
+    /// How long the recorded answers to requests are kept.
+    pub requests: idempotency::RequestRetention,
+    /// How long holds that ended unpaid are kept.
     pub retention: Retention,
 }
 
-/// How long rows are kept that nobody needs for good.
+/// How long rows are kept that are not kept for ever.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[group(skip)]
 pub struct Retention {
@@ -61,7 +61,7 @@ impl Default for Retention {
 }
 
 impl Config {
-    /// What this service forgets.
+    /// The kinds of rows that are removed after a while, for [`prune::until`].
     #[must_use]
     pub fn old(&self) -> Vec<Old> {
         let mut old = self.requests.old().to_vec();

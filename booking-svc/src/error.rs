@@ -1,4 +1,4 @@
-//! Why a use case did not do what it was asked, and how that is told to the caller: the one place.
+//! The failures of the use cases, and the one table that turns each into the fault a caller receives.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,10 +10,10 @@ use chassis::{
 
 use crate::domain::Refusal;
 
-/// A use case's failure.
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The rules say no.
+    /// A rule of the domain refused the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The request id was used for another request.
@@ -25,7 +25,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Is it certain that nothing was changed?
+    /// Whether it is certain that the request has changed nothing. A commit whose outcome is unknown is not.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         match self {
@@ -34,7 +34,7 @@ impl Error {
         }
     }
 
-    /// A word for the metrics.
+    /// The value of the `outcome` label in the metrics: the reason that the caller is told.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl From<idempotency::Error> for Error {
     }
 }
 
-/// The contract's word for each refusal.
+/// The contract's reason for each refusal.
 const fn reason(refusal: &Refusal) -> Reason {
     match refusal {
         Refusal::ConcertNotFound => Reason::ConcertNotFound,

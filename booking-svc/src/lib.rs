@@ -1,7 +1,7 @@
 //! Booking: concerts, shows and seats; seats held for a while, then confirmed or free again.
 //!
-//! `grpc` (protobuf and nothing else) → `app` (what happens in which transaction) → `domain` (the rules) and
-//! `store` (all SQL).
+//! `grpc` (conversion from and to protobuf) → `app` (what happens in which transaction) → `domain` (the
+//! rules) and `store` (all SQL).
 
 pub mod app;
 pub mod config;
@@ -20,30 +20,20 @@ use chassis::{
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
-    network::Incoming,
     prune,
     server::GrpcServer,
     telemetry,
 };
-use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+pub use chassis::program::Listeners;
 pub use config::{Config, Policy, Retention};
 
-/// How long the last batch of the sweep may take when everything else has ended.
+/// How long the shutdown waits for the sweep's last batch after the servers have ended.
 const LAST_SWEEP: Duration = Duration::from_secs(2);
 
-/// Where it listens.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For gRPC.
-    pub grpc: Incoming,
-    /// For probes and metrics.
-    pub http: Option<TcpListener>,
-}
-
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
-/// work.
+/// Brings the database up to date and ends. [`serve`] does it too; programs that start together do it one
+/// after the other.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -51,7 +41,7 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &store::migrations()).await?)
 }
 
-/// Serves until the shutdown, and returns when what was in flight is done.
+/// Serves until the shutdown, and returns when the requests in flight are answered.
 ///
 /// # Errors
 /// The database cannot be opened, or a listener failed.
@@ -77,7 +67,8 @@ async fn run(
         .add_service(BookingServiceServer::new(grpc::Api::new(app, config.currency)))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
-    // Also when a listener failed. A batch that a stalled database keeps is left to it.
+    // A failed listener ends the background tasks as well. A sweep that waits for a stalled database is
+    // dropped.
     shutdown.cancel();
     let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
     let _ended = pruning.await;

@@ -8,8 +8,8 @@ use chassis::{
     clock::Clock,
     flags, idempotency,
     lifecycle::Program,
-    network::{ConnectionArgs, Incoming},
-    program::{self, Rows, listen},
+    network::ConnectionArgs,
+    program::{self, Rows},
     telemetry::LogArgs,
 };
 use clap::Parser;
@@ -45,7 +45,7 @@ struct Args {
     #[arg(long, env, default_value = "KRW")]
     currency: Currency,
     #[command(flatten)]
-    requests: idempotency::Retention,
+    requests: idempotency::RequestRetention,
     #[command(flatten)]
     retention: Retention,
     #[command(flatten)]
@@ -68,9 +68,7 @@ fn main() -> ExitCode {
         rows,
         migrate,
         async move |database, shutdown| {
-            let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-            let listeners =
-                Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+            let listeners = Listeners::bind(addr, http_addr, connections)?;
             serve(
                 Config { database, policy, currency, requests, retention },
                 listeners,

@@ -1,7 +1,8 @@
-//! What the metrics of this crate mean.
+//! The names of this crate's metrics and what they mean.
 
 use chassis::telemetry::Described;
 
+/// Each metric's name and its description, as `/metrics` tells them.
 pub(crate) const MEASURES: &[Described] = &[
     (
         "booking_confirmations_total",

@@ -1,15 +1,15 @@
-//! Currencies: what an amount is counted in, by the list of ISO 4217.
+//! The currencies in which amounts are counted, from the list of ISO 4217.
 
 use std::{fmt, str::FromStr};
 
-/// A currency that has a minor unit, in whole numbers of which amounts are counted.
+/// A currency with a minor unit; amounts are whole numbers of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Currency {
     code: iso_currency::Currency,
     exponent: i32,
 }
 
-/// A text that names no currency in which a ticket can be paid for.
+/// The error for a text that names no currency in which a ticket can be paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "is not the code of a currency with a minor unit in ISO 4217, in capitals, such as KRW, JPY, EUR or USD"
@@ -35,8 +35,8 @@ impl FromStr for Currency {
     type Err = NotACurrency;
 
     /// Metals, test codes and the like are in the list too, without a minor unit. A currency that was
-    /// replaced by another one is taken: a list that is newer must not keep a house from paying back what it
-    /// took.
+    /// replaced by another one is accepted, so that after an update of the list a house can still pay back
+    /// what it took.
     fn from_str(code: &str) -> Result<Self, NotACurrency> {
         let code = iso_currency::Currency::from_code(code).ok_or(NotACurrency)?;
         Ok(Self { code, exponent: code.exponent().ok_or(NotACurrency)?.into() })

@@ -10,8 +10,8 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
-/// So many violations are told of one request, and the rest is counted: they travel in a header, and clients
-/// take headers of 8 KiB.
+/// How many violations of one request are listed; further ones are only counted. They travel in a header, and
+/// clients accept headers of 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
 
 /// The `domain` of every `ErrorInfo` of this system.
@@ -85,20 +85,20 @@ reasons! {
     Internal "INTERNAL" Internal INTERNAL_SERVER_ERROR "Something went wrong that should not.";
 }
 
-/// A word that is no reason of ours.
+/// The error for a word that is not a reason of this system.
 #[derive(Debug, thiserror::Error)]
 #[error("not a known reason")]
 pub struct UnknownReason;
 
 impl Reason {
-    /// May the very same request succeed if it is sent again a little later, without harm? `SeatTaken` is not
-    /// among them: the seat may become free, but a person should choose.
+    /// Whether the very same request may succeed if it is sent again a little later, without harm.
+    /// `SeatTaken` is not among them: the seat may become free, but a person should choose.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self, Self::QueueFull | Self::RateLimited | Self::Unavailable | Self::DeadlineExceeded)
     }
 
-    /// Is the outcome unknown: may the request have taken effect although this error came back?
+    /// Whether the outcome is unknown: the request may have taken effect although this error came back.
     #[must_use]
     pub const fn leaves_outcome_unknown(self) -> bool {
         matches!(
@@ -118,7 +118,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// One thing that is wrong with a request.
+/// A field of a request that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The field's name as in the proto (`snake_case`).
@@ -137,7 +137,7 @@ impl Violation {
 /// What a caller is told when a request is refused. Carries nothing that a stranger must not see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The stable word.
+    /// The stable word that clients may branch on.
     pub reason: Reason,
     /// A sentence for people: what is wrong, and what to do.
     pub detail: String,
@@ -150,7 +150,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A refusal with a sentence.
+    /// A refusal with this reason and sentence.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
@@ -161,15 +161,15 @@ impl Fault {
         }
     }
 
-    /// Something went wrong that should not. The one way to an INTERNAL: the cause is told to the log, as an
-    /// alert and within the request's trace, and the caller gets nothing of it.
+    /// The refusal for a fault of ours, and the only way to an INTERNAL: the cause is logged as an alert
+    /// within the trace of the request, and the caller gets nothing of it.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         tracing::error!(alert = true, %cause, "something went wrong that should not");
         Self::new(Reason::Internal, Reason::Internal.title())
     }
 
-    /// A refusal of one or more fields. The detail names the first, and how many there are.
+    /// A refusal of one or more fields. The detail names the first one, and how many there are.
     #[must_use]
     pub fn invalid(mut violations: Vec<Violation>) -> Self {
         let detail = match violations.as_slice() {
@@ -181,19 +181,19 @@ impl Fault {
         Self { violations, ..Self::new(Reason::InvalidArgument, detail) }
     }
 
-    /// A refusal of one field.
+    /// A refusal of a single field.
     pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::invalid(vec![Violation::new(field, description)])
     }
 
-    /// Adds a particular.
+    /// Adds an entry to the metadata.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.metadata.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// Says when to ask again.
+    /// Sets how long to wait before asking again.
     #[must_use]
     pub const fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
@@ -233,8 +233,8 @@ impl From<Fault> for Status {
 }
 
 impl From<&Status> for Fault {
-    /// Reads a refusal back. A status without our details (a transport's, a proxy's) is read by its code, and
-    /// its text, which may hold inner matters, is not passed on.
+    /// Reads a refusal back. A status without our details (from a transport or a proxy) is read by its code;
+    /// its text is not passed on, because it may describe internals.
     fn from(status: &Status) -> Self {
         let details = status.get_error_details();
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
@@ -244,8 +244,8 @@ impl From<&Status> for Fault {
         else {
             let reason = reason_of_bare(status.code());
             let fault = if reason == Reason::Internal {
-                // A service of ours tells its log why; this came from somebody on the way, or from the
-                // client's own library.
+                // A service of ours logs the cause itself; this status came from something on the way, or
+                // from the client's own library.
                 Self::internal(format_args!(
                     "a call was answered {:?} without details: {}",
                     status.code(),
@@ -272,8 +272,8 @@ impl From<&Status> for Fault {
     }
 }
 
-/// What a status without details means. tonic itself reports a client's expired deadline and a dropped
-/// connection as Cancelled, and a connection that was lost in mid-answer as Unknown.
+/// The reason for a status without details. tonic itself reports an expired deadline of the client and a
+/// dropped connection as Cancelled, and a connection that was lost in the middle of an answer as Unknown.
 const fn reason_of_bare(code: Code) -> Reason {
     match code {
         Code::DeadlineExceeded | Code::Cancelled => Reason::DeadlineExceeded,
@@ -281,8 +281,8 @@ const fn reason_of_bare(code: Code) -> Reason {
         Code::Unavailable | Code::Aborted | Code::Unknown => Reason::Unavailable,
         Code::Unimplemented => Reason::Unimplemented,
         Code::NotFound => Reason::NotFound,
-        // Among them INVALID_ARGUMENT: a service of ours says which field, so this is somebody's on the way,
-        // and says nothing.
+        // Also INVALID_ARGUMENT: our services name the field, so one without a field comes from something on
+        // the way, and says nothing.
         Code::Ok
         | Code::InvalidArgument
         | Code::OutOfRange

@@ -5,8 +5,10 @@
 //! by side.
 
 pub mod access;
+pub mod bounds;
 pub mod currency;
 pub mod fault;
+pub mod knobs;
 pub mod time;
 pub mod validate;
 

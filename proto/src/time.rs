@@ -1,4 +1,5 @@
-//! Instants and spans on the wire. Inside, every instant is whole microseconds since the Unix epoch, UTC.
+//! Instants and durations on the wire. Inside the services every instant is whole microseconds since the Unix
+//! epoch, UTC.
 
 use prost_types::{Duration, Timestamp};
 

@@ -1,5 +1,5 @@
-//! The contract's rules about single fields, collected so that a caller learns everything that is wrong at
-//! once.
+//! The rules of the contract about single fields, collected so that a caller learns everything that is wrong
+//! at once.
 //!
 //! ```
 //! # use boxoffice_proto::validate::Checks;
@@ -10,7 +10,7 @@
 //! assert_eq!(fault.violations[0].field, "amount");
 //! # let _ = (user, amount);
 //! ```
-//! A check hands back a value in any case; it means something only once [`Checks::finish`] was passed.
+//! A check returns a value in any case; it means something only once [`Checks::finish`] has passed.
 //!
 //! Names and texts leave here in Unicode's normalization form C, whatever form they came in: `é` as one code
 //! point and `e` with a mark are the same name, and must not be two people. REST and gRPC both read through
@@ -23,15 +23,15 @@ use uuid::Uuid;
 
 use crate::{Fault, Violation};
 
-/// [`Checks::user_id`] as a pattern for API documents (what lies beyond the basic plane is refused by the
-/// rule alone).
+/// [`Checks::user_id`] as a pattern for API documents. Code points beyond the basic plane are refused by the
+/// check only.
 pub const USER_ID: &str = concat!(
     r"^[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f",
     r"\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff]{1,64}$",
 );
 
-/// How many characters a user's id may have.
-const LONGEST_USER_ID: usize = 64;
+/// The most characters of a user's id.
+const USER_ID_LENGTH: RangeInclusive<usize> = 1..=64;
 /// Bytes of the longest way to write one character of form C: four code points of at most four bytes.
 const LONGEST_SPELLING: usize = 16;
 
@@ -49,7 +49,7 @@ impl Checks {
 
     /// A user's id: 1 to 64 visible characters of any script, counted and handed back in form C.
     pub fn user_id(&mut self, field: &str, value: &str) -> String {
-        let id = visible(value, LONGEST_USER_ID);
+        let id = visible(value, *USER_ID_LENGTH.end());
         if id.is_none() {
             self.refuse(field, "must be 1 to 64 visible characters, without spaces");
         }
@@ -113,7 +113,7 @@ impl Checks {
         text.map(Cow::into_owned).unwrap_or_default()
     }
 
-    /// Something that must be there.
+    /// A field that must be set.
     pub fn present<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.refuse(field, "is required");
@@ -138,9 +138,9 @@ pub fn visible(name: &str, most: usize) -> Option<Cow<'_, str>> {
         .filter(|name| (1..=most).contains(&name.chars().count()) && name.chars().all(is_visible))
 }
 
-/// A text in normalization form C, if it can have at most so many characters there. What is longer than any
-/// spelling of so many is not looked at further. Plain ASCII and most of what people type is in form C
-/// already, and is not copied.
+/// A text in normalization form C; `None` when it has more than `most` characters there. A text that is
+/// longer than any spelling of that many characters is not looked at further. ASCII and most of what people
+/// type is in form C already, and is not copied.
 fn composed(text: &str, most: usize) -> Option<Cow<'_, str>> {
     if text.len() > most.saturating_mul(LONGEST_SPELLING) {
         return None;
@@ -151,8 +151,8 @@ fn composed(text: &str, most: usize) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Does this show, by itself or as a mark on the character before it? Controls and spaces do not, nor what
-/// Unicode has reserved to be ignored in display (joiners, directions, variations, fillers, tags: two ids
+/// Whether a character is visible, by itself or as a mark on the one before it. Controls and spaces are not,
+/// nor code points that Unicode ignores in display (joiners, directions, variations, fillers, tags: two ids
 /// that differ in one would look alike), nor the blank Braille cell, annotation marks and code points that
 /// are no characters.
 fn is_visible(c: char) -> bool {

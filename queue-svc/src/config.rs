@@ -5,10 +5,8 @@ use std::time::Duration;
 use chassis::{
     db::DbConfig,
     idempotency,
-    network::Incoming,
     prune::{self, Old},
 };
-use tokio::net::TcpListener;
 
 use crate::{
     domain::{OnExpiry, QueuePolicy},
@@ -18,37 +16,72 @@ use crate::{
 /// In seconds.
 const DAY: u64 = 24 * 3_600;
 
-/// The policy of the `default` queue. It counts when that queue is made, at the very first start; later it is
-/// changed by UpdateQueue.
-#[derive(clap::Args, Clone, Debug)]
-#[group(skip)]
-pub struct Policy {
-    /// How many people may be admitted at once (the `default` queue's, when it is first made)
-    #[arg(long, env, default_value_t = 6_000, value_parser = clap::value_parser!(i64).range(0..=1_000_000))]
-    pub max_active: i64,
-    /// How many may wait; beyond it joining is refused (likewise)
-    #[arg(long, env, default_value_t = 100_000, value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
-    pub max_waiting: i64,
-    /// How long an admission lasts, 1s to 24h (likewise)
-    #[arg(long, env, default_value = "5m", value_parser = active_ttl)]
-    pub active_ttl: Duration,
-    /// How long after it was issued a token may still wait, 1s to 7d (likewise)
-    #[arg(long, env, default_value = "24h", value_parser = waiting_ttl)]
-    pub waiting_ttl: Duration,
-    /// How many are admitted in any 60 seconds at most (likewise)
-    #[arg(long, env, default_value_t = 6_000, value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
-    pub admit_per_minute: i64,
-    /// What becomes of an admission that was not used: back to the tail, or expired (likewise)
-    #[arg(long, env, value_enum, default_value_t = Expiry::Requeue)]
-    pub on_expiry: Expiry,
-    /// After how long without a word (a poll, a stream, any call) a waiter leaves the queue, 1s to 7d, or 0s
-    /// for never (likewise)
-    #[arg(long, env, default_value = "10m", value_parser = waiting_grace)]
-    pub waiting_grace: Duration,
-    /// How long an admitted one may take to be heard of before the next gets the place, 1s to 24h, or 0s for
-    /// as long as the admission lasts (likewise)
-    #[arg(long, env, default_value = "90s", value_parser = show_up_within)]
-    pub show_up_within: Duration,
+/// Makes the flags of a policy from the table of its knobs.
+macro_rules! flags {
+    (
+        counts { $($count:ident [$_json:tt $least:tt $most:tt $default:tt $is:tt];)+ }
+        spans { $($span:ident [$_span_json:tt $from:tt $to:tt $seconds:tt $text:tt $span_is:tt];)+ }
+    ) => {
+        /// The policy of the `default` queue. It counts when that queue is made, at the very first start;
+        /// later it is changed by UpdateQueue.
+        #[derive(clap::Args, Clone, Debug)]
+        #[group(skip)]
+        pub struct Policy {
+            $(
+                #[doc = $is]
+                #[arg(long, env, default_value_t = $default, help = first($is),
+                    value_parser = clap::value_parser!(i64).range($least..=$most))]
+                pub $count: i64,
+            )+
+            $(
+                #[doc = $span_is]
+                #[arg(long, env, default_value = $text, help = first_span($span_is, $from, $to),
+                    value_parser = |text: &str| span(text, $from, $to))]
+                pub $span: Duration,
+            )+
+            /// What becomes of an admission that was not used: back to the tail, or expired (the `default`
+            /// queue's, when it is first made)
+            #[arg(long, env, value_enum, default_value_t = Expiry::Requeue)]
+            pub on_expiry: Expiry,
+        }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Self {
+                    $($count: $default,)+
+                    $($span: Duration::from_secs($seconds),)+
+                    on_expiry: Expiry::Requeue,
+                }
+            }
+        }
+
+        impl Policy {
+            pub(crate) fn queue_policy(&self) -> QueuePolicy {
+                let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+                QueuePolicy {
+                    $($count: self.$count,)+
+                    $($span: micros(self.$span),)+
+                    on_expiry: match self.on_expiry {
+                        Expiry::Requeue => OnExpiry::Requeue,
+                        Expiry::Expire => OnExpiry::Expire,
+                    },
+                    paused: false,
+                }
+            }
+        }
+    };
+}
+
+boxoffice_proto::knobs!(flags);
+
+/// A flag's help: of which queue it speaks.
+fn first(is: &str) -> String {
+    format!("{} (the `default` queue's, when it is first made)", is.trim_end_matches('.'))
+}
+
+fn first_span(is: &str, least: u64, most: u64) -> String {
+    let most = humantime::format_duration(Duration::from_secs(most));
+    format!("{} ({least}s to {most}; the `default` queue's, when it is first made)", is.trim_end_matches('.'))
 }
 
 /// What becomes of an admission that was not used.
@@ -68,7 +101,7 @@ pub struct Config {
     /// The `default` queue's policy.
     pub policy: Policy,
     /// How long answers to requests are kept.
-    pub requests: idempotency::Retention,
+    pub requests: idempotency::RequestRetention,
     /// How long the rest is.
     pub retention: Retention,
 }
@@ -108,51 +141,6 @@ impl Config {
     }
 }
 
-/// Bound before the service starts.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For gRPC.
-    pub grpc: Incoming,
-    /// For healthz, readyz and metrics.
-    pub http: Option<TcpListener>,
-}
-
-impl Policy {
-    pub(crate) fn queue_policy(&self) -> QueuePolicy {
-        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        QueuePolicy {
-            max_active: self.max_active,
-            max_waiting: self.max_waiting,
-            active_ttl: micros(self.active_ttl),
-            waiting_ttl: micros(self.waiting_ttl),
-            admit_per_minute: self.admit_per_minute,
-            on_expiry: match self.on_expiry {
-                Expiry::Requeue => OnExpiry::Requeue,
-                Expiry::Expire => OnExpiry::Expire,
-            },
-            paused: false,
-            waiting_grace: micros(self.waiting_grace),
-            show_up_within: micros(self.show_up_within),
-        }
-    }
-}
-
-fn active_ttl(text: &str) -> Result<Duration, String> {
-    span(text, 1, DAY)
-}
-
-fn waiting_ttl(text: &str) -> Result<Duration, String> {
-    span(text, 1, 7 * DAY)
-}
-
-fn waiting_grace(text: &str) -> Result<Duration, String> {
-    span(text, 0, 7 * DAY)
-}
-
-fn show_up_within(text: &str) -> Result<Duration, String> {
-    span(text, 0, DAY)
-}
-
 fn span(text: &str, least: u64, most: u64) -> Result<Duration, String> {
     let span =
         humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 90s, 5m or 24h"))?;
@@ -169,14 +157,42 @@ fn span(text: &str, least: u64, most: u64) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use boxoffice_proto::knobs::KNOBS;
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        policy: Policy,
+    }
+
+    #[test]
+    fn without_flags_the_first_policy_is_that_of_any_new_queue() {
+        let parsed = Flags::try_parse_from(["queue-svc"]).expect("no flag is needed").policy.queue_policy();
+        assert_eq!(parsed, QueuePolicy::default());
+        assert_eq!(Policy::default().queue_policy(), QueuePolicy::default());
+    }
+
+    #[test]
+    fn each_knob_has_a_flag_with_its_bounds() {
+        for knob in KNOBS {
+            let unit = if knob.is_span { "s" } else { "" };
+            let flag = |value: i64| format!("--{}={value}{unit}", knob.name.replace('_', "-"));
+            let takes = |value| Flags::try_parse_from(["queue-svc".to_owned(), flag(value)]).is_ok();
+            let (least, most) = (*knob.bounds.start(), *knob.bounds.end());
+            assert!(takes(least) && takes(most), "{}", knob.name);
+            assert!(!takes(least - 1) && !takes(most + 1), "{}", knob.name);
+        }
+    }
 
     #[test]
     fn spans_are_whole_seconds_within_their_bounds() {
-        assert_eq!(active_ttl("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(span("5m", 1, DAY), Ok(Duration::from_secs(300)));
         for bad in ["", "0s", "1500ms", "25h", "5", "-1s"] {
-            assert!(active_ttl(bad).is_err(), "{bad}");
+            assert!(span(bad, 1, DAY).is_err(), "{bad}");
         }
-        assert_eq!(waiting_grace("0s"), Ok(Duration::ZERO), "never");
+        assert_eq!(span("0s", 0, DAY), Ok(Duration::ZERO), "never");
     }
 }

@@ -14,6 +14,7 @@ pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::queue::queue_service_server::QueueServiceServer;
+pub use chassis::program::Listeners;
 use chassis::{
     Serving,
     clock::Clock,
@@ -23,7 +24,7 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-pub use config::{Config, Expiry, Listeners, Policy, Retention};
+pub use config::{Config, Expiry, Policy, Retention};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +64,8 @@ async fn run(
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
+        // The edge sends the polls of all users in these.
+        .frequent(&["BatchGetTokens"])
         .add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // Also when a listener failed.

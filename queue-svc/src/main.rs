@@ -6,8 +6,8 @@ use chassis::{
     clock::Clock,
     flags, idempotency,
     lifecycle::Program,
-    network::{ConnectionArgs, Incoming},
-    program::{self, Rows, listen},
+    network::ConnectionArgs,
+    program::{self, Rows},
     telemetry::LogArgs,
 };
 use clap::Parser;
@@ -40,7 +40,7 @@ struct Args {
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
-    requests: idempotency::Retention,
+    requests: idempotency::RequestRetention,
     #[command(flatten)]
     retention: Retention,
     #[command(flatten)]
@@ -62,9 +62,7 @@ fn main() -> ExitCode {
         rows,
         migrate,
         async move |database, shutdown| {
-            let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-            let listeners =
-                Listeners { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) };
+            let listeners = Listeners::bind(addr, http_addr, connections)?;
             serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown)
                 .await
         },

@@ -1,8 +1,7 @@
 //! REST as a client sees it: a status, headers and JSON.
 //!
-//! [`Call::send`] does what a client is asked to do: who is told to come back does so, with the same key, as
-//! a busy machine may bring about at any time. Where a refusal is what a scenario is about it sends
-//! [`Call::once`].
+//! [`Call::send`] does what a client is asked to do: when it is told to come back it does so, with the same
+//! key, because any machine may be busy. A scenario that is about such a refusal uses [`Call::once`].
 
 use std::{
     sync::{
@@ -18,13 +17,13 @@ use tokio::time::sleep;
 
 use crate::patience::Patience;
 
-/// An edge answers within its deadline of ten seconds, whatever happens behind it; this is for what happens
-/// to the edge.
+/// How long an answer may take. An edge answers within its deadline of ten seconds, whatever happens behind
+/// it; the rest is for what happens to the edge itself.
 const ANSWERED: Duration = Duration::from_secs(120);
-/// How long the mesh is usually too busy at most.
+/// The longest time for which the mesh is usually too busy.
 const BUSY: Duration = Duration::from_secs(15);
-/// How long to stay away when told to come back: less than one is told, because here nobody is in the way but
-/// oneself.
+/// The pause after being told to come back: less than one is told, because here no other client is in the
+/// way.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Speaks to the edges of a mesh in turn, so that two calls in a row meet different replicas.
@@ -41,11 +40,11 @@ pub struct Call {
     request: reqwest::RequestBuilder,
     what: String,
     key: Option<String>,
-    /// Whether sending it twice without a key is as sending it once.
+    /// Whether sending it twice without a key has the effect of sending it once.
     idempotent: bool,
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Method and path, for messages.
@@ -70,7 +69,7 @@ impl Rest {
         Self::impatient(bases, ANSWERED)
     }
 
-    /// A client that waits only so long for an answer.
+    /// A client that waits for an answer only this long.
     ///
     /// # Panics
     /// Never: a client without TLS needs nothing from the system.
@@ -173,7 +172,7 @@ impl Call {
         }
     }
 
-    /// The same once more, unless twice would be too often or it cannot be copied.
+    /// A copy to send again; `None` when sending it twice has another effect, or it cannot be copied.
     fn again(&self) -> Option<Self> {
         let repeatable = self.idempotent || self.key.is_some();
         let request = self.request.try_clone().filter(|_| repeatable)?;
@@ -234,7 +233,7 @@ impl Call {
         self.until_not(&[503, 504]).await
     }
 
-    /// The same, until what was begun has settled.
+    /// Sends it like [`send`](Self::send), until a payment that it began has settled.
     ///
     /// # Panics
     /// When there is no answer.
@@ -248,7 +247,7 @@ impl Call {
         answer.expect(status)
     }
 
-    /// Sends it, reading nothing but the head: for streams.
+    /// Sends it and reads only the head of the answer: for streams.
     ///
     /// # Panics
     /// When there is no answer.

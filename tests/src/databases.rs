@@ -9,7 +9,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-/// Where a mesh keeps its records.
+/// The databases of a mesh.
 #[derive(Debug)]
 pub enum Databases {
     /// SQLite files somewhere below a folder.
@@ -53,7 +53,7 @@ impl Databases {
         Records::Postgres(PgConnection::connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}")))
     }
 
-    /// Makes so many fresh databases on this server.
+    /// Makes this many fresh databases on this server.
     ///
     /// # Panics
     /// When the server does not answer.
@@ -220,8 +220,8 @@ async fn run_sqlite(db: &mut SqliteConnection, sql: &str) {
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Told by their names: to open and close a file of SQLite's besides would let go of every lock that this
-/// process has on it.
+/// The files, by their names: opening and closing one would release every lock that SQLite holds on it for
+/// this process.
 fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -236,7 +236,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 }
 
 impl Records {
-    /// Lets go of what [`Databases::hold_up`] holds.
+    /// Releases the lock of [`Databases::hold_up`].
     pub async fn release(mut self) {
         match &mut self {
             Self::Sqlite(db) => run_sqlite(db, "ROLLBACK").await,

@@ -1,4 +1,5 @@
-//! Bounded waiting: an assertion that may take a while, and says what it last saw when it never comes true.
+//! Bounded waiting: an assertion that may take a while to hold, and that reports what it last saw if it never
+//! does.
 
 use std::time::Duration;
 

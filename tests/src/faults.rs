@@ -1,4 +1,4 @@
-//! What goes wrong, with whom, and when: rules that the proxies between the programs ask about every message.
+//! Faults to inject: rules that the proxies between the programs ask about every message.
 //!
 //! Rules belong to a *case*, which is told apart by its ids: a message that carries one of them (its user's,
 //! its token's) is the case's, and the other ids in it (a payment's) are from then on the case's too. So
@@ -30,7 +30,7 @@ pub enum Loss {
     Silence,
 }
 
-/// When, seen from the service.
+/// When a message is lost, as the service sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// It has not been asked yet.
@@ -39,7 +39,7 @@ pub enum Moment {
     After,
 }
 
-/// What becomes of a message that has stood still.
+/// What happens to a message after it was held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// It goes on.
@@ -78,16 +78,16 @@ impl fmt::Debug for Mishap {
     }
 }
 
-/// Which calls of a case, and what happens to them.
+/// A rule: which calls of a case meet which mishap.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The RPC's name; [`COMMIT`] for the database.
     pub method: &'static str,
-    /// The first to be met, counted from 0.
+    /// The first call that meets it, counted from 0.
     pub first: usize,
-    /// How many.
+    /// How many calls meet it.
     pub times: usize,
-    /// What happens.
+    /// What happens to them.
     pub mishap: Mishap,
 }
 
@@ -95,14 +95,14 @@ pub struct Rule {
 pub const COMMIT: &str = "COMMIT";
 
 impl Rule {
-    /// Of a method's first so many calls.
+    /// A rule for the first `times` calls of a method.
     #[must_use]
     pub const fn first(method: &'static str, times: usize, mishap: Mishap) -> Self {
         Self { method, first: 0, times, mishap }
     }
 }
 
-/// A place where messages stand still, until all are there that should be.
+/// A barrier at which messages are held up until all have come that should.
 #[derive(Debug)]
 pub struct Meeting {
     there: watch::Sender<usize>,
@@ -116,7 +116,7 @@ impl Default for Meeting {
 }
 
 impl Meeting {
-    /// Waits until so many stand here; usually they do within this.
+    /// Waits until `count` messages are held up here, which usually takes no longer than `usual`.
     ///
     /// # Errors
     /// How many there are when patience is over.
@@ -129,7 +129,7 @@ impl Meeting {
         }
     }
 
-    /// Whoever stands here may go, and nobody is stopped any more.
+    /// Releases the messages that are held up here, and holds up no others.
     pub fn end(&self) {
         self.over.send_replace(true);
     }
@@ -158,7 +158,7 @@ struct Chapter {
     met: usize,
 }
 
-/// A case, to ask what happened to it.
+/// The number of a case, to ask what happened to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Case(usize);
 
@@ -196,7 +196,7 @@ impl Faults {
 
     /// What is to happen to this message.
     pub(crate) fn on(&self, method: &str, message: &[u8]) -> Option<Mishap> {
-        // One poll speaks for many.
+        // This call carries the polls of many cases.
         if method == "BatchGetTokens" {
             return None;
         }

@@ -1,5 +1,5 @@
-//! HTTP/2 by hand: for clients that no library would be, such as one that begins calls without end and never
-//! sends what they ask.
+//! HTTP/2 written by hand, for clients that no library would be, such as one that begins calls without end
+//! and never sends their messages.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +18,7 @@ pub mod kind {
     pub const GOAWAY: u8 = 7;
 }
 
-/// What a client of HTTP/2 says first.
+/// The preface of a client of HTTP/2.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// SETTINGS that set nothing: with the preface it makes a whole beginning.
 pub const SETTINGS: &[u8] = &[0, 0, 0, kind::SETTINGS, 0, 0, 0, 0, 0];
@@ -36,7 +36,7 @@ pub struct Frame {
     pub body: Vec<u8>,
 }
 
-/// A connection that has said what it must, and nothing more.
+/// A connection on which the preface and SETTINGS were sent, and nothing more.
 ///
 /// # Panics
 /// When it cannot be made.

@@ -103,7 +103,7 @@ impl Grpc {
     }
 }
 
-/// How long the mesh is usually too busy at most.
+/// The longest time for which the mesh is usually too busy.
 const BUSY: Duration = Duration::from_secs(15);
 
 /// Makes a call as a client is asked to: the same again, its request id included, while it is told to come

@@ -41,7 +41,7 @@ pub fn kills(otherwise: u32) -> u32 {
 struct Purchase {
     user: String,
     reservation: String,
-    /// None: the hold was all that was wanted.
+    /// The payment; `None` when the buyer only held the seat.
     payment: Option<String>,
 }
 
@@ -65,17 +65,17 @@ pub struct Load {
     buyers: Vec<JoinHandle<Result<(), String>>>,
 }
 
-/// What it came to.
+/// The result of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Bought {
     /// Purchases that were acknowledged, each with all its steps.
     pub purchases: usize,
-    /// How often something had to be asked again.
+    /// How many requests had to be sent again.
     pub again: u64,
 }
 
 impl Load {
-    /// Sends so many buyers to a sale of so many seats.
+    /// Starts `buyers` buyers at a sale of `seats` seats.
     pub async fn start(world: &World, buyers: usize, seats: i32) -> Self {
         let queue = world.queue(json!({"maxActive": 100_000, "admitPerMinute": 1_000_000})).await;
         let sale = world.sale_behind(queue, PRICE, seats).await;
@@ -178,7 +178,7 @@ impl Book {
         Ok(Purchase { user, reservation, payment: Some(payment) })
     }
 
-    /// Asks until it is done. A refusal is nobody's due here.
+    /// Sends a request until it succeeds. No refusal is expected here.
     async fn insist(&self, step: usize, call: impl Fn() -> Call) -> Result<Value, String> {
         let patience = Patience::new(LONGEST);
         loop {

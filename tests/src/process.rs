@@ -29,15 +29,15 @@ pub struct Program {
 /// Signals the tests send.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
-    /// Please finish.
+    /// SIGTERM: asks the process to finish.
     Term,
-    /// As Ctrl-C.
+    /// SIGINT, as Ctrl-C sends it.
     Int,
-    /// The machine is gone.
+    /// SIGKILL, as if the machine was lost.
     Kill,
-    /// The machine hangs.
+    /// SIGSTOP, as if the machine hung.
     Stop,
-    /// And comes back.
+    /// SIGCONT: it goes on after [`Stop`](Self::Stop).
     Cont,
 }
 
@@ -73,8 +73,8 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts a program. Only what it is told on its command line reaches it: the environment is empty but
-    /// for the path and logging.
+    /// Starts a program. It gets only what is on its command line: the environment is empty but for the path
+    /// and logging.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -118,7 +118,7 @@ impl Process {
         ask(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Its name in this mesh.
+    /// The name in messages, unique in its mesh.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.program.name
@@ -130,7 +130,7 @@ impl Process {
         self.with_child(|child| child.id())
     }
 
-    /// How it ended, if it has.
+    /// The exit status; `None` while it runs.
     #[must_use]
     pub fn ended(&self) -> Option<ExitStatus> {
         self.with_child(|child| child.try_wait().ok().flatten())

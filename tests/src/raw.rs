@@ -68,11 +68,11 @@ pub async fn call(channel: Channel, path: &str, message: &[u8]) -> Result<Bytes,
 /// A method of the contract.
 #[derive(Clone, Debug)]
 pub struct Method {
-    /// Its path, `/package.Service/Method`.
+    /// The path, `/package.Service/Method`.
     pub path: String,
-    /// Its name.
+    /// The name without package and service, such as `HoldSeats`.
     pub name: String,
-    /// Does its request carry a `request_id`?
+    /// Whether its request has a field `request_id`.
     pub takes_request_id: bool,
 }
 

@@ -21,7 +21,7 @@ impl Shape {
     pub const ALL: &[Self] =
         &[Self::SingleSqlite, Self::SinglePostgres, Self::SinglePgBouncer, Self::Cluster];
 
-    /// Its name in a test's name.
+    /// The word for it in the names of tests, such as `single_sqlite`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

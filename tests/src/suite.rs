@@ -80,8 +80,8 @@ macro_rules! solos {
 
 /// How many scenarios run at a time on a shared mesh, and how many meshes of solos at once: enough that
 /// waiting for the clock costs little, few enough that two cores keep their timing.
-const AT_ONCE: usize = 6;
-const SOLOS_AT_ONCE: usize = 2;
+const AT_ONCE: usize = 10;
+const SOLOS_AT_ONCE: usize = 3;
 /// No scenario usually takes longer, unless it was asked to kill very often.
 fn limit() -> Duration {
     Duration::from_secs(120 + 6 * u64::from(crate::load::kills(0)))

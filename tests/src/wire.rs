@@ -91,7 +91,7 @@ impl Wire {
         self.state.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Makes everything late by so much, each way.
+    /// Delays everything by this much, each way.
     pub fn slow(&self, by: Duration) {
         self.state.late_by.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -186,7 +186,7 @@ impl State {
     }
 }
 
-/// What a client has said since its transaction began.
+/// The bytes that a client has sent since its transaction began.
 #[derive(Debug, Default)]
 struct Said {
     open: bool,

@@ -1,10 +1,9 @@
-//! What an operator may choose.
+//! The settings of this service.
 
 use boxoffice_proto::Currency;
-use chassis::{db::DbConfig, idempotency, network::Incoming};
-use tokio::net::TcpListener;
+use chassis::{db::DbConfig, idempotency};
 
-/// The wallets' policy.
+/// The rules about wallets that an operator may set.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Policy {
@@ -14,22 +13,13 @@ pub struct Policy {
     pub currency: Currency,
 }
 
-/// Everything the service needs to know.
+/// All settings of the service.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the ledger is kept.
+    /// The database of this service.
     pub database: DbConfig,
-    /// The wallets' policy.
+    /// The rules about wallets.
     pub policy: Policy,
-    /// How long answers to requests are kept.
-    pub requests: idempotency::Retention,
-}
-
-/// The sockets to serve on, already bound.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For gRPC.
-    pub grpc: Incoming,
-    /// For `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process answers them.
-    pub http: Option<TcpListener>,
+    /// How long the recorded answers to requests are kept.
+    pub requests: idempotency::RequestRetention,
 }

@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a request, and the one place where it becomes what a caller is told.
+//! The failures of the use cases, and the one table that turns each into the fault a caller receives.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use chassis::{
 
 use crate::domain::{Refusal, wallet};
 
-/// When a caller should come back after the database was out of reach.
+/// How long a caller is asked to wait before it retries after the database was out of reach.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a use case did not do what it was asked.
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The rules say no.
+    /// A rule of the domain refused the request.
     #[error("refused: {0:?}")]
     Refused(Refusal),
     /// The request id was used for another request.

@@ -1,4 +1,4 @@
-//! Prepaid wallets: an append-only ledger a user, and payments against it.
+//! Prepaid wallets: an append-only ledger for each user, and the payments that debit it.
 //!
 //! ```text
 //! grpc (proto ↔ domain) ──▶ app (which transaction) ──▶ domain (the rules)
@@ -19,6 +19,7 @@ mod store;
 
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, wallet::wallet_service_server::WalletServiceServer};
+pub use chassis::program::Listeners;
 use chassis::{
     Serving,
     clock::Clock,
@@ -28,13 +29,13 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-pub use config::{Config, Listeners, Policy};
+pub use config::{Config, Policy};
 use tokio_util::sync::CancellationToken;
 
 use crate::{app::Ledger, grpc::Service};
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
-/// work.
+/// Brings the database up to date and ends. [`serve`] does it too; programs that start together do it one
+/// after the other.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -42,7 +43,7 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &migrations()).await?)
 }
 
-/// Serves until the shutdown, then finishes what is in flight.
+/// Serves until the shutdown, and returns when the requests in flight are answered.
 ///
 /// # Errors
 /// The database cannot be opened or migrated, or a listener failed.
@@ -72,7 +73,7 @@ async fn run(
         WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
-    // Also when a listener failed.
+    // A failed listener ends the background tasks as well.
     shutdown.cancel();
     let _ended = pruning.await;
     let closed = db.close().await;

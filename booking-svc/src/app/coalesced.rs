@@ -1,10 +1,10 @@
-//! A short memory for answers that many ask for at once.
+//! A cache of a quarter second for answers that many callers request at the same moment.
 //!
-//! Promises: callers who ask while an answer is being loaded share it; an answer is at most [`FRESH`] old, by
-//! the machine's time and by the service's clock; and whoever asks after a [`Touch`] of this process was
-//! dropped gets an answer that was loaded after it: a replica reads its own writes. That is what the
-//! generations are for: a load notes the generation before it begins, and its answer is served only as long
-//! as that is still the generation.
+//! Callers who ask while an answer is being loaded share that load. An answer is at most [`FRESH`] old, by
+//! the machine's time and by the service's clock. A caller who asks after a [`Touch`] of this process was
+//! dropped gets an answer that was loaded after it, so that a replica reads its own writes. Generations
+//! ensure that: a load notes its key's generation before it begins, a dropped touch raises the generation,
+//! and an answer is served only while its generation is the current one.
 
 use std::{
     sync::{
@@ -17,16 +17,17 @@ use std::{
 use moka::future::Cache;
 use tokio::{sync::Mutex, time::Instant};
 
-/// For so long an answer is served.
+/// How long an answer is served.
 const FRESH: Duration = Duration::from_millis(250);
 const FRESH_MICROS: i64 = 250_000;
-/// So many answers are remembered; those asked for least go first.
+/// The most answers that are kept; beyond that those requested least often are dropped.
 const CAPACITY: u64 = 512;
-/// Generations are counted in so many places. Two keys that share one merely load a little more often, and
-/// nothing is ever forgotten, as it would be if the generation went with the answer that is pushed out.
+/// The number of generation counters. Keys that share one load a little more often than they must. The
+/// counters are separate from the answers because a generation must outlive an answer that is dropped from
+/// the cache.
 const PLACES: usize = 4_096;
 
-/// Answers by key.
+/// The cached answers, by key.
 #[derive(Debug)]
 pub(super) struct Coalesced<T: Clone + Send + Sync + 'static> {
     generations: Box<[AtomicU64]>,
@@ -42,17 +43,17 @@ struct Loaded<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
-    /// Remembers nothing yet.
+    /// An empty cache.
     #[must_use]
     pub(super) fn new() -> Self {
         let generations = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
         Self { generations, slots: Cache::new(CAPACITY) }
     }
 
-    /// The answer for a key: a fresh one, or what `load` brings.
+    /// The answer for a key: the cached one while it is fresh, otherwise the one that `load` brings.
     ///
     /// # Errors
-    /// What `load` failed with; the next caller tries again.
+    /// The error of `load`. It is not cached: the next caller loads again.
     pub(super) async fn get<E>(
         &self,
         key: i64,
@@ -75,8 +76,8 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
         Ok(answer)
     }
 
-    /// Announces a write: when the touch is dropped (after the commit, also when its outcome is unknown),
-    /// what was loaded before is no longer served.
+    /// Announces a write. When the touch is dropped, after the commit and also when its outcome is unknown,
+    /// an answer that was loaded before is no longer served.
     #[must_use]
     pub(super) fn touch(&self, key: i64) -> Touch<'_> {
         Touch(Some(self.generation(key)))
@@ -93,7 +94,7 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
 pub(super) struct Touch<'a>(Option<&'a AtomicU64>);
 
 impl Touch<'_> {
-    /// The write certainly changed nothing: what is remembered may stay.
+    /// Says that the write has certainly changed nothing, so that the cached answer stays.
     pub(super) fn nothing_changed(mut self) {
         self.0 = None;
     }

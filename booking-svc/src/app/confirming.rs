@@ -1,8 +1,9 @@
-//! The plain confirmations of a moment in one transaction: live holds, whole, each by its own user for the
-//! first time.
+//! The batch of confirmations: the plain ones that wait at one moment are committed as one transaction. A
+//! confirmation is plain when its hold is live, has all of its seats, and is confirmed by its own user for
+//! the first time.
 //!
-//! Whatever else a confirmation may be (late, repeated, somebody else's, of a hold that lost its seats) is
-//! none of the batch's: it is judged by a transaction of its own ([`super::holding`]).
+//! Any other confirmation (late, repeated, another user's, of a hold that lost seats) is not decided here but
+//! by a transaction of its own ([`super::holding`]).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,22 +25,26 @@ use crate::{
     store::{holds, seats},
 };
 
-/// Who confirms what, and by which payment.
+/// One request to confirm a hold.
 #[derive(Clone, Debug)]
 pub(super) struct Confirm {
+    /// The id of the hold.
     pub(super) reservation_id: Uuid,
+    /// The user who asks.
     pub(super) user_id: String,
+    /// The id of the payment that paid for the hold.
     pub(super) payment_id: Uuid,
 }
 
-/// Reads holds as they are committed.
+/// Reads holds as they are committed, one answer for each id; `None` where no hold has the id.
 pub(super) async fn find(db: Db, ids: Arc<[Uuid]>) -> Result<Vec<Option<Hold>>, Error> {
     let distinct: BTreeSet<Uuid> = ids.iter().copied().collect();
     let found = holds::holds(&mut db.read().await?, distinct).await?;
     Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
-/// Confirms those that are plain; `None` for the others.
+/// Confirms the plain ones and answers `None` for the others. When the batch as a whole cannot be written, it
+/// is rolled back and every answer is `None`.
 pub(super) async fn confirm(
     db: Db,
     clock: Clock,
@@ -50,7 +55,7 @@ pub(super) async fn confirm(
     let ids = asks.iter().map(|ask| ask.reservation_id).collect();
     let mut held = holds::lock(&mut session, ids).await?;
     let _touches: Vec<_> = held.values().map(|hold| memory.touch(hold.show_id, hold.concert_id)).collect();
-    // After the locks: the time spent waiting for them counts.
+    // The time is read after the locks, so that the time spent waiting for them counts.
     let now = clock.now();
     let mut sold: HashMap<Uuid, (Hold, Uuid)> = HashMap::new();
     for Confirm { reservation_id, user_id, payment_id } in asks.iter() {
@@ -74,7 +79,7 @@ pub(super) async fn confirm(
     }
     session.commit().await?;
     let seen = |ask: &Confirm| {
-        // Only the first of equal ones finds it.
+        // Of equal requests only the first finds its hold here; the others are decided alone.
         let (hold, payment_id) = sold.remove(&ask.reservation_id)?;
         Some(hold.apply(Change::Confirm { payment_id }, now).seen_at(now))
     };

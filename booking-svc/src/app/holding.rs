@@ -1,15 +1,15 @@
-//! The life of a hold: taking seats, keeping them, confirming, giving back.
+//! The commands on holds: taking seats, and extending, confirming and cancelling a hold.
 
 use std::{collections::BTreeSet, iter};
 
 use chassis::{
     db::{self, Session},
-    idempotency::Key,
+    idempotency::{Key, recall, record},
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{App, Confirm, coalesced::Touch, recall, record};
+use super::{App, Confirm, coalesced::Touch};
 use crate::{
     domain::{
         Hold, Refusal, Reservation, Selection, Show, State,
@@ -22,32 +22,34 @@ use crate::{
     },
 };
 
-/// Seats to be held.
+/// A request to hold seats.
 #[derive(Clone, Debug, Serialize)]
 pub struct HoldSeats {
-    /// By whom.
+    /// The user who holds them.
     pub user_id: String,
-    /// Of which show.
+    /// The id of the show.
     pub show_id: i64,
-    /// Which.
+    /// The seats' numbers.
     pub seats: Selection,
 }
 
-/// What writing a change came to.
+/// What became of writing a change of a hold.
 enum Written {
+    /// All of it was written.
     Whole,
-    /// The hold has not got all its seats any more: by a faster clock it had lapsed, and somebody took them.
+    /// The hold no longer has all of its seats: by a replica's faster clock it had expired, and another hold
+    /// took one. The transaction must be rolled back.
     SeatsLost,
-    /// The payment has confirmed another reservation.
+    /// The payment has confirmed another reservation. The transaction must be rolled back.
     PaymentUsed,
 }
 
 impl App {
-    /// Takes seats, all or none, once per request id.
+    /// Takes all of the seats or none of them (I-ALL-OR-NONE), once for a request id.
     ///
     /// # Errors
-    /// `ShowNotFound`, `SeatNotFound`, `SalesClosed`, `HoldLimit`, `SeatTaken`, `RequestIdReused`, or the
-    /// database's.
+    /// `ShowNotFound`, `SeatNotFound`, `SalesClosed`, `HoldLimit`, `SeatTaken`, `RequestIdReused`, or a
+    /// failure of the database.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = command.show_id, seats = command.seats.count()))]
     pub async fn hold_seats(
         &self,
@@ -68,10 +70,10 @@ impl App {
         result
     }
 
-    /// What this very request was answered before.
+    /// The answer that was recorded for this request, without holding anything.
     ///
     /// # Errors
-    /// `ReservationNotFound` when it was not, `RequestIdReused`, or the database's.
+    /// `ReservationNotFound` when there is none, `RequestIdReused`, or a failure of the database.
     pub async fn held_before(
         &self,
         command: &HoldSeats,
@@ -102,8 +104,8 @@ impl App {
                 Ok(reservation)
             }
             Err(Error::Refused(refusal)) => {
-                // An equal request may have taken the seats while this one waited for them: then its answer
-                // is ours.
+                // An equal request may have taken the seats while this one waited for them. Then its recorded
+                // answer is the answer to this one too.
                 let answer = recall(&mut session, key).await?;
                 session.rollback().await;
                 answer.ok_or(Error::Refused(refusal))
@@ -143,7 +145,7 @@ impl App {
         if taken != selection.count() {
             let of_others = seats::of_others(session, *show_id, selection, hold.reservation_id, now).await?;
             if of_others.is_empty() {
-                // Whoever was in the way has gone since: another attempt finds the seats free.
+                // The hold that was in the way has ended since, so another attempt finds the seats free.
                 return Err(db::Error::lost_race("a seat").into());
             }
             return Err(Refusal::SeatTaken(of_others).into());
@@ -152,11 +154,12 @@ impl App {
         Ok(hold.seen_at(now))
     }
 
-    /// Keeps a hold alive while this payment is in flight, for so long from now, bounded.
+    /// Keeps a hold live while this payment is in flight, for `by` microseconds from now, at most up to
+    /// [`hold::MAX_EXTENSION`] past its first promise.
     ///
     /// # Errors
-    /// `ReservationNotFound`, `NotOwner`, `HoldExpired`, `ReservationCancelled`, `AlreadyPaid`, or the
-    /// database's.
+    /// `ReservationNotFound`, `NotOwner`, `HoldExpired`, `ReservationCancelled`, `AlreadyPaid`, or a
+    /// failure of the database.
     pub async fn extend_hold(
         &self,
         id: Uuid,
@@ -168,10 +171,10 @@ impl App {
         self.settle("extend_hold", id, user_id, Command::Extend { payment_id, by }, request_id).await
     }
 
-    /// Makes a live hold the user's for good. Every refusal is final for this payment.
+    /// Sells the seats of a live hold to its user. Every refusal is final for this payment.
     ///
     /// # Errors
-    /// As [`Self::extend_hold`], and `PaymentUsed`.
+    /// Those of [`Self::extend_hold`], and `PaymentUsed`.
     pub async fn confirm_reservation(
         &self,
         id: Uuid,
@@ -201,10 +204,10 @@ impl App {
         self.settle("confirm_reservation", id, user_id, Command::Confirm { payment_id }, request_id).await
     }
 
-    /// Gives a hold back. One that has ended unpaid already is answered as it is.
+    /// Cancels a hold and frees its seats. A hold that has ended unpaid already is answered as it is.
     ///
     /// # Errors
-    /// `ReservationNotFound`, `NotOwner`, `AlreadyPaid`, or the database's.
+    /// `ReservationNotFound`, `NotOwner`, `AlreadyPaid`, or a failure of the database.
     pub async fn cancel_reservation(
         &self,
         id: Uuid,
@@ -227,8 +230,8 @@ impl App {
         self.db.transact(name, || self.try_settle(id, user_id, command, key.as_ref())).await
     }
 
-    /// Locks the hold, asks the rules, writes what they say (a refusal for lateness is written too) and
-    /// answers.
+    /// Locks the hold, lets the domain decide, writes the change and answers. A change is committed also when
+    /// the command is refused: that keeps a late confirmation refused (I-LATE-IS-LATE).
     async fn try_settle(
         &self,
         id: Uuid,
@@ -243,7 +246,7 @@ impl App {
         let hold = holds::lock(&mut session, BTreeSet::from([id])).await?.remove(&id);
         let hold = hold.ok_or(Refusal::ReservationNotFound)?;
         let _touches = self.memory.touch(hold.show_id, hold.concert_id);
-        // After the lock: the time spent waiting for it counts.
+        // The time is read after the lock, so that the time spent waiting for it counts.
         let now = self.clock.now();
         let verdict = hold.decide(user_id, command, now);
         let written = match verdict.change {
@@ -279,8 +282,8 @@ impl App {
         }
     }
 
-    /// Closes a hold that lost seats to a faster clock, so that it is refused for good and what it still has
-    /// is free.
+    /// Closes a hold that lost seats by a replica's faster clock, so that it stays refused and the seats that
+    /// it still has are freed.
     #[tracing::instrument(level = "debug", skip_all)]
     async fn close_lost(&self, id: Uuid) -> Result<(), Error> {
         let mut session = self.db.begin().await?;

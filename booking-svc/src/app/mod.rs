@@ -11,11 +11,9 @@ use std::sync::Arc;
 
 use chassis::{
     clock::Clock,
-    db::{Db, Group, Session},
-    idempotency::{self, Key},
+    db::{Db, Group},
 };
 use moka::future::Cache;
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
@@ -31,10 +29,10 @@ pub use holding::HoldSeats;
 pub use selling::{NewConcert, NewShow};
 pub use sweeping::sweep_until;
 
-/// So many concerts, and so many shows, are remembered. They never change.
+/// The most concerts, and the most shows, that are cached. They never change, so they do not expire.
 const FACTS: u64 = 10_000;
 
-/// The service, without its wire.
+/// The use cases of the service, without gRPC.
 #[derive(Debug)]
 pub struct App {
     db: Db,
@@ -47,7 +45,7 @@ pub struct App {
     confirms: Group<Confirm, Option<Reservation>>,
 }
 
-/// The short memory of what many look at.
+/// The cache of seat maps (by show) and of dates with a free seat (by concert).
 #[derive(Debug)]
 struct Memory {
     maps: Coalesced<Arc<[Availability]>>,
@@ -55,14 +53,14 @@ struct Memory {
 }
 
 impl Memory {
-    /// Announces that seats of this show change hands.
+    /// Announces that seats of this show are about to be taken, sold or freed.
     fn touch(&self, show_id: i64, concert_id: i64) -> [Touch<'_>; 2] {
         [self.maps.touch(show_id), self.dates.touch(concert_id)]
     }
 }
 
 impl App {
-    /// A service over a database. On a runtime: what many want at once is done by tasks of its own.
+    /// The use cases on a database. Must be called within a Tokio runtime, because each batch runs as a task.
     #[must_use]
     pub fn new(db: Db, clock: Clock, policy: Policy) -> Self {
         let memory = Arc::new(Memory { maps: Coalesced::new(), dates: Coalesced::new() });
@@ -82,10 +80,10 @@ impl App {
         }
     }
 
-    /// Reads a concert.
+    /// Reads a concert, from the cache where it is there.
     ///
     /// # Errors
-    /// `ConcertNotFound`, or the database's.
+    /// `ConcertNotFound`, or a failure of the database.
     pub async fn concert(&self, concert_id: i64) -> Result<Arc<Concert>, Error> {
         if let Some(concert) = self.concerts.get(&concert_id).await {
             return Ok(concert);
@@ -96,10 +94,10 @@ impl App {
         Ok(concert)
     }
 
-    /// Reads a show.
+    /// Reads a show, from the cache where it is there.
     ///
     /// # Errors
-    /// `ShowNotFound`, or the database's.
+    /// `ShowNotFound`, or a failure of the database.
     pub async fn show(&self, show_id: i64) -> Result<Arc<Show>, Error> {
         if let Some(show) = self.shows.get(&show_id).await {
             return Ok(show);
@@ -108,26 +106,5 @@ impl App {
         let show = Arc::new(read.ok_or(Refusal::ShowNotFound)?);
         self.shows.insert(show_id, Arc::clone(&show)).await;
         Ok(show)
-    }
-}
-
-/// The answer that was given under this request's id, if it has one and there was one.
-async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -> Result<Option<T>, Error> {
-    match key {
-        Some(key) => Ok(idempotency::recall(session, key).await?),
-        None => Ok(None),
-    }
-}
-
-/// Records the answer under the request's id, if it has one.
-async fn record<T: Serialize>(
-    session: &mut Session,
-    key: Option<&Key>,
-    answer: &T,
-    now: i64,
-) -> Result<(), Error> {
-    match key {
-        Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
-        None => Ok(()),
     }
 }

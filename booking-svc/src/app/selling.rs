@@ -1,40 +1,40 @@
-//! Putting things on sale: concerts, and shows with their seats.
+//! Creating and listing concerts and shows.
 
-use chassis::idempotency::Key;
+use chassis::idempotency::{Key, recall, record};
 use serde::Serialize;
 
-use super::{App, recall, record};
+use super::App;
 use crate::{
     domain::{Concert, Refusal, Show},
     error::Error,
     store::catalog,
 };
 
-/// A concert to be.
+/// A concert to create.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewConcert {
-    /// Its name.
+    /// The title, as callers see it.
     pub title: String,
-    /// The waiting room that guards it.
+    /// The id of the queue that admits users to it.
     pub queue_id: String,
 }
 
-/// A show to be.
+/// A show to create.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewShow {
-    /// Its concert.
+    /// The id of its concert.
     pub concert_id: i64,
-    /// When it begins.
+    /// When it begins, in microseconds since 1970.
     pub starts_at: i64,
-    /// How long it lasts.
+    /// How long it lasts, in minutes.
     pub duration_minutes: i32,
-    /// Its name.
+    /// The title, as callers see it.
     pub title: String,
-    /// Anything else.
+    /// A description for callers; it may be empty.
     pub description: String,
     /// The price of one seat.
     pub price: i64,
-    /// How many seats.
+    /// The number of seats; they are numbered from 1.
     pub seat_count: i32,
 }
 
@@ -42,7 +42,7 @@ impl App {
     /// Creates a concert, once per request id.
     ///
     /// # Errors
-    /// `RequestIdReused`, or the database's.
+    /// `RequestIdReused`, or a failure of the database.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_concert(
         &self,
@@ -70,7 +70,7 @@ impl App {
     /// Creates a show, once per request id. All its seats are free.
     ///
     /// # Errors
-    /// `ConcertNotFound`, `BeginsInThePast`, `RequestIdReused`, or the database's.
+    /// `ConcertNotFound`, `BeginsInThePast`, `RequestIdReused`, or a failure of the database.
     #[tracing::instrument(level = "debug", skip_all, fields(concert_id = new.concert_id, seats = new.seat_count))]
     pub async fn create_show(&self, new: NewShow, request_id: Option<String>) -> Result<Show, Error> {
         let concert = self.concert(new.concert_id).await?;
@@ -82,7 +82,8 @@ impl App {
                 return Ok(answer);
             }
             let mut show = new.clone().at(self.clock.now());
-            // Only now: a request that was answered when its show was to come is answered so for good.
+            // This is checked after the recorded answer: a request that was granted before its show began is
+            // answered the same way ever after.
             if show.begins_in_the_past() {
                 return Err(Refusal::BeginsInThePast.into());
             }
@@ -94,18 +95,18 @@ impl App {
         self.db.transact("create_show", attempt).await
     }
 
-    /// Concerts with numbers below `before`, newest first.
+    /// At most `limit` concerts with ids below `before`, newest first.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn concerts(&self, before: i64, limit: i64) -> Result<Vec<Concert>, Error> {
         Ok(catalog::concerts(&mut self.db.read().await?, before, limit).await?)
     }
 
-    /// A concert's shows with numbers below `before`, newest first.
+    /// At most `limit` shows of a concert with ids below `before`, newest first.
     ///
     /// # Errors
-    /// `ConcertNotFound`, or the database's.
+    /// `ConcertNotFound`, or a failure of the database.
     pub async fn shows(&self, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
         self.concert(concert_id).await?;
         Ok(catalog::shows(&mut self.db.read().await?, concert_id, before, limit).await?)

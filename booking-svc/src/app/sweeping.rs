@@ -1,6 +1,6 @@
-//! Tidying: lapsed holds are written down as EXPIRED and their seats' rows cleared. Nobody depends on it: a
-//! lapsed hold is expired and its seats are free by the clock alone. Every replica sweeps; each takes what
-//! the others have not in hand.
+//! The sweep: closes expired holds in the database and clears the rows of their seats. No answer depends on
+//! it, because a hold expires and its seats are free by the clock alone (I-CLOCK). Every replica sweeps; each
+//! leaves out the holds that another transaction has locked.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,23 +16,23 @@ use crate::{
     },
 };
 
-/// How often it is looked for lapsed holds.
+/// How often the sweep looks for expired holds.
 const EVERY: Duration = Duration::from_secs(1);
-/// So many holds are closed in one transaction: short enough that nobody waits for it.
+/// The most holds that one transaction closes, so few that requests hardly wait for their rows.
 const BATCH: i64 = 500;
 
 impl App {
-    /// Closes what has lapsed, batch by batch; answers how many holds that were.
+    /// Closes all expired holds, batch by batch, and answers how many there were.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn sweep(&self) -> Result<usize, Error> {
         self.sweep_unless(&CancellationToken::new()).await
     }
 
     async fn sweep_unless(&self, shutdown: &CancellationToken) -> Result<usize, Error> {
         let mut swept = 0;
-        // The look beforehand is a read: an idle service begins no write transaction every second.
+        // Looking first with a read keeps an idle service from beginning a write transaction every second.
         while !shutdown.is_cancelled()
             && holds::any_lapsed(&mut self.db.read().await?, self.clock.now()).await?
         {
@@ -62,8 +62,8 @@ impl App {
     }
 }
 
-/// Sweeps every second until the shutdown, and ends between two batches. A failure is the next round's to
-/// repeat.
+/// Sweeps every second until the shutdown, and ends between two batches. A sweep that failed is repeated by
+/// the next one.
 pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
     let mut ticks = time::interval(EVERY);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);

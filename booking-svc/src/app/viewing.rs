@@ -1,4 +1,4 @@
-//! Looking: seat maps and dates through a short memory, reservations from the row.
+//! Reading: seat maps and dates through a cache of a quarter second, reservations from the database.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::{
 };
 
 impl App {
-    /// A concert's shows on a day, in order of their beginning and number, after the given place; also those
-    /// that have begun.
+    /// At most `limit` shows of a concert on a UTC date, in order of their beginning and id, after the given
+    /// beginning and id. Shows that have begun are included.
     ///
     /// # Errors
-    /// `ConcertNotFound`, or the database's.
+    /// `ConcertNotFound`, or a failure of the database.
     pub async fn shows_of_date(
         &self,
         concert_id: i64,
@@ -30,10 +30,10 @@ impl App {
         Ok(catalog::shows_within(&mut self.db.read().await?, concert_id, span, after, limit).await?)
     }
 
-    /// The seats of a show.
+    /// The seats of a show, at most a quarter second old; writes of this replica are always in it.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = show.show_id))]
     pub async fn seat_map(&self, show: Arc<Show>) -> Result<SeatMap, Error> {
         let now = self.clock.now();
@@ -48,7 +48,7 @@ impl App {
     /// The dates on which a show of the concert that has not begun has a free seat.
     ///
     /// # Errors
-    /// `ConcertNotFound`, or the database's.
+    /// `ConcertNotFound`, or a failure of the database.
     #[tracing::instrument(level = "debug", skip_all, fields(concert_id))]
     pub async fn available_dates(&self, concert_id: i64) -> Result<Arc<[String]>, Error> {
         self.concert(concert_id).await?;
@@ -60,19 +60,19 @@ impl App {
         self.memory.dates.get(concert_id, now, load).await
     }
 
-    /// Reads a reservation.
+    /// Reads a reservation as it is committed, with its status now.
     ///
     /// # Errors
-    /// `ReservationNotFound`, or the database's.
+    /// `ReservationNotFound`, or a failure of the database.
     pub async fn reservation(&self, id: Uuid) -> Result<Reservation, Error> {
         let hold = self.reads.ask(id).await?;
         Ok(hold.ok_or(Refusal::ReservationNotFound)?.seen_at(self.clock.now()))
     }
 
-    /// A user's reservations before (in time, then id) the given one, newest first.
+    /// At most `limit` reservations of a user before the given time and id, newest first.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn reservations(
         &self,
         user_id: &str,
@@ -84,7 +84,7 @@ impl App {
         Ok(found.into_iter().map(|hold| hold.seen_at(now)).collect())
     }
 
-    /// What the time is here.
+    /// The time of this replica's clock, in microseconds since 1970 UTC.
     #[must_use]
     pub fn now(&self) -> i64 {
         self.clock.now()

@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, ops::Range};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 
 const FORMAT: &str = "%Y-%m-%d";
-/// So many dates are told at most: 27 years of one show a day, in 120 KB.
+/// The most dates that one answer lists: 27 years with a show each day, in 120 KB.
 pub const MAX_DATES: usize = 10_000;
 
-/// The UTC date of an instant, as YYYY-MM-DD. Instants that no `Timestamp` can carry have no date.
+/// The UTC date of an instant in microseconds since 1970 UTC. `None` when the calendar does not reach so far.
 #[must_use]
 pub fn date_of(at: i64) -> Option<NaiveDate> {
     DateTime::from_timestamp_micros(at).map(|at| at.date_naive())
 }
 
-/// Reads a date, strictly YYYY-MM-DD.
+/// Reads a date of exactly the form YYYY-MM-DD; `None` for any other text.
 #[must_use]
 pub fn parse(text: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(text, FORMAT).ok().filter(|date| format(*date) == text)
@@ -26,14 +26,15 @@ pub fn format(date: NaiveDate) -> String {
     date.format(FORMAT).to_string()
 }
 
-/// From the first instant of a day up to the first of the next one.
+/// The instants of a UTC day in microseconds since 1970 UTC: from its first up to the first of the next day,
+/// which is excluded. `None` for the calendar's last day.
 #[must_use]
 pub fn span(date: NaiveDate) -> Option<Range<i64>> {
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
     Some(midnight(date)..midnight(date.checked_add_days(Days::new(1))?))
 }
 
-/// The first [`MAX_DATES`] dates of these instants, rising, each once.
+/// The different dates of these instants as YYYY-MM-DD, in rising order, at most the first [`MAX_DATES`].
 pub fn distinct(instants: impl IntoIterator<Item = i64>) -> Vec<String> {
     let dates: BTreeSet<_> = instants.into_iter().filter_map(date_of).collect();
     dates.into_iter().take(MAX_DATES).map(format).collect()

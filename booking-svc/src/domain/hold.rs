@@ -6,9 +6,9 @@
 //!              ▼    │
 //!  HoldSeats → HELD ┴─ Confirm ──▶ CONFIRMED
 //!              │  └─── Cancel ───▶ CANCELLED
-//!              └────── the clock ▶ EXPIRED      (whether or not anything has written it down)
+//!              └────── the clock ▶ EXPIRED      (whether or not the row says so yet)
 //! ```
-//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold lapsed closes it, so that a
+//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold expired closes it, so that a
 //! confirmation which was refused as late stays refused, also by a replica whose clock is slower
 //! (I-LATE-IS-LATE).
 
@@ -21,125 +21,126 @@ use super::Refusal;
 /// short to keep seats from others.
 pub const MAX_EXTENSION: i64 = 5 * 60 * 1_000_000;
 
-/// A hold as it is written down.
+/// A hold as its row has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Its id.
+    /// The hold's id, which callers know as the reservation's.
     pub reservation_id: Uuid,
-    /// Whose it is.
+    /// The user who holds the seats.
     pub user_id: String,
-    /// The show's concert.
+    /// The id of the show's concert.
     pub concert_id: i64,
-    /// The show.
+    /// The id of the show whose seats are held.
     pub show_id: i64,
-    /// The waiting room that guards the concert.
+    /// The id of the queue that admits users to the concert.
     pub queue_id: String,
-    /// The seats, rising.
+    /// The numbers of the seats, in rising order.
     pub seats: Vec<i32>,
-    /// What they cost together; fixed when they were taken.
+    /// The price of all seats together in the currency's minor unit, fixed when they were taken
+    /// (I-FIXED-PRICE).
     pub amount: i64,
-    /// When they were taken.
+    /// When the seats were taken, in microseconds since 1970 UTC.
     pub held_at: i64,
-    /// What was promised then.
+    /// When the hold was first to expire; extensions do not change it and are bounded by it.
     pub promised_until: i64,
-    /// When it lapses.
+    /// When the hold expires, in microseconds since 1970 UTC; an extension moves it.
     pub expires_at: i64,
-    /// What was written of its fate.
+    /// The state that the row has.
     pub state: State,
 }
 
-/// What was written of a hold's fate.
+/// The state that a hold's row has. The clock may be ahead of it: see [`Status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Nothing yet: it is live, or it has lapsed by the clock.
+    /// Not closed yet: the hold is live, or it has expired by the clock.
     Held,
-    /// Paid for.
+    /// Paid for; the seats are sold.
     Confirmed {
-        /// By this payment.
+        /// The payment that confirmed it.
         payment_id: Uuid,
-        /// When.
+        /// When it was confirmed, in microseconds since 1970 UTC.
         at: i64,
     },
-    /// Lapsed, and written down.
+    /// Closed after it expired; the seats are free.
     Expired,
-    /// Given back.
+    /// Closed because its user cancelled it; the seats are free.
     Cancelled,
 }
 
-/// What a hold is at a moment.
+/// What a hold is at one moment, by its state and the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Live.
+    /// It is live: nobody else can have its seats.
     Held,
-    /// The user's for good.
+    /// It is paid for and final.
     Confirmed,
-    /// Lapsed unpaid.
+    /// It expired unpaid, whether or not its row says so yet.
     Expired,
-    /// Given back.
+    /// Its user cancelled it.
     Cancelled,
 }
 
-/// A hold together with what it was when somebody looked.
+/// A hold with the status that it had when it was read, which is what callers are told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    /// The hold.
+    /// The hold as it was read or written.
     pub hold: Hold,
-    /// What it was.
+    /// The status at that moment.
     pub status: Status,
 }
 
-/// What its user wants of a hold.
+/// What a user asks to do with a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Command {
-    /// Keep it alive while this payment is in flight.
+    /// Keep the hold live while a payment is in flight.
     Extend {
-        /// The payment.
+        /// The id of that payment.
         payment_id: Uuid,
-        /// For so long from now.
+        /// How long the hold is to live from now on, in microseconds.
         by: i64,
     },
-    /// Make it the user's for good.
+    /// Sell the seats to the user.
     Confirm {
-        /// What pays for it.
+        /// The id of the payment that paid for them.
         payment_id: Uuid,
     },
-    /// Give it back.
+    /// End the hold and free its seats.
     Cancel,
 }
 
-/// What is to be written.
+/// A change of a hold's row and of its seats' rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It lives until then.
+    /// The hold and its seats expire later.
     Extend {
-        /// The new end, later than the old one.
+        /// When they expire then, in microseconds since 1970 UTC; always later than before.
         until: i64,
     },
-    /// It is paid for: its seats are sold.
+    /// The hold is closed as confirmed and its seats are sold.
     Confirm {
-        /// What paid for it.
+        /// The id of the payment that paid for it.
         payment_id: Uuid,
     },
-    /// It is given back: its seats are free.
+    /// The hold is closed as cancelled and its seats are freed.
     Cancel,
-    /// It has lapsed: its seats are free.
+    /// The hold is closed as expired and its seats are freed.
     Lapse,
 }
 
-/// What a command comes to: perhaps something to write (even when the answer is no), and the answer.
+/// What the rules decide about a command. A refusal can come with a change: see [`Hold::decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// To be written, in any case.
+    /// The change to write and commit, also when the command is refused.
     pub change: Option<Change>,
-    /// The answer: the hold as it then is, or why not.
+    /// Whether the command is granted, or why it is refused.
     pub answer: Result<(), Refusal>,
 }
 
-/// Refuses a user who would hold more than `limit` seats of one show; `held` counts those of the new hold
-/// too.
+/// Refuses a user who would hold more than `limit` seats of one show (I-LIMIT); `held` counts those of the
+/// new hold too.
 ///
 /// # Errors
-/// `HoldLimit`.
+/// `HoldLimit` when `held` is greater.
 pub const fn check_limit(held: i64, limit: i64) -> Result<(), Refusal> {
     if held > limit { Err(Refusal::HoldLimit(limit)) } else { Ok(()) }
 }
@@ -159,7 +160,7 @@ impl Verdict {
 }
 
 impl Hold {
-    /// What it is at this moment.
+    /// Its status at this time. A hold expires at `expires_at` by the clock alone (I-CLOCK).
     #[must_use]
     pub const fn status(&self, now: i64) -> Status {
         match self.state {
@@ -170,14 +171,15 @@ impl Hold {
         }
     }
 
-    /// It, with what it is at this moment.
+    /// The reservation that callers are told: the hold and its status at this time.
     #[must_use]
     pub const fn seen_at(self, now: i64) -> Reservation {
         let status = self.status(now);
         Reservation { hold: self, status }
     }
 
-    /// What a command of this user comes to.
+    /// Decides a command of a user at this time. Nobody but the hold's user is granted anything. A command
+    /// that finds the hold expired closes it, and that change is committed together with the refusal.
     #[must_use]
     pub fn decide(&self, user_id: &str, command: Command, now: i64) -> Verdict {
         if self.user_id != user_id {
@@ -205,7 +207,7 @@ impl Hold {
         }
     }
 
-    /// It, after a change was written.
+    /// The hold after a change was written at this time.
     #[must_use]
     pub fn apply(mut self, change: Change, now: i64) -> Self {
         match change {

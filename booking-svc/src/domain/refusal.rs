@@ -1,44 +1,45 @@
-//! Everything that the rules refuse, by name.
+//! Every refusal of the rules, by name.
 
 use std::collections::BTreeSet;
 
-/// Why a request was refused. Each is an answer: repeating the request repeats it.
+/// Why a request was refused. A refusal is a final answer: the same request without a change in between is
+/// refused again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No concert has this number.
+    /// No concert has this id.
     #[error("there is no such concert")]
     ConcertNotFound,
-    /// No show has this number.
+    /// No show has this id.
     #[error("there is no such show")]
     ShowNotFound,
-    /// The show to be would have begun already.
+    /// The new show would have begun already.
     #[error("a show that has begun cannot be made")]
     BeginsInThePast,
-    /// The show has not got these seats.
+    /// The show has no seats with these numbers.
     #[error("the show has no such seat")]
     SeatNotFound(BTreeSet<i32>),
-    /// Somebody has these seats.
+    /// Another hold or reservation has these seats.
     #[error("somebody has one of these seats")]
     SeatTaken(BTreeSet<i32>),
-    /// The show has begun.
+    /// The show has begun, so its seats are no longer sold.
     #[error("the show has begun")]
     SalesClosed,
-    /// The user would hold more seats of the show than one may.
+    /// The user would hold more seats of the show than this limit.
     #[error("a user may hold {0} seats of a show")]
     HoldLimit(i64),
     /// No hold has this id.
     #[error("there is no such reservation")]
     ReservationNotFound,
-    /// The hold is somebody else's.
+    /// The hold belongs to another user.
     #[error("the reservation belongs to another user")]
     NotOwner,
-    /// The hold has lapsed.
+    /// The hold has expired.
     #[error("the hold has lapsed")]
     HoldExpired,
-    /// The hold was given back.
+    /// The hold was cancelled.
     #[error("the reservation was cancelled")]
     ReservationCancelled,
-    /// The reservation is confirmed (by another payment, where one was named).
+    /// The reservation is confirmed; where the request names a payment, by another one.
     #[error("the reservation is paid for")]
     AlreadyPaid,
     /// The payment has confirmed another reservation.

@@ -1,4 +1,4 @@
-//! Seats: which may be asked for together, and how a show's seats look at a moment.
+//! Seats: which ones a request may name together, and what a show's seat map says at a moment.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -6,23 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Show};
 
-/// So many seats one request may take at most.
+/// The most seats that one request may name.
 pub const MAX_SELECTION: usize = 50;
 
-/// Seats asked for together: 1 to 50 different ones, rising. In this order they are locked, everywhere.
+/// The seats that one request names: 1 to 50 different numbers, in rising order. Every transaction locks
+/// seats in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection(BTreeSet<i32>);
 
-/// A list of seats that is no selection.
+/// The list of seat numbers is empty, too long, or names a seat twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must name 1 to {MAX_SELECTION} different seats")]
 pub struct NotASelection;
 
 impl Selection {
-    /// Reads a caller's list.
+    /// Makes a selection of a caller's list.
     ///
     /// # Errors
-    /// It is empty, too long, or names a seat twice.
+    /// The list is empty, has more than [`MAX_SELECTION`] numbers, or names a seat twice.
     pub fn new(numbers: &[i32]) -> Result<Self, NotASelection> {
         if numbers.is_empty() || numbers.len() > MAX_SELECTION {
             return Err(NotASelection);
@@ -31,22 +32,22 @@ impl Selection {
         if seats.len() == numbers.len() { Ok(Self(seats)) } else { Err(NotASelection) }
     }
 
-    /// How many.
+    /// The number of seats, 1 to [`MAX_SELECTION`].
     #[must_use]
     pub fn count(&self) -> i64 {
         // At most MAX_SELECTION.
         i64::try_from(self.0.len()).unwrap_or(i64::MAX)
     }
 
-    /// The numbers, rising.
+    /// The seats' numbers in rising order.
     pub fn numbers(&self) -> impl Iterator<Item = i32> + '_ {
         self.0.iter().copied()
     }
 
-    /// May these seats of this show be sold now?
+    /// Checks that the show has these seats and is on sale at this time.
     ///
     /// # Errors
-    /// `SeatNotFound` with the numbers beyond the show's, or `SalesClosed`.
+    /// `SeatNotFound` with the numbers that the show does not have, or `SalesClosed`.
     pub fn check(&self, show: &Show, now: i64) -> Result<(), Refusal> {
         let beyond: BTreeSet<i32> =
             self.numbers().filter(|seat| !(1..=show.seat_count).contains(seat)).collect();
@@ -56,35 +57,37 @@ impl Selection {
         if show.on_sale(now) { Ok(()) } else { Err(Refusal::SalesClosed) }
     }
 
-    /// What they cost together. Cannot overflow: 50 seats at the highest price are 50 milliards.
+    /// What the seats cost together, in the unit of the price of one. It cannot overflow: 50 seats at the
+    /// highest price of 10^9 are 5 * 10^10.
     #[must_use]
     pub fn amount(&self, price: i64) -> i64 {
         price.saturating_mul(self.count())
     }
 }
 
-/// How a seat looks.
+/// What a seat map says about a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
-    /// It can be held now.
+    /// The seat can be held now.
     Available,
-    /// Somebody is deciding.
+    /// A live hold has the seat.
     Held,
-    /// It is not to be had any more: sold, or the show has begun.
+    /// The seat is sold, or the show has begun.
     Sold,
 }
 
-/// All seats of a show at one moment.
+/// All seats of a show, as they were when they were read.
 #[derive(Clone, Debug)]
 pub struct SeatMap {
-    /// The show.
+    /// The show whose seats these are.
     pub show: Arc<Show>,
-    /// Seat 1 first.
+    /// The availability of each seat; seat 1 is the first.
     pub seats: Arc<[Availability]>,
 }
 
 impl SeatMap {
-    /// The seats with their numbers as one sees them now: once the show has begun there is nothing to be had.
+    /// Each seat's number and what callers are told of it at this time: once the show has begun, every seat
+    /// is told as sold.
     pub fn seen_at(&self, now: i64) -> impl Iterator<Item = (i32, Availability)> + '_ {
         let on_sale = self.show.on_sale(now);
         let look = move |seat: &Availability| if on_sale { *seat } else { Availability::Sold };
@@ -92,7 +95,8 @@ impl SeatMap {
     }
 }
 
-/// Lays a show's seats out: free, except those named.
+/// A show's seats, seat 1 first: available, except those named as held or sold. Numbers that the show does
+/// not have are ignored.
 #[must_use]
 pub fn lay_out(seat_count: i32, held: &[i32], sold: &[i32]) -> Arc<[Availability]> {
     let mut seats = vec![Availability::Available; usize::try_from(seat_count).unwrap_or(0)];

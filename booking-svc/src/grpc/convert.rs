@@ -1,4 +1,4 @@
-//! Domain to protobuf.
+//! Conversion of domain values into protobuf messages.
 
 use boxoffice_proto::{
     Currency,
@@ -33,12 +33,13 @@ pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
     }
 }
 
-/// A seat in a map, at most: its tag and length, its number (up to 100,000) and its status with their tags.
+/// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
+/// and its status, with their tags.
 const SEAT: usize = 8;
-/// The show in its map: numbers, instants, tags and lengths, at most. Its texts are counted.
+/// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
 const SHOW: usize = 128;
 
-/// How large the map of a show's seats is on the wire, at most.
+/// The most bytes that the message with a show's seat map takes.
 pub(super) fn weigh_map(show: &domain::Show) -> usize {
     SHOW + show.title.len() + show.description.len() + SEAT * usize::try_from(show.seat_count).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use
-//! cases' business.
+//! The gRPC service: checks the form of each request's fields, calls the use case and converts its answer. It
+//! decides no rule.
 
 mod convert;
 mod read;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::{app::App, domain::Reservation, error::Error};
 use read::SeatsOf;
 
-/// BookingService over the use cases.
+/// The gRPC service `boxoffice.booking.v1.BookingService`, as a front of the use cases.
 #[derive(Clone, Debug)]
 pub struct Api {
     app: Arc<App>,
@@ -34,7 +34,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// These use cases, with prices in this currency.
+    /// A service that calls these use cases and tells every price in this currency.
     #[must_use]
     pub const fn new(app: Arc<App>, currency: Currency) -> Self {
         Self { app, currency }
@@ -110,7 +110,7 @@ impl BookingService for Api {
                     .shows_of_date(concert_id, date, *page.from(), page.limit())
                     .await
                     .map_err(refuse)?;
-                // Cut before the seats are read.
+                // The page is cut before the seats are read, so that none are read in vain.
                 let (shows, next) =
                     page.cut(found, |show| (show.starts_at, show.show_id), convert::weigh_map);
                 (shows.into_iter().map(Arc::new).collect(), next)

@@ -1,9 +1,10 @@
-//! Protobuf to domain. Everything that is wrong with a request is told at once.
+//! Conversion of protobuf requests into domain values. A fault names every field that is wrong, not only the
+//! first.
 
 use boxoffice_proto::{
     Fault,
     booking::{CreateConcertRequest, CreateShowRequest, HoldSeatsRequest, ListSeatsRequest},
-    time,
+    bounds, time,
     validate::Checks,
 };
 use chassis::page::{List, PageRequest};
@@ -16,7 +17,6 @@ use crate::{
     domain::{Selection, dates},
 };
 
-const TITLE: std::ops::RangeInclusive<usize> = 1..=200;
 const DEFAULT_SEATS: i32 = 50;
 const SECOND: i64 = 1_000_000;
 
@@ -24,7 +24,7 @@ type WithId<T> = Result<(T, Option<String>), Fault>;
 
 pub(super) fn new_concert(request: &CreateConcertRequest) -> WithId<NewConcert> {
     let mut checks = Checks::default();
-    let title = checks.text("title", &request.title, TITLE);
+    let title = checks.text("title", &request.title, bounds::TITLE);
     let queue_id = checks.queue_id("queue_id", &request.queue_id);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
@@ -39,11 +39,13 @@ pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
             0
         })
     });
-    let duration_minutes = checks.range("duration_minutes", request.duration_minutes, 1..=1_440);
-    let title = checks.text("title", &request.title, TITLE);
-    let description = checks.text("description", &request.description, 0..=4_000);
-    let price = checks.range("price", request.price, 0..=1_000_000_000);
-    let seat_count = checks.range("seat_count", request.seat_count.unwrap_or(DEFAULT_SEATS), 1..=100_000);
+    let duration_minutes =
+        checks.range("duration_minutes", request.duration_minutes, bounds::DURATION_MINUTES);
+    let title = checks.text("title", &request.title, bounds::TITLE);
+    let description = checks.text("description", &request.description, bounds::DESCRIPTION);
+    let price = checks.range("price", request.price, bounds::PRICE);
+    let seat_count =
+        checks.range("seat_count", request.seat_count.unwrap_or(DEFAULT_SEATS), bounds::SEAT_COUNT);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
     let concert_id = request.concert_id;
@@ -72,19 +74,19 @@ pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
     }
 }
 
-/// So many shows a page of seats has when nothing was asked for: once a day's map had no pages, and this many
-/// shows at most.
+/// The shows on a page of seats when the request gives no page size. Release 0.1 had no pages here and
+/// answered at most this many shows.
 const SHOWS_A_PAGE: i32 = 100;
 
-/// Which seats are asked for.
+/// Whose seats a request asks for: those of one show, or of all shows of a concert on a date.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SeatsOf {
     Show(i64),
     Date(i64, NaiveDate),
 }
 
-/// Whose seats, and which page of a date's shows by their beginning and number. (One show is one page,
-/// whatever its size.)
+/// Whose seats a request asks for, and which page of the date's shows, by their beginning and id. One show is
+/// one page whatever its size.
 pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageRequest<(i64, i64)>), Fault> {
     let ListSeatsRequest { show_id, concert_id, date, page_size, page_token } = request;
     let of = match (*show_id, *concert_id, date.as_str()) {
@@ -104,8 +106,7 @@ pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageReque
     Ok((of, page))
 }
 
-/// What every command on a hold names. The request id is looked at, and that is all: these commands are
-/// idempotent without.
+/// The fields that every command on a hold has: the reservation's id, the user's id and the request id.
 pub(super) fn whose(
     checks: &mut Checks,
     reservation_id: &str,
@@ -116,7 +117,7 @@ pub(super) fn whose(
     (checks.uuid("reservation_id", reservation_id), checks.user_id("user_id", user_id), request_id)
 }
 
-/// How much longer, in microseconds.
+/// How long a hold is to live from now on, in microseconds: 1 second to 5 minutes.
 pub(super) fn extend_by(checks: &mut Checks, span: Option<&Duration>) -> i64 {
     let span = span.and_then(time::span_micros).filter(|span| (SECOND..=300 * SECOND).contains(span));
     span.unwrap_or_else(|| {

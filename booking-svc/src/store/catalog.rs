@@ -10,6 +10,13 @@ use chassis::{
 use super::small;
 use crate::domain::{Concert, Show};
 
+/// The columns of a show besides its number, in the order in which [`insert_show`] fills them.
+macro_rules! show_columns {
+    () => {
+        "concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at"
+    };
+}
+
 /// Writes a concert; answers its number.
 ///
 /// # Errors
@@ -49,8 +56,11 @@ pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<
 /// # Errors
 /// The database's.
 pub async fn insert_show(session: &mut Session, show: &Show) -> Result<i64, Error> {
-    let sql = "INSERT INTO show (concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING show_id";
+    let sql = concat!(
+        "INSERT INTO show (",
+        show_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING show_id"
+    );
     let args = args![
         show.concert_id,
         show.starts_at,
@@ -69,8 +79,7 @@ pub async fn insert_show(session: &mut Session, show: &Show) -> Result<i64, Erro
 /// # Errors
 /// The database's.
 pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, Error> {
-    let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
-               FROM show WHERE show_id = $1";
+    let sql = concat!("SELECT show_id, ", show_columns!(), " FROM show WHERE show_id = $1");
     session.optional(sql, args![show_id]).await?.map(|row| read_show(&row)).transpose()
 }
 
@@ -84,8 +93,11 @@ pub async fn shows(
     before: i64,
     limit: i64,
 ) -> Result<Vec<Show>, Error> {
-    let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
-               FROM show WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3";
+    let sql = concat!(
+        "SELECT show_id, ",
+        show_columns!(),
+        " FROM show WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3"
+    );
     session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
 }
 
@@ -101,9 +113,12 @@ pub async fn shows_within(
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<Show>, Error> {
-    let sql = "SELECT show_id, concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at
-               FROM show WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3 AND (starts_at, show_id) > ($4, $5)
-               ORDER BY starts_at, show_id LIMIT $6";
+    let sql = concat!(
+        "SELECT show_id, ",
+        show_columns!(),
+        " FROM show WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3",
+        " AND (starts_at, show_id) > ($4, $5) ORDER BY starts_at, show_id LIMIT $6"
+    );
     let args = args![concert_id, span.start, span.end, after.0, after.1, limit];
     session.all(sql, args).await?.iter().map(read_show).collect()
 }

@@ -1,4 +1,4 @@
-//! Holds and the confirmed reservations that come of them.
+//! The rows of holds, and of the reservations that confirmed holds become.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::corrupt;
 use crate::domain::{Hold, State};
 
-/// Writes a new hold whose seats have just been taken, and answers how many seats the user then holds of that
-/// show, this hold's included. Exact under concurrency: a user's holds of one show go through their `holder`
-/// row one after the other.
+/// Writes a new hold whose seats this transaction has just taken, and answers how many seats of that show the
+/// user then holds, this hold's included. The count is exact under concurrency (I-LIMIT): transactions of the
+/// same user and show wait for each other at the user's `holder` row.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn place(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
     let total = i64::try_from(hold.seats.len()).map_err(corrupt)?;
     let seats = serde_json::to_string(&hold.seats).map_err(corrupt)?;
@@ -44,10 +44,11 @@ pub async fn place(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
             held_seats(session, hold).await
         }
         Dialect::Postgres => {
-            // One round trip in the usual case: every part of the statement sees the moment at which it
-            // began. When the `holder` row it wrote is the very next version of the one it saw, no other hold
-            // of this user came in between, and the count of that moment is right. Otherwise the lock was
-            // waited for, and the count is taken again behind it.
+            // All parts of the statement read the snapshot of its beginning. When the version of the `holder`
+            // row that it wrote follows the version in the snapshot, no other hold of this user was committed
+            // in between, so the snapshot's count is right and one round trip is enough. Otherwise the
+            // statement waited for another transaction, and the count is taken again now that it has the
+            // lock.
             let sql = "WITH placed AS (
                            INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
                                held_at, promised_until, expires_at)
@@ -92,7 +93,7 @@ macro_rules! select_hold {
 /// one prepared plan serves lists of any length.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn holds(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
     let sql = Sql {
         postgres: select_hold!(from "UNNEST((SELECT $1::uuid[])) AS a (id)",
@@ -105,7 +106,7 @@ pub async fn holds(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap
 /// Reads holds and locks their rows until the transaction ends, in the order of their ids.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn lock(session: &mut Session, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Hold>, Error> {
     let sql = Sql {
         postgres: select_hold!(from "UNNEST((SELECT $1::uuid[])) AS a (id)",
@@ -124,10 +125,10 @@ async fn all(session: &mut Session, sql: Sql, ids: BTreeSet<Uuid>) -> Result<Has
     rows.iter().map(|row| read_hold(row).map(|hold| (hold.reservation_id, hold))).collect()
 }
 
-/// A user's holds before (in time, then id) the given one, newest first.
+/// At most `limit` holds of a user before the given time and id, newest first.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn of_user(
     session: &mut Session,
     user_id: &str,
@@ -140,20 +141,20 @@ pub async fn of_user(
     session.all(sql, args![user_id, before.0, before.1, limit]).await?.iter().map(read_hold).collect()
 }
 
-/// Has any hold lapsed without being closed?
+/// Whether a hold has expired at this time and is not closed yet.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn any_lapsed(session: &mut Session, now: i64) -> Result<bool, Error> {
     let sql = "SELECT 1 AS one FROM hold WHERE status = 'HELD' AND expires_at <= $1 LIMIT 1";
     Ok(session.optional(sql, args![now]).await?.is_some())
 }
 
-/// Some of the holds that have lapsed and are not closed, oldest first, locked. Those that somebody is busy
-/// with are left to them.
+/// At most `limit` holds that have expired at this time and are not closed yet, oldest first, locked until
+/// the transaction ends. Holds that another transaction has locked are left out.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<Vec<Hold>, Error> {
     let sql = Sql {
         postgres: select_hold!(
@@ -164,29 +165,30 @@ pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<
     session.all(sql, args![now, limit]).await?.iter().map(read_hold).collect()
 }
 
-/// Writes that a hold lives longer.
+/// Lets a live hold expire later.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn extend(session: &mut Session, id: Uuid, until: i64) -> Result<(), Error> {
     let sql =
         "UPDATE hold SET expires_at = $2 WHERE reservation_id = $1 AND status = 'HELD' AND expires_at < $2";
     session.execute(sql, args![id, until]).await.map(drop)
 }
 
-/// How a hold ends unpaid.
+/// How a hold that is not paid for ends.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// It lapsed.
+    /// It expired.
     Expired,
-    /// It was given back.
+    /// Its user cancelled it.
     Cancelled,
 }
 
-/// Closes holds unpaid. Their seats are another statement.
+/// Closes holds that are still HELD as expired or cancelled. The caller frees their seats with
+/// [`super::seats::free`].
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn close(session: &mut Session, ids: Vec<Uuid>, end: End, now: i64) -> Result<(), Error> {
     let sql = Sql {
         postgres: "UPDATE hold SET status = $2, closed_at = $3 WHERE reservation_id = ANY($1) AND status = 'HELD'",
@@ -200,10 +202,11 @@ pub async fn close(session: &mut Session, ids: Vec<Uuid>, end: End, now: i64) ->
     session.execute(sql, args![ids, status, now]).await.map(drop)
 }
 
-/// Removes holds that ended unpaid, oldest first. No seat names one any more: closing a hold frees its seats.
+/// Removes holds that ended unpaid, in the order in which they were closed. No seat's row refers to one:
+/// closing a hold frees its seats.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
     const SQL: Sql = Sql {
         postgres: "DELETE FROM hold WHERE reservation_id = ANY(ARRAY(SELECT reservation_id FROM hold
@@ -222,7 +225,7 @@ pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
 /// has no statistics of the table.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn confirm(
     session: &mut Session,
     confirmed: impl Iterator<Item = (Uuid, Uuid)>,

@@ -1,8 +1,9 @@
-//! All SQL. One query a function, on a session that the use case opened; nothing here decides a rule, but
-//! every write repeats the condition under which it is right, so that the row itself decides.
+//! All SQL of the service: one statement a function, on a session that the use case opened. Nothing here
+//! decides a rule, but every write repeats the condition under which it is right, so that a stale read cannot
+//! make it wrong.
 //!
-//! Lock order, the same for everybody, so that nobody waits in a circle: the hold's row, then seats by (show,
-//! number), then the user's `holder` row.
+//! Every transaction takes its locks in the same order, so that none deadlock: the hold's row, then seats by
+//! (show, number), then the user's `holder` row.
 
 pub mod catalog;
 pub mod holds;
@@ -10,18 +11,18 @@ pub mod seats;
 
 use chassis::db::{Error, Migrations};
 
-/// This service's schema.
+/// The migrations that make this service's schema.
 #[must_use]
 pub fn migrations() -> Migrations {
     chassis::migrations!()
 }
 
-/// A row that should not be able to exist: a mistake of ours, told to the log.
+/// The failure for a row that the constraints should not have let in: a mistake in this program.
 fn corrupt(what: impl std::fmt::Display) -> Error {
     Error::Other(format!("unreadable row: {what}").into())
 }
 
-/// A number that a constraint keeps small.
+/// Reads a number that a constraint keeps within 32 bits.
 fn small(value: i64) -> Result<i32, Error> {
     i32::try_from(value).map_err(|_| corrupt(value))
 }

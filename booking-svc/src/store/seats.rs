@@ -1,13 +1,13 @@
-//! Seats: taking, keeping, selling, freeing and looking at them.
+//! The seats' rows: taking, keeping, selling, freeing and reading them.
 //!
-//! A seat that nobody ever took has no row: absent is free. The first hold of it inserts the row, and from
-//! then on it stays, so that a show of any size is created at once. (Programs of 0.1 write all rows of a show
-//! with it, which are as good; they do not find seats without rows, and take them for gone.)
+//! A seat that was never held has no row, and a missing row means that the seat is free. The first hold
+//! inserts the row, and the row then stays. So a show of any size is created by one row. Release 0.1 wrote
+//! all rows of a show when it was created, which works as well; but it takes seats without rows for gone.
 //!
-//! On PostgreSQL each write locks its rows in (show, number) order first, so that crossing requests queue up
-//! instead of deadlocking; READ COMMITTED then judges the row as the one before left it. The conditions stand
-//! twice, where the rows are locked and where they are written, so that both halves reach them by key and
-//! neither trusts the other. SQLite has one writer: no order needed.
+//! On PostgreSQL each write locks its rows in (show, number) order, so that crossing requests wait for each
+//! other instead of deadlocking. In READ COMMITTED the statement then judges each row as the previous
+//! transaction left it. Conditions stand twice, where the rows are locked and where they are written, so that
+//! both halves find the rows by key. SQLite has one writer and needs no order.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ use crate::domain::{Hold, Selection};
 /// updated it, so the order by number prevents a deadlock of crossing requests here too.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn take(
     session: &mut Session,
     show_id: i64,
@@ -55,10 +55,10 @@ pub async fn take(
     i64::try_from(taken).map_err(corrupt)
 }
 
-/// Those of the seats that somebody else than this hold has.
+/// The numbers of those seats that another hold or reservation than this hold has.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn of_others(
     session: &mut Session,
     show_id: i64,
@@ -76,10 +76,11 @@ pub async fn of_others(
     rows.iter().map(|row| small(row.get("seat_number")?)).collect()
 }
 
-/// Keeps a hold's seats longer; false when it has not got all of them any more.
+/// Lets a hold's seats expire later. Answers false when the hold no longer has all of its seats; then the
+/// caller must roll back.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn keep(session: &mut Session, hold: &Hold, until: i64) -> Result<bool, Error> {
     let sql = Sql {
         postgres: "UPDATE seat SET held_until = $4
@@ -102,7 +103,7 @@ pub async fn keep(session: &mut Session, hold: &Hold, until: i64) -> Result<bool
 /// table.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn sell(session: &mut Session, holds: impl Iterator<Item = &Hold>) -> Result<bool, Error> {
     let mut seats = Vec::new();
     for hold in holds {
@@ -130,10 +131,10 @@ pub async fn sell(session: &mut Session, holds: impl Iterator<Item = &Hold>) -> 
 }
 
 /// Frees the seats that exactly these holds have and that are not sold (I-SOLD-STAYS), whether or not the
-/// holds have lapsed.
+/// holds have expired.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn free(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
     match session.dialect() {
         Dialect::Postgres => free_at_once(session, holds).await,
@@ -150,8 +151,8 @@ pub async fn free(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
     }
 }
 
-/// All in one statement and one lock order, also across holds: a sweep and a request that cross must not
-/// deadlock either.
+/// Frees the seats of all holds in one statement and one lock order, so that a sweep and a request that cross
+/// do not deadlock.
 async fn free_at_once(session: &mut Session, holds: &[Hold]) -> Result<(), Error> {
     let each = || holds.iter().flat_map(|hold| hold.seats.iter().map(move |seat| (hold, *seat)));
     let shows: Vec<i64> = each().map(|(hold, _)| hold.show_id).collect();
@@ -167,19 +168,20 @@ async fn free_at_once(session: &mut Session, holds: &[Hold]) -> Result<(), Error
     session.execute(sql, args![shows, wide(each().map(|(_, seat)| seat)), ids]).await.map(drop)
 }
 
-/// The seats of a show that are not free.
+/// The numbers of a show's seats that are not free.
 #[derive(Debug, Default)]
 pub struct Unfree {
-    /// Held and not lapsed.
+    /// The seats of live holds.
     pub held: Vec<i32>,
-    /// Sold.
+    /// The seats that are sold.
     pub sold: Vec<i32>,
 }
 
-/// Looks at a show's seats. Two rows however many seats: their numbers come as one text.
+/// Reads which seats of a show are held or sold at this time. The numbers come as one text for each of the
+/// two, so that the answer has at most two rows however many seats there are.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn unfree(session: &mut Session, show_id: i64, now: i64) -> Result<Unfree, Error> {
     let sql = Sql {
         postgres: "SELECT sold, string_agg(seat_number::text, ',') AS numbers FROM seat

@@ -1,4 +1,4 @@
-//! Many at once: of any number who want one seat exactly one gets it, nobody deadlocks, and limits hold.
+//! Concurrent requests: exactly one of them gets a seat, none deadlock, and the limit holds.
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ async fn one_user_never_holds_more_of_a_show_than_the_limit_however_many_request
         assert_eq!(held, 2, "{}: two holds of two seats", world.database.name);
         let shown = world.map(&show).await.iter().filter(|seat| **seat == Availability::Held).count();
         assert_eq!(shown, 4, "{}: a refused hold keeps nothing", world.database.name);
-        // Another user and another show are no concern of this limit; nor is what has lapsed, or is paid for.
+        // The limit counts neither other users, nor other shows, nor holds that expired or are paid for.
         hold(&world.app, "bob", show.show_id, &[50]).await.unwrap();
         let other = world.show(5).await;
         let paid = world.hold("ann", &other, &[1, 2, 3, 4]).await.unwrap();

@@ -1,5 +1,4 @@
-//! What becomes of a hold: lapse, extension, confirmation, cancellation; and that nothing frees what is
-//! somebody else's.
+//! How a hold expires, is extended, confirmed and cancelled; and that nothing frees seats of another hold.
 
 use booking_svc::{
     domain::{Availability, Refusal, Status, hold::MAX_EXTENSION},
@@ -35,7 +34,7 @@ async fn a_hold_is_all_or_none_at_the_price_of_the_show() {
 async fn a_seat_without_a_row_is_free_and_one_with_a_row_is_as_its_row_says() {
     for world in worlds().await {
         let show = world.show(6).await;
-        // As programs of 0.1 make a show: with a row a seat. Here of every other one.
+        // Release 0.1 makes a show with a row for each seat. Here every other seat has one.
         let rows = "INSERT INTO seat (show_id, seat_number) VALUES ($1, 2), ($1, 4), ($1, 6)";
         let mut session = world.db.begin().await.unwrap();
         session.execute(rows, chassis::args![show.show_id]).await.unwrap();

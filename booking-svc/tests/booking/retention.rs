@@ -1,4 +1,4 @@
-//! What is forgotten of holds, and what never is.
+//! Which holds are removed after a while, and which are kept.
 
 use booking_svc::{
     Config, Policy,

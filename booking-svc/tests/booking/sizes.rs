@@ -1,4 +1,4 @@
-//! Answers fit into what clients of every language take unless told otherwise, whatever there is to be told.
+//! Every answer fits into the largest message that a gRPC client accepts by default, however much there is.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tonic::Request;
 
 use crate::world::{DAY, PRICE, START, another_show, new_show, worlds};
 
-/// What a client takes.
+/// The largest message that a gRPC client accepts by default.
 const LIMIT: usize = 4 * 1024 * 1024;
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
         for _ in 1..6 {
             shows.push(another_show(&world.app, first.concert_id, 100_000, START + DAY).await.show_id);
         }
-        // What a client of 0.1 sends: it gets the beginning of the day.
+        // A client of release 0.1 sends no page token; it gets the first page.
         let mut request = ListSeatsRequest {
             concert_id: first.concert_id,
             date: "2027-01-16".to_owned(),

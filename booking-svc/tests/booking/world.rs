@@ -1,4 +1,4 @@
-//! A service over a private database, its clock in the test's hand, and the questions that tests ask.
+//! The harness: a service on a private database with a clock that the test moves, and what tests read of it.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -135,7 +135,7 @@ impl World {
         App::new(self.db.clone(), clock, Policy::default())
     }
 
-    /// Deadlocks are retried by the door to transactions, so nobody would see them; the server counts them.
+    /// Checks that PostgreSQL has counted no deadlock. Answers do not tell, because transactions are retried.
     pub(crate) async fn assert_no_deadlock(&self) {
         if self.db.dialect() == chassis::db::Dialect::Postgres {
             // The server's counters are published about once a second.
@@ -146,7 +146,7 @@ impl World {
         }
     }
 
-    /// What the rows say, beyond what the constraints ensure: each seat that is held or sold is so by a hold
+    /// Checks what the constraints cannot ensure: each seat that is held or sold is so by a hold
     /// that names it; a sold one by a confirmed hold; each reservation has its confirmed hold with its seats,
     /// all sold; nothing else is sold; no show has more seats than it should.
     pub(crate) async fn audit(&self) {

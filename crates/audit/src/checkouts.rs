@@ -1,4 +1,5 @@
-//! The journal by itself: no checkout is left, and none is begun beside another.
+//! The journal by itself: no checkout stays unsettled, and none is begun beside another one of its
+//! reservation.
 
 use futures::TryStreamExt;
 
@@ -12,11 +13,11 @@ use crate::{
 const ONE_LIVE: &str = "SELECT {id:reservation_id}, MIN({id:checkout_id}), MAX({id:checkout_id}), CAST(COUNT(*) AS TEXT) FROM checkout \
                         WHERE status IN ('PENDING', 'COMPLETED') GROUP BY reservation_id HAVING COUNT(*) > 1";
 
-/// Whatever is not one of the endings is on its way to one.
+/// Every status that is not final.
 const UNSETTLED: &str = "SELECT {id:checkout_id}, user_id, {id:reservation_id}, status, amount, created_at, attempts FROM checkout \
                          WHERE status NOT IN ('COMPLETED', 'FAILED', 'COMPENSATED') ORDER BY created_at, checkout_id";
 
-/// How old an unsettled checkout may be.
+/// How old an unsettled checkout may be, in microseconds, and as of when its age counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Age {
     now: i64,
@@ -30,9 +31,9 @@ impl Age {
         Self { now, copied_at: options.copied_at, bound }
     }
 
-    /// The age of a checkout that was begun then, when it is too high. In a copy nobody works on it: it is as
-    /// old as it was when the copy was taken. One that was begun later is none of the copy's: a mesh has been
-    /// started on it.
+    /// The age of a checkout that was begun at this instant, if it is too high. In a copy nobody works on a
+    /// checkout, so it is as old as it was when the copy was made. A checkout that was begun later is not the
+    /// copy's: a mesh has been started on it.
     fn of(&self, created: i64) -> Option<i64> {
         let at = self.copied_at.filter(|at| created <= *at).unwrap_or(self.now);
         let age = at.saturating_sub(created);

@@ -1,15 +1,15 @@
-//! Why nothing can be said.
+//! Why an audit has no result.
 
-/// The audit could not look.
+/// The audit could not look at the databases.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An address that is none.
+    /// An address that is not that of a database.
     #[error("{0}: write sqlite:path/to/file.db or postgres://user@host/database")]
     Address(String),
     /// There is no such file.
     #[error("{service}: there is no file {path}; --data-dir is the folder that the mesh was started with")]
     NoFile {
-        /// Whose.
+        /// The service.
         service: &'static str,
         /// Where it was looked for.
         path: String,
@@ -19,32 +19,32 @@ pub enum Error {
         "{service}: {place} has no table {table}: another database, another schema, or the service has never run"
     )]
     NoTable {
-        /// Whose.
+        /// The service.
         service: &'static str,
-        /// Which database.
+        /// The database.
         place: String,
-        /// What is missing.
+        /// The missing table.
         table: &'static str,
     },
-    /// A file that was at rest when it was opened, and is not any more.
+    /// A file that nobody had open when it was opened here, and that a service has opened since.
     #[error("{service}: {place} was at rest and has been opened by a service meanwhile; look again")]
     Woken {
-        /// Whose.
+        /// The service.
         service: &'static str,
-        /// Which file.
+        /// The file.
         place: String,
     },
     /// The database refused or broke off.
     #[error("{service}: {place}: {cause}")]
     Database {
-        /// Whose.
+        /// The service.
         service: &'static str,
-        /// Which database, without its password.
+        /// The database, without its password.
         place: String,
-        /// What it said.
+        /// What the database said.
         cause: sqlx::Error,
     },
-    /// A row is not as its table's definition promises.
+    /// A row does not have the types that its table promises.
     #[error("a row cannot be read: {0}")]
     Unreadable(sqlx::Error),
 }

@@ -1,4 +1,4 @@
-//! Laws that one query can judge: its rows are what is wrong.
+//! Laws that one query can judge: every row of its answer is a difference.
 
 use futures::TryStreamExt;
 
@@ -11,15 +11,16 @@ use crate::{
 /// A query that must find nothing.
 pub(crate) struct Breaches {
     pub(crate) law: Law,
-    /// Its columns are texts: first the ids, in the order of `ids`, then what `what` tells besides.
+    /// The query. Its columns are texts: first the ids, in the order of `ids`, then what `what` mentions
+    /// besides.
     pub(crate) sql: Sql,
     pub(crate) ids: &'static [&'static str],
-    /// What is wrong; `{0}`, `{1}` … stand for the columns.
+    /// The sentence about a difference; `{0}`, `{1}` … stand for the columns.
     pub(crate) what: &'static str,
 }
 
 impl Breaches {
-    /// Looks for them.
+    /// Reports every row of the answer as a difference.
     pub(crate) async fn judge(&self, look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
         let mut rows = snapshot.rows(self.sql);
         while let Some(row) = rows.try_next().await? {

@@ -3,9 +3,9 @@
 //!
 //! It reads tables with SQL and shares no type with the services: a judge that shares code with what it
 //! judges shares its mistakes. It only reads, through one snapshot a service (PostgreSQL: a REPEATABLE READ,
-//! READ ONLY transaction; SQLite: a read transaction of a read-only connection), so it may look while the
-//! mesh works. Rows are streamed in key order and compared as they pass: what it keeps in memory does not
-//! grow with them (one small record a line, and the differences, of which [`report::KEPT`] a law are kept).
+//! READ ONLY transaction; SQLite: a read transaction of a read-only connection), so it may run while the mesh
+//! works. Rows are streamed in key order and compared as they pass, so its memory does not grow with them: it
+//! keeps one small record a queue, and of the differences at most [`report::KEPT`] a law.
 //!
 //! # Why work in flight is no false alarm
 //!
@@ -30,10 +30,11 @@
 //! the reasoning above the first look is right already as long as each address is the database that its
 //! service writes to; the second covers addresses of replicas that lag behind.
 //!
-//! A limit of a line that is exceeded may have been lowered since: those who are in stay in. It is a
-//! difference when somebody entered although the line was over it (the newest admission is the last thing
-//! that happened there, or happened between the two looks), else a note. So is a wallet whose name no request
-//! can reach any more, because an older version wrote it in another Unicode form than C.
+//! A limit of a queue that is exceeded may have been lowered since: users who are in stay in. It is a
+//! difference when somebody entered although the queue was over it (the newest admission is the last thing
+//! that happened there, or happened between the two looks), and otherwise a note. A wallet is a note, too,
+//! when no request can reach its name any more, because an older version wrote it in another Unicode form
+//! than C.
 //!
 //! # What may be gone
 //!
@@ -65,28 +66,28 @@ use std::{sync::Arc, time::Duration};
 
 pub use error::Error;
 pub use report::{Checked, Difference, Law, Report};
-pub use sources::{Place, Sources};
+pub use sources::{Source, Sources};
 
 use report::Look;
 use snapshot::Snapshot;
 
-/// Told now and then while a look goes on: what is being read, and how many rows of it have been.
+/// Called now and then during a look, with what is being read and how many rows of it have been.
 pub type Progress = Arc<dyn Fn(&str, u64) + Send + Sync>;
 
 /// How strictly to judge.
 #[derive(Clone)]
 pub struct Options {
-    /// When the databases are copies: of when (microseconds since 1970). What was in flight then is as old as
-    /// it was then.
+    /// When the databases are copies: when they were made, in microseconds since 1970. What was in flight
+    /// then is as old as it was then.
     pub copied_at: Option<i64>,
     /// How long a checkout may be unsettled.
     pub unsettled_after: Duration,
-    /// When to look again at what seems wrong; `None`: the first look counts.
+    /// How long after the first look to look again at what seems wrong; `None` when the first look counts.
     pub recheck_after: Option<Duration>,
-    /// Whether money and seats may also be moved past the edge, over the services' own gRPC. What no checkout
-    /// knows is then counted instead of judged.
+    /// Whether money and seats may also be moved past the edge, over the gRPC of the services. A payment or
+    /// reservation without a checkout is then counted instead of judged.
     pub direct_calls: bool,
-    /// Who is told how far it is.
+    /// The callback for progress, if there is one.
     pub progress: Option<Progress>,
 }
 
@@ -103,7 +104,7 @@ impl std::fmt::Debug for Options {
 }
 
 impl Options {
-    /// For a mesh at work.
+    /// The options for a running mesh.
     #[must_use]
     pub const fn running() -> Self {
         Self {
@@ -115,7 +116,7 @@ impl Options {
         }
     }
 
-    /// For a mesh that was stopped: nothing may be in flight any more.
+    /// The options for a mesh that was stopped: nothing may be in flight any more.
     #[must_use]
     pub const fn at_rest() -> Self {
         Self {
@@ -128,10 +129,10 @@ impl Options {
     }
 }
 
-/// Audits.
+/// Audits the databases.
 ///
 /// # Errors
-/// A database cannot be opened or read, or is none of ours: then nothing is known.
+/// A database cannot be opened or read, or is not that of a service: then nothing is known.
 pub async fn audit(sources: &Sources, options: &Options) -> Result<Report, Error> {
     let first = look(sources, options).await?;
     match options.recheck_after {
@@ -152,8 +153,8 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
     let mut booking =
         Snapshot::of(sources.booking.as_ref(), "booking", &["show", "seat", "hold", "reservation"]).await?;
     let mut queue = Snapshot::of(sources.queue.as_ref(), "queue", &["queue", "token"]).await?;
-    // After the snapshots: what lapsed before this instant may or may not have been tidied in them, but is
-    // judged as lapsed.
+    // After the snapshots: a hold that lapsed before this instant may or may not have been tidied up in them,
+    // and is judged as lapsed.
     let now = now();
     if let (Some(edge), Some(wallet), Some(booking)) = (&mut edge, &mut wallet, &mut booking) {
         outcomes::judge(&mut look, edge, wallet, booking, sources.edge.as_ref(), options.direct_calls)

@@ -1,4 +1,5 @@
-//! The waiting room: tickets in order, nobody overtaken, nobody in twice, and no more inside than may be.
+//! The queues: tickets in order, nobody overtaken, nobody twice in one queue, and no more admitted than its
+//! limits allow.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 const LINES: &str = "SELECT queue_id, max_active, admit_per_minute, last_ticket, serving_ticket, decided_at, version FROM queue";
-/// By ticket, which is the order of arrival. The unique index has it.
+/// In the order of tickets, which is that of arrival; the unique index has it.
 const TOKENS: &str = "SELECT queue_id, ticket, token, status, priority, entered_at, admitted_at, requeues, version \
                       FROM token ORDER BY queue_id, ticket";
 const TWICE: &str = "SELECT queue_id, user_id, MIN({id:token}), MAX({id:token}), CAST(COUNT(*) AS TEXT) FROM token \
@@ -23,9 +24,9 @@ const WAITING: i64 = 1;
 const ACTIVE: i64 = 2;
 const MINUTE: i64 = 60_000_000;
 
-/// A line's own row.
+/// The row of a queue.
 #[derive(Clone, Copy, Debug)]
-struct Head {
+struct QueueRow {
     max_active: i64,
     admit_per_minute: i64,
     last_ticket: i64,
@@ -34,7 +35,7 @@ struct Head {
     version: i64,
 }
 
-/// One token.
+/// The columns of a token that are judged.
 #[derive(Clone, Copy, Debug)]
 struct Token {
     ticket: i64,
@@ -47,24 +48,27 @@ struct Token {
     version: i64,
 }
 
-/// One line on the way through its tickets.
+/// The progress through the tickets of one queue.
 #[derive(Debug)]
-struct Line {
+struct QueueWalk {
     name: String,
-    head: Option<Head>,
+    head: Option<QueueRow>,
     last: Option<Token>,
-    /// The last who came for the first time.
+    /// The last token that was never sent back to the end of its lane.
     came: Option<Token>,
-    lanes: [Lane; LANES],
+    lanes: [LaneWalk; LANES],
     active: i64,
+    /// Tokens that were admitted in the last minute before the queue's last decision.
     lately: i64,
+    /// The token that was admitted last.
     newest: Option<Token>,
+    /// The highest ticket that was admitted.
     served: i64,
 }
 
-/// What came earlier in a lane, and has not been told yet.
+/// What was seen of a lane so far, and has not been reported yet.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lane {
+struct LaneWalk {
     waiting: Option<Token>,
     latest: Option<Token>,
 }
@@ -82,11 +86,11 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<()
     twice.judge(look, snapshot).await
 }
 
-async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, Head>, Error> {
+async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, QueueRow>, Error> {
     let mut heads = HashMap::new();
     let mut rows = snapshot.rows(LINES);
     while let Some(row) = rows.try_next().await? {
-        let head = Head {
+        let head = QueueRow {
             max_active: row.get(1)?,
             admit_per_minute: row.get(2)?,
             last_ticket: row.get(3)?,
@@ -102,16 +106,16 @@ async fn heads(snapshot: &mut Snapshot) -> Result<HashMap<String, Head>, Error> 
 async fn walk(
     look: &mut Look,
     snapshot: &mut Snapshot,
-    heads: &mut HashMap<String, Head>,
+    heads: &mut HashMap<String, QueueRow>,
 ) -> Result<(), Error> {
     let mut rows = snapshot.rows(TOKENS);
-    let mut line: Option<Line> = None;
+    let mut line: Option<QueueWalk> = None;
     while let Some(row) = rows.try_next().await? {
         let name: String = row.get(0)?;
         if line.as_ref().is_none_or(|line| line.name != name) {
             line.take().into_iter().for_each(|line| line.close(look));
             let head = heads.remove(&name);
-            line = Some(Line::new(name, head));
+            line = Some(QueueWalk::new(name, head));
         }
         let token = Token::read(&row)?;
         if let Some(line) = &mut line {
@@ -147,14 +151,14 @@ impl Token {
     }
 }
 
-impl Line {
-    fn new(name: String, head: Option<Head>) -> Self {
+impl QueueWalk {
+    fn new(name: String, head: Option<QueueRow>) -> Self {
         Self {
             name,
             head,
             last: None,
             came: None,
-            lanes: [Lane::default(); LANES],
+            lanes: [LaneWalk::default(); LANES],
             active: 0,
             lately: 0,
             newest: None,
@@ -172,7 +176,7 @@ impl Line {
         let name = &self.name;
         if let Some(last) = self.last.filter(|last| last.ticket == token.ticket) {
             let what = format!("ticket {} of {name} was given twice", token.ticket);
-            // Which of the two comes first is the database's mood.
+            // The order of rows with one ticket is not defined.
             let both = if last.id < token.id { [&last, &token] } else { [&token, &last] };
             look.differs(Law::LineOrder, what, self.ids(&both));
         }
@@ -200,7 +204,7 @@ impl Line {
     }
 
     fn in_lane(&mut self, look: &mut Look, token: &Token) {
-        let Lane { waiting, latest } = self.lanes[token.lane];
+        let LaneWalk { waiting, latest } = self.lanes[token.lane];
         let (name, lane) = (&self.name, token.lane);
         if token.status == WAITING && waiting.is_none() {
             self.lanes[lane].waiting = Some(*token);
@@ -223,7 +227,7 @@ impl Line {
                     token.ticket
                 );
                 look.differs(Law::LineOrder, what, self.ids(&[&latest, token]));
-                // Told once, not for everybody behind it.
+                // Reported once, not for everybody behind this token.
                 self.lanes[lane].latest = Some(*token);
             }
             Some(_) | None => self.lanes[lane].latest = Some(*token),
@@ -259,10 +263,10 @@ impl Line {
         }
     }
 
-    /// A limit is exceeded: because somebody entered, if that was in the last thing that happened here (an
-    /// admission's version alone does not say so: a token is written again when it is heard of); else perhaps
-    /// because it was lowered.
-    fn over(&self, look: &mut Look, head: Head, law: Law, what: String, limit: i64) {
+    /// Reports a limit that is exceeded. It is a difference if an admission was the last thing that happened
+    /// in the queue (the version of a token alone does not say so, since a heartbeat changes it too);
+    /// otherwise the limit may have been lowered.
+    fn over(&self, look: &mut Look, head: QueueRow, law: Law, what: String, limit: i64) {
         let Some(newest) = self.newest else { return };
         let difference = Difference { law, what, ids: self.ids(&[]) };
         if newest.version == head.version && newest.admitted_at == Some(head.decided_at) {

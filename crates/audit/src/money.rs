@@ -1,5 +1,5 @@
 //! Money is conserved: what was charged, less what was used and paid, plus what was refunded, is what the
-//! wallets hold. Entry by entry, so that a difference has a place.
+//! wallets hold. It is checked entry by entry, so that a difference can be located.
 
 use futures::TryStreamExt;
 use unicode_normalization::is_nfc;
@@ -64,9 +64,9 @@ const fn both(sql: &'static str) -> Sql {
     Sql { postgres: sql, sqlite: sql }
 }
 
-/// One wallet on the way through its entries.
+/// The progress through the entries of one wallet.
 #[derive(Debug)]
-struct Wallet {
+struct WalletWalk {
     user: String,
     balance: i64,
     entries: i64,
@@ -86,7 +86,7 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<()
 
 async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
     let mut rows = snapshot.rows(LEDGER);
-    let mut wallet: Option<Wallet> = None;
+    let mut wallet: Option<WalletWalk> = None;
     while let Some(row) = rows.try_next().await? {
         let user: String = row.get(0)?;
         if wallet.as_ref().is_none_or(|wallet| wallet.user != user) {
@@ -95,7 +95,7 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
             let checked = look.checked();
             checked.wallets += 1;
             checked.balances += i128::from(balance);
-            wallet = Some(Wallet { user, balance, entries, last: 0, running: 0 });
+            wallet = Some(WalletWalk { user, balance, entries, last: 0, running: 0 });
         }
         if let (Some(wallet), Some(sequence)) = (&mut wallet, row.get::<Option<i64>>(3)?) {
             wallet.entry(look, sequence, &row)?;
@@ -105,7 +105,7 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
     Ok(())
 }
 
-impl Wallet {
+impl WalletWalk {
     fn entry(&mut self, look: &mut Look, sequence: i64, row: &Row) -> Result<(), Error> {
         let (id, kind, amount, after): (Uuid, String, i64, i64) =
             (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
@@ -137,8 +137,8 @@ impl Wallet {
         Ok(())
     }
 
-    /// Each entry follows from the one before it; so the balance is their sum if it is what the last of them
-    /// says.
+    /// Compares the wallet with its last entry. Each entry was found to follow from the one before it, so
+    /// their sum is the balance that the last one names.
     fn close(self, look: &mut Look) {
         let Self { user, balance, entries, last, running, .. } = &self;
         let ids = || vec![("user", user.clone())];

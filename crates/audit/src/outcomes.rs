@@ -1,13 +1,13 @@
-//! Across the services: a checkout, its payment and its reservation tell one story.
+//! Across the services: a checkout, its payment and its reservation agree.
 //!
-//! The three tables are read side by side in the order of the one id that they share. What is judged when,
-//! and why that raises no false alarm while payments are in flight, is told at the top of this crate.
+//! The three tables are read side by side in the order of the one id that they share. The documentation of
+//! this crate says what is judged when, and why that raises no false alarm while payments are in flight.
 
 use futures::TryStreamExt;
 use uuid::Uuid;
 
 use crate::{
-    Error, Place,
+    Error, Source,
     report::{Law, Look},
     snapshot::{Row, Rows, Snapshot},
 };
@@ -19,12 +19,12 @@ const PAYMENTS: &str =
 const RESERVATIONS: &str =
     "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
 
-/// What one of the three says about a payment's id.
+/// What one of the three tables says about the id of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Word {
     id: Uuid,
     status: String,
-    /// Whose, what for and how much; not on a payment that was barred before it arrived.
+    /// The user, the reservation and the amount; `None` for a payment that was barred before it arrived.
     deal: Option<Deal>,
 }
 
@@ -46,7 +46,7 @@ impl std::fmt::Display for Word {
     }
 }
 
-/// One table on its way through its ids.
+/// The progress through one table in the order of ids.
 struct Table<'a> {
     rows: Rows<'a>,
     next: Option<Word>,
@@ -64,7 +64,7 @@ impl<'a> Table<'a> {
         Ok(std::mem::replace(&mut self.next, next))
     }
 
-    /// Everything it says about this id.
+    /// All rows of this id, which is the next one.
     async fn about(&mut self, id: Uuid) -> Result<Vec<Word>, Error> {
         let mut words = Vec::new();
         while self.next.as_ref().is_some_and(|word| word.id == id) {
@@ -86,13 +86,13 @@ pub(crate) async fn judge(
     edge: &mut Snapshot,
     wallet: &mut Snapshot,
     booking: &mut Snapshot,
-    journal: Option<&Place>,
+    journal: Option<&Source>,
     direct_calls: bool,
 ) -> Result<(), Error> {
     let mut checkouts = Table::open(edge, CHECKOUTS).await?;
     let mut payments = Table::open(wallet, PAYMENTS).await?;
     let mut reservations = Table::open(booking, RESERVATIONS).await?;
-    // Opened when it is first needed, which is after the snapshots.
+    // Opened when it is first needed, which is after the snapshots were taken.
     let mut later: Option<Snapshot> = None;
     let mut read = 0;
     loop {
@@ -133,8 +133,8 @@ pub(crate) async fn judge(
 
 const KNOWN: &str = "SELECT status FROM checkout WHERE checkout_id = $1";
 
-/// What must be true of a checkout that has ended. One that has not is on its way, wherever its payment and
-/// reservation are.
+/// Judges a checkout that has ended. One that has not is in flight, whatever its payment and its reservation
+/// are.
 fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Word]) {
     let status = payment.map_or("", |payment| payment.status.as_str());
     let checked = look.checked();
@@ -166,13 +166,13 @@ fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Wor
             told(payment),
             told(mine)
         );
-        // Paid and nobody's, or somebody's and not paid; else only the checkout tells another story.
+        // Paid without a reservation, or reserved without a payment; otherwise only the checkout disagrees.
         let law = if (status == "COMPLETED") == mine.is_empty() { Law::PaidIffMine } else { Law::OneOutcome };
         look.differs(law, what, ids("checkout", checkout.id, payment, mine));
     }
 }
 
-/// A payment or a reservation that no checkout knows, before or after.
+/// Reports a payment or a reservation that no checkout knows, neither before nor after the snapshots.
 fn stray(look: &mut Look, id: Uuid, payment: Option<&Word>, mine: &[Word]) {
     let paid = payment.is_some_and(|payment| payment.status == "COMPLETED");
     let what =

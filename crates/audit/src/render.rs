@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::report::{Checked, Report};
 
-/// For people.
+/// The report for people.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = summary(&report.checked);
@@ -88,8 +88,8 @@ fn summary(checked: &Checked) -> String {
     )
 }
 
-/// For programs: `{clean, differences: [{law, says, what, ids: [{name, value}]}], more: {law: count}, notes,
-/// notChecked, checked}`.
+/// The report for programs: `{clean, differences: [{law, says, what, ids: [{name, value}]}], more: {law:
+/// count}, notes, notChecked, checked}`.
 #[must_use]
 pub fn json(report: &Report) -> Value {
     let c = &report.checked;

@@ -1,4 +1,4 @@
-//! What an audit says: differences with the ids that explain them, notes, and what was looked at.
+//! The result of an audit: differences with the ids that explain them, notes, and what was looked at.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,12 +7,12 @@ use std::{
 
 use crate::Progress;
 
-/// So many differences of one law are kept; those beyond are counted. So many notes, too.
+/// How many differences of one law are kept; further ones are counted. Also how many notes are kept.
 pub const KEPT: usize = 1_000;
-/// Rows between two words of progress.
+/// Rows between two reports of progress.
 const TOLD_EVERY: u64 = 20_000;
 
-/// What must always be so.
+/// An invariant that is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is told by Law::says")]
 pub enum Law {
@@ -34,7 +34,7 @@ pub enum Law {
 }
 
 impl Law {
-    /// Its id, as ARCHITECTURE.md has it.
+    /// The id of the invariant in ARCHITECTURE.md, such as `I-SEAT-ONCE`.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Law {
         }
     }
 
-    /// What it says.
+    /// The invariant as a sentence.
     #[must_use]
     pub const fn says(self) -> &'static str {
         match self {
@@ -87,14 +87,14 @@ impl Law {
     }
 }
 
-/// Something that is not as a law says.
+/// A violation of a law.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The law.
     pub law: Law,
-    /// What is wrong, with the numbers that explain it.
+    /// A sentence that says what is wrong, with the numbers that explain it.
     pub what: String,
-    /// Which rows: by these one finds them, and tells one difference from another.
+    /// The ids of the rows, by name. They tell one difference from another.
     pub ids: Vec<(&'static str, String)>,
 }
 
@@ -105,7 +105,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// How much was looked at. All zero for a service whose data was not given.
+/// How much was looked at. The counts of a service whose data was not given are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "counts, by name")]
 pub struct Checked {
@@ -147,7 +147,7 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What was not looked at, and why.
     pub skipped: Vec<String>,
-    /// What was.
+    /// What was looked at.
     pub checked: Checked,
 }
 
@@ -159,17 +159,17 @@ impl Report {
     }
 }
 
-/// A line over one of its limits, which may have been lowered since its people entered.
+/// A queue that is over one of its limits, which may have been lowered since its users entered.
 #[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     pub(crate) difference: Difference,
     pub(crate) line: String,
     pub(crate) limit: i64,
-    /// When the last of them entered.
+    /// When the last of its users was admitted, in microseconds since 1970.
     pub(crate) newest: i64,
 }
 
-/// One look's findings, as they come in.
+/// The findings of one look, while it is made.
 pub(crate) struct Look {
     report: Report,
     kept: BTreeMap<Law, usize>,
@@ -197,7 +197,7 @@ impl Look {
         }
     }
 
-    /// Tells something that is not wrong for certain.
+    /// Notes what is not wrong for certain.
     pub(crate) fn note(&mut self, what: String) {
         if self.report.notes.len() < KEPT {
             self.report.notes.push(what);
@@ -216,7 +216,7 @@ impl Look {
         &mut self.report.checked
     }
 
-    /// One more row of this has been read.
+    /// Reports progress: this many rows of `what` have been read.
     pub(crate) fn read(&self, what: &str, rows: u64) {
         if let Some(progress) = &self.progress
             && rows.is_multiple_of(TOLD_EVERY)
@@ -225,12 +225,12 @@ impl Look {
         }
     }
 
-    /// Is there nothing to look at again?
+    /// Whether nothing has to be looked at again.
     pub(crate) fn is_quiet(&self) -> bool {
         self.report.is_clean() && self.doubts.is_empty()
     }
 
-    /// As the only look.
+    /// The report of an only look.
     pub(crate) fn conclude(mut self) -> Report {
         let undecided = |doubt: Doubt| {
             format!("{}. This is as it should be if the limit was lowered since.", doubt.difference.what)
@@ -239,8 +239,8 @@ impl Look {
         self.report
     }
 
-    /// As the second look: only what the first saw as well is left. Of a law with more differences than are
-    /// kept all stand: the two looks may have kept different ones.
+    /// The report of a second look: what the first look also found. Of a law with more differences than are
+    /// kept all count, since the two looks may have kept different ones.
     pub(crate) fn confirming(mut self, first: &Self) -> Report {
         let entered_meanwhile = |doubt: &Doubt| {
             let same = |before: &Doubt| {

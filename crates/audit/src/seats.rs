@@ -1,5 +1,5 @@
-//! A seat is in one hand at most: what is sold are exactly the seats of the confirmed reservations, and what
-//! is held are those of the live holds.
+//! A seat is in one hold or reservation at most: the sold seats are exactly those of the confirmed
+//! reservations, and the held ones those of the live holds.
 
 use futures::TryStreamExt;
 use uuid::Uuid;
@@ -15,8 +15,8 @@ use crate::{
 /// is not judged.
 pub const SLACK: i64 = 5_000_000;
 
-/// Everybody who says that a seat is theirs, seat by seat: the seat's own row (0), reservations (1), live
-/// holds (2). A list of seats that is none claims nothing; it has a law of its own.
+/// Every claim to a seat, seat by seat: the row of the seat (0), reservations (1), live holds (2). A
+/// malformed list of seats claims nothing here; a law of its own judges it.
 const CLAIMS: Sql = Sql {
     postgres: "SELECT show_id, seat_number AS seat, CAST(0 AS BIGINT) AS by_whom, hold_id AS id, held_until AS until, \
                CAST(CASE WHEN sold THEN 1 ELSE 0 END AS BIGINT) AS sold FROM seat WHERE hold_id IS NOT NULL \
@@ -82,7 +82,7 @@ const fn both(sql: &'static str) -> Sql {
     Sql { postgres: sql, sqlite: sql }
 }
 
-/// What a seat's own row says.
+/// The row of a seat that somebody has.
 #[derive(Debug)]
 struct Taken {
     by: Uuid,
@@ -90,7 +90,7 @@ struct Taken {
     sold: bool,
 }
 
-/// Somebody's word that the seat is theirs.
+/// A reservation or a live hold that lists the seat.
 #[derive(Debug)]
 struct Claim {
     id: Uuid,
@@ -98,9 +98,9 @@ struct Claim {
     until: i64,
 }
 
-/// One seat and all that is said of it.
+/// A seat: its row, and the holds and reservations that list it.
 #[derive(Debug)]
-struct Seat {
+struct SeatClaims {
     show: i64,
     number: i64,
     row: Option<Taken>,
@@ -126,13 +126,13 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64) ->
 async fn walk(look: &mut Look, snapshot: &mut Snapshot, now: i64) -> Result<(), Error> {
     let live_after = now.saturating_add(SLACK);
     let mut rows = snapshot.rows_at(CLAIMS, live_after);
-    let mut seat: Option<Seat> = None;
+    let mut seat: Option<SeatClaims> = None;
     let mut read = 0;
     while let Some(row) = rows.try_next().await? {
         let place: (i64, i64) = (row.get(0)?, row.get(1)?);
         if seat.as_ref().is_none_or(|seat| (seat.show, seat.number) != place) {
             seat.take().into_iter().for_each(|seat| seat.judge(look, live_after));
-            seat = Some(Seat { show: place.0, number: place.1, row: None, claims: Vec::new() });
+            seat = Some(SeatClaims { show: place.0, number: place.1, row: None, claims: Vec::new() });
         }
         if let Some(seat) = &mut seat {
             seat.add(look, &row)?;
@@ -144,7 +144,7 @@ async fn walk(look: &mut Look, snapshot: &mut Snapshot, now: i64) -> Result<(), 
     Ok(())
 }
 
-impl Seat {
+impl SeatClaims {
     fn add(&mut self, look: &mut Look, row: &Row) -> Result<(), Error> {
         let (kind, id, until): (i64, Uuid, Option<i64>) = (row.get(2)?, row.get(3)?, row.get(4)?);
         let sold = row.get::<i64>(5)? == 1;
@@ -204,7 +204,7 @@ impl Seat {
                 };
                 look.differs(Law::SoldStays, format!("{place}: its row says {row}, and {missing}"), ids);
             }
-            // A lapsed hold's seat that nobody has tidied yet.
+            // The seat of a lapsed hold, which nobody has tidied up yet.
             (Some(_) | None, []) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! One instant of one service's database, read and never written.
+//! The database of a service at one instant; it is only read.
 
 use std::{path::PathBuf, time::SystemTime};
 
@@ -12,7 +12,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::{Error, Place};
+use crate::{Error, Source};
 
 /// A statement: the same text for both dialects, or one for each. In both, `{id:column}` stands for a UUID as
 /// text.
@@ -32,9 +32,9 @@ impl From<&'static str> for Sql {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     service: &'static str,
-    place: Place,
+    place: Source,
     link: Link,
-    /// A SQLite file at rest, as it was when it was opened.
+    /// The state of a SQLite file that nobody had open, as it was when it was opened here.
     asleep: Option<Asleep>,
 }
 
@@ -73,16 +73,16 @@ impl Asleep {
 }
 
 impl Snapshot {
-    /// Opens a place, if there is one, makes sure that it is what it should be, and fixes the instant.
+    /// Opens a database, if it is given, checks that it has the tables of its service, and fixes the instant.
     pub(crate) async fn of(
-        place: Option<&Place>,
+        place: Option<&Source>,
         service: &'static str,
         tables: &'static [&'static str],
     ) -> Result<Option<Self>, Error> {
         let Some(place) = place else { return Ok(None) };
         let failed = |cause| Error::Database { service, place: place.to_string(), cause };
         let (link, asleep) = match place {
-            Place::Sqlite(file) => {
+            Source::Sqlite(file) => {
                 if !file.is_file() {
                     return Err(Error::NoFile { service, path: file.display().to_string() });
                 }
@@ -99,10 +99,10 @@ impl Snapshot {
                 raw_sql("BEGIN").execute(&mut link).await.map_err(failed)?;
                 (Link::Sqlite(link), asleep)
             }
-            Place::Postgres { options, schema } => {
-                // By statement, and each for this transaction: a pooler may drop what rides in the startup
-                // packet, and lend a session for no longer. One snapshot waits while another is read, for as
-                // long as it takes.
+            Source::Postgres { options, schema } => {
+                // Each setting is made by statement and for this transaction: a pooler may drop what is in
+                // the startup packet, and lends a session for no longer. One snapshot waits while another is
+                // read, for as long as that takes.
                 let begin = [
                     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                     "SET LOCAL statement_timeout = 0",
@@ -124,7 +124,8 @@ impl Snapshot {
         Ok(Some(snapshot))
     }
 
-    /// The first of these fixes the instant, in both dialects: it reads the table.
+    /// Checks that a table is there. The first check fixes the instant in both dialects, because it reads the
+    /// table.
     async fn look_for(&mut self, table: &'static str) -> Result<(), Error> {
         let sql = format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} LIMIT 1) AS any_row");
         let looked = match &mut self.link {
@@ -145,7 +146,7 @@ impl Snapshot {
         self.rows_at(sql, 0)
     }
 
-    /// The same; `{now}` in the query stands for this instant.
+    /// The same, with this instant in place of `{now}`.
     pub(crate) fn rows_at(&mut self, sql: impl Into<Sql>, now: i64) -> Rows<'_> {
         let sql = sql.into();
         let (service, place) = (self.service, &self.place);
@@ -191,7 +192,7 @@ impl Snapshot {
         Error::Database { service: self.service, place: self.place.to_string(), cause }
     }
 
-    /// Lets go of the instant.
+    /// Ends the transaction.
     pub(crate) async fn close(self) -> Result<(), Error> {
         let (service, place) = (self.service, self.place.to_string());
         let closed = match self.link {
@@ -207,7 +208,7 @@ impl Snapshot {
     }
 }
 
-/// PostgreSQL has a code for it, SQLite only words.
+/// PostgreSQL has a code for this, SQLite only a text.
 fn is_no_such_table(said: &dyn sqlx::error::DatabaseError) -> bool {
     said.code().as_deref() == Some("42P01") || said.message().starts_with("no such table")
 }

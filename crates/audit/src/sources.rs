@@ -12,7 +12,7 @@ use crate::Error;
 
 /// One service's database.
 #[derive(Clone)]
-pub enum Place {
+pub enum Source {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database.
@@ -24,36 +24,36 @@ pub enum Place {
     },
 }
 
-/// The databases to look into; those that are `None` are not judged.
+/// The databases of the services; one that is `None` is not judged.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The waiting room's.
-    pub queue: Option<Place>,
-    /// Booking's.
-    pub booking: Option<Place>,
-    /// The wallet's.
-    pub wallet: Option<Place>,
-    /// The edge's: the saga's journal.
-    pub edge: Option<Place>,
+    /// The database of queue-svc.
+    pub queue: Option<Source>,
+    /// The database of booking-svc.
+    pub booking: Option<Source>,
+    /// The database of wallet-svc.
+    pub wallet: Option<Source>,
+    /// The database of the edge: the journal of checkouts.
+    pub edge: Option<Source>,
 }
 
 impl Sources {
-    /// The launcher's SQLite files in its folder.
+    /// The SQLite files of the launcher, in its folder.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        let file = |service: &str| Some(Place::Sqlite(folder.join(format!("{service}.db"))));
+        let file = |service: &str| Some(Source::Sqlite(folder.join(format!("{service}.db"))));
         Self { queue: file("queue"), booking: file("booking"), wallet: file("wallet"), edge: file("edge") }
     }
 
-    /// The launcher's schemas in one PostgreSQL database.
+    /// The schemas of the launcher in one PostgreSQL database.
     ///
     /// # Errors
-    /// The address is none of PostgreSQL's.
+    /// The URL is not that of a PostgreSQL database.
     pub fn in_schemas(url: &str) -> Result<Self, Error> {
-        let Place::Postgres { options, .. } = url.parse()? else {
+        let Source::Postgres { options, .. } = url.parse()? else {
             return Err(Error::Address("a postgres:// address".into()));
         };
-        let schema = |schema| Some(Place::Postgres { options: options.clone(), schema: Some(schema) });
+        let schema = |schema| Some(Source::Postgres { options: options.clone(), schema: Some(schema) });
         Ok(Self {
             queue: schema("queue"),
             booking: schema("booking"),
@@ -63,7 +63,7 @@ impl Sources {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for Source {
     type Err = Error;
 
     /// Reads `sqlite:path` or `postgres://…`. What is refused is not repeated: it may hold a password.
@@ -80,7 +80,7 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "{}", path.display()),
@@ -94,7 +94,7 @@ impl fmt::Display for Place {
 }
 
 /// As it is displayed: without the password.
-impl fmt::Debug for Place {
+impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_its_password_is_never_told() {
-        let place: Place = "postgres://me:s3cret@db.example:5433/tickets".parse().expect("an address");
+        let place: Source = "postgres://me:s3cret@db.example:5433/tickets".parse().expect("an address");
         assert_eq!(place.to_string(), "postgres://db.example:5433/tickets");
         assert!(!format!("{place:?}").contains("s3cret"));
-        let file: Place = "sqlite:data/wallet.db".parse().expect("an address");
+        let file: Source = "sqlite:data/wallet.db".parse().expect("an address");
         assert_eq!(file.to_string(), "data/wallet.db");
-        let refused = "mysql://me:s3cret@x/y".parse::<Place>().expect_err("no such dialect").to_string();
+        let refused = "mysql://me:s3cret@x/y".parse::<Source>().expect_err("no such dialect").to_string();
         assert!(!refused.contains("s3cret"), "{refused}");
     }
 }

@@ -25,7 +25,7 @@ use tonic_health::pb::{
 
 /// How long the services may take until they say that they serve.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How often they are asked.
+/// How often their health is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// Where the services listen. Port 0 is any free one.
@@ -48,16 +48,16 @@ pub struct Addresses {
     pub wallet_addr: SocketAddr,
 }
 
-/// Where the services keep their rows.
+/// Where the services keep their databases.
 #[derive(Clone, Debug)]
 pub enum Databases {
     /// A SQLite file a service, in this folder.
     Folder(PathBuf),
     /// One PostgreSQL server; a schema a service.
     Postgres {
-        /// Where it is.
+        /// The URL of the server.
         url: String,
-        /// What stands before it.
+        /// How the pooler before it, if there is one, lends its sessions.
         pooler: Pooler,
     },
 }
@@ -80,35 +80,35 @@ impl Databases {
 pub struct Settings {
     /// Where to listen.
     pub addresses: Addresses,
-    /// How many connections, over all of them.
+    /// How many connections, over all addresses.
     pub connections: ConnectionArgs,
-    /// Where to keep what must last.
+    /// Where the databases are.
     pub databases: Databases,
-    /// The waiting room's knobs.
+    /// The knobs of queue-svc.
     pub queue: queue_svc::Policy,
-    /// Booking's knobs.
+    /// The knobs of booking-svc.
     pub booking: booking_svc::Policy,
-    /// The wallet's knobs.
+    /// The knobs of wallet-svc.
     pub wallet: wallet_svc::Policy,
-    /// The edge's knobs.
+    /// The knobs of the edge.
     pub edge: edge::Policy,
     /// How long rows are kept.
-    pub retention: Retention,
+    pub retention: StackRetention,
 }
 
-/// How long rows are kept that nobody needs for good.
+/// How long rows are kept that are not kept for good.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
-pub struct Retention {
+pub struct StackRetention {
     /// Answers to requests.
     #[command(flatten)]
-    pub requests: idempotency::Retention,
-    /// The waiting room's.
+    pub requests: idempotency::RequestRetention,
+    /// The retention of queue-svc.
     #[command(flatten)]
     pub queue: queue_svc::Retention,
-    /// Booking's.
+    /// The retention of booking-svc.
     #[command(flatten)]
     pub booking: booking_svc::Retention,
-    /// The edge's.
+    /// The retention of the edge.
     #[command(flatten)]
     pub edge: edge::Retention,
 }
@@ -119,7 +119,8 @@ pub struct Stack {
     addresses: Addresses,
     edge: Service,
     inner: [Service; 3],
-    /// The edge's, and where it calls the services: what these began there goes on after it has ended.
+    /// The threads of the edge, on which its calls of the other services run as well: what was begun there
+    /// goes on after the edge has ended.
     _threads: Threads,
 }
 
@@ -143,7 +144,7 @@ impl Service {
         (&mut self.task).await.unwrap_or_else(|lost| Err(Error::Task(lost.to_string())))
     }
 
-    /// Stops it and waits; one that has ended already told so when it did.
+    /// Stops the service and waits for it. One that had ended already has reported its result.
     async fn stop(mut self) -> Result<(), Error> {
         self.stop.cancel();
         if self.task.is_finished() { Ok(()) } else { self.ended().await }
@@ -235,7 +236,7 @@ impl Stack {
         }
     }
 
-    /// Where it listens.
+    /// The addresses on which the services listen.
     #[must_use]
     pub const fn addresses(&self) -> Addresses {
         self.addresses
@@ -254,7 +255,7 @@ impl Stack {
         ended.and(stopped)
     }
 
-    /// Ends when any service does, which none should.
+    /// Waits until any service ends, which none should.
     async fn ended(&mut self) -> Result<(), Error> {
         let [queue, booking, wallet] = &mut self.inner;
         tokio::select! {

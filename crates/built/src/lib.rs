@@ -1,8 +1,8 @@
-//! What `--version` tells: the package's version and the commit that it is built from.
+//! The text of `--version`: the version of the package and the commit that it is built from.
 //!
-//! A macro, not a build script: a build script that follows the commit has its whole package, and whatever
-//! depends on it, built again after every commit. What [`version!`] expands to is tracked by the crate that
-//! says it, so only the programs' own `main.rs` are.
+//! This is a macro because a build script that follows the commit has its whole package, and whatever depends
+//! on it, built again after every commit. The expansion of [`version!`] is tracked by the crate that uses it,
+//! so only the `main.rs` of the programs are compiled again.
 
 use std::{env, path::Path, process::Command};
 
@@ -15,8 +15,8 @@ use proc_macro::TokenStream;
 pub fn version(_nothing: TokenStream) -> TokenStream {
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let given = env::var("BOXOFFICE_COMMIT").ok().filter(|commit| !commit.is_empty());
-    let checkout = given.is_none().then(Checkout::of_this_crate).flatten();
-    // The compiler notes what is read while it compiles, and cargo looks whether that has changed since.
+    let checkout = given.is_none().then(GitCheckout::of_this_crate).flatten();
+    // Cargo compiles a crate again when a file has changed that the compiler read.
     let watched = checkout
         .as_ref()
         .map(|checkout| format!("const _: &[u8] = include_bytes!({:?});", checkout.moves_with));
@@ -31,15 +31,15 @@ pub fn version(_nothing: TokenStream) -> TokenStream {
     code.parse().unwrap_or_default()
 }
 
-struct Checkout {
+struct GitCheckout {
     commit: String,
     /// A file that changes with every commit and checkout.
     moves_with: String,
 }
 
-impl Checkout {
-    /// That of this very source: a tarball that was unpacked inside somebody else's repository must not take
-    /// theirs.
+impl GitCheckout {
+    /// The checkout of this very source; `None` for a tarball that was unpacked inside somebody else's
+    /// repository.
     fn of_this_crate() -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
         if git(root, &["rev-parse", "--show-prefix"]).is_some() {

@@ -1,5 +1,6 @@
-//! Requests of which a part has yet to come. What a client sends slowly, or never, must not keep out those
-//! who have sent all: it is waited for beside them, in places of its own and not for long.
+//! Requests that have not arrived whole. A client that sends slowly, or never finishes, must not keep out
+//! clients that have sent everything: the rest of a request is waited for in separate places, of which there
+//! is a bounded number, and for a bounded time.
 
 use std::{pin::pin, task::Poll, time::Duration};
 
@@ -7,11 +8,11 @@ use tokio::sync::Semaphore;
 
 /// How long the rest of a request may take.
 pub const WITHIN: Duration = Duration::from_secs(5);
-/// How many may be waited for at once. One that has come already is not counted.
+/// How many requests may be waited for at the same time. One that is already here needs no place.
 pub const PLACES: usize = 8_192;
 
-/// Waits for what a client has yet to send, which most often is there already; else it takes one of the
-/// places. `None` when there is none.
+/// Waits for the rest of a request. Most often it is already here; otherwise the wait takes one of the
+/// places, and the answer is `None` when none is free.
 pub async fn arrived<T>(places: &Semaphore, sending: impl Future<Output = T>) -> Option<T> {
     let mut sending = pin!(sending);
     if let Poll::Ready(there) = futures::poll!(sending.as_mut()) {

@@ -37,9 +37,8 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicI64::new(start))))
     }
 
-    /// A clock that shows `start` now and goes with the runtime's timers: where their time is virtual, so is
-    /// its own. It belongs to the runtime in which it was made, since each has a virtual time of its own; for
-    /// simulations.
+    /// A clock that shows `start` now and then runs with the timers of the runtime that it was made in; for
+    /// simulations, where the time of those is virtual.
     #[must_use]
     pub fn simulated(start: i64) -> Self {
         Self(Source::Simulated { start, began: Instant::now() })
@@ -57,13 +56,13 @@ impl Clock {
         }
     }
 
-    /// Is it a manual clock, which moves without waking anybody who sleeps until then?
+    /// Whether this is a manual clock, whose moves do not wake tasks that sleep until a later time.
     #[must_use]
     pub const fn is_moved_by_hand(&self) -> bool {
         matches!(self.0, Source::Manual(_))
     }
 
-    /// Moves a manual clock on; the others are not ours to move.
+    /// Moves a manual clock on by this many microseconds; does nothing to other clocks.
     pub fn advance(&self, micros: i64) {
         if let Source::Manual(at) = &self.0 {
             at.fetch_add(micros, Ordering::SeqCst);

@@ -1,7 +1,7 @@
-//! What goes along with a request through every service: the trace it belongs to, and until when an answer is
-//! of use.
+//! What travels with a request through every service: the trace that it belongs to, and its deadline.
 //!
-//! Kept task-local: a spawned task starts without one, on purpose, unless it is [scoped](Context::scope).
+//! The context is task-local. A spawned task starts without one, on purpose, unless it is
+//! [scoped](Context::scope).
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -32,7 +32,7 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// How long one is in the version that we write; those to come begin alike.
+    /// Characters of a header of version 00, which we write; headers of later versions begin alike.
     const LENGTH: usize = 55;
 
     /// A new trace.
@@ -64,7 +64,7 @@ impl TraceParent {
     }
 
     /// Reads a `traceparent` header; `None` when it is malformed or all zero, as the recommendation demands.
-    /// Of a version to come that says more than we know, the part that we know counts.
+    /// Of a later version only the part that version 00 defines is read.
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
         let (known, more) = header.split_at_checked(Self::LENGTH)?;
@@ -119,7 +119,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A new trace with so much time.
+    /// A new trace, with a deadline this far from now.
     #[must_use]
     pub fn fresh(timeout: Duration) -> Self {
         Self { trace: TraceParent::random(), deadline: Instant::now() + timeout }

@@ -1,6 +1,6 @@
-//! Reading the command line. Every flag may come from the environment; what is wrong is told with the name of
-//! both. A variable that is set but empty counts as not set: that is what a deployment template makes of a
-//! value that is missing. Every program has a command `completions` beside its own.
+//! Reading the command line. Every flag may come from the environment; a wrong value is reported with the
+//! names of both. A variable that is set but empty counts as not set: that is what a deployment template
+//! makes of a missing value. Every program has a command `completions` beside its own.
 
 mod secrets;
 
@@ -18,7 +18,7 @@ use clap::{
 };
 use clap_complete::Shell;
 
-/// What a program ends with, in a line and in full.
+/// The exit codes of a program, in one line and in full.
 const EXIT_CODES: &str = "Exit codes: 0 ended as asked · 1 could not start, failed, or had to end with work in flight · 2 a wrong flag or variable";
 const TAUGHT: &str = "\
 Exit codes:
@@ -62,7 +62,7 @@ pub fn parse<C: Parser>() -> C {
     read.unwrap_or_else(|error| naming_the_variable(error, &command).exit())
 }
 
-/// The same command, which looks into no variable that is empty.
+/// The same command without its variables that are empty.
 fn without_empty(command: Command) -> Command {
     let set = |arg: Arg| match arg.get_env() {
         Some(name) if environment(&name.to_string_lossy()).is_none() => arg.env(None::<&'static str>),
@@ -71,7 +71,7 @@ fn without_empty(command: Command) -> Command {
     command.mut_args(set).mut_subcommands(without_empty)
 }
 
-/// What a variable of the environment says; `None` when it is not set, or empty.
+/// The value of an environment variable; `None` when it is not set, or empty.
 #[must_use]
 pub fn environment(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
@@ -98,12 +98,12 @@ fn completions(mut command: Command, shell: Shell) -> Vec<u8> {
     script
 }
 
-/// A wrong value may have come from the environment, where nobody looks: then clap's message, which names the
-/// flag, gets a line that names the variable.
+/// A wrong value may have come from the environment, where nobody looks: then a line that names the variable
+/// is added to clap's message, which names the flag.
 fn naming_the_variable(mut error: clap::Error, command: &Command) -> clap::Error {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
     let flag = argument.split([' ', '=']).next().unwrap_or_default().to_owned();
-    // Words may be anything but UTF-8.
+    // Arguments need not be UTF-8.
     let typed = env::args_os().any(|word| word.to_string_lossy().split('=').next() == Some(flag.as_str()));
     let Some(variable) = variable_of(command, flag.trim_start_matches('-')) else { return error };
     if !typed && environment(&variable).is_some() {

@@ -1,4 +1,4 @@
-//! Whether a service can do its work at this moment: the one truth behind `grpc.health.v1`, `/healthz` and
+//! Whether a service can do its work at this moment: the one state behind `grpc.health.v1`, `/healthz` and
 //! `/readyz`.
 //!
 //! ```text
@@ -18,7 +18,7 @@ const PING_EVERY: Duration = Duration::from_millis(500);
 /// What a service is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Not asked the database yet.
+    /// The database has not answered yet.
     Starting,
     /// Taking work.
     Ready,
@@ -29,7 +29,7 @@ pub enum State {
 }
 
 impl State {
-    /// In a word, for people and probes.
+    /// The state in words, for people and probes.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// A service that is starting.
+    /// The health of a service that is starting.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(State::Starting)))
@@ -64,7 +64,7 @@ impl Health {
         *self.0.borrow()
     }
 
-    /// May work be sent here?
+    /// Whether requests may be sent here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state() == State::Ready

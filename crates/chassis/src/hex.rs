@@ -1,4 +1,5 @@
-//! Bytes as lower-case hex digits, without `fmt`: every request is named so several times.
+//! Bytes as lower-case hex digits, without `fmt`, because every request writes its trace and span ids several
+//! times.
 
 /// Writes bytes as two digits each, as far as there is room.
 pub fn write(into: &mut [u8], bytes: &[u8]) {

@@ -1,24 +1,24 @@
 //! Requests that carry an id (AIP-155): the same id and the same request give the first answer again; the
-//! same id with another request is refused. An id belongs to whoever uses it: the same id of somebody else,
+//! same id with another request is refused. An id belongs to whoever uses it: the same id from somebody else,
 //! or for another method, is another id.
 //!
 //! The answer is recorded in the transaction that does the work, so it is there if and only if the work is.
-//! Two equal requests at once race for the row; the loser's transaction is undone and, tried again, finds the
-//! answer.
+//! Two equal requests at the same time race for the row; the transaction of the loser is undone and, tried
+//! again, finds the answer.
 //!
 //! # Names
 //!
-//! An answer is recorded under a name of method, owner and id. Programs of release 0.1 know the bare id
+//! An answer is recorded under a name made of method, owner and id. Programs of release 0.1 know the bare id
 //! alone. So that a request that is repeated while replicas are being updated is not executed twice, in
-//! whichever order it meets old and new ones, an answer is recorded under the bare id as well (unless
-//! somebody has it), and one that is found there counts if it is this very request's. A later release, which
-//! no longer runs beside 0.1, can do without [`Key::bare`].
+//! whichever order it meets old and new ones, an answer is recorded under the bare id as well (unless that is
+//! taken by somebody else's), and one that is found there counts if it is of this very request. A later
+//! release, which no longer runs beside 0.1, can do without [`Key::bare`].
 //!
 //! # How long
 //!
-//! An id that begins with [`BRIEF`] was made up for one call, so that what repeats the call by itself is
-//! safe; its answer is kept for [`BRIEFLY`]. Others are kept for [`Retention::request_retention`]. Then the
-//! same id is a new request.
+//! An id that begins with [`BRIEF`] was made up for one call, so that the call can be repeated safely; its
+//! answer is kept for [`BRIEFLY`]. Other answers are kept for [`RequestRetention::request_retention`]. After
+//! that, the same id is a new request.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,7 +35,7 @@ use crate::{
     prune::{self, Forgetting, Old, Portion},
 };
 
-/// How ids begin that were made up for one call. What follows must be what nobody else makes up.
+/// The prefix of ids that were made up for one call. What follows it must be unique.
 pub const BRIEF: &str = "brief/";
 /// How long such ids are remembered: much longer than any call is repeated.
 pub const BRIEFLY: Duration = Duration::from_secs(600);
@@ -45,20 +45,20 @@ const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long the answers to requests with an id are kept.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[group(skip)]
-pub struct Retention {
+pub struct RequestRetention {
     /// How long a request's id is remembered and its first answer given again, 1h to 3650d
     #[arg(long, env, default_value = "7d", value_parser = prune::retention)]
     pub request_retention: Duration,
 }
 
-impl Default for Retention {
+impl Default for RequestRetention {
     fn default() -> Self {
         Self { request_retention: A_WEEK }
     }
 }
 
-impl Retention {
-    /// What a service forgets of its table `request`.
+impl RequestRetention {
+    /// The rows of the table `request` that a service forgets, and when.
     #[must_use]
     pub fn old(&self) -> [Old; 2] {
         [
@@ -68,7 +68,7 @@ impl Retention {
     }
 }
 
-/// A request's id together with whose it is and what was asked.
+/// Identifies a request: its id, whose it is, and what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     name: String,
@@ -88,9 +88,9 @@ pub enum Error {
 }
 
 impl Key {
-    /// A key for this method and command; the command's own fields decide whether two requests are the same.
-    /// `owner` is whose the id is: the user whom the request names, or the capability that it shows in a
-    /// user's place; empty for what operators do.
+    /// The key of a request to this method. `owner` is whose the id is: the user whom the request names, or
+    /// the capability that it shows in a user's place; empty for what operators do. Two requests with one id
+    /// are the same if `command` has equal fields.
     #[must_use]
     pub fn new(request_id: String, method: &str, owner: &str, command: &impl Serialize) -> Self {
         let mut hash = Sha256::new();
@@ -107,13 +107,13 @@ impl Key {
         Self { name: format!("{method} {owner} {request_id}"), bare: Some(request_id), fingerprint }
     }
 
-    /// Under which name the answer is recorded.
+    /// The name that the answer is recorded under.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Under which name programs of release 0.1 look for it; `None`: under the same.
+    /// The name that programs of release 0.1 look for; `None` when that is the same name.
     #[must_use]
     pub fn bare(&self) -> Option<&str> {
         self.bare.as_deref()
@@ -124,14 +124,14 @@ impl Key {
         [Some(self.name()), self.bare()].into_iter().flatten()
     }
 
-    /// What was asked, as a hash.
+    /// The SHA-256 of method and command, in hex.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 }
 
-/// What was recorded under the names of some keys.
+/// The answers that were recorded for some keys.
 #[derive(Debug)]
 pub struct Recorded(HashMap<String, (String, String)>);
 
@@ -151,7 +151,7 @@ impl Recorded {
     }
 }
 
-/// Reaches each row by its key, whatever the planner believes of a young table.
+/// Reaches each row by its key, whatever the planner assumes about a young table.
 const RECALL: Sql = Sql {
     postgres: "SELECT request_id, fingerprint, answer FROM UNNEST((SELECT $1::text[])) AS a (name) \
                CROSS JOIN LATERAL (SELECT * FROM request WHERE request_id = a.name LIMIT 1) AS r",
@@ -204,7 +204,7 @@ pub async fn record_all(
     for (key, answer) in answers {
         rows.extend(key.names().map(|name| (name, *key, answer.as_str())));
     }
-    // In one order for everybody, so that batches wait for each other but never in a ring.
+    // In the same order in every batch, so that batches may wait for each other but never deadlock.
     rows.sort_by_key(|(name, ..)| *name);
     let rows = rows.into_iter().map(|(name, key, answer)| args![name, key.fingerprint(), answer]).collect();
     let mut args = args![now];
@@ -215,8 +215,8 @@ pub async fn record_all(
     if !answers.iter().all(|(key, _)| is_written(key.name())) {
         return Err(db::Error::lost_race("the request id"));
     }
-    // A bare id that is taken is somebody else's, unless a program of release 0.1 has just been told the
-    // same.
+    // A bare id that is taken is somebody else's request, unless a program of release 0.1 has just recorded
+    // this one.
     let taken: HashMap<&str, &Key> = answers
         .iter()
         .filter_map(|(key, _)| key.bare().filter(|bare| !is_written(bare)).map(|bare| (bare, *key)))
@@ -227,24 +227,29 @@ pub async fn record_all(
     if taken.iter().any(ours) { Err(db::Error::lost_race("the request id")) } else { Ok(()) }
 }
 
-/// The answer given before, if there was one.
+/// The answer given before, if there was one. A request without a key has none.
 ///
 /// # Errors
 /// [`Error::Reused`], or the database's.
-pub async fn recall<T: DeserializeOwned>(session: &mut Session, key: &Key) -> Result<Option<T>, Error> {
+pub async fn recall<'a, T: DeserializeOwned>(
+    session: &mut Session,
+    key: impl Into<Option<&'a Key>>,
+) -> Result<Option<T>, Error> {
+    let Some(key) = key.into() else { return Ok(None) };
     recall_all(session, std::iter::once(key)).await?.answer(key)
 }
 
-/// Records the answer, in the transaction that did the work.
+/// Records the answer, in the transaction that did the work. A request without a key has nothing to record.
 ///
 /// # Errors
 /// A contended [`db::Error`] when an equal request recorded its answer first: try again from the start.
-pub async fn record<T: Serialize>(
+pub async fn record<'a, T: Serialize>(
     session: &mut Session,
-    key: &Key,
+    key: impl Into<Option<&'a Key>>,
     answer: &T,
     now: i64,
 ) -> Result<(), Error> {
+    let Some(key) = key.into() else { return Ok(()) };
     let answer = serde_json::to_string(answer).map_err(|error| db::Error::Other(Box::new(error)))?;
     Ok(record_all(session, &[(key, answer)], now).await?)
 }

@@ -1,9 +1,9 @@
-//! gRPC's in-process transport: a server of this very process is called, not connected to.
+//! The in-process transport of gRPC: a server in this process is called without a connection.
 //!
-//! A program that holds several services would else talk to itself over the loopback device, where HTTP/2,
-//! system calls and wakes cost more than a small call. Nothing else differs: the same client encodes the same
-//! messages, and the same layers of the server (trace, deadline, measures, bounds) decode and answer them.
-//! The server listens for others as ever.
+//! A program that holds several services would otherwise talk to itself over the loopback device, where
+//! HTTP/2, system calls and wakes cost more than a small call. Nothing else differs: the same client encodes
+//! the same messages, and the same layers of the server (trace, deadline, metrics, bounds) decode and answer
+//! them. The server still listens for other processes.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -12,11 +12,11 @@ use parking_lot::RwLock;
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 
-/// A server as it is called.
+/// A server with its layers, as a service that can be called.
 pub(crate) type Served = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// What a server and those who call it in its own process share. A call's work is done in the task that makes
-/// the call, so the runtime of that task must outlive the server.
+/// What a server shares with its callers in the same process. The work of a call is done in the task that
+/// makes the call, so the runtime of that task must outlive the server.
 #[derive(Clone, Default)]
 pub struct InProcess(Arc<RwLock<Option<Served>>>);
 
@@ -27,7 +27,7 @@ impl InProcess {
         Open(self)
     }
 
-    /// The server, while it is open; before and after, it is called as if it were elsewhere.
+    /// The server while it is open; `None` before and after, when callers use a connection.
     pub(crate) fn server(&self) -> Option<Served> {
         self.0.read().clone()
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for InProcess {
     }
 }
 
-/// An open server.
+/// Keeps the server open to calls from this process until it is dropped.
 pub(crate) struct Open(InProcess);
 
 impl Drop for Open {

@@ -6,6 +6,7 @@
 //! once (signals, the log subscriber, the exit code).
 
 pub mod arrival;
+pub mod back_off;
 pub mod channel;
 pub mod clock;
 pub mod context;

@@ -1,4 +1,4 @@
-//! The life of a process: start, signals, end. The only place that touches what a process has once.
+//! The life of a process: start, signals, end. Nothing else touches what a process has only once.
 
 use std::{future::Future, process::ExitCode, time::Duration};
 
@@ -10,30 +10,29 @@ use crate::{
     telemetry::{self, LogArgs},
 };
 
-/// How long a program may take to end after the first signal. A pod's grace period must be longer. It has
-/// room for stages that follow each other: in the launcher the edge's servers, its checkouts, then the
-/// services' servers.
+/// How long a program may take to end after the first signal. A pod's grace period must be longer. It leaves
+/// time for stages that follow each other, such as a front and then the services behind it.
 pub const DRAIN: Duration = Duration::from_secs(20);
-/// How long a server waits for the calls in flight. Also the price of a peer that neither speaks nor goes
-/// away.
+/// How long a server waits for the calls in flight, and so how long a peer that neither answers nor
+/// disconnects can delay its end.
 pub const SERVER_DRAIN: Duration = Duration::from_secs(6);
-/// What blocking tasks get after the program itself has ended.
+/// How long blocking tasks may still run after the program itself has ended.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
-/// As for a command line that cannot be read.
+/// The exit code for a wrong setting, the same as for a command line that cannot be read.
 const WRONG_SETTING: u8 = 2;
 
-/// Who a program is.
+/// A program, as its messages and `--version` name it.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// What it is called, in messages.
+    /// The name in messages, such as `toy-svc`.
     pub name: &'static str,
-    /// What its `--version` tells behind the name.
+    /// What `--version` prints after the name, such as `0.1.0 (5a5522887139)`.
     pub version: &'static str,
 }
 
-/// Runs a program to its end. The first SIGTERM or SIGINT cancels the token it is given (exit code 0 once it
-/// has finished); a second one, or the end of [`DRAIN`], ends it at once. An error is told in one line (exit
-/// code 1, or 2 for a setting that makes no sense).
+/// Runs a program to its end. The first SIGTERM or SIGINT cancels the token that the program is given (exit
+/// code 0 once it has finished); a second one, or the end of [`DRAIN`], ends it at once. An error is logged
+/// in one line (exit code 1, or 2 for a wrong setting).
 pub fn run<P, F>(Program { name, version }: Program, log: &LogArgs, program: P) -> ExitCode
 where
     P: FnOnce(CancellationToken) -> F,
@@ -61,15 +60,15 @@ where
     code
 }
 
-/// What this process makes from now on is for its own user alone, whatever mask it was started with: database
-/// files hold live tokens.
+/// Makes the files that this process creates from now on readable by its own user alone, whatever its umask
+/// was: database files hold secrets.
 pub fn keep_files_private() {
     use rustix::{fs::Mode, process::umask};
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Every connection is a file. What a process gets by default (1,024) is an old courtesy to `select`, which
-/// nothing here uses; what it may have is the administrator's word.
+/// Raises the limit of open files to what the administrator allows, because every connection is a file. The
+/// default (1,024) is an old courtesy to `select`, which nothing here uses.
 fn open_as_many_files_as_allowed() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -86,7 +85,7 @@ fn failed(name: &str, error: &Error) -> ExitCode {
     }
 }
 
-/// Ends only when the process has to: on a second signal, or when draining takes too long.
+/// Waits for signals; ends only when the process has to, on a second signal or when draining takes too long.
 async fn signals(name: &str, shutdown: CancellationToken) -> ExitCode {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))

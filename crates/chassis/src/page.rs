@@ -30,19 +30,20 @@ pub fn size(requested: i32) -> Option<i64> {
     }
 }
 
-/// One list among all that there are: its name, and what it is narrowed to (whose, of what).
+/// The identity of a list: its name and its filter.
 #[derive(Debug)]
 pub struct List(String);
 
 impl List {
-    /// The list of this name, of this one.
+    /// The list of this name with this filter.
     #[must_use]
     pub fn of(name: &str, narrowed_to: impl Display) -> Self {
         Self(format!("{name} {narrowed_to}"))
     }
 
-    /// Reads which page is asked for: how many rows, and from where (`start` for the first page). What is
-    /// wrong is told to `refuse`, field and description; the answer means something only when nothing was.
+    /// Reads which page is asked for: how many rows, and the cursor to start from (`start` for the first
+    /// page). What is wrong is passed to `refuse` as field and description; the answer means something only
+    /// when nothing was.
     pub fn read<C: Serialize + DeserializeOwned>(
         self,
         page_size: i32,
@@ -65,7 +66,7 @@ impl List {
         PageRequest { list: self, size, from }
     }
 
-    /// Where the next page starts, as an opaque word; empty when there is none.
+    /// The token of the page behind this cursor; empty when there is none.
     fn token<C: Serialize>(&self, next: Option<&C>) -> String {
         next.map(|cursor| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(&self.0, cursor)).unwrap_or_default()))
             .unwrap_or_default()
@@ -110,8 +111,8 @@ impl<C: Serialize> PageRequest<C> {
         self.fill(found.into_iter().map(|row| (cursor(&row), message(row))), M::encoded_len)
     }
 
-    /// The same for rows that become something else than one message each: `weigh` says how many bytes each
-    /// will be, at most.
+    /// The same for rows that do not become one message each: `weigh` says how many bytes a row takes, at
+    /// most.
     pub fn cut<T>(
         &self,
         found: Vec<T>,
@@ -148,12 +149,12 @@ mod tests {
     }
 
     fn page(size: i64) -> PageRequest<usize> {
-        PageRequest { list: List::of("shows", 7), size, from: 0 }
+        PageRequest { list: List::of("toys", 7), size, from: 0 }
     }
 
     #[test]
     fn a_page_token_is_read_back_and_rubbish_is_not() {
-        let list = || List::of("shows", 7);
+        let list = || List::of("toys", 7);
         assert_eq!(read(list(), 3, ""), Ok((3, (0, String::new()))));
         assert_eq!(read(list(), 0, &list().token(Some(&(7, "x")))), Ok((50, (7, "x".to_owned()))));
         for rubbish in ["!", "abc", "AAAA", "\u{1f39f}", &list().token(Some(&7))] {
@@ -167,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_page_token_of_another_list_is_refused() {
-        let token = List::of("reservations", "ann").token(Some(&(7, "x")));
-        for other in [List::of("reservations", "bob"), List::of("payments", "ann")] {
+        let token = List::of("letters", "ann").token(Some(&(7, "x")));
+        for other in [List::of("letters", "bob"), List::of("parcels", "ann")] {
             let named = format!("{other:?}");
             assert_eq!(read(other, 0, &token), Err(vec!["page_token".to_owned()]), "{named}");
         }
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_page_has_a_next_one_only_when_more_was_found() {
-        let token = |last: usize| List::of("shows", 7).token(Some(&last));
+        let token = |last: usize| List::of("toys", 7).token(Some(&last));
         let cut = |found: &[usize]| page(2).cut(found.to_vec(), |row| *row, |_| 0);
         assert_eq!(cut(&[3, 2, 1]), (vec![3, 2], token(2)));
         assert_eq!(cut(&[3, 2]), (vec![3, 2], String::new()));
@@ -190,7 +191,7 @@ mod tests {
         let (first, next) = page(1_000).cut(rows.clone(), |row| *row, |_| weight);
         assert_eq!(
             (first.len(), next),
-            (9, List::of("shows", 7).token(Some(&9))),
+            (9, List::of("toys", 7).token(Some(&9))),
             "ten would be too much by what is around them"
         );
         let (one, next) = page(1_000).cut(rows, |row| *row, |_| MAX_BYTES + 1);

@@ -1,4 +1,4 @@
-//! What an orchestrator and a metrics scraper ask of a service over plain HTTP.
+//! The plain HTTP endpoints for orchestrators and metrics scrapers.
 
 use std::{future::IntoFuture, io};
 
@@ -15,8 +15,8 @@ use crate::{
     telemetry,
 };
 
-/// Connections at once, counted apart from those of the service: a probe is answered however many clients
-/// there are.
+/// Connections at the same time. They are not counted with those of the service, so that a probe is answered
+/// however many clients there are.
 const CONNECTIONS: usize = 64;
 
 /// `/healthz` (the process lives), `/readyz` (it can do its work) and `/metrics` (Prometheus text).

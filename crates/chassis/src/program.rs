@@ -1,5 +1,4 @@
-//! What every `main.rs` of a service comes to: its rows brought up to date and nothing else, or the service
-//! until a signal ends it.
+//! The main function of a service: it runs the migrations and ends, or serves until a signal ends it.
 
 use std::{io, net::SocketAddr, process::ExitCode};
 
@@ -16,11 +15,11 @@ use crate::{
     db::{DbConfig, Dialect, Pooler},
     flags,
     lifecycle::{self, Program},
-    network,
+    network::{self, ConnectionArgs, Incoming},
     telemetry::LogArgs,
 };
 
-/// Flags about a service's rows. Which file they are in by default is the program's to say:
+/// Flags about the database of a service. The file that is used by default is for the program to set:
 /// `#[command(mut_arg("database_url", |arg| arg.default_value("sqlite:data/service.db")))]`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Rows {
@@ -35,7 +34,7 @@ pub struct Rows {
     pub migrate_only: bool,
 }
 
-/// Runs a service as a process of its own. It is told where its rows are, and when to end.
+/// Runs a service as a process of its own. `serve` is given its database and the token that ends it.
 pub fn run<M, S>(program: Program, log: &LogArgs, rows: Rows, migrate: M, serve: S) -> ExitCode
 where
     M: AsyncFnOnce(&DbConfig) -> Result<(), Error>,
@@ -47,7 +46,28 @@ where
     })
 }
 
-/// Listens where a flag says.
+/// The sockets that a service behind the edge listens on, already bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The socket for gRPC.
+    pub grpc: Incoming,
+    /// The socket for `/healthz`, `/readyz` and `/metrics`; `None` where another service of the process
+    /// answers them.
+    pub http: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses of `--addr` and `--http-addr`.
+    ///
+    /// # Errors
+    /// As [`listen`].
+    pub fn bind(addr: SocketAddr, http_addr: SocketAddr, connections: ConnectionArgs) -> Result<Self, Error> {
+        let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
+        Ok(Self { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) })
+    }
+}
+
+/// Listens at the address that a flag gives.
 ///
 /// # Errors
 /// The address is taken, or not this machine's; names the address, the flag and its variable.
@@ -58,8 +78,8 @@ pub fn listen(flag: &str, addr: SocketAddr) -> Result<TcpListener, Error> {
     Ok(network::listen(addr).map_err(named)?)
 }
 
-/// A database's URL on a command line. What is wrong with one is told without the URL itself: there may be a
-/// password in it.
+/// The value parser of a database URL. An error is told without the URL itself: there may be a password in
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct DatabaseUrl(Option<Dialect>);
 

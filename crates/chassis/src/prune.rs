@@ -1,9 +1,8 @@
-//! Forgetting: rows that are kept for a while and no longer, removed oldest first and a few at a time.
+//! Pruning: rows that are kept for a limited time are removed, oldest first and in small batches.
 //!
-//! Every replica prunes. On PostgreSQL each takes what the others have not in hand, and nobody waits for it;
-//! on SQLite, which has one writer, a batch is a transaction that others wait for, so it is kept to a few
-//! milliseconds. After a batch comes a pause many times as long as it took: what there is to forget is never
-//! in a hurry, whoever buys a ticket is.
+//! Every replica prunes. On PostgreSQL a replica skips rows that another one has locked, and nobody waits for
+//! it; on SQLite, which has one writer, others wait for a batch, so it takes a few milliseconds. After a
+//! batch comes a pause many times as long as it took, because removing rows is never urgent and requests are.
 
 use std::time::Duration;
 
@@ -17,25 +16,25 @@ use crate::{
     db::{Db, Error, Session, Sql},
 };
 
-/// How often it is looked for rows whose time is over.
+/// How often rows are looked for whose time is over.
 const EVERY: Duration = Duration::from_secs(60);
-/// How long a batch should take. One that takes longer makes the next one smaller,
+/// How long a batch should take. After one that took longer the next one is half as large; after one that
+/// took less than half of this, twice as large.
 const LONG: Duration = Duration::from_millis(5);
-/// one that takes less than a half of that, larger, within these bounds.
+/// The fewest and the most rows of a batch.
 const ROWS: (i64, i64) = (10, 500);
 /// Rows of the first batch.
 const FIRST: i64 = 50;
-/// The pause after a batch, in how long it took: pruning is at work for a twentieth of the time,
+/// The pause after a batch, as a multiple of its time: pruning works for a twentieth of the time.
 const RESTS: u32 = 19;
-/// and never without a pause.
+/// The shortest pause after a batch.
 const REST: Duration = Duration::from_millis(20);
 
-/// What one batch is about: rows of instants from `from` until before `before`, `limit` at most, oldest
-/// first.
+/// The rows of one batch: those with an instant from `from` until before `before` (microseconds since the
+/// epoch), `limit` at most, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
-    /// Where the last batch ended: what it removed may still stand in the index, and need not be walked
-    /// again.
+    /// Where the last batch ended. What that removed may still stand in the index, and is not walked again.
     pub from: i64,
     /// Rows from then on are kept.
     pub before: i64,
@@ -43,12 +42,12 @@ pub struct Portion {
     pub limit: i64,
 }
 
-/// Removes a portion of rows in a transaction that the caller commits; answers their instants.
+/// Removes a portion of rows in a transaction that the caller commits, and answers their instants.
 pub type Forget = for<'a> fn(&'a mut Session, Portion) -> Forgetting<'a>;
-/// What that comes to.
+/// The future of a [`Forget`].
 pub type Forgetting<'a> = BoxFuture<'a, Result<Vec<i64>, Error>>;
 
-/// Rows that are kept for a while.
+/// A kind of rows that is kept for a limited time.
 #[derive(Clone, Copy, Debug)]
 pub struct Old {
     table: &'static str,
@@ -57,15 +56,15 @@ pub struct Old {
 }
 
 impl Old {
-    /// Rows of a table (its name is told to the metric), how long they are kept, and how they are removed.
+    /// Rows of a table, how long they are kept, and how they are removed. The name labels the metrics.
     #[must_use]
     pub const fn new(table: &'static str, kept: Duration, forget: Forget) -> Self {
         Self { table, kept, forget }
     }
 }
 
-/// Removes rows by one statement: `$1`, `$2` and `$3` are the portion's, and it returns each row's instant as
-/// `at`.
+/// Removes rows by one statement, which returns the instant of each row as `at`; `$1`, `$2` and `$3` are the
+/// fields of the portion.
 pub fn by(session: &mut Session, sql: Sql, portion: Portion) -> Forgetting<'_> {
     let Portion { from, before, limit } = portion;
     Box::pin(async move {
@@ -73,7 +72,7 @@ pub fn by(session: &mut Session, sql: Sql, portion: Portion) -> Forgetting<'_> {
     })
 }
 
-/// Prunes once a minute until the shutdown. What fails is the next round's to repeat.
+/// Prunes once a minute until the shutdown. What fails is tried again in the next round.
 pub async fn until(db: Db, clock: Clock, all: Vec<Old>, shutdown: CancellationToken) {
     let pruning = async {
         loop {
@@ -84,7 +83,7 @@ pub async fn until(db: Db, clock: Clock, all: Vec<Old>, shutdown: CancellationTo
     shutdown.run_until_cancelled(pruning).await;
 }
 
-/// Removes all whose time is over, a batch of each table by turns.
+/// Removes all rows whose time is over, one batch of each kind by turns.
 pub async fn round(db: &Db, clock: &Clock, all: &[Old]) {
     let mut left: Vec<Walk> =
         all.iter().map(|old| Walk { old: *old, from: i64::MIN, limit: FIRST, rows: 0 }).collect();
@@ -103,7 +102,7 @@ pub async fn round(db: &Db, clock: &Clock, all: &[Old]) {
     }
 }
 
-/// One table on the way through its old rows.
+/// The progress of a round through one kind of rows.
 struct Walk {
     old: Old,
     from: i64,
@@ -128,7 +127,7 @@ impl Walk {
             }
             Err(error) => {
                 metrics::counter!("prune_failures_total", "table" => self.old.table).increment(1);
-                // A database that is away is told of by its monitor.
+                // An outage of the database is logged by its monitor.
                 if error.is_unavailable() || error.is_contended() {
                     tracing::debug!(table = self.old.table, %error, "old rows could not be removed; the next round tries again");
                 } else {
@@ -166,10 +165,10 @@ impl Walk {
     }
 }
 
-/// Reads how long something is to be kept from a command line.
+/// Reads a retention time from a command line.
 ///
 /// # Errors
-/// It is no span of time, or out of bounds.
+/// It is no duration, or not 1 hour to 3,650 days.
 pub fn retention(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_secs(3_600);
     const MOST: Duration = Duration::from_secs(3_650 * 24 * 3_600);

@@ -3,7 +3,7 @@
 
 pub mod patience;
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf, thread};
 
 use sqlx::{Connection, postgres::PgConnection};
 use uuid::Uuid;
@@ -23,13 +23,31 @@ pub struct TestDatabase {
     pub name: &'static str,
     /// How to open it.
     pub config: DbConfig,
-    folder: Option<PathBuf>,
+    kept_in: Place,
+}
+
+/// What goes with a [`TestDatabase`].
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    /// A database of the cluster: hundreds of tests would fill a small disk otherwise.
+    Cluster(String),
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            let _gone = fs::remove_dir_all(folder);
+        match &self.kept_in {
+            Place::Folder(folder) => drop(fs::remove_dir_all(folder)),
+            Place::Cluster(url) => {
+                let name = url.rsplit('/').next().unwrap_or_default();
+                let drop_it = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                // A test's runtime cannot be waited on from within it.
+                let gone = thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    runtime.map(|runtime| runtime.block_on(on_cluster(drop_it)))
+                });
+                let _left_to_the_cluster = gone.join();
+            }
         }
     }
 }
@@ -41,14 +59,16 @@ impl Drop for TestDatabase {
 pub async fn databases() -> Vec<TestDatabase> {
     let folder = env::temp_dir().join(format!("boxoffice-test-{}", Uuid::new_v4().simple()));
     let url = format!("sqlite:{}", folder.join("test.db").display());
-    let sqlite = TestDatabase { name: "sqlite", config: DbConfig::at(url), folder: Some(folder) };
+    let sqlite = TestDatabase { name: "sqlite", config: DbConfig::at(url), kept_in: Place::Folder(folder) };
     let url = postgres_url().await;
-    let postgres = TestDatabase { name: "postgres", config: DbConfig::at(url), folder: None };
+    let postgres =
+        TestDatabase { name: "postgres", config: DbConfig::at(url.clone()), kept_in: Place::Cluster(url) };
     let mut all = vec![sqlite, postgres];
     if let Ok(pooler) = env::var(POOLER_VARIABLE) {
-        let url = in_place_of(&pooler, &postgres_url().await);
+        let direct = postgres_url().await;
+        let url = in_place_of(&pooler, &direct);
         let config = DbConfig { pooler: Pooler::Transaction, ..DbConfig::at(url) };
-        all.push(TestDatabase { name: "pgbouncer", config, folder: None });
+        all.push(TestDatabase { name: "pgbouncer", config, kept_in: Place::Cluster(direct) });
     }
     all
 }
@@ -64,15 +84,21 @@ fn in_place_of(address: &str, url: &str) -> String {
 /// # Panics
 /// As [`databases`].
 pub async fn postgres_url() -> String {
-    let cluster = env::var(POSTGRES_VARIABLE).unwrap_or_else(|_| {
-        panic!("{POSTGRES_VARIABLE} is not set: run tests through tests/run, which starts a PostgreSQL")
-    });
     let name = format!("t_{}", Uuid::new_v4().simple());
-    let create = async {
-        let mut link = PgConnection::connect(&cluster).await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut link).await?;
-        link.close().await
-    };
-    create.await.unwrap_or_else(|error| panic!("no database could be made on the test cluster: {error}"));
-    in_place_of(&cluster, &name)
+    on_cluster(format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap_or_else(|error| panic!("no database could be made on the test cluster: {error}"));
+    in_place_of(&cluster(), &name)
+}
+
+fn cluster() -> String {
+    env::var(POSTGRES_VARIABLE).unwrap_or_else(|_| {
+        panic!("{POSTGRES_VARIABLE} is not set: run tests through tests/run, which starts a PostgreSQL")
+    })
+}
+
+async fn on_cluster(statement: String) -> sqlx::Result<()> {
+    let mut link = PgConnection::connect(&cluster()).await?;
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut link).await?;
+    link.close().await
 }

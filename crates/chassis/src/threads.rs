@@ -1,15 +1,17 @@
-//! Threads beside the runtime, each with a runtime of its own, for work that comes in small pieces.
+//! Threads beside the runtime, each with a runtime of its own, for work in small pieces.
 //!
-//! A runtime of several workers gives a task to whichever is free. That is right for work that lasts; where a
-//! task does some microseconds of work between two waits, to wake it on another core than the one that has
-//! its data costs more than the work.
+//! A runtime of several workers gives a task to whichever is free. That is right for work that lasts. Where a
+//! task works for some microseconds between two waits, waking it on another core than the one that has its
+//! data costs more than the work; on two cores a quarter more polls are answered without that
+//! (ARCHITECTURE.md).
 
 use std::{io, sync::Arc, thread};
 
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The threads; they end, with all that still runs on them, soon after the last clone of this is dropped.
+/// The threads. They end, with all tasks that still run on them, soon after the last clone of this is
+/// dropped.
 #[derive(Clone, Debug)]
 pub struct Threads {
     runtimes: Vec<Handle>,
@@ -17,11 +19,11 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// As many as this runtime has workers. A runtime that is one thread (a test's, a simulation's) is the
-    /// only one itself.
+    /// As many threads as this runtime has workers. A runtime of one thread (that of a test or a simulation)
+    /// is used itself.
     ///
     /// # Errors
-    /// The system's, where it has no room for another thread.
+    /// The system has no resources for another thread.
     pub fn beside_this_runtime(name: &str) -> io::Result<Self> {
         let (here, end) = (Handle::current(), CancellationToken::new());
         let guard = end.clone().drop_guard();
@@ -34,7 +36,7 @@ impl Threads {
         Ok(Self { runtimes, _end: Arc::new(guard) })
     }
 
-    /// Where to spawn.
+    /// The runtime of each thread, to spawn tasks on.
     #[must_use]
     pub fn runtimes(&self) -> &[Handle] {
         &self.runtimes

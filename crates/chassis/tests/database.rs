@@ -10,7 +10,7 @@ use chassis::{
     args,
     clock::{Clock, SECOND},
     db::{self, Contended, Db, DbConfig, Dialect, Error, Fate, Migrations, Sql},
-    idempotency::{self, BRIEF, BRIEFLY, Key, Retention},
+    idempotency::{self, BRIEF, BRIEFLY, Key, RequestRetention},
     prune,
     testing::{
         self, TestDatabase,
@@ -357,7 +357,7 @@ async fn answers_are_forgotten_when_their_time_is_over_and_the_id_is_free_again(
     const MINUTE: i64 = 60 * SECOND;
     for database in testing::databases().await {
         let db = open(&database).await;
-        let old = Retention { request_retention: Duration::from_secs(3_600) }.old();
+        let old = RequestRetention { request_retention: Duration::from_secs(3_600) }.old();
         let clock = Clock::manual(0);
         let key = |id: &str| Key::new(id.to_owned(), "Count", "ann", &("ann", 1));
         let (lasting, brief) = (key("order-1"), key(&format!("{BRIEF}1")));
@@ -398,7 +398,7 @@ async fn however_many_rows_are_old_all_of_them_go_and_none_that_is_young() {
         tx.commit().await.unwrap();
         let now = i64::try_from(BRIEFLY.as_micros()).unwrap() + 200;
         let replicas = [(); 2].map(|()| Clock::manual(now));
-        let old = Retention::default().old();
+        let old = RequestRetention::default().old();
         tokio::join!(prune::round(&db, &replicas[0], &old), prune::round(&db, &replicas[1], &old));
         // Two that prune side by side leave to each other what the other has in hand.
         prune::round(&db, &replicas[0], &old).await;

@@ -101,7 +101,8 @@ pub(crate) async fn hold(
 
 /// One reservation. Who knows its unguessable id may read it.
 pub(crate) async fn reservation(edge: &Edge, reservation_id: Uuid) -> Result<Reservation, Fault> {
-    let request = GetReservationRequest { reservation_id: reservation_id.to_string() };
+    let request =
+        GetReservationRequest { reservation_id: reservation_id.to_string(), user_id: String::new() };
     ask!(edge.clients.booking, get_reservation(request).reservation)
 }
 

@@ -57,7 +57,11 @@ pub(crate) async fn follow(
 
 /// Leaves a queue, waiting or admitted. Leaving with a token that has ended changes nothing.
 pub(crate) async fn leave(edge: &Edge, _caller: &Caller, token: Uuid) -> Result<(), Fault> {
-    let request = LeaveQueueRequest { token: token.to_string(), request_id: edge.request_id(String::new()) };
+    let request = LeaveQueueRequest {
+        token: token.to_string(),
+        request_id: edge.request_id(String::new()),
+        user_id: String::new(),
+    };
     ask!(edge.clients.queue, leave_queue(request)).map(drop)
 }
 

@@ -6,7 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::clock::{Clock, SECOND};
+use chassis::{
+    back_off::BackOff,
+    clock::{Clock, SECOND},
+};
 use futures::{StreamExt, stream};
 use reqwest::{Client, Url, header::CONTENT_TYPE};
 use serde_json::Value;
@@ -31,9 +34,9 @@ const REST: Duration = Duration::from_millis(20);
 const LOGGED: i64 = 512;
 /// How often to look without being notified, since another replica may have died with claims.
 const LOOK: Duration = Duration::from_secs(1);
-/// The longest pause after an event was not accepted, in microseconds. The first one is 1 s, and each is
-/// twice the one before.
-const PAUSE_LAST: i64 = 60 * SECOND;
+/// The pauses after an event was not accepted.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(60), jitter: 0.0 };
 /// An operator is alerted after so many attempts (about a quarter of an hour), and again after as many more.
 const ALERT_EVERY: i64 = 20;
 
@@ -124,7 +127,8 @@ impl Relay {
                 .await?;
         }
         for row in missed {
-            let pause = (SECOND << row.attempts.clamp(1, 7).saturating_sub(1)).min(PAUSE_LAST);
+            let pause = PAUSES.longest(u32::try_from(row.attempts).unwrap_or(u32::MAX));
+            let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
             self.journal.postpone(row.sequence, row.told, self.clock.now() + pause).await?;
         }
         Ok(any)

@@ -8,10 +8,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use chassis::{
+    back_off::BackOff,
     clock::{Clock, SECOND},
     context::TraceParent,
 };
-use rand::Rng;
 use tokio::{
     runtime::Handle,
     sync::watch,
@@ -45,9 +45,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The most checkouts that are taken over at a time, so that those of a replica that died with thousands are
 /// shared among the others.
 const TAKEN_AT_ONCE: i64 = 20;
-/// The pause after an unknown outcome: the first one, and the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(50);
-const PAUSE_LAST: Duration = Duration::from_secs(2);
+/// The pauses after unknown outcomes.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_millis(50), factor: 2, cap: Duration::from_secs(2), jitter: 0.5 };
 /// An operator is alerted after so many rounds without an outcome (about half a minute), and again after as
 /// many more.
 const ALERT_EVERY: i64 = 20;
@@ -254,11 +254,9 @@ impl Runner {
         }
     }
 
-    /// Waits with exponential back-off and jitter. `None` when this process stops.
+    /// Waits before the next round. `None` when this process stops.
     async fn pause(&self, round: i64) -> Option<()> {
-        let doublings = u32::try_from(round - 1).unwrap_or_default().min(8);
-        let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_LAST);
-        let pause = longest.mul_f64(rand::rng().random_range(0.5..1.0));
+        let pause = PAUSES.pause(u32::try_from(round).unwrap_or(u32::MAX));
         tokio::select! {
             () = self.0.stopping.cancelled() => None,
             () = tokio::time::sleep(pause) => Some(()),

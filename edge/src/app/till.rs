@@ -162,7 +162,7 @@ impl Till {
             Err(fault) if fault.reason == Reason::PaymentNotFound => {}
             found => return found,
         }
-        let request = GetPaymentRequest { payment_id: payment_id.to_string() };
+        let request = GetPaymentRequest { payment_id: payment_id.to_string(), user_id: String::new() };
         let payment = ask!(self.clients.wallet, get_payment(request).payment)?;
         without_checkout(payment_id, payment).ok_or_else(|| hollow("get_payment"))
     }
@@ -324,7 +324,10 @@ impl Till {
     /// now.
     async fn admitted(&self, caller: &Caller, command: &Pay) -> Result<(Uuid, Reservation), Fault> {
         let user_id = Some(command.user_id.as_str());
-        let request = GetReservationRequest { reservation_id: command.reservation_id.to_string() };
+        let request = GetReservationRequest {
+            reservation_id: command.reservation_id.to_string(),
+            user_id: String::new(),
+        };
         let reservation = match ask!(self.clients.booking, get_reservation(request).reservation) {
             Ok(reservation) => reservation,
             // Only a caller who is admitted to some queue is told what does not exist.

@@ -1,7 +1,8 @@
 //! Where requests enter: polls are answered here, all other requests by the router.
 //!
-//! Users who wait send one request, 11,000 times a second: `GET /v1/tokens/{token}`. To find its route, and
-//! to pass it through the layers around all routes, costs more than the answer. A poll in its plain shape (a
+//! Users who wait send one request, 11,000 times a second: `GET /v1/tokens/{token}`. A poll takes 13.7 µs of
+//! CPU with its generator, where a bare handler takes 9.5 (`tests/bench/README.md`), and to find its route
+//! and pass the layers around all routes would cost more than the answer. A poll in its plain shape (a
 //! well-formed token, no query, no rules about web origins) therefore goes straight to its handler, inside
 //! [around], which does what is done around every request. Any other request, also a poll with a malformed
 //! token, is for the router.

@@ -31,10 +31,10 @@ use crate::{config::Retention, error::Error};
 
 /// The queues on this replica. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Queues(Arc<Shared>);
+pub struct Queues(Arc<AllQueues>);
 
 #[derive(Debug)]
-struct Shared {
+struct AllQueues {
     db: Db,
     clock: Clock,
     retention: Retention,
@@ -57,7 +57,7 @@ impl Queues {
     /// The database's.
     pub async fn open(db: Db, clock: Clock, retention: Retention) -> Result<Self, Error> {
         let now = clock.now();
-        let inner = Shared {
+        let inner = AllQueues {
             db,
             clock,
             retention,

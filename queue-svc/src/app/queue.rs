@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Shared,
+    AllQueues,
     crowd::{Crowd, JoinPermit},
     ended::Ended,
     hearing::{Ears, News},
@@ -84,7 +84,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(id: &str, all: &Shared, state: QueueState, inbox: mpsc::Sender<Ask>) -> Self {
+    pub(super) fn new(id: &str, all: &AllQueues, state: QueueState, inbox: mpsc::Sender<Ask>) -> Self {
         let queue = Self {
             id: id.into(),
             db: all.db.clone(),

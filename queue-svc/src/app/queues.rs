@@ -103,7 +103,7 @@ impl Queues {
         Ok(self.find_queue(queue_id).await?.queue_view())
     }
 
-    /// OpenQueues after a place, newest first.
+    /// Queues after a place, newest first.
     ///
     /// # Errors
     /// The database's.

@@ -13,7 +13,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::db::Contended;
+use chassis::{back_off::BackOff, db::Contended};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -35,6 +35,9 @@ pub(super) const MAX_PENDING: usize = 8_192;
 const MAX_BATCH: usize = 1_000;
 /// How often a batch is tried that only lost against other transactions.
 const ATTEMPTS: u32 = 8;
+/// The pauses between them.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_millis(8), factor: 2, cap: Duration::from_millis(64), jitter: 0.75 };
 /// A batch that takes longer is given up as unknown.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to sleep at most, for clocks that are set.
@@ -167,7 +170,7 @@ async fn attempts(
             distrust = true;
         }
         metrics::counter!("db_contended_total", "transaction" => "batch").increment(1);
-        time::sleep(Duration::from_millis(2) * tries * rand::random_range(1..=4)).await;
+        time::sleep(PAUSES.pause(tries)).await;
         tries += 1;
     }
 }

@@ -278,7 +278,7 @@ fn a_room_in_which_no_place_becomes_free_for_a_minute_says_so() {
         sale.second(2, None);
     }
     assert_eq!((delay(&sale), sale.state.waiting()), (None, 20), "it has only just begun");
-    // Nobody comes out; those who never showed up have made state before.
+    // Nobody comes out; those who never showed up have made room before.
     for _ in 0..300 {
         sale.second(0, None);
     }

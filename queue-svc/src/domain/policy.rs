@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SECOND, TokenStatus};
+use super::{
+    SECOND,
+    token::{Instants, TokenStatus},
+};
 
 /// How much longer than it must a decision about a silent waiter waits: the instants that it compares come
 /// from clocks of several replicas, which may differ by a second, and word of a hearing takes a moment to be
@@ -43,41 +46,73 @@ impl OnExpiry {
     }
 }
 
-/// A queue's policy. Spans are microseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueuePolicy {
-    /// How many may be ACTIVE at once.
-    pub max_active: i64,
-    /// How many may wait; beyond it joining is refused.
-    pub max_waiting: i64,
-    /// How long an admission lasts.
-    pub active_ttl: i64,
-    /// How long after it was issued a token may still wait.
-    pub waiting_ttl: i64,
-    /// How many are admitted in any 60 seconds at most.
-    pub admit_per_minute: i64,
-    /// What becomes of an admission that was not used.
-    pub on_expiry: OnExpiry,
-    /// Nobody is admitted while this is set.
-    pub paused: bool,
-    /// A waiting token that was not heard of for this long is given up; 0 = never.
-    #[serde(default)]
-    pub waiting_grace: i64,
-    /// An admitted token that was not heard of for this long after its admission loses its place; 0 = never.
-    #[serde(default)]
-    pub show_up_within: i64,
+/// Makes the policy, what may be asked to change of it, and its defaults from one list of its knobs.
+macro_rules! policy {
+    (
+        $($(#[doc = $is:literal])+ $knob:ident: $type:ty = $default:expr;)+
+        since $($(#[doc = $new_is:literal])+ $new:ident: $new_type:ty = $new_default:expr;)+
+    ) => {
+        /// A queue's policy. Spans are microseconds.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct QueuePolicy {
+            $($(#[doc = $is])+ pub $knob: $type,)+
+            $($(#[doc = $new_is])+ #[serde(default)] pub $new: $new_type,)+
+        }
+
+        impl Default for QueuePolicy {
+            /// What the contract promises for a field left out in a new queue.
+            fn default() -> Self {
+                Self { $($knob: $default,)+ $($new: $new_default,)+ }
+            }
+        }
+
+        /// A change of policy: what is `None` keeps its value.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct PolicyPatch {
+            $($(#[doc = $is])+ pub $knob: Option<$type>,)+
+            $(
+                $(#[doc = $new_is])+
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $new: Option<$new_type>,
+            )+
+        }
+
+        impl PolicyPatch {
+            /// The policy with these changes.
+            #[must_use]
+            pub fn apply(&self, to: &QueuePolicy) -> QueuePolicy {
+                QueuePolicy {
+                    $($knob: self.$knob.unwrap_or(to.$knob),)+
+                    $($new: self.$new.unwrap_or(to.$new),)+
+                }
+            }
+        }
+    };
 }
 
-/// The instants of a live token that decide when time alone changes it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Instants {
-    pub(super) status: TokenStatus,
-    pub(super) valid_until: i64,
-    /// While ACTIVE.
-    pub(super) active_until: i64,
-    /// While ACTIVE.
-    pub(super) admitted_at: i64,
-    pub(super) heard_at: i64,
+// Knobs stay in this order: a request's fingerprint is made of it. Those since the first release stand below
+// `since`, where answers and fingerprints that were recorded without them are still read.
+policy! {
+    /// How many tokens may be ACTIVE at once.
+    max_active: i64 = 6_000;
+    /// How many tokens may wait; beyond it joining is refused.
+    max_waiting: i64 = 100_000;
+    /// How long an admission lasts.
+    active_ttl: i64 = 300 * SECOND;
+    /// How long after it was issued a token may still wait.
+    waiting_ttl: i64 = 24 * 3_600 * SECOND;
+    /// How many tokens are admitted in any 60 seconds at most.
+    admit_per_minute: i64 = 6_000;
+    /// What becomes of an admission that was not used.
+    on_expiry: OnExpiry = OnExpiry::Requeue;
+    /// Nobody is admitted while this is set.
+    paused: bool = false;
+    since
+    /// A waiting token whose user sent no request for this long expires; 0 = never.
+    waiting_grace: i64 = 600 * SECOND;
+    /// An admitted token whose user sent no request for this long after its admission loses its place; 0 =
+    /// never.
+    show_up_within: i64 = 90 * SECOND;
 }
 
 impl QueuePolicy {
@@ -129,63 +164,5 @@ impl QueuePolicy {
     pub fn patience(&self) -> i64 {
         let third = |span: i64| if span > 0 { (span / 3).max(SECOND / 4) } else { i64::MAX };
         third(self.waiting_grace).min(third(self.show_up_within))
-    }
-}
-
-impl Instants {
-    const fn has_shown_up(self) -> bool {
-        self.heard_at >= self.admitted_at
-    }
-}
-
-impl Default for QueuePolicy {
-    /// What the contract promises for a field left out in a new queue.
-    fn default() -> Self {
-        Self {
-            max_active: 6_000,
-            max_waiting: 100_000,
-            active_ttl: 300 * SECOND,
-            waiting_ttl: 24 * 3_600 * SECOND,
-            admit_per_minute: 6_000,
-            on_expiry: OnExpiry::Requeue,
-            paused: false,
-            waiting_grace: 600 * SECOND,
-            show_up_within: 90 * SECOND,
-        }
-    }
-}
-
-/// A change of policy: what is `None` keeps its value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields of QueuePolicy")]
-pub struct PolicyPatch {
-    pub max_active: Option<i64>,
-    pub max_waiting: Option<i64>,
-    pub active_ttl: Option<i64>,
-    pub waiting_ttl: Option<i64>,
-    pub admit_per_minute: Option<i64>,
-    pub on_expiry: Option<OnExpiry>,
-    pub paused: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting_grace: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub show_up_within: Option<i64>,
-}
-
-impl PolicyPatch {
-    /// The policy with these changes.
-    #[must_use]
-    pub fn apply(&self, to: &QueuePolicy) -> QueuePolicy {
-        QueuePolicy {
-            max_active: self.max_active.unwrap_or(to.max_active),
-            max_waiting: self.max_waiting.unwrap_or(to.max_waiting),
-            active_ttl: self.active_ttl.unwrap_or(to.active_ttl),
-            waiting_ttl: self.waiting_ttl.unwrap_or(to.waiting_ttl),
-            admit_per_minute: self.admit_per_minute.unwrap_or(to.admit_per_minute),
-            on_expiry: self.on_expiry.unwrap_or(to.on_expiry),
-            paused: self.paused.unwrap_or(to.paused),
-            waiting_grace: self.waiting_grace.unwrap_or(to.waiting_grace),
-            show_up_within: self.show_up_within.unwrap_or(to.show_up_within),
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
-use super::{TokenRow, TokenStatus, policy::Instants};
+use super::{TokenRow, TokenStatus, token::Instants};
 
 const CHUNK: usize = 4_096;
 /// A millisecond in microseconds.

@@ -19,8 +19,8 @@ use super::{
     LANES, QueueRow, TokenRow, TokenStatus,
     lane::Lane,
     pace::Speed,
-    policy::Instants,
     slab::{Slab, Slot},
+    token::Instants,
 };
 
 /// The time of a decision.

@@ -2,8 +2,6 @@
 
 use uuid::Uuid;
 
-use super::policy::Instants;
-
 /// How many lanes a queue has: priorities 0 (first) to 9 (last).
 pub const LANES: usize = 10;
 
@@ -18,7 +16,7 @@ pub fn queue_tag(queue_id: &str) -> u16 {
     u16::from_be_bytes([a ^ c, b ^ d])
 }
 
-/// A random id with people waiting's tag.
+/// A random id with a queue's tag.
 #[must_use]
 pub const fn tagged(random: Uuid, tag: u16) -> Uuid {
     let mut bytes = random.into_bytes();
@@ -36,7 +34,7 @@ pub const fn tag_of(token: &Uuid) -> u16 {
 /// Where a token stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
-    /// in line.
+    /// In line.
     Waiting,
     /// Admitted.
     Active,
@@ -90,6 +88,24 @@ impl TokenStatus {
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Waiting | Self::Active)
+    }
+}
+
+/// The instants of a live token that decide when time alone changes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instants {
+    pub(super) status: TokenStatus,
+    pub(super) valid_until: i64,
+    /// While ACTIVE.
+    pub(super) active_until: i64,
+    /// While ACTIVE.
+    pub(super) admitted_at: i64,
+    pub(super) heard_at: i64,
+}
+
+impl Instants {
+    pub(super) const fn has_shown_up(self) -> bool {
+        self.heard_at >= self.admitted_at
     }
 }
 

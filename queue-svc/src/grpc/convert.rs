@@ -36,23 +36,28 @@ const fn delay(delay: Option<Delay>) -> pb::DelayReason {
     }
 }
 
-fn policy(policy: &QueuePolicy) -> pb::QueuePolicy {
-    pb::QueuePolicy {
-        max_active: Some(policy.max_active),
-        max_waiting: Some(policy.max_waiting),
-        active_ttl: Some(duration(policy.active_ttl)),
-        waiting_ttl: Some(duration(policy.waiting_ttl)),
-        admit_per_minute: Some(policy.admit_per_minute),
-        on_expiry: match policy.on_expiry {
-            OnExpiry::Requeue => pb::OnExpiry::Requeue,
-            OnExpiry::Expire => pb::OnExpiry::Expire,
+/// Makes the writer of a policy from the table of its knobs.
+macro_rules! policy {
+    (
+        counts { $($count:ident $_of_count:tt;)+ }
+        spans { $($span:ident $_of_span:tt;)+ }
+    ) => {
+        fn policy(policy: &QueuePolicy) -> pb::QueuePolicy {
+            pb::QueuePolicy {
+                $($count: Some(policy.$count),)+
+                $($span: Some(duration(policy.$span)),)+
+                on_expiry: match policy.on_expiry {
+                    OnExpiry::Requeue => pb::OnExpiry::Requeue,
+                    OnExpiry::Expire => pb::OnExpiry::Expire,
+                }
+                .into(),
+                paused: Some(policy.paused),
+            }
         }
-        .into(),
-        paused: Some(policy.paused),
-        waiting_grace: Some(duration(policy.waiting_grace)),
-        show_up_within: Some(duration(policy.show_up_within)),
-    }
+    };
 }
+
+boxoffice_proto::knobs!(policy);
 
 pub(super) fn token(view: TokenView) -> pb::Token {
     pb::Token {

@@ -45,7 +45,7 @@ impl Service {
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+type GrpcResult<T> = Result<Response<T>, Status>;
 
 fn refuse(error: Error) -> Status {
     Fault::from(error).into()
@@ -55,26 +55,26 @@ fn refuse(error: Error) -> Status {
 impl QueueService for Service {
     type WatchTokenStream = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + Send>>;
 
-    async fn create_queue(&self, request: Request<CreateQueueRequest>) -> Answer<CreateQueueResponse> {
+    async fn create_queue(&self, request: Request<CreateQueueRequest>) -> GrpcResult<CreateQueueResponse> {
         let (queue_id, patch, key) = read::create_queue(request.into_inner())?;
         let policy = patch.apply(&QueuePolicy::default());
         let view = self.queues.create_queue(&queue_id, policy, key).await.map_err(refuse)?;
         Ok(Response::new(CreateQueueResponse { queue: Some(convert::queue(view)) }))
     }
 
-    async fn update_queue(&self, request: Request<UpdateQueueRequest>) -> Answer<UpdateQueueResponse> {
+    async fn update_queue(&self, request: Request<UpdateQueueRequest>) -> GrpcResult<UpdateQueueResponse> {
         let (queue_id, patch, key) = read::update_queue(request.into_inner())?;
         let view = self.queues.update_queue(&queue_id, patch, key).await.map_err(refuse)?;
         Ok(Response::new(UpdateQueueResponse { queue: Some(convert::queue(view)) }))
     }
 
-    async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
+    async fn get_queue(&self, request: Request<GetQueueRequest>) -> GrpcResult<GetQueueResponse> {
         let queue_id = read::queue_id(&request.into_inner())?;
         let view = self.queues.queue(&queue_id).await.map_err(refuse)?;
         Ok(Response::new(GetQueueResponse { queue: Some(convert::queue(view)) }))
     }
 
-    async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
+    async fn list_queues(&self, request: Request<ListQueuesRequest>) -> GrpcResult<ListQueuesResponse> {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
@@ -87,13 +87,13 @@ impl QueueService for Service {
         Ok(Response::new(ListQueuesResponse { queues, next_page_token }))
     }
 
-    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {
+    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> GrpcResult<IssueTokenResponse> {
         let Join { queue_id, user, lane, key } = read::join(&request.into_inner())?;
         let (view, created) = self.queues.join(&queue_id, &user, lane, key).await.map_err(refuse)?;
         Ok(Response::new(IssueTokenResponse { token: Some(convert::token(view)), created }))
     }
 
-    async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
+    async fn get_token(&self, request: Request<GetTokenRequest>) -> GrpcResult<GetTokenResponse> {
         let view = match read::token_of(&request.into_inner())? {
             TokenOf::User(queue_id, user) => self.queues.token_of(&queue_id, &user).await,
             TokenOf::Token(token) => self.queues.token(token).await,
@@ -104,7 +104,7 @@ impl QueueService for Service {
     async fn batch_get_tokens(
         &self,
         request: Request<BatchGetTokensRequest>,
-    ) -> Answer<BatchGetTokensResponse> {
+    ) -> GrpcResult<BatchGetTokensResponse> {
         let asked = request.into_inner().tokens;
         let ids = read::batch(&asked)?;
         let found = self.queues.tokens(&ids).await;
@@ -122,27 +122,30 @@ impl QueueService for Service {
         Ok(Response::new(answer))
     }
 
-    async fn watch_token(&self, request: Request<WatchTokenRequest>) -> Answer<Self::WatchTokenStream> {
+    async fn watch_token(&self, request: Request<WatchTokenRequest>) -> GrpcResult<Self::WatchTokenStream> {
         let token = read::watched(&request.into_inner())?;
         let views = self.queues.watch(token, &self.shutdown).await.map_err(refuse)?;
         let message = |view| WatchTokenResponse { token: Some(convert::token(view)) };
         Ok(Response::new(Box::pin(views.map(move |view| view.map(message).map_err(refuse)))))
     }
 
-    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {
+    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> GrpcResult<VerifyTokenResponse> {
         let claim = read::claim(&request.into_inner())?;
         let view = self.queues.verify(&claim).await.map_err(refuse)?;
         Ok(Response::new(VerifyTokenResponse { token: Some(convert::token(view)) }))
     }
 
-    async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
+    async fn complete_token(
+        &self,
+        request: Request<CompleteTokenRequest>,
+    ) -> GrpcResult<CompleteTokenResponse> {
         let request = request.into_inner();
         let (token, key) = read::ending("CompleteToken", &request.token, &request.request_id)?;
         let view = self.queues.complete(token, key).await.map_err(refuse)?;
         Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
     }
 
-    async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> Answer<LeaveQueueResponse> {
+    async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> GrpcResult<LeaveQueueResponse> {
         let request = request.into_inner();
         let (token, key) = read::ending("LeaveQueue", &request.token, &request.request_id)?;
         let view = self.queues.leave(token, key).await.map_err(refuse)?;

@@ -20,8 +20,6 @@ use crate::{
     domain::{OnExpiry, PolicyPatch, SECOND},
 };
 
-/// In seconds.
-const DAY: i64 = 24 * 3_600;
 /// Tokens of one BatchGetTokens at most, as the contract says.
 pub(super) const MAX_BATCH: usize = 1_000;
 /// The lane of a user who joins without naming one.
@@ -63,10 +61,31 @@ fn policy_command(
     Ok((queue_id, patch, key))
 }
 
-/// A policy as sent: what is left out stays `None`.
-fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {
-    let Some(policy) = policy else { return PolicyPatch::default() };
-    let on_expiry = match WireOnExpiry::try_from(policy.on_expiry) {
+/// Makes the reader of a policy from the table of its knobs.
+macro_rules! patch {
+    (
+        counts { $($count:ident [$_json:tt $least:tt $most:tt $_default:tt $_is:tt];)+ }
+        spans { $($span:ident [$_span_json:tt $from:tt $to:tt $_seconds:tt $_text:tt $_span_is:tt];)+ }
+    ) => {
+        /// A policy as sent: what is left out stays `None`.
+        fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {
+            let Some(policy) = policy else { return PolicyPatch::default() };
+            PolicyPatch {
+                $($count: policy.$count.map(|value| {
+                    checks.range(concat!("policy.", stringify!($count)), value, $least..=$most)
+                }),)+
+                $($span: span(checks, concat!("policy.", stringify!($span)), policy.$span, $from..=$to),)+
+                on_expiry: on_expiry(checks, policy.on_expiry),
+                paused: policy.paused,
+            }
+        }
+    };
+}
+
+boxoffice_proto::knobs!(patch);
+
+fn on_expiry(checks: &mut Checks, word: i32) -> Option<OnExpiry> {
+    match WireOnExpiry::try_from(word) {
         Ok(WireOnExpiry::Unspecified) => None,
         Ok(WireOnExpiry::Requeue) => Some(OnExpiry::Requeue),
         Ok(WireOnExpiry::Expire) => Some(OnExpiry::Expire),
@@ -74,20 +93,6 @@ fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {
             checks.refuse("policy.on_expiry", "must be ON_EXPIRY_REQUEUE or ON_EXPIRY_EXPIRE");
             None
         }
-    };
-    let mut number = |field: &str, value: Option<i64>, least: i64, most: i64| {
-        value.map(|value| checks.range(field, value, least..=most))
-    };
-    PolicyPatch {
-        max_active: number("policy.max_active", policy.max_active, 0, 1_000_000),
-        max_waiting: number("policy.max_waiting", policy.max_waiting, 0, 10_000_000),
-        admit_per_minute: number("policy.admit_per_minute", policy.admit_per_minute, 1, 10_000_000),
-        active_ttl: span(checks, "policy.active_ttl", policy.active_ttl, 1..=DAY),
-        waiting_ttl: span(checks, "policy.waiting_ttl", policy.waiting_ttl, 1..=7 * DAY),
-        on_expiry,
-        paused: policy.paused,
-        waiting_grace: span(checks, "policy.waiting_grace", policy.waiting_grace, 0..=7 * DAY),
-        show_up_within: span(checks, "policy.show_up_within", policy.show_up_within, 0..=DAY),
     }
 }
 

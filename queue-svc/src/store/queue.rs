@@ -1,5 +1,7 @@
 //! The queue's row.
 
+use std::sync::LazyLock;
+
 use chassis::{
     args,
     db::{Error, Row, Session, Sql, Value},
@@ -44,17 +46,72 @@ pub async fn versions(session: &mut Session) -> Result<Vec<(String, i64)>, Error
     rows.iter().map(|row| Ok((row.get("queue_id")?, row.get("version")?))).collect()
 }
 
+/// Makes the one list of a policy's columns: their names, what is written into them, and how they are read.
+/// Numbers stand in columns of the knob's name.
+macro_rules! policy_columns {
+    ($($number:ident)+) => {
+        /// The columns of a policy, with their types.
+        const POLICY: &[(&str, &str)] =
+            &[$((stringify!($number), "BIGINT"),)+ ("on_expiry", "BIGINT"), ("paused", "BOOLEAN")];
+
+        /// What is written into [`POLICY`], in its order.
+        fn policy_values(policy: &QueuePolicy) -> Vec<Value> {
+            args![$(policy.$number,)+ policy.on_expiry.code(), policy.paused]
+        }
+
+        fn read_policy(row: &Row) -> Result<QueuePolicy, Error> {
+            let on_expiry = row.get("on_expiry")?;
+            Ok(QueuePolicy {
+                $($number: row.get(stringify!($number))?,)+
+                on_expiry: OnExpiry::from_code(on_expiry).ok_or_else(|| strange("on_expiry", on_expiry))?,
+                paused: row.get("paused")?,
+            })
+        }
+    };
+}
+
+policy_columns! {
+    max_active max_waiting active_ttl waiting_ttl admit_per_minute waiting_grace show_up_within
+}
+
+/// The other columns of a queue that change, with their types.
+const COUNTERS: &[(&str, &str)] = &[
+    ("version", "BIGINT"),
+    ("last_ticket", "BIGINT"),
+    ("serving_ticket", "BIGINT"),
+    ("decided_at", "BIGINT"),
+    ("admissions", "TEXT"),
+];
+
+/// The columns that a write changes, in the order of [`values`]: `queue_id` is $1, these are $2 and on.
+pub(super) fn columns() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    POLICY.iter().chain(COUNTERS)
+}
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<_> = columns().map(|(name, _)| *name).collect();
+    let places: Vec<_> = (1..=names.len() + 2).map(|place| format!("${place}")).collect();
+    format!(
+        "INSERT INTO queue (queue_id, {}, created_at) VALUES ({}) ON CONFLICT DO NOTHING",
+        names.join(", "),
+        places.join(", ")
+    )
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let set: Vec<_> = columns().zip(2..).map(|((name, _), place)| format!("{name} = ${place}")).collect();
+    let version = POLICY.len() + 2;
+    format!("UPDATE queue SET {} WHERE queue_id = $1 AND version = ${version} - 1", set.join(", "))
+});
+
 /// Makes a queue; false when it is there already.
 ///
 /// # Errors
 /// The database's.
 pub async fn insert(session: &mut Session, queue_id: &str, head: &QueueRow) -> Result<bool, Error> {
-    let statement = "INSERT INTO queue (queue_id, max_active, max_waiting, active_ttl, waiting_ttl, admit_per_minute, on_expiry, \
-                     paused, waiting_grace, show_up_within, version, last_ticket, serving_ticket, decided_at, admissions, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
-    let mut args = columns(queue_id, head)?;
+    let mut args = values(queue_id, head)?;
     args.push(head.created_at.into());
-    Ok(session.execute(statement, args).await? == 1)
+    Ok(session.execute(INSERT.as_str(), args).await? == 1)
 }
 
 /// Writes a queue under its lock.
@@ -62,54 +119,26 @@ pub async fn insert(session: &mut Session, queue_id: &str, head: &QueueRow) -> R
 /// # Errors
 /// The database's.
 pub async fn write(session: &mut Session, queue_id: &str, head: &QueueRow) -> Result<(), Error> {
-    let statement = "UPDATE queue SET max_active = $2, max_waiting = $3, active_ttl = $4, waiting_ttl = $5, admit_per_minute = $6, \
-                     on_expiry = $7, paused = $8, waiting_grace = $9, show_up_within = $10, version = $11, last_ticket = $12, \
-                     serving_ticket = $13, decided_at = $14, admissions = $15 WHERE queue_id = $1 AND version = $11 - 1";
-    match session.execute(statement, columns(queue_id, head)?).await? {
+    match session.execute(UPDATE.as_str(), values(queue_id, head)?).await? {
         1 => Ok(()),
         _ => Err(Error::lost_race("the queue's row")),
     }
 }
 
-fn columns(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
-    let policy = &head.policy;
+fn values(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
     let admissions =
         serde_json::to_string(&head.admissions).map_err(|error| Error::Other(Box::new(error)))?;
-    Ok(args![
-        queue_id,
-        policy.max_active,
-        policy.max_waiting,
-        policy.active_ttl,
-        policy.waiting_ttl,
-        policy.admit_per_minute,
-        policy.on_expiry.code(),
-        policy.paused,
-        policy.waiting_grace,
-        policy.show_up_within,
-        head.version,
-        head.last_ticket,
-        head.serving_ticket,
-        head.decided_at,
-        admissions
-    ])
+    let mut values = args![queue_id];
+    values.extend(policy_values(&head.policy));
+    values.extend(args![head.version, head.last_ticket, head.serving_ticket, head.decided_at, admissions]);
+    Ok(values)
 }
 
 /// Reads the queue's columns of a row.
 pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
-    let on_expiry = row.get("on_expiry")?;
     let admissions: String = row.get("admissions")?;
     Ok(QueueRow {
-        policy: QueuePolicy {
-            max_active: row.get("max_active")?,
-            max_waiting: row.get("max_waiting")?,
-            active_ttl: row.get("active_ttl")?,
-            waiting_ttl: row.get("waiting_ttl")?,
-            admit_per_minute: row.get("admit_per_minute")?,
-            on_expiry: OnExpiry::from_code(on_expiry).ok_or_else(|| strange("on_expiry", on_expiry))?,
-            paused: row.get("paused")?,
-            waiting_grace: row.get("waiting_grace")?,
-            show_up_within: row.get("show_up_within")?,
-        },
+        policy: read_policy(row)?,
         version: row.get("version")?,
         last_ticket: row.get("last_ticket")?,
         serving_ticket: row.get("serving_ticket")?,

@@ -1,6 +1,8 @@
 //! Tokens: all of a batch written in one statement, what changed since a version, live ones to load, single
 //! ones by id.
 
+use std::sync::LazyLock;
+
 use chassis::{
     args,
     db::{Dialect, Error, Row, Session, Sql},
@@ -38,17 +40,24 @@ const WRITE: Sql = Sql {
 };
 
 /// The queue's row and changed tokens in one statement, which is one snapshot: a follower needs no lock and
-/// never sees half a commit.
-const TAIL: &str = "SELECT token, user_id, status, priority, ticket, entered_at, active_until, valid_until, admitted_at, heard_at, \
-    requeues, version, CAST(NULL AS BIGINT) AS max_active, CAST(NULL AS BIGINT) AS max_waiting, CAST(NULL AS BIGINT) AS active_ttl, \
-    CAST(NULL AS BIGINT) AS waiting_ttl, CAST(NULL AS BIGINT) AS admit_per_minute, CAST(NULL AS BIGINT) AS on_expiry, \
-    CAST(NULL AS BOOLEAN) AS paused, CAST(NULL AS BIGINT) AS waiting_grace, CAST(NULL AS BIGINT) AS show_up_within, \
-    CAST(NULL AS BIGINT) AS last_ticket, CAST(NULL AS BIGINT) AS serving_ticket, \
-    CAST(NULL AS BIGINT) AS decided_at, CAST(NULL AS TEXT) AS admissions, CAST(NULL AS BIGINT) AS created_at \
-    FROM token WHERE queue_id = $1 AND version > $2 \
-    UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, version, max_active, max_waiting, active_ttl, \
-    waiting_ttl, admit_per_minute, on_expiry, paused, waiting_grace, show_up_within, last_ticket, serving_ticket, decided_at, admissions, \
-    created_at FROM queue WHERE queue_id = $1";
+/// never sees half a commit. A token's row leaves the queue's columns empty, and the other way round; the
+/// version is both's.
+static TAIL: LazyLock<String> = LazyLock::new(|| {
+    let own =
+        ["token", "user_id", "status", "priority", "ticket", "entered_at", "active_until", "valid_until"];
+    let own = [&own[..], &["admitted_at", "heard_at", "requeues"]].concat();
+    let queues: Vec<_> = queue::columns().filter(|(name, _)| *name != "version").collect();
+    let empty: Vec<_> = queues.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS {name}")).collect();
+    let names: Vec<_> = queues.iter().map(|(name, _)| *name).collect();
+    format!(
+        "SELECT {}, version, {}, CAST(NULL AS BIGINT) AS created_at FROM token WHERE queue_id = $1 AND version > $2 \
+         UNION ALL SELECT {}, version, {}, created_at FROM queue WHERE queue_id = $1",
+        own.join(", "),
+        empty.join(", "),
+        vec!["NULL"; own.len()].join(", "),
+        names.join(", "),
+    )
+});
 
 /// By ticket, whatever the planner believes of a table without statistics: with a plain `status` it would
 /// sort all that are live for each page.
@@ -142,7 +151,7 @@ pub async fn tail(
     queue_id: &str,
     since: i64,
 ) -> Result<Option<(QueueRow, Vec<TokenRow>)>, Error> {
-    let rows = session.all(TAIL, args![queue_id, since]).await?;
+    let rows = session.all(TAIL.as_str(), args![queue_id, since]).await?;
     let (mut head, mut tokens) = (None, Vec::with_capacity(rows.len()));
     for row in &rows {
         match row.get::<Option<Uuid>>("token")? {

@@ -11,7 +11,7 @@ use chassis::{
     db::DbConfig,
     testing::patience::{Patience, timeout},
 };
-use queue_svc::{Config, Expiry, Listeners, Policy, serve};
+use queue_svc::{Config, Listeners, Policy, serve};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, transport::Channel};
@@ -30,16 +30,7 @@ pub(crate) struct Replica {
 }
 
 pub(crate) fn policy() -> Policy {
-    Policy {
-        max_active: 2,
-        max_waiting: 1_000,
-        active_ttl: Duration::from_secs(300),
-        waiting_ttl: Duration::from_secs(24 * 3_600),
-        admit_per_minute: 6_000,
-        on_expiry: Expiry::Requeue,
-        waiting_grace: Duration::from_secs(600),
-        show_up_within: Duration::from_secs(90),
-    }
+    Policy { max_active: 2, max_waiting: 1_000, ..Policy::default() }
 }
 
 impl Replica {

@@ -27,7 +27,6 @@ use futures::{
     future::{self, BoxFuture},
     stream,
 };
-use queue_svc::Expiry;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use turmoil::{
@@ -150,12 +149,8 @@ impl Mesh {
         let policy = queue_svc::Policy {
             max_active: 100,
             max_waiting: 1_000,
-            active_ttl: Duration::from_secs(300),
             waiting_ttl: Duration::from_secs(3_600),
-            admit_per_minute: 6_000,
-            on_expiry: Expiry::Requeue,
-            waiting_grace: Duration::from_secs(600),
-            show_up_within: Duration::from_secs(90),
+            ..queue_svc::Policy::default()
         };
         let (requests, retention) = Default::default();
         queue_svc::Config { database, policy, requests, retention }

@@ -1,5 +1,8 @@
 //! Whatever a client sends, it is told what is wrong, nothing changes, and nothing is a 500.
 
+use std::ops::RangeInclusive;
+
+use boxoffice_proto::bounds;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
@@ -19,6 +22,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     headers_that_are_absurd_are_refused,
     unknown_fields_are_ignored_and_user_ids_may_be_numbers,
     the_edges_of_every_range_are_accepted,
+    a_new_show_has_in_the_api_document_the_bounds_that_are_checked,
 ];
 
 /// Refused with INVALID_ARGUMENT naming this field (camelCase as in the JSON).
@@ -54,7 +58,6 @@ async fn wrong_fields_are_named_and_nothing_changes(world: World) {
     let hold = json!({"userId": user, "showId": sale.show, "seatNumbers": [1]});
     let charges = format!("/v1/wallets/{user}/charges");
     let tokens = format!("/v1/queues/{}/tokens", sale.queue);
-    let line = format!("/v1/queues/{}", sale.queue);
     let of = |path: &str, base: &Value, field: &'static str, bad: Vec<Value>| {
         bad.into_iter().map(|value| (path.to_owned(), with(base, field, value), field)).collect::<Vec<_>>()
     };
@@ -193,19 +196,6 @@ async fn wrong_fields_are_named_and_nothing_changes(world: World) {
     }
     for (path, body, field) in posts {
         refuses(world.rest.post(&path, body).token(&buyer.token), field).await;
-    }
-    for (field, bad) in [
-        ("maxActive", vec![json!(-1), json!(1_000_001), json!("all"), json!(0.5)]),
-        ("maxWaiting", vec![json!(-1), json!(10_000_001)]),
-        ("activeTtlSeconds", vec![json!(0), json!(86_401), json!(-1), json!(1.5), json!(i64::MAX)]),
-        ("waitingTtlSeconds", vec![json!(0), json!(604_801), json!(i64::MIN)]),
-        ("admitPerMinute", vec![json!(0), json!(10_000_001)]),
-        ("onExpiry", vec![json!("EXPLODE"), json!(1)]),
-        ("paused", vec![json!("yes"), json!(1)]),
-    ] {
-        for value in bad {
-            refuses(world.rest.put(&line, json!({field: value})), field).await;
-        }
     }
     nothing_changed(&world, &buyer.user, &sale.queue, &shows).await;
 }
@@ -418,4 +408,17 @@ async fn the_edges_of_every_range_are_accepted(world: World) {
         let key = if key.len() == 1 { unique(key) } else { format!("{}{}", unique("k"), &key[20..]) };
         let _ = world.rest.post("/v1/concerts", json!({"title": "x"})).key(&key).expect(201).await;
     }
+}
+
+async fn a_new_show_has_in_the_api_document_the_bounds_that_are_checked(world: World) {
+    let document = world.rest.get("/openapi.json").expect(200).await;
+    let members = &document["components"]["schemas"]["NewShow"]["properties"];
+    let number = |name: &str| int(&members[name]["minimum"])..=int(&members[name]["maximum"]);
+    let wide = |bounds: RangeInclusive<i32>| i64::from(*bounds.start())..=i64::from(*bounds.end());
+    assert_eq!(number("durationMinutes"), wide(bounds::DURATION_MINUTES));
+    assert_eq!(number("seatCount"), wide(bounds::SEAT_COUNT));
+    assert_eq!(number("price"), bounds::PRICE);
+    assert_eq!(members["title"]["minLength"], *bounds::TITLE.start());
+    assert_eq!(members["title"]["maxLength"], *bounds::TITLE.end());
+    assert_eq!(members["description"]["maxLength"], *bounds::DESCRIPTION.end());
 }

@@ -14,6 +14,7 @@ mod doors;
 mod errors;
 mod failures;
 mod idempotency;
+mod knobs;
 mod lines;
 mod live;
 mod malformed;
@@ -51,16 +52,19 @@ fn main() -> ExitCode {
     let ordinary = Group {
         label: "",
         flags: &[],
+        // Those with the longest waits first, lest the others wait for them at the end.
         together: [
-            acceptance::TOGETHER,
+            streams::TOGETHER,
             doors::TOGETHER,
+            waiting_room::TOGETHER,
+            acceptance::TOGETHER,
             failures::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,
             bad_messages::TOGETHER,
             idempotency::TOGETHER,
+            knobs::TOGETHER,
             lines::TOGETHER,
-            waiting_room::TOGETHER,
             live::TOGETHER,
             malformed::TOGETHER,
             manners::TOGETHER,
@@ -68,7 +72,6 @@ fn main() -> ExitCode {
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
-            streams::TOGETHER,
         ]
         .concat(),
         alone: [

@@ -25,6 +25,13 @@ fn the_domain_knows_no_io_no_wire_and_no_clock() {
     none(says("domain", &words));
 }
 
+/// What a refusal is called on the wire is decided once a service, in its `error.rs`. (The edge's saga still
+/// speaks in faults.)
+#[test]
+fn no_service_s_domain_knows_the_contract() {
+    none(says("domain", &["boxoffice_proto"]).into_iter().filter(|one| !one.starts_with("edge/")).collect());
+}
+
 #[test]
 fn the_grpc_layer_knows_no_sql() {
     none(says("grpc", &["sqlx", "chassis::db", "args!["]));

@@ -2,10 +2,12 @@
 //! not be left lying about.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod changes;
 mod invariants;
 mod layers;
 mod migrations;
 mod siblings;
+mod vocabulary;
 mod words;
 
 use std::{

@@ -1,8 +1,8 @@
-//! The plain payments of a moment in one transaction: orders that nobody has seen before, and that their
-//! wallets cover.
+//! The batch of payments: the plain orders that wait at one moment are committed as one transaction. An order
+//! is plain when its payment id is new and its wallet covers it.
 //!
-//! Whatever else an order may be (repeated, not covered, barred, with a request id) is none of the batch's:
-//! it leaves nothing here, and is answered by a transaction of its own ([`super::paying`]).
+//! Any other order (repeated, not covered, cancelled before, with a request id) leaves nothing here and is
+//! answered by a transaction of its own ([`super::paying`]).
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -15,21 +15,31 @@ use chassis::{
 };
 use uuid::Uuid;
 
-use super::paying::Paid;
 use crate::{
     domain::{Entry, Order, Payment, Wallet},
     store::{payments, wallets},
 };
 
-/// A payment with its entry in the ledger.
+/// The answer to an order that was granted.
+#[derive(Clone, Debug)]
+pub(crate) struct Paid {
+    /// The payment.
+    pub(crate) payment: Payment,
+    /// The wallet's balance after it, in the currency's minor unit.
+    pub(crate) balance: i64,
+}
+
+/// A payment that was debited.
 #[derive(Clone, Debug)]
 pub(super) struct Debited {
+    /// The payment and the balance after it.
     pub(super) paid: Paid,
+    /// Its entry in the ledger.
     pub(super) entry: Entry,
 }
 
-/// Debits those that are plain; `None` for the others. Of several payments of one wallet the one that came
-/// first goes first.
+/// Debits the plain orders and answers `None` for the others. Several orders on one wallet are debited in the
+/// order in which they came.
 pub(super) async fn debit(db: Db, clock: Clock, orders: Arc<[Order]>) -> Result<Vec<Option<Debited>>, Error> {
     let now = clock.now();
     let mut session = db.begin().await?;
@@ -59,6 +69,6 @@ pub(super) async fn debit(db: Db, clock: Clock, orders: Arc<[Order]>) -> Result<
     wallets::post(&mut session, done.values().map(|debited| &debited.entry)).await?;
     payments::unclaim(&mut session, not_covered).await?;
     session.commit().await?;
-    // Only the first of equal ids finds it.
+    // Of orders with the same payment id only the first finds it here; the others are answered alone.
     Ok(orders.iter().map(|order| done.remove(&order.payment_id)).collect())
 }

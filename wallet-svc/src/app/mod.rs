@@ -1,8 +1,9 @@
 //! The use cases: what happens in which transaction.
 //!
-//! Plain payments go many to a transaction ([`debiting`]); all else has one each. It opens, locks what it
-//! will change (payment, then wallet), lets the domain decide on what is locked, writes, and commits. What
-//! was refused before anything was written is dropped, which undoes it. Measures are taken after the commit.
+//! Plain payments are committed in batches ([`debiting`]); every other request has a transaction of its own.
+//! It locks the rows that it will change (payment, then wallet), lets the domain decide on them, writes and
+//! commits. A request that is refused before anything is written drops its transaction, which rolls it back.
+//! Metrics are counted after the commit.
 
 mod debiting;
 mod moving;
@@ -14,9 +15,7 @@ use std::iter;
 use chassis::{
     clock::Clock,
     db::{Db, Group, Session},
-    idempotency::{self, Key},
 };
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 pub(crate) use moving::Move;
@@ -31,7 +30,7 @@ use crate::{
     store::wallets,
 };
 
-/// The ledger and what can be done with it. Cheap to clone.
+/// The use cases on the ledger. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     db: Db,
@@ -40,7 +39,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger in a database that has its tables.
+    /// The use cases on a migrated database. Must be called within a Tokio runtime, because batches run as
+    /// tasks.
     pub(crate) fn new(db: Db, clock: Clock) -> Self {
         let ticking = clock.clone();
         let debits = Group::of_writes(db.clone(), "debit_wallets", move |db, orders| {
@@ -49,14 +49,14 @@ impl Ledger {
         Self { db, clock, debits }
     }
 
-    /// The database beneath, for tests that look at it directly.
+    /// The database, for tests that read it directly.
     #[cfg(test)]
     pub(crate) const fn db(&self) -> &Db {
         &self.db
     }
 }
 
-/// Writes a movement of a locked wallet.
+/// Writes a movement of a wallet that this transaction has locked, and answers its entry.
 async fn post(
     session: &mut Session,
     movement: Movement,
@@ -69,28 +69,7 @@ async fn post(
     Ok(entry)
 }
 
-/// The answer that was given under this request id, if it was used before.
-async fn recall<T: DeserializeOwned>(session: &mut Session, key: Option<&Key>) -> Result<Option<T>, Error> {
-    match key {
-        Some(key) => Ok(idempotency::recall(session, key).await?),
-        None => Ok(None),
-    }
-}
-
-/// Keeps the answer under this request id, in the transaction that did the work.
-async fn record<T: Serialize>(
-    session: &mut Session,
-    key: Option<&Key>,
-    answer: &T,
-    now: i64,
-) -> Result<(), Error> {
-    match key {
-        Some(key) => Ok(idempotency::record(session, key, answer, now).await?),
-        None => Ok(()),
-    }
-}
-
-/// Counts what was committed; never how much it was.
+/// Counts a committed entry in the metrics. Amounts never appear in a metric.
 fn count_movement(entry: &Entry) {
     metrics::counter!("wallet_movements_total", "kind" => entry.kind.as_str()).increment(1);
 }

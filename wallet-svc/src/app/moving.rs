@@ -1,26 +1,31 @@
-//! Money in and out of a wallet outside any payment.
+//! Charging and using a wallet, without a payment.
 
 use std::iter;
 
-use chassis::{db::Session, idempotency::Key};
+use chassis::{
+    db::Session,
+    idempotency::{Key, recall, record},
+};
 use serde::Serialize;
 
-use super::{Ledger, count_movement, post, recall, record};
+use super::{Ledger, count_movement, post};
 use crate::{
     domain::{Entry, Refusal},
     error::Error,
     store::wallets,
 };
 
-/// How much, and whose.
+/// A request to charge or use a wallet.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Move {
+    /// The user whose wallet it is.
     pub(crate) user_id: String,
+    /// The amount in the currency's minor unit, positive in both directions.
     pub(crate) amount: i64,
 }
 
 impl Ledger {
-    /// Tops up a wallet, opening it if need be.
+    /// Puts money into a wallet and opens it when there is none, once for a request id.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub(crate) async fn charge(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
         let key = request_id.map(|id| Key::new(id, "ChargeWallet", &command.user_id, command));
@@ -49,7 +54,7 @@ impl Ledger {
         Ok((entry, true))
     }
 
-    /// Spends from a wallet.
+    /// Spends money from a wallet, once for a request id.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub(crate) async fn spend(&self, command: &Move, request_id: Option<String>) -> Result<Entry, Error> {
         let key = request_id.map(|id| Key::new(id, "UseWallet", &command.user_id, command));
@@ -81,8 +86,8 @@ impl Ledger {
     }
 }
 
-/// A refusal, unless an equal request moved the money while this one waited for the wallet: then that one's
-/// answer.
+/// The refusal, unless an equal request moved the money while this one waited for the wallet's row. Then that
+/// request's recorded answer is the answer to this one too.
 async fn first_answer(
     session: &mut Session,
     key: Option<&Key>,

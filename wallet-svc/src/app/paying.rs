@@ -1,50 +1,55 @@
-//! Payments: the debit and its record in one transaction, and the way back.
+//! Payments and their cancellations, each with its entry in one transaction.
 //!
-//! The row of a payment id is written (or found) first and is the lock of everything under that id, so of a
-//! payment and its cancellation, however they race, one comes wholly before the other: refunded, or barred.
+//! A transaction first writes or locks the row of the payment id. So of a payment and its cancellation that
+//! race, one waits until the other is committed: the payment is refunded, or it is refused because it was
+//! cancelled before it arrived.
 
 use std::iter;
 
 use chassis::{
     db::{self, Session},
-    idempotency::Key,
+    idempotency::{Key, recall, record},
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Debited, Ledger, count_movement, post, recall, record};
+use super::{
+    Ledger, count_movement,
+    debiting::{Debited, Paid},
+    post,
+};
 use crate::{
     domain::{Cancellation, Entry, Order, Payment, PaymentStatus, Refusal, Wallet},
     error::Error,
     store::{payments, wallets},
 };
 
-/// What a payment came to.
-#[derive(Clone, Debug)]
-pub(crate) struct Paid {
-    pub(crate) payment: Payment,
-    pub(crate) balance: i64,
-}
-
-/// Which payment to take back, and why.
+/// A request to cancel a payment.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Cancel {
+    /// The payment's id; the payment need not have arrived yet.
     pub(crate) payment_id: Uuid,
+    /// Why it is cancelled, as a stable word; it may be empty.
     pub(crate) reason: String,
 }
 
-/// What a cancellation came to.
+/// The answer to a cancellation.
 #[derive(Clone, Debug)]
 pub(crate) struct Cancelled {
+    /// The payment after the cancellation.
     pub(crate) payment: Payment,
+    /// The wallet's balance after it, in the currency's minor unit; 0 on a tombstone.
     pub(crate) balance: i64,
+    /// Whether money was given back, now or by an earlier cancellation.
     pub(crate) refunded: bool,
 }
 
-/// What one transaction did: its answer, and what is to be counted once it is committed.
+/// What one transaction did: its answer, and what the metrics count once it is committed.
 struct Done<T> {
     answer: T,
+    /// The status that a payment got.
     settled: Option<PaymentStatus>,
+    /// The entry that was written.
     entry: Option<Entry>,
 }
 
@@ -65,8 +70,8 @@ impl<T> Done<T> {
 }
 
 impl Ledger {
-    /// Debits a wallet for a reservation, once a payment id. A payment that the balance does not cover is
-    /// recorded as FAILED (that transaction commits) and refused.
+    /// Debits a wallet for a reservation, once for a payment id. A payment that the balance does not cover is
+    /// refused, and that it FAILED is committed.
     #[tracing::instrument(skip_all, fields(payment_id = %order.payment_id), err(level = "debug"))]
     pub(crate) async fn pay(&self, order: &Order, request_id: Option<String>) -> Result<Paid, Error> {
         let key = request_id.map(|id| Key::new(id, "CreatePayment", &order.user_id, order));
@@ -84,8 +89,8 @@ impl Ledger {
     async fn try_pay(&self, order: &Order, key: Option<&Key>) -> Result<Done<Result<Paid, Refusal>>, Error> {
         let now = self.clock.now();
         let mut session = self.db.begin().await?;
-        // The payment's own id finds the first answer; the request id is only kept from being used for
-        // anything else.
+        // The row of the payment id leads to the first answer. The request id is recorded only so that it
+        // cannot be used for another request.
         let known: Option<()> = recall(&mut session, key).await?;
         let payment = Payment::completed(order, now);
         let claimed = payments::claim(&mut session, iter::once(&payment)).await?;
@@ -101,7 +106,7 @@ impl Ledger {
         Ok(done)
     }
 
-    /// Takes a payment back, or bars it from arriving.
+    /// Cancels a payment and refunds it; one that has not arrived yet is refused when it arrives.
     #[tracing::instrument(skip_all, fields(payment_id = %command.payment_id), err(level = "debug"))]
     pub(crate) async fn cancel(
         &self,
@@ -140,7 +145,7 @@ async fn debit(session: &mut Session, order: &Order, now: i64) -> Result<Done<Re
             entry: None,
         });
     }
-    // Who has no wallet has nothing: the payment fails like any other that is not covered.
+    // A user without a wallet has a balance of 0, so the payment fails like any other that is not covered.
     let wallet = lock(session, &order.user_id).await?;
     match wallet.pay(order.amount, order.payment_id) {
         Ok(movement) => {
@@ -188,14 +193,14 @@ async fn take_back(
         let balance = wallets::find(session, &user_id).await?.unwrap_or_default().balance;
         return Ok(Done { answer: Cancelled { payment, balance, refunded: false }, settled, entry: None });
     }
-    // It is there: the debit's entry refers to it.
+    // The wallet exists, because the debit's entry refers to it.
     let wallet = lock(session, &user_id).await?;
     let entry = post(session, wallet.refund(refund)?, &user_id, Some(payment.payment_id), now).await?;
     let cancelled = Cancelled { balance: entry.balance_after, refunded: payment.is_refunded(), payment };
     Ok(Done { answer: cancelled, settled, entry: Some(entry) })
 }
 
-/// Leaves a tombstone; if the payment arrives at this very moment after all, cancels it instead.
+/// Writes a tombstone. When the payment was committed in between, cancels it instead.
 async fn bar(session: &mut Session, command: &Cancel, now: i64) -> Result<Done<Cancelled>, Error> {
     let tombstone = Payment::tombstone(command.payment_id, &command.reason, now);
     if payments::claim(session, iter::once(&tombstone)).await?.contains(&command.payment_id) {
@@ -211,8 +216,8 @@ async fn lock(session: &mut Session, user_id: &str) -> Result<Wallet, Error> {
     Ok(wallets::lock(session, iter::once(user_id)).await?.remove(user_id).unwrap_or_default())
 }
 
-/// A payment that was there a moment ago. Rows are never removed, so it is; should it not be, the transaction
-/// starts again.
+/// The payment that a statement of this transaction has just found. Payments are never removed, so it is
+/// there; should it be missing nevertheless, the transaction is retried.
 fn found(payment: Option<Payment>) -> Result<Payment, Error> {
     payment.ok_or_else(|| db::Error::lost_race("the payment").into())
 }

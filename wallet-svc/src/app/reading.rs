@@ -1,4 +1,4 @@
-//! Reading wallets, ledgers and payments.
+//! Reading wallets, entries and payments.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,23 +10,24 @@ use crate::{
     store::{entries, payments, wallets},
 };
 
-/// Where a page of entries starts: after (that is, below) this one.
+/// The place in a list of entries after which a page starts. The list is newest first.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct EntryCursor {
+    /// The page has entries with a lower sequence.
     sequence: i64,
 }
 
 impl EntryCursor {
-    /// Where the newest entry is.
+    /// The place before the newest entry.
     pub(crate) const START: Self = Self { sequence: i64::MAX };
 
-    /// Where this entry is.
+    /// The place of this entry.
     pub(crate) const fn of(entry: &Entry) -> Self {
         Self { sequence: entry.sequence }
     }
 }
 
-/// Where a page of payments starts: after (that is, before) this one.
+/// The place in a list of payments after which a page starts: by time, then id. The list is newest first.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct PaymentCursor {
     created_at: i64,
@@ -34,23 +35,24 @@ pub(crate) struct PaymentCursor {
 }
 
 impl PaymentCursor {
-    /// Where the newest payment is.
+    /// The place before the newest payment.
     pub(crate) const START: Self = Self { created_at: i64::MAX, payment_id: Uuid::max() };
 
-    /// Where this payment is.
+    /// The place of this payment.
     pub(crate) const fn of(payment: &Payment) -> Self {
         Self { created_at: payment.created_at, payment_id: payment.payment_id }
     }
 }
 
 impl Ledger {
-    /// A user's wallet.
+    /// Reads a user's wallet; `WalletNotFound` when there is none.
     pub(crate) async fn wallet(&self, user_id: &str) -> Result<Wallet, Error> {
         let mut session = self.db.read().await?;
         wallets::find(&mut session, user_id).await?.ok_or_else(|| no_wallet(user_id).into())
     }
 
-    /// A wallet's movements after a place, newest first.
+    /// At most `limit` entries of a wallet after a place, newest first; `WalletNotFound` when there is no
+    /// wallet.
     pub(crate) async fn entries(
         &self,
         user_id: &str,
@@ -59,21 +61,22 @@ impl Ledger {
     ) -> Result<Vec<Entry>, Error> {
         let mut session = self.db.read().await?;
         let items = entries::page(&mut session, user_id, from.sequence, limit).await?;
-        // A wallet is opened by its first entry, so only an empty page leaves the question open.
+        // A wallet is opened together with its first entry, so only an empty page leaves open whether there
+        // is one.
         if items.is_empty() && wallets::find(&mut session, user_id).await?.is_none() {
             return Err(no_wallet(user_id).into());
         }
         Ok(items)
     }
 
-    /// A payment.
+    /// Reads a payment; `PaymentNotFound` when no payment has this id.
     pub(crate) async fn payment(&self, payment_id: Uuid) -> Result<Payment, Error> {
         let mut session = self.db.read().await?;
         let payment = payments::find(&mut session, payment_id).await?;
         payment.ok_or_else(|| Refusal::PaymentNotFound { payment_id }.into())
     }
 
-    /// A user's payments after a place, newest first.
+    /// At most `limit` payments of a user after a place, newest first; none for an unknown user.
     pub(crate) async fn payments(
         &self,
         user_id: &str,

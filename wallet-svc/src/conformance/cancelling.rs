@@ -1,4 +1,4 @@
-//! Taking payments back, also those that have not arrived yet.
+//! Cancelling payments, also those that have not arrived yet.
 
 use boxoffice_proto::{Reason, wallet as pb};
 
@@ -79,7 +79,7 @@ async fn a_payment_racing_its_cancellation_ends_refunded_or_barred_and_never_in_
     for world in worlds().await {
         world.charge("ann", 10_000, "").await.unwrap();
         for round in 0..60_u128 {
-            // Who is spawned first changes every round; so does who wins.
+            // The call that is spawned first changes every round, so that each of them wins sometimes.
             let answers = at_once(&world, 6, |world, index| async move {
                 if (index as u128 + round).is_multiple_of(2) {
                     world.pay(order(round, "ann", 300)).await.map(|_| false)

@@ -12,7 +12,7 @@ async fn attempt(world: &World, sql: &'static str) -> Result<u64, Error> {
     Ok(written)
 }
 
-/// An entry with everything right but what the test makes wrong.
+/// Writes an entry that is right except for the values that the test gives.
 async fn entry(
     world: &World,
     sequence: i64,

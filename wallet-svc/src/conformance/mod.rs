@@ -1,4 +1,4 @@
-//! What the service promises, asked through its gRPC face, on SQLite and on PostgreSQL alike.
+//! Tests of what the service promises, through its gRPC service, on SQLite and on PostgreSQL.
 //!
 //! Each behaviour is a test of its own and runs on both databases, at full width; afterwards an
 //! [`World::audit`] that shares no code with the rules reads the tables and adds up.
@@ -68,8 +68,8 @@ where
     answers
 }
 
-/// Makes a call as a client is asked to: the same again, its id included, while it is told to come back.
-/// Without an id it is made once.
+/// Makes a call as clients are asked to: repeats it with the same id while it is answered that it may be
+/// retried. A call without an id is made once.
 async fn patiently<T, F>(id: &str, call: impl Fn() -> F) -> Result<Response<T>, Status>
 where
     F: Future<Output = Result<Response<T>, Status>>,
@@ -206,7 +206,7 @@ impl World {
         session.one(sql, args![]).await.unwrap().get("n").unwrap()
     }
 
-    /// Adds everything up: whatever happened, these must hold. Each query finds what breaks one of them.
+    /// Checks the invariants on the tables. Each query finds the rows that break one of them.
     async fn audit(&self) {
         let broken = [
             (

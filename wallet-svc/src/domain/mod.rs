@@ -1,5 +1,5 @@
-//! The rules of wallets and payments: plain synchronous Rust. Ids and times come in as arguments; nothing
-//! here knows of a database or a protocol.
+//! The rules of wallets and payments, as plain synchronous Rust. Ids and times are arguments; nothing here
+//! refers to a database or a protocol.
 //!
 //! ```text
 //! wallet + amount ──charge/spend/pay/refund──▶ movement | refusal

@@ -1,12 +1,12 @@
-//! A payment and what may become of it.
+//! A payment: what an order and a cancellation make of it.
 //!
 //! ```text
 //!  order ──covered──────▶ COMPLETED ──cancel──▶ CANCELLED (refunded, once: I-PAY-ONCE)
 //!        └─not covered──▶ FAILED    ──cancel──▶ FAILED    (nothing moved, nothing to give back)
 //!  cancel before order ─▶ CANCELLED, a tombstone: the order that comes later is barred
 //! ```
-//! One payment id is one payment: the same order again is answered as the first time, another order under its
-//! id is refused.
+//! One payment id is one payment (I-PAY-ONCE): the same order again gets the first answer, and another order
+//! under the same id is refused.
 
 use std::ops::RangeInclusive;
 
@@ -15,28 +15,29 @@ use uuid::Uuid;
 
 use super::Refusal;
 
-/// What one payment may be; 0 is a payment that moves nothing.
+/// The amounts that a payment may have, in the currency's minor unit; a payment of 0 moves nothing.
 pub(crate) const PAYABLE: RangeInclusive<i64> = 0..=1_000_000_000_000;
-/// Why a payment failed; the same word as the contract's reason.
+/// The recorded reason of a payment that the balance did not cover; the same word as the contract's reason.
 const INSUFFICIENT_FUNDS: &str = "INSUFFICIENT_FUNDS";
-/// Why a payment was cancelled when the caller gives no word.
+/// The recorded reason of a cancelled payment for which the caller gave none.
 const CANCELLED: &str = "CANCELLED";
 
-/// What became of a payment.
+/// The status of a recorded payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PaymentStatus {
     /// The wallet was debited.
     Completed,
-    /// The balance did not cover it.
+    /// The balance did not cover it, and nothing was debited.
     Failed,
-    /// Given back, or barred before it arrived.
+    /// It was refunded, or cancelled before its order arrived.
     Cancelled,
 }
 
 impl PaymentStatus {
+    /// Every status.
     pub(crate) const ALL: [Self; 3] = [Self::Completed, Self::Failed, Self::Cancelled];
 
-    /// The word in the table.
+    /// The word in the table's `status` column.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "COMPLETED",
@@ -46,48 +47,59 @@ impl PaymentStatus {
     }
 }
 
-/// A request to pay.
+/// A request to debit a wallet for a reservation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Order {
+    /// The payment's id, which the caller chose.
     pub(crate) payment_id: Uuid,
+    /// The user whose wallet is debited.
     pub(crate) user_id: String,
+    /// The reservation that is paid for.
     pub(crate) reservation_id: Uuid,
+    /// The amount in the currency's minor unit, within [`PAYABLE`].
     pub(crate) amount: i64,
 }
 
-/// Who pays, and what for.
+/// Who pays for which reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Purpose {
+    /// The user whose wallet is debited.
     pub(crate) user_id: String,
+    /// The reservation that is paid for.
     pub(crate) reservation_id: Uuid,
 }
 
-/// A payment as it is recorded.
+/// A payment as its row has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Payment {
+    /// The payment's id.
     pub(crate) payment_id: Uuid,
-    /// `None` on a tombstone.
+    /// Who pays for what; `None` on a tombstone.
     pub(crate) purpose: Option<Purpose>,
+    /// The amount in the currency's minor unit; 0 on a tombstone.
     pub(crate) amount: i64,
+    /// What has become of the payment.
     pub(crate) status: PaymentStatus,
-    /// Empty when completed, else a stable word.
+    /// Why it failed or was cancelled, as a stable word; empty when it is completed.
     pub(crate) reason: String,
+    /// When the row was written, in microseconds since 1970 UTC.
     pub(crate) created_at: i64,
+    /// When the payment got its present status, in microseconds since 1970 UTC.
     pub(crate) settled_at: i64,
 }
 
-/// What a cancellation has to do.
+/// What the rules decide about a cancellation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cancellation {
-    /// Nothing: it failed, or it was cancelled before.
+    /// The payment stays as it is: it failed, or it was cancelled before.
     Stands,
-    /// Record this, and give the payer this much back (0: nothing was taken).
+    /// The payment is cancelled, and its user gets the amount back.
     TakenBack {
-        /// The payment, cancelled.
+        /// The cancelled payment, to be written.
         payment: Payment,
-        /// Who gets it.
+        /// The user whose wallet gets the refund.
         user_id: String,
-        /// How much.
+        /// The amount of the refund in the currency's minor unit; 0 when nothing was debited.
         refund: i64,
     },
 }
@@ -115,7 +127,8 @@ impl Payment {
         }
     }
 
-    /// What a cancellation leaves that comes before its payment.
+    /// The row that a cancellation writes when it comes before its payment, so that the order is refused
+    /// later.
     pub(crate) fn tombstone(payment_id: Uuid, reason: &str, now: i64) -> Self {
         Self {
             payment_id,
@@ -128,7 +141,11 @@ impl Payment {
         }
     }
 
-    /// What an order is answered under whose id this payment is recorded.
+    /// Decides about an order whose id this payment has. The same order is granted again unless it failed.
+    ///
+    /// # Errors
+    /// `PaymentBarred` on a tombstone, `PaymentReused` when the order is another one, `InsufficientFunds`
+    /// when the payment failed.
     pub(crate) fn again(&self, order: &Order) -> Result<(), Refusal> {
         let payment_id = self.payment_id;
         let Some(purpose) = &self.purpose else {
@@ -146,7 +163,7 @@ impl Payment {
         }
     }
 
-    /// Takes it back, if there is anything to take back.
+    /// Decides about a cancellation at this time. Only a completed payment can be cancelled, and only once.
     pub(crate) fn cancel(&self, reason: &str, now: i64) -> Cancellation {
         match (self.status, &self.purpose) {
             (PaymentStatus::Completed, Some(purpose)) => Cancellation::TakenBack {
@@ -165,12 +182,13 @@ impl Payment {
         }
     }
 
-    /// Was money taken for it, and given back?
+    /// Whether money was debited for it and given back.
     pub(crate) fn is_refunded(&self) -> bool {
         self.status == PaymentStatus::Cancelled && self.purpose.is_some() && self.amount > 0
     }
 }
 
+/// The reason to record for a cancellation.
 fn word(reason: &str) -> String {
     if reason.is_empty() { CANCELLED.to_owned() } else { reason.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! Whatever is done to a wallet, in whatever order and however often: the ledger adds up. Generated histories
-//! are run through the rules and, beside them, through a model so naive that it is plainly right.
+//! Property tests: the ledger adds up after any history. Generated histories are run through the rules and
+//! through a naive model beside them, and both must agree.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,38 +1,39 @@
-//! Why a well-formed request is not done. Each has one reason of the contract; the table is in `error`.
+//! Why the rules refuse a well-formed request. The table in `error` gives each refusal its reason of the
+//! contract.
 
 use uuid::Uuid;
 
-/// A named "no".
+/// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The amount is not one that may be moved.
+    /// The amount is outside the range of one movement.
     AmountOutOfRange,
-    /// The wallet would hold more than any wallet may.
+    /// The charge would fill the wallet beyond the highest balance.
     BalanceLimit,
     /// The user has no wallet.
     WalletNotFound {
-        /// Who.
+        /// The user.
         user_id: String,
     },
-    /// The balance does not cover it. How much is missing is not told: the request may come from somebody
-    /// else's hands.
+    /// The balance does not cover the amount. The answer does not say how much is missing, because the caller
+    /// may not be the wallet's owner.
     InsufficientFunds {
-        /// The payment that was recorded as FAILED; `None` when it was a use.
+        /// The payment that was recorded as FAILED; `None` when the request was a use.
         payment_id: Option<Uuid>,
     },
-    /// There is no payment with this id.
+    /// No payment has this id.
     PaymentNotFound {
-        /// Which.
+        /// The id.
         payment_id: Uuid,
     },
     /// The payment's id was used for another payment.
     PaymentReused {
-        /// Which.
+        /// The id.
         payment_id: Uuid,
     },
     /// The payment was cancelled before it arrived.
     PaymentBarred {
-        /// Which.
+        /// The payment's id.
         payment_id: Uuid,
     },
 }

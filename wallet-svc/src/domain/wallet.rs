@@ -1,7 +1,7 @@
-//! A wallet and the four ways in which money moves through it.
+//! A wallet and its four kinds of movements: charge, use, payment and refund.
 //!
-//! A movement is computed from the wallet as it is under its lock, so that its `balance_after` is the truth.
-//! It promises: the balance is the sum of all movements (I-LEDGER-SUM) and never negative
+//! A movement is computed from the wallet as it is under its row's lock, so that its `balance_after` is
+//! right. The rules ensure: the balance is the sum of all movements (I-LEDGER-SUM) and never negative
 //! (I-LEDGER-POSITIVE); sequence numbers have no gap (I-LEDGER-NO-GAP). A movement becomes a new entry and
 //! never changes an older one (I-LEDGER-APPEND-ONLY).
 
@@ -12,29 +12,30 @@ use uuid::Uuid;
 
 use super::Refusal;
 
-/// What one movement may be.
+/// The amounts that one movement may have, in the currency's minor unit.
 pub(crate) const AMOUNT: RangeInclusive<i64> = 1..=1_000_000_000_000;
-/// What a charge may fill a wallet to. Far below `i64::MAX`, so that no sum of what is allowed can overflow.
-/// A refund may go beyond it: money that was taken is always given back.
+/// The highest balance that a charge may lead to. It is far below `i64::MAX`, so that no sum of allowed
+/// amounts overflows. A refund may lead beyond it, because money that was debited is always given back.
 pub(crate) const BALANCE_LIMIT: i64 = 1_000_000_000_000_000;
 
-/// What a movement was.
+/// The kind of a movement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Kind {
-    /// A top-up.
+    /// Money was put into the wallet.
     Charge,
-    /// Spent outside any payment.
+    /// Money was spent without a payment.
     Use,
-    /// Spent by a payment.
+    /// A payment was debited.
     Payment,
-    /// A payment given back.
+    /// A payment was given back.
     Refund,
 }
 
 impl Kind {
+    /// Every kind.
     pub(crate) const ALL: [Self; 4] = [Self::Charge, Self::Use, Self::Payment, Self::Refund];
 
-    /// The word in the ledger.
+    /// The word in the ledger's `kind` column.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Charge => "CHARGE",
@@ -45,54 +46,80 @@ impl Kind {
     }
 }
 
-/// What a user has, and how many movements led there.
+/// A user's wallet. One without entries is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wallet {
+    /// The sum of all entries in the currency's minor unit, never negative.
     pub(crate) balance: i64,
+    /// The number of entries, which is the sequence of the newest.
     pub(crate) entries: i64,
 }
 
 /// A decided change of one wallet, not yet written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Movement {
+    /// What kind of movement it is.
     pub(crate) kind: Kind,
-    /// Positive into the wallet, negative out of it.
+    /// The amount in the currency's minor unit: positive into the wallet, negative out of it.
     pub(crate) amount: i64,
+    /// The number of its entry in the wallet, from 1 and without a gap.
     pub(crate) sequence: i64,
+    /// The wallet's balance after it.
     pub(crate) balance_after: i64,
 }
 
-/// A movement in the ledger. Never changed again.
+/// A movement as the ledger has it. An entry never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
+    /// The entry's id.
     pub(crate) entry_id: Uuid,
+    /// The user whose wallet it belongs to.
     pub(crate) user_id: String,
+    /// Its number in the wallet, from 1 and without a gap.
     pub(crate) sequence: i64,
+    /// What kind of movement it is.
     pub(crate) kind: Kind,
+    /// The amount in the currency's minor unit: positive into the wallet, negative out of it.
     pub(crate) amount: i64,
+    /// The wallet's balance after it.
     pub(crate) balance_after: i64,
+    /// The payment that was debited or refunded; `None` for a charge or a use.
     pub(crate) payment_id: Option<Uuid>,
+    /// When it was written, in microseconds since 1970 UTC.
     pub(crate) created_at: i64,
 }
 
 impl Wallet {
-    /// Tops up.
+    /// Puts an amount into the wallet.
+    ///
+    /// # Errors
+    /// `AmountOutOfRange`, or `BalanceLimit`.
     pub(crate) fn charge(&self, amount: i64) -> Result<Movement, Refusal> {
         let movement = self.moved(Kind::Charge, in_range(amount)?);
         if movement.balance_after > BALANCE_LIMIT { Err(Refusal::BalanceLimit) } else { Ok(movement) }
     }
 
-    /// Spends outside any payment.
+    /// Spends an amount without a payment.
+    ///
+    /// # Errors
+    /// `AmountOutOfRange`, or `InsufficientFunds`.
     pub(crate) fn spend(&self, amount: i64) -> Result<Movement, Refusal> {
         self.taken(Kind::Use, amount, None)
     }
 
-    /// Spends by a payment.
+    /// Debits a payment's amount.
+    ///
+    /// # Errors
+    /// `AmountOutOfRange`, or `InsufficientFunds` with the payment's id.
     pub(crate) fn pay(&self, amount: i64, payment_id: Uuid) -> Result<Movement, Refusal> {
         self.taken(Kind::Payment, amount, Some(payment_id))
     }
 
-    /// Gives a payment's amount back. There is no reason to refuse what was taken from this very wallet.
+    /// Gives a payment's amount back. A full wallet does not refuse it, because the money came from this
+    /// wallet.
+    ///
+    /// # Errors
+    /// `AmountOutOfRange`.
     pub(crate) fn refund(&self, amount: i64) -> Result<Movement, Refusal> {
         Ok(self.moved(Kind::Refund, in_range(amount)?))
     }
@@ -112,13 +139,13 @@ fn in_range(amount: i64) -> Result<i64, Refusal> {
 }
 
 impl Movement {
-    /// The wallet once this is written.
+    /// The wallet after this movement.
     #[cfg(test)]
     pub(crate) const fn wallet_after(&self) -> Wallet {
         Wallet { balance: self.balance_after, entries: self.sequence }
     }
 
-    /// The ledger's line for it.
+    /// The ledger's entry for this movement, under this id and written at this time.
     pub(crate) fn entry(self, entry_id: Uuid, user_id: &str, payment_id: Option<Uuid>, now: i64) -> Entry {
         Entry {
             entry_id,

@@ -1,4 +1,4 @@
-//! Domain to proto.
+//! Conversion of domain values into protobuf messages.
 
 use boxoffice_proto::{time::timestamp, wallet as pb};
 use uuid::Uuid;

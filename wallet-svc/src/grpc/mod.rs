@@ -1,5 +1,5 @@
-//! The gRPC face: reads requests, calls the use case, writes replies. No rule lives here but the form of
-//! single fields.
+//! The gRPC service: checks the form of each request's fields, calls the use case and converts its answer. It
+//! decides no rule.
 
 mod convert;
 
@@ -17,10 +17,10 @@ use crate::{
     error::Error,
 };
 
-/// How long the word may be that says why a payment was cancelled.
+/// How many characters a cancellation's reason may have.
 const REASON: std::ops::RangeInclusive<usize> = 0..=128;
 
-/// Serves `boxoffice.wallet.v1.WalletService`.
+/// The gRPC service `boxoffice.wallet.v1.WalletService`, as a front of the use cases.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     ledger: Ledger,
@@ -28,7 +28,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// A service over a ledger whose wallets hold this currency.
+    /// A service that calls a ledger's use cases and tells every amount in this currency.
     pub(crate) const fn new(ledger: Ledger, currency: Currency) -> Self {
         Self { ledger, currency }
     }
@@ -173,7 +173,7 @@ impl WalletService for Service {
     }
 }
 
-/// What ChargeWallet and UseWallet ask alike.
+/// Reads the fields that ChargeWallet and UseWallet have in common.
 fn movement(user_id: &str, amount: i64, request_id: &str) -> Result<(Move, Option<String>), Fault> {
     let mut checks = Checks::default();
     let command =

@@ -1,4 +1,5 @@
-//! Reading the ledger. Entries are written by [`super::wallets::post`] and never change.
+//! Reads the ledger's entries. They are written by [`super::wallets::post`] and never change
+//! (I-LEDGER-APPEND-ONLY).
 
 use chassis::{
     args,
@@ -8,7 +9,7 @@ use chassis::{
 use super::unknown_word;
 use crate::domain::{Entry, Kind};
 
-/// Walks the primary key backwards.
+/// Reads a page backwards along the primary key, without a sort.
 const PAGE: &str = "\
     SELECT user_id, sequence, entry_id, kind, amount, balance_after, payment_id, created_at FROM entry \
     WHERE user_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3";
@@ -31,7 +32,7 @@ fn read(row: &Row) -> Result<Entry, Error> {
     })
 }
 
-/// At most `limit` entries before `sequence`, newest first.
+/// At most `limit` entries of a user's wallet before `sequence`, newest first.
 pub(crate) async fn page(
     session: &mut Session,
     user_id: &str,

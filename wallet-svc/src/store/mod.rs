@@ -1,7 +1,6 @@
-//! All SQL of the service: one function a statement, on a session that the use case has opened.
+//! All SQL of the service: one statement a function, on a session that the use case opened.
 //!
-//! Locks are always taken in one order (payment, wallet, request id), so transactions wait for each other but
-//! never in a ring.
+//! Every transaction takes its locks in the same order, so that none deadlock: payment, wallet, request id.
 
 pub(crate) mod entries;
 pub(crate) mod payments;
@@ -9,7 +8,7 @@ pub(crate) mod wallets;
 
 use chassis::db;
 
-/// A word that the program does not know, in a column whose constraint lists those it does.
+/// The failure for a word that this program does not know, in a column whose constraint lists those it knows.
 fn unknown_word(column: &str, word: &str) -> db::Error {
     db::Error::Other(format!("{column} holds '{word}'").into())
 }

@@ -1,4 +1,5 @@
-//! The payment rows. The row of a payment id is made once, and is the lock of all that happens under that id.
+//! The payments' rows. The row of a payment id is written once (I-PAY-ONCE), and its lock orders all
+//! transactions under that id.
 
 use std::collections::HashSet;
 
@@ -37,7 +38,8 @@ const LOCK: Sql = Sql {
 
 const FIND: &str = LOCK.sqlite;
 
-/// The balance after the payment's last movement; where nothing moved, the balance now; without a wallet, 0.
+/// The balance after the payment's last entry; without one, the wallet's present balance; without a wallet,
+/// 0.
 const BALANCE: &str = "\
     SELECT COALESCE( \
         (SELECT balance_after FROM entry WHERE payment_id = $1 ORDER BY sequence DESC LIMIT 1), \
@@ -96,7 +98,7 @@ pub(crate) async fn claim(
     session.all(CLAIM, args).await?.iter().map(|row| row.get("payment_id")).collect()
 }
 
-/// Takes back what this very transaction has claimed.
+/// Removes payments that this same transaction has claimed.
 pub(crate) async fn unclaim(session: &mut Session, payments: Vec<Uuid>) -> Result<(), Error> {
     if payments.is_empty() {
         return Ok(());
@@ -104,28 +106,28 @@ pub(crate) async fn unclaim(session: &mut Session, payments: Vec<Uuid>) -> Resul
     session.execute(UNCLAIM, args![payments]).await.map(drop)
 }
 
-/// Writes what became of a payment, which must be locked by this transaction.
+/// Writes the status of a payment whose row this transaction has locked.
 pub(crate) async fn settle(session: &mut Session, payment: &Payment) -> Result<(), Error> {
     let row = args![payment.payment_id, payment.status.as_str(), &payment.reason, payment.settled_at];
     session.execute(SETTLE, row).await.map(drop)
 }
 
-/// A payment, locked until the transaction ends.
+/// Reads a payment and locks its row until the transaction ends.
 pub(crate) async fn lock(session: &mut Session, payment_id: Uuid) -> Result<Option<Payment>, Error> {
     session.optional(LOCK, args![payment_id]).await?.as_ref().map(read).transpose()
 }
 
-/// A payment as it is committed.
+/// Reads a payment as it is committed.
 pub(crate) async fn find(session: &mut Session, payment_id: Uuid) -> Result<Option<Payment>, Error> {
     session.optional(FIND, args![payment_id]).await?.as_ref().map(read).transpose()
 }
 
-/// The balance that a payment left in its wallet.
+/// The balance of the wallet after a payment's last entry.
 pub(crate) async fn balance_after(session: &mut Session, payment_id: Uuid) -> Result<i64, Error> {
     session.one(BALANCE, args![payment_id]).await?.get("balance")
 }
 
-/// At most `limit` payments older than the given one, newest first.
+/// At most `limit` payments of a user before the given time and id, newest first.
 pub(crate) async fn page(
     session: &mut Session,
     user_id: &str,

@@ -1,4 +1,4 @@
-//! The wallet rows: balances, and the locks under which they change.
+//! The wallets' rows: their balances, and the locks under which these change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -50,7 +50,7 @@ fn read(row: &Row) -> Result<Wallet, Error> {
     Ok(Wallet { balance: row.get("balance")?, entries: row.get("entries")? })
 }
 
-/// The user's wallet, locked; an empty one is opened first when there is none.
+/// The user's wallet, locked until the transaction ends; an empty one is opened when there is none.
 pub(crate) async fn lock_or_open(session: &mut Session, user_id: &str) -> Result<Wallet, Error> {
     read(&session.one(LOCK_OR_OPEN, args![user_id]).await?)
 }
@@ -69,12 +69,13 @@ pub(crate) async fn lock(
     rows.iter().map(|row| Ok((row.get("user_id")?, read(row)?))).collect()
 }
 
-/// The user's wallet as it is committed.
+/// The user's wallet as it is committed, if there is one.
 pub(crate) async fn find(session: &mut Session, user_id: &str) -> Result<Option<Wallet>, Error> {
     session.optional(FIND, args![user_id]).await?.as_ref().map(read).transpose()
 }
 
-/// Writes entries and what they leave in their wallets, which must be locked by this transaction.
+/// Writes entries and the balances after them (I-LEDGER-SUM). This transaction must have locked the wallets,
+/// so that the sequence of each follows the one before (I-LEDGER-NO-GAP).
 pub(crate) async fn post(session: &mut Session, entries: impl Iterator<Item = &Entry>) -> Result<(), Error> {
     let mut lines = Vec::new();
     let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `boxoffice audit`: the judge of the databases, for an operator's terminal or a cron job.
+//! `boxoffice audit`: judges the databases, from a terminal or as a scheduled job.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use super::{backup, places::Places};
 
-/// Which databases, and how strictly.
+/// The flags of the audit: which databases, and how strictly.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
 pub(crate) struct Audit {
@@ -65,9 +65,9 @@ Examples:
                   --booking-database-url postgres://…/booking --queue-database-url postgres://…/queue
   boxoffice audit --format json | jq '.differences[].what'";
 
-/// Differences were found.
+/// The exit code when differences were found.
 const DIFFERENCES: u8 = 1;
-/// Nothing is known.
+/// The exit code when the databases could not be looked at.
 const COULD_NOT_LOOK: u8 = 2;
 
 impl Audit {
@@ -106,7 +106,8 @@ impl Audit {
     }
 }
 
-/// On one line of a terminal, written over each time; the spaces cover what was longer.
+/// Writes the progress on one line of a terminal, each time over the last one; the spaces cover what was
+/// longer.
 fn tell_progress(what: &str, rows: u64) {
     let _unread = write!(io::stderr(), "\r{rows} {what} read        \r");
 }

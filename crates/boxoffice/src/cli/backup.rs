@@ -1,13 +1,13 @@
-//! `boxoffice backup`: a copy of a mesh's SQLite files that the audit accepts and a mesh starts from, made
-//! while it sells.
+//! `boxoffice backup`: copies the SQLite files of a mesh while it sells, so that the audit accepts the copy
+//! and a mesh can be started from it.
 //!
-//! The journal goes first: while nobody can write to it for some milliseconds, the instants of all copies are
-//! fixed ([`chassis::db::Snapshots`]). So a checkout that is settled in the copy is final in the copies of
-//! wallet and booking, whatever they know of was begun in the copy of the journal, and what is PENDING there
-//! is finished by the mesh that is started from it.
+//! The journal comes first: while nobody can write to it for some milliseconds, the instants of all copies
+//! are fixed ([`chassis::db::Snapshots`]). So a checkout that is settled in the copy is final in the copies
+//! of wallet and booking, whatever these know of was begun in the copy of the journal, and what is PENDING
+//! there is finished by the mesh that is started from it.
 //!
-//! A backup is there as a whole or not at all: it is made in a folder beside the one that was asked for,
-//! which gets its name in the end.
+//! A backup is complete or not there at all: it is made in a folder beside the one that was asked for, and
+//! renamed in the end.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use std::{
     process::ExitCode,
 };
 
-use audit::{Place, Sources};
+use audit::{Source, Sources};
 use chassis::{clock::Clock, db::Snapshots, lifecycle, rfc3339::Rfc3339};
 use chrono::DateTime;
 use clap::Args;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::{places::Places, postgres};
 
-/// Which databases, and where to.
+/// The flags of a backup: which databases, and the folder to copy to.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
 pub(crate) struct Backup {
@@ -57,13 +57,13 @@ Examples:
                    --booking-database-url sqlite:/booking/booking.db --queue-database-url sqlite:/queue/queue.db
   boxoffice backup --out /backups/2026-12-24 --database-url postgres://me@localhost/boxoffice    what to run instead";
 
-/// There is no backup.
+/// The exit code when no backup was made.
 const NONE: u8 = 1;
-/// As for every wrong setting.
+/// The exit code of every wrong setting.
 const WRONG_SETTING: u8 = 2;
-/// PostgreSQL's own tools are to be used.
+/// The exit code when the tools of PostgreSQL are to be used instead.
 const NOT_OURS: u8 = 3;
-/// What is written last, beside the copies: of when they are, for the audit.
+/// The file that is written last, beside the copies: it says when they were made, which the audit needs.
 const NOTE: &str = "backup.json";
 
 impl Backup {
@@ -93,24 +93,24 @@ fn failed(error: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Each with its service's name.
+/// Values with the names of their services.
 type Named<'a, T> = Vec<(&'static str, &'a T)>;
 
-/// The files by their service, the journal first; and the services that are on a server.
-fn sorted(sources: &Sources) -> (Named<'_, Path>, Named<'_, Place>) {
+/// The SQLite files, the journal first, and the databases that are on a server, each with its service.
+fn sorted(sources: &Sources) -> (Named<'_, Path>, Named<'_, Source>) {
     let Sources { queue, booking, wallet, edge } = sources;
     let (mut files, mut servers) = (Vec::new(), Vec::new());
     for (service, place) in [("edge", edge), ("wallet", wallet), ("booking", booking), ("queue", queue)] {
         match place {
-            Some(Place::Sqlite(file)) => files.push((service, file.as_path())),
-            Some(place @ Place::Postgres { .. }) => servers.push((service, place)),
+            Some(Source::Sqlite(file)) => files.push((service, file.as_path())),
+            Some(place @ Source::Postgres { .. }) => servers.push((service, place)),
             None => {}
         }
     }
     (files, servers)
 }
 
-/// Makes the backup; tells of when it is.
+/// Makes the backup; answers when it was made, in microseconds since 1970.
 fn make(out: &Path, files: &[(&str, &Path)]) -> Result<i64, String> {
     if fs::symlink_metadata(out).is_ok() {
         return Err(format!("{} is there already; a backup overwrites nothing", out.display()));
@@ -160,7 +160,7 @@ fn fill(folder: &Path, files: &[(&str, &Path)]) -> Result<i64, String> {
     Ok(taken_at)
 }
 
-/// Has a file, or what a folder lists, outlive the machine.
+/// Makes the content of a file, or the entries of a folder, durable.
 fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -179,7 +179,7 @@ fn told(out: &Path, files: &[(&str, &Path)], taken_at: i64) -> String {
     )
 }
 
-/// Of when the files in a folder are, when they are a backup.
+/// When the files in a folder were copied, in microseconds since 1970; `None` when the folder is no backup.
 pub(super) fn taken_at(folder: &Path) -> Result<Option<i64>, String> {
     let note = folder.join(NOTE);
     let text = match fs::read(&note) {

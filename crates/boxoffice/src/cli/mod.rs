@@ -1,4 +1,4 @@
-//! What can be typed: the commands, their help, and what a wrong setting is answered with.
+//! The command line: the commands, their help, and the answer to a wrong setting.
 
 mod audit;
 mod backup;
@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 #[command(name = "boxoffice", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
     #[command(flatten)]
     up: up::Up,
 }
@@ -44,7 +44,7 @@ Examples:
   source <(boxoffice completions bash)                           completions for this shell";
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run all services in this process (the default)
     Up(Box<up::Up>),
     /// Check that no money, seat or place is lost or given twice, while the mesh runs or at rest
@@ -62,15 +62,15 @@ pub(crate) fn run() -> ExitCode {
     let cli = chassis::flags::parse::<Cli>();
     match cli.command {
         None => up::run(cli.up),
-        Some(Command::Up(up)) => up::run(*up),
-        Some(Command::Audit(audit)) => audit.run(),
-        Some(Command::Backup(backup)) => backup.run(),
-        Some(Command::Demo(demo)) => demo.run(),
-        Some(Command::Token(token)) => token.run(),
+        Some(CliCommand::Up(up)) => up::run(*up),
+        Some(CliCommand::Audit(audit)) => audit.run(),
+        Some(CliCommand::Backup(backup)) => backup.run(),
+        Some(CliCommand::Demo(demo)) => demo.run(),
+        Some(CliCommand::Token(token)) => token.run(),
     }
 }
 
-/// Writes to stdout. Nobody may be reading any more (`| head`), which is no failure.
+/// Writes to stdout. That nobody reads any more (`| head`) is no failure.
 fn print(text: &str) {
     let _unread = io::stdout().write_all(text.as_bytes());
 }

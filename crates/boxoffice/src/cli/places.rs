@@ -1,8 +1,8 @@
-//! Where a mesh keeps its rows, as the commands that look at them are told.
+//! The flags that say where the databases of a mesh are, for the commands that look at them.
 
 use std::path::{Path, PathBuf};
 
-use audit::{Error, Place, Sources};
+use audit::{Error, Source, Sources};
 use chassis::{flags, program::DatabaseUrl};
 use clap::Args;
 
@@ -32,11 +32,11 @@ pub(super) struct Places {
 const SEPARATE: &str = "Separate programs (those that are given are looked at, instead of the above)";
 
 impl Places {
-    /// Where to look; what is wrong is told with the names to look for.
+    /// The databases to look at. An error names the flag and its variable.
     pub(super) fn sources(&self) -> Result<Sources, String> {
         if self.are_apart() {
             let place = |flag: &str, url: &Option<String>| {
-                url.as_deref().map(|url| named(flag, url.parse::<Place>())).transpose()
+                url.as_deref().map(|url| named(flag, url.parse::<Source>())).transpose()
             };
             return Ok(Sources {
                 queue: place("--queue-database-url", &self.queue_database_url)?,
@@ -51,7 +51,7 @@ impl Places {
         }
     }
 
-    /// The folder, when that is where to look.
+    /// The folder of the SQLite files, if the databases are in one.
     pub(super) fn folder(&self) -> Option<&Path> {
         (!self.are_apart() && self.database_url.is_none()).then_some(self.data_dir.as_path())
     }

@@ -1,12 +1,12 @@
-//! How PostgreSQL is backed up: the commands of its own that `boxoffice backup` prints. No password is in
-//! them; those tools ask for it, or take it from `PGPASSWORD` or `~/.pgpass`.
+//! The commands of PostgreSQL that `boxoffice backup` prints. No password is in them; the tools ask for it,
+//! or take it from `PGPASSWORD` or `~/.pgpass`.
 
 use std::path::Path;
 
-use audit::Place;
+use audit::Source;
 
-/// What to run for these services.
-pub(super) fn commands(servers: &[(&str, &Place)], out: &Path) -> String {
+/// The commands that back these databases up into a folder.
+pub(super) fn commands(servers: &[(&str, &Source)], out: &Path) -> String {
     let mut databases: Vec<(String, String)> = Vec::new();
     for (service, place) in servers {
         if let Some(found) = address(place)
@@ -54,9 +54,9 @@ and start them again. To restore: `pg_restore --dbname=NEW --exit-on-error` for 
     }
 }
 
-/// How PostgreSQL's tools are told which database; `None` when it is none of PostgreSQL's.
-fn address(place: &Place) -> Option<String> {
-    let Place::Postgres { options, .. } = place else { return None };
+/// The flags that name a database to the tools of PostgreSQL; `None` for a SQLite file.
+fn address(place: &Source) -> Option<String> {
+    let Source::Postgres { options, .. } = place else { return None };
     let host = options
         .get_socket()
         .map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
@@ -70,7 +70,7 @@ fn address(place: &Place) -> Option<String> {
     ))
 }
 
-/// A word for a shell.
+/// A word, quoted for a shell where that is needed.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn told(urls: &[&str]) -> String {
-        let places: Vec<Place> = urls.iter().map(|url| url.parse().unwrap()).collect();
+        let places: Vec<Source> = urls.iter().map(|url| url.parse().unwrap()).collect();
         let servers: Vec<_> = ["edge", "wallet", "booking", "queue"].into_iter().zip(&places).collect();
         commands(&servers, Path::new("/backups/o'clock"))
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
-use boxoffice::{Addresses, Databases, Retention, Settings, Stack};
+use boxoffice::{Addresses, Databases, Settings, Stack, StackRetention};
 use chassis::{
     Error,
     clock::Clock,
@@ -15,7 +15,7 @@ use chassis::{
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-/// What the mesh can be told.
+/// The flags of the launcher.
 #[derive(Args)]
 pub(crate) struct Up {
     /// Folder of the SQLite files, made when missing (then nobody else may enter it)
@@ -41,12 +41,12 @@ pub(crate) struct Up {
     #[command(flatten, next_help_heading = "Edge")]
     edge: edge::Policy,
     #[command(flatten, next_help_heading = "How long rows are kept")]
-    retention: Retention,
+    retention: StackRetention,
     #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
 
-/// Runs it until a signal comes.
+/// Runs the mesh until a signal ends it.
 pub(crate) fn run(up: Up) -> ExitCode {
     let log = up.log.clone();
     lifecycle::run(Program { name: "boxoffice", version: super::VERSION }, &log, |shutdown| {
@@ -70,13 +70,14 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
     stack.run(shutdown).await
 }
 
-/// Says where everything is: to people on stdout, to machines as a line of the log.
+/// Says where the services listen: to people on stdout, to machines as a line of the log.
 fn welcome(format: LogFormat, at: &Addresses, place: &str) {
     let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
     match format {
         LogFormat::Pretty => {
             let text = for_people(at, place);
-            // Aside: where stdout is a pipe that nobody reads, this waits for ever, and the mesh must not.
+            // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and the
+            // mesh must not.
             let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
         }
         LogFormat::Json => tracing::info!(

@@ -2,14 +2,14 @@
 //! replicas that fail.
 //!
 //! A call goes to the replica with the fewest calls waiting, in turn among equals; there is one connection to
-//! each. Replicas come and go as the target's names say (see `replicas`). One that fails to take or answer a
-//! call is left out for a moment.
+//! each. Replicas are added and removed as the target's names are looked up (see `replicas`). One that fails
+//! to take or to answer a call gets no calls for a moment.
 //!
 //! **A call that was not sent goes to another replica by itself**, whether or not it may be repeated: when no
-//! connection could be made, or when the server had said that it goes (GOAWAY) before the call was put on the
-//! connection. The HTTP/2 client hands such a call back whole, which it never does once a byte of it was
-//! written. A call that was sent and not answered is never sent again in here: its outcome is unknown, the
-//! caller gets UNAVAILABLE or DEADLINE_EXCEEDED, and [`retry`] is for those that may be repeated.
+//! connection could be made, or when the server had announced that it goes away (GOAWAY) before the call was
+//! put on the connection. The HTTP/2 client hands such a call back whole, which it never does once a byte of
+//! it was written. A call that was sent and not answered is never sent again here: its outcome is unknown,
+//! the caller gets UNAVAILABLE or DEADLINE_EXCEEDED, and [`retry`] is for calls that may be repeated.
 
 mod replica;
 mod replicas;
@@ -49,23 +49,24 @@ const UNSENT: u32 = 3;
 
 /// A client's way to all replicas of a service. Clones share connections.
 #[derive(Clone, Debug)]
-pub struct Channel(Arc<Inner>);
+pub struct Channel(Arc<ChannelParts>);
 
 #[derive(Debug)]
-struct Inner {
+struct ChannelParts {
     in_process: InProcess,
     replicas: Arc<Replicas>,
-    /// Looks the target's names up as long as there is a clone of the channel; addresses need nobody.
+    /// The task that looks the target's names up while a clone of the channel exists; `None` when the target
+    /// has IP addresses only.
     _follower: Option<AbortOnDropHandle<()>>,
 }
 
 impl Channel {
-    /// Connects when it is first used. Names are looked up from now on, in a task of the runtime that this is
-    /// called in, which its connections live in too.
+    /// A channel that connects when it is first used. A task of the current runtime looks the target's names
+    /// up from now on; the connections live in this runtime too.
     #[must_use]
     pub fn new(target: &Target) -> Self {
         let addresses: Option<Vec<_>> =
-            target.places.iter().map(|place| Some((place.address()?, place.authority.clone()))).collect();
+            target.endpoints.iter().map(|one| Some((one.address()?, one.authority.clone()))).collect();
         let replicas = Arc::new(Replicas::new(addresses.is_none()));
         let follower = match addresses {
             Some(addresses) => {
@@ -77,7 +78,7 @@ impl Channel {
                 Arc::clone(&replicas),
             )))),
         };
-        Self(Arc::new(Inner { in_process: target.in_process.clone(), replicas, _follower: follower }))
+        Self(Arc::new(ChannelParts { in_process: target.in_process.clone(), replicas, _follower: follower }))
     }
 }
 
@@ -101,7 +102,7 @@ impl Service<Request<Body>> for Channel {
     }
 }
 
-impl Inner {
+impl ChannelParts {
     async fn ask(&self, request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let Some(server) = self.in_process.server() else { return self.replicas.ask(request, time).await };
         time::timeout(time, server.oneshot(request)).await.map(|Ok(answer)| answer).map_err(|_| late())
@@ -109,7 +110,7 @@ impl Inner {
 }
 
 impl Replicas {
-    /// Sends a call to one replica, or as many as are needed until one has taken it.
+    /// Sends a call to a replica, and on to another one as long as it was not sent.
     async fn ask(&self, mut request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let until = Instant::now() + time;
         let mut all = time::timeout_at(until, self.all()).await.map_err(|_| late())?;
@@ -124,7 +125,8 @@ impl Replicas {
                 continue;
             };
             let Ok(answer) = time::timeout_at(until, replica.send(request)).await else {
-                // Less time than an attempt deserves says something about the caller, not about the replica.
+                // With less time than a whole attempt, the lateness may be due to the caller and not to the
+                // replica.
                 if time == ATTEMPT_TIMEOUT {
                     replica.leave_out();
                 }
@@ -157,7 +159,8 @@ fn late() -> Status {
     Status::deadline_exceeded("the service did not answer in time")
 }
 
-/// A replica that says it cannot work now is left out; any other answer speaks for it.
+/// Notes what an answer says about its replica: UNAVAILABLE leaves the replica out, any other answer shows
+/// that it works.
 fn judged(replica: &Replica, response: Response<Body>) -> Response<Body> {
     if grpc_status(&response) == Some(Code::Unavailable) {
         replica.leave_out();
@@ -167,7 +170,7 @@ fn judged(replica: &Replica, response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The status of an answer that is nothing but a status.
+/// The gRPC status of an answer without messages; `None` when the status follows later, behind the messages.
 pub(crate) fn grpc_status<B>(response: &Response<B>) -> Option<Code> {
     response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
 }

@@ -1,8 +1,8 @@
 //! One address of a service, the connections to it, and how it has been doing.
 //!
-//! A server takes a bounded number of calls on one connection; what is more would wait in here, unsent and
-//! unknown to the server, which alone knows whether to refuse it. So there is one connection as long as there
-//! are few calls, and another one for every so many more.
+//! A server takes a bounded number of calls on one connection. Calls beyond it would wait in the client,
+//! where the server cannot refuse them. So there is one connection while there are few calls, and one more
+//! for every [`CALLS`] that wait at the same time.
 
 use std::{
     net::SocketAddr,
@@ -29,38 +29,38 @@ use tokio::{
 };
 use tonic::body::Body;
 
-use crate::network::Network;
+use crate::{back_off::BackOff, network::Network};
 
-/// How long to try to reach a replica.
+/// How long an attempt to connect to a replica may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that carries nothing is asked whether it still lives: without it, calls never recover after a
-/// healed partition.
+/// How often a connection is pinged. Without pings, calls never recover after a network partition has healed.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// How long the answer to a ping may take.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a replica that failed is left out: so long after the first failure, twice as long after each
-/// further one.
-const LEFT_OUT: Duration = Duration::from_millis(500);
-/// And at most so many times doubled (16 s): one that hangs costs an attempt's time whenever it is tried.
-const DOUBLINGS: u32 = 5;
+/// How long a replica that failed is left out. The cap is long, because one that hangs costs an attempt's
+/// time whenever it is tried; each caller has its own moment of failure, so there is no jitter.
+const LEFT_OUT: BackOff =
+    BackOff { base: Duration::from_millis(500), factor: 2, cap: Duration::from_secs(16), jitter: 0.0 };
 
-/// Calls on one connection. (A server of ours takes 256: those whose answer is still on its way count there
-/// too.)
+/// How many calls wait for their answer on one connection before another one is opened. Our servers take 256
+/// streams a connection, and those whose answer is still being sent are among them.
 const CALLS: usize = 192;
-/// Connections to one address at most; together they carry what a server of ours has in flight at most.
+/// The most connections to one address: together they carry as many calls as one of our servers takes.
 const LINKS: usize = 43;
 
-/// A connection, made once for all who wait for it; `None` when it could not be.
-type Link = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
+/// A connection that is open or being made, shared by all calls that wait for it; `None` when it could not be
+/// made.
+type Connecting = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
 
 #[derive(Debug)]
 pub(super) struct Replica {
     pub(super) addr: SocketAddr,
     authority: Authority,
     network: Arc<dyn Network>,
-    /// Where its connection lives, whoever makes the first call.
+    /// The runtime that its connections live in, whichever task makes the first call.
     runtime: Handle,
     wires: Box<[Wire]>,
-    /// Calls that wait for their answer to begin, on all of them.
+    /// Calls on all its connections that wait for the head of their answer.
     waiting: AtomicUsize,
     born: Instant,
     /// Milliseconds after `born` until which it is left out.
@@ -69,15 +69,15 @@ pub(super) struct Replica {
     failures: AtomicU32,
 }
 
-/// Room for one connection.
+/// A slot for one connection.
 #[derive(Debug, Default)]
 struct Wire {
-    link: Mutex<Option<Link>>,
-    /// Calls on it that wait for their answer to begin.
+    link: Mutex<Option<Connecting>>,
+    /// Calls on this connection that wait for the head of their answer.
     waiting: AtomicUsize,
 }
 
-/// Why there is no answer.
+/// Why a call got no answer.
 pub(super) enum Failed {
     /// There is no connection, and none could be made. Nothing was sent.
     Unreachable(Box<Request<Body>>),
@@ -103,7 +103,7 @@ impl Replica {
         }
     }
 
-    /// Sends a call and waits for its answer to begin.
+    /// Sends a call and waits for the head of its answer.
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Failed> {
         let Some(wire) =
             self.wires.iter().find(|wire| wire.waiting.load(Ordering::Relaxed) < CALLS).or(self.wires.last())
@@ -127,14 +127,16 @@ impl Replica {
     }
 
     /// The connection that is open or being made there, or else a new one.
-    fn link(&self, wire: &Wire) -> Link {
+    fn link(&self, wire: &Wire) -> Connecting {
         let mut link = wire.link.lock().unwrap_or_else(PoisonError::into_inner);
-        let usable =
-            |link: &&Link| link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()));
+        let usable = |link: &&Connecting| {
+            link.peek().is_none_or(|made| made.as_ref().is_some_and(|open| !open.is_closed()))
+        };
         if let Some(link) = link.as_ref().filter(usable) {
             return link.clone();
         }
-        // In a task of its own, so that it is made although the first who asked stops waiting.
+        // In a task of its own, so that the connection is made even if the call that asked first is
+        // cancelled.
         let making = self.runtime.spawn(connect(Arc::clone(&self.network), self.addr));
         link.insert(making.map(|made| made.ok().flatten()).boxed().shared()).clone()
     }
@@ -143,24 +145,24 @@ impl Replica {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// May it be sent work, as far as we know?
+    /// Whether calls may be sent to it: it is not left out at this moment.
     pub(super) fn is_fit(&self) -> bool {
         self.left_out_until.load(Ordering::Relaxed) <= self.age()
     }
 
-    /// It answered as it should.
+    /// Notes that it answered: earlier failures no longer count.
     pub(super) fn praise(&self) {
         self.failures.store(0, Ordering::Relaxed);
         self.left_out_until.store(0, Ordering::Relaxed);
     }
 
-    /// It failed, and is left out for a while.
+    /// Notes a failure: the replica is left out for a while.
     pub(super) fn leave_out(&self) {
         if !self.is_fit() {
             return; // One of several calls that failed together: one failure.
         }
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
-        let left_out = LEFT_OUT * 2_u32.pow(before.min(DOUBLINGS));
+        let left_out = LEFT_OUT.longest(before.saturating_add(1));
         let until = self.age() + u64::try_from(left_out.as_millis()).unwrap_or(0);
         self.left_out_until.store(until, Ordering::Relaxed);
     }
@@ -200,7 +202,7 @@ async fn connect(network: Arc<dyn Network>, addr: SocketAddr) -> Option<SendRequ
     }
 }
 
-/// Counts one who waits, as long as it does.
+/// Counts one waiting call until it is dropped.
 struct Waits<'a>(&'a AtomicUsize);
 
 impl<'a> Waits<'a> {

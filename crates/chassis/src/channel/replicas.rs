@@ -1,8 +1,9 @@
 //! All replicas of a service: found by name, found again, and chosen from.
 //!
 //! Names are looked up every few seconds, and at once when a replica cannot be reached, so that new replicas
-//! are used and gone ones forgotten. A name that cannot be looked up, or leads nowhere, keeps the addresses
-//! it had: a resolver that is away takes nobody's service away. An address that stays keeps its connection.
+//! are used and removed ones are forgotten. A name that cannot be looked up, or has no address, keeps the
+//! addresses it had, so that an outage of the resolver is not one of the service. An address that stays keeps
+//! its connections.
 
 use std::{
     net::SocketAddr,
@@ -22,31 +23,30 @@ use tokio::{
 
 use super::{
     replica::Replica,
-    target::{Place, Target},
+    target::{Endpoint, Target},
 };
 use crate::network::Network;
 
 /// How often names are looked up.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// However much fails, not more often than this.
+/// The least time between two look-ups, however many calls fail.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(500);
-/// How long a call that found nobody waits for a look-up to find somebody: the least time between two, and
-/// what one takes.
+/// How long a call that no known replica took waits until a look-up finds another one: the least time between
+/// two look-ups and the time that one takes.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1_000);
 /// How long a look-up may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most replicas that a channel knows, and so the most connections it has: more than a service that
-/// shares a database has use for.
+/// The most replicas that a channel connects to: more than a service that shares one database has use for.
 const MAX_REPLICAS: usize = 64;
 
 type All = Arc<[Arc<Replica>]>;
 
 #[derive(Debug)]
 pub(super) struct Replicas {
-    /// `None` until the names have been looked up once.
+    /// The known replicas; `None` until the names have been looked up for the first time.
     all: watch::Sender<Option<All>>,
     turn: AtomicUsize,
-    /// Names are looked up again and again.
+    /// Whether the names are looked up repeatedly; false when the target has IP addresses only.
     followed: bool,
     look_again: Notify,
 }
@@ -56,7 +56,7 @@ impl Replicas {
         Self { all: watch::Sender::new(None), turn: AtomicUsize::new(0), followed, look_again: Notify::new() }
     }
 
-    /// All that are known; waits for the first look-up.
+    /// All known replicas. Waits for the first look-up.
     pub(super) async fn all(&self) -> All {
         if let Some(all) = &*self.all.borrow() {
             return Arc::clone(all);
@@ -66,8 +66,9 @@ impl Replicas {
         known.ok().and_then(|all| all.clone()).unwrap_or_default()
     }
 
-    /// Of those that are fit and were not `tried`, the one with the fewest calls waiting, or the next in turn
-    /// among equals. When none is fit, the next in turn, once: that answers at once instead of hanging.
+    /// The replica for the next attempt of a call: among those that are fit and were not `tried`, the one
+    /// with the fewest calls waiting, or the next in turn among equals. When none is fit, the next in turn
+    /// gets one attempt, so that the call fails at once instead of hanging.
     pub(super) fn pick<'a>(&self, all: &'a [Arc<Replica>], tried: &[SocketAddr]) -> Option<&'a Replica> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn = |step: usize| &*all[turn.wrapping_add(step) % all.len()];
@@ -76,9 +77,8 @@ impl Replicas {
         best.or_else(|| (tried.is_empty() && !all.is_empty()).then(|| in_turn(0)))
     }
 
-    /// When none of the `tried` could be reached: all that a look-up finds from now on, as soon as there is
-    /// another fit one among them; `None` when there is not. A whole service may have moved since the last
-    /// look.
+    /// Waits until a look-up finds a fit replica beside those that were `tried`, since a whole service may
+    /// have moved; answers all known replicas then, and `None` when [`LOOK_FOR_OTHERS`] has passed.
     pub(super) async fn beside(&self, tried: &[SocketAddr]) -> Option<All> {
         if !self.followed || tried.is_empty() {
             return None;
@@ -89,12 +89,13 @@ impl Replicas {
         time::timeout(LOOK_FOR_OTHERS, found).await.ok()?.ok()?.clone()
     }
 
-    /// Somebody may have moved.
+    /// Asks for a look-up as soon as possible, because a replica may have moved.
     pub(super) fn look_again(&self) {
         self.look_again.notify_one();
     }
 
-    /// Takes the addresses as all there are, the same replica for the same address.
+    /// Replaces the known replicas by those at the addresses that were found. An address that stays keeps its
+    /// replica, and with it its connections.
     pub(super) fn learn(
         &self,
         found: impl Iterator<Item = (SocketAddr, Authority)>,
@@ -130,19 +131,19 @@ impl Replicas {
     }
 }
 
-/// Keeps `replicas` what the target's names lead to, for ever.
+/// Looks the target's names up for ever, and keeps `replicas` up to date.
 pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
-    let Target { places, network, .. } = target;
-    let mut last: Vec<Vec<SocketAddr>> = vec![Vec::new(); places.len()];
+    let Target { endpoints, network, .. } = target;
+    let mut last: Vec<Vec<SocketAddr>> = vec![Vec::new(); endpoints.len()];
     loop {
         let began = Instant::now();
-        let found = join_all(places.iter().map(|place| look_up(place, network.as_ref()))).await;
+        let found = join_all(endpoints.iter().map(|endpoint| look_up(endpoint, network.as_ref()))).await;
         for (last, found) in last.iter_mut().zip(found) {
             if !found.is_empty() {
                 *last = found;
             }
         }
-        let authorities = places.iter().map(|place| &place.authority);
+        let authorities = endpoints.iter().map(|endpoint| &endpoint.authority);
         let all = authorities
             .zip(&last)
             .flat_map(|(authority, found)| found.iter().map(|addr| (*addr, authority.clone())));
@@ -152,19 +153,19 @@ pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
     }
 }
 
-/// Where a place is; nothing when that cannot be said.
-async fn look_up(place: &Place, network: &dyn Network) -> Vec<SocketAddr> {
-    if let Some(address) = place.address() {
+/// The addresses of an endpoint; none when its name cannot be looked up.
+async fn look_up(endpoint: &Endpoint, network: &dyn Network) -> Vec<SocketAddr> {
+    if let Some(address) = endpoint.address() {
         return vec![address];
     }
-    match time::timeout(LOOK_TIMEOUT, network.resolve(place.host.clone(), place.port)).await {
+    match time::timeout(LOOK_TIMEOUT, network.resolve(endpoint.host.clone(), endpoint.port)).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
-            tracing::debug!(host = %place.host, %error, "a name could not be looked up");
+            tracing::debug!(host = %endpoint.host, %error, "a name could not be looked up");
             Vec::new()
         }
         Err(_late) => {
-            tracing::debug!(host = %place.host, "a name could not be looked up in time");
+            tracing::debug!(host = %endpoint.host, "a name could not be looked up in time");
             Vec::new()
         }
     }

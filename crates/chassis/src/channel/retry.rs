@@ -1,16 +1,19 @@
-//! Asking again.
+//! Calling again where the outcome of an idempotent call is unknown.
 
 use std::{future::Future, time::Duration};
 
-use rand::Rng;
 use tokio::time::{self, Instant};
 use tonic::{Code, Status};
 
 use super::DEFAULT_TIMEOUT;
-use crate::context::Context;
+use crate::{back_off::BackOff, context::Context};
 
-/// Attempts of [`retry`].
+/// How often [`retry`] makes a call.
 const ATTEMPTS: u32 = 5;
+/// The pauses between attempts. The first is short, because another replica most often answers at once; all
+/// four together give one that restarts about half a second.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_millis(5), factor: 4, cap: Duration::from_millis(320), jitter: 0.75 };
 
 /// Makes an idempotent call again while its outcome stays unknown, a bounded number of times and within the
 /// caller's deadline.
@@ -30,9 +33,9 @@ where
             Ok(answer) => return Ok(answer.into_inner()),
             Err(status) => status,
         };
-        let pause = pause(attempt);
-        // Our servers never answer UNKNOWN or CANCELLED themselves: it is what a connection lost in
-        // mid-answer looks like.
+        let pause = PAUSES.pause(attempt);
+        // Our servers never answer UNKNOWN or CANCELLED themselves: the client makes these of a connection
+        // that was lost in the middle of an answer.
         let unknown = matches!(
             status.code(),
             Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled
@@ -44,10 +47,4 @@ where
         time::sleep(pause).await;
         attempt += 1;
     }
-}
-
-/// At once to 5 ms after the first attempt, then four times as long each time, at random.
-fn pause(attempt: u32) -> Duration {
-    let ceiling = 5_000_u64 << (2 * (attempt - 1)).min(10);
-    Duration::from_micros(rand::rng().random_range(ceiling / 4..=ceiling))
 }

@@ -1,21 +1,21 @@
-//! What can go wrong with a database, as far as the layers above must tell it apart.
+//! The failures of a database that the layers above tell apart.
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-/// What to do where a pooler lends a session for one transaction only.
+/// Advice for an operator whose pooler lends a session for one transaction only.
 pub(super) const SAY_SO: &str =
     "if that is a pooler which pools by transaction, say --database-pooler transaction (DATABASE_POOLER)";
 
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be reached, or is overloaded. Whether a commit took effect is unknown.
+    /// The database cannot be reached, or is overloaded. Whether a commit took effect is unknown.
     #[error("unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
     /// The transaction lost against another one and may be tried again from its start.
     #[error("contended: {0}")]
     Contended(#[source] ContendedBy),
-    /// A row with this key is there already.
+    /// A unique key refused the row: there is one with this key already.
     #[error("not unique: {source}")]
     Unique {
         /// The constraint's or index's name, where the database tells.
@@ -48,25 +48,26 @@ pub enum ContendedBy {
 }
 
 impl Error {
-    /// Another request wrote the same thing first; the attempt is to be made again, and will find it.
+    /// The error for an attempt that another request has overtaken; the next attempt finds what that one
+    /// wrote.
     #[must_use]
     pub const fn lost_race(what: &'static str) -> Self {
         Self::Contended(ContendedBy::Race(what))
     }
 
-    /// May the transaction be tried again from its start?
+    /// Whether the transaction may be tried again from its start.
     #[must_use]
     pub const fn is_contended(&self) -> bool {
         matches!(self, Self::Contended(_))
     }
 
-    /// Did a unique key refuse the row?
+    /// Whether a unique key refused the row.
     #[must_use]
     pub const fn is_unique(&self) -> bool {
         matches!(self, Self::Unique { .. })
     }
 
-    /// Is the database out of reach at this moment?
+    /// Whether the database is out of reach at this moment.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
@@ -121,8 +122,8 @@ fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
     }
 }
 
-/// Does it say that the server behind this connection is gone, going, or takes no writes (any more)? Then so
-/// does every other connection that was made before.
+/// Whether the error means that the server behind this connection has gone, is going, or no longer takes
+/// writes. Then the same holds for every connection that was made before.
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else sqlx may say, it says of a statement")]
 pub(super) fn is_forsaken(error: &sqlx::Error) -> bool {
     match error {

@@ -1,14 +1,14 @@
 //! Group commit: what many callers want of a database at the same time becomes one transaction of a few
 //! statements.
 //!
-//! Drained without a timer: while one batch is under way the next collects, so nobody waits for company, and
-//! the busier the database the larger the batches. A batch that is late (somebody keeps a lock, a disk
-//! stalls) does not hold up the next.
+//! There is no timer: while one batch is running the next one collects, so no request waits only to be
+//! batched, and batches grow with the load. A batch that is late (a lock is kept, a disk stalls) does not
+//! hold up the next one.
 //!
 //! Every caller gets an outcome of its own. When the database refused a batch, so that certainly nothing of
-//! it is there, each of its asks is made again alone: one caller's trouble is never another's; and so is each
-//! of a batch that only reads, whatever it failed with. When it is unknown whether a batch was committed, it
-//! is unknown to each of its callers.
+//! it was written, each of its requests is made again alone: one caller's failure is never another's. The
+//! requests of a batch that only reads are repeated like this whatever it failed with. When it is unknown
+//! whether a batch was committed, the outcome is unknown to each of its callers.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -17,18 +17,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Db, Error};
 
-/// Asks in one batch: enough to share a transaction's cost, few enough to keep it short.
+/// The most requests in one batch: enough to share the cost of a transaction, few enough to keep it short.
 const MAX_BATCH: usize = 128;
-/// Asks that may wait to be taken up; who comes then waits as well.
+/// How many requests may wait for a batch; further callers wait until there is room (backpressure).
 const MAX_PENDING: usize = 1_024;
-/// How often the others who are ready get a turn before a batch starts: some microseconds each.
+/// How often other tasks that are ready run before a batch starts, so that their requests join it. Each time
+/// takes some microseconds.
 const TURNS: usize = 3;
-/// So long a batch is waited for before the next one starts beside it,
+/// How long a batch may run before the next one starts beside it.
 const LATE: Duration = Duration::from_millis(50);
-/// and so many run at a time at most, which leaves connections to others.
+/// How many batches run at the same time at most, which leaves connections to other work.
 const LANES: usize = 4;
 
-/// The door to one kind of batch. Cheap to clone; with the last clone the batches end.
+/// Collects requests of one kind into batches. Cheap to clone; the batches end with the last clone.
 pub struct Group<A, B> {
     inbox: mpsc::Sender<Ask<A, B>>,
     batches: Arc<Batches<A, B>>,
@@ -36,12 +37,12 @@ pub struct Group<A, B> {
 
 struct Ask<A, B> {
     what: A,
-    answer: oneshot::Sender<Told<B>>,
+    answer: oneshot::Sender<Reply<B>>,
 }
 
-enum Told<B> {
+enum Reply<B> {
     Outcome(B),
-    /// Nothing was changed: to be asked again alone.
+    /// Nothing was changed; the request is to be made again alone.
     Alone,
     Failed(Error),
 }
@@ -68,9 +69,9 @@ impl<A, B> fmt::Debug for Group<A, B> {
 }
 
 impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
-    /// Begins to take asks, on a task of its own. `attempt` is one transaction (it begins and commits its own
-    /// session), made again while it only lost against others. It answers every ask, in order, with what is
-    /// true once the transaction is committed.
+    /// Starts a task that takes requests. `attempt` is one transaction: it begins and commits its own
+    /// session, and is repeated while it only lost against others. It answers every request, in order, with
+    /// what is true once the transaction is committed.
     #[must_use]
     pub fn of_writes<F, Fut>(db: Db, name: &'static str, attempt: F) -> Self
     where
@@ -80,7 +81,7 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
         Self::new(db, name, true, attempt)
     }
 
-    /// The same for what changes nothing.
+    /// The same for requests that change nothing.
     #[must_use]
     pub fn of_reads<F, Fut>(db: Db, name: &'static str, attempt: F) -> Self
     where
@@ -102,7 +103,7 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
         Self { inbox, batches }
     }
 
-    /// Has something done in the next batch.
+    /// Has a request done in the next batch, and waits for its outcome.
     ///
     /// # Errors
     /// The database's; when it is unavailable, whether this took effect is unknown.
@@ -111,12 +112,12 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
         let ask = Ask { what: what.clone(), answer };
         self.inbox.send(ask).await.map_err(|_| unknown("batches have ended".to_owned()))?;
         match told.await {
-            Ok(Told::Outcome(outcome)) => Ok(outcome),
-            Ok(Told::Alone) => {
+            Ok(Reply::Outcome(outcome)) => Ok(outcome),
+            Ok(Reply::Alone) => {
                 let alone = self.batches.attempts(Arc::from([what])).await?;
                 alone.into_iter().next().ok_or_else(|| Error::Other("a batch answered too few".into()))
             }
-            Ok(Told::Failed(error)) => Err(error),
+            Ok(Reply::Failed(error)) => Err(error),
             Err(_) => Err(unknown("a batch ended without an answer".to_owned())),
         }
     }
@@ -134,8 +135,8 @@ where
         if asked.recv_many(&mut asks, MAX_BATCH).await == 0 {
             return;
         }
-        // Whoever else is ready to ask at this very moment comes along: the first one only woke us. As long
-        // as there are some, there may be more.
+        // The first request only woke this task. Those that others are about to make at this moment join the
+        // batch, for as long as each turn brings some.
         for _ in 0..TURNS {
             let before = asks.len();
             tokio::task::yield_now().await;
@@ -160,7 +161,7 @@ impl<A, B> Batches<A, B> {
     }
 
     async fn commit(self: Arc<Self>, mut asks: Vec<Ask<A, B>>, _lane: OwnedSemaphorePermit) {
-        // Who has gone needs no answer: under overload this work would help nobody.
+        // A caller that has gone needs no answer: under overload this work would help nobody.
         asks.retain(|ask| !ask.answer.is_closed());
         let (whats, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(|ask| (ask.what, ask.answer)).unzip();
         if answers.is_empty() {
@@ -169,21 +170,21 @@ impl<A, B> Batches<A, B> {
         let size = u32::try_from(answers.len()).unwrap_or(u32::MAX);
         metrics::histogram!("db_group_size", "transaction" => self.name).record(size);
         match self.attempts(whats.into()).await {
-            Ok(outcomes) => tell(answers, outcomes.into_iter().map(Told::Outcome)),
+            Ok(outcomes) => tell(answers, outcomes.into_iter().map(Reply::Outcome)),
             Err(error) if self.writes && error.is_unavailable() => {
                 let why = error.to_string();
-                tell(answers, std::iter::repeat_with(|| Told::Failed(unknown(why.clone()))));
+                tell(answers, std::iter::repeat_with(|| Reply::Failed(unknown(why.clone()))));
             }
-            Err(error) if answers.len() == 1 => tell(answers, std::iter::once(Told::Failed(error))),
+            Err(error) if answers.len() == 1 => tell(answers, std::iter::once(Reply::Failed(error))),
             Err(error) => {
                 tracing::debug!(transaction = self.name, %error, "a batch failed; its asks are made one by one");
-                tell(answers, std::iter::repeat_with(|| Told::Alone));
+                tell(answers, std::iter::repeat_with(|| Reply::Alone));
             }
         }
     }
 }
 
-fn tell<B>(answers: Vec<oneshot::Sender<Told<B>>>, told: impl Iterator<Item = Told<B>>) {
+fn tell<B>(answers: Vec<oneshot::Sender<Reply<B>>>, told: impl Iterator<Item = Reply<B>>) {
     for (answer, told) in answers.into_iter().zip(told) {
         let _gone = answer.send(told);
     }

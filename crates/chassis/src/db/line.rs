@@ -1,39 +1,40 @@
-//! Those who wait for a connection. While a database keeps up, waiting is short and everybody waits; when it
-//! does not, who comes late would wait in vain and only lengthen the line, and is refused at once, with a
-//! time to come back.
+//! The bounded wait for a connection of a pool. While the database keeps up, waits are short and every caller
+//! waits. After an acquire timeout, further callers would only lengthen the wait: they are refused at once,
+//! with a time to come back, and one caller at a time finds out whether the database works again.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// So long after somebody waited in vain nobody joins who would not be the first.
+/// For this long after an acquire timeout only one caller at a time may wait for a connection.
 const WARY: Duration = Duration::from_secs(1);
 
-/// The line before one pool. Clones are the same line.
+/// The callers that wait for a connection of one pool. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line(Arc<Mutex<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
     count: usize,
-    /// When somebody last waited in vain.
+    /// When a caller last ran into the acquire timeout.
     in_vain: Option<Instant>,
-    /// Nobody got through since: until somebody does, one at a time is enough to find out.
+    /// No caller has got a connection since then. Until one does, one at a time is enough to find out.
     stalled: bool,
 }
 
-/// A place in it, given up when this goes.
-struct Place<'a>(&'a Line);
+/// Counts one waiting caller until it is dropped.
+struct Waiter<'a>(&'a Line);
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.0.lock().count -= 1;
     }
 }
 
 impl Line {
-    /// Waits for what `acquire` waits for, unless the line is too long.
+    /// Awaits `acquire`. Fails at once, as if it had timed out, while another caller is already finding out
+    /// whether the database works again.
     pub(super) async fn wait<T>(
         &self,
         acquire: impl Future<Output = Result<T, sqlx::Error>>,
@@ -47,14 +48,14 @@ impl Line {
         acquired
     }
 
-    fn place(&self, now: Instant) -> Option<Place<'_>> {
+    fn place(&self, now: Instant) -> Option<Waiter<'_>> {
         let mut waiting = self.0.lock();
         let lately = waiting.in_vain.is_some_and(|at| now.saturating_duration_since(at) < WARY);
         if waiting.count > 0 && (waiting.stalled || lately) {
             return None;
         }
         waiting.count += 1;
-        Some(Place(self))
+        Some(Waiter(self))
     }
 
     fn noted(&self, in_vain: bool, now: Instant) {

@@ -1,9 +1,9 @@
 //! One database, two dialects: SQLite in a file beside the program, or PostgreSQL.
 //!
 //! Statements run natively through sqlx and are written once: `$1` placeholders, 64-bit integers, uuids and
-//! `RETURNING` mean the same in both; where the dialects part, the two texts stand side by side in a [`Sql`].
-//! `commit` means durable on both: SQLite runs with `synchronous=FULL`, one writing connection and readers
-//! beside it; PostgreSQL as its server is configured.
+//! `RETURNING` mean the same in both dialects. Where the dialects differ, the two texts stand side by side in
+//! a [`Sql`]. `commit` means durable on both: SQLite runs with `synchronous=FULL`, one writing connection and
+//! readers beside it; PostgreSQL as its server is configured.
 
 mod error;
 mod group;
@@ -26,10 +26,10 @@ use std::{
     time::Duration,
 };
 
-use rand::Rng;
 use sqlx::migrate::Migrator;
 use tokio::time::timeout;
 
+use crate::back_off::BackOff;
 pub use error::Error;
 pub use group::Group;
 use line::Line;
@@ -42,7 +42,11 @@ pub use value::{Column, Row, Value, table};
 
 /// How often a transaction is tried that keeps losing against others.
 const ATTEMPTS: u32 = 10;
-/// How long a database may take to say that it is there.
+/// The pauses between attempts. Mostly random, because transactions that lost against each other must not
+/// meet again.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_millis(2), factor: 2, cap: Duration::from_millis(64), jitter: 0.75 };
+/// How long a database may take to answer a ping.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Which SQL a database speaks.
@@ -61,18 +65,18 @@ pub struct DbConfig {
     pub url: String,
     /// On PostgreSQL, the schema to live in (made when missing); `None` is the server's default.
     pub schema: Option<String>,
-    /// What stands before PostgreSQL.
+    /// How the pooler before PostgreSQL, if there is one, lends its sessions.
     pub pooler: Pooler,
 }
 
 impl DbConfig {
-    /// What this URL leads to, in the server's default schema, with no pooler before it.
+    /// The database at this URL, in the server's default schema, with no pooler before it.
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: url.into(), schema: None, pooler: Pooler::default() }
     }
 
-    /// Which SQL is spoken there, as the URL says; `None` when it is no database's.
+    /// The dialect that the URL's scheme names; `None` when it names no database.
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         let begins = |scheme: &&str| self.url.starts_with(scheme);
@@ -81,10 +85,10 @@ impl DbConfig {
         postgres.or_else(|| self.url.starts_with("sqlite:").then_some(Dialect::Sqlite))
     }
 
-    /// Does the URL say only what is understood?
+    /// Checks that every part of the URL is understood.
     ///
     /// # Errors
-    /// Names what is not, without the URL itself: there may be a password in it.
+    /// Names the part that is not understood, and never the URL itself: there may be a password in it.
     pub fn check(&self) -> Result<(), Error> {
         match self.dialect() {
             Some(Dialect::Postgres) => postgres::Address::read(&self.url).map(drop),
@@ -133,10 +137,10 @@ macro_rules! migrations {
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
-    /// Set while the database is known to be out of reach: requests are then refused at once instead of each
-    /// waiting for itself.
+    /// Set while the database is known to be out of reach: requests are then refused at once, instead of each
+    /// waiting for the acquire timeout.
     away: Arc<AtomicBool>,
-    /// Who waits to read, and who waits to write.
+    /// The callers that wait to read, and those that wait to write.
     readers: Line,
     writers: Line,
 }
@@ -182,7 +186,7 @@ impl Db {
     async fn acquire(&self) -> Result<Session, Error> {
         Ok(Session(match &self.pools {
             // Whatever keeps a connection from being made (no such database, a changed password), the
-            // database is not there for us.
+            // database is unavailable to us.
             Pools::Postgres(server) => {
                 Link::Postgres(self.readers.wait(server.read()).await.map_err(Error::Unavailable)?)
             }
@@ -208,10 +212,10 @@ impl Db {
         }))
     }
 
-    /// Is the database there, and does it take writes? A server that was the primary once does not.
+    /// Checks that the database answers and takes writes. A server that is no longer the primary does not.
     ///
     /// # Errors
-    /// It is not, or does not.
+    /// It does not answer in time, or takes no writes.
     pub async fn ping(&self) -> Result<(), Error> {
         const READ_ONLY: Sql = Sql {
             postgres: "SELECT current_setting('transaction_read_only') AS read_only",
@@ -227,7 +231,8 @@ impl Db {
     }
 
     /// Notes whether the database is out of reach, as its monitor ([`Health`](crate::health::Health)) has
-    /// found. When it is, new connections may find another server in its place.
+    /// found. If it is, existing connections are given up, because new ones may find another server in its
+    /// place.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
         if let Pools::Postgres(server) = &self.pools
@@ -245,8 +250,8 @@ impl Db {
         }
     }
 
-    /// The door to transactions: makes `attempt` (which begins and commits its own [`Session`]) again while
-    /// it only lost against others, a bounded number of times, a little later each time.
+    /// Runs a transaction. `attempt` begins and commits its own [`Session`]; it is made again while it only
+    /// lost against others, a bounded number of times, with pauses that grow.
     ///
     /// # Errors
     /// The attempt's own, or its last contended one.
@@ -262,7 +267,7 @@ impl Db {
             match attempt().await {
                 Err(error) if error.is_contended() && tries < ATTEMPTS => {
                     metrics::counter!("db_contended_total", "transaction" => name).increment(1);
-                    tokio::time::sleep(backoff(tries)).await;
+                    tokio::time::sleep(PAUSES.pause(tries)).await;
                     tries += 1;
                 }
                 result => break result,
@@ -271,11 +276,4 @@ impl Db {
         metrics::histogram!("db_transaction_seconds", "transaction" => name).record(began.elapsed());
         result
     }
-}
-
-/// Up to 2 ms after the first loss, doubling to 64 ms, at random: those who lost together must not meet
-/// again.
-fn backoff(tries: u32) -> Duration {
-    let ceiling = 1_000_u64 << tries.min(6);
-    Duration::from_micros(rand::rng().random_range(ceiling / 4..=ceiling))
 }

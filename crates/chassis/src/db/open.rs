@@ -5,7 +5,8 @@
 //! others wait for it and find the work done. On SQLite it is the file's write lock, and all migrations are
 //! one transaction under it.
 //!
-//! A program also opens what a newer one has migrated further, or an update could not be rolled back.
+//! A program also opens tables that a newer release has migrated further: otherwise an update could not be
+//! rolled back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{Db, DbConfig, Dialect, Error, Line, Migrations, Pools, no_url, postgres, simulated, sqlite};
 
-/// How long a PostgreSQL server is given to hear that we go.
+/// How long closing the connections to a PostgreSQL server may take.
 const SERVER_GOODBYE: Duration = Duration::from_secs(1);
 
 impl Db {
@@ -51,9 +52,9 @@ impl Db {
         Ok(())
     }
 
-    /// Ends every connection, once whoever uses one has given it back. Nobody gets another, so it is the last
-    /// thing that a service does. Afterwards a SQLite file alone is the whole database, unless another
-    /// process has it open.
+    /// Closes every connection once it has been given back, and lends none any more: the last thing that a
+    /// service does. Afterwards a SQLite file alone is the whole database, unless another process has it
+    /// open.
     ///
     /// # Errors
     /// On SQLite: a connection did not come back in time, or the write-ahead log could not be copied into the
@@ -75,8 +76,8 @@ impl Db {
     }
 }
 
-/// The same migrations, on tables that may know later ones as well. Those only add (`tests/tests/tidy` sees
-/// to it), so who does not know them can do without.
+/// The same migrations, for tables that may have later ones as well. Those only add (`tests/tests/tidy` sees
+/// to it), so a program that does not know them still works.
 fn or_newer(migrations: &Migrator) -> Migrator {
     let mut migrations = Migrator::with_migrations(migrations.iter().cloned().collect());
     migrations.set_ignore_missing(true);

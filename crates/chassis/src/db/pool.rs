@@ -7,7 +7,7 @@ use sqlx::pool::PoolOptions;
 /// How long a request waits for a connection before it is refused as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A pool of at most so many connections.
+/// The options of a pool with at most this many connections.
 pub(super) fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
     PoolOptions::new()
         .max_connections(connections)

@@ -1,7 +1,7 @@
 //! A SQLite file whose answers take no time, for simulations. Where time is virtual, an answer that comes
 //! from another thread in real time would make a run irreproducible. So each call blocks the thread until the
-//! database has answered, a connection is never waited for, and a transaction, which awaits nothing but its
-//! database, is never overlapped by another one of the thread.
+//! database has answered, nothing ever waits for a connection, and transactions of a thread never overlap,
+//! because a transaction awaits nothing but its database.
 //!
 //! It is switched on by code and for a thread, never by configuration, and refuses what is no SQLite file.
 
@@ -71,7 +71,7 @@ pub(super) struct Lent {
 impl File {
     /// Opens the file and brings its tables up to date.
     pub(super) fn open(url: &str, migrations: &Migrator) -> Result<Arc<Self>, Error> {
-        // Nobody else writes while we do: who finds the file busy would wait for itself.
+        // No other connection writes meanwhile: whoever finds the file busy would wait for itself.
         let options = sqlite::options(SqliteConnectOptions::from_str(url)?).busy_timeout(Duration::ZERO);
         if let Some(folder) = options.get_filename().parent() {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
@@ -107,8 +107,7 @@ impl File {
     }
 }
 
-/// A file is closed before anybody opens it again: a connection that is merely dropped closes in its own
-/// time.
+/// A file is closed before it is opened again: a connection that is merely dropped closes at some later time.
 impl Drop for File {
     fn drop(&mut self) {
         self.close();

@@ -1,11 +1,11 @@
 //! Several SQLite files as they were at one instant, while others write to them.
 //!
-//! One read transaction a file fixes what is copied of it, however long that takes. The files know nothing of
-//! each other, though, and an order of the copies alone cannot make them agree: a work's beginning is written
-//! down in the first file before anything happens in the others, its end after everything has, so whichever
-//! is copied first, something is half there. Therefore nobody may write to the first file while the
-//! transactions are begun, some milliseconds in which its writers wait as they do for each other. What the
-//! first file calls done is then done in all of them, and what any of them knows was begun in the first.
+//! One read transaction a file fixes what is copied of it, however long that takes. But the files know
+//! nothing of each other, and no order of copying makes them agree: work is begun in the first file before
+//! anything is written to the others, and finished there after everything else, so some work is half done in
+//! the copies in whatever order they are made. Therefore nobody may write to the first file while the
+//! transactions are begun, for some milliseconds in which its writers wait as they do for each other. What
+//! the first file calls done is then done in all of them, and what any of them knows was begun in the first.
 
 use std::{path::Path, time::Duration};
 
@@ -35,8 +35,8 @@ impl Snapshots {
                 OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
             )?;
             link.busy_timeout(BUSY)?;
-            // What a first look takes (a log that was left by a crash) is not for the time in which writers
-            // wait.
+            // The first read may have to recover a log that a crash left, which is not to happen while
+            // writers wait.
             look(&link)?;
             Ok(link)
         };
@@ -66,7 +66,7 @@ impl Snapshots {
     }
 }
 
-/// The first of these in a transaction fixes its instant.
+/// Reads the schema: the first read of a transaction fixes its instant.
 fn look(link: &Connection) -> Result<(), rusqlite::Error> {
     link.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
 }

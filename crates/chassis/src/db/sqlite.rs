@@ -7,9 +7,9 @@
 //! ([`keep_small`]), and after [`File::close`] there is neither log nor index, so that the file alone is the
 //! database.
 //!
-//! All three are for their owner alone, also those that an older version left open to others; and so is a
-//! folder that is made here. One that was there already is as its owner wants it (`/tmp`, a volume that a
-//! cluster shares by group): what is in the files is safe in it.
+//! All three are readable by their owner alone, also those that an older version left open to others; so is a
+//! folder that is made here. A folder that was there already is left as its owner wants it (`/tmp`, a volume
+//! that a cluster shares by group): what is in the files is safe in it.
 
 use std::{
     ffi::OsString,
@@ -35,19 +35,19 @@ use super::{Error, pool::pool};
 const READERS: u32 = 4;
 /// How long another process may hold a SQLite file's write lock before we give up.
 const BUSY: Duration = Duration::from_secs(5);
-/// How often we try where SQLite does not wait by itself.
+/// The pause between attempts where SQLite does not wait by itself.
 const AGAIN: Duration = Duration::from_millis(10);
 /// How long it may take until the connections in use are given back for good: longer than one of them may
 /// wait for another process.
 const GIVEN_BACK: Duration = Duration::from_secs(6);
-/// So large a log may stay (bytes): several times what it grows to while no reader is in the way, so that it
-/// need not be made anew.
+/// The size in bytes up to which a log is kept: several times what it grows to while no reader is in the way,
+/// so that it need not be created again.
 const LOG_KEPT: u64 = 16 * 1024 * 1024;
-/// How often the log's size is looked at.
+/// How often the size of the log is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// How long a checkpoint of ours waits for readers to go, and writers for it.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Whoever is not the owner.
+/// The permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
 /// An open file.
@@ -60,7 +60,7 @@ pub(super) struct File {
     stop: CancellationToken,
 }
 
-/// One that is not closed has a keeper, too.
+/// A file that was not closed has a task that keeps its log small, which must end too.
 impl Drop for File {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -93,19 +93,20 @@ pub(super) async fn open(url: &str, migrations: &Migrator) -> Result<File, Error
     Ok(File { writer, readers, options, keeper, stop })
 }
 
-/// How a file is opened, by whomever.
+/// The options that every connection to a file has.
 pub(super) fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        // A log that begins anew is cut to this; while work goes on that is all a large one needs.
+        // A log that is begun anew is cut to this size, which is enough for a large one while there are
+        // writes.
         .pragma("journal_size_limit", LOG_KEPT.to_string())
 }
 
-/// The one writing connection. Programs that make the same file at once all want to turn it into a WAL file,
-/// and there SQLite tells who comes second that it is locked instead of waiting.
+/// Opens the one writing connection. Programs that create the same file at the same moment all switch it to
+/// WAL, and there SQLite reports that the file is locked instead of waiting.
 async fn connect(options: &SqliteConnectOptions) -> Result<SqlitePool, Error> {
     let last = Instant::now() + BUSY;
     loop {
@@ -116,8 +117,8 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqlitePool, Error> {
     }
 }
 
-/// Takes what others may do from a file and what lies beside it. What SQLite makes there later has the file's
-/// own mode.
+/// Takes the permissions of others from a file and from what lies beside it. What SQLite makes there later
+/// has the mode of the file.
 fn make_private(file: &Path) -> io::Result<()> {
     for path in [file.to_owned(), beside(file, "-wal"), beside(file, "-shm")] {
         let mode = match fs::metadata(&path) {
@@ -129,7 +130,7 @@ fn make_private(file: &Path) -> io::Result<()> {
             continue;
         }
         match fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS)) {
-            // Somebody else's file, which we may use all the same: its owner's to decide.
+            // The file belongs to somebody else, who lets us use it and decides about its mode.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 tracing::warn!(file = %path.display(), mode = format!("{:o}", mode & 0o777), "others may read this, and it is not ours to change");
             }
@@ -146,7 +147,7 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 }
 
 impl File {
-    /// Ends every connection; the last one to go takes the log and its index along.
+    /// Closes every connection; the last one removes the log and its index.
     pub(super) async fn close(&self) -> Result<(), Error> {
         self.stop.cancel();
         let given_back = async {
@@ -169,7 +170,7 @@ impl File {
 async fn keep_small(options: SqliteConnectOptions, stop: CancellationToken) {
     let log = beside(options.get_filename(), "-wal");
     while stop.run_until_cancelled(sleep(LOOK)).await.is_some() {
-        // One look at what the system has in memory, far too quick to be worth another thread.
+        // The file system answers this from memory, far too quickly for it to be worth another thread.
         if fs::metadata(&log).is_ok_and(|about| about.len() > LOG_KEPT)
             && let Err(error) = checkpoint(&options).await
         {
@@ -178,9 +179,9 @@ async fn keep_small(options: SqliteConnectOptions, stop: CancellationToken) {
     }
 }
 
-/// Copies the log into the file and truncates it, on a connection of its own. `false`: somebody still reads
-/// from it. Most is copied while others write; they wait for the rest only, and that is not begun while it
-/// would be much.
+/// Copies the log into the file and truncates it, on a connection of its own; `false` when somebody still
+/// reads from the log. Most of it is copied while others write; they wait for the rest only, and that is not
+/// begun while there is much of it.
 async fn checkpoint(options: &SqliteConnectOptions) -> Result<bool, Error> {
     let mut link = options.clone().create_if_missing(false).busy_timeout(PATIENCE).connect().await?;
     let done = copied(&mut link, "PRAGMA wal_checkpoint(PASSIVE)").await?
@@ -189,7 +190,7 @@ async fn checkpoint(options: &SqliteConnectOptions) -> Result<bool, Error> {
     Ok(done)
 }
 
-/// Was everything that is in the log copied?
+/// Whether everything that is in the log was copied.
 async fn copied(link: &mut SqliteConnection, pragma: &'static str) -> Result<bool, Error> {
     let row = sqlx::query(pragma).fetch_one(link).await?;
     let (busy, pages, copied): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);

@@ -1,41 +1,36 @@
-//! How many connections a program keeps, and whose.
+//! Which connections a program accepts and keeps.
 //!
-//! Every connection is an open file, and a program without files to open is dead to everybody. So there are
-//! fewer connections than files, a client network gets a quarter of them at most, and whoever comes when all
-//! are taken displaces the one that has been silent for longest: a client that wants something says so at
-//! once. Where everybody has spoken a few more are let in for a moment, so that a probe is answered; then the
-//! door is shut.
+//! Every connection is an open file, and a program that cannot open files serves nobody. So there are fewer
+//! connections than files, and one client network gets at most a quarter of them. When the limit is reached,
+//! a new connection displaces the one that has been silent for longest, because a real client sends its
+//! request at once. When all have sent one, a few more are accepted for a moment ([`BRIEF`]), so that a probe
+//! is answered; beyond those, connections are refused.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Context,
+    sync::Arc,
     time::Duration,
 };
 
-use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::opening::{FIRST_WORD, Opening};
+use super::opening::{Bell, FIRST_WORD, Opening};
 
-/// How many there may be unless told; a figure that --max-connections says.
+/// The default of --max-connections.
 const MOST: u32 = 20_000;
-/// What one client network gets of all.
+/// The part of all connections that one client network may have: one in this many.
 const SHARE: usize = 4;
-/// Beyond the most: those that are going at this moment, and those that are let in for a moment.
+/// Connections beyond the limit: those that are just being closed, and those that are accepted for a moment.
 const SPARE: usize = 64;
-/// How long one stays that was let in beyond the most.
+/// How long a connection lasts that was accepted beyond the limit.
 const BRIEF: Duration = Duration::from_secs(2);
-/// Files for what is no connection of a client: probes, databases, other services. Of few files they get
-/// half.
+/// Open files that are left for everything else: probes, databases, other services. Where few files may be
+/// opened they get half.
 const FILES_KEPT: usize = 512;
-/// How often it is logged that clients are turned away.
+/// The least time between two log lines about refused connections.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Flags about connections.
@@ -51,7 +46,8 @@ pub struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    /// What counts them. The limit of open files must have been raised before.
+    /// The count of connections that these flags ask for. The limit of open files must have been raised
+    /// before.
     #[must_use]
     pub fn counted(self) -> Connections {
         let asked = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
@@ -74,7 +70,8 @@ impl Default for ConnectionArgs {
     }
 }
 
-/// So many are asked for: as many as files allow.
+/// How many connections there may be: as many as were asked for, or as many as the limit of open files
+/// allows.
 fn within(asked: usize, files: Option<usize>) -> usize {
     files.map_or(asked, |files| asked.min(files.saturating_sub(FILES_KEPT).max(files / 2)))
 }
@@ -91,23 +88,26 @@ struct Counted {
 #[derive(Default)]
 struct Open {
     all: usize,
-    /// By the networks they come from, as long as there are any.
+    /// The connections of each client network that has any.
     of: HashMap<IpAddr, usize>,
-    /// Those that have not asked anything yet, the oldest first.
+    /// Connections that have not sent a request yet, the oldest first.
     silent: BTreeMap<u64, Arc<Bell>>,
+    /// The number of the newest connection.
     last: u64,
+    /// When it was last logged that connections are refused.
     told: Option<Instant>,
 }
 
 impl Connections {
-    /// None are open, and so many may be.
+    /// A count of which none are open, and at most this many may be.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Counted { most, open: Mutex::default() }))
     }
 
-    /// A place for a connection from there, with what it owes for it; `None` when there is no place.
-    pub(super) fn enter(&self, peer: IpAddr) -> Option<(Place, Box<Opening>)> {
+    /// Accepts a connection from an address into the count, with the wait for its first request; `None` when
+    /// it must be refused.
+    pub(super) fn enter(&self, peer: IpAddr) -> Option<(OpenConnection, Box<Opening>)> {
         let (most, network) = (self.0.most, network(peer));
         let mut open = self.0.open.lock();
         let of_this = network.and_then(|network| open.of.get(&network).copied()).unwrap_or_default();
@@ -133,7 +133,7 @@ impl Connections {
         open.silent.insert(number, Arc::clone(&bell));
         metrics::gauge!("connections_open").increment(1.0);
         let opening = Opening::new(if brief { BRIEF } else { FIRST_WORD }, Some(bell), brief);
-        Some((Place { all: self.clone(), network, number }, opening))
+        Some((OpenConnection { all: self.clone(), network, number }, opening))
     }
 }
 
@@ -164,7 +164,8 @@ impl Open {
     }
 }
 
-/// Whom connections from an address are counted with; this machine's are nobody's.
+/// The client network that an address is counted with: an IPv4 address or an IPv6 /64; `None` for this
+/// machine's own addresses.
 fn network(peer: IpAddr) -> Option<IpAddr> {
     match peer.to_canonical() {
         here if here.is_loopback() => None,
@@ -173,21 +174,21 @@ fn network(peer: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// One of the connections, as long as it is open.
-pub(super) struct Place {
+/// An open connection in the count, until it is dropped.
+pub(super) struct OpenConnection {
     all: Connections,
     network: Option<IpAddr>,
     number: u64,
 }
 
-impl Place {
-    /// It has asked something: nobody displaces it any more.
+impl OpenConnection {
+    /// Notes its first request: from then on no newcomer displaces it.
     pub(super) fn spoke(&self) {
         self.all.0.open.lock().silent.remove(&self.number);
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let mut open = self.all.0.open.lock();
         open.all -= 1;
@@ -204,36 +205,18 @@ impl Drop for Place {
     }
 }
 
-/// Tells a silent connection that its place is needed.
-#[derive(Default)]
-pub(super) struct Bell {
-    rung: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Bell {
-    fn ring(&self) {
-        self.rung.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    /// Has it? If not, the task is woken when it does.
-    pub(super) fn has_rung(&self, cx: &Context<'_>) -> bool {
-        self.waker.register(cx.waker());
-        self.rung.load(Ordering::Acquire)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::task::Context;
+
     use futures::task::noop_waker;
 
     use super::*;
 
     const HERE: &str = "127.0.0.1";
 
-    fn enter(all: &Connections, from: &str) -> Option<(Place, Box<Opening>)> {
+    fn enter(all: &Connections, from: &str) -> Option<(OpenConnection, Box<Opening>)> {
         all.enter(from.parse().unwrap())
     }
 

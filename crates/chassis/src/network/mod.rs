@@ -1,10 +1,10 @@
 //! What servers and channels run on: TCP and the system's resolver, unless a test or a simulation puts
 //! another network in.
 //!
-//! Both sides meet it in one place each: a server takes its connections from an [`Incoming`], a channel finds
-//! and reaches its replicas through a [`Network`] that its target carries. Neither knows more of a connection
-//! than that bytes go in and out. What comes in is [counted](Connections), and let go unless it [asks for
-//! something soon](FIRST_WORD).
+//! Each side uses it in one place: a server takes its connections from an [`Incoming`], a channel finds and
+//! reaches its replicas through the [`Network`] of its target. Neither knows more of a connection than that
+//! bytes go in and out. Incoming connections are [counted](Connections), and closed unless a first request
+//! [comes soon](FIRST_WORD).
 
 mod connections;
 mod opening;
@@ -26,21 +26,21 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
-use self::{connections::Place, opening::Opening};
+use self::{connections::OpenConnection, opening::Opening};
 pub use self::{
     connections::{ConnectionArgs, Connections},
     opening::FIRST_WORD,
 };
 use crate::in_process::InProcess;
 
-/// How long nothing is accepted after the system had no room for another connection.
+/// The pause in accepting after the system had no resources for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a peer may take nothing, or acknowledge nothing, of what is sent to it.
+/// How long a peer may acknowledge nothing of what is sent to it, or keep its window shut.
 pub const STALLED: Duration = Duration::from_secs(30);
 
-/// Connections that may wait to be accepted. The usual 128 is less than a crowd that comes at once, and who
-/// does not fit in waits a second before trying again.
+/// How many connections may wait to be accepted. The usual 128 is less than a crowd that comes at once, and a
+/// client that finds no room waits a second before it tries again.
 const BACKLOG: u32 = 4_096;
 
 /// Listens on an address.
@@ -50,7 +50,7 @@ const BACKLOG: u32 = 4_096;
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let listening = || {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // As every server does: what a connection of the last run has left behind does not keep the port.
+        // As every server does: connections of the last run that have not quite ended do not keep the port.
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
         socket.listen(BACKLOG)
@@ -58,7 +58,7 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     listening().map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
 }
 
-/// Where names lead, and how what is there is reached.
+/// How names are resolved and addresses are connected to.
 pub trait Network: fmt::Debug + Send + Sync {
     /// Every address of a host, with this port.
     fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
@@ -91,14 +91,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A connection of any kind.
 pub struct Connection {
-    kind: Kind,
-    /// Until a server has heard of it what it wants.
+    kind: Transport,
+    /// The wait for its first request; `None` once that has come.
     opening: Option<Box<Opening>>,
-    /// Where it is counted.
-    place: Option<Place>,
+    /// Its entry in the count of connections; `None` when it is not counted.
+    place: Option<OpenConnection>,
 }
 
-enum Kind {
+enum Transport {
     Tcp(TcpStream),
     Other(Box<dyn Io>),
 }
@@ -106,54 +106,55 @@ enum Kind {
 impl Connection {
     /// Wraps what carries bytes both ways.
     pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Kind::Other(Box::new(io)).into()
+        Transport::Other(Box::new(io)).into()
     }
 
-    /// The same, as it came in: it has to ask for something soon.
-    fn incoming(self, opening: Box<Opening>, place: Option<Place>) -> Self {
+    /// The same connection as one that came in, which must send a first request soon.
+    fn incoming(self, opening: Box<Opening>, place: Option<OpenConnection>) -> Self {
         Self { opening: Some(opening), place, ..self }
     }
 
-    /// Takes it along to the runtime that this is called in, which from now on waits for its bytes.
+    /// Moves it to the current runtime, which waits for its bytes from now on.
     ///
     /// # Errors
     /// The system's.
     pub fn moved(self) -> io::Result<Self> {
         let kind = match self.kind {
-            Kind::Tcp(stream) => Kind::Tcp(TcpStream::from_std(stream.into_std()?)?),
-            Kind::Other(io) => Kind::Other(io),
+            Transport::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            Transport::Other(io) => Transport::Other(io),
         };
         Ok(Self { kind, ..self })
     }
 
     fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
         match &mut self.get_mut().kind {
-            Kind::Tcp(stream) => Pin::new(stream),
-            Kind::Other(io) => Pin::new(io.as_mut()),
+            Transport::Tcp(stream) => Pin::new(stream),
+            Transport::Other(io) => Pin::new(io.as_mut()),
         }
     }
 
-    /// Looks after one that has not asked for anything yet: this has come, or nothing.
+    /// Watches over a connection until its first request has come. `came` is what was just read, `None` when
+    /// nothing has come.
     fn open(&mut self, cx: &mut Context<'_>, came: Option<&[u8]>) -> Poll<io::Result<()>> {
         let Some(opening) = &mut self.opening else { return Poll::Ready(Ok(())) };
         let Some(bytes) = came else { return opening.wait(cx).map(Err) };
         if opening.hear(bytes) {
-            self.place.iter().for_each(Place::spoke);
+            self.place.iter().for_each(OpenConnection::spoke);
             self.opening.take_if(|opening| !opening.is_brief());
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl From<Kind> for Connection {
-    fn from(kind: Kind) -> Self {
+impl From<Transport> for Connection {
+    fn from(kind: Transport) -> Self {
         Self { kind, opening: None, place: None }
     }
 }
 
 impl From<TcpStream> for Connection {
     fn from(stream: TcpStream) -> Self {
-        Kind::Tcp(stream).into()
+        Transport::Tcp(stream).into()
     }
 }
 
@@ -208,20 +209,20 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         match &self.kind {
-            Kind::Tcp(stream) => stream.is_write_vectored(),
-            Kind::Other(io) => io.is_write_vectored(),
+            Transport::Tcp(stream) => stream.is_write_vectored(),
+            Transport::Other(io) => io.is_write_vectored(),
         }
     }
 }
 
-/// The connections that come in: a bound listener's, or any other stream of them. It never fails; it may end.
+/// Incoming connections: those of a bound listener, or any other stream. It never fails; it may end.
 pub struct Incoming {
     connections: BoxStream<'static, Connection>,
     pub(crate) in_process: InProcess,
 }
 
 impl Incoming {
-    /// Connections of another network.
+    /// The connections of another network, as a stream.
     pub fn new<IO>(connections: impl Stream<Item = IO> + Send + 'static) -> Self
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -230,7 +231,7 @@ impl Incoming {
         Self::of(connections.map(incoming).boxed())
     }
 
-    /// A listener's, counted with all others that `connections` counts.
+    /// The connections of a listener, counted with all others of `connections`.
     #[must_use]
     pub fn counted(listener: TcpListener, connections: &Connections) -> Self {
         let listening = (listener, connections.clone());
@@ -244,7 +245,7 @@ impl Incoming {
         Self { connections, in_process: InProcess::default() }
     }
 
-    /// Whoever serves these serves calls from within this process, too.
+    /// The server of these connections also serves calls from within this process.
     #[must_use]
     pub fn in_process(self, in_process: InProcess) -> Self {
         Self { in_process, ..self }
@@ -287,15 +288,15 @@ impl axum::serve::Listener for Incoming {
     }
 }
 
-/// The next connection. One that ended before it was taken is passed over, one for which there is no place is
-/// closed; with no room for more, those that are open go on.
+/// Accepts the next connection. One that ended before it was accepted is passed over, one that exceeds a
+/// limit is closed, and while the system has no resources for more, those that are open go on.
 async fn accept(listener: &TcpListener, connections: &Connections) -> Connection {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let Some((place, opening)) = connections.enter(peer.ip()) else { continue };
-                // Without it answers would wait 40 ms for an ACK.
+                // Without TCP_NODELAY answers would wait 40 ms for an ACK.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection without TCP_NODELAY");
                 }
@@ -312,9 +313,9 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> Connection
     }
 }
 
-/// A peer that has gone without a word, or does not read (its window stays shut), must not keep its
-/// connection: the kernel ends it, without a timer of ours. Elsewhere than on Linux it takes the kernel's own
-/// patience, some minutes.
+/// A peer that disappeared, or does not read (its window stays shut), must not keep its connection: the
+/// kernel ends it, without a timer of ours. Systems other than Linux wait some minutes, as long as their
+/// kernel does.
 fn let_go_of_the_dead(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALLED)) {

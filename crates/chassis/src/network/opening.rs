@@ -1,57 +1,59 @@
-//! What a connection owes before it is kept: a first whole request, soon.
+//! The first request, which every connection must send whole, and soon, to be kept.
 //!
-//! Whole is the head of a request in HTTP/1, up to its empty line, or the preface of HTTP/2 with its
-//! SETTINGS. Bytes are looked at until then and never again. Time alone would not do: hyper counts it only
-//! once it knows which HTTP is spoken, and then not on every port.
+//! The head of a request in HTTP/1, up to its empty line, or the preface of HTTP/2 with its SETTINGS is a
+//! whole request here. Bytes are inspected until then and never again. The timeouts of hyper would not do:
+//! they begin only once it knows which HTTP is spoken, and not on every port.
 
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
+use futures::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::connections::Bell;
-
-/// How long a client may take for its first request.
+/// How long a client may take to send its first request.
 pub const FIRST_WORD: Duration = Duration::from_secs(10);
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Of a frame of HTTP/2: its length in three bytes, then six more.
+/// The header of a frame of HTTP/2: a length of three bytes, then six more.
 const FRAME_HEAD: usize = 9;
 
-/// A connection that has yet to say what it wants.
+/// The state of a connection that has not sent a whole request yet.
 pub(super) struct Opening {
     heard: Heard,
     until: Instant,
     late: Option<Pin<Box<Sleep>>>,
-    /// Rung when somebody else needs the place.
+    /// Rung when a newcomer takes the place.
     bell: Option<Arc<Bell>>,
-    /// Does the time count even for one that has asked?
+    /// Whether the connection ends at `until` even if it has sent a request.
     brief: bool,
 }
 
 impl Opening {
-    /// One that has just come and has so long.
+    /// A connection that has just come, and must send a request within `patience`.
     pub(super) fn new(patience: Duration, bell: Option<Arc<Bell>>, brief: bool) -> Box<Self> {
         let until = Instant::now() + patience;
         Box::new(Self { heard: Heard::Preface(0), until, late: None, bell, brief })
     }
 
-    /// Takes note of what has come; true when the first request is whole.
+    /// Inspects bytes that have come; true when the first request is whole.
     pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
         self.heard.take(bytes)
     }
 
-    /// Is its time over all the same?
+    /// Whether the connection ends soon even if it has sent a request.
     pub(super) const fn is_brief(&self) -> bool {
         self.brief
     }
 
-    /// Nothing has come: is it over?
+    /// Ready when nothing has come and the time is over, or the place was given away.
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let why = if self.bell.as_ref().is_some_and(|bell| bell.has_rung(cx)) && self.heard != Heard::Whole {
             "displaced"
@@ -71,17 +73,37 @@ impl Opening {
     }
 }
 
-/// How much of a first request has come.
+/// Wakes a silent connection whose place is given to a newcomer.
+#[derive(Default)]
+pub(super) struct Bell {
+    rung: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether it was rung; if not, the task is woken when it is.
+    fn has_rung(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.rung.load(Ordering::Acquire)
+    }
+}
+
+/// How much of the first request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heard {
-    /// So many bytes, and so far they are HTTP/2's preface.
+    /// This many bytes, which so far are those of the preface of HTTP/2.
     Preface(usize),
-    /// Behind the preface so many bytes of a frame, and how long its body is as far as that is known.
+    /// This many bytes of the frame behind the preface, and the length of its body as far as it is known.
     Frame(usize, usize),
-    /// A part of an HTTP/1 head; `begun` when it is more than empty lines, `empty` when the last line is
+    /// A part of an HTTP/1 head; `begun` when there is more than empty lines, `empty` when the last line is
     /// empty so far.
     Head { begun: bool, empty: bool },
-    /// All of it.
+    /// The whole request.
     Whole,
 }
 

@@ -1,4 +1,4 @@
-//! What every call gets: a trace, a deadline, one log line, measures, a bounded share of the server; and
+//! What every call gets: a trace, a deadline, one log line, metrics and a bounded share of the server; and
 //! refusals that explain themselves.
 
 use std::{
@@ -22,60 +22,67 @@ use super::{
 };
 use crate::{arrival, channel::grpc_status, context::Context};
 
-/// Until when a call is answered whose caller set no deadline, and the most that any caller gets.
+/// The deadline of a call whose caller set none, and the longest that any caller gets.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls in flight at once; beyond it a call is refused rather than queued without end.
+/// The most calls in flight; further calls are refused at once instead of queued without end.
 const MAX_IN_FLIGHT: u32 = 8_192;
-/// The longest method name that is written into logs and measures; ours have at most half of it.
+/// The longest method name in logs and metrics; ours have at most half of it.
 const METHOD_LENGTH: usize = 48;
-/// Stands for a method that is not ours.
+/// Stands for the name of a method that does not exist here.
 const UNKNOWN: &str = "unknown";
 
-/// The layer for the calls of one kind of caller; clones share what is bounded.
+/// The layer for the calls of one kind of caller. Clones share the bounds.
 #[derive(Clone)]
 pub(super) struct CallLayer(Arc<Bounds>);
 
 struct Bounds {
-    server: &'static str,
-    domain: &'static str,
-    /// A permit a call; without one left a call is refused.
+    identity: Identity,
+    /// One permit a call in flight; a call that gets none is refused.
     share: Semaphore,
-    /// Places for calls from outside whose message has yet to come; a caller inside the process has it at
-    /// hand.
+    /// Permits for calls from outside whose first message has not come yet; `None` for callers inside the
+    /// process, who have it at hand.
     arriving: Option<Semaphore>,
     /// Who may make which call; without one, as for callers inside the process, everybody may.
     guard: Option<Guard>,
     meters: Meters,
 }
 
+/// What a server is called, and what is peculiar to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    /// The name in logs and metrics.
+    pub(super) name: &'static str,
+    /// The `domain` of the `ErrorInfo` in refusals that the server itself makes.
+    pub(super) domain: &'static str,
+    /// Methods that are called by the thousand: see [`super::GrpcServer::frequent`].
+    pub(super) frequent: &'static [&'static str],
+}
+
+impl Identity {
+    /// Whether the calls of a method are logged at DEBUG; so are those of the health service, which every
+    /// orchestrator and client calls again and again.
+    fn is_frequent(&self, method: &str) -> bool {
+        matches!(method, "Check" | "Watch") || self.frequent.contains(&method)
+    }
+}
+
 impl CallLayer {
-    /// For calls that come in over connections.
-    pub(super) fn outside(
-        server: &'static str,
-        domain: &'static str,
-        meters: Meters,
-        guard: Option<Guard>,
-    ) -> Self {
-        Self::new(server, domain, meters, Some(Semaphore::new(arrival::PLACES)), guard)
+    /// The layer for calls over connections.
+    pub(super) fn outside(identity: Identity, meters: Meters, guard: Option<Guard>) -> Self {
+        Self::new(identity, meters, Some(Semaphore::new(arrival::PLACES)), guard)
     }
 
-    /// For calls from within the process, which no crowd at the door keeps out.
-    pub(super) fn inside(server: &'static str, domain: &'static str, meters: Meters) -> Self {
-        Self::new(server, domain, meters, None, None)
+    /// The layer for calls from within the process, which outside calls cannot keep out.
+    pub(super) fn inside(identity: Identity, meters: Meters) -> Self {
+        Self::new(identity, meters, None, None)
     }
 
-    fn new(
-        server: &'static str,
-        domain: &'static str,
-        meters: Meters,
-        arriving: Option<Semaphore>,
-        guard: Option<Guard>,
-    ) -> Self {
+    fn new(identity: Identity, meters: Meters, arriving: Option<Semaphore>, guard: Option<Guard>) -> Self {
         let share = Semaphore::new(MAX_IN_FLIGHT as usize);
-        Self(Arc::new(Bounds { server, domain, share, arriving, guard, meters }))
+        Self(Arc::new(Bounds { identity, share, arriving, guard, meters }))
     }
 
-    /// Is no call in flight?
+    /// Whether no call is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.0.share.available_permits() == MAX_IN_FLIGHT as usize
     }
@@ -116,7 +123,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let bounds = Arc::clone(&self.layer.0);
         let context = Context::from_headers(request.headers(), DEFAULT_TIMEOUT);
-        // The clone takes the place of the service that was polled ready.
+        // The service that was polled ready is used; a clone of it takes its place.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
@@ -133,14 +140,17 @@ where
                             let refused =
                                 matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
                             bounds.turn_away(if refused { "not allowed" } else { "no message" });
-                            return Ok(told(status.into_http(), bounds.domain));
+                            return Ok(told(status.into_http(), bounds.identity.domain));
                         }
                     }
                 }
             };
             let Ok(_permit) = bounds.share.try_acquire() else {
                 bounds.turn_away("too many");
-                return Ok(told(Status::unavailable("too many calls in flight").into_http(), bounds.domain));
+                return Ok(told(
+                    Status::unavailable("too many calls in flight").into_http(),
+                    bounds.identity.domain,
+                ));
             };
             bounds.answer(ready, request, context).await
         })
@@ -148,10 +158,10 @@ where
 }
 
 impl Bounds {
-    /// A call is refused that is not even looked at. There may be any number of them: they are counted, not
-    /// logged.
+    /// Counts a call that is refused before it is looked at. It is not logged, because there may be any
+    /// number of them.
     fn turn_away(&self, why: &'static str) {
-        metrics::counter!("grpc_shed_total", "server" => self.server, "why" => why).increment(1);
+        metrics::counter!("grpc_shed_total", "server" => self.identity.name, "why" => why).increment(1);
     }
 
     async fn answer<S>(
@@ -163,10 +173,11 @@ impl Bounds {
     where
         S: Service<Request<Body>, Response = Response<Body>>,
     {
-        let Self { server, domain, .. } = *self;
+        let Identity { name: server, domain, .. } = self.identity;
         let method = method(request.uri().path()).to_owned();
+        let frequent = self.identity.is_frequent(&method);
         let trace = context.trace;
-        let span = if comes_often(&method) {
+        let span = if frequent {
             tracing::debug_span!(
                 "grpc",
                 server,
@@ -197,15 +208,16 @@ impl Bounds {
                 }
             };
             let response = told(response, domain);
-            finished(&self.meters, &method, grpc_status(&response).unwrap_or(Code::Ok), began.elapsed());
+            let code = grpc_status(&response).unwrap_or(Code::Ok);
+            finished(&self.meters, &method, frequent, code, began.elapsed());
             Ok(response)
         };
         answering.instrument(span).await
     }
 }
 
-/// The method's name as logs show it. The path is whatever the caller wrote; what cannot be a name of ours is
-/// not repeated.
+/// The name of the method as logs show it. The path is whatever the caller wrote; what cannot be the name of
+/// a method here is not repeated.
 fn method(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
     let plain = (1..=METHOD_LENGTH).contains(&name.len())
@@ -213,22 +225,17 @@ fn method(path: &str) -> &str {
     if plain { name } else { UNKNOWN }
 }
 
-/// Probes and polls come by the thousand and say nothing new: they are logged at debug.
-fn comes_often(method: &str) -> bool {
-    matches!(method, "BatchGetTokens" | "Check" | "Watch")
-}
-
-/// The one log line of a call, and its measures.
+/// Writes the one log line of a call, and its metrics.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code is an ordinary answer")]
-fn finished(meters: &Meters, method: &str, code: Code, took: Duration) {
+fn finished(meters: &Meters, method: &str, frequent: bool, code: Code, took: Duration) {
     let duration_ms = took.as_secs_f64() * 1e3;
     match code {
         Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, duration_ms, "failed"),
         Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, duration_ms, "unavailable"),
-        Code::Ok if comes_often(method) => tracing::debug!(?code, duration_ms, "answered"),
+        Code::Ok if frequent => tracing::debug!(?code, duration_ms, "answered"),
         _ => tracing::info!(?code, duration_ms, "answered"),
     }
-    // A caller may make names up, and each would be a series for good.
+    // A caller may make names up, and each would be a series for as long as the process runs.
     let method = if code == Code::Unimplemented { UNKNOWN } else { method };
     meters.record(method, code, took);
 }
@@ -239,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_name_that_nobody_gave_a_method_is_not_repeated() {
-        assert_eq!(method("/boxoffice.queue.v1.QueueService/BatchGetTokens"), "BatchGetTokens");
+        assert_eq!(method("/toy.v1.ToyService/GetToy"), "GetToy");
         assert_eq!(method("/grpc.health.v1.Health/Check"), "Check");
         for made_up in
             ["", "/", "/a/", "/a/b c", "/a/%0a", "/a/\u{1b}[31m", &format!("/a/{}", "x".repeat(49))]

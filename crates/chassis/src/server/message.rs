@@ -1,5 +1,5 @@
-//! A call is one only when its first message has come whole: until then it has no trace, no log line and no
-//! place among the others, and not much time.
+//! The first message of a call. Until it has come whole, the call has no trace, no log line and no place
+//! among the calls in flight, and must hurry.
 
 use std::{
     collections::VecDeque,
@@ -20,19 +20,19 @@ use tonic::{Status, body::Body};
 
 use crate::arrival::{self, arrived};
 
-/// Before each message: a flag, and its length in four bytes.
+/// The bytes before each message: a flag, and a length of four bytes.
 const PREFIX: usize = 5;
-/// A longer message is refused by tonic, which need not wait for its end.
+/// The longest message in bytes. A longer one is refused by tonic, which need not wait for its end.
 const LONGEST: usize = 4 * 1_024 * 1_024;
 
 /// Decides whether a call from outside may be made, by its head and the bytes of its first message, before
 /// anything of it is decoded or done. What it adds to the head's extensions the handler finds there.
 pub type Guard = Arc<dyn Fn(Parts, Bytes) -> BoxFuture<'static, Result<Parts, Status>> + Send + Sync>;
 
-/// The call with its first message.
+/// Waits until the first message of a call is there, and asks the guard.
 ///
 /// # Errors
-/// It did not come in time, too many others are waited for, or the guard refuses it.
+/// It did not come in time, too many other calls are waited for, or the guard refuses it.
 pub(super) async fn first(
     request: Request<Body>,
     places: &Semaphore,
@@ -55,13 +55,13 @@ pub(super) async fn first(
     }
 }
 
-/// A body of which the beginning was read.
+/// A body whose beginning was read already.
 #[derive(Default)]
 struct First {
-    /// What was read: nearly always one frame.
+    /// The first frame that was read; most often there is no other.
     read: Option<Bytes>,
     more: VecDeque<Bytes>,
-    /// What came instead of more.
+    /// The trailers or the error that ended the body.
     end: Option<Result<Frame<Bytes>, Status>>,
     prefix: [u8; PREFIX],
     length: usize,
@@ -69,7 +69,7 @@ struct First {
 }
 
 impl First {
-    /// Until the first message is whole, or will never be.
+    /// Ready when the first message is whole, or never will be.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.is_whole() && !self.body.is_end_stream() {
             match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx))

@@ -1,5 +1,5 @@
-//! What is measured of every call, with its meters kept at hand: looking one up by its labels costs more than
-//! the counting.
+//! The metrics of every call. Handles are kept, because looking one up by its labels costs more than counting
+//! does.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
 use tonic::Code;
 
-/// The measures of one server. Clones share them.
+/// The metrics of one server. Clones share them.
 #[derive(Clone)]
 pub(super) struct Meters(Arc<Kept>);
 
@@ -26,7 +26,8 @@ impl Meters {
         Self(Arc::new(Kept { server, methods: RwLock::default() }))
     }
 
-    /// A call of a method was answered. Whoever calls bounds the names: each is a series for good.
+    /// Counts the answer to a call. The caller bounds the names: each is a series for as long as the process
+    /// runs.
     pub(super) fn record(&self, method: &str, code: Code, took: Duration) {
         if let Some(known) = self.0.methods.read().get(method)
             && let Some((_, answers)) = known.answers.iter().find(|(kept, _)| *kept == code)
@@ -42,7 +43,7 @@ impl Meters {
             answers: Vec::new(),
         });
         known.seconds.record(took);
-        // Two first answers at once are one series all the same.
+        // Two answers at the same time may both get here; the recorder gives them the same series.
         let labels =
             [("server", server.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
         let counter = metrics::counter!("grpc_requests_total", &labels);

@@ -1,5 +1,5 @@
-//! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, measures,
-//! and a bounded share.
+//! Serving gRPC: health, reflection, and what every call gets: a trace, a deadline, one log line, metrics,
+//! and a bounded share of the server.
 
 mod calls;
 mod message;
@@ -17,7 +17,10 @@ use tonic::{body::Body, server::NamedService, service::Routes, transport::Server
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::{Layer as _, Service};
 
-use self::{calls::CallLayer, meters::Meters};
+use self::{
+    calls::{CallLayer, Identity},
+    meters::Meters,
+};
 pub use self::{message::Guard, refusal::panic_text};
 use crate::{
     health::{Health, State},
@@ -27,23 +30,22 @@ use crate::{
     probes,
 };
 
-/// Calls in flight on one connection: one client does not fill the server, and what it has beyond it waits
+/// The most calls in flight on one connection. One client cannot fill the server: its calls beyond this wait
 /// unsent.
 const STREAMS: u32 = 256;
-/// What answers need to leave, and streams to end, once no call is in flight.
+/// How long the server has to be without calls before it ends, so that answers are sent and streams closed.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// Silent connections are asked whether they live.
+/// How often a connection is pinged.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// How long a connection takes new calls, in seconds: clients that balance over names look these up anew only
-/// when a connection ends, and would never find a replica that was added. Each server has an age of its own,
-/// so that not all are left at once. (No grace for what is under way: with one, tonic would end connections
-/// by force and without GOAWAY.)
+/// How long a connection takes new calls, in seconds. Clients that balance over names look these up only when
+/// a connection ends, and would never find a replica that was added. Each server has an age of its own, so
+/// that not all are left at the same moment. (There is no grace period for calls under way: with one, tonic
+/// would end connections by force and without GOAWAY.)
 const CONNECTION_AGE: std::ops::Range<u64> = 240..360;
 
 /// A gRPC server of one or more services.
 pub struct GrpcServer {
-    name: &'static str,
-    domain: &'static str,
+    identity: Identity,
     descriptors: &'static [u8],
     health: Health,
     routes: Routes,
@@ -53,14 +55,13 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// A server that as yet serves only its health; `descriptors` is the encoded file descriptor set for
-    /// reflection.
+    /// A server without services; `name` labels its logs and metrics, and `descriptors` is the encoded file
+    /// descriptor set for reflection.
     #[must_use]
     pub fn new(name: &'static str, descriptors: &'static [u8], health: Health) -> Self {
         let connection_age = Duration::from_secs(rand::random_range(CONNECTION_AGE));
         Self {
-            name,
-            domain: name,
+            identity: Identity { name, domain: name, frequent: &[] },
             descriptors,
             health,
             routes: Routes::default(),
@@ -78,18 +79,26 @@ impl GrpcServer {
         self
     }
 
-    /// How long a connection takes new calls before it is told to go (GOAWAY; what is under way is finished):
-    /// 4 to 6 minutes unless told.
+    /// How long a connection takes new calls before it is sent GOAWAY (calls under way are finished); 4 to 6
+    /// minutes by default.
     #[must_use]
     pub const fn connection_age(mut self, age: Duration) -> Self {
         self.connection_age = age;
         self
     }
 
-    /// The `domain` of the `ErrorInfo` that refusals of the server itself carry; its name unless told.
+    /// The `domain` of the `ErrorInfo` in refusals that the server itself makes; its name by default.
     #[must_use]
     pub const fn error_domain(mut self, domain: &'static str) -> Self {
-        self.domain = domain;
+        self.identity.domain = domain;
+        self
+    }
+
+    /// Methods that are called so often, and say so little, that their calls are logged at DEBUG instead of
+    /// INFO, by their names without package and service.
+    #[must_use]
+    pub const fn frequent(mut self, methods: &'static [&'static str]) -> Self {
+        self.identity.frequent = methods;
         self
     }
 
@@ -110,9 +119,9 @@ impl GrpcServer {
         self
     }
 
-    /// As [`serve`](Self::serve), with the probes and metrics of [`probes`] on a listener of their own, where
-    /// there is one. They outlive the draining, so that an orchestrator sees it; either listener's failure
-    /// ends both.
+    /// As [`serve`](Self::serve), with the [`probes`] on a listener of their own, if there is one. They are
+    /// served until draining is over, so that an orchestrator sees it; a failure of either listener ends
+    /// both.
     ///
     /// # Errors
     /// A listener failed, or the descriptors make no sense.
@@ -161,9 +170,9 @@ impl GrpcServer {
             .add_service(reflection().build_v1().map_err(io::Error::other)?)
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
-        let meters = Meters::new(self.name);
-        let outside = CallLayer::outside(self.name, self.domain, meters.clone(), self.guard);
-        let inside = CallLayer::inside(self.name, self.domain, meters);
+        let meters = Meters::new(self.identity.name);
+        let outside = CallLayer::outside(self.identity, meters.clone(), self.guard);
+        let inside = CallLayer::inside(self.identity, meters);
         let incoming = incoming.into();
         let open = incoming.in_process.clone().open(Served::new(inside.layer(routes.clone().prepare())));
         let closing = shutdown.clone();
@@ -184,12 +193,11 @@ impl GrpcServer {
             inside.idle().await;
             ended
         };
-        // A peer that never spoke, or does not hear that it should go, is waited for only while there are
-        // calls.
+        // A peer that never sent anything, or ignores GOAWAY, is waited for only while there are calls.
         let too_long = async {
             shutdown.cancelled().await;
             let last = time::Instant::now() + lifecycle::SERVER_DRAIN;
-            // Twice in a row: a call may have come between two others, from somebody who has not heard yet.
+            // Twice in a row, because a call of a peer that has not received GOAWAY yet may come in between.
             let mut quiet = 0;
             while quiet < 2 && time::Instant::now() < last {
                 time::sleep(LAST_ANSWERS).await;

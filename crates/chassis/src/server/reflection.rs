@@ -1,4 +1,4 @@
-//! What reflection serves: descriptors under the names by which the rest of the world knows them.
+//! The descriptors for reflection, under the names by which other programs know them.
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;

@@ -1,5 +1,5 @@
-//! How the server says no: every refusal explains itself, also those that are not a service's but tonic's or
-//! the server's own, and says when to come back in both ways that clients understand.
+//! The refusals of the server: each explains itself, also those that come from tonic or from the server
+//! itself, and says when to come back in both ways that clients understand.
 
 use std::{any::Any, collections::HashMap, time::Duration};
 
@@ -7,15 +7,15 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// When to ask again where the server itself refused for the moment.
+/// When to come back after a refusal of the server itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// What the caller is told of a mistake of ours.
+/// What a caller is told about a fault of ours.
 const SHOULD_NOT: &str = "something went wrong that should not";
-/// The one way in which channels are told when to repeat a call: they do not look at `RetryInfo`.
+/// The header that tells gRPC channels when to repeat a call; they do not read `RetryInfo`.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// What a call is answered with that is none of gRPC, as its specification demands. A web page may send
-/// `text/plain` to anybody, unasked: it must not have been done.
+/// The answer to a request that is not gRPC, as the specification of gRPC demands; `None` when it is. A web
+/// page may send `text/plain` to any address without asking first, and such a request must not be executed.
 pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
     let sent = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let essence = sent.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -32,8 +32,8 @@ pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
     Some(response)
 }
 
-/// The answer as it is given: a refusal without details gets them, and one that says when to ask again says
-/// it to channels, too.
+/// Completes an answer: a refusal without details gets them, and one with `RetryInfo` says the same in the
+/// header for channels.
 pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Response<Body> {
     let Some(mut status) =
         Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
@@ -66,8 +66,8 @@ fn explained(bare: &Status, domain: &'static str) -> Status {
         .message()
         .strip_prefix("Error, decoded message length too large: ")
         .filter(|_| bare.code() == Code::OutOfRange);
-    // What tonic answers to a message that was cut off with its connection. Nobody hears it, and nobody here
-    // is at fault.
+    // What tonic answers to a message that was cut off with its connection: the caller has gone, and nobody
+    // here is at fault.
     let cut_off =
         bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
     let code = if malformed || size.is_some() {
@@ -78,7 +78,7 @@ fn explained(bare: &Status, domain: &'static str) -> Status {
         bare.code()
     };
     let message = match code {
-        // Whatever answered so did not say why to anybody else.
+        // Nothing has logged the cause of such an answer yet.
         Code::Internal | Code::Unknown | Code::DataLoss => {
             tracing::error!(
                 alert = true,
@@ -102,7 +102,7 @@ fn explained(bare: &Status, domain: &'static str) -> Status {
     Status::with_error_details_and_metadata(code, message, details, bare.metadata().clone())
 }
 
-/// The code as it is written in the specification.
+/// The name of a code, as in the specification.
 const fn word(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -125,7 +125,7 @@ const fn word(code: Code) -> &'static str {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 #[must_use]
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let said =

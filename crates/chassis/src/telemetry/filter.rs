@@ -1,7 +1,7 @@
-//! What is logged: what `RUST_LOG` asks for, and alerts in any case.
+//! The filter of log lines: what `RUST_LOG` asks for, and alerts in any case.
 //!
-//! An alert is an error that says `alert = true`: somebody must look. A filter that was meant to quieten a
-//! noisy log, or that came out of a template empty or wrong, must not silence it.
+//! An alert is an error with the field `alert = true`: an operator must look. A filter that was meant to make
+//! a log less noisy, or that came empty or wrong out of a template, must not silence it.
 
 use tracing::{
     Level, Metadata, Subscriber,
@@ -20,7 +20,7 @@ impl Filter {
     }
 }
 
-/// Is this an alert? Known of the place in the code, before anything is said there.
+/// Whether this is an alert; known from the callsite, before anything is logged there.
 fn is_alert(metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && *metadata.level() == Level::ERROR && metadata.fields().field("alert").is_some()
 }
@@ -32,7 +32,7 @@ impl<S: Subscriber> Layer<S> for Filter {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // Levels are looked at first: below this an alert would not even be asked about.
+        // Levels are compared first: below this one the filter would not be asked about an alert.
         Layer::<S>::max_level_hint(&self.0).map(|asked| asked.max(LevelFilter::ERROR))
     }
 

@@ -1,4 +1,4 @@
-//! What the metrics of this crate mean.
+//! The help texts of the metrics of this crate.
 
 use super::Described;
 

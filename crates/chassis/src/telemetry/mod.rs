@@ -1,7 +1,7 @@
-//! Logs and metrics of a process: installed once, by [`lifecycle::run`](crate::lifecycle::run).
+//! The logs and metrics of a process, installed once by [`lifecycle::run`](crate::lifecycle::run).
 //!
-//! Writing never blocks a request: lines go to bounded memory with a thread of its own behind it
-//! ([`writer`]), and are dropped (and counted) when it is full.
+//! Logging never blocks a request: lines go to bounded memory, from which a thread writes them ([`writer`]),
+//! and are dropped and counted when it is full.
 
 mod filter;
 mod json;
@@ -24,12 +24,12 @@ use crate::flags;
 
 /// Histogram buckets in seconds: from a memory read to the longest deadline.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
-/// Histogram buckets of how many were done together (`…_size`): from one to more than any batch takes.
+/// Histogram buckets of batch sizes (`…_size`): from one to more than any batch takes.
 const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
-/// Without `RUST_LOG`: our own lines from info on, a library's only when it complains.
+/// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,tower=warn";
 
-/// How often what histograms were told is counted: until then each number is kept.
+/// How often recorded values are put into their buckets; until then each of them is kept.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -61,13 +61,13 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A metric's name, and what it says.
+/// The name of a metric and its help text.
 pub type Described = (&'static str, &'static str);
 
-/// Says what metrics mean, to whoever reads `/metrics`. Each crate has a table of its own.
+/// Registers the help texts of metrics for `/metrics`. Each crate has a table of its own.
 pub fn describe(measures: &[Described]) {
     for (name, meaning) in measures {
-        // The text is the same for every kind of metric.
+        // The recorder keeps one text a name, whatever the kind of metric.
         metrics::describe_gauge!(*name, *meaning);
     }
 }
@@ -136,7 +136,7 @@ fn install_metrics() {
     }
 }
 
-/// Everything measured so far, in Prometheus' text format; empty where no recorder was installed.
+/// All metrics in the text format of Prometheus; empty where no recorder was installed.
 #[must_use]
 pub fn metrics_text() -> String {
     METRICS

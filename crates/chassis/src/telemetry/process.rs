@@ -1,13 +1,13 @@
-//! What the system knows of this process, under the names that every Prometheus client has for it; and what
-//! it is built from.
+//! The metrics that the system has of this process, under the names that every Prometheus client uses, and
+//! the version of the build.
 //!
-//! Read from `/proc` when somebody asks and at no other time; on a system without one these are left out.
+//! They are read from `/proc` when they are asked for; a system without `/proc` does not have them.
 
 use std::{fmt::Write, fs};
 
 use rustix::{param::clock_ticks_per_second, process::Resource, process::getrlimit};
 
-/// Tells what this program is built from: `version` is `0.1.0 (5a5522887139)`, or without the commit.
+/// Sets the metric of the build: `version` is such as `0.1.0 (5a5522887139)`, or without the commit.
 pub(super) fn tell_build(version: &'static str) {
     let (version, commit) = apart(version);
     metrics::gauge!("boxoffice_build_info", "version" => version, "commit" => commit).set(1.0);
@@ -19,7 +19,7 @@ fn apart(version: &str) -> (&str, &str) {
     commit.unwrap_or((version, "unknown"))
 }
 
-/// Appends what is known at this moment.
+/// Appends the metrics of this moment, in the text format of Prometheus.
 pub(super) fn tell(text: &mut String) {
     let mut metric = |name: &str, kind: &str, meaning: &str, value: Option<f64>| {
         if let Some(value) = value {
@@ -51,7 +51,7 @@ pub(super) fn tell(text: &mut String) {
     metric("process_max_fds", "gauge", "How many files and connections may be open.", max_files());
 }
 
-/// Times in seconds: what was taken, and when it began after the machine did.
+/// Times in seconds: the CPU time of the process, and when it began after the machine did.
 #[derive(Debug, PartialEq)]
 struct Stat {
     cpu: f64,
@@ -59,7 +59,7 @@ struct Stat {
 }
 
 impl Stat {
-    /// From `/proc/self/stat`, whose second field is a name in brackets that may hold anything.
+    /// Reads `/proc/self/stat`, whose second field is a name in brackets that may hold anything.
     fn of(text: &str) -> Option<Self> {
         let (_, fields) = text.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();

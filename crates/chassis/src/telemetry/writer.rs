@@ -1,9 +1,9 @@
-//! Where log lines go: into memory at once, and from there to their destination by a thread of their own.
+//! The way of log lines to their destination: into memory at once, and from there by a thread of their own.
 //!
 //! The thread is woken once for all lines of some milliseconds and writes them together: under load a line
-//! costs its request a copy and no system call. What waits is bounded; lines beyond it are dropped and
-//! counted. All that was taken is written before the process ends, unless it is killed, or nobody reads what
-//! it writes: then the process does not wait for ever.
+//! costs its request a copy and no system call. The memory is bounded; lines beyond it are dropped and
+//! counted. All lines that were taken are written before the process ends, unless it is killed or nobody
+//! reads what it writes, in which case the process does not wait for ever.
 
 use std::{
     io::{self, Write},
@@ -13,22 +13,22 @@ use std::{
     time::Duration,
 };
 
-/// Bytes that may wait: more than a second of as many lines as two cores can make.
+/// The most bytes that may wait: more than a second of as many lines as two cores can make.
 const ROOM: usize = 16 * 1_024 * 1_024;
-/// How long the first line waits for others.
+/// How long the first line waits for others to be written with it.
 const GATHER: Duration = Duration::from_millis(5);
-/// How long the end of the process waits until the last lines are written: a pipe that nobody reads takes
+/// How long the end of the process waits until the last lines are written; a pipe that nobody reads takes
 /// none.
 const LAST_LINES: Duration = Duration::from_secs(3);
-/// Memory that a burst took is given back.
+/// The capacity in bytes that is kept; more, after a burst, is given back.
 const KEEP: usize = 256 * 1_024;
 
-/// The way in. Clones share it.
+/// The lines that wait to be written. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lines(Arc<Shared>);
+pub(super) struct Lines(Arc<Buffer>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Buffer {
     waiting: Mutex<Waiting>,
     came: Condvar,
     /// The thread has written everything and is about to end.
@@ -38,7 +38,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     text: Vec<u8>,
-    /// Nobody will log any more.
+    /// The process ends: the thread writes what is left.
     ended: bool,
     /// Everything is written.
     done: bool,
@@ -57,7 +57,7 @@ pub(super) fn start(out: impl Write + Send + 'static) -> (Lines, Thread) {
 }
 
 impl Lines {
-    /// Takes whole lines; never waits.
+    /// Takes whole lines. Never blocks; drops them when there is no room.
     pub(super) fn take(&self, text: &[u8]) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.text.len() + text.len() > ROOM {
@@ -88,7 +88,7 @@ impl Write for Lines {
 impl Drop for Thread {
     fn drop(&mut self) {
         let Some(thread) = self.1.take() else { return };
-        let Shared { waiting, came, done } = &*self.0.0;
+        let Buffer { waiting, came, done } = &*self.0.0;
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.ended = true;
         came.notify_one();
@@ -102,19 +102,19 @@ impl Drop for Thread {
     }
 }
 
-fn run(shared: &Shared, mut out: impl Write) {
+fn run(shared: &Buffer, mut out: impl Write) {
     let mut taken = Vec::new();
     loop {
         let waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.ended;
         let waiting = shared.came.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner);
-        // Others may be about to come; who ends does not wait for them.
+        // More lines may be about to come; at the end of the process they are not waited for.
         let gathered = shared.came.wait_timeout_while(waiting, GATHER, |waiting| !waiting.ended);
         let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         mem::swap(&mut taken, &mut waiting.text);
         let ended = waiting.ended;
         drop(waiting);
-        // A destination that is gone takes the lines with it.
+        // When the destination is gone the lines are lost.
         let _gone = out.write_all(&taken).and_then(|()| out.flush());
         taken.clear();
         taken.shrink_to(KEEP);

@@ -1,6 +1,6 @@
-//! How long a test waits. Tests wait for what must come true, and assert what the system says; a limit is
-//! there only so that a test ends which otherwise never would. No limit may depend on how long this machine
-//! takes, so all of them are made here.
+//! How long a test waits. Tests wait for a state and assert what the system says; a limit is there only so
+//! that a test ends which otherwise never would. No limit may depend on how fast this machine is, so all of
+//! them are made here.
 //!
 //! A limit names what something usually takes, with nothing in the way. It is stretched tenfold, and by as
 //! much as this machine is slower than usual. That is measured with a known piece of work whenever a limit
@@ -26,7 +26,7 @@ const GENEROUS: f64 = 10.0;
 /// No machine counts as slower than this: a test that hangs must end some day.
 const SLOWEST: f64 = 30.0;
 
-/// The worst that was measured so far, in percent of what is usual.
+/// The greatest slowness that was measured so far, in percent of the usual.
 static WORST: AtomicU64 = AtomicU64::new(100);
 
 /// Measures how many times slower than usual this machine is now.
@@ -72,7 +72,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Begins to wait for something that usually takes at most so long.
+    /// Begins to wait for something that usually takes at most `usual`.
     #[must_use]
     pub fn new(usual: Duration) -> Self {
         Self { begun: Instant::now(), usual }
@@ -84,13 +84,13 @@ impl Patience {
         self.begun.elapsed()
     }
 
-    /// Whether to give up. Before it says so it measures, which keeps the thread for a moment.
+    /// Whether to give up. Measures the machine first, which blocks the thread for a moment.
     #[must_use]
     pub fn is_over(&self) -> bool {
         !is_prompt(self.spent(), self.usual)
     }
 
-    /// How much longer to wait before asking whether to give up; never nothing.
+    /// How much longer to wait before [`is_over`](Self::is_over) is asked; never zero.
     fn left(&self) -> Duration {
         stretched(self.usual).saturating_sub(self.spent()).max(Duration::from_millis(1))
     }
@@ -118,10 +118,10 @@ impl fmt::Display for Late {
     }
 }
 
-/// As tokio's, for something that usually takes at most so long.
+/// As the `timeout` of tokio, for something that usually takes at most `usual`.
 ///
 /// # Errors
-/// When it does not come.
+/// It did not come in time.
 pub async fn timeout<F: Future>(usual: Duration, future: F) -> Result<F::Output, Late> {
     let (patience, mut future) = (Patience::new(usual), pin!(future));
     loop {
@@ -135,15 +135,15 @@ pub async fn timeout<F: Future>(usual: Duration, future: F) -> Result<F::Output,
     }
 }
 
-/// Lets something happen that nobody outside can see, and that usually has happened after this; for twice as
-/// long on a machine that is known to be slow, and no longer, because what is meant to be under way must not
-/// end meanwhile.
+/// Waits until something has happened that cannot be observed, and that usually has happened after `usual`.
+/// It waits for twice as long on a slow machine, and no longer, because what is meant to be under way must
+/// not end meanwhile.
 pub async fn pause(usual: Duration) {
     tokio::time::sleep(usual.mul_f64(worst().min(2.0))).await;
 }
 
-/// Whether nothing comes for so long. A slow machine may make this miss what would have come, and never see
-/// what does not come.
+/// Whether nothing comes within `span`. On a slow machine something may come later and be missed, but what
+/// never comes is never seen.
 pub async fn nothing_comes<F: Future>(span: Duration, future: F) -> bool {
     tokio::time::timeout(span, future).await.is_err()
 }

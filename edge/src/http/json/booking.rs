@@ -1,6 +1,6 @@
 //! Concerts and shows.
 
-use boxoffice_proto::booking as proto;
+use boxoffice_proto::{booking as proto, bounds};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,7 +61,7 @@ pub(crate) struct NewConcert {
 
 impl FromFields for NewConcert {
     fn read(fields: &mut Fields) -> Self {
-        Self { title: fields.text("title", 1..=200), queue_id: fields.optional_queue_id("queueId") }
+        Self { title: fields.text("title", bounds::TITLE), queue_id: fields.optional_queue_id("queueId") }
     }
 }
 
@@ -158,11 +158,11 @@ impl FromFields for NewShow {
     fn read(fields: &mut Fields) -> Self {
         Self {
             starts_at: fields.instant("startsAt"),
-            duration_minutes: fields.small("durationMinutes", 1..=1_440),
-            title: fields.text("title", 1..=200),
-            description: fields.optional_text("description", 0..=4_000),
-            price: fields.integer("price", 0..=1_000_000_000),
-            seat_count: fields.optional_small("seatCount", 1..=100_000),
+            duration_minutes: fields.small("durationMinutes", bounds::DURATION_MINUTES),
+            title: fields.text("title", bounds::TITLE),
+            description: fields.optional_text("description", bounds::DESCRIPTION),
+            price: fields.integer("price", bounds::PRICE),
+            seat_count: fields.optional_small("seatCount", bounds::SEAT_COUNT),
         }
     }
 }

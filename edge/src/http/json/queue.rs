@@ -134,85 +134,140 @@ impl From<proto::Lane> for QueueLane {
     }
 }
 
-/// A queue, with the same small answer for everyone.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Queue {
-    /// The id of the queue.
-    #[schema(example = "default")]
-    queue_id: String,
-    /// The highest ticket admitted so far.
-    #[schema(example = 1025)]
-    serving_ticket: i64,
-    /// How many wait.
-    #[schema(minimum = 0, example = 247)]
-    waiting: i64,
-    /// How many are admitted.
-    #[schema(minimum = 0, example = 6000)]
-    active: i64,
-    /// The lanes in which somebody waits, in order: what turns a ticket into a place.
-    lanes: Vec<QueueLane>,
-    /// By how many positions the queue moves in a minute: a position divided by this is the wait in minutes;
-    /// 0 when nobody is admitted.
-    #[schema(minimum = 0, example = 5870.5)]
-    places_per_minute: f64,
-    /// Why that is less than it was; null when all is as usual.
-    #[schema(required)]
-    delay_reason: Option<DelayReason>,
-    /// How many may be ACTIVE at once.
-    #[schema(example = 6000)]
-    max_active: i64,
-    /// How many may wait; beyond it joining is refused with QUEUE_FULL.
-    #[schema(example = 100_000)]
-    max_waiting: i64,
-    /// How long an admitted token lasts.
-    #[schema(example = 300)]
-    active_ttl_seconds: i64,
-    /// How long a token may wait.
-    #[schema(example = 86_400)]
-    waiting_ttl_seconds: i64,
-    /// How many are admitted in any 60 seconds at most.
-    #[schema(example = 6000)]
-    admit_per_minute: i64,
-    /// What becomes of an admitted token whose time is over.
-    on_expiry: OnExpiry,
-    /// True: nobody is admitted.
-    #[schema(example = false)]
-    paused: bool,
-    /// After how long without a word a waiting token ends; 0 = never.
-    #[schema(example = 600)]
-    waiting_grace_seconds: i64,
-    /// How long an admitted token may take to be heard of; 0 = its whole time.
-    #[schema(example = 90)]
-    show_up_within_seconds: i64,
-    /// When it was created.
-    created_at: Instant,
+/// Makes what REST says of a queue and takes of a policy from the table of a policy's knobs.
+macro_rules! json {
+    (
+        counts { $($count:ident [$count_json:tt $least:tt $most:tt $default:tt $is:tt];)+ }
+        spans { $($span:ident [$span_json:tt $from:tt $to:tt $seconds:tt $_text:tt $span_is:tt];)+ }
+    ) => {
+        /// A queue, with the same small answer for everyone.
+        #[derive(Debug, Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(crate) struct Queue {
+            /// The id of the queue.
+            #[schema(example = "default")]
+            queue_id: String,
+            /// The highest ticket admitted so far.
+            #[schema(example = 1025)]
+            serving_ticket: i64,
+            /// How many tokens wait.
+            #[schema(minimum = 0, example = 247)]
+            waiting: i64,
+            /// How many tokens are admitted.
+            #[schema(minimum = 0, example = 6000)]
+            active: i64,
+            /// The lanes in which somebody waits, in order: what turns a ticket into a place.
+            lanes: Vec<QueueLane>,
+            /// By how many positions the queue moves in a minute: a position divided by this is the wait in
+            /// minutes; 0 when nobody is admitted.
+            #[schema(minimum = 0, example = 5870.5)]
+            places_per_minute: f64,
+            /// Why that is less than it was; null when all is as usual.
+            #[schema(required)]
+            delay_reason: Option<DelayReason>,
+            $(
+                #[doc = $is]
+                #[serde(rename = $count_json)]
+                #[schema(minimum = $least, maximum = $most, example = $default)]
+                $count: i64,
+            )+
+            $(
+                #[doc = $span_is]
+                #[serde(rename = $span_json)]
+                #[schema(minimum = $from, maximum = $to, example = $seconds)]
+                $span: i64,
+            )+
+            /// What becomes of an admitted token whose time is over.
+            on_expiry: OnExpiry,
+            /// True: nobody is admitted.
+            #[schema(example = false)]
+            paused: bool,
+            /// When the queue was created.
+            created_at: Instant,
+        }
+
+        impl TryFrom<proto::Queue> for Queue {
+            type Error = Hollow;
+
+            fn try_from(queue: proto::Queue) -> Result<Self, Hollow> {
+                let policy = whole(queue.policy)?;
+                Ok(Self {
+                    queue_id: queue.queue_id,
+                    serving_ticket: queue.serving_ticket,
+                    waiting: queue.waiting,
+                    active: queue.active,
+                    lanes: queue.lanes.into_iter().map(QueueLane::from).collect(),
+                    places_per_minute: queue.places_per_minute,
+                    delay_reason: DelayReason::read(queue.delay_reason).ok(),
+                    $($count: policy.$count.unwrap_or_default(),)+
+                    $($span: seconds(policy.$span.as_ref()),)+
+                    on_expiry: OnExpiry::read(policy.on_expiry)?,
+                    paused: policy.paused.unwrap_or_default(),
+                    created_at: Instant::read(queue.created_at.as_ref())?,
+                })
+            }
+        }
+
+        /// What to change; a field left out keeps its value (or, in a new queue, takes the default).
+        #[derive(ToSchema)]
+        #[schema(rename_all = "camelCase", example = json!({"maxActive": 100, "onExpiry": "REQUEUE"}))]
+        pub(crate) struct QueuePolicy {
+            $(
+                #[doc = $is]
+                #[schema(rename = $count_json, minimum = $least, maximum = $most)]
+                $count: Option<i64>,
+            )+
+            $(
+                #[doc = $span_is]
+                #[schema(rename = $span_json, minimum = $from, maximum = $to)]
+                $span: Option<i64>,
+            )+
+            /// What becomes of an admitted token whose time is over.
+            on_expiry: Option<OnExpiry>,
+            /// True: nobody is admitted until it is false again.
+            paused: Option<bool>,
+        }
+
+        impl FromFields for QueuePolicy {
+            fn read(fields: &mut Fields) -> Self {
+                Self {
+                    $($count: fields.optional_integer($count_json, $least..=$most),)+
+                    $($span: fields.optional_integer($span_json, $from..=$to),)+
+                    on_expiry: on_expiry(fields),
+                    paused: fields.optional_bool("paused"),
+                }
+            }
+        }
+
+        impl From<QueuePolicy> for proto::QueuePolicy {
+            fn from(policy: QueuePolicy) -> Self {
+                let span = |seconds: i64| time::duration(seconds * 1_000_000);
+                let on_expiry = match policy.on_expiry {
+                    None => proto::OnExpiry::Unspecified,
+                    Some(OnExpiry::Requeue) => proto::OnExpiry::Requeue,
+                    Some(OnExpiry::Expire) => proto::OnExpiry::Expire,
+                };
+                Self {
+                    $($count: policy.$count,)+
+                    $($span: policy.$span.map(span),)+
+                    on_expiry: on_expiry.into(),
+                    paused: policy.paused,
+                }
+            }
+        }
+    };
 }
 
-impl TryFrom<proto::Queue> for Queue {
-    type Error = Hollow;
+boxoffice_proto::knobs!(json);
 
-    fn try_from(queue: proto::Queue) -> Result<Self, Hollow> {
-        let policy = whole(queue.policy)?;
-        Ok(Self {
-            queue_id: queue.queue_id,
-            serving_ticket: queue.serving_ticket,
-            waiting: queue.waiting,
-            active: queue.active,
-            lanes: queue.lanes.into_iter().map(QueueLane::from).collect(),
-            places_per_minute: queue.places_per_minute,
-            delay_reason: DelayReason::read(queue.delay_reason).ok(),
-            max_active: policy.max_active.unwrap_or_default(),
-            max_waiting: policy.max_waiting.unwrap_or_default(),
-            active_ttl_seconds: seconds(policy.active_ttl.as_ref()),
-            waiting_ttl_seconds: seconds(policy.waiting_ttl.as_ref()),
-            admit_per_minute: policy.admit_per_minute.unwrap_or_default(),
-            on_expiry: OnExpiry::read(policy.on_expiry)?,
-            paused: policy.paused.unwrap_or_default(),
-            waiting_grace_seconds: seconds(policy.waiting_grace.as_ref()),
-            show_up_within_seconds: seconds(policy.show_up_within.as_ref()),
-            created_at: Instant::read(queue.created_at.as_ref())?,
-        })
+fn on_expiry(fields: &mut Fields) -> Option<OnExpiry> {
+    match fields.optional_text("onExpiry", 0..=16)?.as_str() {
+        "REQUEUE" => Some(OnExpiry::Requeue),
+        "EXPIRE" => Some(OnExpiry::Expire),
+        _ => {
+            fields.checks.refuse("onExpiry", "must be REQUEUE or EXPIRE");
+            None
+        }
     }
 }
 
@@ -231,82 +286,5 @@ pub(crate) struct NewToken {
 impl FromFields for NewToken {
     fn read(fields: &mut Fields) -> Self {
         Self { user_id: fields.user_id("userId"), priority: fields.optional_small("priority", 0..=9) }
-    }
-}
-
-/// What to change; a field left out keeps its value (or, in a new queue, takes the default).
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({"maxActive": 100, "onExpiry": "REQUEUE"}))]
-pub(crate) struct QueuePolicy {
-    /// How many may be ACTIVE at once.
-    #[schema(minimum = 0, maximum = 1_000_000)]
-    max_active: Option<i64>,
-    /// How many may wait.
-    #[schema(minimum = 0, maximum = 10_000_000)]
-    max_waiting: Option<i64>,
-    /// How long an admitted token lasts.
-    #[schema(minimum = 1, maximum = 86_400)]
-    active_ttl_seconds: Option<i64>,
-    /// How long a token may wait.
-    #[schema(minimum = 1, maximum = 604_800)]
-    waiting_ttl_seconds: Option<i64>,
-    /// How many are admitted in any 60 seconds at most.
-    #[schema(minimum = 1, maximum = 10_000_000)]
-    admit_per_minute: Option<i64>,
-    /// What becomes of an admitted token whose time is over.
-    on_expiry: Option<OnExpiry>,
-    /// True: nobody is admitted until it is false again.
-    paused: Option<bool>,
-    /// After how long without a word (a poll, a stream, any call) a waiting token ends; 0 = never.
-    #[schema(minimum = 0, maximum = 604_800)]
-    waiting_grace_seconds: Option<i64>,
-    /// How long an admitted token may take to be heard of before the next one gets its place; 0 = its whole
-    /// time.
-    #[schema(minimum = 0, maximum = 86_400)]
-    show_up_within_seconds: Option<i64>,
-}
-
-impl FromFields for QueuePolicy {
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            max_active: fields.optional_integer("maxActive", 0..=1_000_000),
-            max_waiting: fields.optional_integer("maxWaiting", 0..=10_000_000),
-            active_ttl_seconds: fields.optional_integer("activeTtlSeconds", 1..=86_400),
-            waiting_ttl_seconds: fields.optional_integer("waitingTtlSeconds", 1..=604_800),
-            admit_per_minute: fields.optional_integer("admitPerMinute", 1..=10_000_000),
-            on_expiry: fields.optional_text("onExpiry", 0..=16).and_then(|word| match word.as_str() {
-                "REQUEUE" => Some(OnExpiry::Requeue),
-                "EXPIRE" => Some(OnExpiry::Expire),
-                _ => {
-                    fields.checks.refuse("onExpiry", "must be REQUEUE or EXPIRE");
-                    None
-                }
-            }),
-            paused: fields.optional_bool("paused"),
-            waiting_grace_seconds: fields.optional_integer("waitingGraceSeconds", 0..=604_800),
-            show_up_within_seconds: fields.optional_integer("showUpWithinSeconds", 0..=86_400),
-        }
-    }
-}
-
-impl From<QueuePolicy> for proto::QueuePolicy {
-    fn from(policy: QueuePolicy) -> Self {
-        let span = |seconds: i64| time::duration(seconds * 1_000_000);
-        let on_expiry = match policy.on_expiry {
-            None => proto::OnExpiry::Unspecified,
-            Some(OnExpiry::Requeue) => proto::OnExpiry::Requeue,
-            Some(OnExpiry::Expire) => proto::OnExpiry::Expire,
-        };
-        Self {
-            max_active: policy.max_active,
-            max_waiting: policy.max_waiting,
-            active_ttl: policy.active_ttl_seconds.map(span),
-            waiting_ttl: policy.waiting_ttl_seconds.map(span),
-            admit_per_minute: policy.admit_per_minute,
-            on_expiry: on_expiry.into(),
-            paused: policy.paused,
-            waiting_grace: policy.waiting_grace_seconds.map(span),
-            show_up_within: policy.show_up_within_seconds.map(span),
-        }
     }
 }

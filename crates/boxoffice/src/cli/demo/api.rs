@@ -8,22 +8,22 @@ use serde_json::Value;
 /// No call takes longer than the edge lets one take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A mesh, by its edge.
+/// The REST API of a mesh at its edge.
 pub(super) struct Api {
     http: reqwest::Client,
     base: String,
 }
 
-/// Why it did not work.
+/// Why a call failed.
 pub(super) enum Failure {
-    /// The mesh said no, with a code of the contract.
+    /// The mesh refused, with a code of the contract.
     Refused {
-        /// The reason's word.
+        /// The code of the problem document, such as `SEAT_TAKEN`.
         code: String,
-        /// What it was about, and the whole answer.
+        /// The call and the answer, for messages.
         what: String,
     },
-    /// There was no sensible answer.
+    /// There was no answer, or none that can be read.
     NoAnswer(String),
 }
 
@@ -44,7 +44,7 @@ impl Failure {
     }
 }
 
-/// What goes along with a call.
+/// The headers of a call.
 #[derive(Clone, Copy, Default)]
 pub(super) struct With<'a> {
     /// The idempotency key: the same again is the same request.
@@ -109,12 +109,12 @@ impl Api {
     }
 }
 
-/// A text of an answer.
+/// A text field of an answer.
 pub(super) fn text(answer: &Value, field: &str) -> Result<String, Failure> {
     answer[field].as_str().map(str::to_owned).ok_or_else(|| missing(answer, field))
 }
 
-/// A number of an answer.
+/// A number field of an answer.
 pub(super) fn number(answer: &Value, field: &str) -> Result<i64, Failure> {
     answer[field].as_i64().ok_or_else(|| missing(answer, field))
 }

@@ -1,8 +1,8 @@
 //! `boxoffice demo`: a season in a running mesh, made over its public REST API as anybody could make it.
 //!
-//! Run again it changes nothing: every request carries an idempotency key of its own, so that it finds what
-//! the first run made, also when that was cut off anywhere. Only what time has taken back (a hold that
-//! lapsed, an admission that ended) is done anew.
+//! Run again it changes nothing: every request carries an idempotency key of its own, so that it gets the
+//! answer of the first run, even if that was cut off. Only what has ended since (a hold that lapsed, an
+//! admission) is done anew.
 
 mod api;
 mod season;
@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 use super::print;
 
-/// How often a visit is begun again whose hold or admission has ended meanwhile.
+/// How often a visit is begun again whose hold or admission has ended.
 const ATTEMPTS: u32 = 1_000;
-/// How long a visitor waits to be let in, in seconds.
+/// How long a visitor waits to be admitted, in seconds.
 const PATIENCE: u32 = 30;
 
 /// Where the mesh is.
@@ -38,7 +38,7 @@ pub(crate) struct Demo {
     rest_addr: String,
 }
 
-/// The URL of an address that can be asked: there is no TLS in here, as there is none at the edge.
+/// Reads the address of an edge as a URL. There is no TLS in this program, as there is none at the edge.
 fn address(text: &str) -> Result<String, String> {
     let text = &if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let can_be = |url: &Url| {
@@ -129,13 +129,17 @@ fn today() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(chassis::clock::Clock::system().now()).unwrap_or_default()
 }
 
-/// A title as part of a key, which has no spaces.
+/// A title as a part of an idempotency key, which has no spaces.
 fn slug(title: &str) -> String {
     title.replace(' ', "-")
 }
 
-/// Puts a concert on, or finds it and the shows that it has, and tells of it.
-async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Result<Vec<OnSale>, Failure> {
+/// Creates a concert and its shows, or finds those that are there, and prints them.
+async fn stage(
+    api: &Api,
+    concert: &season::DemoConcert,
+    today: DateTime<Utc>,
+) -> Result<Vec<OnSale>, Failure> {
     let key = format!("demo-concert/{}", slug(concert.title));
     let body = json!({"title": concert.title, "queueId": concert.line});
     let made = api.post("/v1/concerts", body, With { key: Some(&key), token: None }).await?;
@@ -173,8 +177,8 @@ async fn stage(api: &Api, concert: &season::Concert, today: DateTime<Utc>) -> Re
     Ok(shows)
 }
 
-/// Tops the wallet up, joins the line, holds seats, and pays if the visitor does. What has lapsed since the
-/// last time is begun again.
+/// Tops up the wallet, joins the queue, holds seats, and pays if the visitor does. What has lapsed since the
+/// last run is begun again.
 async fn visit(api: &Api, visitor: &Visitor, show: &OnSale) -> Result<Visit, Failure> {
     let Visitor { user, charge, .. } = visitor;
     let key = format!("demo-charge/{user}");
@@ -242,8 +246,8 @@ async fn attempt(api: &Api, visitor: &Visitor, show: &OnSale, attempt: u32) -> R
     }
 }
 
-/// Waits while the token waits. One that has ended may have been used up by the first run: its requests are
-/// answered as they were.
+/// Waits while the token is WAITING. One that has ended may have been used up by the first run: its requests
+/// are answered as they were.
 async fn until_admitted(api: &Api, token: &str) -> Result<(), Failure> {
     for _ in 0..PATIENCE {
         if api.get(&format!("/v1/tokens/{token}")).await?["status"] != "WAITING" {
@@ -256,8 +260,8 @@ async fn until_admitted(api: &Api, token: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Holds the seats that the visitor wants, or some further back when somebody else has those. Also tells
-/// which.
+/// Holds the seats that the visitor wants, or some further back when those are taken. Answers the reservation
+/// and the list of seats.
 async fn hold(
     api: &Api,
     visitor: &Visitor,

@@ -3,15 +3,15 @@
 use chrono::{DateTime, Datelike, Days, TimeDelta, Utc};
 
 /// A concert and its shows.
-pub(super) struct Concert {
+pub(super) struct DemoConcert {
     pub(super) title: &'static str,
-    /// The line that guards it.
+    /// The queue before the concert.
     pub(super) line: &'static str,
-    pub(super) shows: &'static [Show],
+    pub(super) shows: &'static [DemoShow],
 }
 
 /// One evening.
-pub(super) struct Show {
+pub(super) struct DemoShow {
     /// Unique in its concert.
     pub(super) title: &'static str,
     pub(super) description: &'static str,
@@ -28,19 +28,19 @@ pub(super) struct Show {
 pub(super) struct Visitor {
     pub(super) user: &'static str,
     pub(super) charge: i64,
-    /// Concert, show and first seat.
+    /// The indexes of concert and show in [`SEASON`], and the number of the first seat.
     pub(super) wants: (usize, usize, i64),
     pub(super) seats: i64,
     pub(super) pays: bool,
 }
 
-/// The ordinary line, which is always there.
+/// The queue that always exists.
 pub(super) const DEFAULT: &str = "default";
-/// A line that lets few people in, so that there is one to look at.
+/// A queue that admits few people, so that some wait.
 pub(super) const BUSY: &str = "demo-busy";
-/// Who may be inside at once there.
+/// How many may be admitted there at the same time.
 pub(super) const BUSY_ACTIVE: i64 = 3;
-/// And who come.
+/// How many join it.
 pub(super) const FANS: usize = 20;
 
 const fn show(
@@ -51,12 +51,12 @@ const fn show(
     price: i64,
     seats: i64,
     description: &'static str,
-) -> Show {
-    Show { title, description, day, hour, minutes, price, seats }
+) -> DemoShow {
+    DemoShow { title, description, day, hour, minutes, price, seats }
 }
 
-pub(super) const SEASON: &[Concert] = &[
-    Concert {
+pub(super) const SEASON: &[DemoConcert] = &[
+    DemoConcert {
         title: "The Tin Lanterns: Farewell Tour",
         line: BUSY,
         shows: &[
@@ -72,7 +72,7 @@ pub(super) const SEASON: &[Concert] = &[
             show("Second night", 22, 10, 150, 165_000, 12_000, "Riverside Arena. The last of the last."),
         ],
     },
-    Concert {
+    DemoConcert {
         title: "Winter Strings",
         line: DEFAULT,
         shows: &[
@@ -97,7 +97,7 @@ pub(super) const SEASON: &[Concert] = &[
             show("Encore", 10, 10, 120, 77_000, 800, "Linden Hall. By request."),
         ],
     },
-    Concert {
+    DemoConcert {
         title: "Blue Cellar Jazz Nights",
         line: DEFAULT,
         shows: &[
@@ -106,7 +106,7 @@ pub(super) const SEASON: &[Concert] = &[
             show("Jam session", 15, 12, 180, 20_000, 60, "The Blue Cellar. Bring what you play."),
         ],
     },
-    Concert {
+    DemoConcert {
         title: "A Hundred Voices",
         line: DEFAULT,
         shows: &[show(
@@ -119,7 +119,7 @@ pub(super) const SEASON: &[Concert] = &[
             "Opera House. One choir, one hall, no microphone.",
         )],
     },
-    Concert {
+    DemoConcert {
         title: "Planet Parade, for families",
         line: DEFAULT,
         shows: &[
@@ -141,7 +141,7 @@ pub(super) const VISITORS: &[Visitor] = &[
 ];
 
 /// When a show begins, counted from the first of the month after next.
-pub(super) fn begins(show: &Show, today: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(super) fn begins(show: &DemoShow, today: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let month = today.month0() + 2;
     let (year, month) = (today.year() + i32::try_from(month / 12).ok()?, month % 12 + 1);
     let first = chrono::NaiveDate::from_ymd_opt(year, month, 1)?;

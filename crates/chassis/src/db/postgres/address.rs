@@ -1,5 +1,5 @@
-//! What a PostgreSQL URL may say. What it says in vain is refused by its name: sqlx would ignore it, and
-//! whoever wrote it relies on it.
+//! Reading the URL of a PostgreSQL database. A parameter that sqlx would ignore is refused by its name,
+//! because whoever wrote it relies on it.
 
 use std::{fmt, str::FromStr};
 
@@ -67,7 +67,8 @@ impl Address {
             url.query_pairs_mut().extend_pairs(kept);
         }
         let options = PgConnectOptions::from_str(url.as_str()).map_err(|error| error.to_string())?;
-        // A pooler knows neither, and nothing here is a fraction.
+        // sqlx would send this setting in the startup packet, where poolers refuse it; no column of ours is a
+        // fraction.
         let options = options.extra_float_digits(None);
         // What is left there comes from the environment (PGOPTIONS).
         let mut all = options.get_options().map(command_line).transpose()?.unwrap_or_default();

@@ -1,14 +1,14 @@
 //! PostgreSQL: a pool of connections whose statements and transactions are bounded.
 //!
-//! Nothing that matters rides in the startup packet, where a pooler may drop it in silence: the search path
+//! Nothing that matters is sent in the startup packet, where a pooler may drop it in silence: the search path
 //! and the time limits are set by statement. Where a connection is a session, that happens once, as it is
 //! made. Behind a pooler that lends sessions for a transaction ([`Pooler::Transaction`]), nothing that is set
 //! on a connection stays: everything is a transaction, which begins with its settings in the same message,
 //! and no statement has a name.
 //!
-//! A connection may lead to a server that was the primary once. When one says so, or is found dead, every
-//! connection that was made before is closed instead of being used again ([`Server::retire`]): new ones find
-//! who it is now.
+//! A connection may lead to a server that is no longer the primary. When one says so, or is found dead, every
+//! connection that was made before is closed instead of being used again ([`Server::retire`]), and new
+//! connections find the primary of now.
 
 mod address;
 mod migrating;
@@ -52,12 +52,12 @@ const IDLE: &str = "idle_in_transaction_session_timeout";
 
 type Settings = &'static [(&'static str, &'static str)];
 
-/// A PostgreSQL server, as a service speaks to it. Cheap to clone.
+/// The connections of a service to a PostgreSQL server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pool: PgPool,
-    /// What a transaction begins with, where each needs its settings again; else settings and statements
-    /// last.
+    /// The statement that a transaction begins with, where each needs its settings again; `None` where
+    /// settings and prepared statements last as long as the connection.
     begin: Option<Arc<str>>,
     retired: Retired,
 }
@@ -126,7 +126,7 @@ async fn opened(
     Ok(Server { pool: pool.connect_lazy_with(address.options.clone()), begin, retired })
 }
 
-/// Are the settings in force that were made?
+/// Checks that the settings that were made are in force.
 async fn check(link: &mut PgConnection, schema: Option<&str>) -> Result<(), Error> {
     let row = raw_sql("SELECT current_schema() AS schema").fetch_one(&mut *link).await?;
     let lives_in: Option<String> = row.try_get("schema")?;
@@ -143,7 +143,7 @@ async fn check(link: &mut PgConnection, schema: Option<&str>) -> Result<(), Erro
     Ok(())
 }
 
-/// Why no connection could be made. The pool tells only that it waited in vain.
+/// Why no connection could be made; the pool itself only reports that it timed out.
 async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
     match timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(Err(error)) => error,
@@ -165,10 +165,10 @@ fn begin(settings: &str) -> String {
 }
 
 impl Server {
-    /// A connection; a transaction where only that keeps its settings.
+    /// A connection, or a transaction where only that keeps its settings.
     pub(super) async fn read(&self) -> sqlx::Result<Held> {
         let link = match &self.begin {
-            None => Kind::Connection(self.pool.acquire().await?),
+            None => HeldLink::Connection(self.pool.acquire().await?),
             Some(_) => return self.begin().await,
         };
         Ok(Held { link, server: self.clone() })
@@ -182,12 +182,13 @@ impl Server {
                 Some(statement) => self.pool.begin_with(AssertSqlSafe(Arc::clone(statement))).await,
             }
         };
-        // A pooler takes connections while it has no server for them.
+        // A pooler accepts connections while it has no server for them, which the pool's own limit does not
+        // cover.
         let begun = timeout(ACQUIRE_TIMEOUT, begun).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        Ok(Held { link: Kind::Transaction(self.heard(begun)?), server: self.clone() })
+        Ok(Held { link: HeldLink::Transaction(self.heard(begun)?), server: self.clone() })
     }
 
-    /// Gives up every connection that there is.
+    /// Has every connection that exists now closed instead of used again.
     pub(super) fn retire(&self) {
         metrics::counter!("db_retired_total").increment(1);
         *self.retired.0.lock() = Some(Instant::now());
@@ -209,12 +210,12 @@ impl Server {
 /// A connection, or a transaction that is undone unless it is committed.
 #[derive(Debug)]
 pub(super) struct Held {
-    link: Kind,
+    link: HeldLink,
     server: Server,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum HeldLink {
     Connection(PoolConnection<sqlx::Postgres>),
     Transaction(Transaction<'static, sqlx::Postgres>),
 }
@@ -222,32 +223,32 @@ enum Kind {
 impl Held {
     pub(super) fn link(&mut self) -> &mut PgConnection {
         match &mut self.link {
-            Kind::Connection(link) => link,
-            Kind::Transaction(link) => link,
+            HeldLink::Connection(link) => link,
+            HeldLink::Transaction(link) => link,
         }
     }
 
-    /// Does a statement that was prepared here once find itself here again?
+    /// Whether a statement that was prepared here can be used here again.
     pub(super) const fn keeps_statements(&self) -> bool {
         self.server.begin.is_none()
     }
 
-    /// What was answered here; what it says about the server counts for every connection.
+    /// Passes an answer on; an error that says that the server is gone retires every connection.
     pub(super) fn heard<T>(&self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         self.server.heard(answer)
     }
 
     pub(super) async fn commit(self) -> sqlx::Result<()> {
         match self.link {
-            Kind::Transaction(transaction) => self.server.heard(transaction.commit().await),
-            Kind::Connection(_) => Ok(()),
+            HeldLink::Transaction(transaction) => self.server.heard(transaction.commit().await),
+            HeldLink::Connection(_) => Ok(()),
         }
     }
 
     pub(super) async fn rollback(self) -> sqlx::Result<()> {
         match self.link {
-            Kind::Transaction(transaction) => transaction.rollback().await,
-            Kind::Connection(_) => Ok(()),
+            HeldLink::Transaction(transaction) => transaction.rollback().await,
+            HeldLink::Connection(_) => Ok(()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What may stand between a program and PostgreSQL, and how it is told that it was told wrong.
+//! The pooler that may stand between a program and PostgreSQL, and the checks that find one that was
+//! configured wrongly.
 
 use sqlx::{Connection, PgPool, Row as _, pool::PoolConnection, postgres::PgConnection, raw_sql};
 use tokio::time::timeout;
@@ -16,12 +17,13 @@ pub enum Pooler {
     Transaction,
 }
 
-/// How often the question is put. Once is enough where nobody else uses the pooler.
+/// How often the check is repeated. Once is enough where nobody else uses the pooler.
 const ROUNDS: usize = 4;
 
-/// Refuses where a session is lent for a transaction only: what a connection is told there would be somebody
-/// else's, and its schema by chance another service's. One that pools by session, or a server, passes for
-/// certain. A busy pooler may by chance lend the same session each time; it is asked a few times.
+/// Refuses a pooler that lends a session for one transaction only, where connections are taken for sessions:
+/// settings would land in the sessions of others, and the schema could by chance be another service's. A
+/// pooler that pools by session, or a server, passes for certain. A busy pooler may by chance lend the same
+/// session each time, so the check is made a few times.
 pub(super) async fn refuse_lent_sessions(pool: &PgPool) -> Result<(), Error> {
     let asked = async {
         let (mut ours, mut other) = (pool.acquire().await?, pool.acquire().await?);
@@ -38,14 +40,16 @@ pub(super) async fn refuse_lent_sessions(pool: &PgPool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Does another connection get our session, or do we get another one, while the other has a transaction open?
+/// Whether another connection gets our session, or ours gets another one, while the other one has a
+/// transaction open.
 async fn is_lent(
     ours: &mut PoolConnection<sqlx::Postgres>,
     other: &mut PoolConnection<sqlx::Postgres>,
 ) -> sqlx::Result<bool> {
     let before = session_of(ours).await?;
     let mut open = other.begin().await?;
-    // Ours is asked again only when it is not the other's just now: it might be the only one, and never come.
+    // Our connection is asked again only when the other one does not have its session: that might be the only
+    // one, and the answer would never come.
     let lent = session_of(&mut open).await? == before || session_of(ours).await? != before;
     open.rollback().await?;
     Ok(lent)
@@ -55,7 +59,7 @@ async fn session_of(link: &mut PgConnection) -> sqlx::Result<String> {
     raw_sql("SELECT pg_backend_pid()::text").fetch_one(link).await?.try_get(0)
 }
 
-/// A setting that was made is not there.
+/// The error for a setting that was made and is not in force.
 pub(super) fn dropped(setting: &str, is: &str) -> Error {
     Error::Other(
         format!("{setting} is {is}, which is not what was set: something between here and PostgreSQL drops settings; {SAY_SO}")

@@ -1,0 +1,14 @@
+//! What the fields of a concert and a show may be: one constant each, for the checks of gRPC and of REST.
+
+use std::ops::RangeInclusive;
+
+/// Characters of the title of a concert or a show.
+pub const TITLE: RangeInclusive<usize> = 1..=200;
+/// Characters of a show's description.
+pub const DESCRIPTION: RangeInclusive<usize> = 0..=4_000;
+/// Minutes that a show lasts.
+pub const DURATION_MINUTES: RangeInclusive<i32> = 1..=1_440;
+/// The price of one seat, in minor units of the currency.
+pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
+/// Seats of a show.
+pub const SEAT_COUNT: RangeInclusive<i32> = 1..=100_000;
