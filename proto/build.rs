@@ -43,6 +43,7 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         let (callers, of_everybody, at_edge) = (callers?, of_everybody?, at_edge?);
         let (user, token) =
             (field(&method.input(), &["user_id"]), field(&method.input(), &["token", "tokens"]));
+        let lane = lane(&method.input());
         let names = |caller: &str| callers.iter().chain(&at_edge).any(|one| one == caller);
         if callers.is_empty()
             || user.is_none() && (names("Owner") || names("SelfCharger") || !of_everybody.is_empty())
@@ -53,7 +54,7 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         writeln!(
             table,
             "    Rule {{ path: \"/{}/{}\", callers: &[{}], of_everybody: &[{}], at_edge: &[{}], user_id: {user:?}, \
-             token: {token:?} }},",
+             token: {token:?}, priority: {lane:?} }},",
             method.parent_service().full_name(),
             method.name(),
             kinds(&callers),
@@ -72,10 +73,12 @@ fn request(nth: usize, message: &MessageDescriptor) -> String {
     let user = field(message, &["user_id"]).map_or("None", |_| "Some(&mut self.user_id)");
     let token = ["token", "tokens"].into_iter().find(|name| field(message, &[name]).is_some());
     let token = token.map_or("false".to_owned(), |name| format!("!self.{name}.is_empty()"));
+    let lane = lane(message).map_or("None", |_| "Some(&mut self.priority)");
     format!(
         "impl Asks for crate::{area}::{} {{\n    const RULE: &'static Rule = &RULES[{nth}];\n    \
          fn user_id(&mut self) -> Option<&mut String> {{ {user} }}\n    \
-         fn has_token(&self) -> bool {{ {token} }}\n}}\n",
+         fn has_token(&self) -> bool {{ {token} }}\n    \
+         fn priority(&mut self) -> Option<&mut Option<i32>> {{ {lane} }}\n}}\n",
         message.name()
     )
 }
@@ -102,6 +105,12 @@ fn in_rust(name: &str) -> String {
 
 fn kinds(names: &[String]) -> String {
     names.iter().map(|name| format!("Kind::{name}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The number of the optional field `priority`.
+fn lane(message: &MessageDescriptor) -> Option<u32> {
+    let field = message.get_field_by_name("priority")?;
+    matches!(field.kind(), Kind::Int32).then(|| field.number())
 }
 
 /// The number of the text field of one of these names.

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
+use access::AccessArgs;
 use booking_svc::{Config, Listeners, Policy, Retention, migrate, serve};
 use boxoffice_proto::Currency;
 use chassis::{
@@ -48,7 +49,9 @@ struct Args {
     requests: idempotency::RequestRetention,
     #[command(flatten)]
     retention: Retention,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Who may call")]
+    access: AccessArgs,
+    #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
 
@@ -60,7 +63,7 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, currency, requests, retention, log } =
+    let Args { addr, http_addr, connections, rows, policy, currency, requests, retention, access, log } =
         flags::parse();
     program::run(
         Program { name: "booking-svc", version: VERSION },
@@ -68,11 +71,14 @@ fn main() -> ExitCode {
         rows,
         migrate,
         async move |database, shutdown| {
+            let clock = Clock::system();
+            let bound = [("--addr", addr), ("--http-addr", http_addr)];
+            let doors = access.doors_apart(&bound, clock.clone(), shutdown.clone()).await?;
             let listeners = Listeners::bind(addr, http_addr, connections)?;
             serve(
-                Config { database, policy, currency, requests, retention },
+                Config { database, policy, currency, requests, retention, doors },
                 listeners,
-                Clock::system(),
+                clock,
                 shutdown,
             )
             .await

@@ -2,6 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
+use access::Doors;
 use chassis::{
     channel::Target,
     db::DbConfig,
@@ -10,6 +11,7 @@ use chassis::{
     threads::Threads,
 };
 use http::{HeaderValue, uri::Authority};
+use tokio::net::TcpListener;
 
 use crate::store;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where the three services are.
     pub upstreams: Upstreams,
+    /// Who may enter.
+    pub doors: Doors,
 }
 
 /// How long rows are kept that are not needed for good.
@@ -63,6 +67,8 @@ pub struct Listeners {
     pub rest: Incoming,
     /// The listener of gRPC, with `CheckoutService`.
     pub grpc: Incoming,
+    /// The listener of probes and metrics alone.
+    pub metrics: Option<TcpListener>,
     /// Where the connections of `rest` live. They must outlive services that are called in-process.
     pub threads: Threads,
 }

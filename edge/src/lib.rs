@@ -64,7 +64,6 @@ async fn run(
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
-    health.watch(db.clone(), shutdown.clone());
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
@@ -87,12 +86,17 @@ async fn run(
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
     let polls = app::Polls::new(clients.queue.clone());
-    let browse = config.policy.browse;
-    let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), browse, clock));
+    let mut doors = config.doors;
+    doors.house.is_edge = true;
+    doors.house.open_browsing = config.policy.browse == Browse::Open;
+    health.watch(db.clone(), doors.readiness(), shutdown.clone());
+    let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), doors.clone(), clock));
     let rest = http::Front::new(edge, polls, config.policy, health.clone());
+    let probes = health.clone();
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
-        .add_service(CheckoutServiceServer::new(grpc::Service::new(till.clone())));
+        .guarded(doors.guard())
+        .add_service(CheckoutServiceServer::new(grpc::Service::new(till.clone(), doors.clone())));
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
@@ -103,7 +107,13 @@ async fn run(
         http::serve(listeners.rest, fronts, shutdown.clone()).await;
         Ok(())
     };
-    let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest);
+    let metrics = async {
+        match listeners.metrics {
+            Some(listener) => Ok(chassis::probes::serve(listener, probes, shutdown.clone()).await?),
+            None => Ok(()),
+        }
+    };
+    let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest, metrics);
 
     // This is done also when a listener failed: requests in flight are finished and background tasks end.
     shutdown.cancel();

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
+use access::AccessArgs;
 use chassis::{
     clock::Clock,
     flags,
@@ -34,6 +35,10 @@ struct Args {
     /// Where to serve gRPC
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     grpc_addr: SocketAddr,
+    /// Where to serve /metrics and probes besides; /metrics is at --rest-addr too where nobody is asked who
+    /// they are, and otherwise here alone
+    #[arg(long, env)]
+    metrics_addr: Option<SocketAddr>,
     #[command(flatten)]
     connections: ConnectionArgs,
     #[command(flatten)]
@@ -44,7 +49,9 @@ struct Args {
     policy: Policy,
     #[command(flatten)]
     retention: Retention,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Who may call")]
+    access: AccessArgs,
+    #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
 
@@ -57,19 +64,33 @@ Examples:
   edge --browse open --on-payment-failure keep                  dates and seats for all; a refused payment keeps the hold";
 
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, connections, rows, upstreams, policy, retention, log } = flags::parse();
+    let Args {
+        rest_addr,
+        grpc_addr,
+        metrics_addr,
+        connections,
+        rows,
+        upstreams,
+        policy,
+        retention,
+        access,
+        log,
+    } = flags::parse();
     program::run(
         Program { name: "edge", version: VERSION },
         &log,
         rows,
         migrate,
         async move |database, shutdown| {
+            let clock = Clock::system();
+            let bound = [("--rest-addr", rest_addr), ("--grpc-addr", grpc_addr)];
+            let doors = access.doors_apart(&bound, clock.clone(), shutdown.clone()).await?;
+            let metrics = metrics_addr.map(|addr| listen("--metrics-addr", addr)).transpose()?;
             let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
             let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
             let [rest, grpc] = [rest, grpc].map(|listener| Incoming::counted(listener, &connections));
-            let listeners = Listeners { rest, grpc, threads };
-            serve(Config { database, policy, retention, upstreams }, listeners, Clock::system(), shutdown)
-                .await
+            let listeners = Listeners { rest, grpc, metrics, threads };
+            serve(Config { database, policy, retention, upstreams, doors }, listeners, clock, shutdown).await
         },
     )
 }

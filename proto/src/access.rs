@@ -5,6 +5,8 @@ use prost::{
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 
+use crate::{Fault, Reason};
+
 /// A kind of caller, as `boxoffice.access.v1.Caller` describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -37,7 +39,7 @@ pub struct Rule {
     pub path: &'static str,
     /// Who may call it.
     pub callers: &'static [Kind],
-    /// Who may leave the user empty; nobody is listed where whoever may call it may.
+    /// Who may leave the user empty, which then means anybody's.
     pub of_everybody: &'static [Kind],
     /// Who may call it at the edge besides.
     pub at_edge: &'static [Kind],
@@ -45,6 +47,8 @@ pub struct Rule {
     pub user_id: Option<u32>,
     /// The number of the request's field `token` or `tokens`, where it has one.
     pub token: Option<u32>,
+    /// The number of the request's field `priority`, where it has one.
+    pub priority: Option<u32>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
@@ -59,6 +63,28 @@ pub trait Asks {
 
     /// Whether it names a queue token.
     fn has_token(&self) -> bool;
+
+    /// The lane that it asks for, where it can ask for one.
+    fn priority(&mut self) -> Option<&mut Option<i32>>;
+}
+
+/// What a request finds by its id, for a user that it names; empty: for anybody. Somebody else's is answered as
+/// one that is not there, so that nobody learns what others have (AIP-211).
+///
+/// # Errors
+/// NOT_OWNER for a user who has no such thing; otherwise as `found`.
+pub fn for_user<T>(
+    user_id: &str,
+    found: Result<T, Fault>,
+    owner: impl FnOnce(&T) -> &str,
+    missing: Reason,
+) -> Result<T, Fault> {
+    match found {
+        _ if user_id.is_empty() => found,
+        Ok(found) if owner(&found) == user_id => Ok(found),
+        Err(fault) if fault.reason != missing => Err(fault),
+        Ok(_) | Err(_) => Err(Fault::new(Reason::NotOwner, Reason::NotOwner.title())),
+    }
 }
 
 /// The rule of a method by its path; `None`: no method of ours.
@@ -74,6 +100,8 @@ pub struct Subject {
     pub user_id: String,
     /// Whether it names a queue token.
     pub has_token: bool,
+    /// The lane that it asks for.
+    pub priority: Option<i32>,
 }
 
 impl Rule {
@@ -96,6 +124,12 @@ impl Rule {
                 } else {
                     subject.has_token = !value.is_empty();
                 }
+            } else if wire_type == WireType::Varint && self.priority == Some(number) {
+                let value = decode_varint(&mut message).ok()?;
+                // Protobuf writes a negative int32 as 64 bits, and reads the low 32 of what is there.
+                #[expect(clippy::cast_possible_truncation, reason = "as prost decodes an int32")]
+                let lane = value as i32;
+                subject.priority = Some(lane);
             } else {
                 skip_field(wire_type, number, &mut message, DecodeContext::default()).ok()?;
             }
@@ -110,7 +144,10 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::{booking::HoldSeatsRequest, queue::BatchGetTokensRequest};
+    use crate::{
+        booking::HoldSeatsRequest,
+        queue::{BatchGetTokensRequest, IssueTokenRequest},
+    };
 
     #[test]
     fn a_rule_reads_from_a_request_whom_it_is_about() {
@@ -123,7 +160,7 @@ mod tests {
             replay_only: true,
         };
         let read = |bytes: &[u8]| hold.subject(bytes);
-        let zoe = Subject { user_id: "Zoë".into(), has_token: false };
+        let zoe = Subject { user_id: "Zoë".into(), ..Subject::default() };
         assert_eq!(read(&request.encode_to_vec()), Some(zoe.clone()));
         assert_eq!(read(&[]), Some(Subject::default()));
         let twice = [
@@ -136,6 +173,15 @@ mod tests {
         let batch = rule("/boxoffice.queue.v1.QueueService/BatchGetTokens").unwrap();
         let some = BatchGetTokensRequest { tokens: vec!["x".into()] }.encode_to_vec();
         assert!(batch.subject(&some).unwrap().has_token && !batch.subject(&[]).unwrap().has_token);
+    }
+
+    #[test]
+    fn the_lane_is_read_as_it_will_be_decoded() {
+        let join = rule("/boxoffice.queue.v1.QueueService/IssueToken").unwrap();
+        for priority in [None, Some(0), Some(9), Some(-1), Some(i32::MIN)] {
+            let request = IssueTokenRequest { priority, ..IssueTokenRequest::default() };
+            assert_eq!(join.subject(&request.encode_to_vec()).unwrap().priority, priority);
+        }
     }
 
     #[test]

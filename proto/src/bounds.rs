@@ -1,4 +1,4 @@
-//! What the fields of a concert and a show may be: one constant each, for the checks of gRPC and of REST.
+//! What the fields of requests may be: one constant each, for the checks of gRPC and of REST.
 
 use std::ops::RangeInclusive;
 
@@ -12,3 +12,8 @@ pub const DURATION_MINUTES: RangeInclusive<i32> = 1..=1_440;
 pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
 /// Seats of a show.
 pub const SEAT_COUNT: RangeInclusive<i32> = 1..=100_000;
+
+/// The lanes of a queue; the lowest is served first.
+pub const PRIORITY: RangeInclusive<i32> = 0..=9;
+/// The lane of a user who names none.
+pub const DEFAULT_PRIORITY: i32 = 5;

@@ -56,6 +56,11 @@ impl Checks {
         id.map(Cow::into_owned).unwrap_or_default()
     }
 
+    /// The user whose things are asked for, as [`user_id`](Self::user_id); empty: anybody's.
+    pub fn any_user(&mut self, field: &str, value: &str) -> String {
+        if value.is_empty() { String::new() } else { self.user_id(field, value) }
+    }
+
     /// A queue's name: 1 to 64 of `a-z A-Z 0-9 - _ .`, which have one form only; empty means `default`.
     pub fn queue_id(&mut self, field: &str, value: &str) -> String {
         if value.is_empty() {

@@ -104,6 +104,8 @@ pub struct Config {
     pub requests: idempotency::RequestRetention,
     /// How long the rest is.
     pub retention: Retention,
+    /// Who may call.
+    pub doors: access::Doors,
 }
 
 /// How long rows are kept that nobody needs for good.

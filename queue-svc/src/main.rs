@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
+use access::AccessArgs;
 use chassis::{
     clock::Clock,
     flags, idempotency,
@@ -43,7 +44,9 @@ struct Args {
     requests: idempotency::RequestRetention,
     #[command(flatten)]
     retention: Retention,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Who may call")]
+    access: AccessArgs,
+    #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
 
@@ -55,16 +58,19 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, requests, retention, log } = flags::parse();
+    let Args { addr, http_addr, connections, rows, policy, requests, retention, access, log } =
+        flags::parse();
     program::run(
         Program { name: "queue-svc", version: VERSION },
         &log,
         rows,
         migrate,
         async move |database, shutdown| {
+            let clock = Clock::system();
+            let bound = [("--addr", addr), ("--http-addr", http_addr)];
+            let doors = access.doors_apart(&bound, clock.clone(), shutdown.clone()).await?;
             let listeners = Listeners::bind(addr, http_addr, connections)?;
-            serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown)
-                .await
+            serve(Config { database, policy, requests, retention, doors }, listeners, clock, shutdown).await
         },
     )
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use access::{Access, AccessArgs, Error, Jwks, Role, Trusted, Way, Why};
+use access::{Access, AccessArgs, Error, Jwks, Role, Switch, Trusted, Way, Why};
 use chassis::clock::{Clock, SECOND};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -54,6 +54,8 @@ fn cannot(code: Option<i32>, said: &str) -> bool {
 
 async fn open(trusted: &str, jwks: Option<Jwks>, roles_claim: &str) -> Access {
     let args = AccessArgs {
+        self_charge: Switch(true),
+        docs: None,
         auth_issuer: Some(Trusted::Url(trusted.to_owned())),
         auth_audience: "boxoffice".to_owned(),
         auth_jwks: jwks,

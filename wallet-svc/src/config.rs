@@ -22,4 +22,6 @@ pub struct Config {
     pub policy: Policy,
     /// How long the recorded answers to requests are kept.
     pub requests: idempotency::RequestRetention,
+    /// Who may call.
+    pub doors: access::Doors,
 }

@@ -7,7 +7,7 @@ mod read;
 use std::sync::Arc;
 
 use boxoffice_proto::{
-    Currency, Fault,
+    Currency, Fault, Reason, access,
     booking::{
         CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
         ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
@@ -152,9 +152,14 @@ impl BookingService for Api {
         request: Request<GetReservationRequest>,
     ) -> Answer<GetReservationResponse> {
         let mut checks = Checks::default();
-        let id = checks.uuid("reservation_id", &request.into_inner().reservation_id);
+        let request = request.into_inner();
+        let id = checks.uuid("reservation_id", &request.reservation_id);
+        let user = checks.any_user("user_id", &request.user_id);
         checks.finish()?;
-        Ok(Response::new(GetReservationResponse { reservation: answer(self.app.reservation(id).await)? }))
+        let found = self.app.reservation(id).await.map_err(Fault::from);
+        let reservation =
+            access::for_user(&user, found, |found| &found.hold.user_id, Reason::ReservationNotFound)?;
+        Ok(Response::new(GetReservationResponse { reservation: Some(convert::reservation(&reservation)) }))
     }
 
     async fn list_reservations(

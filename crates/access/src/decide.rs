@@ -4,6 +4,7 @@
 use boxoffice_proto::{
     Fault, Reason,
     access::{Asks, Kind, Rule, Subject},
+    bounds::DEFAULT_PRIORITY,
     validate,
 };
 
@@ -60,11 +61,21 @@ impl House {
         };
         let of_everybody = subject.user_id.is_empty() && !rule.of_everybody.is_empty();
         let may = |kind: &Kind| is(kind) && (!of_everybody || rule.of_everybody.contains(kind));
-        if self.kinds(rule).any(may) { Ok(()) } else { Err(self.refusal(rule, caller)) }
+        if !self.kinds(rule).any(may) {
+            return Err(self.refusal(rule, caller));
+        }
+        // The seller gives a lane: an operator, or the issuer by a claim.
+        let given = user.and_then(|user| user.priority).unwrap_or(DEFAULT_PRIORITY);
+        match subject.priority {
+            Some(lane) if lane != DEFAULT_PRIORITY && lane != given && !has(Role::Operator) => {
+                Err(not_allowed(Role::Operator.as_str(), "asks for a lane that the seller did not give"))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The request, when this caller may make it. Who may only make it for themselves need not say who they
-    /// are: a user that is left out is the caller.
+    /// The request, when this caller may make it. What is left out is the caller's: the user, unless the rule
+    /// lets this caller mean anybody, and the lane.
     ///
     /// # Errors
     /// As [`decide`](Self::decide).
@@ -73,11 +84,17 @@ impl House {
             return Ok(request);
         }
         let user_id = request.user_id().map(|user_id| user_id.clone()).unwrap_or_default();
-        let subject = Subject { user_id, has_token: request.has_token() };
+        let priority = request.priority().and_then(|lane| *lane);
+        let subject = Subject { user_id, has_token: request.has_token(), priority };
         let decided = self.decide(R::RULE, caller, &subject);
-        let (Err(_), true, Some(user)) = (&decided, subject.user_id.is_empty(), caller.user()) else {
+        let Some(user) = caller.user() else { return decided.map(|()| request) };
+        if let Some(lane) = request.priority() {
+            *lane = lane.or(user.priority);
+        }
+        let may_mean_anybody = decided.is_ok() && !R::RULE.of_everybody.is_empty();
+        if !subject.user_id.is_empty() || may_mean_anybody {
             return decided.map(|()| request);
-        };
+        }
         let subject = Subject { user_id: user.user.to_string(), ..subject };
         self.decide(R::RULE, caller, &subject)?;
         if let Some(user_id) = request.user_id() {
@@ -116,8 +133,7 @@ impl House {
             return Fault::new(Reason::NotOwner, detail);
         }
         let roles: Vec<_> = self.kinds(rule).filter_map(role).collect();
-        let detail = format!("This needs a role that the caller does not have: {}.", roles.join(" or "));
-        Fault::new(Reason::NotAllowed, detail).with("role", roles.join(","))
+        not_allowed(&roles.join(","), "makes a request that is for others")
     }
 }
 
@@ -138,6 +154,11 @@ impl Identity {
         *self.user == *user_id
             || validate::visible(user_id, user_id.len()).is_some_and(|name| *self.user == *name)
     }
+}
+
+fn not_allowed(roles: &str, who: &str) -> Fault {
+    let detail = format!("A caller without the role {} {who}.", roles.replace(',', " or "));
+    Fault::new(Reason::NotAllowed, detail).with("role", roles)
 }
 
 /// What a refused caller is told to be instead.
@@ -180,11 +201,12 @@ mod tests {
     use boxoffice_proto::{
         access::{RULES, rule},
         booking::{GetReservationRequest, HoldSeatsRequest},
+        queue::IssueTokenRequest,
         wallet::GetWalletRequest,
     };
 
     use super::*;
-    use crate::Why;
+    use crate::{Roles, Why};
 
     const EDGE: House = House { self_charge: true, open_browsing: false, is_edge: true };
     const INSIDE: House = House { is_edge: false, ..EDGE };
@@ -197,7 +219,7 @@ mod tests {
 
     fn ask(method: &str, caller: &Caller, user: &str, house: House) -> Result<(), Reason> {
         let rule = RULES.iter().find(|rule| rule.path.ends_with(method)).unwrap();
-        let subject = Subject { user_id: user.into(), has_token: false };
+        let subject = Subject { user_id: user.into(), ..Subject::default() };
         house.decide(rule, caller, &subject).map_err(|fault| fault.reason)
     }
 
@@ -248,6 +270,27 @@ mod tests {
         let holder = Subject { has_token: true, ..Subject::default() };
         assert!(EDGE.decide(rule, &NOBODY, &holder).is_ok());
         assert!(INSIDE.decide(rule, &NOBODY, &holder).is_err());
+    }
+
+    #[test]
+    fn a_lane_is_given_by_the_seller() {
+        let join = |caller: &Caller, priority| {
+            let request = IssueTokenRequest { priority, ..IssueTokenRequest::default() };
+            EDGE.allow(caller, request).map(|request| request.priority).map_err(|fault| fault.reason)
+        };
+        let (ann, operator) = (user("ann", &[]), user("root", &[Role::Operator]));
+        let roles = Roles::default();
+        let vip =
+            Caller::User(Identity { user: "vic".into(), roles, priority: Some(1), expires_at: i64::MAX });
+        assert_eq!([join(&ann, None), join(&ann, Some(5))], [Ok(None), Ok(Some(5))]);
+        assert_eq!([join(&ann, Some(1)), join(&ann, Some(9))], [Err(Reason::NotAllowed); 2]);
+        assert_eq!(join(&operator, Some(1)), Ok(Some(1)));
+        assert_eq!(
+            [None, Some(1), Some(5)].map(|lane| join(&vip, lane)),
+            [Ok(Some(1)), Ok(Some(1)), Ok(Some(5))]
+        );
+        assert_eq!(join(&vip, Some(0)), Err(Reason::NotAllowed));
+        assert_eq!(join(&Caller::Unasked, Some(0)), Ok(Some(0)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The guard of a gRPC server: who calls, and whether the rules let them.
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use boxoffice_proto::{Fault, Reason, access::rule};
 use chassis::{clock::Clock, server::Guard};
@@ -17,8 +17,8 @@ const REFLECTION: &str = "/grpc.reflection.";
 /// Who may enter a program's doors. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Doors {
-    access: Option<Arc<Access>>,
-    clock: Clock,
+    /// Who says who callers are; `None`: nobody is asked.
+    access: Option<(Arc<Access>, Clock)>,
     /// Whether tools may read the protos and the API's pages.
     pub docs: bool,
     /// What the rules depend on besides.
@@ -28,14 +28,14 @@ pub struct Doors {
 impl Doors {
     /// Of an open house: nobody is asked.
     #[must_use]
-    pub fn open(clock: Clock) -> Self {
-        Self { access: None, clock, docs: true, house: House::default() }
+    pub fn open() -> Self {
+        Self { access: None, docs: true, house: House::default() }
     }
 
     /// Of a program that accepts these tokens.
     #[must_use]
     pub fn secured(access: Arc<Access>, clock: Clock) -> Self {
-        Self { access: Some(access), clock, docs: false, house: House::default() }
+        Self { access: Some((access, clock)), docs: false, house: House::default() }
     }
 
     /// Whether callers are asked who they are.
@@ -47,18 +47,27 @@ impl Doors {
     /// The public keys of the mesh's own issuer, where it has one.
     #[must_use]
     pub fn jwks(&self) -> Option<&str> {
-        self.access.as_deref().and_then(Access::jwks)
+        self.access.as_ref().and_then(|(access, _)| access.jwks())
     }
 
-    /// Whether tokens can be judged.
+    /// Tells whether tokens can be judged, which a secured program cannot do without.
+    pub fn readiness(&self) -> impl Fn() -> bool + Send + 'static {
+        let access = self.access.clone();
+        move || access.as_ref().is_none_or(|(access, _)| access.is_ready())
+    }
+
+    /// Who makes a call over gRPC: whom the [guard](Self::guard) found out.
     #[must_use]
-    pub fn are_ready(&self) -> bool {
-        self.access.as_deref().is_none_or(Access::is_ready)
+    pub fn called(&self, extensions: &http::Extensions) -> Caller {
+        match &self.access {
+            None => Caller::Unasked,
+            Some(_) => extensions.get().cloned().unwrap_or(Caller::Unknown(Error::CredentialsMissing)),
+        }
     }
 
     /// Who calls with these headers.
     pub async fn caller(&self, headers: &HeaderMap) -> Caller {
-        let Some(access) = &self.access else { return Caller::Unasked };
+        let Some((access, clock)) = &self.access else { return Caller::Unasked };
         let mut all = headers.get_all(AUTHORIZATION).iter();
         let header = match (all.next().map(|value| value.to_str()), all.next()) {
             (None, _) => None,
@@ -66,7 +75,7 @@ impl Doors {
             // Two, or no text: not the header of one token.
             (Some(_), _) => Some(""),
         };
-        match access.authenticate(header, self.clock.now()).await {
+        match access.authenticate(header, clock.now()).await {
             Ok(identity) => Caller::User(identity),
             Err(why) => Caller::Unknown(why),
         }
@@ -109,22 +118,6 @@ fn unknown(is_reflection: bool) -> Status {
         Reason::Unimplemented.title()
     };
     Fault::new(Reason::Unimplemented, detail).into()
-}
-
-/// `on` or `off`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Switch(pub bool);
-
-impl FromStr for Switch {
-    type Err = &'static str;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word {
-            "on" => Ok(Self(true)),
-            "off" => Ok(Self(false)),
-            _ => Err("must be on or off"),
-        }
-    }
 }
 
 impl From<Error> for Caller {

@@ -3,13 +3,17 @@
 use std::{
     fmt::{self, Display},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 
-use chassis::Error;
+use chassis::{Error, clock::Clock};
 use clap::{Args, builder::NonEmptyStringValueParser};
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
+
+use crate::{Access, Doors};
 
 /// The word that names the mesh's own issuer.
 const LOCAL: &str = "local";
@@ -35,9 +39,38 @@ pub struct AccessArgs {
     /// a list, or words separated by spaces (the local issuer's tokens have them in `roles`)
     #[arg(long, env, default_value = "roles", value_parser = NonEmptyStringValueParser::new())]
     pub auth_roles_claim: String,
+    /// Whether users may charge their own wallets; `off` where money comes from cashiers and payment providers
+    #[arg(long, env, value_name = "on|off", default_value_t = Switch(true))]
+    pub self_charge: Switch,
+    /// Whether anyone may read the API's page and document and ask for the protos (reflection): on where
+    /// nobody is asked who they are, otherwise off
+    #[arg(long, env, value_name = "on|off")]
+    pub docs: Option<Switch>,
     /// Let anybody who reaches it do everything: only where something in front knows who may
     #[arg(long, env)]
     pub insecure_open: bool,
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err("must be on or off"),
+        }
+    }
+}
+
+impl Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { "on" } else { "off" })
+    }
 }
 
 /// Whose tokens are accepted.
@@ -147,6 +180,72 @@ pub struct Secured {
 }
 
 impl AccessArgs {
+    /// The doors of a program that binds these addresses, each with its flag. `folder` is where the mesh's own
+    /// issuer has its key. The issuer's keys are fetched, and kept fresh until the shutdown.
+    ///
+    /// # Errors
+    /// As [`way`](Self::way), and when keys in a file or the issuer's own cannot be read.
+    pub async fn doors(
+        &self,
+        bound: &[(&str, SocketAddr)],
+        folder: &Path,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Doors, Error> {
+        self.doors_of(self.way(bound)?, folder, clock, shutdown).await
+    }
+
+    /// The same for a program that is one of several, which call each other over the network.
+    ///
+    /// # Errors
+    /// As [`doors`](Self::doors); and the program has no certificate, or no way to the issuer's keys.
+    pub async fn doors_apart(
+        &self,
+        bound: &[(&str, SocketAddr)],
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Doors, Error> {
+        let way = self.way(bound)?;
+        if let Way::Secured(secured) = &way {
+            if secured.trusted == Trusted::Local && secured.jwks.is_none() {
+                return Err(Error::Config(
+                    "--auth-issuer local (AUTH_ISSUER) is the issuer of `boxoffice up`: name the file with its public \
+                     keys with --auth-jwks (AUTH_JWKS), as /.well-known/jwks.json has them"
+                        .to_owned(),
+                ));
+            }
+            if !self.insecure_open {
+                return Err(Error::Config(
+                    "services that ask who calls know each other by certificates, which this version does not have \
+                     yet: say --insecure-open (INSECURE_OPEN) if only the mesh reaches their ports"
+                        .to_owned(),
+                ));
+            }
+        }
+        self.doors_of(way, Path::new("."), clock, shutdown).await
+    }
+
+    async fn doors_of(
+        &self,
+        way: Way,
+        folder: &Path,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Doors, Error> {
+        let mut doors = match way {
+            Way::OpenHouse => Doors::open(),
+            Way::Secured(secured) => {
+                let access = Arc::new(Access::open(secured, folder, clock.clone()).await?);
+                let fresh = Arc::clone(&access);
+                tokio::spawn(async move { fresh.run_until(shutdown).await });
+                Doors::secured(access, clock)
+            }
+        };
+        doors.docs = self.docs.map_or(doors.docs, |docs| docs.0);
+        doors.house.self_charge = self.self_charge.0;
+        Ok(doors)
+    }
+
     /// Which of the ways to run holds for a program that binds these addresses, each with its flag.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use access::Doors;
 use chassis::{
     Error,
     channel::{Channel, Target},
@@ -34,6 +35,10 @@ pub struct Addresses {
     /// REST, the API page, probes and metrics
     #[arg(long, env, default_value = "127.0.0.1:24000")]
     pub rest_addr: SocketAddr,
+    /// Probes and metrics alone. /metrics is at --rest-addr too where nobody is asked who they are, and
+    /// otherwise here alone
+    #[arg(long, env)]
+    pub metrics_addr: Option<SocketAddr>,
     /// gRPC of the edge: CheckoutService
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     pub grpc_addr: SocketAddr,
@@ -60,6 +65,20 @@ pub enum Databases {
         /// How the pooler before it, if there is one, lends its sessions.
         pooler: Pooler,
     },
+}
+
+impl Addresses {
+    /// The addresses that somebody could call, each with its flag.
+    #[must_use]
+    pub const fn bound(&self) -> [(&'static str, SocketAddr); 5] {
+        [
+            ("--rest-addr", self.rest_addr),
+            ("--grpc-addr", self.grpc_addr),
+            ("--queue-addr", self.queue_addr),
+            ("--booking-addr", self.booking_addr),
+            ("--wallet-addr", self.wallet_addr),
+        ]
+    }
 }
 
 impl Databases {
@@ -94,6 +113,8 @@ pub struct Settings {
     pub edge: edge::Policy,
     /// How long rows are kept.
     pub retention: StackRetention,
+    /// Who may enter.
+    pub doors: Doors,
 }
 
 /// How long rows are kept that are not kept for good.
@@ -157,12 +178,24 @@ impl Stack {
     /// # Errors
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        let Settings { addresses: wanted, connections, databases, queue, booking, wallet, edge, retention } =
-            settings;
+        let Settings {
+            addresses: wanted,
+            connections,
+            databases,
+            queue,
+            booking,
+            wallet,
+            edge,
+            retention,
+            doors,
+        } = settings;
         let requests = retention.requests;
         let connections = connections.counted();
         let counted = |listener| Incoming::counted(listener, &connections);
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
+        let metrics = wanted.metrics_addr.map(|addr| bind("--metrics-addr", addr)).transpose()?;
+        let metrics_addr = metrics.as_ref().map(|(_, addr)| *addr);
+        let metrics = metrics.map(|(listener, _)| listener);
         let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr)?;
         let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
         let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr)?;
@@ -181,6 +214,7 @@ impl Stack {
                 policy: queue,
                 requests,
                 retention: retention.queue,
+                doors: doors.clone(),
             };
             let listeners =
                 queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
@@ -193,13 +227,19 @@ impl Stack {
                 currency: wallet.currency,
                 requests,
                 retention: retention.booking,
+                doors: doors.clone(),
             };
             let listeners =
                 booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
             booking_svc::serve(config, listeners, clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
-            let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet, requests };
+            let config = wallet_svc::Config {
+                database: databases.of("wallet"),
+                policy: wallet,
+                requests,
+                doors: doors.clone(),
+            };
             let listeners =
                 wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
             wallet_svc::serve(config, listeners, clock.clone(), stop)
@@ -210,13 +250,19 @@ impl Stack {
                 policy: edge,
                 retention: retention.edge,
                 upstreams,
+                doors: doors.clone(),
             };
-            let listeners =
-                edge::Listeners { rest: counted(rest), grpc: counted(grpc), threads: threads.clone() };
+            let listeners = edge::Listeners {
+                rest: counted(rest),
+                grpc: counted(grpc),
+                metrics,
+                threads: threads.clone(),
+            };
             edge::serve(config, listeners, clock.clone(), stop)
         });
 
-        let addresses = Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
+        let addresses =
+            Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
         let mut stack = Self { addresses, edge, inner: [queue, booking, wallet], _threads: threads };
         match stack.ready().await {
             Ok(()) => Ok(stack),

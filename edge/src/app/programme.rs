@@ -14,9 +14,10 @@ use crate::clients::ask;
 /// Creates a concert.
 pub(crate) async fn create_concert(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: CreateConcertRequest,
 ) -> Result<Concert, Fault> {
+    let request = caller.allow(request)?;
     let request = CreateConcertRequest { request_id: edge.request_id(request.request_id), ..request };
     ask!(edge.clients.booking, create_concert(request).concert)
 }
@@ -37,9 +38,10 @@ pub(crate) async fn concerts(
 /// Creates a show, with its seats.
 pub(crate) async fn create_show(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: CreateShowRequest,
 ) -> Result<Show, Fault> {
+    let request = caller.allow(request)?;
     let request = CreateShowRequest { request_id: edge.request_id(request.request_id), ..request };
     ask!(edge.clients.booking, create_show(request).show)
 }

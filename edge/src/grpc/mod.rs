@@ -1,5 +1,6 @@
 //! `CheckoutService`: requests become commands and checkouts become answers; nothing is decided here.
 
+use access::Doors;
 use boxoffice_proto::{
     Fault,
     checkout::{
@@ -24,20 +25,26 @@ use crate::{
 /// The gRPC service of the [`Till`].
 pub(crate) struct Service {
     till: Till,
+    doors: Doors,
 }
 
 impl Service {
-    pub(crate) const fn new(till: Till) -> Self {
-        Self { till }
+    pub(crate) const fn new(till: Till, doors: Doors) -> Self {
+        Self { till, doors }
+    }
+
+    /// Who makes this call, with the queue token of its message.
+    fn caller<T>(&self, request: &Request<T>, queue_token: Option<&str>) -> Caller {
+        Caller::new(self.doors.called(request.extensions()), self.doors.house, "token", queue_token)
     }
 }
 
 #[tonic::async_trait]
 impl CheckoutService for Service {
     async fn pay(&self, request: Request<PayRequest>) -> Result<Response<PayResponse>, Status> {
+        let caller = self.caller(&request, Some(&request.get_ref().token));
         let request = request.into_inner();
-        let caller = Caller::new("token", Some(&request.token));
-        let checkout = self.till.pay(&caller, command(&request)?).await?;
+        let checkout = self.till.pay(&caller, command(&request, self.doors.are_secured())?).await?;
         Ok(Response::new(PayResponse { checkout: Some(wire(checkout)) }))
     }
 
@@ -47,8 +54,9 @@ impl CheckoutService for Service {
     ) -> Result<Response<GetCheckoutResponse>, Status> {
         let mut checks = Checks::default();
         let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
+        let user_id = checks.any_user("user_id", &request.get_ref().user_id);
         checks.finish()?;
-        let checkout = self.till.get(&nobody(), checkout_id).await?;
+        let checkout = self.till.get(&self.caller(&request, None), checkout_id, user_id).await?;
         Ok(Response::new(GetCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
@@ -59,7 +67,7 @@ impl CheckoutService for Service {
         let mut checks = Checks::default();
         let checkout_id = checks.uuid("checkout_id", &request.get_ref().checkout_id);
         checks.finish()?;
-        let checkout = self.till.retry(&nobody(), checkout_id).await?;
+        let checkout = self.till.retry(&self.caller(&request, None), checkout_id).await?;
         Ok(Response::new(RetryCheckoutResponse { checkout: Some(wire(checkout)) }))
     }
 
@@ -67,21 +75,22 @@ impl CheckoutService for Service {
         &self,
         request: Request<ListCheckoutsRequest>,
     ) -> Result<Response<ListCheckoutsResponse>, Status> {
+        let caller = self.caller(&request, None);
         let (filter, page) = filter(&request.into_inner())?;
-        let found = self.till.list(&nobody(), filter, *page.from(), page.limit()).await?;
+        let found = self.till.list(&caller, filter, *page.from(), page.limit()).await?;
         let (checkouts, next_page_token) = page.answer(found, cursor, wire);
         Ok(Response::new(ListCheckoutsResponse { checkouts, next_page_token }))
     }
 }
 
-/// A caller who presents no queue token.
-fn nobody() -> Caller {
-    Caller::new("token", None)
-}
-
-fn command(request: &PayRequest) -> Result<Pay, Fault> {
+/// A user who is left out is the caller, where it is known who that is.
+fn command(request: &PayRequest, knows_caller: bool) -> Result<Pay, Fault> {
     let mut checks = Checks::default();
-    let user_id = checks.user_id("user_id", &request.user_id);
+    let user_id = if knows_caller {
+        checks.any_user("user_id", &request.user_id)
+    } else {
+        checks.user_id("user_id", &request.user_id)
+    };
     let reservation_id = checks.uuid("reservation_id", &request.reservation_id);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;

@@ -149,8 +149,7 @@ impl From<Fault> for Problem {
                 fault.metadata.iter().map(|(key, text)| (camel(key), members::value(key, text))).collect(),
             )
         };
-        let header = (reason == Reason::TokenMissing)
-            .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
+        let header = challenge(reason).map(|how| (header::WWW_AUTHENTICATE, HeaderValue::from_static(how)));
         Self(Box::new(ProblemParts {
             status: reason.http(),
             code: reason.as_str(),
@@ -161,6 +160,16 @@ impl From<Fault> for Problem {
             retry_after: fault.retry_after.or_else(|| reason.retryable().then_some(RETRY_AFTER)),
             header,
         }))
+    }
+}
+
+/// What a caller has to show who is refused for this reason (RFC 9110, 11.6.1, and RFC 6750, section 3).
+const fn challenge(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::TokenMissing => Some("X-Queue-Token realm=\"queue\""),
+        Reason::CredentialsMissing => Some("Bearer realm=\"boxoffice\""),
+        Reason::CredentialsInvalid => Some("Bearer realm=\"boxoffice\", error=\"invalid_token\""),
+        _ => None,
     }
 }
 

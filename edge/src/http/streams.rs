@@ -43,8 +43,8 @@ use crate::{
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("token_events", &[Reason::TokenNotFound]),
-    Operation::new("token_socket", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::WatchTokenRequest>("token_events", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::WatchTokenRequest>("token_socket", &[Reason::TokenNotFound]),
 ];
 
 /// After how many milliseconds a client whose stream was cut connects again: spread over some seconds, since

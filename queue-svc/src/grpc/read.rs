@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use boxoffice_proto::{
     Fault,
+    bounds::{DEFAULT_PRIORITY, PRIORITY},
     queue::{
         CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, OnExpiry as WireOnExpiry,
         QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
@@ -22,8 +23,6 @@ use crate::{
 
 /// Tokens of one BatchGetTokens at most, as the contract says.
 pub(super) const MAX_BATCH: usize = 1_000;
-/// The lane of a user who joins without naming one.
-const DEFAULT_LANE: i32 = 5;
 
 /// A queue's id, what to set in its policy, and the key of the request if it names an id.
 type PolicyCommand = (String, PolicyPatch, Option<Key>);
@@ -131,7 +130,7 @@ pub(super) fn join(request: &IssueTokenRequest) -> Result<Join, Fault> {
     let mut checks = Checks::default();
     let queue_id = checks.queue_id("queue_id", &request.queue_id);
     let user = checks.user_id("user_id", &request.user_id);
-    let lane = checks.range("priority", request.priority.unwrap_or(DEFAULT_LANE), 0..=9);
+    let lane = checks.range("priority", request.priority.unwrap_or(DEFAULT_PRIORITY), PRIORITY);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
     let lane = u8::try_from(lane).unwrap_or_default();
@@ -193,6 +192,14 @@ pub(super) fn claim(request: &VerifyTokenRequest) -> Result<Claim, Fault> {
     let user = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
     checks.finish()?;
     Ok(Claim { token, queue_id, user, fresh: request.fresh })
+}
+
+/// The user whose token is meant; `None`: whoever's.
+pub(super) fn user(user_id: &str) -> Result<Option<String>, Fault> {
+    let mut checks = Checks::default();
+    let user = checks.any_user("user_id", user_id);
+    checks.finish()?;
+    Ok(Some(user).filter(|user| !user.is_empty()))
 }
 
 /// The token that a CompleteToken or LeaveQueue ends. A request id means something within that token alone.

@@ -4,7 +4,7 @@
 mod convert;
 
 use boxoffice_proto::{
-    Currency, Fault,
+    Currency, Fault, Reason, access,
     validate::Checks,
     wallet::{self as pb, wallet_service_server::WalletService},
 };
@@ -130,8 +130,16 @@ impl WalletService for Service {
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         let mut checks = Checks::default();
         let payment_id = checks.uuid("payment_id", &request.get_ref().payment_id);
+        let user = checks.any_user("user_id", &request.get_ref().user_id);
         checks.finish()?;
-        let payment = self.ledger.payment(payment_id).await.map_err(refused)?;
+        let found = self.ledger.payment(payment_id).await.map_err(Fault::from);
+        // A payment that was cancelled before it was made is nobody's.
+        let payment = access::for_user(
+            &user,
+            found,
+            |found| found.purpose.as_ref().map_or("", |purpose| &purpose.user_id),
+            Reason::PaymentNotFound,
+        )?;
         Ok(Response::new(pb::GetPaymentResponse { payment: Some(payment.into()) }))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
+use access::{AccessArgs, Trusted};
 use boxoffice::{Addresses, Databases, Settings, Stack, StackRetention};
 use chassis::{
     Error,
@@ -40,6 +41,8 @@ pub(crate) struct Up {
     wallet: wallet_svc::Policy,
     #[command(flatten, next_help_heading = "Edge")]
     edge: edge::Policy,
+    #[command(flatten, next_help_heading = "Who may call")]
+    access: AccessArgs,
     #[command(flatten, next_help_heading = "How long rows are kept")]
     retention: StackRetention,
     #[command(flatten, next_help_heading = "Logs")]
@@ -55,6 +58,9 @@ pub(crate) fn run(up: Up) -> ExitCode {
 }
 
 async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
+    let clock = Clock::system();
+    let bound = up.addresses.bound();
+    let doors = up.access.doors(&bound, &up.data_dir, clock.clone(), shutdown.clone()).await?;
     let databases = match up.database_url {
         None => Databases::Folder(up.data_dir),
         Some(url) => Databases::Postgres { url, pooler: up.database_pooler },
@@ -63,19 +69,20 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, connections, queue, booking, wallet, edge, retention, log, .. } = up;
-    let settings = Settings { addresses, connections, databases, queue, booking, wallet, edge, retention };
-    let stack = Stack::start(settings, Clock::system()).await?;
-    welcome(log.log_format, &stack.addresses(), &place);
+    let Up { addresses, connections, queue, booking, wallet, edge, retention, access, log, .. } = up;
+    let settings =
+        Settings { addresses, connections, databases, queue, booking, wallet, edge, retention, doors };
+    let stack = Stack::start(settings, clock).await?;
+    welcome(log.log_format, &stack.addresses(), &place, access.auth_issuer.as_ref());
     stack.run(shutdown).await
 }
 
 /// Says where the services listen: to people on stdout, to machines as a line of the log.
-fn welcome(format: LogFormat, at: &Addresses, place: &str) {
-    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+fn welcome(format: LogFormat, at: &Addresses, place: &str, issuer: Option<&Trusted>) {
+    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr, .. } = at;
     match format {
         LogFormat::Pretty => {
-            let text = for_people(at, place);
+            let text = for_people(at, place, issuer);
             // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and the
             // mesh must not.
             let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
@@ -86,16 +93,25 @@ fn welcome(format: LogFormat, at: &Addresses, place: &str) {
     }
 }
 
-fn for_people(at: &Addresses, place: &str) -> String {
-    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+fn for_people(at: &Addresses, place: &str, issuer: Option<&Trusted>) -> String {
+    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr, .. } = at;
+    let (bearer, who) = match issuer {
+        None => ("", "open house: nobody is asked, and only this machine can call".to_owned()),
+        Some(Trusted::Local) => (
+            " -H \"Authorization: Bearer $(boxoffice token --user ann)\"",
+            "bearer tokens; an operator's: boxoffice token --user root --role operator".to_owned(),
+        ),
+        Some(issuer) => (" -H \"Authorization: Bearer $TOKEN\"", format!("bearer tokens of {issuer}")),
+    };
     format!(
         "boxoffice is open. {place}.
 
   REST, API page   http://{rest_addr}/docs
   gRPC             queue {queue_addr} · booking {booking_addr} · wallet {wallet_addr} · checkout {grpc_addr}
   health, metrics  http://{rest_addr}/readyz · http://{rest_addr}/metrics
+  who may call     {who}
 
-Try:  curl -s -X POST http://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json' -d '{{\"userId\":\"ann\"}}'
+Try:  curl -s -X POST http://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json'{bearer} -d '{{\"userId\":\"ann\"}}'
 The README's tour goes on from there; `boxoffice demo` fills the house. Ctrl-C stops; started again, nothing is lost.
 "
     )
