@@ -71,14 +71,13 @@ fn main() -> ExitCode {
         rows,
         migrate,
         async move |database, shutdown| {
-            let clock = Clock::system();
             let bound = [("--addr", addr), ("--http-addr", http_addr)];
-            let doors = access.doors_apart(&bound, clock.clone(), shutdown.clone()).await?;
+            let doors = access.doors_of_service(&bound)?;
             let listeners = Listeners::bind(addr, http_addr, connections)?;
             serve(
                 Config { database, policy, currency, requests, retention, doors },
                 listeners,
-                clock,
+                Clock::system(),
                 shutdown,
             )
             .await

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
         async move |database, shutdown| {
             let clock = Clock::system();
             let bound = [("--rest-addr", rest_addr), ("--grpc-addr", grpc_addr)];
-            let doors = access.doors_apart(&bound, clock.clone(), shutdown.clone()).await?;
+            let doors = access.doors_of_edge(&bound, clock.clone(), shutdown.clone()).await?;
             let metrics = metrics_addr.map(|addr| listen("--metrics-addr", addr)).transpose()?;
             let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
             let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);

@@ -68,7 +68,7 @@ impl House {
         let given = user.and_then(|user| user.priority).unwrap_or(DEFAULT_PRIORITY);
         match subject.priority {
             Some(lane) if lane != DEFAULT_PRIORITY && lane != given && !has(Role::Operator) => {
-                Err(not_allowed(Role::Operator.as_str(), "asks for a lane that the seller did not give"))
+                Err(not_allowed(Role::Operator.as_str(), "Another lane than 5 is the seller's to give"))
             }
             _ => Ok(()),
         }
@@ -133,7 +133,7 @@ impl House {
             return Fault::new(Reason::NotOwner, detail);
         }
         let roles: Vec<_> = self.kinds(rule).filter_map(role).collect();
-        not_allowed(&roles.join(","), "makes a request that is for others")
+        not_allowed(&roles.join(","), "This is not for everybody")
     }
 }
 
@@ -156,8 +156,8 @@ impl Identity {
     }
 }
 
-fn not_allowed(roles: &str, who: &str) -> Fault {
-    let detail = format!("A caller without the role {} {who}.", roles.replace(',', " or "));
+fn not_allowed(roles: &str, why: &str) -> Fault {
+    let detail = format!("{why}: the role {} is needed.", roles.replace(',', " or "));
     Fault::new(Reason::NotAllowed, detail).with("role", roles)
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It carries no bearer token.
-    #[error("this needs a bearer token: the header `Authorization: Bearer …`")]
+    #[error("A bearer token is needed: send it in the header `Authorization: Bearer …`.")]
     CredentialsMissing,
     /// It carries one that is not accepted.
     #[error("{}", .0.sentence())]

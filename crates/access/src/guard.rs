@@ -7,7 +7,7 @@ use chassis::{clock::Clock, server::Guard};
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::Status;
 
-use crate::{Access, Caller, Error, House};
+use crate::{Access, Caller, Error, House, Why};
 
 /// Health checks: for anyone.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -73,7 +73,7 @@ impl Doors {
             (None, _) => None,
             (Some(Ok(header)), None) => Some(header),
             // Two, or no text: not the header of one token.
-            (Some(_), _) => Some(""),
+            (Some(_), _) => return Caller::Unknown(Why::Malformed.into()),
         };
         match access.authenticate(header, clock.now()).await {
             Ok(identity) => Caller::User(identity),

@@ -195,34 +195,47 @@ impl AccessArgs {
         self.doors_of(self.way(bound)?, folder, clock, shutdown).await
     }
 
-    /// The same for a program that is one of several, which call each other over the network.
+    /// The doors of the edge as a program of its own.
     ///
     /// # Errors
-    /// As [`doors`](Self::doors); and the program has no certificate, or no way to the issuer's keys.
-    pub async fn doors_apart(
+    /// As [`doors`](Self::doors); and there is no way to the issuer's keys, or the services could not know the
+    /// edge.
+    pub async fn doors_of_edge(
         &self,
         bound: &[(&str, SocketAddr)],
         clock: Clock,
         shutdown: CancellationToken,
     ) -> Result<Doors, Error> {
-        let way = self.way(bound)?;
-        if let Way::Secured(secured) = &way {
-            if secured.trusted == Trusted::Local && secured.jwks.is_none() {
-                return Err(Error::Config(
-                    "--auth-issuer local (AUTH_ISSUER) is the issuer of `boxoffice up`: name the file with its public \
-                     keys with --auth-jwks (AUTH_JWKS), as /.well-known/jwks.json has them"
-                        .to_owned(),
-                ));
-            }
-            if !self.insecure_open {
-                return Err(Error::Config(
-                    "services that ask who calls know each other by certificates, which this version does not have \
-                     yet: say --insecure-open (INSECURE_OPEN) if only the mesh reaches their ports"
-                        .to_owned(),
-                ));
-            }
-        }
+        let way = self.way_apart(bound)?;
         self.doors_of(way, Path::new("."), clock, shutdown).await
+    }
+
+    /// The doors of a service behind the edge as a program of its own, which believes whoever reaches it.
+    ///
+    /// # Errors
+    /// As [`way`](Self::way), and when callers are to be asked who they are.
+    pub fn doors_of_service(&self, bound: &[(&str, SocketAddr)]) -> Result<Doors, Error> {
+        self.way_apart(bound).map(|_| Doors::open())
+    }
+
+    fn way_apart(&self, bound: &[(&str, SocketAddr)]) -> Result<Way, Error> {
+        let way = self.way(bound)?;
+        let Way::Secured(secured) = &way else { return Ok(way) };
+        if secured.trusted == Trusted::Local && secured.jwks.is_none() {
+            return Err(Error::Config(
+                "--auth-issuer local (AUTH_ISSUER) is the issuer of `boxoffice up`: name a file with its public keys, as \
+                 /.well-known/jwks.json has them, with --auth-jwks (AUTH_JWKS)"
+                    .to_owned(),
+            ));
+        }
+        if !self.insecure_open {
+            return Err(Error::Config(
+                "--auth-issuer (AUTH_ISSUER): the edge asks its callers who they are, but the services cannot tell the edge \
+                 from others: keep their ports to the mesh, and say so with --insecure-open (INSECURE_OPEN)"
+                    .to_owned(),
+            ));
+        }
+        Ok(way)
     }
 
     async fn doors_of(

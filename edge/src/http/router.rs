@@ -85,8 +85,9 @@ fn compression() -> CompressionLayer<SizeAbove> {
 }
 
 async fn nothing_here() -> Response {
-    Problem::http(StatusCode::NOT_FOUND, "There is nothing at this address; /docs shows what there is.")
-        .into_response()
+    let detail =
+        "There is nothing at this address; GET /docs shows what there is, unless it is switched off.";
+    Problem::http(StatusCode::NOT_FOUND, detail).into_response()
 }
 
 /// Every documented route.

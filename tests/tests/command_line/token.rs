@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use access::{Access, AccessArgs, Error, Role, Trusted, Way, Why};
+use access::{Access, AccessArgs, Error, Role, Switch, Trusted, Way, Why};
 use chassis::clock::{Clock, SECOND};
 
 use crate::{Ended, Run, binary};
@@ -17,6 +17,8 @@ fn run(folder: &Path, words: &[&str]) -> Ended {
 /// What the mesh on that folder would say to it.
 async fn accepted(data: &Path, token: &str, later: i64) -> Result<(String, Vec<Role>), Error> {
     let args = AccessArgs {
+        self_charge: Switch(true),
+        docs: None,
         auth_issuer: Some(Trusted::Local),
         auth_audience: "boxoffice".to_owned(),
         auth_jwks: None,

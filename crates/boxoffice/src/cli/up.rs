@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
-use access::{AccessArgs, Trusted};
+use access::{AccessArgs, Doors, Trusted};
 use boxoffice::{Addresses, Databases, Settings, Stack, StackRetention};
 use chassis::{
     Error,
@@ -70,49 +70,69 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
     let Up { addresses, connections, queue, booking, wallet, edge, retention, access, log, .. } = up;
+    let open = doors.clone();
     let settings =
         Settings { addresses, connections, databases, queue, booking, wallet, edge, retention, doors };
     let stack = Stack::start(settings, clock).await?;
-    welcome(log.log_format, &stack.addresses(), &place, access.auth_issuer.as_ref());
+    Opened { at: stack.addresses(), place, doors: open, issuer: access.auth_issuer }.tell(log.log_format);
     stack.run(shutdown).await
 }
 
-/// Says where the services listen: to people on stdout, to machines as a line of the log.
-fn welcome(format: LogFormat, at: &Addresses, place: &str, issuer: Option<&Trusted>) {
-    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr, .. } = at;
-    match format {
-        LogFormat::Pretty => {
-            let text = for_people(at, place, issuer);
-            // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and the
-            // mesh must not.
-            let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
-        }
-        LogFormat::Json => tracing::info!(
-            %rest_addr, %grpc_addr, %queue_addr, %booking_addr, %wallet_addr, place, "boxoffice is open"
-        ),
-    }
+/// What people and machines are told once the mesh is open.
+struct Opened {
+    at: Addresses,
+    place: String,
+    doors: Doors,
+    issuer: Option<Trusted>,
 }
 
-fn for_people(at: &Addresses, place: &str, issuer: Option<&Trusted>) -> String {
-    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr, .. } = at;
-    let (bearer, who) = match issuer {
-        None => ("", "open house: nobody is asked, and only this machine can call".to_owned()),
-        Some(Trusted::Local) => (
-            " -H \"Authorization: Bearer $(boxoffice token --user ann)\"",
-            "bearer tokens; an operator's: boxoffice token --user root --role operator".to_owned(),
-        ),
-        Some(issuer) => (" -H \"Authorization: Bearer $TOKEN\"", format!("bearer tokens of {issuer}")),
-    };
-    format!(
-        "boxoffice is open. {place}.
+impl Opened {
+    /// Tells people on stdout, and machines in a line of the log.
+    fn tell(&self, format: LogFormat) {
+        let Self {
+            at: Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr, .. },
+            place,
+            ..
+        } = self;
+        match format {
+            LogFormat::Pretty => {
+                let text = self.for_people();
+                // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and
+                // the mesh must not.
+                let _told =
+                    thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
+            }
+            LogFormat::Json => tracing::info!(
+                %rest_addr, %grpc_addr, %queue_addr, %booking_addr, %wallet_addr, place, "boxoffice is open"
+            ),
+        }
+    }
 
-  REST, API page   http://{rest_addr}/docs
+    fn for_people(&self) -> String {
+        let Self { at, place, doors, issuer } = self;
+        let Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+        let page = if doors.docs { "/docs" } else { "" };
+        let metrics = metrics_addr.or_else(|| (!doors.are_secured()).then_some(*rest_addr));
+        let metrics = metrics.map_or_else(String::new, |addr| format!(" · http://{addr}/metrics"));
+        let (bearer, callers) = match issuer {
+            None => ("", "anybody on this machine: nobody is asked who they are".to_owned()),
+            Some(Trusted::Local) => (
+                " -H \"Authorization: Bearer $(boxoffice token --user ann)\"",
+                "bearer tokens; an operator's: boxoffice token --user root --role operator".to_owned(),
+            ),
+            Some(issuer) => (" -H \"Authorization: Bearer $TOKEN\"", format!("bearer tokens of {issuer}")),
+        };
+        format!(
+            "boxoffice is open. {place}.
+
+  REST, API page   http://{rest_addr}{page}
   gRPC             queue {queue_addr} · booking {booking_addr} · wallet {wallet_addr} · checkout {grpc_addr}
-  health, metrics  http://{rest_addr}/readyz · http://{rest_addr}/metrics
-  who may call     {who}
+  health, metrics  http://{rest_addr}/readyz{metrics}
+  callers          {callers}
 
 Try:  curl -s -X POST http://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json'{bearer} -d '{{\"userId\":\"ann\"}}'
 The README's tour goes on from there; `boxoffice demo` fills the house. Ctrl-C stops; started again, nothing is lost.
 "
-    )
+        )
+    }
 }
