@@ -58,7 +58,7 @@ struct Args {
 const EXAMPLES: &str = "\
 Examples:
   booking-svc                                                                      a SQLite file under ./data, 127.0.0.1 alone
-  booking-svc --addr 0.0.0.0:24071 --database-url postgres://booking@db/booking    a replica of a cluster
+  booking-svc --addr 0.0.0.0:24071 --insecure-open --database-url postgres://booking@db/booking    a replica of a cluster
   booking-svc --migrate-only --database-url postgres://booking@db/booking          before the replicas of a new version
   grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
 

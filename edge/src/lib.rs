@@ -92,7 +92,6 @@ async fn run(
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), doors.clone(), clock));
     let rest = http::Front::new(edge, polls, config.policy, health.clone());
-    let probes = health.clone();
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(doors.guard())
@@ -107,13 +106,8 @@ async fn run(
         http::serve(listeners.rest, fronts, shutdown.clone()).await;
         Ok(())
     };
-    let metrics = async {
-        match listeners.metrics {
-            Some(listener) => Ok(chassis::probes::serve(listener, probes, shutdown.clone()).await?),
-            None => Ok(()),
-        }
-    };
-    let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest, metrics);
+    let grpc = grpc.serve_with_probes(listeners.grpc, listeners.metrics, shutdown.clone());
+    let served = tokio::try_join!(grpc, rest);
 
     // This is done also when a listener failed: requests in flight are finished and background tasks end.
     shutdown.cancel();

@@ -68,8 +68,8 @@ pub trait Asks {
     fn priority(&mut self) -> Option<&mut Option<i32>>;
 }
 
-/// What a request finds by its id, for a user that it names; empty: for anybody. Somebody else's is answered as
-/// one that is not there, so that nobody learns what others have (AIP-211).
+/// What a request finds by its id, for a user that it names; empty: for anybody. Somebody else's is answered
+/// as one that is not there, so that nobody learns what others have (AIP-211).
 ///
 /// # Errors
 /// NOT_OWNER for a user who has no such thing; otherwise as `found`.

@@ -53,7 +53,7 @@ struct Args {
 const EXAMPLES: &str = "\
 Examples:
   queue-svc                                                                  a SQLite file under ./data, 127.0.0.1 alone
-  queue-svc --addr 0.0.0.0:24031 --database-url postgres://queue@db/queue    a replica of a cluster
+  queue-svc --addr 0.0.0.0:24031 --insecure-open --database-url postgres://queue@db/queue    a replica of a cluster
   queue-svc --migrate-only --database-url postgres://queue@db/queue          before the replicas of a new version
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 

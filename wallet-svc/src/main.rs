@@ -51,7 +51,7 @@ struct Args {
 const EXAMPLES: &str = "\
 Examples:
   wallet-svc                                                                    a SQLite file under ./data, 127.0.0.1 alone
-  wallet-svc --addr 0.0.0.0:24081 --database-url postgres://wallet@db/wallet    a replica of a cluster
+  wallet-svc --addr 0.0.0.0:24081 --insecure-open --database-url postgres://wallet@db/wallet    a replica of a cluster
   wallet-svc --migrate-only --database-url postgres://wallet@db/wallet          before the replicas of a new version
   grpcurl -plaintext 127.0.0.1:24081 list                                       what it serves";
 

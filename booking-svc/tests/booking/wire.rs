@@ -42,7 +42,14 @@ impl Server {
             let policy = Policy { max_held_seats: 3, ..Policy::default() };
             let (requests, retention) = Default::default();
             let currency = "EUR".parse().unwrap();
-            let config = Config { database: database.config.clone(), policy, currency, requests, retention };
+            let config = Config {
+                database: database.config.clone(),
+                policy,
+                currency,
+                requests,
+                retention,
+                doors: access::Doors::open(),
+            };
             let listeners = Listeners { grpc: listener.into(), http: None };
             let serving = tokio::spawn(serve(config, listeners, clock.clone(), shutdown.clone()));
             let client = BookingServiceClient::new(Channel::new(&target));

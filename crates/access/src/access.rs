@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Identity, Issuer, Secured, Why, bearer,
-    keys::{Keys, Source, Web},
+    keys::{KeySource, Keys, Web},
     measures,
     settings::{Jwks, Trusted},
     verifier::{Verifier, is_over},
@@ -52,16 +52,16 @@ impl Access {
         let web = || Web::new().map_err(|error| chassis::Error::Task(format!("no TLS: {error}")));
         let mut published = None;
         let source = match (jwks, &trusted) {
-            (Some(Jwks::File(file)), _) => Source::File(file),
-            (Some(Jwks::Url(url)), _) => Source::Jwks(web()?, url),
-            (None, Trusted::Url(name)) => Source::Discovery(web()?, name.clone()),
+            (Some(Jwks::File(file)), _) => KeySource::File(file),
+            (Some(Jwks::Url(url)), _) => KeySource::Jwks(web()?, url),
+            (None, Trusted::Url(name)) => KeySource::Discovery(web()?, name.clone()),
             (None, Trusted::Local) => {
                 let jwks = Issuer::open(folder)?.jwks();
                 published = Some(jwks.clone());
-                Source::Own(jwks)
+                KeySource::Own(jwks)
             }
         };
-        if let Source::File(_) = source {
+        if let KeySource::File(_) = source {
             let wrong = |why| chassis::Error::Config(format!("--auth-jwks (AUTH_JWKS): {source}: {why}"));
             source.fetch().await.map_err(wrong)?;
         }

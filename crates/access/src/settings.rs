@@ -39,7 +39,8 @@ pub struct AccessArgs {
     /// a list, or words separated by spaces (the local issuer's tokens have them in `roles`)
     #[arg(long, env, default_value = "roles", value_parser = NonEmptyStringValueParser::new())]
     pub auth_roles_claim: String,
-    /// Whether users may charge their own wallets; `off` where money comes from cashiers and payment providers
+    /// Whether users may charge their own wallets; `off` where money comes from cashiers and payment
+    /// providers
     #[arg(long, env, value_name = "on|off", default_value_t = Switch(true))]
     pub self_charge: Switch,
     /// Whether anyone may read the API's page and document and ask for the protos (reflection): on where
@@ -180,8 +181,8 @@ pub struct Secured {
 }
 
 impl AccessArgs {
-    /// The doors of a program that binds these addresses, each with its flag. `folder` is where the mesh's own
-    /// issuer has its key. The issuer's keys are fetched, and kept fresh until the shutdown.
+    /// The doors of a program that binds these addresses, each with its flag. `folder` is where the mesh's
+    /// own issuer has its key. The issuer's keys are fetched, and kept fresh until the shutdown.
     ///
     /// # Errors
     /// As [`way`](Self::way), and when keys in a file or the issuer's own cannot be read.
@@ -198,8 +199,8 @@ impl AccessArgs {
     /// The doors of the edge as a program of its own.
     ///
     /// # Errors
-    /// As [`doors`](Self::doors); and there is no way to the issuer's keys, or the services could not know the
-    /// edge.
+    /// As [`doors`](Self::doors); and there is no way to the issuer's keys, or the services could not know
+    /// the edge.
     pub async fn doors_of_edge(
         &self,
         bound: &[(&str, SocketAddr)],

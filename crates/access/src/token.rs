@@ -35,7 +35,7 @@ impl Algorithm {
 }
 
 /// A token's parts.
-pub(crate) struct Token<'a> {
+pub(crate) struct Jws<'a> {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
     /// What is signed: header and claims as they were written.
@@ -44,7 +44,7 @@ pub(crate) struct Token<'a> {
     claims: &'a str,
 }
 
-impl<'a> Token<'a> {
+impl<'a> Jws<'a> {
     /// Takes a text apart, and refuses what its header alone rules out.
     pub(crate) fn read(text: &'a str) -> Result<Self, Why> {
         let (signed, signature) = text.rsplit_once('.').ok_or(Why::Malformed)?;

@@ -3,7 +3,7 @@
 use chassis::clock::SECOND;
 use serde_json::{Map, Value};
 
-use crate::{Identity, Roles, Why, identity, keys::KeySet, token::Token};
+use crate::{Identity, Roles, Why, identity, keys::KeySet, token::Jws};
 
 /// How far clocks may differ: the issuer's and ours.
 pub(crate) const LEEWAY: i64 = 60 * SECOND;
@@ -23,7 +23,7 @@ impl Verifier {
     /// Who a token speaks for. Claims are looked at only behind a right signature: a forger learns nothing of
     /// what would have been accepted.
     pub(crate) fn verify(&self, text: &str, keys: &KeySet, now: i64) -> Result<Identity, Why> {
-        let token = Token::read(text)?;
+        let token = Jws::read(text)?;
         keys.verify(&token)?;
         self.read(&token.claims()?, now)
     }

@@ -11,7 +11,7 @@ use chassis::{
     idempotency,
     in_process::InProcess,
     network::{ConnectionArgs, Incoming},
-    program::listen,
+    program::{Listeners, listen},
     threads::Threads,
 };
 use tokio::{
@@ -117,6 +117,49 @@ pub struct Settings {
     pub doors: Doors,
 }
 
+/// What each service is told of them.
+impl Settings {
+    fn queue(&self) -> queue_svc::Config {
+        queue_svc::Config {
+            database: self.databases.of("queue"),
+            policy: self.queue.clone(),
+            requests: self.retention.requests,
+            retention: self.retention.queue,
+            doors: self.doors.clone(),
+        }
+    }
+
+    fn booking(&self) -> booking_svc::Config {
+        booking_svc::Config {
+            database: self.databases.of("booking"),
+            policy: self.booking.clone(),
+            currency: self.wallet.currency,
+            requests: self.retention.requests,
+            retention: self.retention.booking,
+            doors: self.doors.clone(),
+        }
+    }
+
+    fn wallet(&self) -> wallet_svc::Config {
+        wallet_svc::Config {
+            database: self.databases.of("wallet"),
+            policy: self.wallet.clone(),
+            requests: self.retention.requests,
+            doors: self.doors.clone(),
+        }
+    }
+
+    fn edge(&self, upstreams: edge::Upstreams) -> edge::Config {
+        edge::Config {
+            database: self.databases.of("edge"),
+            policy: self.edge.clone(),
+            retention: self.retention.edge,
+            upstreams,
+            doors: self.doors.clone(),
+        }
+    }
+}
+
 /// How long rows are kept that are not kept for good.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct StackRetention {
@@ -178,24 +221,12 @@ impl Stack {
     /// # Errors
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        let Settings {
-            addresses: wanted,
-            connections,
-            databases,
-            queue,
-            booking,
-            wallet,
-            edge,
-            retention,
-            doors,
-        } = settings;
-        let requests = retention.requests;
-        let connections = connections.counted();
+        let wanted = settings.addresses;
+        let connections = settings.connections.counted();
         let counted = |listener| Incoming::counted(listener, &connections);
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
         let metrics = wanted.metrics_addr.map(|addr| bind("--metrics-addr", addr)).transpose()?;
-        let metrics_addr = metrics.as_ref().map(|(_, addr)| *addr);
-        let metrics = metrics.map(|(listener, _)| listener);
+        let (metrics, metrics_addr) = metrics.unzip();
         let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr)?;
         let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
         let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr)?;
@@ -207,58 +238,21 @@ impl Stack {
             wallet_url: target(wallet_addr)?.in_process(wallet_calls.clone()),
         };
         let threads = Threads::beside_this_runtime("rest")?;
+        let within = |listener, calls| Listeners { grpc: counted(listener).in_process(calls), http: None };
 
         let queue = Service::start(|stop| {
-            let config = queue_svc::Config {
-                database: databases.of("queue"),
-                policy: queue,
-                requests,
-                retention: retention.queue,
-                doors: doors.clone(),
-            };
-            let listeners =
-                queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
-            queue_svc::serve(config, listeners, clock.clone(), stop)
+            queue_svc::serve(settings.queue(), within(queue_grpc, queue_calls), clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
-            let config = booking_svc::Config {
-                database: databases.of("booking"),
-                policy: booking,
-                currency: wallet.currency,
-                requests,
-                retention: retention.booking,
-                doors: doors.clone(),
-            };
-            let listeners =
-                booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
-            booking_svc::serve(config, listeners, clock.clone(), stop)
+            booking_svc::serve(settings.booking(), within(booking_grpc, booking_calls), clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
-            let config = wallet_svc::Config {
-                database: databases.of("wallet"),
-                policy: wallet,
-                requests,
-                doors: doors.clone(),
-            };
-            let listeners =
-                wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
-            wallet_svc::serve(config, listeners, clock.clone(), stop)
+            wallet_svc::serve(settings.wallet(), within(wallet_grpc, wallet_calls), clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
-            let config = edge::Config {
-                database: databases.of("edge"),
-                policy: edge,
-                retention: retention.edge,
-                upstreams,
-                doors: doors.clone(),
-            };
-            let listeners = edge::Listeners {
-                rest: counted(rest),
-                grpc: counted(grpc),
-                metrics,
-                threads: threads.clone(),
-            };
-            edge::serve(config, listeners, clock.clone(), stop)
+            let (rest, grpc) = (counted(rest), counted(grpc));
+            let listeners = edge::Listeners { rest, grpc, metrics, threads: threads.clone() };
+            edge::serve(settings.edge(upstreams), listeners, clock.clone(), stop)
         });
 
         let addresses =

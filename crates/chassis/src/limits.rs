@@ -1,9 +1,10 @@
 //! Token buckets: so many requests in so much time for each key, with bounded memory.
 //!
-//! A bucket holds as many tokens as its rate names and is filled evenly (GCRA, by the `governor` crate): `30/m`
-//! allows thirty at once and then one every two seconds. A key that has not asked for as long as its bucket
-//! needs to be full again is forgotten. Where there are more keys than are remembered, those that ask often
-//! keep their buckets (TinyLFU, by the `moka` crate), so a flood of invented keys frees nobody who is limited.
+//! A bucket holds as many tokens as its rate names and is filled evenly (GCRA, by the `governor` crate):
+//! `30/m` allows thirty at once and then one every two seconds. A key that has not asked for as long as its
+//! bucket needs to be full again is forgotten. Where there are more keys than are remembered, those that ask
+//! often keep their buckets (TinyLFU, by the `moka` crate), so a flood of invented keys frees nobody who is
+//! limited.
 
 use std::{fmt, hash::Hash, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 

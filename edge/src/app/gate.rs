@@ -35,8 +35,8 @@ impl Gate {
     }
 
     /// Lets pass a caller who presents an ACTIVE token of this queue (or of any queue, when `queue_id` is
-    /// empty) and of this user: the one named, or else the one who asks. Answers the token. With `fresh` the answer is certain
-    /// about what other replicas have committed, as a payment needs it.
+    /// empty) and of this user: the one named, or else the one who asks. Answers the token. With `fresh` the
+    /// answer is certain about what other replicas have committed, as a payment needs it.
     ///
     /// # Errors
     /// TOKEN_MISSING, INVALID_ARGUMENT (no UUID), TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, TOKEN_WRONG_USER,

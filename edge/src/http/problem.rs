@@ -164,13 +164,13 @@ impl From<Fault> for Problem {
 }
 
 /// What a caller has to show who is refused for this reason (RFC 9110, 11.6.1, and RFC 6750, section 3).
-const fn challenge(reason: Reason) -> Option<&'static str> {
-    match reason {
-        Reason::TokenMissing => Some("X-Queue-Token realm=\"queue\""),
-        Reason::CredentialsMissing => Some("Bearer realm=\"boxoffice\""),
-        Reason::CredentialsInvalid => Some("Bearer realm=\"boxoffice\", error=\"invalid_token\""),
-        _ => None,
-    }
+fn challenge(reason: Reason) -> Option<&'static str> {
+    const CHALLENGES: [(Reason, &str); 3] = [
+        (Reason::TokenMissing, "X-Queue-Token realm=\"queue\""),
+        (Reason::CredentialsMissing, "Bearer realm=\"boxoffice\""),
+        (Reason::CredentialsInvalid, "Bearer realm=\"boxoffice\", error=\"invalid_token\""),
+    ];
+    CHALLENGES.into_iter().find(|(one, _)| *one == reason).map(|(_, how)| how)
 }
 
 /// The same with its fields named as in JSON, also in its detail.

@@ -288,6 +288,7 @@ fn the_root_is_small() {
         "Containerfile",
         "LICENSE",
         "README.md",
+        "SECURITY.md",
         "booking-svc",
         "clippy.toml",
         "compose.yaml",

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{fetch::Web, set::KeySet, source::Source};
+pub(crate) use self::{fetch::Web, set::KeySet, source::KeySource};
 
 /// How often keys are fetched. An issuer that takes a key back is heard within that time.
 const EVERY: Duration = Duration::from_secs(600);
@@ -40,9 +40,9 @@ pub(crate) struct Current {
 
 /// Where the keys come from, and what came.
 pub(crate) struct Keys {
-    source: Source,
+    source: KeySource,
     clock: Clock,
-    state: watch::Sender<State>,
+    state: watch::Sender<KeysState>,
     /// The current generation once more, to be read without a lock; 0: there is none.
     generation: AtomicU64,
     /// Rung by a request whose token names a key that is not there.
@@ -51,7 +51,7 @@ pub(crate) struct Keys {
     wanted_after: AtomicU64,
 }
 
-struct State {
+struct KeysState {
     current: Option<Current>,
     /// Fetches so far, however they ended.
     fetches: u64,
@@ -62,8 +62,8 @@ struct State {
 
 impl Keys {
     /// Fetches for the first time. If that fails it is tried again by [`run_until`](Self::run_until).
-    pub(crate) async fn open(source: Source, clock: Clock) -> Self {
-        let state = State { current: None, fetches: 0, failures: 0, open_from: Instant::now() };
+    pub(crate) async fn open(source: KeySource, clock: Clock) -> Self {
+        let state = KeysState { current: None, fetches: 0, failures: 0, open_from: Instant::now() };
         let keys = Self {
             source,
             clock,
@@ -157,7 +157,7 @@ impl Keys {
     }
 
     /// Puts a fetched set into use; answers whether it is another one.
-    fn took(&self, state: &mut State, set: KeySet) -> bool {
+    fn took(&self, state: &mut KeysState, set: KeySet) -> bool {
         if state.failures > 0 {
             tracing::info!("the keys of {} are fetched again", self.source);
         }
@@ -176,7 +176,7 @@ impl Keys {
     }
 
     /// Told once an absence; the metric tells how long it lasts.
-    fn missed(&self, state: &mut State, why: &str) {
+    fn missed(&self, state: &mut KeysState, why: &str) {
         if state.failures == 0 {
             let then = if state.current.is_some() {
                 "those that are known stay in use"

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     Why,
-    token::{Algorithm, Token},
+    token::{Algorithm, Jws},
 };
 
 /// Bytes of the shortest modulus that ring verifies with, and that RFC 7518 (3.3) allows: 2048 bits.
@@ -61,7 +61,7 @@ impl KeySet {
 
     /// Passes a token that one of the keys has signed. A token that names no key may be of the only one that
     /// fits its algorithm; if it is not, the key that it is of may be newer than this set.
-    pub(crate) fn verify(&self, token: &Token<'_>) -> Result<(), Why> {
+    pub(crate) fn verify(&self, token: &Jws<'_>) -> Result<(), Why> {
         let fits = |key: &&Key| key.fits(token.algorithm);
         let Some(kid) = token.kid.as_deref() else {
             let mut fitting = self.0.iter().filter(fits);
@@ -138,7 +138,7 @@ impl Key {
         can && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    fn has_signed(&self, token: &Token<'_>) -> bool {
+    fn has_signed(&self, token: &Jws<'_>) -> bool {
         let (signed, signature) = (token.signed, &token.signature);
         let verified = match &self.public {
             Public::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(signed, signature),

@@ -47,7 +47,7 @@ fn the_examples_of_the_rfcs_verify() {
         ),
     ] {
         let set = KeySet::read(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
-        assert_eq!(set.verify(&Token::read(&token).unwrap()), Ok(()), "{jwk}");
+        assert_eq!(set.verify(&Jws::read(&token).unwrap()), Ok(()), "{jwk}");
     }
 }
 
@@ -113,6 +113,6 @@ fn keys_of_different_kinds_may_share_a_name() {
     let (ed, ec) = (Signer::new("EdDSA", "k"), Signer::new("ES256", "k"));
     let set = KeySet::read(crate::testing::jwks(&[&ed, &ec]).as_bytes()).unwrap();
     for signer in [ed, ec] {
-        assert_eq!(set.verify(&Token::read(&signer.good()).unwrap()), Ok(()), "{}", signer.algorithm);
+        assert_eq!(set.verify(&Jws::read(&signer.good()).unwrap()), Ok(()), "{}", signer.algorithm);
     }
 }

@@ -10,7 +10,7 @@ use crate::settings::web_url;
 
 /// Where an issuer's keys are.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) enum KeySource {
     /// Here: the local issuer's, which never change.
     Own(String),
     /// In a file with a JWK set.
@@ -21,7 +21,7 @@ pub(crate) enum Source {
     Discovery(Web, String),
 }
 
-impl Source {
+impl KeySource {
     pub(crate) const fn may_change(&self) -> bool {
         !matches!(self, Self::Own(_))
     }
@@ -37,7 +37,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Own(_) => f.write_str("the local issuer"),

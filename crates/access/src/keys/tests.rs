@@ -23,7 +23,7 @@ impl Issuer {
         if !signers.is_empty() {
             fs::write(&path, jwks(signers)).unwrap();
         }
-        let keys = Arc::new(Keys::open(Source::File(path), Clock::manual(0)).await);
+        let keys = Arc::new(Keys::open(KeySource::File(path), Clock::manual(0)).await);
         Self { folder, keys, refreshing: None }
     }
 

@@ -54,7 +54,7 @@ enum CliCommand {
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
     /// Print a bearer token of the mesh's own issuer
-    Token(token::Token),
+    Token(token::IssueToken),
 }
 
 /// Reads the command line and does what it says.

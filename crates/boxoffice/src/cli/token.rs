@@ -15,7 +15,7 @@ use clap::{Args, builder::NonEmptyStringValueParser};
 /// `--user` would have is the name somebody is logged in with.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
-pub(crate) struct Token {
+pub(crate) struct IssueToken {
     /// Who its bearer is
     #[arg(long)]
     user: String,
@@ -53,7 +53,7 @@ const NONE: u8 = 1;
 /// As for every wrong setting.
 const WRONG_SETTING: u8 = 2;
 
-impl Token {
+impl IssueToken {
     pub(crate) fn run(self) -> ExitCode {
         lifecycle::keep_files_private();
         let issuer = match Issuer::open(&self.data_dir) {

@@ -1,7 +1,7 @@
 //! Secrets by file: every flag whose variable may hold a secret (it hides its value from `--help`) has a
-//! second one with `-file` behind its name, as has its variable with `_FILE`. The content of that file, without
-//! white space around it, takes the place of the value; so no secret stands in a process list, in a manifest,
-//! or in the environment that a crash report copies.
+//! second one with `-file` behind its name, as has its variable with `_FILE`. The content of that file,
+//! without white space around it, takes the place of the value; so no secret stands in a process list, in a
+//! manifest, or in the environment that a crash report copies.
 
 use std::{ffi::OsString, fs, path::PathBuf};
 
