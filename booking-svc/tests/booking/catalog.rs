@@ -1,8 +1,7 @@
 //! Concerts and shows: created once, listed newest first.
 
 use booking_svc::{
-    app::{NewConcert, NewShow},
-    domain::{Availability, Refusal},
+    domain::{Availability, NewConcert, NewShow, Refusal},
     error::Error,
 };
 use uuid::Uuid;

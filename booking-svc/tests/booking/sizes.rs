@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use booking_svc::{app::NewShow, grpc::Api};
+use booking_svc::{domain::NewShow, grpc::Api};
 use boxoffice_proto::{
     Fault, Reason,
     booking::{ListSeatsRequest, ListShowsRequest, booking_service_server::BookingService},

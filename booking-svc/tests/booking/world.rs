@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use booking_svc::{
     Policy,
-    app::{App, HoldSeats, NewConcert, NewShow},
-    domain::{Availability, Refusal, Reservation, Selection, Show, Status},
+    app::{App, HoldSeats},
+    domain::{Availability, NewConcert, NewShow, Refusal, Reservation, Selection, Show, Status},
     error::Error,
     store,
 };

@@ -415,8 +415,8 @@ async fn a_new_show_has_in_the_api_document_the_bounds_that_are_checked(world: W
     let members = &document["components"]["schemas"]["NewShow"]["properties"];
     let number = |name: &str| int(&members[name]["minimum"])..=int(&members[name]["maximum"]);
     let wide = |bounds: RangeInclusive<i32>| i64::from(*bounds.start())..=i64::from(*bounds.end());
-    assert_eq!(number("durationMinutes"), wide(bounds::DURATION_MINUTES));
-    assert_eq!(number("seatCount"), wide(bounds::SEAT_COUNT));
+    assert_eq!(number("durationMinutes"), wide(bounds::MINUTES));
+    assert_eq!(number("seatCount"), wide(bounds::SEATS));
     assert_eq!(number("price"), bounds::PRICE);
     assert_eq!(members["title"]["minLength"], *bounds::TITLE.start());
     assert_eq!(members["title"]["maxLength"], *bounds::TITLE.end());
