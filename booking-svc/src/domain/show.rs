@@ -109,3 +109,22 @@ impl Show {
         now < self.starts_at
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A show with so many seats that begins in the first thousandth of a second.
+    pub(crate) fn show(seat_count: i32) -> Show {
+        let new = NewShow {
+            concert_id: 1,
+            starts_at: 1_000,
+            duration_minutes: 90,
+            title: "t".to_owned(),
+            description: String::new(),
+            price: 10,
+            seat_count,
+        };
+        new.created(1, 0)
+    }
+}
