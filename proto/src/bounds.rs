@@ -1,4 +1,5 @@
-//! What the fields of requests may be: one constant each, for the checks of gRPC and of REST.
+//! What the fields of requests may be: one constant for each kind of value, for the checks of gRPC and of
+//! REST.
 
 use std::ops::RangeInclusive;
 
@@ -6,12 +7,12 @@ use std::ops::RangeInclusive;
 pub const TITLE: RangeInclusive<usize> = 1..=200;
 /// Characters of a show's description.
 pub const DESCRIPTION: RangeInclusive<usize> = 0..=4_000;
-/// Minutes that a show lasts.
-pub const DURATION_MINUTES: RangeInclusive<i32> = 1..=1_440;
+/// Minutes that a show lasts: a day at most.
+pub const MINUTES: RangeInclusive<i32> = 1..=1_440;
 /// The price of one seat, in minor units of the currency.
 pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
 /// Seats of a show.
-pub const SEAT_COUNT: RangeInclusive<i32> = 1..=100_000;
+pub const SEATS: RangeInclusive<i32> = 1..=100_000;
 
 /// The lanes of a queue; the lowest is served first.
 pub const PRIORITY: RangeInclusive<i32> = 0..=9;

@@ -12,6 +12,7 @@ import tomllib
 
 import yaml
 
+from cluster import CALLS
 from programs import NAMES, PORTS
 
 
@@ -174,7 +175,7 @@ def told(services, replicas, probes):
     """The edges know every replica, and so does the health check."""
     for name in replicas["edge"]:
         settings = services[name]["environment"]
-        for variable, callee in (("QUEUE_URL", "queue-svc"), ("BOOKING_URL", "booking-svc"), ("WALLET_URL", "wallet-svc")):
+        for variable, callee in CALLS.items():
             wanted = {f"http://{replica}:{PORTS[callee]['ADDR']}" for replica in replicas[callee]}
             if set(settings[variable].split(",")) != wanted:
                 yield f"compose: {name}: {variable} is {settings[variable]}"

@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 
-NAMES = ("queue-svc", "booking-svc", "wallet-svc", "edge", "boxoffice")
 # The ports of the contract. A program that listens elsewhere by default has broken it.
 PORTS = {
     "queue-svc": {"ADDR": 24031, "HTTP_ADDR": 24032},
@@ -18,6 +17,7 @@ PORTS = {
     "wallet-svc": {"ADDR": 24081, "HTTP_ADDR": 24082},
     "edge": {"REST_ADDR": 24000, "GRPC_ADDR": 24051},
 }
+NAMES = (*PORTS, "boxoffice")
 # Not a flag, but every `--help` names it, and every program reads it.
 LOGGING = "RUST_LOG"
 # Ten times what is usual: no check depends on how fast this machine is.

@@ -8,7 +8,8 @@
 //! - [`trial`] runs one checkout through a mesh in which [`faults`] befall its calls ([`proxy`], [`wire`]),
 //!   and judges what became of it; [`load`] keeps buying whatever happens, and looks for what it was told;
 //!   [`server`] is a PostgreSQL that may be crashed.
-//! - [`raw`] calls any method by its path; [`patience`] says how long to wait for anything.
+//! - [`requests`] has the requests for shows and holds, [`raw`] calls any method by its path; [`patience`]
+//!   says how long to wait for anything.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
 //!
 //! Nothing outside the checkout is assumed to be running but the PostgreSQL of `TEST_POSTGRES_URL`, which
@@ -33,6 +34,7 @@ pub mod mesh;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod requests;
 pub mod server;
 mod shape;
 pub mod suite;

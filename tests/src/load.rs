@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     client::{Call, Rest},
     patience::Patience,
+    requests::hold_body,
     world::{Buyer, Sale, World, text},
 };
 
@@ -163,10 +164,7 @@ impl Book {
         let charges = format!("/v1/wallets/{user}/charges");
         self.insist(1, || post(&charges, json!({"amount": CHARGED}))).await?;
         let buyer = Buyer { user: user.clone(), token };
-        let hold = || {
-            let body = json!({"userId": user, "showId": self.sale.show, "seatNumbers": [seat]});
-            post("/v1/reservations", body).token(&buyer.token)
-        };
+        let hold = || post("/v1/reservations", hold_body(&user, self.sale.show, [seat])).token(&buyer.token);
         let reservation = text(&self.insist(2, hold).await?["reservationId"]);
         if seat % 4 == 0 {
             return Ok(Purchase { user, reservation, payment: None });

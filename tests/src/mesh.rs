@@ -14,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-pub use crate::shape::{Role, Shape};
+pub use crate::shape::{Role, SERVICES, Shape};
 use crate::{
     audit,
     databases::{Databases, server_url},
@@ -198,7 +198,7 @@ impl Mesh {
     fn start_programs(&mut self, replicas: usize, flags: &[&str], wiring: &dyn Wiring) {
         let urls = self.urls();
         let mut lists = Vec::new();
-        for (role, url) in Role::SERVICES.into_iter().zip(&urls) {
+        for (role, url) in Role::BEHIND_THE_EDGE.into_iter().zip(&urls) {
             let mut addresses = Vec::new();
             for replica in 1..=replicas {
                 let (grpc, http) = (free_address(), free_address());
@@ -243,7 +243,7 @@ impl Mesh {
         let Databases::Sqlite(data) = &self.databases else { panic!("a second edge would share a database") };
         let name = format!("edge-{}", self.of(Role::Edge).len() + 1);
         let journal = format!("sqlite:{}", data.join(format!("{name}.db")).display());
-        let [queue, booking, wallet] = Role::SERVICES.map(|service| self.grpc(service).join(","));
+        let [queue, booking, wallet] = Role::BEHIND_THE_EDGE.map(|service| self.grpc(service).join(","));
         let (grpc, rest) = (free_address(), free_address());
         let args = [
             ("--rest-addr", rest.to_string()),

@@ -1,4 +1,5 @@
-//! The ways in which the mesh is deployed, and the parts that a process plays in it.
+//! The ways in which the mesh is deployed, the parts that a process plays in it, and the one list of
+//! services.
 
 /// How the mesh is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,9 +50,16 @@ pub enum Role {
     Edge,
 }
 
-impl Role {
-    pub(crate) const SERVICES: [Self; 3] = [Self::Queue, Self::Booking, Self::Wallet];
+/// The services: each is a program, and a folder at the root that has its name. Who needs the list reads it
+/// here; what cannot (manifests, the image, the workspace) a test of `tidy` compares with it.
+pub const SERVICES: [&str; 4] =
+    [Role::Queue.program(), Role::Booking.program(), Role::Wallet.program(), Role::Edge.program()];
 
+impl Role {
+    /// The services that the edge calls.
+    pub(crate) const BEHIND_THE_EDGE: [Self; 3] = [Self::Queue, Self::Booking, Self::Wallet];
+
+    /// The name of the program.
     pub(crate) const fn program(self) -> &'static str {
         match self {
             Self::Launcher => "boxoffice",

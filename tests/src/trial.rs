@@ -39,6 +39,7 @@ use crate::{
     mesh::{Mesh, Role, Shape, Wiring},
     patience::Patience,
     proxy,
+    requests::hold_message,
     wire::Wire,
     world::{Buyer, Sale, World, unique},
 };
@@ -212,10 +213,8 @@ impl Court {
     }
 
     async fn hold(&self, user: &str, seat: i32) -> Result<String, String> {
-        let (user_id, show_id) = (user.to_owned(), self.sale.show);
         let request_id = unique("hold");
-        let hold =
-            HoldSeatsRequest { user_id, show_id, seat_numbers: vec![seat], request_id, ..Default::default() };
+        let hold = HoldSeatsRequest { request_id, ..hold_message(user, self.sale.show, &[seat]) };
         let held = patiently(hold, |hold| self.hold_once(hold))
             .await
             .map_err(|status| format!("seat {seat}: {status:?}"))?;

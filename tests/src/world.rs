@@ -24,6 +24,7 @@ use crate::{
     eventually::{eventually, holds},
     grpc::Grpc,
     mesh::{Mesh, Shape},
+    requests::{hold_body, show_body},
 };
 
 /// A mesh and its clients. Cheap to clone.
@@ -147,7 +148,7 @@ impl World {
 
     /// Another show of a concert.
     pub async fn show(&self, concert: i64, price: i64, seats: i32) -> i64 {
-        let body = json!({"startsAt": STARTS_AT, "durationMinutes": 120, "title": "Evening", "price": price, "seatCount": seats});
+        let body = show_body(json!({"price": price, "seatCount": seats}));
         let show = self.rest.post(&format!("/v1/concerts/{concert}/shows"), body).key(&unique("key"));
         int(&show.expect(201).await["showId"])
     }
@@ -244,7 +245,7 @@ impl World {
     #[must_use]
     pub fn holding(&self, buyer: &Buyer, show: i64, seats: &[i32]) -> Call {
         self.rest
-            .post("/v1/reservations", json!({"userId": buyer.user, "showId": show, "seatNumbers": seats}))
+            .post("/v1/reservations", hold_body(&buyer.user, show, seats))
             .token(&buyer.token)
             .key(&unique("hold"))
     }

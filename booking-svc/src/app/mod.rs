@@ -26,7 +26,6 @@ use coalesced::{Coalesced, Touch};
 use confirming::Confirm;
 
 pub use holding::HoldSeats;
-pub use selling::{NewConcert, NewShow};
 pub use sweeping::sweep_until;
 
 /// The most concerts, and the most shows, that are cached. They never change, so they do not expire.

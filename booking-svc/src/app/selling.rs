@@ -1,42 +1,13 @@
 //! Creating and listing concerts and shows.
 
 use chassis::idempotency::{Key, recall, record};
-use serde::Serialize;
 
 use super::App;
 use crate::{
-    domain::{Concert, Refusal, Show},
+    domain::{Concert, NewConcert, NewShow, Refusal, Show},
     error::Error,
     store::catalog,
 };
-
-/// A concert to create.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewConcert {
-    /// The title, as callers see it.
-    pub title: String,
-    /// The id of the queue that admits users to it.
-    pub queue_id: String,
-}
-
-/// A show to create.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewShow {
-    /// The id of its concert.
-    pub concert_id: i64,
-    /// When it begins, in microseconds since 1970.
-    pub starts_at: i64,
-    /// How long it lasts, in minutes.
-    pub duration_minutes: i32,
-    /// The title, as callers see it.
-    pub title: String,
-    /// A description for callers; it may be empty.
-    pub description: String,
-    /// The price of one seat.
-    pub price: i64,
-    /// The number of seats; they are numbered from 1.
-    pub seat_count: i32,
-}
 
 impl App {
     /// Creates a concert, once per request id.
@@ -56,10 +27,8 @@ impl App {
                 return Ok(answer);
             }
             let created_at = self.clock.now();
-            let concert_id =
-                catalog::insert_concert(&mut session, &new.title, &new.queue_id, created_at).await?;
-            let concert =
-                Concert { concert_id, title: new.title.clone(), queue_id: new.queue_id.clone(), created_at };
+            let concert_id = catalog::insert_concert(&mut session, &new, created_at).await?;
+            let concert = new.clone().created(concert_id, created_at);
             record(&mut session, key.as_ref(), &concert, created_at).await?;
             session.commit().await?;
             Ok(concert)
@@ -81,14 +50,15 @@ impl App {
             if let Some(answer) = recall(&mut session, key.as_ref()).await? {
                 return Ok(answer);
             }
-            let mut show = new.clone().at(self.clock.now());
+            let created_at = self.clock.now();
             // This is checked after the recorded answer: a request that was granted before its show began is
             // answered the same way ever after.
-            if show.begins_in_the_past() {
+            if new.begins_in_the_past(created_at) {
                 return Err(Refusal::BeginsInThePast.into());
             }
-            show.show_id = catalog::insert_show(&mut session, &show).await?;
-            record(&mut session, key.as_ref(), &show, show.created_at).await?;
+            let show_id = catalog::insert_show(&mut session, &new, created_at).await?;
+            let show = new.clone().created(show_id, created_at);
+            record(&mut session, key.as_ref(), &show, created_at).await?;
             session.commit().await?;
             Ok(show)
         };
@@ -110,22 +80,5 @@ impl App {
     pub async fn shows(&self, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
         self.concert(concert_id).await?;
         Ok(catalog::shows(&mut self.db.read().await?, concert_id, before, limit).await?)
-    }
-}
-
-impl NewShow {
-    fn at(self, created_at: i64) -> Show {
-        let Self { concert_id, starts_at, duration_minutes, title, description, price, seat_count } = self;
-        Show {
-            show_id: 0,
-            concert_id,
-            starts_at,
-            duration_minutes,
-            title,
-            description,
-            price,
-            seat_count,
-            created_at,
-        }
     }
 }

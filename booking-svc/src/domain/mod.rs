@@ -10,4 +10,4 @@ pub mod show;
 pub use hold::{Hold, Reservation, State, Status};
 pub use refusal::Refusal;
 pub use seats::{Availability, SeatMap, Selection};
-pub use show::{Concert, Show};
+pub use show::{Concert, NewConcert, NewShow, Show};

@@ -122,20 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn show(seat_count: i32) -> Show {
-        Show {
-            show_id: 1,
-            concert_id: 1,
-            starts_at: 1_000,
-            duration_minutes: 90,
-            title: "t".to_owned(),
-            description: String::new(),
-            price: 10,
-            seat_count,
-            created_at: 0,
-        }
-    }
+    use crate::domain::show::tests::show;
 
     #[test]
     fn a_show_that_has_begun_has_no_seat_to_be_had() {

@@ -1,6 +1,16 @@
-//! Concerts and shows. Neither changes once it is created, so a replica may cache it without an expiry.
+//! Concerts and shows, and what a new one is made of. Neither changes once it is created, so a replica may
+//! cache it without an expiry.
 
 use serde::{Deserialize, Serialize};
+
+/// A concert to create.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewConcert {
+    /// The title, as callers see it.
+    pub title: String,
+    /// The id of the queue that admits users to it.
+    pub queue_id: String,
+}
 
 /// An event with one or more shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +23,25 @@ pub struct Concert {
     pub queue_id: String,
     /// When it was created, in microseconds since 1970 UTC.
     pub created_at: i64,
+}
+
+/// A show to create. A request's fingerprint is made of these fields in this order.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewShow {
+    /// The id of the concert it belongs to.
+    pub concert_id: i64,
+    /// When it begins, in microseconds since 1970 UTC.
+    pub starts_at: i64,
+    /// How long it lasts, in minutes.
+    pub duration_minutes: i32,
+    /// The title, as callers see it.
+    pub title: String,
+    /// A description for callers; it may be empty.
+    pub description: String,
+    /// The price of one seat, in the currency's minor unit.
+    pub price: i64,
+    /// The number of seats; they are numbered from 1 to this.
+    pub seat_count: i32,
 }
 
 /// One performance of a concert.
@@ -42,16 +71,60 @@ pub struct Show {
 /// this moment goes by another clock, and the request takes time to arrive.
 const JUST_NOW: i64 = 60_000_000;
 
-impl Show {
-    /// Whether it was created more than a minute after its beginning, which is refused.
-    #[must_use]
-    pub const fn begins_in_the_past(&self) -> bool {
-        self.starts_at < self.created_at - JUST_NOW
+impl NewConcert {
+    /// The concert that is created at this time under this id.
+    pub(crate) fn created(self, concert_id: i64, created_at: i64) -> Concert {
+        let Self { title, queue_id } = self;
+        Concert { concert_id, title, queue_id, created_at }
+    }
+}
+
+impl NewShow {
+    /// Whether it would be created more than a minute after its beginning, which is refused.
+    pub(crate) const fn begins_in_the_past(&self, now: i64) -> bool {
+        self.starts_at < now - JUST_NOW
     }
 
+    /// The show that is created at this time under this id.
+    pub(crate) fn created(self, show_id: i64, created_at: i64) -> Show {
+        let Self { concert_id, starts_at, duration_minutes, title, description, price, seat_count } = self;
+        Show {
+            show_id,
+            concert_id,
+            starts_at,
+            duration_minutes,
+            title,
+            description,
+            price,
+            seat_count,
+            created_at,
+        }
+    }
+}
+
+impl Show {
     /// Whether its seats can be held at this time: until it begins.
     #[must_use]
     pub const fn on_sale(&self, now: i64) -> bool {
         now < self.starts_at
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A show with so many seats that begins in the first thousandth of a second.
+    pub(crate) fn show(seat_count: i32) -> Show {
+        let new = NewShow {
+            concert_id: 1,
+            starts_at: 1_000,
+            duration_minutes: 90,
+            title: "t".to_owned(),
+            description: String::new(),
+            price: 10,
+            seat_count,
+        };
+        new.created(1, 0)
     }
 }

@@ -1,37 +1,13 @@
-//! Conversion of domain values into protobuf messages.
+//! Conversion of seats and holds into protobuf messages.
 
 use boxoffice_proto::{
     Currency,
-    booking::{Concert, Reservation, ReservationStatus, Seat, SeatMap, SeatStatus, Show},
+    booking::{Reservation, ReservationStatus, Seat, SeatMap, SeatStatus},
     time::timestamp,
 };
 
+use super::catalog;
 use crate::domain::{self, Availability, State, Status};
-
-pub(super) fn concert(concert: &domain::Concert) -> Concert {
-    Concert {
-        concert_id: concert.concert_id,
-        title: concert.title.clone(),
-        queue_id: concert.queue_id.clone(),
-        created_at: Some(timestamp(concert.created_at)),
-    }
-}
-
-pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
-    Show {
-        show_id: show.show_id,
-        concert_id: show.concert_id,
-        starts_at: Some(timestamp(show.starts_at)),
-        duration_minutes: show.duration_minutes,
-        title: show.title.clone(),
-        description: show.description.clone(),
-        price: show.price,
-        seat_count: show.seat_count,
-        created_at: Some(timestamp(show.created_at)),
-        currency: currency.code().to_owned(),
-        currency_exponent: currency.exponent(),
-    }
-}
 
 /// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
 /// and its status, with their tags.
@@ -53,7 +29,7 @@ pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> S
         };
         Seat { seat_number, status: status.into() }
     };
-    SeatMap { show: Some(show(&map.show, currency)), seats: map.seen_at(now).map(seat).collect() }
+    SeatMap { show: Some(catalog::show(&map.show, currency)), seats: map.seen_at(now).map(seat).collect() }
 }
 
 pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {

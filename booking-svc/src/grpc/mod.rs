@@ -1,6 +1,7 @@
 //! The gRPC service: checks the form of each request's fields, calls the use case and converts its answer. It
 //! decides no rule.
 
+mod catalog;
 mod convert;
 mod read;
 
@@ -46,14 +47,14 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl BookingService for Api {
     async fn create_concert(&self, request: Request<CreateConcertRequest>) -> Answer<CreateConcertResponse> {
-        let (new, request_id) = read::new_concert(&request.into_inner())?;
+        let (new, request_id) = catalog::new_concert(&request.into_inner())?;
         let concert = self.app.create_concert(new, request_id).await.map_err(refuse)?;
-        Ok(Response::new(CreateConcertResponse { concert: Some(convert::concert(&concert)) }))
+        Ok(Response::new(CreateConcertResponse { concert: Some(catalog::concert(&concert)) }))
     }
 
     async fn get_concert(&self, request: Request<GetConcertRequest>) -> Answer<GetConcertResponse> {
         let concert = self.app.concert(request.into_inner().concert_id).await.map_err(refuse)?;
-        Ok(Response::new(GetConcertResponse { concert: Some(convert::concert(&concert)) }))
+        Ok(Response::new(GetConcertResponse { concert: Some(catalog::concert(&concert)) }))
     }
 
     async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
@@ -64,19 +65,19 @@ impl BookingService for Api {
         checks.finish()?;
         let found = self.app.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
         let (concerts, next_page_token) =
-            page.answer(found, |concert| concert.concert_id, |concert| convert::concert(&concert));
+            page.answer(found, |concert| concert.concert_id, |concert| catalog::concert(&concert));
         Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
     }
 
     async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
-        let (new, request_id) = read::new_show(&request.into_inner())?;
+        let (new, request_id) = catalog::new_show(&request.into_inner())?;
         let show = self.app.create_show(new, request_id).await.map_err(refuse)?;
-        Ok(Response::new(CreateShowResponse { show: Some(convert::show(&show, self.currency)) }))
+        Ok(Response::new(CreateShowResponse { show: Some(catalog::show(&show, self.currency)) }))
     }
 
     async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
         let show = self.app.show(request.into_inner().show_id).await.map_err(refuse)?;
-        Ok(Response::new(GetShowResponse { show: Some(convert::show(&show, self.currency)) }))
+        Ok(Response::new(GetShowResponse { show: Some(catalog::show(&show, self.currency)) }))
     }
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
@@ -87,7 +88,7 @@ impl BookingService for Api {
         checks.finish()?;
         let found = self.app.shows(concert_id, *page.from(), page.limit()).await.map_err(refuse)?;
         let (shows, next_page_token) =
-            page.answer(found, |show| show.show_id, |show| convert::show(&show, self.currency));
+            page.answer(found, |show| show.show_id, |show| catalog::show(&show, self.currency));
         Ok(Response::new(ListShowsResponse { shows, next_page_token }))
     }
 

@@ -1,10 +1,10 @@
-//! Conversion of protobuf requests into domain values. A fault names every field that is wrong, not only the
-//! first.
+//! Conversion of protobuf requests about seats and holds into domain values. A fault names every field that
+//! is wrong, not only the first.
 
 use boxoffice_proto::{
     Fault,
-    booking::{CreateConcertRequest, CreateShowRequest, HoldSeatsRequest, ListSeatsRequest},
-    bounds, time,
+    booking::{HoldSeatsRequest, ListSeatsRequest},
+    time,
     validate::Checks,
 };
 use chassis::page::{List, PageRequest};
@@ -13,47 +13,14 @@ use prost_types::Duration;
 use uuid::Uuid;
 
 use crate::{
-    app::{HoldSeats, NewConcert, NewShow},
+    app::HoldSeats,
     domain::{Selection, dates},
 };
 
-const DEFAULT_SEATS: i32 = 50;
 const SECOND: i64 = 1_000_000;
 
-type WithId<T> = Result<(T, Option<String>), Fault>;
-
-pub(super) fn new_concert(request: &CreateConcertRequest) -> WithId<NewConcert> {
-    let mut checks = Checks::default();
-    let title = checks.text("title", &request.title, bounds::TITLE);
-    let queue_id = checks.queue_id("queue_id", &request.queue_id);
-    let request_id = checks.request_id(&request.request_id);
-    checks.finish()?;
-    Ok((NewConcert { title, queue_id }, request_id))
-}
-
-pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
-    let mut checks = Checks::default();
-    let starts_at = checks.present("starts_at", request.starts_at.as_ref()).map_or(0, |at| {
-        time::micros(at).unwrap_or_else(|| {
-            checks.refuse("starts_at", "must be an instant of the years 1 to 9999");
-            0
-        })
-    });
-    let duration_minutes =
-        checks.range("duration_minutes", request.duration_minutes, bounds::DURATION_MINUTES);
-    let title = checks.text("title", &request.title, bounds::TITLE);
-    let description = checks.text("description", &request.description, bounds::DESCRIPTION);
-    let price = checks.range("price", request.price, bounds::PRICE);
-    let seat_count =
-        checks.range("seat_count", request.seat_count.unwrap_or(DEFAULT_SEATS), bounds::SEAT_COUNT);
-    let request_id = checks.request_id(&request.request_id);
-    checks.finish()?;
-    let concert_id = request.concert_id;
-    Ok((
-        NewShow { concert_id, starts_at, duration_minutes, title, description, price, seat_count },
-        request_id,
-    ))
-}
+/// What a request asks for, and its request id.
+pub(super) type WithId<T> = Result<(T, Option<String>), Fault>;
 
 pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
     let mut checks = Checks::default();
@@ -153,21 +120,13 @@ mod tests {
 
     #[test]
     fn everything_wrong_with_a_request_is_told_at_once() {
-        let fields = |fault: Option<Fault>| {
-            fault
-                .map(|fault| fault.violations.into_iter().map(|v| v.field).collect::<Vec<_>>())
-                .unwrap_or_default()
-        };
         let hold = HoldSeatsRequest {
             seat_numbers: vec![1, 1],
             request_id: " ".to_owned(),
             ..HoldSeatsRequest::default()
         };
-        assert_eq!(fields(hold_seats(&hold).err()), ["user_id", "request_id", "seat_numbers"]);
-        let show = CreateShowRequest { price: -1, seat_count: Some(0), ..CreateShowRequest::default() };
-        assert_eq!(
-            fields(new_show(&show).err()),
-            ["starts_at", "duration_minutes", "title", "price", "seat_count"]
-        );
+        let fault = hold_seats(&hold).expect_err("a fault");
+        let fields: Vec<_> = fault.violations.into_iter().map(|v| v.field).collect();
+        assert_eq!(fields, ["user_id", "request_id", "seat_numbers"]);
     }
 }

@@ -8,7 +8,7 @@ use chassis::{
 };
 
 use super::small;
-use crate::domain::{Concert, Show};
+use crate::domain::{Concert, NewConcert, NewShow, Show};
 
 /// The columns of a show besides its number, in the order in which [`insert_show`] fills them.
 macro_rules! show_columns {
@@ -21,14 +21,9 @@ macro_rules! show_columns {
 ///
 /// # Errors
 /// The database's.
-pub async fn insert_concert(
-    session: &mut Session,
-    title: &str,
-    queue_id: &str,
-    now: i64,
-) -> Result<i64, Error> {
+pub async fn insert_concert(session: &mut Session, new: &NewConcert, now: i64) -> Result<i64, Error> {
     let sql = "INSERT INTO concert (title, queue_id, created_at) VALUES ($1, $2, $3) RETURNING concert_id";
-    session.one(sql, args![title, queue_id, now]).await?.get("concert_id")
+    session.one(sql, args![&new.title, &new.queue_id, now]).await?.get("concert_id")
 }
 
 /// Reads a concert.
@@ -50,26 +45,25 @@ pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
 
-/// Writes a show (its `show_id` is ignored); answers its number. Its seats have no rows yet: see
-/// [`super::seats`].
+/// Writes a show; answers its number. Its seats have no rows yet: see [`super::seats`].
 ///
 /// # Errors
 /// The database's.
-pub async fn insert_show(session: &mut Session, show: &Show) -> Result<i64, Error> {
+pub async fn insert_show(session: &mut Session, new: &NewShow, now: i64) -> Result<i64, Error> {
     let sql = concat!(
         "INSERT INTO show (",
         show_columns!(),
         ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING show_id"
     );
     let args = args![
-        show.concert_id,
-        show.starts_at,
-        show.duration_minutes,
-        &show.title,
-        &show.description,
-        show.price,
-        show.seat_count,
-        show.created_at
+        new.concert_id,
+        new.starts_at,
+        new.duration_minutes,
+        &new.title,
+        &new.description,
+        new.price,
+        new.seat_count,
+        now
     ];
     session.one(sql, args).await?.get("show_id")
 }

@@ -1,13 +1,12 @@
 //! Concerts and shows: created once, listed newest first.
 
 use booking_svc::{
-    app::{NewConcert, NewShow},
-    domain::{Availability, Refusal},
+    domain::{Availability, NewConcert, NewShow, Refusal},
     error::Error,
 };
 use uuid::Uuid;
 
-use crate::world::{DAY, SECOND, START, another_show, refusal, worlds};
+use crate::world::{DAY, SECOND, START, another_show, evening, refusal, worlds};
 
 fn night() -> NewConcert {
     NewConcert { title: "Night".to_owned(), queue_id: "default".to_owned() }
@@ -22,13 +21,9 @@ async fn a_repeated_creation_is_one_concert_and_one_show() {
         let other = NewConcert { title: "Day".to_owned(), ..night() };
         assert!(matches!(app.create_concert(other, Some("c".to_owned())).await, Err(Error::RequestIdReused)));
         let show = NewShow {
-            concert_id: concert.concert_id,
-            starts_at: START + DAY,
-            duration_minutes: 90,
-            title: "Late".to_owned(),
             description: "Doors at eight.".to_owned(),
-            price: 1_000,
             seat_count: 100_000,
+            ..evening(concert.concert_id)
         };
         let first = app.create_show(show.clone(), Some("s".to_owned())).await.unwrap();
         assert_eq!(app.create_show(show.clone(), Some("s".to_owned())).await.unwrap(), first);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use booking_svc::{app::NewShow, grpc::Api};
+use booking_svc::{domain::NewShow, grpc::Api};
 use boxoffice_proto::{
     Fault, Reason,
     booking::{ListSeatsRequest, ListShowsRequest, booking_service_server::BookingService},
@@ -10,7 +10,7 @@ use boxoffice_proto::{
 use prost::Message;
 use tonic::Request;
 
-use crate::world::{DAY, PRICE, START, another_show, new_show, worlds};
+use crate::world::{DAY, START, another_show, evening, new_show, worlds};
 
 /// The largest message that a gRPC client accepts by default.
 const LIMIT: usize = 4 * 1024 * 1024;
@@ -65,15 +65,7 @@ async fn shows_with_long_descriptions_come_in_more_pages_than_were_asked_for() {
     for world in worlds().await {
         let api = Api::new(Arc::clone(&world.app), "KRW".parse().unwrap());
         let first = new_show(&world.app, 1, START + DAY).await;
-        let long = NewShow {
-            concert_id: first.concert_id,
-            starts_at: START + DAY,
-            duration_minutes: 90,
-            title: "Late".to_owned(),
-            description: "\u{1f39f}".repeat(4_000),
-            price: PRICE,
-            seat_count: 1,
-        };
+        let long = NewShow { description: "\u{1f39f}".repeat(4_000), ..evening(first.concert_id) };
         for _ in 0..250 {
             world.app.create_show(long.clone(), None).await.unwrap();
         }

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use booking_svc::{
     Policy,
-    app::{App, HoldSeats, NewConcert, NewShow},
-    domain::{Availability, Refusal, Reservation, Selection, Show, Status},
+    app::{App, HoldSeats},
+    domain::{Availability, NewConcert, NewShow, Refusal, Reservation, Selection, Show, Status},
     error::Error,
     store,
 };
@@ -62,16 +62,20 @@ pub(crate) async fn new_show(app: &App, seat_count: i32, starts_at: i64) -> Show
 }
 
 pub(crate) async fn another_show(app: &App, concert_id: i64, seat_count: i32, starts_at: i64) -> Show {
-    let new = NewShow {
+    app.create_show(NewShow { starts_at, seat_count, ..evening(concert_id) }, None).await.unwrap()
+}
+
+/// A show to create: one seat, tomorrow.
+pub(crate) fn evening(concert_id: i64) -> NewShow {
+    NewShow {
         concert_id,
-        starts_at,
+        starts_at: START + DAY,
         duration_minutes: 120,
-        title: "First".to_owned(),
+        title: "Evening".to_owned(),
         description: String::new(),
         price: PRICE,
-        seat_count,
-    };
-    app.create_show(new, None).await.unwrap()
+        seat_count: 1,
+    }
 }
 
 pub(crate) async fn hold(app: &App, user: &str, show_id: i64, seats: &[i32]) -> Result<Reservation, Error> {

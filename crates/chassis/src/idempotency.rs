@@ -2,9 +2,9 @@
 //! same id with another request is refused. An id belongs to whoever uses it: the same id from somebody else,
 //! or for another method, is another id.
 //!
-//! The answer is recorded in the transaction that does the work, so it is there if and only if the work is.
-//! Two equal requests at the same time race for the row; the transaction of the loser is undone and, tried
-//! again, finds the answer.
+//! I-SAME-ANSWER: the answer is recorded in the transaction that does the work, so it is there if and only if
+//! the work is. Two equal requests at the same time race for the row; the transaction of the loser is undone
+//! and, tried again, finds the answer.
 //!
 //! # Names
 //!

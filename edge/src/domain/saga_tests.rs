@@ -282,7 +282,7 @@ impl Scene {
         let world = &self.world;
         let paid = world.payment == Payment::Completed;
         let debit = if paid { PRICE } else { 0 };
-        assert_eq!(world.balance, start.balance + world.outside - debit, "I-MONEY: {self:?}");
+        assert_eq!(world.balance, start.balance + world.outside - debit, "I-PAID-IFF-MINE, money: {self:?}");
         assert_eq!(paid, world.hold == Hold::Ours, "I-PAID-IFF-MINE: {self:?}");
         let allowed = match status {
             Status::Pending => false,

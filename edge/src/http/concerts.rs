@@ -3,8 +3,7 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    booking::{CreateConcertRequest, CreateShowRequest, ListConcertsRequest, ListShowsRequest},
-    time,
+    booking::{ListConcertsRequest, ListShowsRequest},
 };
 
 use super::{
@@ -44,11 +43,7 @@ pub(super) async fn create_concert(
     IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewConcert>,
 ) -> Result<Response, Problem> {
-    let request = CreateConcertRequest {
-        title: new.title,
-        queue_id: new.queue_id.unwrap_or_default(),
-        request_id: key.unwrap_or_default(),
-    };
+    let request = new.into_request(key.unwrap_or_default());
     let concert = Concert::try_from(programme::create_concert(&edge, &caller, request).await?)?;
     json::created(&format!("/v1/concerts/{}", concert.concert_id), &concert)
 }
@@ -86,16 +81,7 @@ pub(super) async fn create_show(
     IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewShow>,
 ) -> Result<Response, Problem> {
-    let request = CreateShowRequest {
-        concert_id,
-        starts_at: Some(time::timestamp(new.starts_at)),
-        duration_minutes: new.duration_minutes,
-        title: new.title,
-        description: new.description.unwrap_or_default(),
-        price: new.price,
-        seat_count: new.seat_count,
-        request_id: key.unwrap_or_default(),
-    };
+    let request = new.into_request(concert_id, key.unwrap_or_default());
     let show = Show::try_from(programme::create_show(&edge, &caller, request).await?)?;
     json::created(&format!("/v1/shows/{}", show.show_id), &show)
 }

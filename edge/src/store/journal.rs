@@ -61,7 +61,7 @@ impl Journal {
     }
 
     /// Writes a new checkout, leased to its runner. `false`: it was not written, because its reservation has
-    /// a live one already or its request id is taken (I-ONE-LIVE-CHECKOUT).
+    /// a live one already (I-ONE-LIVE-CHECKOUT) or its request id is taken (I-SAME-ANSWER).
     pub(crate) async fn begin(
         &self,
         new: &RecordedCheckout,

@@ -268,5 +268,6 @@ fn publish(
         };
         plans.iter().map(answer).collect()
     };
+    // I-LINE-COMMITTED: the commit has succeeded, and only now does memory change.
     if changed { queue.advance(head.version - 1, head, rows, dress) } else { queue.read(dress) }
 }

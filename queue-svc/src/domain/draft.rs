@@ -161,9 +161,8 @@ impl<'a> Draft<'a> {
                 return CommandOutcome::Joined { row, created: false };
             }
         }
-        let policy = &self.head.policy;
         let straight_in = self.waiting == 0 && self.may_admit();
-        if self.waiting >= policy.max_waiting && !straight_in {
+        if self.head.policy.is_full(self.waiting) && !straight_in {
             return CommandOutcome::Full(self.retry_after());
         }
         let row = TokenRow {
@@ -174,7 +173,7 @@ impl<'a> Draft<'a> {
             ticket: 0,
             entered_at: self.now,
             active_until: None,
-            valid_until: self.now.saturating_add(policy.waiting_ttl),
+            valid_until: self.now.saturating_add(self.head.policy.waiting_ttl),
             admitted_at: None,
             heard_at: self.now,
             requeues: 0,
@@ -352,9 +351,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A hundredth of the queue should have gone in by then: 1 to 60 s.
+    /// When whoever found the queue full should come again: 1 to 60 s.
     fn retry_after(&self) -> i64 {
-        self.state.speed().wait(self.head.policy.max_waiting / 100, 60 * SECOND).likely.max(SECOND)
+        self.state.speed().wait(self.head.policy.places_until_room(), 60 * SECOND).likely.max(SECOND)
     }
 
     fn finish(mut self, outcomes: Vec<CommandOutcome>) -> Decision {

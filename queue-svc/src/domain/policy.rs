@@ -116,15 +116,36 @@ policy! {
 }
 
 impl QueuePolicy {
+    /// Whether a queue in which so many wait takes no other one.
+    pub(super) const fn is_full(&self, waiting: i64) -> bool {
+        waiting >= self.max_waiting
+    }
+
+    /// How many should have been admitted before somebody who found the queue full comes again: a hundredth
+    /// of those who may wait.
+    pub(super) const fn places_until_room(&self) -> i64 {
+        self.max_waiting / 100
+    }
+
+    /// After what silence a waiting token expires, if ever.
+    fn silence(&self) -> Option<i64> {
+        (self.waiting_grace > 0).then_some(self.waiting_grace)
+    }
+
+    /// For how long an admitted token is awaited, if not for its whole admission.
+    fn awaited(&self) -> Option<i64> {
+        (self.show_up_within > 0).then_some(self.show_up_within)
+    }
+
     /// When a live token's time ends, by the queue's time. `listening` is since when anybody could have been
     /// heard at all.
     pub(super) fn ends_at(&self, token: Instants, listening: i64) -> i64 {
         if token.status == TokenStatus::Active {
             token.active_until
-        } else if self.waiting_grace > 0 {
+        } else if let Some(silence) = self.silence() {
             // What is remembered may be that much older than what was heard.
             // I-LINE-HEARD: it counts as silent only when it cannot have been heard of since.
-            let silent = self.waiting_grace + self.remembered_to() + LATE;
+            let silent = silence + self.remembered_to() + LATE;
             token.valid_until.min(token.heard_at.max(listening).saturating_add(silent))
         } else {
             token.valid_until
@@ -136,13 +157,13 @@ impl QueuePolicy {
     /// the admission itself: so much time has passed then in truth, whatever the clock of the replica that
     /// admitted says.
     pub(super) fn no_show(&self, token: Instants, learnt_at: i64, listening: i64) -> Option<i64> {
-        let awaited = token.status == TokenStatus::Active && self.show_up_within > 0 && !token.has_shown_up();
-        awaited.then(|| learnt_at.max(listening).saturating_add(self.show_up_within + WORD))
+        let awaited = self.awaited().filter(|_| token.has_yet_to_show_up())?;
+        Some(learnt_at.max(listening).saturating_add(awaited + WORD))
     }
 
     /// Has it the same rules about who is heard of?
-    pub(super) const fn listens_like(&self, other: &Self) -> bool {
-        self.waiting_grace == other.waiting_grace && self.show_up_within == other.show_up_within
+    pub(super) fn listens_like(&self, other: &Self) -> bool {
+        self.silence() == other.silence() && self.awaited() == other.awaited()
     }
 
     /// To what precision it is remembered when a waiting token was heard of: a row is written no oftener than
@@ -153,16 +174,15 @@ impl QueuePolicy {
 
     /// Must it be written down that this token was heard of now?
     pub(super) fn is_news(&self, token: Instants, now: i64) -> bool {
-        let shows_up =
-            token.status == TokenStatus::Active && self.show_up_within > 0 && !token.has_shown_up();
+        let shows_up = self.awaited().is_some() && token.has_yet_to_show_up();
         // Also while ACTIVE: it may have to wait again.
-        shows_up || (self.waiting_grace > 0 && now - token.heard_at >= self.remembered_to())
+        shows_up || (self.silence().is_some() && now - token.heard_at >= self.remembered_to())
     }
 
     /// How long a waiting token may be left unasked and still be heard of in time.
     #[must_use]
     pub fn patience(&self) -> i64 {
-        let third = |span: i64| if span > 0 { (span / 3).max(SECOND / 4) } else { i64::MAX };
-        third(self.waiting_grace).min(third(self.show_up_within))
+        let spans = [self.silence(), self.awaited()].into_iter().flatten();
+        spans.map(|span| (span / 3).max(SECOND / 4)).min().unwrap_or(i64::MAX)
     }
 }

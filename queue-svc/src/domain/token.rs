@@ -104,8 +104,9 @@ pub(super) struct Instants {
 }
 
 impl Instants {
-    pub(super) const fn has_shown_up(self) -> bool {
-        self.heard_at >= self.admitted_at
+    /// Whether it was admitted and has not been heard of since.
+    pub(super) const fn has_yet_to_show_up(self) -> bool {
+        matches!(self.status, TokenStatus::Active) && self.heard_at < self.admitted_at
     }
 }
 

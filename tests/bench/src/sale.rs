@@ -1,7 +1,10 @@
 //! What is on sale in a measurement: a concert behind the line `default`, with as many shows as are needed.
 
-use serde_json::{Value, json};
-use tests::world::{World, int};
+use serde_json::json;
+use tests::{
+    requests::show_body,
+    world::{World, int},
+};
 
 use crate::crowd::Seat;
 
@@ -27,8 +30,8 @@ impl Sale {
         let concert = int(&concert["concertId"]);
         let mut shows = Vec::new();
         for show in 0..seats.div_ceil(seats_each) {
-            let body: Value = json!({"startsAt": format!("{}T19:00:00Z", date(show)), "durationMinutes": 120,
-                "title": format!("Evening {show}"), "price": PRICE, "seatCount": seats_each});
+            let body = show_body(json!({"startsAt": format!("{}T19:00:00Z", date(show)),
+                "title": format!("Evening {show}"), "price": PRICE, "seatCount": seats_each}));
             shows.push(int(&world
                 .rest
                 .post(&format!("/v1/concerts/{concert}/shows"), body)

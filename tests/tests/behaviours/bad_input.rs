@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
     client::{Call, Rest, violated},
+    requests::{hold_body, show_body},
     scenarios,
     suite::Scenario,
     world::{World, int, text, unique},
@@ -54,8 +55,8 @@ async fn wrong_fields_are_named_and_nothing_changes(world: World) {
     let buyer = world.buyer_with(&sale, 5_000).await;
     let (long, user) = ("x".repeat(65), buyer.user.as_str());
     let shows = format!("/v1/concerts/{}/shows", sale.concert);
-    let show = json!({"startsAt": "2031-01-01T00:00:00Z", "durationMinutes": 60, "title": "x", "price": 1, "seatCount": 5});
-    let hold = json!({"userId": user, "showId": sale.show, "seatNumbers": [1]});
+    let show = show_body(json!({"seatCount": 5}));
+    let hold = hold_body(user, sale.show, [1]);
     let charges = format!("/v1/wallets/{user}/charges");
     let tokens = format!("/v1/queues/{}/tokens", sale.queue);
     let of = |path: &str, base: &Value, field: &'static str, bad: Vec<Value>| {
@@ -211,7 +212,7 @@ async fn nothing_changed(world: &World, user: &str, queue: &str, shows: &str) {
 
 async fn several_wrong_fields_are_told_at_once(world: World) {
     let sale = world.sale(1_000, 5).await;
-    let body = json!({"startsAt": "2031-01-01T00:00:00Z", "durationMinutes": 0, "title": "", "price": -1, "seatCount": 0});
+    let body = show_body(json!({"durationMinutes": 0, "title": "", "price": -1, "seatCount": 0}));
     let problem = world
         .rest
         .post(&format!("/v1/concerts/{}/shows", sale.concert), body)
@@ -415,8 +416,8 @@ async fn a_new_show_has_in_the_api_document_the_bounds_that_are_checked(world: W
     let members = &document["components"]["schemas"]["NewShow"]["properties"];
     let number = |name: &str| int(&members[name]["minimum"])..=int(&members[name]["maximum"]);
     let wide = |bounds: RangeInclusive<i32>| i64::from(*bounds.start())..=i64::from(*bounds.end());
-    assert_eq!(number("durationMinutes"), wide(bounds::DURATION_MINUTES));
-    assert_eq!(number("seatCount"), wide(bounds::SEAT_COUNT));
+    assert_eq!(number("durationMinutes"), wide(bounds::MINUTES));
+    assert_eq!(number("seatCount"), wide(bounds::SEATS));
     assert_eq!(number("price"), bounds::PRICE);
     assert_eq!(members["title"]["minLength"], *bounds::TITLE.start());
     assert_eq!(members["title"]["maxLength"], *bounds::TITLE.end());

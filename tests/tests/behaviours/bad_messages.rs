@@ -3,6 +3,7 @@
 use boxoffice_proto::{Reason, booking, checkout, queue, wallet};
 use tests::{
     grpc::refused,
+    requests::hold_message,
     scenarios,
     suite::Scenario,
     world::{World, unique},
@@ -20,13 +21,7 @@ async fn wrong_fields_by_grpc_are_named(world: World) {
     let charge = wallet::ChargeWalletRequest { user_id: "a b".into(), amount: -1, request_id: "é".into() };
     let named = fields(refused(world.grpc.wallet().charge_wallet(charge).await, Reason::InvalidArgument));
     assert_eq!(named.len(), 3, "all at once: {named:?}");
-    let hold = booking::HoldSeatsRequest {
-        user_id: String::new(),
-        show_id: sale.show,
-        seat_numbers: vec![],
-        request_id: String::new(),
-        replay_only: false,
-    };
+    let hold = hold_message("", sale.show, &[]);
     let named = fields(refused(world.grpc.booking().hold_seats(hold).await, Reason::InvalidArgument));
     assert!(named.contains(&"user_id".to_owned()) && named.contains(&"seat_numbers".to_owned()), "{named:?}");
     let show = booking::CreateShowRequest {

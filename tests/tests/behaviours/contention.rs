@@ -16,6 +16,7 @@ use tests::{
     client::Answer,
     grpc::{patiently, refused},
     patience::is_prompt,
+    requests::hold_message,
     scenarios,
     suite::Scenario,
     world::{World, int, text, unique},
@@ -37,13 +38,12 @@ async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(wor
     let begun = Instant::now();
     let holds = (0..200_i32).map(|nth| {
         let first = nth % 5 + 1;
-        let mut seat_numbers: Vec<i32> = (first..first + 4).collect();
+        let mut seats: Vec<i32> = (first..first + 4).collect();
         if nth % 2 == 1 {
-            seat_numbers.reverse();
+            seats.reverse();
         }
-        let (grpc, user_id, request_id) = (world.grpc.clone(), unique("user"), unique("hold"));
-        let hold =
-            HoldSeatsRequest { user_id, show_id: sale.show, seat_numbers, request_id, ..Default::default() };
+        let (grpc, request_id) = (world.grpc.clone(), unique("hold"));
+        let hold = HoldSeatsRequest { request_id, ..hold_message(&unique("user"), sale.show, &seats) };
         tokio::spawn(async move {
             let grpc = &grpc;
             patiently(hold, |hold| async move { grpc.booking().hold_seats(hold).await }).await
@@ -75,12 +75,7 @@ async fn two_hundred_cross_each_other_for_eight_seats_and_as_many_win_as_can(wor
     // Whoever lost left nothing behind: what the winners have not got is free.
     let free: Vec<i32> = (1..=8).filter(|seat| !owners.contains_key(seat)).collect();
     if !free.is_empty() {
-        let rest = HoldSeatsRequest {
-            user_id: unique("user"),
-            show_id: sale.show,
-            seat_numbers: free,
-            ..Default::default()
-        };
+        let rest = hold_message(&unique("user"), sale.show, &free);
         world.grpc.booking().hold_seats(rest).await.unwrap();
     }
 }

@@ -11,6 +11,7 @@ use tests::{
     eventually::{eventually, holds},
     grpc::refused,
     mesh::Shape,
+    requests::{hold_body, hold_message, show_body, show_message},
     scenarios, solos,
     suite::{Scenario, Solo},
     world::{Buyer, Sale, World, text, unique},
@@ -62,16 +63,6 @@ fn pay(user_id: &str, reservation_id: &str, token: &str) -> checkout::PayRequest
     }
 }
 
-fn hold(user_id: &str, show_id: i64, seat_numbers: &[i32]) -> booking::HoldSeatsRequest {
-    booking::HoldSeatsRequest {
-        user_id: user_id.into(),
-        show_id,
-        seat_numbers: seat_numbers.into(),
-        request_id: String::new(),
-        replay_only: false,
-    }
-}
-
 async fn refusals_of_the_waiting_room(world: World) {
     rest(world.rest.post("/v1/queues/nowhere/tokens", json!({"userId": "ann"})), Reason::QueueNotFound).await;
     rest(world.rest.get("/v1/queues/nowhere"), Reason::QueueNotFound).await;
@@ -106,7 +97,7 @@ async fn refusals_of_the_token_check(world: World) {
     let buyer = world.buyer(&sale).await;
     let seats = format!("/v1/shows/{}/seats", sale.show);
     let dates = format!("/v1/concerts/{}/dates", sale.concert);
-    let body = json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [1]});
+    let body = hold_body(&buyer.user, sale.show, [1]);
     let reservation = world.hold(&buyer, sale.show, &[5]).await;
 
     for call in [
@@ -159,7 +150,7 @@ async fn unknown_things_are_not_found(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer(&sale).await;
     let far = 987_654_321_i64;
-    let show = json!({"startsAt": "2031-01-01T00:00:00Z", "durationMinutes": 60, "title": "x", "price": 1});
+    let show = show_body(json!({}));
 
     for (path, reason) in [
         (format!("/v1/concerts/{far}"), Reason::ConcertNotFound),
@@ -193,7 +184,7 @@ async fn unknown_things_are_not_found(world: World) {
         world.grpc.booking().get_show(booking::GetShowRequest { show_id: far }).await,
         Reason::ShowNotFound,
     );
-    refused(world.grpc.booking().hold_seats(hold("ann", far, &[1])).await, Reason::ShowNotFound);
+    refused(world.grpc.booking().hold_seats(hold_message("ann", far, &[1])).await, Reason::ShowNotFound);
     let get = booking::GetReservationRequest { reservation_id: id(), user_id: String::new() };
     refused(world.grpc.booking().get_reservation(get).await, Reason::ReservationNotFound);
     let nobody = wallet::GetWalletRequest { user_id: unique("nobody") };
@@ -222,7 +213,7 @@ async fn refusals_of_holding(world: World) {
     world.hold(&ann, sale.show, &[1]).await;
     rest(world.holding(&bob, sale.show, &[1]), Reason::SeatTaken).await;
     let taken = refused(
-        world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &[1, 2])).await,
+        world.grpc.booking().hold_seats(hold_message(&bob.user, sale.show, &[1, 2])).await,
         Reason::SeatTaken,
     );
     assert!(
@@ -231,7 +222,7 @@ async fn refusals_of_holding(world: World) {
     );
     rest(world.holding(&bob, sale.show, &[2_001]), Reason::SeatNotFound).await;
     refused(
-        world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &[2_001])).await,
+        world.grpc.booking().hold_seats(hold_message(&bob.user, sale.show, &[2_001])).await,
         Reason::SeatNotFound,
     );
 
@@ -248,7 +239,10 @@ async fn refusals_of_holding(world: World) {
     };
     let _ = limit.problem(409, "HOLD_LIMIT");
     let seats: Vec<i32> = (1_900..1_950).collect();
-    refused(world.grpc.booking().hold_seats(hold(&bob.user, sale.show, &seats)).await, Reason::HoldLimit);
+    refused(
+        world.grpc.booking().hold_seats(hold_message(&bob.user, sale.show, &seats)).await,
+        Reason::HoldLimit,
+    );
     world.hold(&ann, sale.show, &[2]).await; // another user's limit is another
 }
 
@@ -299,7 +293,7 @@ async fn refusals_of_confirming(world: World) {
     let held = world
         .grpc
         .booking()
-        .hold_seats(hold("confirmer", show, &[1]))
+        .hold_seats(hold_message("confirmer", show, &[1]))
         .await
         .unwrap()
         .into_inner()
@@ -355,20 +349,13 @@ async fn a_show_that_has_begun_is_closed(world: World) {
     )]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let soon = prost_types::Timestamp { seconds: i64::try_from(now.as_secs()).unwrap() + 2, nanos: 0 };
-    let create = booking::CreateShowRequest {
-        concert_id: sale.concert,
-        starts_at: Some(soon),
-        duration_minutes: 60,
-        title: "Soon".into(),
-        price: 1,
-        ..Default::default()
-    };
+    let create = booking::CreateShowRequest { starts_at: Some(soon), ..show_message(sale.concert) };
     let show = world.grpc.booking().create_show(create).await.unwrap().into_inner().show.unwrap();
     assert_eq!(show.seat_count, 50, "the default");
     sleep(Duration::from_millis(2_200)).await;
     rest(world.holding(&buyer, show.show_id, &[1]), Reason::SalesClosed).await;
     refused(
-        world.grpc.booking().hold_seats(hold(&buyer.user, show.show_id, &[1])).await,
+        world.grpc.booking().hold_seats(hold_message(&buyer.user, show.show_id, &[1])).await,
         Reason::SalesClosed,
     );
 }

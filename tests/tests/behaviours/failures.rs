@@ -4,14 +4,12 @@
 
 use std::collections::HashSet;
 
-use boxoffice_proto::{
-    Reason,
-    booking::{ConfirmReservationRequest, HoldSeatsRequest},
-};
+use boxoffice_proto::{Reason, booking::ConfirmReservationRequest};
 use futures::future::join_all;
 use serde_json::json;
 use tests::{
     grpc::refused,
+    requests::hold_message,
     scenarios,
     suite::Scenario,
     world::{World, all_at_once, int, text, unique},
@@ -42,13 +40,7 @@ fn confirmation(reservation: &str, user: &str, payment: &str) -> ConfirmReservat
 }
 
 async fn held(world: &World, user: &str, show: i64, seats: &[i32]) -> String {
-    let request = HoldSeatsRequest {
-        user_id: user.to_owned(),
-        show_id: show,
-        seat_numbers: seats.to_vec(),
-        request_id: String::new(),
-        replay_only: false,
-    };
+    let request = hold_message(user, show, seats);
     world.grpc.booking().hold_seats(request).await.unwrap().into_inner().reservation.unwrap().reservation_id
 }
 

@@ -6,9 +6,10 @@ use serde_json::json;
 use std::collections::HashSet;
 use tests::{
     grpc::refused,
+    requests::{hold_body, hold_message, show_body},
     scenarios,
     suite::Scenario,
-    world::{STARTS_AT, World, all_at_once, int, text, unique},
+    world::{World, all_at_once, int, text, unique},
 };
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
@@ -28,15 +29,11 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
 async fn every_post_with_its_key_again_is_answered_the_same(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer_with(&sale, 10_000).await;
-    let show = json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": "x", "price": 1});
     for (path, body) in [
         ("/v1/concerts".to_owned(), json!({"title": "Twice"})),
-        (format!("/v1/concerts/{}/shows", sale.concert), show),
+        (format!("/v1/concerts/{}/shows", sale.concert), show_body(json!({}))),
         (format!("/v1/wallets/{}/charges", buyer.user), json!({"amount": 5})),
-        (
-            "/v1/reservations".to_owned(),
-            json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [1, 2]}),
-        ),
+        ("/v1/reservations".to_owned(), hold_body(&buyer.user, sale.show, [1, 2])),
     ] {
         let key = unique("key");
         let call = || world.rest.post(&path, body.clone()).token(&buyer.token).key(&key);
@@ -108,7 +105,7 @@ async fn a_hold_is_replayed_after_its_token_is_completed(world: World) {
     world.until(&buyer.token, "COMPLETED").await;
     let again = world.holding(&buyer, sale.show, &[1, 2]).key(&key).expect(201).await;
     assert_eq!(first, again, "the first answer, word for word");
-    let body = json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [1, 2]});
+    let body = hold_body(&buyer.user, sale.show, [1, 2]);
     let bare = world.rest.post("/v1/reservations", body).key(&key).expect(201).await;
     assert_eq!(first, bare, "before any other check, also of the token's being there");
     let _ = world.holding(&buyer, sale.show, &[3]).key(&key).send().await.problem(422, "REQUEST_ID_REUSED");
@@ -135,13 +132,7 @@ async fn a_key_used_by_rest_is_known_to_grpc(world: World) {
 
     let sale = world.sale(1_000, 5).await;
     let (buyer, key) = (world.buyer(&sale).await, unique("key"));
-    let hold = HoldSeatsRequest {
-        user_id: buyer.user.clone(),
-        show_id: sale.show,
-        seat_numbers: vec![3],
-        request_id: key.clone(),
-        replay_only: false,
-    };
+    let hold = HoldSeatsRequest { request_id: key.clone(), ..hold_message(&buyer.user, sale.show, &[3]) };
     let held = world.grpc.booking().hold_seats(hold).await.unwrap().into_inner().reservation.unwrap();
     let again = world.holding(&buyer, sale.show, &[3]).key(&key).expect(201).await;
     assert_eq!(text(&again["reservationId"]), held.reservation_id);
@@ -160,9 +151,8 @@ async fn a_refusal_is_not_remembered(world: World) {
 async fn another_request_with_the_same_key_is_refused_on_every_route(world: World) {
     let sale = world.sale(1_000, 5).await;
     let buyer = world.buyer_with(&sale, 10_000).await;
-    let show =
-        |title: &str| json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": title, "price": 1});
-    let hold = |seat: i32| json!({"userId": buyer.user, "showId": sale.show, "seatNumbers": [seat]});
+    let show = |title: &str| show_body(json!({"title": title}));
+    let hold = |seat: i32| hold_body(&buyer.user, sale.show, [seat]);
     for (path, one, other) in [
         ("/v1/concerts".to_owned(), json!({"title": "One"}), json!({"title": "Other"})),
         (format!("/v1/concerts/{}/shows", sale.concert), show("One"), show("Other")),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use boxoffice_proto::{Fault, Reason, booking, checkout, queue, wallet};
+use boxoffice_proto::{Fault, Reason, checkout, queue, wallet};
 use prost::Message;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,9 @@ use tests::{
     client::{Answer, violated},
     grpc::{Replicas, refused},
     mesh::Role,
-    raw, scenarios,
+    raw,
+    requests::hold_message,
+    scenarios,
     suite::Scenario,
     world::{World, text, unique},
 };
@@ -259,12 +261,7 @@ async fn a_name_that_does_not_show_is_refused(world: World) {
         assert_eq!(violated(&charge.problem(400, "INVALID_ARGUMENT")), ["userId"], "{hidden:?}");
 
         let user_id = hidden.to_owned();
-        let hold = booking::HoldSeatsRequest {
-            user_id: user_id.clone(),
-            show_id: 1,
-            seat_numbers: vec![1],
-            ..Default::default()
-        };
+        let hold = hold_message(hidden, 1, &[1]);
         refused(world.grpc.booking().hold_seats(hold).await, Reason::InvalidArgument);
         let issue = queue::IssueTokenRequest { user_id: user_id.clone(), ..Default::default() };
         refused(world.grpc.queue().issue_token(issue).await, Reason::InvalidArgument);

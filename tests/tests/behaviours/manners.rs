@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{Fault, Reason, booking, queue};
+use boxoffice_proto::{Fault, Reason, queue};
 use futures::StreamExt;
 use reqwest::{Client, Method, Version};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use tests::{
     grpc::refused,
     mesh::Shape,
     patience::timeout,
+    requests::{hold_body, hold_message, show_body},
     scenarios, solos,
     suite::{Scenario, Solo},
     world::{World, int, text, unique},
@@ -74,19 +75,14 @@ async fn the_details_of_a_grpc_refusal_survive_into_the_json(world: World) {
     let sale = world.sale(1_000, 5).await;
     let (ann, bob) = (world.buyer(&sale).await, world.buyer(&sale).await);
     world.hold(&ann, sale.show, &[2, 3]).await;
-    let hold = |seats: &[i32], user: &str| booking::HoldSeatsRequest {
-        user_id: user.into(),
-        show_id: sale.show,
-        seat_numbers: seats.into(),
-        ..Default::default()
-    };
+    let hold = |seats: &[i32], user: &str| hold_message(user, sale.show, seats);
     let fault =
         refused(world.grpc.booking().hold_seats(hold(&[1, 2, 3], &bob.user)).await, Reason::SeatTaken);
     let problem = world.holding(&bob, sale.show, &[1, 2, 3]).send().await.problem(409, "SEAT_TAKEN");
     assert_eq!((&problem["seatNumbers"], &problem["detail"]), (&json!([2, 3]), &json!(fault.detail)));
 
     let fault = refused(world.grpc.booking().hold_seats(hold(&[1, 1], " ")).await, Reason::InvalidArgument);
-    let body = json!({"userId": " ", "showId": sale.show, "seatNumbers": [1, 1]});
+    let body = hold_body(" ", sale.show, [1, 1]);
     let problem = world
         .rest
         .post("/v1/reservations", body)
@@ -134,8 +130,7 @@ async fn every_creation_says_where_the_thing_is(world: World) {
     let new = json!({"title": "Located", "queueId": line});
     let concert =
         int(&leads_to_it(&world, world.rest.post("/v1/concerts", new).send().await).await["concertId"]);
-    let new = json!({"startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 60, "title": "x", "price": 100});
-    let show = world.rest.post(&format!("/v1/concerts/{concert}/shows"), new).send().await;
+    let show = world.rest.post(&format!("/v1/concerts/{concert}/shows"), show_body(json!({}))).send().await;
     let show = int(&leads_to_it(&world, show).await["showId"]);
     let user = unique("üser/with?signs");
     let charged = format!("/v1/wallets/{}/charges", user.replace('/', "%2F").replace('?', "%3F"));
@@ -143,7 +138,7 @@ async fn every_creation_says_where_the_thing_is(world: World) {
     let joined = world.rest.post(&format!("/v1/queues/{line}/tokens"), json!({"userId": user})).send().await;
     let token = text(&leads_to_it(&world, joined).await["token"]);
     world.until(&token, "ACTIVE").await;
-    let new = json!({"userId": user, "showId": show, "seatNumbers": [1]});
+    let new = hold_body(&user, show, [1]);
     let held = leads_to_it(&world, world.rest.post("/v1/reservations", new).token(&token).send().await).await;
     let new = json!({"userId": user, "reservationId": held["reservationId"]});
     leads_to_it(&world, world.rest.post("/v1/payments", new).token(&token).send().await).await;

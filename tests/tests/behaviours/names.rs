@@ -5,9 +5,10 @@ use boxoffice_proto::{Reason, booking, checkout, queue, wallet};
 use serde_json::{Value, json};
 use tests::{
     grpc::refused,
+    requests::show_body,
     scenarios,
     suite::Scenario,
-    world::{Buyer, STARTS_AT, World, int, text, unique},
+    world::{Buyer, World, int, text, unique},
 };
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
@@ -160,7 +161,7 @@ async fn a_title_is_kept_in_one_form(world: World) {
         world.grpc.booking().create_concert(request).await.unwrap().into_inner().concert.unwrap().title,
         composed
     );
-    let show = json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": "o\u{308}".repeat(200), "price": 1, "description": apart});
+    let show = show_body(json!({"title": "o\u{308}".repeat(200), "description": apart}));
     let show = world
         .rest
         .post(&format!("/v1/concerts/{}/shows", int(&concert["concertId"])), show)

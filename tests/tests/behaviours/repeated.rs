@@ -14,9 +14,10 @@ use tests::{
     grpc::refused,
     mesh::Shape,
     raw::{self, Method},
+    requests::{hold_body, hold_message, show_body, show_message},
     solos,
     suite::Solo,
-    world::{Buyer, STARTS_AT, Sale, World, text, unique},
+    world::{Buyer, Sale, World, text, unique},
 };
 use tonic::transport::Channel;
 use uuid::Uuid;
@@ -144,13 +145,9 @@ impl Stock {
                 })
             }
             "CreateShow" => pair(|n| booking::CreateShowRequest {
-                concert_id,
-                starts_at: Some(prost_types::Timestamp { seconds: 2_000_000_000, nanos: 0 }),
-                duration_minutes: 60,
                 title: ["One", "Other"][n].to_owned(),
-                price: 1,
                 request_id: id(),
-                ..Default::default()
+                ..show_message(concert_id)
             }),
             _ => return None,
         })
@@ -163,13 +160,10 @@ impl Stock {
         Some(match method {
             "HoldSeats" => {
                 let user_id = Uuid::new_v4().to_string();
-                let seats = |n: usize| if n == 0 { vec![seat] } else { vec![seat + 1] };
+                let seats = [seat, seat + 1];
                 pair(|n| booking::HoldSeatsRequest {
-                    user_id: user_id.clone(),
-                    show_id,
-                    seat_numbers: seats(n),
                     request_id: id(),
-                    ..Default::default()
+                    ..hold_message(&user_id, show_id, &seats[n..=n])
                 })
             }
             "ExtendHold" => {
@@ -381,14 +375,12 @@ async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], Stri
         ),
         "/v1/concerts" => (route.to_owned(), two(&|n| json!({"title": others[n]})), ""),
         "/v1/concerts/{concertId}/shows" => {
-            let show = |n: usize| json!({"startsAt": STARTS_AT, "durationMinutes": 60, "title": others[n], "price": 1});
+            let show = |n: usize| show_body(json!({"title": others[n]}));
             (format!("/v1/concerts/{concert}/shows"), two(&show), "")
         }
-        "/v1/reservations" => (
-            route.to_owned(),
-            two(&|n| json!({"userId": user, "showId": show, "seatNumbers": [seat + 2 + [0, 1][n]]})),
-            "",
-        ),
+        "/v1/reservations" => {
+            (route.to_owned(), two(&|n| hold_body(&user, show, [seat + 2 + [0, 1][n]])), "")
+        }
         "/v1/wallets/{userId}/charges" => {
             (format!("/v1/wallets/{user}/charges"), two(&|n| json!({"amount": 5 + n})), "")
         }

@@ -11,6 +11,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead, BufReader},
+    iter,
     net::TcpListener,
     os::unix::ffi::OsStrExt,
     path::Path,
@@ -20,22 +21,11 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tests::{patience::Patience, process::binary};
+use tests::{mesh::SERVICES, patience::Patience, process::binary};
 
-const PROGRAMS: [&str; 5] = ["boxoffice", "queue-svc", "booking-svc", "wallet-svc", "edge"];
-const SERVICES: [&str; 4] = ["queue-svc", "booking-svc", "wallet-svc", "edge"];
-/// What can be told something: the programs, and the launcher's commands. `token` is told what it does each
-/// time anew, and not by variables: see there.
-const COMMANDS: [&[&str]; 8] = [
-    &["boxoffice"],
-    &["boxoffice", "audit"],
-    &["boxoffice", "backup"],
-    &["boxoffice", "demo"],
-    &["queue-svc"],
-    &["booking-svc"],
-    &["wallet-svc"],
-    &["edge"],
-];
+/// The commands of the launcher besides the one that starts the mesh. `token` is told what it does each time
+/// anew, and not by variables: see there.
+const COMMANDS: [&str; 3] = ["audit", "backup", "demo"];
 /// What is said by being there.
 const SWITCHES: [&str; 2] = ["--migrate-only", "--direct-calls"];
 /// What any text may be: a folder, or a word that an issuer of tokens uses.
@@ -44,6 +34,17 @@ const TEXTS: [&str; 5] =
 const WITHIN: Duration = Duration::from_secs(30);
 /// How long to listen before asking whether to give up.
 const LISTEN: Duration = Duration::from_millis(50);
+
+/// All programs: the launcher and the services.
+fn programs() -> impl Iterator<Item = &'static str> {
+    iter::once("boxoffice").chain(SERVICES)
+}
+
+/// What can be told something: the programs, and the launcher's commands.
+fn commands() -> impl Iterator<Item = Vec<&'static str>> {
+    let launcher = COMMANDS.map(|command| vec!["boxoffice", command]);
+    programs().map(|program| vec![program]).chain(launcher)
+}
 
 /// How a program ended, and what it said.
 #[derive(Debug)]
@@ -160,7 +161,7 @@ fn every_program_tells_its_version_and_the_commit_that_it_is_built_from() {
     let head = git(&["rev-parse", "--show-prefix"])
         .filter(String::is_empty)
         .and_then(|_| git(&["rev-parse", "HEAD"]));
-    for name in PROGRAMS {
+    for name in programs() {
         let Ended { code, out, err } = program(name, &["--version"]);
         assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
         let told = out
@@ -187,7 +188,7 @@ fn every_program_tells_its_version_and_the_commit_that_it_is_built_from() {
 
 #[test]
 fn help_teaches_exit_codes_environment_and_examples_that_are_real() {
-    for name in PROGRAMS {
+    for name in programs() {
         let (short, long) = (program(name, &["-h"]), program(name, &["--help"]));
         assert_eq!((short.code, long.code), (Some(0), Some(0)), "{name}");
         assert!(
@@ -220,8 +221,8 @@ fn help_teaches_exit_codes_environment_and_examples_that_are_real() {
 
 #[test]
 fn every_flag_is_also_a_variable() {
-    for command in COMMANDS {
-        let settings = settings(command);
+    for command in commands() {
+        let settings = settings(&command);
         for (flag, variable) in settings.iter().filter(|(flag, _)| flag != "--help" && flag != "--version") {
             let expected = flag[2..].to_uppercase().replace('-', "_");
             assert_eq!(variable.as_deref(), Some(expected.as_str()), "{command:?} {flag}");
@@ -233,7 +234,7 @@ fn every_flag_is_also_a_variable() {
 /// What a deployment template makes of a value that is missing.
 #[test]
 fn a_variable_that_is_set_but_empty_counts_as_not_set() {
-    for command in COMMANDS {
+    for command in commands() {
         // Nothing is read, served or changed: with four files there is no runtime. Exit code and words tell
         // that it came so far.
         let run = || {
@@ -252,7 +253,7 @@ fn a_variable_that_is_set_but_empty_counts_as_not_set() {
         let so_far = if command[1..] == ["backup"] { "there is no file" } else { "Too many open files" };
         assert!(unset.err.contains(so_far), "{command:?}: {unset:?}");
         let variables: Vec<String> =
-            settings(command).into_iter().filter_map(|(_, variable)| variable).collect();
+            settings(&command).into_iter().filter_map(|(_, variable)| variable).collect();
         assert!(!variables.is_empty(), "{command:?}");
         for variable in variables.iter().map(String::as_str).chain(["RUST_LOG", "NO_COLOR"]) {
             let empty = run().env(variable, "").end();
@@ -329,10 +330,10 @@ fn pause(span: Duration) {
 
 #[test]
 fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
-    for command in COMMANDS {
+    for command in commands() {
         let run = |more: &[&str]| Run::of(binary(command[0])).args(&[&command[1..], more].concat());
         let mut tried = 0;
-        for (flag, variable) in settings(command) {
+        for (flag, variable) in settings(&command) {
             let Some(variable) = variable.filter(|_| !TEXTS.contains(&flag.as_str())) else {
                 continue;
             };
@@ -394,7 +395,7 @@ fn an_address_that_a_command_cannot_use_is_told_with_flag_and_variable_and_witho
 
 #[test]
 fn words_that_are_no_utf_8_are_refused_like_other_wrong_ones() {
-    for name in PROGRAMS {
+    for name in programs() {
         for word in [&b"--no-such-\xff"[..], b"\xff"] {
             let mut run = Run::of(binary(name));
             run.command.arg(OsStr::from_bytes(word));
@@ -406,7 +407,7 @@ fn words_that_are_no_utf_8_are_refused_like_other_wrong_ones() {
 
 #[test]
 fn a_password_is_not_told_with_a_wrong_url() {
-    for name in PROGRAMS {
+    for name in programs() {
         let Ended { code, out, err } =
             Run::of(binary(name)).env("DATABASE_URL", "postgress://me:secret@db/x").end();
         assert!(
@@ -426,7 +427,7 @@ fn a_password_is_not_told_with_a_wrong_url() {
 fn an_address_that_is_taken_is_one_line_with_its_names_and_exit_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let _taken = TcpListener::bind(taken).unwrap();
-    for name in PROGRAMS {
+    for name in programs() {
         for (flag, variable) in settings(&[name]).into_iter().filter(|(flag, _)| flag.ends_with("addr")) {
             let variable = variable.unwrap();
             let Ended { code, out, err } = Run::of(binary(name)).env(&variable, &taken.to_string()).end();
@@ -454,7 +455,7 @@ fn commands_that_are_not_there_are_refused() {
     for args in [&["dmeo"][..], &["audit", "--no-such-flag"], &["demo", "--rest-addr"]] {
         refused("boxoffice", args);
     }
-    for name in PROGRAMS {
+    for name in programs() {
         refused(name, &["completions", "tcsh"]);
         refused(name, &["completions"]);
     }

@@ -1,8 +1,8 @@
 //! What a terminal makes of the programs: colours, and completions.
 
-use tests::process::binary;
+use tests::{mesh::SERVICES, process::binary};
 
-use crate::{COMMANDS, Ended, PROGRAMS, Run, SERVICES, program, settings};
+use crate::{Ended, Run, commands, program, programs, settings};
 
 /// What a command writes to a terminal, which `script` gives it.
 fn in_a_terminal(words: &str, environment: &[(&str, &str)]) -> String {
@@ -16,7 +16,7 @@ fn in_a_terminal(words: &str, environment: &[(&str, &str)]) -> String {
 #[test]
 fn terminals_get_colours_unless_no_color_and_logs_never() {
     const ESCAPE: char = '\u{1b}';
-    for name in PROGRAMS {
+    for name in programs() {
         let path = binary(name).display().to_string();
         for words in [format!("{path} --help"), format!("{path} --no-such-flag")] {
             assert!(in_a_terminal(&words, &[]).contains(ESCAPE), "{words}");
@@ -36,10 +36,10 @@ fn terminals_get_colours_unless_no_color_and_logs_never() {
 
 #[test]
 fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
-    for name in PROGRAMS {
-        let of = COMMANDS.iter().filter(|command| command[0] == name);
+    for name in programs() {
+        let of = commands().filter(|command| command[0] == name);
         let flags: Vec<String> =
-            of.flat_map(|command| settings(command)).map(|(flag, _)| flag[2..].to_owned()).collect();
+            of.flat_map(|command| settings(&command)).map(|(flag, _)| flag[2..].to_owned()).collect();
         assert!(flags.len() > 5, "{name}: {flags:?}");
         let commands: &[&str] = if name == "boxoffice" {
             &["up", "audit", "backup", "demo", "token", "completions"]

@@ -24,6 +24,7 @@ use tests::{
     eventually::{eventually, holds},
     mesh::{Role, Shape},
     process::Signal,
+    requests::hold_body,
     solos,
     suite::Solo,
     world::{Sale, World, text, unique},
@@ -112,7 +113,7 @@ async fn purchase(front: &Front, grpc: Option<&Channel>, sale: &Sale, seat: usiz
     let token = text(&joined["token"]);
     let _ =
         front.rest().post(&format!("/v1/wallets/{user}/charges"), json!({"amount": 1_500})).expect(201).await;
-    let hold = json!({"userId": user, "showId": sale.show, "seatNumbers": [seat]});
+    let hold = hold_body(&user, sale.show, [seat]);
     let held = front.rest().post("/v1/reservations", hold).token(&token).expect(201).await;
     let reservation = text(&held["reservationId"]);
     let Some(channel) = grpc else {

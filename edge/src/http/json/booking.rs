@@ -1,6 +1,6 @@
-//! Concerts and shows.
+//! Concerts and shows: what is read of a new one, and how one is told.
 
-use boxoffice_proto::{booking as proto, bounds};
+use boxoffice_proto::{booking as proto, bounds, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,10 +53,21 @@ pub(crate) struct Concerts {
 pub(crate) struct NewConcert {
     /// The name of the concert.
     #[schema(min_length = 1, max_length = 200)]
-    pub(crate) title: String,
+    title: String,
     /// The id of the queue that guards it; `default` when left out.
     #[schema(max_length = 64, pattern = "^[a-zA-Z0-9._-]*$")]
-    pub(crate) queue_id: Option<String>,
+    queue_id: Option<String>,
+}
+
+impl NewConcert {
+    /// The request to the service, under this id.
+    pub(crate) fn into_request(self, request_id: String) -> proto::CreateConcertRequest {
+        proto::CreateConcertRequest {
+            title: self.title,
+            queue_id: self.queue_id.unwrap_or_default(),
+            request_id,
+        }
+    }
 }
 
 impl FromFields for NewConcert {
@@ -136,33 +147,49 @@ pub(crate) struct Shows {
 pub(crate) struct NewShow {
     /// When it begins; not in the past.
     #[schema(value_type = Instant)]
-    pub(crate) starts_at: i64,
+    starts_at: i64,
     /// How long it lasts.
     #[schema(minimum = 1, maximum = 1440)]
-    pub(crate) duration_minutes: i32,
+    duration_minutes: i32,
     /// The name of the show.
     #[schema(min_length = 1, max_length = 200)]
-    pub(crate) title: String,
+    title: String,
     /// Anything else that is to be known about it.
     #[schema(max_length = 4000)]
-    pub(crate) description: Option<String>,
+    description: Option<String>,
     /// The price of one seat, in minor units.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
-    pub(crate) price: i64,
+    price: i64,
     /// How many seats; 50 when left out.
     #[schema(minimum = 1, maximum = 100_000)]
-    pub(crate) seat_count: Option<i32>,
+    seat_count: Option<i32>,
+}
+
+impl NewShow {
+    /// The request to the service for a show of this concert, under this id.
+    pub(crate) fn into_request(self, concert_id: i64, request_id: String) -> proto::CreateShowRequest {
+        proto::CreateShowRequest {
+            concert_id,
+            starts_at: Some(time::timestamp(self.starts_at)),
+            duration_minutes: self.duration_minutes,
+            title: self.title,
+            description: self.description.unwrap_or_default(),
+            price: self.price,
+            seat_count: self.seat_count,
+            request_id,
+        }
+    }
 }
 
 impl FromFields for NewShow {
     fn read(fields: &mut Fields) -> Self {
         Self {
             starts_at: fields.instant("startsAt"),
-            duration_minutes: fields.small("durationMinutes", bounds::DURATION_MINUTES),
+            duration_minutes: fields.small("durationMinutes", bounds::MINUTES),
             title: fields.text("title", bounds::TITLE),
             description: fields.optional_text("description", bounds::DESCRIPTION),
             price: fields.integer("price", bounds::PRICE),
-            seat_count: fields.optional_small("seatCount", bounds::SEAT_COUNT),
+            seat_count: fields.optional_small("seatCount", bounds::SEATS),
         }
     }
 }

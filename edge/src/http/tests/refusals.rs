@@ -5,6 +5,9 @@ use serde_json::json;
 
 use super::*;
 
+/// A request that holds a seat.
+const HOLD: &str = r#"{"userId": "ann", "showId": 1, "seatNumbers": [1]}"#;
+
 /// The code of the problem, and the fields it names.
 async fn refusal(front: &Front, request: Request<Body>) -> (u16, String, Vec<String>) {
     let path = request.uri().path().to_owned();
@@ -65,8 +68,7 @@ async fn of_two_headers_or_parameters_of_one_name_none_is_chosen() {
         ("Content-Type", "application/json"),
         ("Content-Encoding", "identity"),
     ] {
-        let hold = json!({"userId": "ann", "showId": 1, "seatNumbers": [1]}).to_string();
-        let mut twice = request(Method::POST, "/v1/reservations", hold);
+        let mut twice = request(Method::POST, "/v1/reservations", HOLD);
         twice.headers_mut().remove(name);
         for _ in 0..2 {
             twice.headers_mut().append(name, value.parse().unwrap());
@@ -208,14 +210,13 @@ async fn wrong_addresses_are_refused_by_the_parameter_s_name() {
 #[tokio::test]
 async fn without_a_token_nothing_is_booked() {
     let (front, _folder) = alone(Browse::Token, "").await;
-    let hold = json!({"userId": "ann", "showId": 1, "seatNumbers": [1]}).to_string();
-    let (status, headers, body) = send(&front, request(Method::POST, "/v1/reservations", hold.clone())).await;
+    let (status, headers, body) = send(&front, request(Method::POST, "/v1/reservations", HOLD)).await;
     assert_eq!((status.as_u16(), body["code"].as_str()), (401, Some("TOKEN_MISSING")));
     assert!(headers.contains_key("www-authenticate"));
     for path in ["/v1/concerts/1/dates", "/v1/concerts/1/seats?date=2026-12-24", "/v1/shows/1/seats"] {
         assert_eq!(refusal(&front, request(Method::GET, path, "")).await.0, 401, "{path}");
     }
-    let mut wrong = request(Method::POST, "/v1/reservations", hold);
+    let mut wrong = request(Method::POST, "/v1/reservations", HOLD);
     wrong.headers_mut().insert("x-queue-token", "rubbish".parse().unwrap());
     assert_eq!(refusal(&front, wrong).await.2, ["X-Queue-Token"]);
 

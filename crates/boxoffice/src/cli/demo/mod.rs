@@ -13,7 +13,7 @@ use api::{Api, Failure, With, number, text};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use reqwest::Url;
-use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, SEASON, VISITORS, Visitor};
+use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, VISITORS, Visitor};
 use serde_json::{Value, json};
 
 use super::print;
@@ -92,7 +92,7 @@ impl Demo {
         print(&format!("The season at {}:\n\n", self.rest_addr));
         let today = today();
         let mut shows = Vec::new();
-        for concert in SEASON {
+        for concert in season::concerts() {
             shows.push(stage(&api, concert, today).await?);
         }
         print("\nThe visitors:\n\n");
@@ -137,28 +137,27 @@ fn slug(title: &str) -> String {
 /// Creates a concert and its shows, or finds those that are there, and prints them.
 async fn stage(
     api: &Api,
-    concert: &season::DemoConcert,
+    concert: season::DemoConcert,
     today: DateTime<Utc>,
 ) -> Result<Vec<OnSale>, Failure> {
-    let key = format!("demo-concert/{}", slug(concert.title));
-    let body = json!({"title": concert.title, "queueId": concert.line});
-    let made = api.post("/v1/concerts", body, With { key: Some(&key), token: None }).await?;
+    let title = text(&concert.new, "title")?;
+    let key = format!("demo-concert/{}", slug(&title));
+    let made = api.post("/v1/concerts", concert.new, With { key: Some(&key), token: None }).await?;
     let id = number(&made, "concertId")?;
     let there = api.get(&format!("/v1/concerts/{id}/shows?pageSize=100")).await?;
     let there = there["shows"].as_array().cloned().unwrap_or_default();
-    print(&format!("  {id:>3}  {}\n", concert.title));
+    print(&format!("  {id:>3}  {title}\n"));
     let mut shows = Vec::new();
     for show in concert.shows {
-        let found = there.iter().find(|there| there["title"] == show.title).cloned();
+        let title = text(&show.new, "title")?;
+        let found = there.iter().find(|there| there["title"] == title.as_str()).cloned();
         let show = match found {
             Some(found) => found,
             None => {
-                let begins = season::begins(show, today).unwrap_or(today);
-                let body = json!({
-                    "title": show.title, "description": show.description, "price": show.price, "seatCount": show.seats,
-                    "startsAt": begins.to_rfc3339_opts(SecondsFormat::Secs, true), "durationMinutes": show.minutes,
-                });
-                let key = format!("demo-show/{id}/{}/{}", begins.date_naive(), slug(show.title));
+                let begins = season::begins(&show, today).unwrap_or(today);
+                let mut body = show.new;
+                body["startsAt"] = json!(begins.to_rfc3339_opts(SecondsFormat::Secs, true));
+                let key = format!("demo-show/{id}/{}/{}", begins.date_naive(), slug(&title));
                 api.post(&format!("/v1/concerts/{id}/shows"), body, With { key: Some(&key), token: None })
                     .await?
             }
