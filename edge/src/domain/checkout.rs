@@ -8,7 +8,7 @@
 
 use std::str::FromStr;
 
-use boxoffice_proto::Fault;
+use fault::Fault;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
