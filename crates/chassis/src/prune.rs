@@ -128,10 +128,10 @@ impl Walk {
             Err(error) => {
                 metrics::counter!("prune_failures_total", "table" => self.old.table).increment(1);
                 // An outage of the database is logged by its monitor.
-                if error.is_unavailable() || error.is_contended() {
+                if error.is_passing() {
                     tracing::debug!(table = self.old.table, %error, "old rows could not be removed; the next round tries again");
                 } else {
-                    tracing::warn!(table = self.old.table, %error, "old rows could not be removed; the next round tries again");
+                    tracing::error!(alert = true, table = self.old.table, %error, "old rows could not be removed; the next round tries again");
                 }
                 true
             }

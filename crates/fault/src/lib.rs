@@ -9,6 +9,9 @@ mod wire;
 
 use std::{collections::HashMap, fmt, str::FromStr, time::Duration};
 
+#[cfg(feature = "wire")]
+pub use wire::{Answer, refuse};
+
 /// How many violations of one request are listed; further ones are only counted. They travel in a header, and
 /// clients accept headers of 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
@@ -167,6 +170,18 @@ impl Fault {
     pub fn internal(cause: impl fmt::Display) -> Self {
         tracing::error!(alert = true, %cause, "something went wrong that should not");
         Self::new(Reason::Internal, Reason::Internal.title())
+    }
+
+    /// The refusal for a database that failed, by the name that callers may know it by. A passing failure
+    /// asks them to come back; any other is a mistake of ours.
+    #[must_use]
+    pub fn database(name: &str, is_passing: bool, cause: impl fmt::Display) -> Self {
+        if !is_passing {
+            return Self::internal(format_args!("{name}: {cause}"));
+        }
+        tracing::warn!(%cause, "{name} cannot be reached or is contended");
+        Self::new(Reason::Unavailable, format!("{name} cannot be reached at this moment."))
+            .retry_after(Duration::from_secs(1))
     }
 
     /// A refusal of one or more fields. The detail names the first one, and how many there are.

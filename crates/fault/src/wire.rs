@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
 use crate::{DOMAIN, Fault, Reason, Violation};
+
+/// What a method of a gRPC service returns.
+pub type Answer<T> = Result<Response<T>, Status>;
+
+/// The status that tells a caller why its request was refused.
+pub fn refuse(error: impl Into<Fault>) -> Status {
+    error.into().into()
+}
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {

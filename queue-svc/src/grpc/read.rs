@@ -5,18 +5,22 @@ use std::ops::RangeInclusive;
 use boxoffice_proto::{
     Fault,
     queue::{
-        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, OnExpiry as WireOnExpiry,
-        QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
+        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, ListQueuesRequest,
+        OnExpiry as WireOnExpiry, QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest,
+        WatchTokenRequest,
     },
     time::span_micros,
     validate::Checks,
 };
-use chassis::idempotency::Key;
+use chassis::{
+    idempotency::Key,
+    page::{List, PageRequest},
+};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    app::Claim,
+    app::{Claim, Cursor},
     domain::{OnExpiry, PolicyPatch, SECOND},
 };
 
@@ -117,6 +121,15 @@ pub(super) fn queue_id(request: &GetQueueRequest) -> Result<String, Fault> {
     let queue_id = checks.queue_id("queue_id", &request.queue_id);
     checks.finish()?;
     Ok(queue_id)
+}
+
+/// Which page of the queues to list.
+pub(super) fn list_queues(request: &ListQueuesRequest) -> Result<PageRequest<Option<Cursor>>, Fault> {
+    let mut checks = Checks::default();
+    let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+    let page = List::of("queues", "").read(request.page_size, &request.page_token, None, refuse);
+    checks.finish()?;
+    Ok(page)
 }
 
 /// Who joins which queue.

@@ -29,7 +29,12 @@ fn the_domain_knows_no_io_no_wire_and_no_clock() {
 /// of its own: its saga carries the refusals of the others, which are plain values.
 #[test]
 fn the_domain_of_a_service_knows_no_reason() {
-    none(says("domain", &["use fault::", " fault::"]).into_iter().filter(|one| !one.starts_with("edge/")).collect());
+    none(
+        says("domain", &["use fault::", " fault::"])
+            .into_iter()
+            .filter(|one| !one.starts_with("edge/"))
+            .collect(),
+    );
 }
 
 #[test]

@@ -67,6 +67,13 @@ impl Error {
         matches!(self, Self::Unique { .. })
     }
 
+    /// Whether it may be over by itself: the database is out of reach, or another transaction was first. Any
+    /// other failure is a mistake of ours, which an operator must hear of.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        self.is_unavailable() || self.is_contended()
+    }
+
     /// Whether the database is out of reach at this moment.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
