@@ -100,6 +100,13 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// A column with JSON that cannot be written or read: a mistake of ours.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are told apart by their codes")]
 fn classify(said: &dyn DatabaseError) -> fn(sqlx::Error) -> Error {
     match said.kind() {
