@@ -115,57 +115,46 @@ pub(super) fn page<C: Serialize + DeserializeOwned>(
     page_token: &str,
     start: C,
 ) -> Result<PageRequest<C>, Fault> {
-    let mut checks = Checks::default();
-    let page = list.read(page_size, page_token, start, |field, wrong| checks.refuse(field, wrong));
-    checks.finish()?;
-    Ok(page)
+    Checks::of(|checks| list.read(page_size, page_token, start, |field, wrong| checks.refuse(field, wrong)))
 }
 
 pub(super) fn reservation_id(request: &GetReservationRequest) -> Result<Uuid, Fault> {
-    let mut checks = Checks::default();
-    let id = checks.uuid("reservation_id", &request.reservation_id);
-    checks.finish()?;
-    Ok(id)
+    Checks::of(|checks| checks.uuid("reservation_id", &request.reservation_id))
 }
 
 /// Whose reservations, and which page of them, by when each was held and its id; the newest is the first.
 pub(super) fn list_reservations(
     request: &ListReservationsRequest,
 ) -> Result<(String, PageRequest<(i64, Uuid)>), Fault> {
-    let mut checks = Checks::default();
-    let user = checks.user_id("user_id", &request.user_id);
-    let (list, newest) = (List::of("reservations", &user), (i64::MAX, Uuid::max()));
-    let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
-    let page = list.read(request.page_size, &request.page_token, newest, refuse);
-    checks.finish()?;
-    Ok((user, page))
+    Checks::of(|checks| {
+        let user = checks.user_id("user_id", &request.user_id);
+        let (list, newest) = (List::of("reservations", &user), (i64::MAX, Uuid::max()));
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = list.read(request.page_size, &request.page_token, newest, refuse);
+        (user, page)
+    })
 }
 
 /// The reservation, its user and the request id of a command on a hold.
 type Whose = (Uuid, String, Option<String>);
 
 pub(super) fn extend_hold(request: &ExtendHoldRequest) -> Result<(Whose, Uuid, i64), Fault> {
-    let mut checks = Checks::default();
-    let whose = whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
-    let payment = checks.uuid("payment_id", &request.payment_id);
-    let by = extend_by(&mut checks, request.extend_by.as_ref());
-    checks.finish()?;
-    Ok((whose, payment, by))
+    Checks::of(|checks| {
+        let whose = whose(checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let payment = checks.uuid("payment_id", &request.payment_id);
+        (whose, payment, extend_by(checks, request.extend_by.as_ref()))
+    })
 }
 
 pub(super) fn confirm_reservation(request: &ConfirmReservationRequest) -> Result<(Whose, Uuid), Fault> {
-    let mut checks = Checks::default();
-    let whose = whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
-    let payment = checks.uuid("payment_id", &request.payment_id);
-    checks.finish()?;
-    Ok((whose, payment))
+    Checks::of(|checks| {
+        let whose = whose(checks, &request.reservation_id, &request.user_id, &request.request_id);
+        (whose, checks.uuid("payment_id", &request.payment_id))
+    })
 }
 
 pub(super) fn cancel_reservation(request: &CancelReservationRequest) -> Result<Whose, Fault> {
-    let mut checks = Checks::default();
-    let whose = whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
-    checks.finish()?;
-    Ok(whose)
+    Checks::of(|checks| whose(checks, &request.reservation_id, &request.user_id, &request.request_id))
 }
 
 fn whose(checks: &mut Checks, reservation_id: &str, user_id: &str, request_id: &str) -> Whose {

@@ -15,20 +15,17 @@ use crate::{
 };
 
 pub(super) fn pay(request: &PayRequest) -> Result<Pay, Fault> {
-    let mut checks = Checks::default();
-    let user_id = checks.user_id("user_id", &request.user_id);
-    let reservation_id = checks.uuid("reservation_id", &request.reservation_id);
-    let request_id = checks.request_id(&request.request_id);
-    checks.finish()?;
-    Ok(Pay { user_id, reservation_id, request_id, price: None })
+    Checks::of(|checks| Pay {
+        user_id: checks.user_id("user_id", &request.user_id),
+        reservation_id: checks.uuid("reservation_id", &request.reservation_id),
+        request_id: checks.request_id(&request.request_id),
+        price: None,
+    })
 }
 
 /// Which checkout.
 pub(super) fn checkout_id(checkout_id: &str) -> Result<Uuid, Fault> {
-    let mut checks = Checks::default();
-    let checkout_id = checks.uuid("checkout_id", checkout_id);
-    checks.finish()?;
-    Ok(checkout_id)
+    Checks::of(|checks| checks.uuid("checkout_id", checkout_id))
 }
 
 pub(super) fn list_checkouts(request: &ListCheckoutsRequest) -> Result<(Filter, PageRequest<Before>), Fault> {

@@ -28,20 +28,16 @@ pub(super) fn use_wallet(request: &pb::UseWalletRequest) -> WithId<Move> {
 }
 
 fn movement(user_id: &str, amount: i64, request_id: &str) -> WithId<Move> {
-    let mut checks = Checks::default();
-    let command =
-        Move { user_id: checks.user_id("user_id", user_id), amount: checks.range("amount", amount, AMOUNT) };
-    let request_id = checks.request_id(request_id);
-    checks.finish()?;
-    Ok((command, request_id))
+    Checks::of(|checks| {
+        let user_id = checks.user_id("user_id", user_id);
+        let amount = checks.range("amount", amount, AMOUNT);
+        (Move { user_id, amount }, checks.request_id(request_id))
+    })
 }
 
 /// Whose wallet.
 pub(super) fn get_wallet(request: &pb::GetWalletRequest) -> Result<String, Fault> {
-    let mut checks = Checks::default();
-    let user_id = checks.user_id("user_id", &request.user_id);
-    checks.finish()?;
-    Ok(user_id)
+    Checks::of(|checks| checks.user_id("user_id", &request.user_id))
 }
 
 pub(super) fn list_entries(
@@ -64,42 +60,35 @@ fn list<C: Serialize + DeserializeOwned>(
     page_token: &str,
     start: C,
 ) -> Result<(String, PageRequest<C>), Fault> {
-    let mut checks = Checks::default();
-    let user_id = checks.user_id("user_id", user_id);
-    let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
-    let page = List::of(name, &user_id).read(page_size, page_token, start, refuse);
-    checks.finish()?;
-    Ok((user_id, page))
+    Checks::of(|checks| {
+        let user_id = checks.user_id("user_id", user_id);
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = List::of(name, &user_id).read(page_size, page_token, start, refuse);
+        (user_id, page)
+    })
 }
 
 pub(super) fn create_payment(request: &pb::CreatePaymentRequest) -> WithId<Order> {
-    let mut checks = Checks::default();
-    let order = Order {
-        payment_id: checks.uuid("payment_id", &request.payment_id),
-        user_id: checks.user_id("user_id", &request.user_id),
-        reservation_id: checks.uuid("reservation_id", &request.reservation_id),
-        amount: checks.range("amount", request.amount, PAYABLE),
-    };
-    let request_id = checks.request_id(&request.request_id);
-    checks.finish()?;
-    Ok((order, request_id))
+    Checks::of(|checks| {
+        let order = Order {
+            payment_id: checks.uuid("payment_id", &request.payment_id),
+            user_id: checks.user_id("user_id", &request.user_id),
+            reservation_id: checks.uuid("reservation_id", &request.reservation_id),
+            amount: checks.range("amount", request.amount, PAYABLE),
+        };
+        (order, checks.request_id(&request.request_id))
+    })
 }
 
 /// Which payment.
 pub(super) fn get_payment(request: &pb::GetPaymentRequest) -> Result<Uuid, Fault> {
-    let mut checks = Checks::default();
-    let payment_id = checks.uuid("payment_id", &request.payment_id);
-    checks.finish()?;
-    Ok(payment_id)
+    Checks::of(|checks| checks.uuid("payment_id", &request.payment_id))
 }
 
 pub(super) fn cancel_payment(request: &pb::CancelPaymentRequest) -> WithId<Cancel> {
-    let mut checks = Checks::default();
-    let command = Cancel {
-        payment_id: checks.uuid("payment_id", &request.payment_id),
-        reason: checks.text("reason", &request.reason, REASON),
-    };
-    let request_id = checks.request_id(&request.request_id);
-    checks.finish()?;
-    Ok((command, request_id))
+    Checks::of(|checks| {
+        let payment_id = checks.uuid("payment_id", &request.payment_id);
+        let reason = checks.text("reason", &request.reason, REASON);
+        (Cancel { payment_id, reason }, checks.request_id(&request.request_id))
+    })
 }
