@@ -56,11 +56,7 @@ pub enum Error {
 impl Error {
     /// Is it neither the caller's doing nor the database's state, but wrong in itself?
     pub(crate) const fn is_a_mistake(&self) -> bool {
-        matches!(
-            self,
-            Self::Internal(_)
-                | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_))
-        )
+        matches!(self, Self::Internal(_)) || matches!(self, Self::Db(error) if !error.is_passing())
     }
 }
 
@@ -81,15 +77,8 @@ impl From<idempotency::Error> for Error {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        let told = error.to_string();
         match error {
-            Error::Db(db::Error::Unavailable(_) | db::Error::Contended(_)) => {
-                tracing::warn!("database: {told}");
-                later("The waiting room cannot reach its database at this moment.")
-            }
-            Error::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)) => {
-                Self::internal(format_args!("the waiting room's database: {told}"))
-            }
+            Error::Db(error) => Self::database("The waiting room's database", error.is_passing(), error),
             Error::Internal(cause) => Self::internal(format_args!("a batch failed: {cause}")),
             Error::QueueNotFound(queue_id) => {
                 Self::new(Reason::QueueNotFound, "There is no such queue.").with("queue_id", queue_id)

@@ -8,6 +8,7 @@ mod links;
 mod refusals;
 mod samples;
 
+use axum::http::StatusCode;
 use boxoffice_proto::{Reason, validate::USER_ID};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
@@ -163,33 +164,23 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &
     }
     headers::take(operation);
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let mut without_reason = vec![StatusCode::URI_TOO_LONG, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
     if let Some(known) = known {
         for reason in known.reasons.iter().chain(known.gate(browse)).chain(ALWAYS) {
             refusals::add(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }
-        if has_body {
-            refusals::add(responses, path, 408, "REQUEST_TIMEOUT", "The body took too long to arrive.");
-            refusals::add(responses, path, 413, "PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB.");
-            refusals::add(
-                responses,
-                path,
-                415,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "The body must be application/json, and not compressed.",
-            );
-        }
-        if id == "token_socket" {
-            refusals::add(responses, path, 426, "UPGRADE_REQUIRED", "This address speaks WebSocket.");
-        }
+        let of_body = has_body.then_some([
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ]);
+        let of_socket = (id == "token_socket").then_some(StatusCode::UPGRADE_REQUIRED);
+        without_reason.extend(of_body.into_iter().flatten().chain(of_socket));
     }
-    refusals::add(responses, path, 414, "URI_TOO_LONG", "The address is longer than 8 KiB.");
-    refusals::add(
-        responses,
-        path,
-        431,
-        "REQUEST_HEADER_FIELDS_TOO_LARGE",
-        "The headers are larger than 16 KiB, or more than 64.",
-    );
+    for status in without_reason {
+        let (code, title) = problem::words(status);
+        refusals::add(responses, path, status.as_u16(), code, title);
+    }
     refusals::refer(responses);
     samples.fill(responses);
     for (status, response) in responses.iter_mut() {

@@ -267,7 +267,7 @@ pub(super) fn camel(name: &str) -> String {
 }
 
 /// The code and the title of a status that has no gRPC reason.
-fn words(status: StatusCode) -> (&'static str, &'static str) {
+pub(super) fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status {
         StatusCode::BAD_REQUEST => ("INVALID_ARGUMENT", Reason::InvalidArgument.title()),
         StatusCode::NOT_FOUND => ("NOT_FOUND", "There is nothing at this address."),

@@ -201,7 +201,7 @@ fn records<'a>(
             Done::Queue => Recorded::Queue(queue()),
             Done::Full(_) | Done::NotActive(_) | Done::NotFound => continue,
         };
-        let text = serde_json::to_string(&recorded).map_err(|error| db::Error::Other(Box::new(error)))?;
+        let text = serde_json::to_string(&recorded).map_err(db::Error::from)?;
         records.push((key, text));
     }
     Ok(records)

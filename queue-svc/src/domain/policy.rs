@@ -37,12 +37,8 @@ impl OnExpiry {
 
     /// Reads [`OnExpiry::code`] back.
     #[must_use]
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Requeue),
-            2 => Some(Self::Expire),
-            _ => None,
-        }
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Requeue, Self::Expire].into_iter().find(|on_expiry| on_expiry.code() == code)
     }
 }
 

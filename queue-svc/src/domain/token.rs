@@ -61,15 +61,9 @@ impl TokenStatus {
 
     /// Reads [`TokenStatus::code`] back.
     #[must_use]
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Waiting),
-            2 => Some(Self::Active),
-            3 => Some(Self::Completed),
-            4 => Some(Self::Expired),
-            5 => Some(Self::Left),
-            _ => None,
-        }
+    pub fn from_code(code: i64) -> Option<Self> {
+        let all = [Self::Waiting, Self::Active, Self::Completed, Self::Expired, Self::Left];
+        all.into_iter().find(|status| status.code() == code)
     }
 
     /// The contract's word.

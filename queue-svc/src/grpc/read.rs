@@ -5,18 +5,22 @@ use std::ops::RangeInclusive;
 use boxoffice_proto::{
     Fault,
     queue::{
-        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, OnExpiry as WireOnExpiry,
-        QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
+        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, ListQueuesRequest,
+        OnExpiry as WireOnExpiry, QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest,
+        WatchTokenRequest,
     },
     time::span_micros,
     validate::Checks,
 };
-use chassis::idempotency::Key;
+use chassis::{
+    idempotency::Key,
+    page::{List, PageRequest},
+};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    app::Claim,
+    app::{Claim, Cursor},
     domain::{OnExpiry, PolicyPatch, SECOND},
 };
 
@@ -113,10 +117,15 @@ fn span(
 
 /// Which queue to read.
 pub(super) fn queue_id(request: &GetQueueRequest) -> Result<String, Fault> {
-    let mut checks = Checks::default();
-    let queue_id = checks.queue_id("queue_id", &request.queue_id);
-    checks.finish()?;
-    Ok(queue_id)
+    Checks::of(|checks| checks.queue_id("queue_id", &request.queue_id))
+}
+
+/// Which page of the queues to list.
+pub(super) fn list_queues(request: &ListQueuesRequest) -> Result<PageRequest<Option<Cursor>>, Fault> {
+    Checks::of(|checks| {
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        List::of("queues", "").read(request.page_size, &request.page_token, None, refuse)
+    })
 }
 
 /// Who joins which queue.
@@ -148,15 +157,14 @@ pub(super) enum TokenOf {
 }
 
 pub(super) fn token_of(request: &GetTokenRequest) -> Result<TokenOf, Fault> {
-    let mut checks = Checks::default();
-    let of = if request.token.is_empty() && !request.user_id.is_empty() {
-        let queue_id = checks.queue_id("queue_id", &request.queue_id);
-        TokenOf::User(queue_id, checks.user_id("user_id", &request.user_id))
-    } else {
-        TokenOf::Token(checks.uuid("token", &request.token))
-    };
-    checks.finish()?;
-    Ok(of)
+    Checks::of(|checks| {
+        if request.token.is_empty() && !request.user_id.is_empty() {
+            let queue_id = checks.queue_id("queue_id", &request.queue_id);
+            TokenOf::User(queue_id, checks.user_id("user_id", &request.user_id))
+        } else {
+            TokenOf::Token(checks.uuid("token", &request.token))
+        }
+    })
 }
 
 /// The tokens of a BatchGetTokens, in the order asked for.
@@ -180,26 +188,21 @@ pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
 }
 
 pub(super) fn watched(request: &WatchTokenRequest) -> Result<Uuid, Fault> {
-    let mut checks = Checks::default();
-    let token = checks.uuid("token", &request.token);
-    checks.finish()?;
-    Ok(token)
+    Checks::of(|checks| checks.uuid("token", &request.token))
 }
 
 pub(super) fn claim(request: &VerifyTokenRequest) -> Result<Claim, Fault> {
-    let mut checks = Checks::default();
-    let token = checks.uuid("token", &request.token);
-    let queue_id = (!request.queue_id.is_empty()).then(|| checks.queue_id("queue_id", &request.queue_id));
-    let user = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
-    checks.finish()?;
-    Ok(Claim { token, queue_id, user, fresh: request.fresh })
+    Checks::of(|checks| Claim {
+        token: checks.uuid("token", &request.token),
+        queue_id: (!request.queue_id.is_empty()).then(|| checks.queue_id("queue_id", &request.queue_id)),
+        user: (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id)),
+        fresh: request.fresh,
+    })
 }
 
 /// The token that a CompleteToken or LeaveQueue ends. A request id means something within that token alone.
 pub(super) fn ending(method: &str, token: &str, request_id: &str) -> Result<(Uuid, Option<Key>), Fault> {
-    let mut checks = Checks::default();
-    let token = checks.uuid("token", token);
-    let request_id = checks.request_id(request_id);
-    checks.finish()?;
+    let (token, request_id) =
+        Checks::of(|checks| (checks.uuid("token", token), checks.request_id(request_id)))?;
     Ok((token, key(request_id, method, &token.to_string(), &token)))
 }

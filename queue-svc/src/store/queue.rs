@@ -29,12 +29,7 @@ pub async fn lock(session: &mut Session, queue_id: &str) -> Result<Option<QueueR
 /// # Errors
 /// The database's.
 pub async fn read(session: &mut Session, queue_id: &str) -> Result<Option<QueueRow>, Error> {
-    session
-        .optional("SELECT * FROM queue WHERE queue_id = $1", args![queue_id])
-        .await?
-        .as_ref()
-        .map(head)
-        .transpose()
+    session.optional(LOCK.sqlite, args![queue_id]).await?.as_ref().map(head).transpose()
 }
 
 /// Every queue's name and version: what a replica asks all the time, to see what moved.
@@ -126,8 +121,7 @@ pub async fn write(session: &mut Session, queue_id: &str, head: &QueueRow) -> Re
 }
 
 fn values(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
-    let admissions =
-        serde_json::to_string(&head.admissions).map_err(|error| Error::Other(Box::new(error)))?;
+    let admissions = serde_json::to_string(&head.admissions)?;
     let mut values = args![queue_id];
     values.extend(policy_values(&head.policy));
     values.extend(args![head.version, head.last_ticket, head.serving_ticket, head.decided_at, admissions]);
@@ -143,7 +137,7 @@ pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
         last_ticket: row.get("last_ticket")?,
         serving_ticket: row.get("serving_ticket")?,
         decided_at: row.get("decided_at")?,
-        admissions: serde_json::from_str(&admissions).map_err(|error| Error::Other(Box::new(error)))?,
+        admissions: serde_json::from_str(&admissions)?,
         created_at: row.get("created_at")?,
     })
 }

@@ -5,10 +5,8 @@ use std::sync::LazyLock;
 
 use chassis::{
     args,
-    db::{Dialect, Error, Row, Session, Sql},
-    prune::{self, Forgetting, Portion},
+    db::{self, Error, Row, Session, Sql},
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{queue, strange};
@@ -81,64 +79,29 @@ pub async fn write(
     if rows.is_empty() {
         return Ok(());
     }
-    let args = match session.dialect() {
-        Dialect::Postgres => args![
-            queue_id,
-            version,
-            column(rows, |row| row.token),
-            column(rows, |row| row.user.to_string()),
-            column(rows, |row| row.status.code()),
-            column(rows, |row| i64::from(row.priority)),
-            column(rows, |row| row.ticket),
-            column(rows, |row| row.entered_at),
-            column(rows, |row| row.active_until),
-            column(rows, |row| row.valid_until),
-            column(rows, |row| row.admitted_at),
-            column(rows, |row| row.heard_at),
-            column(rows, |row| i64::from(row.requeues)),
-        ],
-        Dialect::Sqlite => args![queue_id, version, json_rows(rows)],
-    };
-    session.execute(WRITE, args).await.map(drop)
-}
-
-fn column<T>(rows: &[TokenRow], of: impl Fn(&TokenRow) -> T) -> Vec<T> {
-    rows.iter().map(of).collect()
-}
-
-fn json_rows(rows: &[TokenRow]) -> String {
-    let one = |row: &TokenRow| {
-        json!([
-            row.token.simple().to_string(),
-            row.user,
+    let row = |row: &TokenRow| {
+        args![
+            row.token,
+            &*row.user,
             row.status.code(),
-            row.priority,
+            i64::from(row.priority),
             row.ticket,
             row.entered_at,
             row.active_until,
             row.valid_until,
             row.admitted_at,
             row.heard_at,
-            row.requeues
-        ])
+            i64::from(row.requeues)
+        ]
     };
-    serde_json::Value::from_iter(rows.iter().map(one)).to_string()
+    let mut args = args![queue_id, version];
+    args.extend(db::table(session.dialect(), rows.iter().map(row).collect()));
+    session.execute(WRITE, args).await.map(drop)
 }
 
-/// Removes tokens that have ended, by when they could have been valid at most.
-///
-/// # Errors
-/// The database's.
-pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
-    const SQL: Sql = Sql {
-        postgres: "DELETE FROM token WHERE token = ANY(ARRAY(SELECT token FROM token \
-                   WHERE status > 2 AND valid_until >= $1 AND valid_until < $2 \
-                   ORDER BY valid_until LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING valid_until AS at",
-        sqlite: "DELETE FROM token WHERE token IN (SELECT token FROM token \
-                 WHERE status > 2 AND valid_until >= $1 AND valid_until < $2 \
-                 ORDER BY valid_until LIMIT $3) RETURNING valid_until AS at",
-    };
-    prune::by(session, SQL, portion)
+chassis::forget! {
+    /// Removes tokens that have ended, by when they could have been valid at most.
+    pub fn forget("token", "token", "valid_until", "status > 2")
 }
 
 /// The queue as it is now and every token that changed since a version, as of one instant. `None`: no such
