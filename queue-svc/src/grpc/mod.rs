@@ -1,5 +1,5 @@
-//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use
-//! cases' business.
+//! The gRPC service: checks the form of each request's fields, calls the use case and converts its answer. It
+//! decides no rule.
 
 mod convert;
 mod read;
@@ -26,16 +26,16 @@ use crate::{
 };
 use read::{Join, TokenOf};
 
-/// QueueService over the use cases.
+/// The gRPC service `boxoffice.queue.v1.QueueService`, as a front of the use cases.
 #[derive(Clone, Debug)]
 pub struct Service {
     queues: Queues,
-    /// Ends the streams.
+    /// Ends the open WatchToken streams.
     shutdown: CancellationToken,
 }
 
 impl Service {
-    /// Serves these queues; open streams end with the shutdown.
+    /// A service that calls these queues' use cases. Its open streams end with the shutdown.
     #[must_use]
     pub const fn new(queues: Queues, shutdown: CancellationToken) -> Self {
         Self { queues, shutdown }

@@ -1,4 +1,5 @@
-//! Protobuf to domain. Everything that is wrong with a request is told at once.
+//! Conversion of protobuf requests into domain values. A fault names every field that is wrong, not only the
+//! first.
 
 use std::ops::RangeInclusive;
 
@@ -24,12 +25,12 @@ use crate::{
     domain::{OnExpiry, PolicyPatch, SECOND},
 };
 
-/// Tokens of one BatchGetTokens at most, as the contract says.
+/// The most tokens that one BatchGetTokens may ask for.
 pub(super) const MAX_BATCH: usize = 1_000;
-/// The lane of a user who joins without naming one.
+/// The lane of a user who joins without a priority.
 const DEFAULT_LANE: i32 = 5;
 
-/// A queue's id, what to set in its policy, and the key of the request if it names an id.
+/// The id of a queue, the changes of its policy, and the key of a request that has an id.
 type PolicyCommand = (String, PolicyPatch, Option<Key>);
 
 fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Serialize) -> Option<Key> {
@@ -38,7 +39,7 @@ fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Ser
 
 pub(super) fn create_queue(request: CreateQueueRequest) -> Result<PolicyCommand, Fault> {
     let mut checks = Checks::default();
-    // A new queue has to be named; elsewhere an empty id means `default`.
+    // A new queue must have an id; in the other requests an empty id means `default`.
     if request.queue_id.is_empty() {
         checks.refuse("queue_id", "is required");
     }
@@ -65,13 +66,13 @@ fn policy_command(
     Ok((queue_id, patch, key))
 }
 
-/// Makes the reader of a policy from the table of its knobs.
+/// Makes the conversion of a policy from the table of its knobs.
 macro_rules! patch {
     (
         counts { $($count:ident [$_json:tt $least:tt $most:tt $_default:tt $_is:tt];)+ }
         spans { $($span:ident [$_span_json:tt $from:tt $to:tt $_seconds:tt $_text:tt $_span_is:tt];)+ }
     ) => {
-        /// A policy as sent: what is left out stays `None`.
+        /// Reads a policy; a field that is unset stays `None`.
         fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {
             let Some(policy) = policy else { return PolicyPatch::default() };
             PolicyPatch {
@@ -100,7 +101,7 @@ fn on_expiry(checks: &mut Checks, word: i32) -> Option<OnExpiry> {
     }
 }
 
-/// A span of whole seconds.
+/// Reads a span of whole seconds within these bounds, in microseconds.
 fn span(
     checks: &mut Checks,
     field: &str,
@@ -115,7 +116,7 @@ fn span(
     micros
 }
 
-/// Which queue to read.
+/// The id of the queue that a request reads.
 pub(super) fn queue_id(request: &GetQueueRequest) -> Result<String, Fault> {
     Checks::of(|checks| checks.queue_id("queue_id", &request.queue_id))
 }
@@ -128,7 +129,7 @@ pub(super) fn list_queues(request: &ListQueuesRequest) -> Result<PageRequest<Opt
     })
 }
 
-/// Who joins which queue.
+/// A user's request to join a queue.
 pub(super) struct Join {
     pub(super) queue_id: String,
     pub(super) user: String,
@@ -148,11 +149,11 @@ pub(super) fn join(request: &IssueTokenRequest) -> Result<Join, Fault> {
     Ok(Join { queue_id, user, lane, key })
 }
 
-/// By what a token is asked for.
+/// What names the token of a GetToken request.
 pub(super) enum TokenOf {
-    /// By queue and user: the user's live token.
+    /// The id of a queue and a user: the user's live token there.
     User(String, String),
-    /// By itself.
+    /// The token's own id.
     Token(Uuid),
 }
 
@@ -167,7 +168,7 @@ pub(super) fn token_of(request: &GetTokenRequest) -> Result<TokenOf, Fault> {
     })
 }
 
-/// The tokens of a BatchGetTokens, in the order asked for.
+/// The ids of a BatchGetTokens request, in its order.
 pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
     if asked.len() > MAX_BATCH {
         return Err(Fault::invalid_field("tokens", format!("must be at most {MAX_BATCH}")));
@@ -175,7 +176,7 @@ pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
     let mut checks = Checks::default();
     let mut ids = Vec::with_capacity(asked.len());
     for (at, token) in asked.iter().enumerate() {
-        // The field's name is put together only where something is wrong with it.
+        // The field's name is made only when the id is wrong: a batch has up to 1,000 ids.
         ids.push(
             Uuid::try_parse(token)
                 .ok()
@@ -200,7 +201,7 @@ pub(super) fn claim(request: &VerifyTokenRequest) -> Result<Claim, Fault> {
     })
 }
 
-/// The token that a CompleteToken or LeaveQueue ends. A request id means something within that token alone.
+/// The token that a CompleteToken or LeaveQueue request ends. A request id counts within that token alone.
 pub(super) fn ending(method: &str, token: &str, request_id: &str) -> Result<(Uuid, Option<Key>), Fault> {
     let (token, request_id) =
         Checks::of(|checks| (checks.uuid("token", token), checks.request_id(request_id)))?;
