@@ -1,6 +1,6 @@
 //! The failures of the use cases, and the one table that turns each into the fault a caller receives.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
@@ -40,7 +40,7 @@ impl Error {
         match self {
             Self::Refused(refusal) => reason(refusal).as_str(),
             Self::RequestIdReused => Reason::RequestIdReused.as_str(),
-            Self::Db(error) if error.is_unavailable() || error.is_contended() => Reason::Unavailable.as_str(),
+            Self::Db(error) if error.is_passing() => Reason::Unavailable.as_str(),
             Self::Db(_) => Reason::Internal.as_str(),
         }
     }
@@ -48,10 +48,7 @@ impl Error {
 
 impl Contended for Error {
     fn is_contended(&self) -> bool {
-        match self {
-            Self::Db(error) => error.is_contended(),
-            Self::Refused(_) | Self::RequestIdReused => false,
-        }
+        matches!(self, Self::Db(error) if error.is_contended())
     }
 }
 
@@ -116,12 +113,7 @@ impl From<Error> for Fault {
             Error::RequestIdReused => {
                 Self::new(Reason::RequestIdReused, "The request id was used for another request.")
             }
-            Error::Db(error) if error.is_unavailable() || error.is_contended() => {
-                tracing::warn!(%error, "the database did not do its work");
-                Self::new(Reason::Unavailable, "The booking database cannot be reached at this moment.")
-                    .retry_after(Duration::from_secs(1))
-            }
-            Error::Db(error) => Self::internal(format_args!("the booking database: {error}")),
+            Error::Db(error) => Self::database("The booking database", error.is_passing(), error),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The errors of a use case, and what the caller is told of each.
 
-use std::time::Duration;
-
-use boxoffice_proto::{Fault, Reason};
+use boxoffice_proto::Fault;
 use chassis::db::{self, Contended};
 
 /// Why a use case did not succeed.
@@ -26,14 +24,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Fault(fault) => fault,
-            Error::Db(cause @ (db::Error::Unavailable(..) | db::Error::Contended(..))) => {
-                tracing::warn!(%cause, "the journal cannot be reached or is contended");
-                Self::new(Reason::Unavailable, Reason::Unavailable.title())
-                    .retry_after(Duration::from_secs(1))
-            }
-            Error::Db(
-                cause @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(..)),
-            ) => Self::internal(format_args!("the journal: {cause}")),
+            Error::Db(cause) => Self::database("The journal of payments", cause.is_passing(), cause),
         }
     }
 }

@@ -2,18 +2,17 @@
 //!
 //! `boxoffice/<area>/v1/*.proto` is the manual of the API. [`fault`] is the one place where a refusal becomes
 //! a gRPC status and is read back from one, and where each reason has its gRPC code and its HTTP status side
-//! by side.
+//! by side; it is a crate of its own, because domains speak of refusals and know no wire.
 
 pub mod access;
 pub mod bounds;
 pub mod currency;
-pub mod fault;
 pub mod knobs;
 pub mod time;
 pub mod validate;
 
+pub use ::fault::{self, Fault, Reason, Violation};
 pub use currency::Currency;
-pub use fault::{Fault, Reason, Violation};
 
 /// The compiled descriptors of every file, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

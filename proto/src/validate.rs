@@ -133,6 +133,17 @@ impl Checks {
     pub fn finish(self) -> Result<(), Fault> {
         if self.violations.is_empty() { Ok(()) } else { Err(Fault::invalid(self.violations)) }
     }
+
+    /// Reads with checks, and answers what was read when nothing was wrong.
+    ///
+    /// # Errors
+    /// Everything that was wrong.
+    pub fn of<T>(read: impl FnOnce(&mut Self) -> T) -> Result<T, Fault> {
+        let mut checks = Self::default();
+        let value = read(&mut checks);
+        checks.finish()?;
+        Ok(value)
+    }
 }
 
 /// A name of at least one and at most so many visible characters of any script, counted and handed back in

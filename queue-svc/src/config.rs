@@ -1,4 +1,4 @@
-//! The flags of queue-svc and what they configure.
+//! The settings of this service.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     store,
 };
 
-/// In seconds.
+/// A day, in seconds.
 const DAY: u64 = 24 * 3_600;
 
 /// Makes the flags of a policy from the table of its knobs.
@@ -22,8 +22,8 @@ macro_rules! flags {
         counts { $($count:ident [$_json:tt $least:tt $most:tt $default:tt $is:tt];)+ }
         spans { $($span:ident [$_span_json:tt $from:tt $to:tt $seconds:tt $text:tt $span_is:tt];)+ }
     ) => {
-        /// The policy of the `default` queue. It counts when that queue is made, at the very first start;
-        /// later it is changed by UpdateQueue.
+        /// The policy that the `default` queue gets when it is created, which is at the very first start.
+        /// UpdateQueue changes it later.
         #[derive(clap::Args, Clone, Debug)]
         #[group(skip)]
         pub struct Policy {
@@ -74,7 +74,7 @@ macro_rules! flags {
 
 boxoffice_proto::knobs!(flags);
 
-/// A flag's help: of which queue it speaks.
+/// The help of a count's flag: what the knob is, and that it is for the `default` queue alone.
 fn first(is: &str) -> String {
     format!("{} (the `default` queue's, when it is first made)", is.trim_end_matches('.'))
 }
@@ -93,22 +93,22 @@ pub enum Expiry {
     Expire,
 }
 
-/// What queue-svc is started with.
+/// All settings of the service.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The database.
+    /// The database of this service.
     pub database: DbConfig,
-    /// The `default` queue's policy.
+    /// The policy that the `default` queue is created with.
     pub policy: Policy,
-    /// How long answers to requests are kept.
+    /// How long the recorded answers to requests are kept.
     pub requests: idempotency::RequestRetention,
-    /// How long the rest is.
+    /// How long tokens are kept that have ended.
     pub retention: Retention,
     /// Who may call.
     pub doors: access::Doors,
 }
 
-/// How long rows are kept that nobody needs for good.
+/// How long rows are kept that are needed for a while only.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[group(skip)]
 pub struct Retention {
@@ -125,8 +125,8 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// How long a token is kept after its `valid_until`: somebody who was admitted at its last moment may
-    /// stay in for a day.
+    /// How long a token is kept after its `valid_until`. A user who was admitted just before that time may
+    /// stay admitted for a day.
     #[must_use]
     pub const fn past_validity(&self) -> Duration {
         self.token_retention.saturating_add(Duration::from_secs(DAY))
@@ -134,7 +134,7 @@ impl Retention {
 }
 
 impl Config {
-    /// What this service forgets.
+    /// The kinds of rows that this service removes when they are old.
     #[must_use]
     pub fn old(&self) -> Vec<Old> {
         let mut old = self.requests.old().to_vec();

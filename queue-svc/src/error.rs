@@ -1,4 +1,4 @@
-//! Why a request to queue-svc is refused, and how each refusal is told.
+//! The failures of the use cases, and the one table that turns each into the fault a caller receives.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use chassis::{
 
 use crate::domain::TokenStatus;
 
-/// A refusal or a failure.
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] db::Error),
-    /// There is no such queue.
+    /// No queue has this id.
     #[error("no queue {0}")]
     QueueNotFound(String),
-    /// There is no such token.
+    /// No token has this id.
     #[error("no such token")]
     TokenNotFound,
-    /// The token admits nobody at this moment.
+    /// The token is not ACTIVE; it has this status.
     #[error("the token is {}", .0.as_str())]
     TokenNotActive(TokenStatus),
-    /// The token is somebody else's.
+    /// The token was issued to another user.
     #[error("the token is another user's")]
     TokenWrongUser,
-    /// The token is of another queue.
+    /// The token was issued by another queue.
     #[error("the token is of another queue")]
     TokenWrongQueue,
-    /// The queue is full; ask again after so many microseconds.
+    /// As many tokens wait as the policy allows. The number is after how many microseconds to ask again.
     #[error("the queue is full")]
     QueueFull(i64),
     /// The queue exists with another policy.
@@ -40,27 +40,24 @@ pub enum Error {
     /// The request id was used for another request.
     #[error("the request id was used for another request")]
     RequestIdReused,
-    /// More commands wait than are taken, and nothing was done of this one; ask again after so many
-    /// microseconds.
+    /// As many commands wait as the writer takes, and this one was not decided. The number is after how many
+    /// microseconds to ask again.
     #[error("too many commands are waiting")]
     Busy(i64),
-    /// The transaction failed, or whether it was committed is unknown. The cause is in the log.
+    /// The transaction failed, or it is unknown whether it was committed. The cause is in the log.
     #[error("the outcome is unknown")]
     Unknown,
-    /// A mistake of ours that made a batch fail: told to each of its callers, so that it is in the log of
-    /// each one's trace.
+    /// A mistake of this program made a batch fail. Each caller of the batch gets it, so that the log has it
+    /// in the trace of each.
     #[error("something went wrong that should not: {0}")]
     Internal(String),
 }
 
 impl Error {
-    /// Is it neither the caller's doing nor the database's state, but wrong in itself?
+    /// Whether this failure is a mistake of this program, and neither the caller's nor the state of the
+    /// database.
     pub(crate) const fn is_a_mistake(&self) -> bool {
-        matches!(
-            self,
-            Self::Internal(_)
-                | Self::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_))
-        )
+        matches!(self, Self::Internal(_)) || matches!(self, Self::Db(error) if !error.is_passing())
     }
 }
 
@@ -81,15 +78,8 @@ impl From<idempotency::Error> for Error {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        let told = error.to_string();
         match error {
-            Error::Db(db::Error::Unavailable(_) | db::Error::Contended(_)) => {
-                tracing::warn!("database: {told}");
-                later("The waiting room cannot reach its database at this moment.")
-            }
-            Error::Db(db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_)) => {
-                Self::internal(format_args!("the waiting room's database: {told}"))
-            }
+            Error::Db(error) => Self::database("The waiting room's database", error.is_passing(), error),
             Error::Internal(cause) => Self::internal(format_args!("a batch failed: {cause}")),
             Error::QueueNotFound(queue_id) => {
                 Self::new(Reason::QueueNotFound, "There is no such queue.").with("queue_id", queue_id)

@@ -1,8 +1,9 @@
-//! The queues: fair lines in front of an on-sale.
+//! Queues in front of an on-sale: users wait in the order in which they came, and the policy says how many
+//! are admitted at once.
 //!
-//! A queue is a state machine in memory ([`domain`]) whose log is SQL ([`store`]); commands become group
-//! commits and replicas follow each other ([`app`]); [`grpc`] translates. See the README of this folder for
-//! what it guarantees.
+//! A queue is a state machine in memory ([`domain`]), and SQL is its log ([`store`]). [`app`] commits the
+//! commands that wait together as one transaction and follows the other replicas; [`grpc`] converts messages.
+//! The README of this folder says what the service guarantees.
 
 pub mod app;
 mod config;
@@ -28,11 +29,11 @@ pub use config::{Config, Expiry, Policy, Retention};
 pub use error::Error;
 use tokio_util::sync::CancellationToken;
 
-/// The queue that always exists.
+/// The id of the queue that always exists.
 pub const DEFAULT_QUEUE: &str = "default";
 
-/// Brings the database up to date, and nothing else. [`serve`] does it too; whoever comes first does the
-/// work.
+/// Brings the database up to date and ends. [`serve`] does it too; programs that start together do it one
+/// after the other.
 ///
 /// # Errors
 /// The database is out of reach, or a migration failed.
@@ -40,10 +41,10 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &store::migrations()).await?)
 }
 
-/// Serves the queues until the shutdown, then finishes what is in flight.
+/// Serves until the shutdown, and returns when the requests in flight are answered.
 ///
 /// # Errors
-/// The database could not be opened or read, or a listener failed.
+/// The database cannot be opened or read, or a listener failed.
 pub fn serve(config: Config, listeners: Listeners, clock: Clock, shutdown: CancellationToken) -> Serving {
     Box::pin(run(config, listeners, clock, shutdown))
 }
@@ -65,14 +66,14 @@ async fn run(
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        // The edge sends the polls of all users in these.
+        // The edge sends the polls of all users in this call.
         .frequent(&["BatchGetTokens"])
         .add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
-    // Also when a listener failed.
+    // A failed listener ends the background tasks as well.
     shutdown.cancel();
     let _ended = pruning.await;
-    // Only now that nobody asks any more: the writers finish the batch they are in.
+    // No request is in flight any more, so each writer only finishes its present batch.
     queues.close().await;
     let closed = db.close().await;
     served?;

@@ -1,4 +1,4 @@
-//! queue-svc as a process of its own.
+//! The program queue-svc: a process with its flags, around the service that the library holds.
 
 use std::{net::SocketAddr, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! What the metrics of this crate mean.
+//! The names of this crate's metrics and what they mean.
 
 use chassis::telemetry::Described;
 

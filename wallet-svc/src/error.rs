@@ -1,7 +1,5 @@
 //! The failures of the use cases, and the one table that turns each into the fault a caller receives.
 
-use std::time::Duration;
-
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
     db::{self, Contended},
@@ -9,9 +7,6 @@ use chassis::{
 };
 
 use crate::domain::{Refusal, wallet};
-
-/// How long a caller is asked to wait before it retries after the database was out of reach.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +51,7 @@ impl From<Error> for Fault {
                 Reason::RequestIdReused,
                 "This request_id was used for another request; choose a fresh one.",
             ),
-            Error::Db(error @ (db::Error::Unavailable(_) | db::Error::Contended(_))) => {
-                tracing::warn!(%error, "the ledger cannot be reached");
-                Self::new(Reason::Unavailable, "The ledger cannot be reached at this moment.")
-                    .retry_after(RETRY_AFTER)
-            }
-            Error::Db(error @ (db::Error::Unique { .. } | db::Error::Check { .. } | db::Error::Other(_))) => {
-                Self::internal(format_args!("the ledger: {error}"))
-            }
+            Error::Db(error) => Self::database("The ledger", error.is_passing(), error),
         }
     }
 }
@@ -109,14 +97,16 @@ impl From<Refusal> for Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_database_out_of_reach_says_when_to_come_back() {
         let fault = Fault::from(Error::Db(db::Error::lost_race("the payment")));
-        assert_eq!((fault.reason, fault.retry_after), (Reason::Unavailable, Some(RETRY_AFTER)));
+        assert_eq!((fault.reason, fault.retry_after), (Reason::Unavailable, Some(Duration::from_secs(1))));
         let fault = Fault::from(Error::Db(db::Error::Unavailable(sqlx::Error::PoolTimedOut)));
-        assert_eq!((fault.reason, fault.retry_after), (Reason::Unavailable, Some(RETRY_AFTER)));
+        assert_eq!((fault.reason, fault.retry_after), (Reason::Unavailable, Some(Duration::from_secs(1))));
     }
 
     #[test]

@@ -77,7 +77,11 @@ pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
             Ok(swept) => tracing::debug!(swept, "closed lapsed holds"),
             Err(error) => {
                 metrics::counter!("booking_sweep_failures_total").increment(1);
-                tracing::warn!(%error, "sweep failed; the next one repeats it");
+                if matches!(&error, Error::Db(error) if error.is_passing()) {
+                    tracing::warn!(%error, "sweep failed; the next one repeats it");
+                } else {
+                    tracing::error!(alert = true, %error, "sweep failed; the next one repeats it");
+                }
             }
         }
     }

@@ -18,23 +18,22 @@ use boxoffice_proto::{
         ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
         ListSeatsResponse, ListShowsRequest, ListShowsResponse, booking_service_server::BookingService,
     },
-    validate::Checks,
+    fault::{Answer, refuse},
 };
 use chassis::page::List;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use crate::{app::App, domain::Reservation, error::Error};
 use read::SeatsOf;
 
 /// The gRPC service `boxoffice.booking.v1.BookingService`, as a front of the use cases.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub struct Service {
     app: Arc<App>,
     currency: Currency,
 }
 
-impl Api {
+impl Service {
     /// A service that calls these use cases and tells every price in this currency.
     #[must_use]
     pub const fn new(app: Arc<App>, currency: Currency) -> Self {
@@ -42,10 +41,8 @@ impl Api {
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
-
 #[tonic::async_trait]
-impl BookingService for Api {
+impl BookingService for Service {
     async fn create_concert(&self, request: Request<CreateConcertRequest>) -> Answer<CreateConcertResponse> {
         let (new, request_id) = catalog::new_concert(&request.into_inner())?;
         let concert = self.app.create_concert(new, request_id).await.map_err(refuse)?;
@@ -59,10 +56,7 @@ impl BookingService for Api {
 
     async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
         let ListConcertsRequest { page_size, page_token } = request.into_inner();
-        let mut checks = Checks::default();
-        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let page = List::of("concerts", "").read(page_size, &page_token, i64::MAX, refuse_field);
-        checks.finish()?;
+        let page = read::page(List::of("concerts", ""), page_size, &page_token, i64::MAX)?;
         let found = self.app.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
         let (concerts, next_page_token) =
             page.answer(found, |concert| concert.concert_id, |concert| catalog::concert(&concert));
@@ -82,10 +76,7 @@ impl BookingService for Api {
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
         let ListShowsRequest { concert_id, page_size, page_token } = request.into_inner();
-        let mut checks = Checks::default();
-        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let page = List::of("shows", concert_id).read(page_size, &page_token, i64::MAX, refuse_field);
-        checks.finish()?;
+        let page = read::page(List::of("shows", concert_id), page_size, &page_token, i64::MAX)?;
         let found = self.app.shows(concert_id, *page.from(), page.limit()).await.map_err(refuse)?;
         let (shows, next_page_token) =
             page.answer(found, |show| show.show_id, |show| catalog::show(&show, self.currency));
@@ -137,13 +128,7 @@ impl BookingService for Api {
     }
 
     async fn extend_hold(&self, request: Request<ExtendHoldRequest>) -> Answer<ExtendHoldResponse> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let (id, user, request_id) =
-            read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
-        let payment = checks.uuid("payment_id", &request.payment_id);
-        let by = read::extend_by(&mut checks, request.extend_by.as_ref());
-        checks.finish()?;
+        let ((id, user, request_id), payment, by) = read::extend_hold(&request.into_inner())?;
         let reservation = self.app.extend_hold(id, &user, payment, by, request_id).await;
         Ok(Response::new(ExtendHoldResponse { reservation: answer(reservation)? }))
     }
@@ -152,11 +137,7 @@ impl BookingService for Api {
         &self,
         request: Request<GetReservationRequest>,
     ) -> Answer<GetReservationResponse> {
-        let mut checks = Checks::default();
-        let request = request.into_inner();
-        let id = checks.uuid("reservation_id", &request.reservation_id);
-        let user = checks.any_user("user_id", &request.user_id);
-        checks.finish()?;
+        let (id, user) = read::reservation_id(&request.into_inner())?;
         let found = self.app.reservation(id).await.map_err(Fault::from);
         let reservation =
             access::for_user(&user, found, |found| &found.hold.user_id, Reason::ReservationNotFound)?;
@@ -167,13 +148,7 @@ impl BookingService for Api {
         &self,
         request: Request<ListReservationsRequest>,
     ) -> Answer<ListReservationsResponse> {
-        let ListReservationsRequest { user_id, page_size, page_token } = request.into_inner();
-        let mut checks = Checks::default();
-        let user = checks.user_id("user_id", &user_id);
-        let newest = (i64::MAX, Uuid::max());
-        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let page = List::of("reservations", &user).read(page_size, &page_token, newest, refuse_field);
-        checks.finish()?;
+        let (user, page) = read::list_reservations(&request.into_inner())?;
         let found = self.app.reservations(&user, *page.from(), page.limit()).await.map_err(refuse)?;
         let place = |seen: &Reservation| (seen.hold.held_at, seen.hold.reservation_id);
         let (reservations, next_page_token) = page.answer(found, place, |seen| convert::reservation(&seen));
@@ -184,12 +159,7 @@ impl BookingService for Api {
         &self,
         request: Request<ConfirmReservationRequest>,
     ) -> Answer<ConfirmReservationResponse> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let (id, user, request_id) =
-            read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
-        let payment = checks.uuid("payment_id", &request.payment_id);
-        checks.finish()?;
+        let ((id, user, request_id), payment) = read::confirm_reservation(&request.into_inner())?;
         let reservation = self.app.confirm_reservation(id, &user, payment, request_id).await;
         Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
     }
@@ -198,11 +168,7 @@ impl BookingService for Api {
         &self,
         request: Request<CancelReservationRequest>,
     ) -> Answer<CancelReservationResponse> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let (id, user, request_id) =
-            read::whose(&mut checks, &request.reservation_id, &request.user_id, &request.request_id);
-        checks.finish()?;
+        let (id, user, request_id) = read::cancel_reservation(&request.into_inner())?;
         let reservation = self.app.cancel_reservation(id, &user, request_id).await;
         Ok(Response::new(CancelReservationResponse { reservation: answer(reservation)? }))
     }
@@ -212,8 +178,4 @@ fn answer(
     result: Result<Reservation, Error>,
 ) -> Result<Option<boxoffice_proto::booking::Reservation>, Status> {
     result.map(|reservation| Some(convert::reservation(&reservation))).map_err(refuse)
-}
-
-fn refuse(error: Error) -> Status {
-    Fault::from(error).into()
 }

@@ -3,13 +3,17 @@
 
 use boxoffice_proto::{
     Fault,
-    booking::{HoldSeatsRequest, ListSeatsRequest},
+    booking::{
+        CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
+        HoldSeatsRequest, ListReservationsRequest, ListSeatsRequest,
+    },
     time,
     validate::Checks,
 };
 use chassis::page::{List, PageRequest};
 use chrono::NaiveDate;
 use prost_types::Duration;
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
@@ -65,27 +69,71 @@ pub(super) fn seats_of(request: &ListSeatsRequest) -> Result<(SeatsOf, PageReque
         (show_id, 0, "") => Ok(SeatsOf::Show(show_id)),
         _ => Err(Fault::invalid_field("show_id", "give a show, or a concert and a date, not both")),
     }?;
-    let mut checks = Checks::default();
     let list = List::of("seats", format_args!("{show_id} {concert_id} {date}"));
     let size = if *page_size == 0 { SHOWS_A_PAGE } else { *page_size };
-    let page = list.read(size, page_token, (i64::MIN, 0), |field, wrong| checks.refuse(field, wrong));
-    checks.finish()?;
-    Ok((of, page))
+    Ok((of, page(list, size, page_token, (i64::MIN, 0))?))
 }
 
-/// The fields that every command on a hold has: the reservation's id, the user's id and the request id.
-pub(super) fn whose(
-    checks: &mut Checks,
-    reservation_id: &str,
-    user_id: &str,
-    request_id: &str,
-) -> (Uuid, String, Option<String>) {
+/// A page of a list whose filter needs no check; the first page begins at `start`.
+pub(super) fn page<C: Serialize + DeserializeOwned>(
+    list: List,
+    page_size: i32,
+    page_token: &str,
+    start: C,
+) -> Result<PageRequest<C>, Fault> {
+    Checks::of(|checks| list.read(page_size, page_token, start, |field, wrong| checks.refuse(field, wrong)))
+}
+
+/// Which reservation, and whose it must be; empty: anybody's.
+pub(super) fn reservation_id(request: &GetReservationRequest) -> Result<(Uuid, String), Fault> {
+    Checks::of(|checks| {
+        let user = checks.any_user("user_id", &request.user_id);
+        (checks.uuid("reservation_id", &request.reservation_id), user)
+    })
+}
+
+/// Whose reservations, and which page of them, by when each was held and its id; the newest is the first.
+pub(super) fn list_reservations(
+    request: &ListReservationsRequest,
+) -> Result<(String, PageRequest<(i64, Uuid)>), Fault> {
+    Checks::of(|checks| {
+        let user = checks.user_id("user_id", &request.user_id);
+        let (list, newest) = (List::of("reservations", &user), (i64::MAX, Uuid::max()));
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        let page = list.read(request.page_size, &request.page_token, newest, refuse);
+        (user, page)
+    })
+}
+
+/// The reservation, its user and the request id of a command on a hold.
+type Whose = (Uuid, String, Option<String>);
+
+pub(super) fn extend_hold(request: &ExtendHoldRequest) -> Result<(Whose, Uuid, i64), Fault> {
+    Checks::of(|checks| {
+        let whose = whose(checks, &request.reservation_id, &request.user_id, &request.request_id);
+        let payment = checks.uuid("payment_id", &request.payment_id);
+        (whose, payment, extend_by(checks, request.extend_by.as_ref()))
+    })
+}
+
+pub(super) fn confirm_reservation(request: &ConfirmReservationRequest) -> Result<(Whose, Uuid), Fault> {
+    Checks::of(|checks| {
+        let whose = whose(checks, &request.reservation_id, &request.user_id, &request.request_id);
+        (whose, checks.uuid("payment_id", &request.payment_id))
+    })
+}
+
+pub(super) fn cancel_reservation(request: &CancelReservationRequest) -> Result<Whose, Fault> {
+    Checks::of(|checks| whose(checks, &request.reservation_id, &request.user_id, &request.request_id))
+}
+
+fn whose(checks: &mut Checks, reservation_id: &str, user_id: &str, request_id: &str) -> Whose {
     let request_id = checks.request_id(request_id);
     (checks.uuid("reservation_id", reservation_id), checks.user_id("user_id", user_id), request_id)
 }
 
 /// How long a hold is to live from now on, in microseconds: 1 second to 5 minutes.
-pub(super) fn extend_by(checks: &mut Checks, span: Option<&Duration>) -> i64 {
+fn extend_by(checks: &mut Checks, span: Option<&Duration>) -> i64 {
     let span = span.and_then(time::span_micros).filter(|span| (SECOND..=300 * SECOND).contains(span));
     span.unwrap_or_else(|| {
         checks.refuse("extend_by", "must be 1 s to 5 min");

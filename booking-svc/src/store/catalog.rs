@@ -1,4 +1,4 @@
-//! Concerts and shows. Rows are written once and never changed.
+//! The rows of concerts and shows, which are written once and never change.
 
 use std::ops::Range;
 
@@ -10,45 +10,45 @@ use chassis::{
 use super::small;
 use crate::domain::{Concert, NewConcert, NewShow, Show};
 
-/// The columns of a show besides its number, in the order in which [`insert_show`] fills them.
+/// The columns of a show besides its id, in the order in which [`insert_show`] fills them.
 macro_rules! show_columns {
     () => {
         "concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at"
     };
 }
 
-/// Writes a concert; answers its number.
+/// Writes a concert and returns its id.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn insert_concert(session: &mut Session, new: &NewConcert, now: i64) -> Result<i64, Error> {
     let sql = "INSERT INTO concert (title, queue_id, created_at) VALUES ($1, $2, $3) RETURNING concert_id";
     session.one(sql, args![&new.title, &new.queue_id, now]).await?.get("concert_id")
 }
 
-/// Reads a concert.
+/// The concert with this id, if there is one.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn concert(session: &mut Session, concert_id: i64) -> Result<Option<Concert>, Error> {
     let sql = "SELECT concert_id, title, queue_id, created_at FROM concert WHERE concert_id = $1";
     session.optional(sql, args![concert_id]).await?.map(|row| read_concert(&row)).transpose()
 }
 
-/// Concerts with numbers below `before`, highest first.
+/// At most `limit` concerts with ids below `before`, highest first.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<Vec<Concert>, Error> {
     let sql = "SELECT concert_id, title, queue_id, created_at FROM concert
                WHERE concert_id < $1 ORDER BY concert_id DESC LIMIT $2";
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
 
-/// Writes a show; answers its number. Its seats have no rows yet: see [`super::seats`].
+/// Writes a show and returns its id. A seat gets a row only when it is held: see [`super::seats`].
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn insert_show(session: &mut Session, new: &NewShow, now: i64) -> Result<i64, Error> {
     let sql = concat!(
         "INSERT INTO show (",
@@ -68,19 +68,19 @@ pub async fn insert_show(session: &mut Session, new: &NewShow, now: i64) -> Resu
     session.one(sql, args).await?.get("show_id")
 }
 
-/// Reads a show.
+/// The show with this id, if there is one.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, Error> {
     let sql = concat!("SELECT show_id, ", show_columns!(), " FROM show WHERE show_id = $1");
     session.optional(sql, args![show_id]).await?.map(|row| read_show(&row)).transpose()
 }
 
-/// A concert's shows with numbers below `before`, highest first.
+/// At most `limit` shows of a concert with ids below `before`, highest first.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn shows(
     session: &mut Session,
     concert_id: i64,
@@ -95,11 +95,11 @@ pub async fn shows(
     session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
 }
 
-/// A concert's shows that begin within a span, in order of their beginning, then number; those after the
-/// given place in that order.
+/// At most `limit` shows of a concert that begin within a span of time, ordered by their beginning and then
+/// their id. Only shows after the given beginning and id are returned.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn shows_within(
     session: &mut Session,
     concert_id: i64,
@@ -117,12 +117,12 @@ pub async fn shows_within(
     session.all(sql, args).await?.iter().map(read_show).collect()
 }
 
-/// When those of a concert's shows begin that have not begun and have a free seat: fewer seats are taken than
-/// there are. Seats are only counted of a show whose last seat has been somebody's, which is seldom so before
-/// a show is nearly sold out.
+/// The beginnings of those shows of a concert that have not begun and have a free seat. A show has one when
+/// its taken seats are fewer than its seats. They are counted only for a show whose last seat has a row,
+/// which is rare before the show is nearly sold out.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn free_starts(session: &mut Session, concert_id: i64, now: i64) -> Result<Vec<i64>, Error> {
     let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 AND (
                    (SELECT seat_number FROM seat WHERE seat.show_id = show.show_id AND seat.seat_number = show.seat_count) IS NULL

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use chassis::{
     args,
     db::{self, Dialect, Error, Row, Session, Sql},
-    prune::{self, Forgetting, Portion},
 };
 use uuid::Uuid;
 
@@ -202,21 +201,10 @@ pub async fn close(session: &mut Session, ids: Vec<Uuid>, end: End, now: i64) ->
     session.execute(sql, args![ids, status, now]).await.map(drop)
 }
 
-/// Removes holds that ended unpaid, in the order in which they were closed. No seat's row refers to one:
-/// closing a hold frees its seats.
-///
-/// # Errors
-/// The database failed.
-pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
-    const SQL: Sql = Sql {
-        postgres: "DELETE FROM hold WHERE reservation_id = ANY(ARRAY(SELECT reservation_id FROM hold
-                   WHERE status IN ('EXPIRED', 'CANCELLED') AND closed_at >= $1 AND closed_at < $2
-                   ORDER BY closed_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING closed_at AS at",
-        sqlite: "DELETE FROM hold WHERE reservation_id IN (SELECT reservation_id FROM hold
-                 WHERE status IN ('EXPIRED', 'CANCELLED') AND closed_at >= $1 AND closed_at < $2
-                 ORDER BY closed_at LIMIT $3) RETURNING closed_at AS at",
-    };
-    prune::by(session, SQL, portion)
+chassis::forget! {
+    /// Removes holds that ended unpaid, in the order in which they were closed. No seat's row refers to one:
+    /// closing a hold frees its seats.
+    pub fn forget("hold", "reservation_id", "closed_at", "status IN ('EXPIRED', 'CANCELLED')")
 }
 
 /// Closes locked holds as confirmed and writes their reservations. Answers false when one of them was not

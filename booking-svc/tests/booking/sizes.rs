@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use booking_svc::{domain::NewShow, grpc::Api};
+use booking_svc::{domain::NewShow, grpc::Service};
 use boxoffice_proto::{
     Fault, Reason,
     booking::{ListSeatsRequest, ListShowsRequest, booking_service_server::BookingService},
@@ -18,7 +18,7 @@ const LIMIT: usize = 4 * 1024 * 1024;
 #[tokio::test]
 async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
     for world in worlds().await {
-        let api = Api::new(Arc::clone(&world.app), "KRW".parse().unwrap());
+        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap());
         let first = new_show(&world.app, 100_000, START + DAY).await;
         let mut shows = vec![first.show_id];
         for _ in 1..6 {
@@ -63,7 +63,7 @@ async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
 #[tokio::test]
 async fn shows_with_long_descriptions_come_in_more_pages_than_were_asked_for() {
     for world in worlds().await {
-        let api = Api::new(Arc::clone(&world.app), "KRW".parse().unwrap());
+        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap());
         let first = new_show(&world.app, 1, START + DAY).await;
         let long = NewShow { description: "\u{1f39f}".repeat(4_000), ..evening(first.concert_id) };
         for _ in 0..250 {

@@ -118,14 +118,8 @@ impl Options {
 
     /// The options for a mesh that was stopped: nothing may be in flight any more.
     #[must_use]
-    pub const fn at_rest() -> Self {
-        Self {
-            copied_at: None,
-            unsettled_after: Duration::ZERO,
-            recheck_after: None,
-            direct_calls: false,
-            progress: None,
-        }
+    pub fn at_rest() -> Self {
+        Self { unsettled_after: Duration::ZERO, recheck_after: None, ..Self::running() }
     }
 }
 

@@ -49,7 +49,7 @@ struct Token {
 }
 
 /// The progress through the tickets of one queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct QueueWalk {
     name: String,
     head: Option<QueueRow>,
@@ -153,17 +153,7 @@ impl Token {
 
 impl QueueWalk {
     fn new(name: String, head: Option<QueueRow>) -> Self {
-        Self {
-            name,
-            head,
-            last: None,
-            came: None,
-            lanes: [LaneWalk::default(); LANES],
-            active: 0,
-            lately: 0,
-            newest: None,
-            served: 0,
-        }
+        Self { name, head, ..Self::default() }
     }
 
     fn ids(&self, tokens: &[&Token]) -> Vec<(&'static str, String)> {

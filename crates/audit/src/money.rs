@@ -19,7 +19,7 @@ const LEDGER: &str = "SELECT w.user_id, w.balance, w.entries, e.sequence, e.entr
 const LAWS: [Breaches; 4] = [
     Breaches {
         law: Law::LedgerSum,
-        sql: both(
+        sql: Sql::both(
             "SELECT e.user_id, CAST(e.sequence AS TEXT), {id:e.entry_id} FROM entry e \
              WHERE NOT EXISTS (SELECT 1 FROM wallet w WHERE w.user_id = e.user_id)",
         ),
@@ -28,7 +28,7 @@ const LAWS: [Breaches; 4] = [
     },
     Breaches {
         law: Law::PayOnce,
-        sql: both(
+        sql: Sql::both(
             "SELECT {id:e.payment_id}, e.user_id, {id:e.entry_id}, CAST(e.amount AS TEXT), e.kind FROM entry e \
              LEFT JOIN payment p ON p.payment_id = e.payment_id WHERE e.payment_id IS NOT NULL AND p.payment_id IS NULL",
         ),
@@ -37,7 +37,7 @@ const LAWS: [Breaches; 4] = [
     },
     Breaches {
         law: Law::PayOnce,
-        sql: both(
+        sql: Sql::both(
             "SELECT {id:payment_id}, kind, CAST(COUNT(*) AS TEXT) FROM entry WHERE payment_id IS NOT NULL \
              GROUP BY payment_id, kind HAVING COUNT(*) > 1",
         ),
@@ -46,7 +46,7 @@ const LAWS: [Breaches; 4] = [
     },
     Breaches {
         law: Law::PayOnce,
-        sql: both(
+        sql: Sql::both(
             "SELECT {id:p.payment_id}, COALESCE(p.user_id, ''), p.status, CAST(p.amount AS TEXT), \
              CAST(COALESCE(d.amount, 0) AS TEXT), CAST(COALESCE(r.amount, 0) AS TEXT), COALESCE(d.user_id, r.user_id, 'nobody') \
              FROM payment p LEFT JOIN entry d ON d.payment_id = p.payment_id AND d.kind = 'PAYMENT' \
@@ -59,10 +59,6 @@ const LAWS: [Breaches; 4] = [
         what: "a payment of {3} is {2}, its entries are a debit of {4} and a refund of {5}, of {6}",
     },
 ];
-
-const fn both(sql: &'static str) -> Sql {
-    Sql { postgres: sql, sqlite: sql }
-}
 
 /// The progress through the entries of one wallet.
 #[derive(Debug)]

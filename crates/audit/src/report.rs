@@ -12,79 +12,39 @@ pub const KEPT: usize = 1_000;
 /// Rows between two reports of progress.
 const TOLD_EVERY: u64 = 20_000;
 
-/// An invariant that is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is told by Law::says")]
-pub enum Law {
-    LedgerSum,
-    LedgerNoGap,
-    PayOnce,
-    SeatOnce,
-    SoldStays,
-    AllOrNone,
-    PaidOnce,
-    PaidIffMine,
-    OneOutcome,
-    OneLiveCheckout,
-    Settled,
-    LineOrder,
-    LineOne,
-    LineCap,
-    LineRate,
+macro_rules! laws {
+    ($($law:ident $id:literal $says:literal;)+) => {
+        /// An invariant that is judged.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Law { $(#[doc = $says] $law,)+ }
+
+        impl Law {
+            /// The id of the invariant in ARCHITECTURE.md, such as `I-SEAT-ONCE`.
+            #[must_use]
+            pub const fn id(self) -> &'static str { match self { $(Self::$law => $id),+ } }
+            /// The invariant as a sentence.
+            #[must_use]
+            pub const fn says(self) -> &'static str { match self { $(Self::$law => $says),+ } }
+        }
+    };
 }
 
-impl Law {
-    /// The id of the invariant in ARCHITECTURE.md, such as `I-SEAT-ONCE`.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::LedgerSum => "I-LEDGER-SUM",
-            Self::LedgerNoGap => "I-LEDGER-NO-GAP",
-            Self::PayOnce => "I-PAY-ONCE",
-            Self::SeatOnce => "I-SEAT-ONCE",
-            Self::SoldStays => "I-SOLD-STAYS",
-            Self::AllOrNone => "I-ALL-OR-NONE",
-            Self::PaidOnce => "I-PAID-ONCE",
-            Self::PaidIffMine => "I-PAID-IFF-MINE",
-            Self::OneOutcome => "I-ONE-OUTCOME",
-            Self::OneLiveCheckout => "I-ONE-LIVE-CHECKOUT",
-            Self::Settled => "I-SETTLED",
-            Self::LineOrder => "I-LINE-ORDER",
-            Self::LineOne => "I-LINE-ONE",
-            Self::LineCap => "I-LINE-CAP",
-            Self::LineRate => "I-LINE-RATE",
-        }
-    }
-
-    /// The invariant as a sentence.
-    #[must_use]
-    pub const fn says(self) -> &'static str {
-        match self {
-            Self::LedgerSum => {
-                "a wallet's balance is the sum of its entries, and every entry tells the balance after it"
-            }
-            Self::LedgerNoGap => "a wallet's entries are numbered 1, 2, 3 without a gap",
-            Self::PayOnce => {
-                "a payment that completed was debited once, one that was cancelled was refunded once, others moved nothing"
-            }
-            Self::SeatOnce => "a seat is in one hand at most",
-            Self::SoldStays => {
-                "the seats that are sold are those of the confirmed reservations, held are those of live holds"
-            }
-            Self::AllOrNone => {
-                "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats"
-            }
-            Self::PaidOnce => "a hold is confirmed exactly when there is a reservation of it, by one payment",
-            Self::PaidIffMine => "a payment is completed if and only if its reservation is confirmed",
-            Self::OneOutcome => "a settled checkout, its payment and its reservation tell one story",
-            Self::OneLiveCheckout => "a reservation is being paid for, or has been, by one checkout",
-            Self::Settled => "a checkout settles within its bound",
-            Self::LineOrder => "tickets rise, none is given twice, and inside a lane nobody overtakes",
-            Self::LineOne => "a user has one live token in a line",
-            Self::LineCap => "no more are admitted at once than the line allows",
-            Self::LineRate => "no more are admitted in a minute than the line allows",
-        }
-    }
+laws! {
+    LedgerSum "I-LEDGER-SUM" "a wallet's balance is the sum of its entries, and every entry tells the balance after it";
+    LedgerNoGap "I-LEDGER-NO-GAP" "a wallet's entries are numbered 1, 2, 3 without a gap";
+    PayOnce "I-PAY-ONCE" "a payment that completed was debited once, one that was cancelled was refunded once, others moved nothing";
+    SeatOnce "I-SEAT-ONCE" "a seat is in one hand at most";
+    SoldStays "I-SOLD-STAYS" "the seats that are sold are those of the confirmed reservations, held are those of live holds";
+    AllOrNone "I-ALL-OR-NONE" "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats";
+    PaidOnce "I-PAID-ONCE" "a hold is confirmed exactly when there is a reservation of it, by one payment";
+    PaidIffMine "I-PAID-IFF-MINE" "a payment is completed if and only if its reservation is confirmed";
+    OneOutcome "I-ONE-OUTCOME" "a settled checkout, its payment and its reservation tell one story";
+    OneLiveCheckout "I-ONE-LIVE-CHECKOUT" "a reservation is being paid for, or has been, by one checkout";
+    Settled "I-SETTLED" "a checkout settles within its bound";
+    LineOrder "I-LINE-ORDER" "tickets rise, none is given twice, and inside a lane nobody overtakes";
+    LineOne "I-LINE-ONE" "a user has one live token in a line";
+    LineCap "I-LINE-CAP" "no more are admitted at once than the line allows";
+    LineRate "I-LINE-RATE" "no more are admitted in a minute than the line allows";
 }
 
 /// A violation of a law.

@@ -36,7 +36,7 @@ const CLAIMS: Sql = Sql {
 const LAWS: [Breaches; 4] = [
     Breaches {
         law: Law::PaidOnce,
-        sql: both(
+        sql: Sql::both(
             "SELECT {id:h.reservation_id}, {id:h.payment_id}, {id:r.payment_id}, h.status, h.user_id, r.user_id, \
              CAST(h.amount AS TEXT), CAST(r.amount AS TEXT), h.seats, r.seats \
              FROM hold h LEFT JOIN reservation r ON r.reservation_id = h.reservation_id \
@@ -48,7 +48,7 @@ const LAWS: [Breaches; 4] = [
     },
     Breaches {
         law: Law::PaidOnce,
-        sql: both(
+        sql: Sql::both(
             "SELECT {id:r.reservation_id}, {id:r.payment_id}, r.user_id FROM reservation r \
              WHERE NOT EXISTS (SELECT 1 FROM hold h WHERE h.reservation_id = r.reservation_id)",
         ),
@@ -68,7 +68,7 @@ const LAWS: [Breaches; 4] = [
     },
     Breaches {
         law: Law::AllOrNone,
-        sql: both(
+        sql: Sql::both(
             "SELECT CAST(t.show_id AS TEXT), CAST(t.seat_number AS TEXT), CAST(COALESCE(s.seat_count, 0) AS TEXT) FROM seat t \
              LEFT JOIN show s ON s.show_id = t.show_id \
              WHERE s.show_id IS NULL OR t.seat_number < 1 OR t.seat_number > s.seat_count",
@@ -77,10 +77,6 @@ const LAWS: [Breaches; 4] = [
         what: "show {0} has {2} seats; there is a row of seat {1}",
     },
 ];
-
-const fn both(sql: &'static str) -> Sql {
-    Sql { postgres: sql, sqlite: sql }
-}
 
 /// The row of a seat that somebody has.
 #[derive(Debug)]

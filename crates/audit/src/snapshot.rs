@@ -22,9 +22,16 @@ pub(crate) struct Sql {
     pub(crate) sqlite: &'static str,
 }
 
+impl Sql {
+    /// The same text for both.
+    pub(crate) const fn both(sql: &'static str) -> Self {
+        Self { postgres: sql, sqlite: sql }
+    }
+}
+
 impl From<&'static str> for Sql {
-    fn from(both: &'static str) -> Self {
-        Self { postgres: both, sqlite: both }
+    fn from(sql: &'static str) -> Self {
+        Self::both(sql)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
     args,
     db::{self, Session, Sql},
     hex,
-    prune::{self, Forgetting, Old, Portion},
+    prune::{self, Old},
 };
 
 /// The prefix of ids that were made up for one call. What follows it must be unique.
@@ -147,7 +147,7 @@ impl Recorded {
         if !same(&found) {
             return Err(Error::Reused);
         }
-        serde_json::from_str(&found.1).map(Some).map_err(|error| db::Error::Other(Box::new(error)).into())
+        Ok(Some(serde_json::from_str(&found.1).map_err(db::Error::from)?))
     }
 }
 
@@ -250,34 +250,18 @@ pub async fn record<'a, T: Serialize>(
     now: i64,
 ) -> Result<(), Error> {
     let Some(key) = key.into() else { return Ok(()) };
-    let answer = serde_json::to_string(answer).map_err(|error| db::Error::Other(Box::new(error)))?;
+    let answer = serde_json::to_string(answer).map_err(db::Error::from)?;
     Ok(record_all(session, &[(key, answer)], now).await?)
 }
 
-/// By the index of the ids that were made up for one call (see [`BRIEF`]).
-fn forget_brief(session: &mut Session, portion: Portion) -> Forgetting<'_> {
-    const SQL: Sql = Sql {
-        postgres: "DELETE FROM request WHERE request_id = ANY(ARRAY(SELECT request_id FROM request \
-                   WHERE substr(request_id, 1, 6) = 'brief/' AND created_at >= $1 AND created_at < $2 \
-                   ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING created_at AS at",
-        sqlite: "DELETE FROM request WHERE request_id IN (SELECT request_id FROM request \
-                 WHERE substr(request_id, 1, 6) = 'brief/' AND created_at >= $1 AND created_at < $2 \
-                 ORDER BY created_at LIMIT $3) RETURNING created_at AS at",
-    };
-    prune::by(session, SQL, portion)
+crate::forget! {
+    /// By the index of the ids that were made up for one call (see [`BRIEF`]).
+    fn forget_brief("request", "request_id", "created_at", "substr(request_id, 1, 6) = 'brief/'")
 }
 
-/// By the index of all the others.
-fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
-    const SQL: Sql = Sql {
-        postgres: "DELETE FROM request WHERE request_id = ANY(ARRAY(SELECT request_id FROM request \
-                   WHERE substr(request_id, 1, 6) <> 'brief/' AND created_at >= $1 AND created_at < $2 \
-                   ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING created_at AS at",
-        sqlite: "DELETE FROM request WHERE request_id IN (SELECT request_id FROM request \
-                 WHERE substr(request_id, 1, 6) <> 'brief/' AND created_at >= $1 AND created_at < $2 \
-                 ORDER BY created_at LIMIT $3) RETURNING created_at AS at",
-    };
-    prune::by(session, SQL, portion)
+crate::forget! {
+    /// By the index of all the others.
+    fn forget("request", "request_id", "created_at", "substr(request_id, 1, 6) <> 'brief/'")
 }
 
 #[cfg(test)]

@@ -63,6 +63,34 @@ impl Old {
     }
 }
 
+/// Makes the [`Forget`] of a table, by the column of its key, the column of the instant, and a condition that
+/// keeps the rows that must stay. Where there is an index of its own for it, the condition is the index's.
+#[macro_export]
+macro_rules! forget {
+    ($(#[$doc:meta])* $visible:vis fn $name:ident($table:literal, $key:literal, $at:literal, $may_go:literal)) => {
+        $(#[$doc])*
+        $visible fn $name(
+            session: &mut $crate::db::Session,
+            portion: $crate::prune::Portion,
+        ) -> $crate::prune::Forgetting<'_> {
+            macro_rules! delete {
+                ($before:literal, $after:literal) => {
+                    concat!(
+                        "DELETE FROM ", $table, " WHERE ", $key, $before, "(SELECT ", $key, " FROM ", $table,
+                        " WHERE ", $may_go, " AND ", $at, " >= $1 AND ", $at, " < $2 ORDER BY ", $at, " LIMIT $3",
+                        $after, " RETURNING ", $at, " AS at"
+                    )
+                };
+            }
+            const SQL: $crate::db::Sql = $crate::db::Sql {
+                postgres: delete!(" = ANY(ARRAY", " FOR UPDATE SKIP LOCKED))"),
+                sqlite: delete!(" IN ", ")"),
+            };
+            $crate::prune::by(session, SQL, portion)
+        }
+    };
+}
+
 /// Removes rows by one statement, which returns the instant of each row as `at`; `$1`, `$2` and `$3` are the
 /// fields of the portion.
 pub fn by(session: &mut Session, sql: Sql, portion: Portion) -> Forgetting<'_> {
@@ -128,10 +156,10 @@ impl Walk {
             Err(error) => {
                 metrics::counter!("prune_failures_total", "table" => self.old.table).increment(1);
                 // An outage of the database is logged by its monitor.
-                if error.is_unavailable() || error.is_contended() {
+                if error.is_passing() {
                     tracing::debug!(table = self.old.table, %error, "old rows could not be removed; the next round tries again");
                 } else {
-                    tracing::warn!(table = self.old.table, %error, "old rows could not be removed; the next round tries again");
+                    tracing::error!(alert = true, table = self.old.table, %error, "old rows could not be removed; the next round tries again");
                 }
                 true
             }

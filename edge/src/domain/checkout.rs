@@ -6,9 +6,7 @@
 //!           └─▶ COMPENSATED   debited, refused, refunded
 //! ```
 
-use std::str::FromStr;
-
-use boxoffice_proto::Fault;
+use fault::Fault;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -37,20 +35,11 @@ impl Status {
             Self::Compensated => "COMPENSATED",
         }
     }
-}
 
-/// A word that is not the name of a status.
-#[derive(Debug)]
-pub(crate) struct UnknownStatus;
-
-impl FromStr for Status {
-    type Err = UnknownStatus;
-
-    fn from_str(word: &str) -> Result<Self, UnknownStatus> {
-        [Self::Pending, Self::Completed, Self::Failed, Self::Compensated]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-            .ok_or(UnknownStatus)
+    /// The status of a word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        let all = [Self::Pending, Self::Completed, Self::Failed, Self::Compensated];
+        all.into_iter().find(|status| status.as_str() == word)
     }
 }
 

@@ -17,7 +17,7 @@
 //! What is decided depends on the kind of an outcome alone. The faults that outcomes carry are for the caller
 //! and for the story: their reasons may be reworded without moving money.
 
-use boxoffice_proto::{Fault, Reason};
+use fault::{Fault, Reason};
 use uuid::Uuid;
 
 use super::{checkout::Status, story::Tried};

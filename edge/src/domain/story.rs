@@ -6,7 +6,7 @@
 //! only when something goes wrong. What a runner noted since its last write is lost with it; the next runner
 //! notes that it took over.
 
-use boxoffice_proto::Reason;
+use fault::Reason;
 use serde::{Deserialize, Serialize};
 
 /// The most lines of a story. When there are more, lines in the middle are left out.

@@ -185,7 +185,7 @@ fn is_json(media_type: &HeaderValue) -> bool {
 fn is_limit(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(this) = cause {
-        if this.to_string() == "length limit exceeded" {
+        if this.is::<http_body_util::LengthLimitError>() {
             return true;
         }
         cause = this.source();

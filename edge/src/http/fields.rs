@@ -41,85 +41,73 @@ impl Fields {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
+    /// The value of a field that must be there.
+    fn need(&mut self, name: &str) -> Option<Value> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.checks.refuse(name, "is required");
+        }
+        value
+    }
+
+    /// Notes that a field must be there, if it is not.
+    fn require(&mut self, name: &str) {
+        if self.object.get(name).is_none_or(Value::is_null) {
+            self.checks.refuse(name, "is required");
+        }
+    }
+
+    /// What was read of a field; where nothing could be, what is wrong with it is noted.
+    fn or_wrong<T: Default>(&mut self, name: &str, read: Option<T>, wrong: impl Into<String>) -> T {
+        read.unwrap_or_else(|| {
+            self.checks.refuse(name, wrong);
+            T::default()
+        })
+    }
+
+    /// A string; `None` when it is absent or none.
+    fn optional_string(&mut self, name: &str) -> Option<String> {
+        let string = self.take(name)?.as_str().map(|text| Some(text.to_owned()));
+        self.or_wrong(name, string, "must be a string")
+    }
+
     /// A text; `None` when it is absent or not a text.
     pub(super) fn optional_text(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) => Some(self.checks.text(name, &text, length)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                self.checks.refuse(name, "must be a string");
-                None
-            }
-        }
+        self.optional_string(name).map(|text| self.checks.text(name, &text, length))
     }
 
     /// A text that must be there.
     pub(super) fn text(&mut self, name: &str, length: RangeInclusive<usize>) -> String {
-        if !self.has(name) {
-            self.checks.refuse(name, "is required");
-        }
+        self.require(name);
         self.optional_text(name, length).unwrap_or_default()
-    }
-
-    /// Whether the field is there and not null.
-    fn has(&self, name: &str) -> bool {
-        self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// A user's id: a string, or a whole number that is read as its decimal text.
     pub(super) fn user_id(&mut self, name: &str) -> String {
-        match self.take(name) {
-            None if self.knows_caller => String::new(),
-            None => {
-                self.checks.refuse(name, "is required");
-                String::new()
-            }
-            Some(Value::String(id)) => self.checks.user_id(name, &id),
-            Some(Value::Number(number)) => match whole(&number) {
-                Some(number) => number.to_string(),
-                None => self.no_user_id(name),
-            },
-            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => self.no_user_id(name),
+        let value = if self.knows_caller { self.take(name) } else { self.need(name) };
+        let Some(value) = value else { return String::new() };
+        if let Some(id) = value.as_str() {
+            return self.checks.user_id(name, id);
         }
-    }
-
-    fn no_user_id(&mut self, name: &str) -> String {
-        self.checks.refuse(name, "must be a string or a whole number of at most 64 bits");
-        String::new()
+        let number = value.as_number().and_then(whole).map(|number| number.to_string());
+        self.or_wrong(name, number, "must be a string or a whole number of at most 64 bits")
     }
 
     /// A queue's id; `None` when it is absent or wrong.
     pub(super) fn optional_queue_id(&mut self, name: &str) -> Option<String> {
-        match self.take(name)? {
-            Value::String(id) => Some(self.checks.queue_id(name, &id)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                self.checks.refuse(name, "must be a string");
-                None
-            }
-        }
+        self.optional_string(name).map(|id| self.checks.queue_id(name, &id))
     }
 
     /// A whole number within bounds; `None` when it is absent or wrong.
     pub(super) fn optional_integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> Option<i64> {
         let value = self.take(name)?;
-        let number = match &value {
-            Value::Number(number) => whole(number),
-            Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        match number {
-            Some(number) if bounds.contains(&number) => Some(number),
-            _ => {
-                self.checks
-                    .refuse(name, format!("must be a whole number, {} to {}", bounds.start(), bounds.end()));
-                None
-            }
-        }
+        let number = value.as_number().and_then(whole).filter(|number| bounds.contains(number)).map(Some);
+        self.or_wrong(name, number, format!("must be a whole number, {} to {}", bounds.start(), bounds.end()))
     }
 
     /// A whole number that must be there.
     pub(super) fn integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> i64 {
-        if !self.has(name) {
-            self.checks.refuse(name, "is required");
-        }
+        self.require(name);
         self.optional_integer(name, bounds).unwrap_or_default()
     }
 
@@ -131,9 +119,7 @@ impl Fields {
 
     /// A whole number of 32 bits that must be there.
     pub(super) fn small(&mut self, name: &str, bounds: RangeInclusive<i32>) -> i32 {
-        if !self.has(name) {
-            self.checks.refuse(name, "is required");
-        }
+        self.require(name);
         self.optional_small(name, bounds).unwrap_or_default()
     }
 
@@ -151,10 +137,7 @@ impl Fields {
             bounds.start(),
             bounds.end()
         );
-        let Some(value) = self.take(name) else {
-            self.checks.refuse(name, "is required");
-            return Vec::new();
-        };
+        let Some(value) = self.need(name) else { return Vec::new() };
         let items = value.as_array().filter(|items| length.contains(&items.len()));
         let numbers: Option<Vec<i32>> = items.and_then(|items| {
             let small = |item: &Value| item.as_number().and_then(whole).and_then(|n| i32::try_from(n).ok());
@@ -165,72 +148,37 @@ impl Fields {
             sorted.sort_unstable();
             sorted.windows(2).all(|pair| matches!(pair, [a, b] if a != b))
         };
-        match numbers.filter(different) {
-            Some(numbers) => numbers,
-            None => {
-                self.checks.refuse(name, wrong);
-                Vec::new()
-            }
-        }
+        self.or_wrong(name, numbers.filter(different), wrong)
     }
 
     /// `true` or `false`; `None` when it is absent or wrong.
     pub(super) fn optional_bool(&mut self, name: &str) -> Option<bool> {
-        let value = self.take(name)?;
-        let truth = value.as_bool();
-        if truth.is_none() {
-            self.checks.refuse(name, "must be true or false");
-        }
-        truth
+        let truth = self.take(name)?.as_bool().map(Some);
+        self.or_wrong(name, truth, "must be true or false")
     }
 
     /// A UUID that must be there.
     pub(super) fn uuid(&mut self, name: &str) -> Uuid {
-        match self.take(name) {
-            None => {
-                self.checks.refuse(name, "is required");
-                Uuid::nil()
-            }
-            Some(value) => self.checks.uuid(name, value.as_str().unwrap_or_default()),
-        }
+        let Some(value) = self.need(name) else { return Uuid::nil() };
+        self.checks.uuid(name, value.as_str().unwrap_or_default())
     }
 
     /// An instant (RFC 3339, any offset) in microseconds that must be there.
     pub(super) fn instant(&mut self, name: &str) -> i64 {
-        let Some(value) = self.take(name) else {
-            self.checks.refuse(name, "is required");
-            return 0;
-        };
+        let Some(value) = self.need(name) else { return 0 };
         let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let micros = instant.map(|instant| instant.timestamp_micros()).filter(|micros| {
             boxoffice_proto::time::micros(&boxoffice_proto::time::timestamp(*micros)).is_some()
         });
-        if micros.is_none() {
-            self.checks.refuse(name, "must be an instant as in RFC 3339, such as 2026-12-24T19:30:00Z");
-        }
-        micros.unwrap_or_default()
+        self.or_wrong(name, micros, "must be an instant as in RFC 3339, such as 2026-12-24T19:30:00Z")
     }
 
     /// Money as the original API writes it: a whole number, or a text such as `100`, `100.00`.
     pub(super) fn money(&mut self, name: &str, bounds: RangeInclusive<i64>) -> i64 {
-        let amount = match self.take(name) {
-            None => {
-                self.checks.refuse(name, "is required");
-                return 0;
-            }
-            Some(Value::Number(number)) => whole(&number),
-            Some(Value::String(text)) => money(&text),
-            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
-        };
-        match amount {
-            Some(amount) if bounds.contains(&amount) => amount,
-            _ => {
-                let wrong =
-                    format!("must be an amount without a fraction, {} to {}", bounds.start(), bounds.end());
-                self.checks.refuse(name, wrong);
-                0
-            }
-        }
+        let Some(value) = self.need(name) else { return 0 };
+        let amount = value.as_str().map_or_else(|| value.as_number().and_then(whole), money);
+        let wrong = format!("must be an amount without a fraction, {} to {}", bounds.start(), bounds.end());
+        self.or_wrong(name, amount.filter(|amount| bounds.contains(amount)), wrong)
     }
 }
 

@@ -10,6 +10,7 @@ mod refusals;
 mod samples;
 mod security;
 
+use axum::http::StatusCode;
 use boxoffice_proto::{Reason, validate::USER_ID};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
@@ -178,34 +179,24 @@ fn complete_operation(
         security::require(operation);
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let mut without_reason = vec![StatusCode::URI_TOO_LONG, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
     if let Some(known) = known {
         let access = secured.map_or_else(Vec::new, |known| security::reasons(known.rule));
         for reason in known.reasons.iter().chain(known.gate(browse)).chain(ALWAYS).chain(&access) {
             refusals::add(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }
-        if has_body {
-            refusals::add(responses, path, 408, "REQUEST_TIMEOUT", "The body took too long to arrive.");
-            refusals::add(responses, path, 413, "PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB.");
-            refusals::add(
-                responses,
-                path,
-                415,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "The body must be application/json, and not compressed.",
-            );
-        }
-        if id == "token_socket" {
-            refusals::add(responses, path, 426, "UPGRADE_REQUIRED", "This address speaks WebSocket.");
-        }
+        let of_body = has_body.then_some([
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ]);
+        let of_socket = (id == "token_socket").then_some(StatusCode::UPGRADE_REQUIRED);
+        without_reason.extend(of_body.into_iter().flatten().chain(of_socket));
     }
-    refusals::add(responses, path, 414, "URI_TOO_LONG", "The address is longer than 8 KiB.");
-    refusals::add(
-        responses,
-        path,
-        431,
-        "REQUEST_HEADER_FIELDS_TOO_LARGE",
-        "The headers are larger than 16 KiB, or more than 64.",
-    );
+    for status in without_reason {
+        let (code, title) = problem::words(status);
+        refusals::add(responses, path, status.as_u16(), code, title);
+    }
     refusals::refer(responses);
     samples.fill(responses);
     for (status, response) in responses.iter_mut() {

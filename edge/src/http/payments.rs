@@ -97,9 +97,8 @@ pub(super) async fn list_payments(
     caller: Caller,
     page: Page,
 ) -> Result<Response, Problem> {
-    let (filter, mut checks) = (Filter { user_id: Some(user_id), ..Filter::default() }, Checks::default());
-    let page = filter.page(page.page_size, &page.page_token, &mut checks);
-    checks.finish()?;
+    let filter = Filter { user_id: Some(user_id), ..Filter::default() };
+    let page = Checks::of(|checks| filter.page(page.page_size, &page.page_token, checks))?;
     let found = edge.till.list(&caller, filter, *page.from(), page.limit()).await?;
     // A payment is some hundred bytes, so a page of them needs no other bound than its rows.
     let (checkouts, next_page_token) = page.cut(found, cursor, |_| 0);

@@ -276,7 +276,7 @@ pub(super) fn camel(name: &str) -> String {
 }
 
 /// The code and the title of a status that has no gRPC reason.
-fn words(status: StatusCode) -> (&'static str, &'static str) {
+pub(super) fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status {
         StatusCode::BAD_REQUEST => ("INVALID_ARGUMENT", Reason::InvalidArgument.title()),
         StatusCode::NOT_FOUND => ("NOT_FOUND", "There is nothing at this address."),
@@ -314,8 +314,8 @@ mod tests {
     /// The contract's table, written again: the code is not its own judge.
     const TABLE: &[(u16, &str)] = &[
         (400, "INVALID_ARGUMENT"),
-        (401, "TOKEN_MISSING"),
-        (403, "TOKEN_NOT_ACTIVE TOKEN_WRONG_USER TOKEN_WRONG_QUEUE NOT_OWNER"),
+        (401, "TOKEN_MISSING CREDENTIALS_MISSING CREDENTIALS_INVALID"),
+        (403, "TOKEN_NOT_ACTIVE TOKEN_WRONG_USER TOKEN_WRONG_QUEUE NOT_OWNER NOT_ALLOWED"),
         (
             404,
             "QUEUE_NOT_FOUND TOKEN_NOT_FOUND CONCERT_NOT_FOUND SHOW_NOT_FOUND SEAT_NOT_FOUND RESERVATION_NOT_FOUND",

@@ -158,7 +158,7 @@ pub(super) fn tagged(body: Vec<u8>, headers: &HeaderMap) -> Response {
     let mut hasher = DefaultHasher::new();
     hasher.write(&body);
     let tag = tag(hasher.finish());
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|known| matches(known, &tag));
+    let known = Known::of(headers).has(&tag);
     let mut response =
         if known { StatusCode::NOT_MODIFIED.into_response() } else { json::raw(StatusCode::OK, body) };
     response.headers_mut().insert(header::ETAG, tag);

@@ -165,20 +165,14 @@ impl Journal {
             sqlite: "UPDATE checkout SET lease_until = $2 \
                      WHERE runner = $1 AND status = 'PENDING' AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
         };
-        let mut session = self.db.begin().await?;
-        session.execute(SQL, args![runner, lease_until, working_on]).await?;
-        session.commit().await
+        self.db.write(SQL, args![runner, lease_until, working_on]).await.map(drop)
     }
 
     /// Writes the story so far, for an operator who asks why a checkout takes long.
     pub(crate) async fn note(&self, checkout_id: Uuid, runner: Uuid, story: &Story) -> Result<(), Error> {
-        let mut session = self.db.begin().await?;
-        let noted = session.execute(
-            "UPDATE checkout SET story = $3 WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'",
-            args![checkout_id, runner, tell(story)?],
-        );
-        noted.await?;
-        session.commit().await
+        const SQL: &str =
+            "UPDATE checkout SET story = $3 WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'";
+        self.db.write(SQL, args![checkout_id, runner, tell(story)?]).await.map(drop)
     }
 
     /// Parks a checkout that does not settle: it is listed as parked, and not tried again before `until`.
@@ -190,29 +184,18 @@ impl Journal {
         until: i64,
         story: &Story,
     ) -> Result<(), Error> {
-        let mut session = self.db.begin().await?;
-        let parked = session.execute(
-            "UPDATE checkout SET parked_at = COALESCE(parked_at, $3), lease_until = $4, story = $5 \
-             WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'",
-            args![checkout_id, runner, now, until, tell(story)?],
-        );
-        parked.await?;
-        session.commit().await
+        const SQL: &str = "UPDATE checkout SET parked_at = COALESCE(parked_at, $3), lease_until = $4, story = $5 \
+                           WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'";
+        self.db.write(SQL, args![checkout_id, runner, now, until, tell(story)?]).await.map(drop)
     }
 
     /// Lets a parked checkout be taken over at once, by the first replica that looks. A checkout that is not
     /// parked stays as it is.
     pub(crate) async fn unpark(&self, checkout_id: Uuid) -> Result<(), Error> {
-        let unpark = async || {
-            let mut session = self.db.begin().await?;
-            let unparked = session.execute(
-                "UPDATE checkout SET parked_at = NULL, lease_until = 0 WHERE checkout_id = $1 AND parked_at IS NOT NULL",
-                args![checkout_id],
-            );
-            unparked.await?;
-            session.commit().await
-        };
-        self.db.transact("unpark_checkout", unpark).await
+        const SQL: &str = "UPDATE checkout SET parked_at = NULL, lease_until = 0 \
+                           WHERE checkout_id = $1 AND parked_at IS NOT NULL";
+        let unpark = async || self.db.write(SQL, args![checkout_id]).await;
+        self.db.transact("unpark_checkout", unpark).await.map(drop)
     }
 
     /// How many checkouts are parked.
@@ -260,15 +243,8 @@ impl Journal {
     /// Releases the leases that this runner still has, so that another one takes the checkouts over at once.
     /// Answers how many they were.
     pub(crate) async fn release_leases(&self, runner: Uuid) -> Result<u64, Error> {
-        let mut session = self.db.begin().await?;
-        let released = session
-            .execute(
-                "UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'",
-                args![runner],
-            )
-            .await?;
-        session.commit().await?;
-        Ok(released)
+        const SQL: &str = "UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'";
+        self.db.write(SQL, args![runner]).await
     }
 }
 

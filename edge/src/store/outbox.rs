@@ -3,8 +3,7 @@
 
 use chassis::{
     args,
-    db::{Error, Row, Session, Sql},
-    prune::{self, Forgetting, Portion},
+    db::{Error, Row, Sql},
 };
 use serde_json::Value;
 
@@ -26,6 +25,32 @@ pub(crate) struct Outgoing {
 /// Nearly always there is nothing, and a read is cheaper than a transaction.
 const WAITING: &str = "SELECT 1 AS one FROM outbox WHERE published_at IS NULL AND due_at <= $1 LIMIT 1";
 
+/// Changes the oldest rows that wait, as many as the parameter says, and answers them.
+macro_rules! waiting {
+    ($set:literal, $limit:literal) => {
+        Sql {
+            postgres: concat!(
+                "UPDATE outbox SET ",
+                $set,
+                ", attempts = attempts + 1 WHERE sequence = ANY(ARRAY(SELECT o.sequence FROM outbox o \
+                 WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT ",
+                $limit,
+                " FOR UPDATE SKIP LOCKED)) \
+                 RETURNING sequence, events, told, attempts"
+            ),
+            sqlite: concat!(
+                "UPDATE outbox SET ",
+                $set,
+                ", attempts = attempts + 1 WHERE sequence IN (SELECT o.sequence FROM outbox o \
+                 WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT ",
+                $limit,
+                ") \
+                 RETURNING sequence, events, told, attempts"
+            ),
+        }
+    };
+}
+
 impl Journal {
     /// Claims rows that are due, oldest first. Until `claimed_until` no other relay sends them.
     pub(crate) async fn claim_events(
@@ -34,14 +59,7 @@ impl Journal {
         claimed_until: i64,
         limit: i64,
     ) -> Result<Vec<Outgoing>, Error> {
-        const SQL: Sql = Sql {
-            postgres: "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE sequence = ANY(ARRAY(SELECT o.sequence FROM outbox o \
-                       WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $3 FOR UPDATE SKIP LOCKED)) \
-                       RETURNING sequence, events, told, attempts",
-            sqlite: "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE sequence IN (SELECT o.sequence FROM outbox o \
-                     WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $3) \
-                     RETURNING sequence, events, told, attempts",
-        };
+        const SQL: Sql = waiting!("due_at = $2", "$3");
         if self.db.read().await?.optional(WAITING, args![now]).await?.is_none() {
             return Ok(Vec::new());
         }
@@ -59,14 +77,7 @@ impl Journal {
         limit: i64,
         tell: impl Fn(&Value),
     ) -> Result<usize, Error> {
-        const SQL: Sql = Sql {
-            postgres: "UPDATE outbox SET published_at = $1, attempts = attempts + 1 WHERE sequence = ANY(ARRAY( \
-                       SELECT o.sequence FROM outbox o WHERE o.published_at IS NULL AND o.due_at <= $1 \
-                       ORDER BY o.sequence LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING sequence, events, told, attempts",
-            sqlite: "UPDATE outbox SET published_at = $1, attempts = attempts + 1 WHERE sequence IN (SELECT o.sequence FROM outbox o \
-                     WHERE o.published_at IS NULL AND o.due_at <= $1 ORDER BY o.sequence LIMIT $2) \
-                     RETURNING sequence, events, told, attempts",
-        };
+        const SQL: Sql = waiting!("published_at = $1", "$2");
         if self.db.read().await?.optional(WAITING, args![now]).await?.is_none() {
             return Ok(0);
         }
@@ -84,41 +95,26 @@ impl Journal {
             sqlite: "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL \
                      AND sequence IN (SELECT value FROM json_each($2))",
         };
-        let mut session = self.db.begin().await?;
-        session.execute(SQL, args![now, sequences]).await?;
-        session.commit().await
+        self.db.write(SQL, args![now, sequences]).await.map(drop)
     }
 
     /// Postpones a row of which the first `told` events were sent and the next one was not accepted.
     pub(crate) async fn postpone(&self, sequence: i64, told: usize, due_at: i64) -> Result<(), Error> {
         let told = i64::try_from(told).unwrap_or(i64::MAX);
-        let mut session = self.db.begin().await?;
-        let postponed = session.execute(
-            "UPDATE outbox SET due_at = $2, told = $3 WHERE sequence = $1 AND published_at IS NULL",
-            args![sequence, due_at, told],
-        );
-        postponed.await?;
-        session.commit().await
+        const SQL: &str =
+            "UPDATE outbox SET due_at = $2, told = $3 WHERE sequence = $1 AND published_at IS NULL";
+        self.db.write(SQL, args![sequence, due_at, told]).await.map(drop)
     }
 }
 
-/// Deletes rows that were sent, oldest first.
-pub(crate) fn forget_told(session: &mut Session, portion: Portion) -> Forgetting<'_> {
-    const SQL: Sql = Sql {
-        postgres: "DELETE FROM outbox WHERE sequence = ANY(ARRAY(SELECT sequence FROM outbox \
-                   WHERE published_at IS NOT NULL AND published_at >= $1 AND published_at < $2 \
-                   ORDER BY published_at LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING published_at AS at",
-        sqlite: "DELETE FROM outbox WHERE sequence IN (SELECT sequence FROM outbox \
-                 WHERE published_at IS NOT NULL AND published_at >= $1 AND published_at < $2 \
-                 ORDER BY published_at LIMIT $3) RETURNING published_at AS at",
-    };
-    prune::by(session, SQL, portion)
+chassis::forget! {
+    /// Deletes rows that were sent, oldest first.
+    pub(crate) fn forget_told("outbox", "sequence", "published_at", "published_at IS NOT NULL")
 }
 
 fn outgoing(rows: &[Row]) -> Result<Vec<Outgoing>, Error> {
     let one = |row: &Row| {
-        let events = serde_json::from_str(&row.get::<String>("events")?)
-            .map_err(|error| Error::Other(error.into()))?;
+        let events = serde_json::from_str(&row.get::<String>("events")?)?;
         let told = usize::try_from(row.get::<i64>("told")?).unwrap_or(0);
         Ok(Outgoing { sequence: row.get("sequence")?, events, told, attempts: row.get("attempts")? })
     };

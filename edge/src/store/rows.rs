@@ -7,7 +7,7 @@ use chassis::db::{Error, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    checkout::{Checkout, RecordedCheckout},
+    checkout::{Checkout, RecordedCheckout, Status},
     story::Story,
 };
 
@@ -28,14 +28,15 @@ pub(super) fn entry(row: &Row) -> Result<RecordedCheckout, Error> {
         user_id: row.get("user_id")?,
         reservation_id: row.get("reservation_id")?,
         amount: row.get("amount")?,
-        status: status.parse().map_err(|_| Error::Other(format!("a checkout of status {status}").into()))?,
+        status: Status::of(&status)
+            .ok_or_else(|| Error::Other(format!("a checkout of status {status}").into()))?,
         reason: row.get("reason")?,
         created_at: row.get("created_at")?,
         settled_at: row.get("settled_at")?,
         attempts: row.get("attempts")?,
         parked_at: row.get("parked_at")?,
         story: match row.get::<Option<String>>("story")? {
-            Some(kept) => serde_json::from_str(&kept).map_err(|error| Error::Other(error.into()))?,
+            Some(kept) => serde_json::from_str(&kept)?,
             None => Story::default(),
         },
     };
@@ -53,7 +54,7 @@ pub(super) fn entry(row: &Row) -> Result<RecordedCheckout, Error> {
 
 /// A story as it is written.
 pub(super) fn tell(story: &Story) -> Result<String, Error> {
-    serde_json::to_string(story).map_err(|error| Error::Other(error.into()))
+    Ok(serde_json::to_string(story)?)
 }
 
 /// A refusal as it is written, to be told again word by word.
@@ -71,11 +72,11 @@ pub(super) fn write(refusal: &Fault) -> Result<String, Error> {
         detail: refusal.detail.clone(),
         metadata: refusal.metadata.clone(),
     };
-    serde_json::to_string(&kept).map_err(|error| Error::Other(error.into()))
+    Ok(serde_json::to_string(&kept)?)
 }
 
 fn read(kept: &str) -> Result<Fault, Error> {
-    let kept: Kept = serde_json::from_str(kept).map_err(|error| Error::Other(error.into()))?;
+    let kept: Kept = serde_json::from_str(kept)?;
     Ok(Fault { metadata: kept.metadata, ..Fault::new(reason(&kept.reason), kept.detail) })
 }
 

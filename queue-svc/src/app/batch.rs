@@ -1,4 +1,4 @@
-//! One attempt at a batch: what happens in its transaction.
+//! One attempt at a batch: everything that its transaction does.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -22,8 +22,8 @@ use crate::{
     store,
 };
 
-/// What is kept of an answer for a replay. A token's place moves on, so a replay names the same token and
-/// tells how it stands now.
+/// What is recorded of an answer for its replays. A token's place changes all the time, so a replay names the
+/// same token and tells how it stands now.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Recorded {
     Token { token: Uuid, created: bool },
@@ -32,19 +32,20 @@ pub(super) enum Recorded {
 
 /// How one command of the batch gets its answer.
 enum Plan {
-    /// It is the n-th that is decided now.
+    /// The command is decided now; the number is its index among the commands that are.
     Decide(usize),
-    /// Its request was answered before.
+    /// The request was answered before, and this was recorded.
     Replay(Recorded),
-    /// Its request id is another request's.
+    /// The request id was used for another request.
     Reused,
-    /// The same request stands earlier in this batch, where it is the n-th decided.
+    /// The same request stands earlier in this batch; the number is the index of that one's command.
     Like(usize),
 }
 
 type Answers = Vec<Result<Reply, Error>>;
 
-/// Runs the batch in a transaction, with who was heard of; `distrust` reads memory anew first.
+/// Runs the batch in a transaction and writes which tokens were heard of. With `distrust` it first reads the
+/// whole state anew.
 pub(super) async fn attempt(
     queue: &Arc<Queue>,
     asks: &[Ask],
@@ -87,7 +88,7 @@ pub(super) async fn attempt(
     Ok(publish(queue, &plans, &done, decision, &strangers))
 }
 
-/// A transaction that holds the queue's row.
+/// A transaction that has locked the queue's row, and that row.
 async fn locked(queue: &Queue) -> Result<(Session, QueueRow), Error> {
     let mut session = queue.db.begin().await?;
     let head = store::queue::lock(&mut session, &queue.id)
@@ -132,7 +133,8 @@ fn plan(asks: &[Ask], recorded: &idempotency::Recorded) -> Result<(Vec<Plan>, Ve
     Ok((plans, commands))
 }
 
-/// Tokens that the answers name and memory does not have: those that ended, here or elsewhere.
+/// The tokens that the answers name and memory does not have, because they have ended or another queue issued
+/// them.
 fn strangers(queue: &Queue, plans: &[Plan], decision: &Decision) -> Vec<Uuid> {
     let not_here = decision.outcomes.iter().filter_map(|outcome| match outcome {
         CommandOutcome::NotHere(token) => Some(*token),
@@ -152,7 +154,7 @@ fn strangers(queue: &Queue, plans: &[Plan], decision: &Decision) -> Vec<Uuid> {
 
 type Strangers = HashMap<Uuid, (String, TokenRow)>;
 
-/// A command's result, before it is dressed for its caller.
+/// The result of a command, before it becomes an answer.
 enum Done {
     Token { row: TokenRow, created: bool },
     Queue,
@@ -161,7 +163,8 @@ enum Done {
     NotFound,
 }
 
-/// What became of every command that was decided; one that memory did not know is read off its final row.
+/// The result of each command that was decided. For a token that memory does not know it follows from the
+/// token's final row.
 fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers) -> Vec<Done> {
     let decided = asks.iter().zip(plans).filter(|(_, plan)| matches!(plan, Plan::Decide(_)));
     let one = |((ask, _), outcome): ((&Ask, &Plan), &CommandOutcome)| match outcome {
@@ -185,8 +188,8 @@ fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers
     decided.zip(&decision.outcomes).map(one).collect()
 }
 
-/// What to remember of the answers whose requests carry an id. Refusals are not kept: they may be otherwise
-/// the next time.
+/// What to record of the answers to requests that have an id. A refusal is not recorded, because the same
+/// request may succeed later.
 fn records<'a>(
     asks: &'a [Ask],
     plans: &[Plan],
@@ -201,7 +204,7 @@ fn records<'a>(
             Done::Queue => Recorded::Queue(queue()),
             Done::Full(_) | Done::NotActive(_) | Done::NotFound => continue,
         };
-        let text = serde_json::to_string(&recorded).map_err(|error| db::Error::Other(Box::new(error)))?;
+        let text = serde_json::to_string(&recorded).map_err(db::Error::from)?;
         records.push((key, text));
     }
     Ok(records)
@@ -223,7 +226,7 @@ fn queue_after(queue: &Queue, state: &QueueState, decision: &Decision) -> QueueV
     }
 }
 
-/// Brings memory up to the commit and makes every answer from it.
+/// Brings memory up to the commit and makes all answers from it.
 fn publish(
     queue: &Queue,
     plans: &[Plan],
@@ -236,7 +239,8 @@ fn publish(
         rows.iter().filter(|row| !row.status.is_live()).map(|row| (row.token, row.clone())).collect();
     let now = queue.clock.now();
     let dress = |state: &QueueState| {
-        // As the state has it; else as it ended in this batch; else as it was when its command was done.
+        // A token is shown as the state has it, else as it ended in this batch, else as it was when its
+        // command was decided.
         let view = |token: &Uuid, row: Option<&TokenRow>, created| {
             let as_row =
                 || ended.get(token).or(row).map(|row| TokenView::of_row(row.clone(), Arc::clone(&queue.id)));

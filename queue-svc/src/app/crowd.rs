@@ -1,10 +1,11 @@
-//! More people than can be written down at once: who is taken, and when the others are to come back.
+//! Backpressure on joins: which of a crowd are taken, and when the others are to come back.
 //!
-//! Joins that wait share one space over all queues. A queue may take as many places of it as are free, so
-//! that alone it gets half, and a storm on one queue leaves room for the others (and, below what a server has
-//! in flight at most, for everything that is not a join). Whoever finds no place is told at once when to come
-//! back: each one a little later than the one before, at the speed at which the queue takes people down, so
-//! that a crowd comes back as a stream.
+//! The joins that wait share one space over all queues. A queue may take as many permits as are still free
+//! after its own, so that a queue alone gets half of the space, and a crowd at one queue leaves room for the
+//! others. The space is smaller than what a server may have in flight, so there is also room for every other
+//! request. A join that gets no permit is refused at once with a time to come back. Each such time is a
+//! little later than the one before, at the speed at which the queue writes joins, so that a crowd comes back
+//! as a stream.
 
 use std::{
     sync::{
@@ -19,14 +20,14 @@ use rand::Rng;
 
 use crate::domain::SECOND;
 
-/// Joins that wait or are being written, over all queues: what two cores write down in less than half a
+/// The most joins that wait or are being written, over all queues: what two cores write in less than half a
 /// second.
 const SPACE: usize = 4_000;
-/// Bounds of when to come back.
+/// The soonest and the latest time, from now, at which a user is asked to come back.
 const SOONEST: i64 = SECOND;
 const LATEST: i64 = 60 * SECOND;
-/// Bounds of what is believed of a queue's speed, in joins a second: a stalled database tells nothing of its
-/// speed.
+/// The bounds of a queue's measured speed, in joins a second. What is measured while the database stalls says
+/// nothing about the speed after that.
 const SPEED: (f64, f64) = (500.0, 50_000.0);
 
 /// One queue's share of the space.
@@ -39,13 +40,13 @@ pub(super) struct Crowd {
 
 #[derive(Debug)]
 struct ComeBack {
-    /// When the last one who was sent away is to come back.
+    /// The time at which the last user who was refused is to come back.
     until: i64,
-    /// Joins a second, as seen lately.
+    /// The speed of writing, in joins a second, as measured lately.
     speed: f64,
 }
 
-/// A place among those who wait; given back when dropped.
+/// The permit of a join that waits; dropping it frees its place.
 #[derive(Debug)]
 pub(super) struct JoinPermit {
     all: Arc<AtomicUsize>,
@@ -60,15 +61,15 @@ impl Drop for JoinPermit {
 }
 
 impl Crowd {
-    /// A queue's share of what all queues count in `all`.
+    /// A queue's share of the space; `all` counts the permits of all queues.
     pub(super) fn new(all: Arc<AtomicUsize>) -> Self {
         Self { all, mine: Arc::default(), told: Mutex::new(ComeBack { until: 0, speed: 5_000.0 }) }
     }
 
-    /// A place for one more.
+    /// A permit for one more join.
     ///
     /// # Errors
-    /// In how many microseconds to come back.
+    /// After how many microseconds to come back, when there is no room.
     pub(super) fn enter(&self, now: i64) -> Result<JoinPermit, i64> {
         let mine = self.mine.load(Ordering::Relaxed);
         if mine + self.all.load(Ordering::Relaxed) >= SPACE {
@@ -85,14 +86,15 @@ impl Crowd {
         let after = told.until.max(now + takes(waiting)) + takes(1).max(1);
         told.until = after.min(now + LATEST);
         let wait = told.until - now;
-        // About a fifth to either side: those who came in one packet need not come back in one.
+        // The time varies by up to a fifth to either side, so that requests that came in one packet come back
+        // apart.
         let jitter = rand::rng().random_range(-wait / 5..=wait / 5);
         (wait + jitter).clamp(SOONEST, LATEST)
     }
 
-    /// A batch of so many took so long.
+    /// Notes that a batch of this many people was written in this time.
     pub(super) fn written(&self, people: usize, took: Duration) {
-        // A small batch is over in the time of a commit and says nothing about the speed of a full one.
+        // A small batch takes as long as a commit and says nothing about the speed of a full one.
         if people < 100 {
             return;
         }
@@ -131,7 +133,8 @@ mod tests {
         let mut back: Vec<i64> = (0..50_000).map(|_| crowd.enter(0).err().unwrap_or(0)).collect();
         assert!(back.iter().all(|at| (SOONEST..=LATEST).contains(at)));
         back.sort_unstable();
-        // 50,000 at 5,000 a second: about ten seconds' worth, and no second gets twice its share.
+        // 50,000 users at 5,000 a second come back over about ten seconds, and no second gets twice its
+        // share.
         for second in 2..9 {
             let at_once =
                 back.iter().filter(|at| (second * SECOND..(second + 1) * SECOND).contains(at)).count();

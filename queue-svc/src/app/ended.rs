@@ -1,5 +1,5 @@
-//! Tokens that ended lately, so that those who still ask about them do not send a whole batch of polls to the
-//! database.
+//! The tokens that ended lately. Their users go on polling for a while, and are answered from here without
+//! asking the database.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use crate::domain::TokenRow;
 
-/// About 5 MB a queue at most; older ones are read from SQL.
+/// The most tokens that are kept for a queue, about 5 MB. Older ones are read from the database.
 const KEPT: usize = 20_000;
 
-/// The last tokens of a queue that ended. What has ended stays as it is, so nothing here grows stale.
+/// The last tokens of a queue that ended. A token that has ended never changes, so none of these is ever out
+/// of date.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     rows: HashMap<Uuid, TokenRow>,

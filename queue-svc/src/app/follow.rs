@@ -1,5 +1,5 @@
-//! Keeping up with other replicas: one small question to the database covers all queues; only those that
-//! moved are read.
+//! The task that follows other replicas: one small query asks for the versions of all queues, and only queues
+//! that have changed are read.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use tokio::time::{self, MissedTickBehavior};
 
 use super::Queues;
 
-/// What another replica committed is seen here after this and the time of two queries: within 100 ms.
+/// The pause between two queries. Another replica's commit is seen after this and the time of two queries,
+/// which is within 100 ms.
 const EVERY: Duration = Duration::from_millis(50);
-/// A database that is away is asked less often.
+/// The pause after a query failed, so that a database that is out of reach is asked less often.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// Runs until the service closes.

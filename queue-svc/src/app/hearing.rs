@@ -1,13 +1,13 @@
-//! Who is still there: what polls, streams and calls tell about people, and how it comes to be written down.
+//! Which users were heard of, from their polls, streams and calls, and how that gets into the tokens' rows.
 //!
-//! A hearing costs a poll a comparison. Only where a token's row is too old to speak for it
-//! ([`QueueState::hear`]) it becomes [`News`] for the writer, which takes a thousand at a time along with the
-//! next batch: a waiter's row is written once in a quarter of the grace, an admitted one's once. So what is
-//! remembered is as durable and as common to all replicas as everything else about a token.
+//! It costs a poll one comparison to be noticed. Only when a token's row says too little
+//! ([`QueueState::hear`]) the token becomes [`News`] for the writer, which writes up to a thousand of them
+//! with its next batch. So the row of a waiting token is written once in a quarter of the grace, and that of
+//! an admitted one once. Like everything else about a token, it is then durable and known to all replicas.
 //!
-//! Nobody is given up for a silence that may have been ours: a replica counts from when it began to listen,
-//! and one that heard nobody at all for a minute (its network was away, the machine slept, the edge was down)
-//! begins anew.
+//! No token expires for a silence during which this replica itself may have heard nothing. A replica counts
+//! silence from when it began to listen. When no user at all was heard of for a minute (the network was cut,
+//! the machine was suspended, the edge was down), it begins anew.
 //!
 //! [`QueueState::hear`]: crate::domain::QueueState::hear
 
@@ -23,15 +23,15 @@ use uuid::Uuid;
 
 use crate::domain::SECOND;
 
-/// Who hears nobody for so long may be deaf.
+/// After how long without any request this replica assumes that requests could not reach it, in microseconds.
 const DEAF: i64 = 60 * SECOND;
-/// News waits so long for company: a quarter of what a decision about somebody who does not show up waits for
-/// it.
+/// How long news waits for more news to be written with. It is a quarter of the time that a decision about an
+/// admitted user who does not show up waits for it.
 const WAIT: Duration = Duration::from_millis(100);
-/// And goes into one batch with so many others at most.
+/// The most tokens that one batch notes as heard of.
 const MOST: usize = 1_000;
 
-/// When this replica heard anybody.
+/// When this replica was last reached by any user, and since when users can reach it.
 #[derive(Debug)]
 pub(super) struct Ears {
     since: AtomicI64,
@@ -43,25 +43,25 @@ impl Ears {
         Self { since: AtomicI64::new(now), last: AtomicI64::new(now) }
     }
 
-    /// Somebody was heard.
+    /// Notes that a user was heard of.
     pub(super) fn hear(&self, now: i64) {
         let last = self.last.load(Ordering::Relaxed);
         if now - last > DEAF {
             self.since.store(now, Ordering::Relaxed);
         }
-        // Once in a while is enough, and leaves this cache line to all readers.
+        // Writing ten times a second is enough, and leaves this cache line to the readers in between.
         if now - last > SECOND / 10 {
             self.last.store(now, Ordering::Relaxed);
         }
     }
 
-    /// Since when whoever spoke was heard.
+    /// Since when this replica has heard of every user who sent a request.
     pub(super) fn listening_since(&self, now: i64) -> i64 {
         if now - self.last.load(Ordering::Relaxed) > DEAF { now } else { self.since.load(Ordering::Relaxed) }
     }
 }
 
-/// Tokens that were heard of and whose rows do not say so yet: each at most once.
+/// The tokens that were heard of while their rows do not say so yet, each at most once.
 #[derive(Debug, Default)]
 pub(super) struct News {
     waiting: Mutex<(VecDeque<Uuid>, Option<Instant>)>,
@@ -78,17 +78,17 @@ impl News {
         }
     }
 
-    /// Comes true after something was added to nothing.
+    /// Resolves once a token was added while none waited.
     pub(super) async fn came(&self) {
         self.came.notified().await;
     }
 
-    /// When what waits wants to be taken.
+    /// When the waiting tokens are to be written, if any wait.
     pub(super) fn due(&self) -> Option<Instant> {
         self.waiting.lock().1
     }
 
-    /// As many as go into a batch, the oldest first.
+    /// Takes as many tokens as go into a batch, the oldest first.
     pub(super) fn take(&self) -> Vec<Uuid> {
         let mut waiting = self.waiting.lock();
         let count = waiting.0.len().min(MOST);
@@ -99,7 +99,7 @@ impl News {
         taken
     }
 
-    /// Looks at all that wait.
+    /// Calls a function with all tokens that wait.
     pub(super) fn look<T>(&self, look: impl FnOnce(&VecDeque<Uuid>) -> T) -> T {
         look(&self.waiting.lock().0)
     }

@@ -1,7 +1,8 @@
 //! The use cases of the queues on one replica.
 //!
-//! Reading comes from committed memory. Writing goes through the queue's [`writer`], which makes one
-//! transaction of all that waits. The [`follow`] task keeps memory up with other replicas.
+//! Reads are answered from memory, which holds committed state. Writes go through the queue's [`writer`],
+//! which commits all commands that wait as one transaction. The [`follow`] task keeps memory up with the
+//! other replicas.
 
 mod batch;
 mod crowd;
@@ -29,7 +30,7 @@ pub use self::{
 };
 use crate::{config::Retention, error::Error};
 
-/// The queues on this replica. Clones share them.
+/// The queues of this replica; clones share them.
 #[derive(Clone, Debug)]
 pub struct Queues(Arc<AllQueues>);
 
@@ -40,21 +41,21 @@ struct AllQueues {
     retention: Retention,
     open: RwLock<OpenQueues>,
     ears: Arc<Ears>,
-    /// Joins that wait, over all queues.
+    /// How many joins wait, over all queues.
     joining: Arc<AtomicUsize>,
-    /// One opening of queues at a time.
+    /// Held while a queue is loaded, so that none is loaded twice.
     opening: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
-    /// Ends the tasks, and the streams.
+    /// Ends the background tasks and the open streams.
     stop: CancellationToken,
 }
 
 impl Queues {
-    /// Loads every queue from the database and starts following it. Tokens that have ended are forgotten
-    /// after a while.
+    /// Loads every queue from the database and starts to follow it. Tokens that have ended are kept for the
+    /// time that `retention` says.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn open(db: Db, clock: Clock, retention: Retention) -> Result<Self, Error> {
         let now = clock.now();
         let inner = AllQueues {
@@ -74,7 +75,8 @@ impl Queues {
         Ok(queues)
     }
 
-    /// Ends the tasks: first whoever asks must be gone. A batch under way is finished.
+    /// Ends the background tasks; each writer finishes its present batch. The caller makes sure that no
+    /// request is in flight any more.
     pub async fn close(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
@@ -85,17 +87,18 @@ impl Queues {
         self.0.open.read().get(queue_id).cloned()
     }
 
-    /// The queue of this name; one that is unknown here may have been made by another replica a moment ago.
+    /// The queue with this id. One that is not in memory may have been created by another replica a moment
+    /// ago.
     async fn find_queue(&self, queue_id: &str) -> Result<Arc<Queue>, Error> {
         if let Some(queue) = self.open_here(queue_id) {
             return Ok(queue);
         }
-        // Boxed, here and wherever the database is asked by way of exception: every answer from memory would
-        // carry its 8 KB about.
+        // The future is boxed, here and wherever the database is rarely asked. Otherwise each answer from
+        // memory would carry its 8 KB.
         Box::pin(self.open_queue(queue_id)).await?.ok_or_else(|| Error::QueueNotFound(queue_id.to_owned()))
     }
 
-    /// Loads a queue that is not here yet and starts its writer; `None` when there is no such queue.
+    /// Loads a queue that is not in memory yet and starts its writer; `None` when there is no such queue.
     async fn open_queue(&self, queue_id: &str) -> Result<Option<Arc<Queue>>, Error> {
         let _turn = self.0.opening.lock().await;
         if let Some(queue) = self.open_here(queue_id) {
@@ -113,7 +116,8 @@ impl Queues {
         Ok(Some(queue))
     }
 
-    /// Looks at all queues' versions at once: opens queues that are new, catches up with those that moved.
+    /// Reads the versions of all queues at once, loads the queues that are new, and catches up with those
+    /// that have changed.
     async fn sync(&self) -> Result<(), Error> {
         let versions = {
             let mut session = self.0.db.read().await?;
@@ -126,7 +130,7 @@ impl Queues {
                 Some(queue) if queue.version() < version => queue.catch_up().await,
                 Some(_) => Ok(()),
             };
-            // A queue that cannot be read holds up no other one.
+            // A queue that cannot be read does not keep the others from being followed.
             followed = followed.and(moved);
         }
         followed

@@ -1,4 +1,4 @@
-//! The queues of a replica, by name and by what their tokens' ids say.
+//! The queues that this replica has in memory, by their ids and by the tags in their tokens' ids.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,11 +7,11 @@ use uuid::Uuid;
 use super::queue::Queue;
 use crate::domain::{TokenView, queue_tag, tag_of};
 
-/// All queues that are open here.
+/// All queues that this replica has loaded.
 #[derive(Debug, Default)]
 pub(super) struct OpenQueues {
     by_name: HashMap<Arc<str>, Arc<Queue>>,
-    /// Tags are short: two queues may have the same.
+    /// The queues with each tag. Tags are short, so two queues may have the same.
     by_tag: HashMap<u16, Vec<Arc<Queue>>>,
 }
 
@@ -29,13 +29,14 @@ impl OpenQueues {
         self.by_name.values()
     }
 
-    /// Where a token made here should be: one queue almost always, whatever their number.
+    /// The queues that may have issued this token: almost always one, however many queues there are. A token
+    /// whose id was made elsewhere may be in any queue.
     pub(super) fn tagged(&self, token: &Uuid) -> &[Arc<Queue>] {
         self.by_tag.get(&tag_of(token)).map_or(&[], Vec::as_slice)
     }
 
-    /// A token that memory has, for somebody who asks about it: live or ended lately, in its own queue or
-    /// wherever it is.
+    /// A token for a user who asks for it, when memory has it, live or ended lately. All queues are searched,
+    /// those of its tag first.
     pub(super) fn remembered(&self, token: &Uuid) -> Option<TokenView> {
         let ended = self.tagged(token).iter().find_map(|queue| queue.ended_view(token));
         ended.or_else(|| {
@@ -43,7 +44,7 @@ impl OpenQueues {
         })
     }
 
-    /// The queue in which a token is live, as far as memory knows.
+    /// The queue in which memory has this token as live.
     pub(super) fn with(&self, token: &Uuid) -> Option<&Arc<Queue>> {
         let has = |queue: &&Arc<Queue>| queue.look().status(token).is_some();
         self.tagged(token).iter().find(has).or_else(|| self.all().find(has))

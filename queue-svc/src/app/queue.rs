@@ -1,4 +1,4 @@
-//! One queue on this replica: its committed state in memory, the way to its writer, and how it keeps up with
+//! One queue on this replica: its committed state in memory, the channel to its writer, and how it follows
 //! other replicas.
 
 use std::{
@@ -31,48 +31,51 @@ use crate::{
     store,
 };
 
-/// Behind by more commits than this, or by more new tickets than are live here (and than these), what is live
-/// is read anew, page by page, rather than everything that changed since, ended tokens included.
+/// A replica that is behind by more commits than this reads all live tokens page by page. So does one that is
+/// behind by more than `TOO_MANY_TICKETS` and by more tickets than it has live tokens. Reading every change
+/// since would also read the tokens that have ended.
 const TOO_MANY_COMMITS: i64 = 5_000;
 const TOO_MANY_TICKETS: i64 = 20_000;
-/// Behind by more commits than this, a writer catches up before it takes the lock: others need not wait while
-/// it reads.
+/// A writer that is behind by more commits than this catches up before it locks the queue's row, so that
+/// other replicas need not wait meanwhile.
 const BEHIND: i64 = 100;
 
-/// How far the beginning of listening moves on at a time: all deadlines follow.
+/// The least step, in microseconds, by which the time since when this replica listens moves on, because every
+/// deadline is computed anew with it.
 const MOVES: i64 = 10 * SECOND;
 
 /// A command on its way to the writer.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) command: Command,
-    /// Set when the caller sent a request id.
+    /// The key of the request, when it has an id.
     pub(super) key: Option<Key>,
     pub(super) answer: oneshot::Sender<Result<Reply, Error>>,
-    /// A join's place among those who wait.
+    /// The permit of a join; it is freed when the command is answered.
     _place: Option<JoinPermit>,
 }
 
-/// What a command is answered.
+/// The answer to a command.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     Token { view: TokenView, created: bool },
     Queue(QueueView),
 }
 
-/// A queue. The lock is held for memory work only, never across I/O, so a reader waits microseconds at most.
+/// A queue. Its locks are held for work in memory only and never during I/O, so a reader waits for
+/// microseconds at most.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) id: Arc<str>,
     pub(super) db: Db,
     pub(super) clock: Clock,
-    /// How long the row of a token that has ended is there for certain, and when it is gone for certain, in
-    /// microseconds.
+    /// For how long after its end a token's row is certainly there (`kept`), and for how long after its
+    /// validity it may still be there (`past_validity`), in microseconds.
     kept: i64,
     past_validity: i64,
     state: RwLock<QueueState>,
     lately_ended: parking_lot::Mutex<Ended>,
-    /// The version readers see; streams wake by it.
+    /// Sends the version that readers see, which wakes the open streams.
     moved: watch::Sender<i64>,
     inbox: mpsc::Sender<Ask>,
     pub(super) crowd: Crowd,
@@ -106,12 +109,12 @@ impl Queue {
         queue
     }
 
-    /// Looks into the committed state.
+    /// Calls a function with the committed state.
     pub(super) fn read<T>(&self, look: impl FnOnce(&QueueState) -> T) -> T {
         look(&self.state.read())
     }
 
-    /// The committed state, for several looks; not to be kept across I/O.
+    /// The committed state under a read lock, for several reads. It must not be held during I/O.
     pub(super) fn look(&self) -> RwLockReadGuard<'_, QueueState> {
         self.state.read()
     }
@@ -128,7 +131,7 @@ impl Queue {
         self.read(|state| state.queue_view(&self.id))
     }
 
-    /// A live token for somebody who asks about it, and is heard of by that.
+    /// A live token for a user who asks for it, who is thereby heard of.
     pub(super) fn ask_about(&self, token: &Uuid) -> Option<TokenView> {
         let now = self.clock.now();
         let (view, is_news) = self.read(|state| state.ask(&self.id, token, now))?;
@@ -139,7 +142,7 @@ impl Queue {
         Some(view)
     }
 
-    /// Many of them by one look at the state; `None` for those that are not live here.
+    /// Adds many of them to `found` under one read lock; `None` for each that is not live here.
     pub(super) fn ask_about_all(&self, tokens: &[Uuid], found: &mut Vec<Option<TokenView>>) {
         let now = self.clock.now();
         let mut news = Vec::new();
@@ -162,18 +165,18 @@ impl Queue {
         }
     }
 
-    /// A user's live token, likewise.
+    /// A user's live token; the user is heard of by asking.
     pub(super) fn ask_about_user(&self, user: &str) -> Option<TokenView> {
         let token = self.read(|state| state.token_of(user))?;
         self.ask_about(&token)
     }
 
-    /// Sees to it that nobody is given up for a silence that may have been ours.
+    /// Makes sure that no token expires for a silence during which this replica may have heard nothing.
     pub(super) fn listen(&self) {
         let now = self.clock.now();
         let since = self.ears.listening_since(now);
-        // While nobody at all is heard, `since` is now, and all deadlines are counted anew; once in a while
-        // will do.
+        // While no user at all is heard of, `since` is the present, and every step computes all deadlines
+        // anew. A step now and then is enough.
         if self
             .read(|state| since > state.listening().saturating_add(state.head().policy.patience().min(MOVES)))
         {
@@ -181,7 +184,8 @@ impl Queue {
         }
     }
 
-    /// A token that ended lately; what the database may have forgotten is forgotten here, too.
+    /// A token that ended lately. One whose row may be removed from the database already is not shown any
+    /// more.
     pub(super) fn ended_view(&self, token: &Uuid) -> Option<TokenView> {
         let row = self.lately_ended.lock().get(token)?;
         if row.valid_until < self.clock.now().saturating_sub(self.past_validity) {
@@ -207,9 +211,9 @@ impl Queue {
         Error::Busy(after)
     }
 
-    /// Takes over a committed state that is later than ours, then looks at it. The rows are what changed
-    /// after `since`: memory that is older than that (it was put in place meanwhile) stays as it is, and
-    /// catches up later.
+    /// Brings memory to a later committed state and calls a function with it. The rows are those that changed
+    /// after the version `since`. When memory is older than that, because it was replaced meanwhile, it stays
+    /// as it is and catches up later.
     pub(super) fn advance<T>(
         &self,
         since: i64,
@@ -217,7 +221,7 @@ impl Queue {
         rows: Vec<TokenRow>,
         look: impl FnOnce(&QueueState) -> T,
     ) -> T {
-        // First here, then out of the state: a token is always found in one of them.
+        // The rows are kept here before they leave the state, so that a token is always found in one of them.
         self.lately_ended.lock().keep(rows.iter());
         let now = self.clock.now();
         let (version, seen) = {
@@ -232,15 +236,17 @@ impl Queue {
         seen
     }
 
-    /// Puts a freshly loaded state in place of ours.
+    /// Replaces the state by one that was just loaded.
     pub(super) fn replace(&self, state: QueueState) {
         self.replace_if(state, |_, _| true);
     }
 
-    /// The same where it is better; looking and replacing are one step, since writer and follower both do it.
+    /// Replaces the state if the loaded one is better. Comparing and replacing happen under one lock, since
+    /// the writer and the follower both do it.
     fn replace_if(&self, mut state: QueueState, is_better: impl FnOnce(&QueueState, &QueueState) -> bool) {
         let (version, now) = (state.version(), self.clock.now());
-        // Before the lock, since all deadlines follow from it; under it only what changed meanwhile.
+        // This computes all deadlines, so it is done before the lock is taken. Under the lock only what has
+        // changed meanwhile is left.
         self.read(|ours| state.listen_for(ours, now));
         {
             let mut ours = self.state.write();
@@ -249,11 +255,11 @@ impl Queue {
             }
             state.listen_for(&ours, now);
             std::mem::swap(&mut *ours, &mut state);
-            // What was reported is on its way still.
+            // These tokens are still on their way to the writer.
             self.news.look(|waiting| ours.report(waiting));
         }
         drop(state);
-        // The database may have lost what ended.
+        // The database may have lost the commits in which these tokens ended.
         *self.lately_ended.lock() = Ended::default();
         self.tell(version);
     }
@@ -269,8 +275,8 @@ impl Queue {
         metrics::gauge!("queue_active", "queue" => self.id.to_string()).set(gauge(active));
     }
 
-    /// Makes sure that memory is no older than the moment of the call. Callers who come while another one's
-    /// question to the database is under way share the next one.
+    /// Makes sure that memory is no older than the moment of the call. Callers that come while another one's
+    /// query is under way share the next query.
     pub(super) async fn catch_up(&self) -> Result<(), Error> {
         let begun_before = self.begun.load(Ordering::SeqCst);
         let _turn = self.catching_up.lock().await;
@@ -287,14 +293,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Is a writer that finds this head better off without the lock for a while?
+    /// Whether a writer that finds this row is so far behind that it should catch up without the lock.
     pub(super) fn is_behind(&self, head: &QueueRow) -> bool {
         head.version - self.version() > BEHIND || self.is_far_behind(head)
     }
 
-    /// Would it cost too much to read what changed since, or may some of it be forgotten already? (A program
-    /// that was suspended for weeks would otherwise never hear that a token ended whose row is gone. Half the
-    /// time allows for clocks that differ.)
+    /// Whether it would cost too much to read every change, or whether rows of tokens that have ended
+    /// meanwhile may be removed already. A program that was suspended for weeks would otherwise never learn
+    /// that such a token has ended. Half the time is taken because clocks differ.
     fn is_far_behind(&self, head: &QueueRow) -> bool {
         let (mine, ticket, live, decided_at) = self.read(|state| {
             (
@@ -321,11 +327,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Brings memory to exactly the locked head, in the transaction that holds the lock.
+    /// Brings memory to exactly the locked row, in the transaction that holds the lock.
     pub(super) async fn catch_up_locked(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
         let mine = self.version();
         if head.version < mine {
-            // The database lost commits (a failover to a lagging standby). It is the truth all the same.
+            // The database has lost commits, as after a failover to a standby that lagged behind. What it has
+            // now is the truth all the same.
             tracing::warn!(queue = %self.id, memory = mine, database = head.version, "reading the queue anew");
         }
         if head.version < mine || self.is_far_behind(head) {
@@ -339,7 +346,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Forgets memory and reads what is live anew.
+    /// Reads all live tokens anew and replaces the state by them.
     pub(super) async fn reload(&self, session: &mut Session) -> Result<(), Error> {
         if let Some(state) = load(session, &self.id, &self.clock).await? {
             self.replace(state);
@@ -348,8 +355,8 @@ impl Queue {
     }
 }
 
-/// Reads a queue's live tokens page by page, then what changed meanwhile. Whoever is admitted is awaited from
-/// now on, for of those that are read here nobody knows how long ago they were.
+/// Reads a queue's live tokens page by page, and then what has changed meanwhile. The time to show up of an
+/// admitted token counts from now, because nobody knows when its user was last heard of here.
 pub(super) async fn load(
     session: &mut Session,
     queue_id: &str,
@@ -363,14 +370,15 @@ pub(super) async fn load(
         state.load(store::token::live_page(session, queue_id, above).await?, clock.now());
         above += store::token::PAGE;
     }
-    // Tickets only rise, so whoever changed behind our back is among those changed since the head was read.
+    // Tickets only rise, so a token that changed while the pages were read is among those that changed since
+    // the queue's row was read.
     if let Some((head, rows)) = store::token::tail(session, queue_id, state.version()).await? {
         state.advance(head, rows, clock.now());
     }
     Ok(Some(state))
 }
 
-/// Every ended or strange token of a batch that memory does not know, by one query.
+/// Reads the tokens that memory does not know with one query, each with the id of its queue.
 pub(super) async fn ended(
     session: &mut Session,
     tokens: Vec<Uuid>,

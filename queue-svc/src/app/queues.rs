@@ -1,4 +1,4 @@
-//! Use cases of queues: make, change, read, list.
+//! The use cases of queues: create, update, read and list.
 
 use chassis::idempotency::{self, Key};
 
@@ -9,20 +9,20 @@ use crate::{
     store,
 };
 
-/// Where a page of queues ended: the creation time and name of its last one.
+/// The last queue of a page: when it was created, and its id.
 pub type Cursor = (i64, String);
 
-/// Where this queue stands among all.
+/// The cursor after which the page that follows this queue begins.
 #[must_use]
 pub fn place(queue: &QueueView) -> Cursor {
     (queue.created_at, queue.queue_id.clone())
 }
 
 impl Queues {
-    /// Makes a queue, or finds the one that is there with this very policy.
+    /// Creates a queue, or finds the one that exists with this very policy.
     ///
     /// # Errors
-    /// [`Error::PolicyDiffers`], [`Error::RequestIdReused`], the database's.
+    /// [`Error::PolicyDiffers`], [`Error::RequestIdReused`], or the database failed.
     pub async fn create_queue(
         &self,
         queue_id: &str,
@@ -32,7 +32,7 @@ impl Queues {
         let (policy, key) = (&policy, key.as_ref());
         let db = &self.0.db;
         let recalled = db.transact("create_queue", || self.try_create(queue_id, policy, key)).await?;
-        // Also on a replay: another replica may have made it.
+        // A replay needs this too, since another replica may have created the queue.
         let queue = self.find_queue(queue_id).await?;
         match recalled {
             Some(view) => Ok(view.at_present(queue.queue_view())),
@@ -68,10 +68,10 @@ impl Queues {
         Ok(None)
     }
 
-    /// Makes the queue that always exists, with this policy, unless it is there already with any.
+    /// Creates the queue that always exists, with this policy; one that exists is left as it is.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn ensure_queue(&self, queue_id: &str, policy: QueuePolicy) -> Result<(), Error> {
         match self.create_queue(queue_id, policy, None).await {
             Ok(_) | Err(Error::PolicyDiffers) => self.find_queue(queue_id).await.map(drop),
@@ -79,10 +79,10 @@ impl Queues {
         }
     }
 
-    /// Changes a queue's policy; whoever may enter under the new one is admitted in the same transaction.
+    /// Changes a queue's policy. Tokens that the new policy admits are admitted in the same transaction.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::RequestIdReused`], the writer's.
+    /// [`Error::QueueNotFound`], [`Error::RequestIdReused`], or the batch failed.
     pub async fn update_queue(
         &self,
         queue_id: &str,
@@ -98,15 +98,15 @@ impl Queues {
     /// Reads a queue.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], the database's.
+    /// [`Error::QueueNotFound`], or the database failed.
     pub async fn queue(&self, queue_id: &str) -> Result<QueueView, Error> {
         Ok(self.find_queue(queue_id).await?.queue_view())
     }
 
-    /// Queues after a place, newest first.
+    /// At most `limit` queues after a cursor, newest first.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn list_queues(&self, after: Option<&Cursor>, limit: usize) -> Result<Vec<QueueView>, Error> {
         self.sync().await?;
         let mut views: Vec<_> = self.0.open.read().all().map(|queue| queue.queue_view()).collect();

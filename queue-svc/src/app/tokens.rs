@@ -1,4 +1,4 @@
-//! Use cases of tokens: join, complete, leave, read, verify.
+//! The use cases of tokens: join, complete, leave, read and verify.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,39 +14,40 @@ use crate::{
     error::Error,
 };
 
-/// How long those who are in memory wait, in a batch, for word of those who are not.
+/// How long a batch of polls waits for the tokens that are not in memory before the others are answered
+/// alone.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What became of one of many tokens asked for.
+/// The answer for one token of a batch of polls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// It is this.
+    /// The token as it is now.
     Found(TokenView),
     /// There is no such token.
     Unknown,
-    /// Memory does not know it, and the database could not be asked.
+    /// Memory does not have the token, and the database could not be asked.
     Unavailable,
 }
 
-/// What a caller of verify claims.
+/// What a caller of VerifyToken claims about a token.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// The token shown.
+    /// The token that the user has shown.
     pub token: Uuid,
-    /// The queue that guards what is asked for; `None`: any.
+    /// The queue to which the token must admit; `None` accepts any.
     pub queue_id: Option<String>,
-    /// Who asks; `None`: whoever holds the token.
+    /// The user to whom the token must have been issued; `None` accepts any.
     pub user: Option<String>,
-    /// Be certain, also about what other replicas committed a moment ago.
+    /// Whether to read what other replicas have committed before answering.
     pub fresh: bool,
 }
 
 impl Queues {
-    /// Joins a queue, or finds the place already held; tells whether the token is new.
+    /// Lets a user join a queue, or finds the user's live token. The answer tells whether the token is new.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::Busy`], [`Error::RequestIdReused`], the
-    /// writer's.
+    /// [`Error::QueueNotFound`], [`Error::QueueFull`], [`Error::Busy`], [`Error::RequestIdReused`], or the
+    /// batch failed.
     pub async fn join(
         &self,
         queue_id: &str,
@@ -58,13 +59,13 @@ impl Queues {
         let id = tagged(Uuid::new_v4(), queue_tag(queue_id));
         let may_be_replay = key.is_some();
         match queue.ask(Command::Join { token: id, user: user.into(), priority }, key).await {
-            // Whoever has a place already is not sent away: memory knows it.
+            // A user who has a live token is not refused, since memory knows the token.
             Err(Error::Busy(after)) => {
                 queue.ask_about_user(user).map(|view| (view, false)).ok_or(Error::Busy(after))
             }
             answered => {
                 let (view, created) = token(answered?)?;
-                // Whoever repeats the request is there, too.
+                // A user who repeats the request is heard of as well.
                 if may_be_replay {
                     queue.ask_about(&view.token);
                 }
@@ -76,16 +77,17 @@ impl Queues {
     /// Ends an ACTIVE token after a payment.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], [`Error::TokenNotActive`], [`Error::RequestIdReused`], the writer's.
+    /// [`Error::TokenNotFound`], [`Error::TokenNotActive`], [`Error::RequestIdReused`], or the batch failed.
     pub async fn complete(&self, id: Uuid, key: Option<Key>) -> Result<TokenView, Error> {
         let queue = self.queue_of(&id).await?;
         Ok(token(queue.ask(Command::Complete(id), key).await?)?.0)
     }
 
-    /// Gives a place up; where `user` is named, only that user's.
+    /// Ends a token because its user leaves the queue; where `user` is named, only a token of that user.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], [`Error::TokenWrongUser`], [`Error::RequestIdReused`], the writer's.
+    /// [`Error::TokenNotFound`], [`Error::TokenWrongUser`], [`Error::RequestIdReused`], or the
+    /// batch failed.
     pub async fn leave(&self, id: Uuid, user: Option<&str>, key: Option<Key>) -> Result<TokenView, Error> {
         // Whose a token is never changes.
         if let Some(user) = user
@@ -100,7 +102,7 @@ impl Queues {
     /// Reads a token.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], the database's.
+    /// [`Error::TokenNotFound`], or the database failed.
     pub async fn token(&self, id: Uuid) -> Result<TokenView, Error> {
         let mut found = self.remembered(&[id]);
         if found.iter().any(Option::is_none) {
@@ -112,7 +114,7 @@ impl Queues {
     /// Reads a user's live token of a queue.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::TokenNotFound`], the database's.
+    /// [`Error::QueueNotFound`], [`Error::TokenNotFound`], or the database failed.
     pub async fn token_of(&self, queue_id: &str, user: &str) -> Result<TokenView, Error> {
         let queue = self.find_queue(queue_id).await?;
         if let Some(view) = queue.ask_about_user(user) {
@@ -122,8 +124,9 @@ impl Queues {
         queue.ask_about_user(user).ok_or(Error::TokenNotFound)
     }
 
-    /// Reads many tokens, in the order asked for: live ones and those that ended lately from memory; the
-    /// rest, long ended or unknown, by one query. What memory knows is answered whatever becomes of that.
+    /// Reads many tokens and answers in the order of the request. Live tokens and those that ended lately
+    /// come from memory, the others from one query. A query that fails does not change the answers from
+    /// memory.
     pub async fn tokens(&self, ids: &[Uuid]) -> Vec<Lookup> {
         let mut found = self.remembered(ids);
         let mut rest = Lookup::Unknown;
@@ -140,7 +143,7 @@ impl Queues {
         found.into_iter().map(|view| view.map_or_else(|| rest.clone(), Lookup::Found)).collect()
     }
 
-    /// Adds those to `found` that memory does not know and the database does.
+    /// Adds to `found` the tokens that memory does not have and the database has.
     async fn look_up(&self, ids: &[Uuid], found: &mut [Option<TokenView>]) -> Result<(), Error> {
         let missing: Vec<_> =
             ids.iter().zip(&*found).filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
@@ -151,14 +154,14 @@ impl Queues {
         for (id, view) in ids.iter().zip(found).filter(|(_, view)| view.is_none()) {
             let Some((queue_id, row)) = rows.get(id) else { continue };
             *view = if row.status.is_live() {
-                // Live, and not in memory: another replica wrote it a moment ago.
+                // The token is live but not in memory, because another replica wrote it a moment ago.
                 let queue = self.find_queue(queue_id).await?;
                 if queue.ask_about(id).is_none() {
                     queue.catch_up().await?;
                 }
                 match queue.ask_about(id) {
                     Some(view) => Some(view),
-                    // It ended in between.
+                    // The token has ended meanwhile.
                     None => self.ended_token(*id).await?,
                 }
             } else {
@@ -168,7 +171,7 @@ impl Queues {
         Ok(())
     }
 
-    /// What memory knows of these. Tokens of one queue that come one after the other share one look at its
+    /// What memory has of these tokens. Neighbours that one queue issued are read under one lock of its
     /// state.
     fn remembered(&self, ids: &[Uuid]) -> Vec<Option<TokenView>> {
         let queues = self.0.open.read();
@@ -191,12 +194,13 @@ impl Queues {
         Ok(row.map(|(queue_id, row)| TokenView::of_row(row, queue_id.into())))
     }
 
-    /// Tells whether a token admits its bearer now. Memory may say yes; before anybody is refused for the
-    /// token's status, or when the caller wants to be certain, memory is brought up to this moment first.
+    /// Checks that a token admits its holder now. A token that memory has as ACTIVE is accepted. Before a
+    /// caller is refused for the token's status, or when the claim says `fresh`, memory catches up with the
+    /// other replicas.
     ///
     /// # Errors
     /// [`Error::TokenNotFound`], [`Error::TokenWrongQueue`], [`Error::TokenWrongUser`],
-    /// [`Error::TokenNotActive`], the database's.
+    /// [`Error::TokenNotActive`], or the database failed.
     pub async fn verify(&self, claim: &Claim) -> Result<TokenView, Error> {
         let now = self.0.clock.now();
         let queue = self.0.open.read().with(&claim.token).cloned();
@@ -207,7 +211,7 @@ impl Queues {
             if !claim.fresh && verdict.is_ok() {
                 return verdict;
             }
-            // These never change.
+            // The queue and the user of a token never change.
             if matches!(verdict, Err(Error::TokenWrongQueue | Error::TokenWrongUser)) {
                 return verdict;
             }
@@ -216,7 +220,7 @@ impl Queues {
         judge(claim, self.token(claim.token).await?, self.0.clock.now())
     }
 
-    /// The queue a token stands or stood in.
+    /// The queue that issued a token, live or ended.
     async fn queue_of(&self, id: &Uuid) -> Result<Arc<Queue>, Error> {
         if let Some(queue) = self.0.open.read().with(id) {
             return Ok(Arc::clone(queue));
@@ -241,7 +245,7 @@ fn judge(claim: &Claim, view: TokenView, now: i64) -> Result<TokenView, Error> {
         return Err(Error::TokenWrongUser);
     }
     match view.status {
-        // The clock decides, not whether the timer has already been there.
+        // An admission ends by the clock, whether or not the token's row says so yet.
         TokenStatus::Active if view.active_until.is_some_and(|until| until > now) => Ok(view),
         TokenStatus::Active => Err(Error::TokenNotActive(TokenStatus::Expired)),
         status @ (TokenStatus::Waiting

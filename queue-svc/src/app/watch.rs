@@ -1,4 +1,5 @@
-//! Following one token: a stream that is pulled, so a slow reader holds nothing but its own place.
+//! Following one token as a stream. The stream makes a message only when the reader asks for one, so a slow
+//! reader holds no backlog.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,18 +17,18 @@ use crate::{
     error::Error,
 };
 
-/// These are told every step.
+/// A token at most this far back is sent every step.
 const NEAR: i64 = 10;
-/// Further back: at most one message in this time.
+/// The shortest time between two messages about steps of a token further back.
 const STEP: Duration = Duration::from_secs(1);
-/// How soon somebody further back looks again after the queue moved, so that being admitted is told soon: the
-/// first thousand, and the rest. It bounds how often a thousand streams wake for a queue that moves a hundred
-/// times a second.
+/// How soon a stream reads the state after the queue has moved, so that its user learns of an admission soon:
+/// up to which place the first pause applies, that pause, and the pause of all others. It bounds how often a
+/// thousand streams wake for a queue that moves a hundred times a second.
 const LOOK: (i64, Duration, Duration) = (1_000, Duration::from_millis(100), Duration::from_secs(1));
 
-/// How long a stream says nothing at most; then it says again how things are. Proxies cut what is silent for
-/// half a minute. With the longest look it stays within the 15 s of the contract. As often the user counts as
-/// heard of.
+/// The longest silence of a stream. After it the present state is sent again as a heartbeat, because proxies
+/// cut connections that are silent for half a minute. Together with the longest pause it stays within the 15
+/// s that the contract promises. The user counts as heard of at least this often.
 const QUIET: Duration = Duration::from_secs(13);
 
 struct Following {
@@ -41,11 +42,11 @@ struct Following {
 }
 
 impl Queues {
-    /// The token as it is now, then every change worth telling; ends after a final status, with `Unknown`
-    /// when this replica closes.
+    /// A stream of the token as it is now and of every change worth sending. It ends after a final status, or
+    /// with [`Error::Unknown`] when this replica shuts down.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], the database's.
+    /// [`Error::TokenNotFound`], or the database failed.
     pub async fn watch(
         &self,
         token: Uuid,
@@ -95,7 +96,7 @@ fn look_after(position: i64) -> Duration {
 }
 
 impl Following {
-    /// The next state worth telling.
+    /// Waits for the next state worth sending.
     async fn next(&mut self) -> Result<TokenView, Error> {
         loop {
             self.moved.borrow_and_update();
@@ -116,9 +117,9 @@ impl Following {
                 time::sleep(look_after(view.position)).await;
                 tokio::select! {
                     changed = moved.changed() => changed,
-                    // A step that came too soon after the last is told late, not never.
+                    // A step that came too soon after the last message is sent later.
                     () = time::sleep_until(next_step), if owed => Ok(()),
-                    // An open stream is somebody who is there, also when nothing moves.
+                    // An open stream counts as its user being heard of, also when nothing changes.
                     () = time::sleep_until(heartbeat) => Ok(()),
                 }
             };

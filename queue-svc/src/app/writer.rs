@@ -1,15 +1,15 @@
-//! The writer of one queue: takes all commands that wait, and makes them one transaction.
+//! The writer of one queue: a task that takes all commands that wait and commits them as one transaction.
 //!
 //! ```text
 //!   lock the queue's row ─► catch up to it ─► decide in memory ─► write rows, head, answers
 //!   ─► commit ─► advance memory ─► answer
 //! ```
 //!
-//! Memory is changed after the commit only, so nothing has to be undone when it fails. When it is unknown
-//! whether it took effect, the callers are told so, and the next batch finds out: under the lock it first
-//! catches up with what the database holds. While one batch is under way the next collects; no timer delays
-//! anybody. Between batches the writer sleeps until time has something to do for it, so an idle queue costs
-//! nothing.
+//! Memory is changed only after the commit, so a failed transaction leaves nothing to undo. When it is
+//! unknown whether a transaction was committed, its callers are told so; the next batch, under the lock,
+//! first catches up with what the database has. While one batch is being committed the next one collects, and
+//! no timer delays a command. Between batches the writer sleeps until a deadline of the state, so an idle
+//! queue costs nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,29 +28,30 @@ use super::{
 };
 use crate::{domain::QueueState, error::Error};
 
-/// Commands that may wait for the writer. Joins are sent away long before ([`Crowd`](super::crowd::Crowd)),
-/// so that somebody who pays or leaves finds room in any storm.
+/// The most commands that may wait for the writer. Joins are refused long before
+/// ([`Crowd`](super::crowd::Crowd)), so that in any crowd there is room for users who pay or leave.
 pub(super) const MAX_PENDING: usize = 8_192;
-/// Commands in one transaction: enough to share its cost, few enough to keep it short.
+/// The most commands in one transaction: enough to share its cost, few enough to keep it short.
 const MAX_BATCH: usize = 1_000;
-/// How often a batch is tried that only lost against other transactions.
+/// How many times a batch is tried that lost against other transactions.
 const ATTEMPTS: u32 = 8;
-/// The pauses between them.
+/// The pauses between the attempts.
 const PAUSES: BackOff =
     BackOff { base: Duration::from_millis(8), factor: 2, cap: Duration::from_millis(64), jitter: 0.75 };
-/// A batch that takes longer is given up as unknown.
+/// How long a batch may take before its outcome is taken as unknown.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to sleep at most, for clocks that are set.
+/// The longest sleep, because the machine's clock may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
-/// The same with a clock that is moved without a word.
+/// The longest sleep by a clock that a test moves, which wakes nobody.
 const MAX_SLEEP_BY_HAND: Duration = Duration::from_millis(20);
-/// What time does it does so often at most: admissions that a saturated cap allows go together by a few.
+/// The pause between two batches that the clock alone causes. When `admit_per_minute` is the bound, several
+/// admissions then share one batch.
 const MIN_SLEEP: Duration = Duration::from_millis(5);
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// After a failure time's own work waits so long; commands do not.
+/// The pause of such batches after a failure; commands do not wait for it.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
-/// Runs until shutdown, or until nobody can send any more.
+/// Runs until the shutdown, or until no more commands can be sent.
 pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) {
     let mut moved = queue.changes();
     let mut own_work_from = Instant::now();
@@ -62,15 +63,14 @@ pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutd
             () = shutdown.cancelled() => return last_words(&queue).await,
             taken = inbox.recv_many(&mut asks, MAX_BATCH) => if taken == 0 { return },
             () = time::sleep_until(wake) => {}
-            // Another replica's commit, a new policy: what was due may not be, or something else may be
-            // sooner.
+            // Another replica's commit or a new policy may have moved the next deadline.
             changed = moved.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
             },
             () = queue.news.came() => continue,
         }
-        // Who has gone needs no place: under overload this work would help nobody.
+        // A caller that has gone needs no place; under overload deciding its command would be wasted.
         asks.retain(|ask| !ask.answer.is_closed());
         if asks.is_empty() && due(&queue) > Instant::now() {
             continue;
@@ -80,14 +80,15 @@ pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutd
     }
 }
 
-/// Who was heard of in the last moment before a shutdown is written down as well, if the database is there.
+/// Writes which users were heard of just before the shutdown, if the database can be reached.
 async fn last_words(queue: &Arc<Queue>) {
     if queue.news.due().is_some() && time::timeout(LAST_WORDS, commit(queue, Vec::new())).await.is_err() {
         tracing::debug!(queue = %queue.id, "the last word of who was heard of is lost");
     }
 }
 
-/// When there is work without a command: the state changes by itself, or news wants to be written down.
+/// The next time at which there is work without a command: a deadline of the state, or tokens that were heard
+/// of.
 fn due(queue: &Queue) -> Instant {
     let sleep = if queue.clock.is_moved_by_hand() { MAX_SLEEP_BY_HAND } else { MAX_SLEEP };
     let left =
@@ -96,7 +97,7 @@ fn due(queue: &Queue) -> Instant {
     queue.news.due().map_or(by_itself, |news| news.min(by_itself))
 }
 
-/// Does a batch and answers everybody in it. False when it failed.
+/// Runs a batch and answers its callers; false when it failed.
 async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
     let began = Instant::now();
     let size = asks.len();
@@ -137,7 +138,7 @@ async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
     }
 }
 
-/// What each caller of a failed batch is told.
+/// The error that each caller of a failed batch gets.
 fn refusal(error: &Error, queue: &Queue) -> Error {
     if matches!(error, Error::QueueNotFound(_)) {
         Error::QueueNotFound(queue.id.to_string())
@@ -160,7 +161,8 @@ async fn attempts(
             Ok(answers) => return Ok(answers),
             Err(error) => error,
         };
-        // A key that memory took for free: memory and database disagree, and the database is right.
+        // A user has a live token that memory does not know: memory and the database disagree, and the
+        // database is right.
         let disagrees = matches!(&error, Error::Db(error) if error.is_unique()) && !distrust;
         if tries >= ATTEMPTS || !(error.is_contended() || disagrees) {
             return Err(error);

@@ -1,4 +1,4 @@
-//! What one batch of commands does, by example.
+//! Examples of what one batch of commands does.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -69,8 +69,8 @@ fn whoever_has_spoken_is_not_given_up_however_many_have() {
     let joins = ids.iter().map(|id| Command::Join { token: *id, user: id.to_string().into(), priority: 5 });
     let joined = decide(&state, &[], joins.collect(), 0);
     state.advance(joined.head, joined.rows, 0);
-    // All of them ask while nothing can be written down, for longer than the grace; more than one batch
-    // takes.
+    // All users ask for longer than the grace while nothing can be written, and there are more of them than
+    // one batch notes.
     let now = 100 * SECOND;
     assert!(ids.iter().all(|id| state.hear(id, now)));
     let heard = &ids[500..];

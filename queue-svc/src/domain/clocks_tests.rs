@@ -1,5 +1,5 @@
-//! Two replicas whose clocks differ, and who does not show up: judged by the time that passes in truth, which
-//! neither of them has.
+//! Two replicas whose clocks differ, and admitted users who do not show up. The test measures by the true
+//! time, which neither replica has.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -10,30 +10,30 @@ use super::*;
 
 const MILLI: i64 = 1_000;
 const SHOW_UP: i64 = 2 * SECOND;
-/// What the next in line may wait for a no-show beyond the rule.
+/// How much longer than the rule says the next user may have to wait for one who does not show up.
 const AT_MOST: i64 = 500 * MILLI;
 const START: i64 = 1_000_000 * SECOND;
 
 /// Two replicas and what they have committed.
 struct Pair {
     states: [QueueState; 2],
-    /// By how much each clock is wrong.
+    /// How far each clock is from the true time.
     wrong: [i64; 2],
-    /// What each has yet to learn, and when it does, in truth.
+    /// The commits that each replica has yet to learn of, each with the true time at which it does.
     coming: [Vec<(i64, QueueRow, Vec<TokenRow>)>; 2],
     /// How long each takes to learn of the other's commit.
     behind: [i64; 2],
 }
 
 impl Pair {
-    /// Takes over what has arrived; under the lock, all that was committed.
+    /// Takes over the commits that have arrived; under the lock, all of them.
     fn learn(&mut self, replica: usize, now: i64, locked: bool) {
         for (_, head, rows) in self.coming[replica].extract_if(.., |(at, ..)| locked || *at <= now) {
             self.states[replica].advance(head, rows, now + self.wrong[replica]);
         }
     }
 
-    /// A batch.
+    /// Decides a batch at one replica and commits it.
     fn decide(&mut self, replica: usize, heard: &[Uuid], commands: Vec<Command>, now: i64) {
         self.learn(replica, now, true);
         let here = now + self.wrong[replica];
@@ -49,7 +49,7 @@ impl Pair {
         }
     }
 
-    /// What time does at each of them.
+    /// Lets each replica do what is due by its clock.
     fn tick(&mut self, now: i64) {
         for replica in [0, 1] {
             self.learn(replica, now, false);
@@ -71,8 +71,8 @@ fn join(number: u128) -> Command {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
-    /// One is in and three wait. The first leaves at `by`; the next is heard of at `ear` within the rule, or
-    /// not at all.
+    /// One user is admitted and three wait. The first leaves at replica `by`. The next is heard of at replica
+    /// `ear` within the rule, or not at all.
     #[test]
     fn nobody_who_shows_up_in_time_is_given_up_and_a_no_show_costs_half_a_second_more_than_the_rule(
         wrong in prop::array::uniform2(-800_i64..=800),
@@ -92,7 +92,7 @@ proptest! {
         };
         pair.decide(by, &[], vec![join(1), join(2), join(3)], START - 5 * SECOND);
         pair.decide(by, &[], vec![Command::Leave(id(1))], START);
-        // Who is told of the admission is told by a replica that knows it.
+        // A user learns of the admission from a replica that knows of it.
         let shows_up = shows_up.map(|millis| START + (millis * MILLI).max(if ear == by { 0 } else { pair.behind[ear] }));
         let (mut given_up, mut written) = (None, None);
         for now in (START..START + 10 * SECOND).step_by(5_000) {
@@ -114,7 +114,7 @@ proptest! {
             (None, None) => prop_assert!(false, "the next waits for ever"),
             (None, Some(at)) => {
                 prop_assert!(at >= START + SHOW_UP, "{} ms too early", (START + SHOW_UP - at) / MILLI);
-                // A follower sees it a little later than the one who did it.
+                // A follower learns of the expiry a little later than the replica that decided it.
                 let late = at - START - SHOW_UP - AT_MOST;
                 prop_assert!(late <= 0, "{} ms too late", late / MILLI);
             }

@@ -1,10 +1,11 @@
 //! Deciding what a batch of commands does, without touching the committed state.
 //!
-//! A [`Draft`] lies over a [`QueueState`]: rows changed so far, and who stands at the tail since. First it is
-//! noted who was heard of, then the time does its work (what is due expires), then the commands in turn, and
-//! after each of these whoever may enter is admitted. So a batch does what its commands would do one by one,
-//! wherever it is cut, and a place is filled in the transaction that frees it. How long a silence may be is
-//! the policy's as the batch begins; a change of that counts from the next one.
+//! A [`Draft`] lies over a [`QueueState`]. It has the rows that have changed so far and the tokens that were
+//! put at the tail of each lane since. First it notes which tokens were heard of, then it expires those that
+//! are due, then it runs the commands in turn. After each of these steps it admits every token that may be
+//! admitted. So a batch does what its commands would do one by one, however they are divided into batches,
+//! and a place is filled in the transaction that frees it. Silence is judged by the policy that the batch
+//! begins with; a command that changes the policy counts from the next batch.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,74 +13,74 @@ use uuid::Uuid;
 
 use super::{LANES, OnExpiry, PolicyPatch, QueueRow, QueueState, SECOND, TokenRow, TokenStatus, state::Now};
 
-/// Admissions a decision at most: a transaction stays short; the next one follows at once.
+/// The most admissions of one decision, which keeps its transaction short; the next decision follows at once.
 pub const MAX_ADMITTED: usize = 2_000;
-/// Expiries of those due a decision at most, for the same reason; as many more where people at the front are
-/// found to be due as well.
+/// The most expiries of due tokens in one decision, for the same reason. As many again may expire when they
+/// are found at the front while tokens are admitted.
 pub const MAX_EXPIRED: usize = 2_000;
 
-/// What somebody asks of a queue.
+/// A request of a user or an operator to change a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Take a place, or find the one already held.
+    /// Issue a token to a user, or find the user's live one.
     Join {
-        /// The token's id, should a new one be needed.
+        /// The id of the new token, if one is needed.
         token: Uuid,
-        /// Who joins.
+        /// The user who joins.
         user: Box<str>,
-        /// The lane, 0 to 9.
+        /// The lane to join, 0 (served first) to 9.
         priority: u8,
     },
     /// End an ACTIVE token after a payment.
     Complete(Uuid),
-    /// Give the place up.
+    /// End a token because its user leaves.
     Leave(Uuid),
     /// Change the policy.
     SetPolicy(PolicyPatch),
 }
 
-/// What became of one command.
+/// The result of one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandOutcome {
-    /// The user's live token.
+    /// The user has this live token.
     Joined {
-        /// The token as it was when the command was done.
+        /// The token as it was when the command was decided.
         row: TokenRow,
-        /// False when the user had it already.
+        /// False when the user had the token already.
         created: bool,
     },
-    /// The queue is full; microseconds after which to ask again.
+    /// The queue is full. The number is after how many microseconds to ask again.
     Full(i64),
-    /// The token is COMPLETED.
+    /// The token is COMPLETED, by this command or before.
     Completed(TokenRow),
     /// The token has ended, by this command or before.
     Left(TokenRow),
-    /// The token is not ACTIVE.
+    /// The token is not ACTIVE; it has this status.
     NotActive(TokenStatus),
-    /// No live token of this queue (it may have ended: SQL knows).
+    /// No live token of this queue has this id. Whether it has ended, the caller finds in the database.
     NotHere(Uuid),
-    /// The policy is as asked.
+    /// The policy is now as the command asked.
     PolicySet,
 }
 
-/// What a batch changes, and what to tell whom.
+/// Everything that a batch changes, and what each command is answered.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// The final state of every token that changed; those that ended first, so that a user's next token finds
-    /// the name free.
+    /// The final state of every token that changed. Those that ended come first, so that the rows can be
+    /// written in this order: of a user's tokens at most one is live.
     pub rows: Vec<TokenRow>,
-    /// The queue's row afterwards.
+    /// The queue's row after the batch.
     pub head: QueueRow,
-    /// One for each command.
+    /// The result of each command, in the order of the commands.
     pub outcomes: Vec<CommandOutcome>,
-    /// How many were admitted.
+    /// How many tokens were admitted.
     pub admitted: usize,
-    /// Does anything change?
+    /// Whether anything changes that must be written.
     pub changed: bool,
 }
 
-/// Decides a batch at `now`, by the clock of the replica that decides: who was heard of, and what is asked
-/// for. An empty one lets time do its work.
+/// Decides a batch: which tokens were heard of, and the commands. `now` is by the clock of the replica that
+/// decides. A batch without commands still expires and admits what is due.
 #[must_use]
 pub fn decide(state: &QueueState, heard: &[Uuid], commands: Vec<Command>, now: i64) -> Decision {
     let mut draft = Draft::new(state, now);
@@ -101,17 +102,17 @@ pub fn decide(state: &QueueState, heard: &[Uuid], commands: Vec<Command>, now: i
 
 struct Draft<'a> {
     state: &'a QueueState,
-    /// The queue's time.
+    /// The time of the decision by the queue's clock, which never runs backwards.
     now: i64,
-    /// By the clock of the replica that decides.
+    /// The time of the decision by the clock of the replica that decides.
     here: i64,
     head: QueueRow,
     rows: Vec<TokenRow>,
     by_token: HashMap<Uuid, usize>,
     by_user: HashMap<Box<str>, Option<Uuid>>,
-    /// How far each committed lane has been admitted.
+    /// For each lane, up to where its committed tokens have been admitted.
     fronts: [Option<usize>; LANES],
-    /// Who was put at the tail of each lane since: token and ticket.
+    /// For each lane, the tokens that were put at its tail since, each with its ticket.
     tails: [VecDeque<(Uuid, i64)>; LANES],
     waiting: i64,
     active: i64,
@@ -201,7 +202,7 @@ impl<'a> Draft<'a> {
         CommandOutcome::Left(if row.status.is_live() { self.end(row, TokenStatus::Left) } else { row })
     }
 
-    /// Notes that a token was heard of, where that is news.
+    /// Notes that a token was heard of, if its row must say so.
     fn hear(&mut self, token: &Uuid) {
         let Some(row) = self.current(token).filter(|row| row.status.is_live()) else { return };
         if self.state.head().policy.is_news(row.instants(), self.now) {
@@ -209,7 +210,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Does to a token what its deadline says, if that has passed.
+    /// Expires a token or sends it back to the tail, if its time is over.
     fn expire_if_due(&mut self, token: &Uuid) {
         let Some(row) = self.current(token).filter(|row| row.status.is_live()) else { return };
         if !self.is_due(&row) {
@@ -224,7 +225,7 @@ impl<'a> Draft<'a> {
                 requeues: row.requeues.saturating_add(1),
                 ..row.clone()
             };
-            // Not whoever may wait no longer, or went away long ago.
+            // A token that may not wait any longer, or whose user is silent, is not sent back.
             if !self.is_due(&again) {
                 self.enqueue(again);
                 return;
@@ -241,7 +242,7 @@ impl<'a> Draft<'a> {
         Now { queue: self.now, here: self.here }
     }
 
-    /// Gives a row the next ticket and puts it at the tail of its lane.
+    /// Gives a token the next ticket and puts it at the tail of its lane.
     fn enqueue(&mut self, mut row: TokenRow) -> TokenRow {
         // I-LINE-ORDER: only here, under the queue row's lock, is a ticket given.
         self.head.last_ticket += 1;
@@ -260,7 +261,7 @@ impl<'a> Draft<'a> {
         row
     }
 
-    /// I-LINE-CAP and I-LINE-RATE: nobody is admitted unless both bounds leave room for one more.
+    /// I-LINE-CAP and I-LINE-RATE: no token is admitted unless both bounds leave room for one more.
     fn may_admit(&self) -> bool {
         let policy = &self.head.policy;
         !policy.paused
@@ -274,7 +275,7 @@ impl<'a> Draft<'a> {
             let Some(token) = self.next_waiter() else { break };
             let Some(row) = self.current(&token) else { break };
             if self.is_due(&row) {
-                // More were due than expire at once; nobody's place goes to one of these.
+                // More tokens are due than may expire at once, and none of them is admitted.
                 if self.expired >= 2 * MAX_EXPIRED {
                     break;
                 }
@@ -294,7 +295,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The first in line: of the lowest lane, those committed before those who joined since.
+    /// The waiting token that is admitted next: of the lowest lane that has one, first the committed tokens,
+    /// then those that joined since.
     fn next_waiter(&mut self) -> Option<Uuid> {
         for lane in 0..LANES {
             while let Some((at, token, ticket)) = self.state.next_in_lane(lane, self.fronts[lane]) {
@@ -314,7 +316,8 @@ impl<'a> Draft<'a> {
         None
     }
 
-    /// A row that this draft has not changed is as the lane says.
+    /// Whether a token of a lane still waits with this ticket. Only a row that this draft has changed can
+    /// differ from the lane.
     fn still_waits(&self, token: &Uuid, ticket: i64) -> bool {
         self.by_token
             .get(token)
@@ -329,7 +332,7 @@ impl<'a> Draft<'a> {
         self.by_user.get(user).copied().unwrap_or_else(|| self.state.token_of(user))
     }
 
-    /// Writes a row into the draft and keeps the counts.
+    /// Puts a row into the draft and updates the counts.
     fn put(&mut self, row: TokenRow) {
         match self.current(&row.token).map(|before| before.status) {
             Some(TokenStatus::Waiting) => self.waiting -= 1,
@@ -351,7 +354,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// When whoever found the queue full should come again: 1 to 60 s.
+    /// When a user whom a full queue refused should ask again: after the time in which the queue moves by a
+    /// hundredth of its length, 1 to 60 s.
     fn retry_after(&self) -> i64 {
         self.state.speed().wait(self.head.policy.places_until_room(), 60 * SECOND).likely.max(SECOND)
     }

@@ -1,24 +1,25 @@
-//! When somebody at this place will be admitted: a likely wait, and the range in which to read it.
+//! The estimate of when a waiting token will be admitted: a likely wait, and a range around it.
 //!
-//! With `a` admissions a second, and a share `d` of those who wait giving up each second, the `p` people up
-//! to and including this one are gone after `ln(1 + d p / a) / d` seconds (`p / a` where nobody gives up).
-//! The range does that with the faster and the slower of what was measured over the last minute and the last
-//! five, and widens it by chance: the few admissions that a place near the front still needs, and the few
-//! that were seen, come when they come; and a sale does not stay as it is.
+//! With `a` admissions a second, and a share `d` of the waiting users giving up each second, the first `p`
+//! tokens are gone after `ln(1 + d p / a) / d` seconds (`p / a` when nobody gives up). The ends of the range
+//! follow from the faster and the slower of two measurements, over the last minute and over the last five.
+//! The range is then widened for chance: the admissions that a place near the front still needs are few, so
+//! are those that were measured, and the speed of a sale changes.
 
 use super::{
     SECOND,
     pace::{Speed, float},
 };
 
-/// What cannot be told from counting: how much a sale's speed changes within a wait.
+/// The part of the range's width that no count of admissions gives: how much the speed of a sale changes
+/// during a wait.
 const UNSTEADY: f64 = 0.2;
-/// How many standard deviations to each side.
+/// How many standard deviations the range extends to each side.
 const WIDTH: f64 = 1.3;
-/// Beyond thirty years there is no telling.
+/// A wait in seconds that counts as endless, about thirty years.
 const NEVER: f64 = 1e9;
 
-/// A wait in whole seconds (as microseconds), `low <= likely <= high`.
+/// A wait in whole seconds, given in microseconds, with `low <= likely <= high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Estimate {
     pub(super) low: i64,
@@ -27,7 +28,7 @@ pub(super) struct Estimate {
 }
 
 impl Speed {
-    /// The wait of whoever stands at this place, at most `most`.
+    /// The wait of the token at this place, at most `most` microseconds.
     pub(super) fn wait(&self, place: i64, most: i64) -> Estimate {
         let place = float(place.max(1));
         let spread = (WIDTH * (1.0 / place + 1.0 / (self.evidence + 2.0) + UNSTEADY * UNSTEADY).sqrt()).exp();
@@ -45,12 +46,12 @@ impl Speed {
         if gone > 1e-6 { gone.ln_1p() / self.leaving } else { place / rate }
     }
 
-    /// How many places the queue moves on in a minute, to a tenth.
+    /// By how many places the queue moves in a minute, to a tenth.
     pub(super) fn places_per_minute(&self, waiting: i64) -> f64 {
         if self.likely <= 0.0 {
             return 0.0;
         }
-        // Those who give up move it as well; the middle of the queue sees half of them.
+        // Users who give up move the queue as well; the middle of the queue sees half of them.
         ((self.likely + self.leaving * float(waiting) / 2.0) * 600.0).round() / 10.0
     }
 }

@@ -1,11 +1,12 @@
-//! One lane: first come, first served, and "how many are before me" in O(log n) however long it is.
+//! One lane: first come, first served, with the number of tokens ahead of any token in O(log n).
 //!
-//! Tickets only rise, so a lane is an append-only list; who leaves it leaves a gap. A Fenwick tree over the
-//! list counts those still there. When most of the list is gaps it is packed, so both stay O(live).
+//! Tickets only rise, so a lane is an append-only list, in which a token that leaves it becomes a gap. A
+//! Fenwick tree over the list counts the tokens that are still there. When most of the list is gaps it is
+//! packed, so list and tree both stay O(live tokens).
 
-/// A gap.
+/// The entry of a token that has left the lane.
 const GONE: u32 = u32::MAX;
-/// Below this length packing is not worth it.
+/// The length up to which a lane is not packed, because it would save little.
 const SMALL: usize = 64;
 
 /// The waiting slots of one priority in ticket order.
@@ -15,7 +16,7 @@ pub(super) struct Lane {
     /// `tree[i]` counts the live ones among the `lowbit(i + 1)` entries that end at `i`.
     tree: Vec<u32>,
     live: u32,
-    /// Nobody is before this.
+    /// The index of the first live entry; every entry before it is a gap.
     front: usize,
     last_ticket: i64,
 }
@@ -33,7 +34,7 @@ impl Lane {
         self.front
     }
 
-    /// Puts a slot last; tells its place.
+    /// Appends a slot and returns its index in the list.
     pub(super) fn push(&mut self, slot: u32, ticket: i64) -> u32 {
         let at = self.slots.len() + 1;
         let mut count = 1;
@@ -59,7 +60,7 @@ impl Lane {
             at += lowbit(at);
         }
         while self.slots.last() == Some(&GONE) {
-            // An entry counts none that come after it, so the tree may be cut off with the list.
+            // An entry of the tree counts no later entries of the list, so both may be cut off together.
             self.slots.pop();
             self.tree.pop();
         }
@@ -69,12 +70,12 @@ impl Lane {
         self.front = self.front.min(self.slots.len());
     }
 
-    /// The last one standing.
+    /// The last slot of the lane.
     pub(super) fn last(&self) -> Option<u32> {
         self.slots.last().copied()
     }
 
-    /// How many stand up to and including this place: 1 for the first in the lane.
+    /// The number of live entries up to and including this one: 1 for the first of the lane.
     pub(super) fn rank(&self, place: u32) -> u32 {
         let mut at = place as usize + 1;
         let mut count = 0;
@@ -85,7 +86,7 @@ impl Lane {
         count
     }
 
-    /// The first one standing at or after `from`, with where.
+    /// The first slot at or after the index `from`, with its index.
     pub(super) fn next(&self, from: usize) -> Option<(usize, u32)> {
         let rest = self.slots.get(from..)?;
         let step = rest.iter().position(|slot| *slot != GONE)?;
@@ -96,7 +97,7 @@ impl Lane {
         self.slots.len() > SMALL && (self.live as usize) * 2 < self.slots.len()
     }
 
-    /// Empties the lane; hands out who stood there, in order.
+    /// Empties the lane and returns its slots in order.
     pub(super) fn take(&mut self) -> Vec<u32> {
         let slots = std::mem::take(&mut self.slots);
         *self = Self { last_ticket: 0, ..Self::default() };

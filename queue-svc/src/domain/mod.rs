@@ -39,5 +39,5 @@ pub use state::QueueState;
 pub use token::{LANES, TokenRow, TokenStatus, queue_tag, tag_of, tagged};
 pub use view::{LaneView, QueueView, TokenView};
 
-/// One second in microseconds, the unit of every instant and span here.
+/// One second in microseconds, which are the unit of every time and span here.
 pub const SECOND: i64 = 1_000_000;

@@ -1,8 +1,9 @@
-//! The state against a model too simple to be wrong: a plain list, scanned from its start for everything.
+//! The state against a model that is too simple to be wrong: a plain list that is scanned from its start for
+//! everything.
 //!
 //! The same random history runs through the model one command at a time, and through two states ("replicas")
-//! in batches cut anywhere, each batch decided by either, each catching up from a shared table as the service
-//! does. All three must agree on everything.
+//! in batches. The batches are cut anywhere, either replica may decide each, and each catches up from a
+//! shared table as the service does. All three must agree on everything.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -31,17 +32,17 @@ enum Step {
         max_waiting: i64,
         requeue: bool,
         paused: bool,
-        /// Seconds: the waiting grace and the time to show up.
+        /// The waiting grace and the time to show up, in seconds.
         patience: (i64, i64),
     },
-    /// Somebody is heard of.
+    /// A user is heard of.
     Hear {
         pick: u8,
     },
     Wait {
         seconds: u8,
     },
-    /// Ends the batch; the next is decided by this replica.
+    /// The batch ends, and this replica decides the next one.
     Cut {
         replica: bool,
     },
@@ -81,13 +82,13 @@ struct Plain {
 struct Model {
     tokens: Vec<Plain>,
     policy: QueuePolicy,
-    /// The grace and the time to show up, as the batch began.
+    /// The waiting grace and the time to show up that the batch began with.
     patience: (i64, i64),
-    /// Since when these hold: what was not heard before counts for nobody.
+    /// The time since which these rules hold; a silence before it does not count.
     listening: i64,
     last_ticket: i64,
     admitted_at: Vec<i64>,
-    /// When each permit is back.
+    /// When each permit comes back.
     back_at: Vec<i64>,
 }
 
@@ -177,7 +178,7 @@ impl Model {
                     requeues: 0,
                 });
                 self.admit(now);
-                // Refused if it made the queue too long: as if it had never been.
+                // It is refused if it made the queue too long, as if it had never joined.
                 if self.tokens[before.0].status == TokenStatus::Waiting
                     && self.count(TokenStatus::Waiting) > self.policy.max_waiting
                 {
@@ -219,7 +220,7 @@ impl Model {
     }
 }
 
-/// The shared database: the last state of every row.
+/// The shared database: the last row of each token.
 struct Table {
     head: QueueRow,
     rows: BTreeMap<Uuid, TokenRow>,
@@ -272,7 +273,7 @@ fn same(table: &Table, states: &[QueueState; 2], model: &Model) {
             ticket: row.ticket,
             active_until: row.active_until.unwrap_or(0),
             valid_until: row.valid_until,
-            // Of those who ended it is of no interest.
+            // After the end of a token its admission does not matter.
             admitted_at: if row.status.is_live() { row.admitted_at.unwrap_or(0) } else { plain.admitted_at },
             heard_at: row.heard_at,
             requeues: row.requeues,

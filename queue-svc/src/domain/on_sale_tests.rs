@@ -1,6 +1,7 @@
-//! A simulated on-sale, second by second, against which the estimates are held: a crowd at the start and a
-//! trickle after it, people who pay at once and people who take their time, some who give up in line and some
-//! who never show up, pauses, places added and taken away, a shop that becomes slower. The seeds are fixed.
+//! A simulated on-sale, second by second, against which the estimates are tested. A crowd comes at the start
+//! and a trickle after it. Some users pay at once and some take their time, some give up while they wait and
+//! some never show up. There are pauses, changes of `max_active`, and a shop that becomes slower. The seeds
+//! are fixed.
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::print_stdout, reason = "tests")]
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 
-/// A small generator of our own, so that the sales stay the same whatever library comes.
+/// A small random generator of this test's own, so that no new version of a library changes the sales.
 struct Random(u64);
 
 impl Random {
@@ -21,7 +22,7 @@ impl Random {
         i64::try_from(self.0 >> 33).unwrap() % limit.max(1)
     }
 
-    /// True so many times in a million.
+    /// True this many times in a million.
     fn chance(&mut self, in_a_million: i64) -> bool {
         self.below(1_000_000) < in_a_million
     }
@@ -31,7 +32,7 @@ impl Random {
     }
 }
 
-/// What one waiter was told.
+/// What one waiting user was told.
 struct Told {
     token: Uuid,
     at: i64,
@@ -46,12 +47,12 @@ struct Sale {
     state: QueueState,
     queue: Arc<str>,
     now: i64,
-    /// When who is inside will be through; `None` for those who never show up.
+    /// When each admitted user will be done; `None` for those who never show up.
     inside: HashMap<Uuid, Option<i64>>,
     waiting: Vec<Uuid>,
-    /// Seconds that people take inside, at most.
+    /// The most seconds that an admitted user takes.
     session: i64,
-    /// People who give up, in a million and second.
+    /// How many of a million waiting users give up each second.
     giving_up: i64,
     told: Vec<Told>,
     admitted: HashMap<Uuid, i64>,
@@ -109,7 +110,7 @@ impl Sale {
                 });
             }
         }
-        // Those who wait ask all the time, and those inside who did show up.
+        // The waiting users poll all the time, and so do the admitted ones who showed up.
         let heard = inside.into_iter().filter(|(_, until)| until.is_some()).map(|(token, _)| token);
         let heard = heard.chain(self.waiting.iter().copied()).filter(|token| self.state.hear(token, now));
         (heard.collect(), commands)
@@ -147,7 +148,7 @@ impl Sale {
         self.now += SECOND;
     }
 
-    /// Some of those who wait look at what they are told.
+    /// Some of the waiting users read their estimates.
     fn ask(&mut self) {
         for _ in 0..3 {
             if self.waiting.is_empty() {
@@ -212,7 +213,7 @@ fn the_range_contains_the_truth_at_least_four_times_in_five() {
         for told in &sale.told {
             let Some(truth) = sale.admitted.get(&told.token).map(|at| at - told.at) else { continue };
             all += 1;
-            // The sale goes by whole seconds.
+            // The simulation moves in whole seconds.
             let right = told.low - SECOND <= truth && truth <= told.high + SECOND;
             here += i32::from(right);
             below += i32::from(truth < told.low - SECOND);
@@ -278,7 +279,7 @@ fn a_room_in_which_no_place_becomes_free_for_a_minute_says_so() {
         sale.second(2, None);
     }
     assert_eq!((delay(&sale), sale.state.waiting()), (None, 20), "it has only just begun");
-    // Nobody comes out; those who never showed up have made room before.
+    // No admitted user is done any more; those who never showed up have lost their places before.
     for _ in 0..300 {
         sale.second(0, None);
     }

@@ -1,35 +1,36 @@
-//! How fast a queue moves: what was admitted and who gave up in the last minutes, and for how long the queue
-//! was open while people waited.
+//! How fast a queue moves: the admissions of the last minutes, the users who gave up, and for how long the
+//! queue was open while users waited.
 //!
-//! Only time in which somebody waited and the queue was not paused counts, and only admissions of people who
-//! had to wait: how fast an empty queue fills says nothing about how fast a queue moves, and a pause says
-//! nothing about how fast it goes on. All of it moves with decisions alone, so that an unchanged queue gives
-//! unchanged answers.
+//! Only time counts in which users waited and the queue was not paused, and only admissions of users who had
+//! to wait. How fast an empty queue fills says nothing about how fast a queue moves, and a pause says nothing
+//! about how fast it goes on. All numbers change with decisions only, so an unchanged queue gives unchanged
+//! answers.
 
 use serde::{Deserialize, Serialize};
 
 use super::{QueuePolicy, SECOND};
 
 const BUCKET: i64 = 15 * SECOND;
-/// Five minutes.
+/// How many buckets are kept: five minutes.
 const KEPT: i64 = 20;
-/// The last minute.
+/// How many buckets make up the last minute.
 const LATELY: i64 = 4;
-/// An hour of one person's waiting without giving up is taken for granted: a few people's leaving tells
-/// nothing of a queue's.
+/// Seconds of waiting without giving up that are added to what was measured, so that the few users who give
+/// up in a short queue do not count for much.
 const UNTOLD: f64 = 3_600.0;
 
-/// What happened in a quarter of a minute: its number, admissions, people who gave up, microseconds open with
-/// people waiting, and person-microseconds waited.
+/// What happened in a quarter of a minute: its number, the admissions, the users who gave up, the
+/// microseconds for which the queue was open with users waiting, and the sum of the microseconds that the
+/// users waited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Bucket(i64, i64, i64, i64, i64);
 
-/// The last five minutes.
+/// What happened in the last five minutes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pace {
     #[serde(rename = "b", default)]
     buckets: Vec<Bucket>,
-    /// How long the present pause has lasted.
+    /// How long the present pause has lasted, in microseconds.
     #[serde(rename = "h", default)]
     halted: i64,
 }
@@ -37,15 +38,15 @@ pub(super) struct Pace {
 /// Why a queue is slower than it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
-    /// It is paused.
+    /// The queue is paused.
     Paused,
-    /// No place became free for a minute.
+    /// All places were taken for a minute, and none became free.
     Full,
-    /// It moves at less than three quarters of the speed it had.
+    /// The queue moves at less than three quarters of the speed that it had.
     Slower,
 }
 
-/// Admissions and people's leaving, a second.
+/// The admissions of a span of time, and for how many seconds of it the queue was open.
 #[derive(Clone, Copy, Debug)]
 struct Measured {
     admitted: f64,
@@ -53,7 +54,8 @@ struct Measured {
 }
 
 impl Measured {
-    /// With two admissions at the planned speed thrown in, so that little evidence weighs little.
+    /// Admissions a second. Two admissions at the planned speed are added, so that a short measurement does
+    /// not count for much.
     fn rate(self, planned: f64) -> f64 {
         if planned > 0.0 {
             (self.admitted + 2.0) / (self.open + 2.0 / planned)
@@ -63,25 +65,25 @@ impl Measured {
     }
 }
 
-/// A queue's speed in people a second, as measured or, before anything was, as planned.
+/// A queue's speed in admissions a second: measured, or as planned before anything was measured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speed {
     pub(super) likely: f64,
     pub(super) fast: f64,
     pub(super) slow: f64,
-    /// The share of those who wait that gives up, a second.
+    /// The share of the waiting users that gives up, a second.
     pub(super) leaving: f64,
-    /// How many admissions this is measured by.
+    /// How many admissions the measurement has seen.
     pub(super) evidence: f64,
-    /// Seconds until the cap lets anybody in.
+    /// Seconds until the cap lets a token in.
     pub(super) opens_in: f64,
-    /// Seconds that a pause may yet last.
+    /// Seconds that a pause may still last.
     pub(super) halt: f64,
     pub(super) delay: Option<Delay>,
 }
 
 impl Pace {
-    /// Time passes from one decision to the next, with so many waiting.
+    /// Notes that time passed from one decision to the next while this many users waited.
     pub(super) fn pass(&mut self, from: i64, to: i64, waiting: i64, paused: bool) {
         self.halted = if paused { self.halted + (to - from).max(0) } else { 0 };
         let oldest = to.div_euclid(BUCKET) - KEPT;
@@ -100,12 +102,12 @@ impl Pace {
         }
     }
 
-    /// Somebody who waited was admitted.
+    /// Notes that a user who waited was admitted.
     pub(super) fn admitted(&mut self, now: i64) {
         self.bucket(now.div_euclid(BUCKET)).1 += 1;
     }
 
-    /// Somebody gave up waiting, or was given up.
+    /// Notes that a waiting token ended without an admission.
     pub(super) fn gave_up(&mut self, now: i64) {
         self.bucket(now.div_euclid(BUCKET)).2 += 1;
     }
@@ -140,8 +142,8 @@ impl Pace {
         let mut likely = (long + short) / 2.0;
         let (mut fast, mut slow) = (long.max(short), long.min(short));
         if all.admitted < 1.0 {
-            // Nothing measured: as fast as the cap allows, or as slow as if everybody took all the time there
-            // is.
+            // Nothing was measured yet. The queue may move as fast as the cap allows, or as slowly as if
+            // every user took the whole admission.
             likely = planned;
             (fast, slow) = (if policy.max_active > 0 { top } else { 0.0 }, planned);
         }
@@ -166,7 +168,7 @@ fn delay(policy: &QueuePolicy, full: bool, before: Measured, lately: Measured) -
     if full && lately.admitted < 1.0 && (policy.max_active == 0 || lately.open >= 44.0) {
         return Some(Delay::Full);
     }
-    // Slower by a quarter and by more than chance would have it.
+    // The queue is slower by a quarter, and by more than chance would explain.
     let expected = if before.open >= 15.0 { before.admitted / before.open * lately.open } else { 0.0 };
     let slower = lately.admitted < expected * 0.75 && expected - lately.admitted > 2.5 * expected.sqrt();
     slower.then_some(Delay::Slower)

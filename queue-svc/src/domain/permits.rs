@@ -1,27 +1,27 @@
-//! The cap on admissions: at most so many in any 60 seconds, to the token, and an even stream of them while
+//! The cap on admissions: at most `cap` in any 60 seconds, counted exactly, and an even stream of them while
 //! the queue is long.
 //!
-//! Each admission takes one of `cap` permits. A permit comes back 60 s after it was taken, never sooner, so
-//! no 60 s hold more than the cap. And no two come back closer than a cap-th of a minute (or a second, where
-//! that is longer): a crowd that went in at once is followed by a stream, not by a crowd a minute later.
-//! While people wait, every permit is taken again the moment it is back, so a minute admits exactly the cap
-//! (less what the taker is late by).
+//! Each admission takes one of `cap` permits. A permit comes back 60 s after it was taken and never sooner,
+//! so no 60 s have more admissions than the cap. No two permits come back closer together than a cap-th of a
+//! minute (or a second, where that is longer): a crowd that was admitted at once is followed by a stream, and
+//! not by another crowd a minute later. While users wait, every permit is taken again as soon as it is back,
+//! so a minute has exactly as many admissions as the cap allows, less what is lost because the taker is late.
 //!
 //! ```text
 //!   taken   ||||||                    | | | | | |
 //!   back               60 s later     | | | | | |        60 s later     | | | | | |
 //! ```
 //!
-//! What is out is kept as a few runs of evenly spaced returns. When there are too many runs, the two nearest
-//! become one, with no permit back earlier than before: it errs on the safe side, and only where permits are
-//! not scarce, for a saturated cap has no gaps between its runs.
+//! The permits that are taken are kept as a few runs of evenly spaced returns. When there are too many runs,
+//! two neighbours become one, in which no permit comes back earlier than before. This admits fewer rather
+//! than more, and only while permits are not scarce: at a saturated cap there are no gaps between the runs.
 
 use serde::{Deserialize, Serialize};
 
 use super::SECOND;
 
 const MINUTE: i64 = 60 * SECOND;
-/// Some 30 bytes each in the queue's row, which every commit writes.
+/// The most runs that are kept. Each takes about 30 bytes of the queue's row, which every commit writes.
 const MAX_RUNS: usize = 32;
 
 /// Permits that come back at `from`, `from + step`, and so on.
@@ -54,7 +54,7 @@ impl Run {
         if now < self.from { 0 } else { ((now - self.from) / self.step + 1).min(self.count) }
     }
 
-    /// Both in one, evenly spaced, each permit no earlier than before. This run comes first.
+    /// Makes one evenly spaced run of this one and a later one. No permit comes back earlier than before.
     fn and(self, later: Self) -> Self {
         let own_step = |run: Self| if run.count == 1 { i64::MAX } else { run.step };
         let step = own_step(self).min(own_step(later)).min(later.from - self.end()).max(1);
@@ -63,13 +63,13 @@ impl Run {
     }
 }
 
-/// The permits that are out.
+/// The permits that are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Permits(Vec<Run>);
 
 impl Permits {
-    /// Takes one; its owner has made sure that one is [`left`](Self::left).
+    /// Takes a permit; the caller has made sure that one is [`left`](Self::left).
     pub(super) fn take(&mut self, now: i64, cap: i64) {
         self.0.retain(|run| run.end() > now);
         // I-LINE-RATE: a permit comes back no sooner than 60 s after it was taken.
@@ -87,12 +87,12 @@ impl Permits {
         }
     }
 
-    /// How many may be taken now.
+    /// How many permits may be taken now.
     pub(super) fn left(&self, now: i64, cap: i64) -> i64 {
         cap - self.0.iter().map(|run| run.count - run.back(now)).sum::<i64>()
     }
 
-    /// When the next may be taken; `now` where that is now.
+    /// When the next permit may be taken; `now` when one may be taken now.
     pub(super) fn opens_at(&self, now: i64, cap: i64) -> i64 {
         let mut needed = 1 - self.left(now, cap);
         for run in &self.0 {
@@ -108,7 +108,7 @@ impl Permits {
         now
     }
 
-    /// Makes one run of the two whose permits lose the least by it.
+    /// Makes one run of the two neighbours that delay their permits the least by it.
     fn merge(&mut self) {
         let cost = |pair: &[Run]| pair[0].and(pair[1]).from - pair[0].from;
         let cheapest = self.0.windows(2).enumerate().min_by_key(|(_, pair)| cost(pair)).map(|(at, _)| at);

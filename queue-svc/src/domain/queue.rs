@@ -8,27 +8,27 @@ use super::{
     permits::Permits,
 };
 
-/// The queue's row.
+/// A queue's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueRow {
-    /// How it admits.
+    /// How the queue admits tokens.
     pub policy: QueuePolicy,
-    /// Rises by one with every commit.
+    /// The number of the last commit; each commit adds one.
     pub version: i64,
-    /// The last ticket given out.
+    /// The last ticket that was given.
     pub last_ticket: i64,
-    /// The highest ticket admitted so far.
+    /// The highest ticket that was admitted so far.
     pub serving_ticket: i64,
-    /// The time of the last decision: time never runs backwards in a queue, whatever the clocks of its
-    /// replicas say.
+    /// The time of the last decision, in microseconds since 1970 UTC. It never runs backwards, whatever the
+    /// clocks of the replicas say.
     pub decided_at: i64,
-    /// Recent admissions.
+    /// What is remembered of recent admissions.
     pub admissions: Admissions,
-    /// When the queue was made.
+    /// When the queue was created, in microseconds since 1970 UTC.
     pub created_at: i64,
 }
 
-/// Recent admissions: which permits of the cap are out, and how fast the queue moves.
+/// What is remembered of recent admissions: which permits of the cap are taken, and how fast the queue moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admissions {
     #[serde(rename = "p", default)]
@@ -38,7 +38,7 @@ pub struct Admissions {
 }
 
 impl QueueRow {
-    /// A queue in which nobody has stood yet.
+    /// The row of a queue to which no token was issued yet.
     #[must_use]
     pub fn new(policy: QueuePolicy, now: i64) -> Self {
         Self {
@@ -52,14 +52,14 @@ impl QueueRow {
         }
     }
 
-    /// Goes on to the time of a decision, with so many waiting until then. Time does not go back.
+    /// Moves on to the time of a decision, up to which this many tokens waited. Time does not run backwards.
     pub(super) fn pass(&mut self, now: i64, waiting: i64) {
         let now = self.decided_at.max(now);
         self.admissions.pace.pass(self.decided_at, now, waiting, self.policy.paused);
         self.decided_at = now;
     }
 
-    /// Notes an admission, of somebody who had to wait or not.
+    /// Notes an admission, and whether the token had to wait for it.
     pub(super) fn admit(&mut self, ticket: i64, waited: bool) {
         self.serving_ticket = self.serving_ticket.max(ticket);
         self.admissions.permits.take(self.decided_at, self.policy.admit_per_minute);
@@ -68,17 +68,17 @@ impl QueueRow {
         }
     }
 
-    /// Notes that somebody gave up waiting.
+    /// Notes that a waiting token has ended without an admission.
     pub(super) fn gave_up(&mut self) {
         self.admissions.pace.gave_up(self.decided_at);
     }
 
-    /// Does the cap let anybody in now?
+    /// Whether the cap lets a token in now.
     pub(super) fn cap_allows(&self) -> bool {
         self.admissions.permits.left(self.decided_at, self.policy.admit_per_minute) > 0
     }
 
-    /// When the cap next lets somebody in; the last decision's time where it did then.
+    /// When the cap next lets a token in: the time of the last decision if it did so then.
     pub(super) fn opens_at(&self) -> i64 {
         self.admissions.permits.opens_at(self.decided_at, self.policy.admit_per_minute)
     }

@@ -1,5 +1,5 @@
-//! The live tokens of a state in fixed chunks: growing never moves what is there (no pause, no doubled memory
-//! while it copies).
+//! The live tokens of a state in chunks of a fixed size. Growing moves no token, so there is no pause and no
+//! copy that takes twice the memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,7 @@ const CHUNK: usize = 4_096;
 /// A millisecond in microseconds.
 const MILLI: i64 = 1_000;
 
-/// A live token, as small as it gets: 104 bytes and the user's name.
+/// A live token in memory: 104 bytes and the user's name.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) token: Uuid,
@@ -19,28 +19,28 @@ pub(super) struct Slot {
     pub(super) ticket: i64,
     pub(super) entered_at: i64,
     pub(super) valid_until: i64,
-    /// 0 while it waits.
+    /// When the admission ends; 0 while the token waits.
     pub(super) active_until: i64,
-    /// 0 before the first admission.
+    /// When the token was last admitted; 0 before its first admission.
     pub(super) admitted_at: i64,
     pub(super) heard_at: i64,
     pub(super) version: i64,
     pub(super) requeues: u32,
-    /// Where it stands in its lane's list, while it waits.
+    /// The token's index in its lane's list while it waits.
     pub(super) place: u32,
-    /// How much later than `admitted_at` this replica learnt of it by its own clock, in milliseconds rounded
-    /// up.
+    /// How much later than `admitted_at` this replica learnt of the admission by its own clock, in
+    /// milliseconds rounded up.
     learnt: i32,
     pub(super) status: TokenStatus,
     pub(super) priority: u8,
-    /// It was heard of since `heard_at`, and that is on its way to the writer: what readers may change.
+    /// Whether the token was heard of since `heard_at` and is on its way to the writer. Readers may set it.
     pub(super) reported: AtomicBool,
 }
 
 const _: () = assert!(size_of::<Slot>() <= 104);
 
 impl Slot {
-    /// A row that this replica learnt of at `now`, by its own clock.
+    /// The slot of a row that this replica learnt of at `now`, by its own clock.
     pub(super) fn new(row: TokenRow, now: i64) -> Self {
         let later = (now - row.admitted_at.unwrap_or(now) + MILLI - 1).div_euclid(MILLI);
         Self {
@@ -62,14 +62,16 @@ impl Slot {
         }
     }
 
-    /// What a newer row makes of this one; an admission that was known is not news.
+    /// The slot after a newer row. The time at which this replica learnt of the admission stays when the
+    /// admission is the same.
     pub(super) fn changed(&self, row: TokenRow, now: i64) -> Self {
         let known = self.knows_admission(&row);
         let slot = Self { place: self.place, ..Self::new(row, now) };
         if known { Self { learnt: self.learnt, ..slot } } else { slot }
     }
 
-    /// Is this row admitted as this one was? Whoever goes back into the queue gets another ticket.
+    /// Whether the row has the same admission as this slot. A token that waited in between has another
+    /// ticket.
     pub(super) fn knows_admission(&self, row: &TokenRow) -> bool {
         self.status == TokenStatus::Active && self.ticket == row.ticket
     }
@@ -106,10 +108,10 @@ impl Slot {
         }
     }
 
-    /// Notes that the writer is to be told of this one; false when it is being told already.
+    /// Marks the token as on its way to the writer; false when it is already.
     pub(super) fn report(&self) -> bool {
-        // Looked at before it is written to: a poll that changes nothing leaves the cache line to all
-        // readers.
+        // The flag is read before it is written, so that a poll that changes nothing leaves the cache line to
+        // the readers.
         !self.reported.load(Ordering::Relaxed) && !self.reported.swap(true, Ordering::Relaxed)
     }
 
@@ -118,7 +120,7 @@ impl Slot {
     }
 }
 
-/// Slots by number.
+/// All slots, each by its number.
 #[derive(Debug, Default)]
 pub(super) struct Slab {
     chunks: Vec<Vec<Slot>>,
@@ -144,7 +146,7 @@ impl Slab {
         u32::try_from(at).expect("a queue's policy allows 11 million live tokens")
     }
 
-    /// Frees a slot; gives the memory back when it was the last one.
+    /// Frees a slot; when it was the last one, all memory is given back.
     pub(super) fn remove(&mut self, at: u32) {
         self.get_mut(at).user = Box::default();
         self.free.push(at);
@@ -167,7 +169,7 @@ impl Slab {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
-    /// Bytes taken, users' names aside.
+    /// The bytes that are allocated, without the users' names.
     pub(super) fn memory(&self) -> usize {
         self.chunks.len() * CHUNK * size_of::<Slot>() + self.free.capacity() * 4
     }

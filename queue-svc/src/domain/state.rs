@@ -1,14 +1,15 @@
 //! The committed state of one queue in memory.
 //!
-//! It changes in one way only, [`QueueState::advance`]: new rows of the database, whether this replica wrote
-//! them or another one. Final tokens leave it (SQL keeps them). What it answers costs O(log n) or less,
-//! whatever the length of the queue.
+//! It changes only by [`QueueState::advance`], with new rows of the database that this replica or another one
+//! has written. A token that has ended leaves it; the database keeps its row. Every answer costs O(log n) or
+//! less in the length of the queue.
 //!
 //! One thing about a live token is not committed: that it was heard of since its row was written. Readers
-//! note it ([`QueueState::hear`]), and the writer writes it down.
+//! note it ([`QueueState::hear`]), and the writer writes it.
 //!
-//! Memory, a waiting person with a name of up to 16 bytes: slot 104, name 16, two hash indexes 6 to 22, lane
-//! 8 to 16, deadline index about 30; `examples/measure.rs` measures it, and 300 are allowed.
+//! The memory of a waiting token, whose user has a name of up to 16 bytes: slot 104, name 16, two hash
+//! indexes 6 to 22, lane 8 to 16, deadline index about 30. `examples/measure.rs` measures it, and 300 bytes
+//! are allowed.
 
 use std::{collections::BTreeSet, hash::BuildHasher, sync::atomic::Ordering};
 
@@ -23,16 +24,16 @@ use super::{
     token::Instants,
 };
 
-/// The time of a decision.
+/// The time of a decision by two clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// The queue's: never before the last decision's, and common to all replicas.
+    /// The queue's time, which is the same for all replicas and never before that of the last decision.
     pub(super) queue: i64,
-    /// By the clock of the replica that decides: for spans that it has measured itself.
+    /// The time by the clock of the replica that decides, for spans that it has measured itself.
     pub(super) here: i64,
 }
 
-/// One queue: its head, and every live token by id, by user, by place and by deadline.
+/// One queue: its row, and every live token by id, by user, by place and by deadline.
 #[derive(Debug)]
 pub struct QueueState {
     head: QueueRow,
@@ -43,14 +44,14 @@ pub struct QueueState {
     lanes: [Lane; LANES],
     deadlines: BTreeSet<(i64, u32)>,
     active: i64,
-    /// As of `head`.
+    /// The speed of the queue as of `head`.
     speed: Speed,
-    /// Since when anybody could be heard here.
+    /// The time since which this replica can have heard of any user.
     listening: i64,
 }
 
 impl QueueState {
-    /// An empty state.
+    /// A state without tokens.
     #[must_use]
     pub fn new(head: QueueRow) -> Self {
         Self {
@@ -73,19 +74,19 @@ impl QueueState {
         &self.head
     }
 
-    /// Which commit this is.
+    /// The number of the commit that this state has reached.
     #[must_use]
     pub const fn version(&self) -> i64 {
         self.head.version
     }
 
-    /// How many wait.
+    /// How many tokens wait.
     #[must_use]
     pub fn waiting(&self) -> i64 {
         self.lanes.iter().map(|lane| i64::from(lane.live())).sum()
     }
 
-    /// How many are admitted: counted from the live tokens, never kept apart from them.
+    /// How many tokens are admitted. They are counted as the tokens change, and never stored apart from them.
     #[must_use]
     pub const fn active(&self) -> i64 {
         self.active
@@ -95,14 +96,14 @@ impl QueueState {
         &self.speed
     }
 
-    /// Since when anybody could be heard here.
+    /// The time since which this replica can have heard of any user.
     #[must_use]
     pub const fn listening(&self) -> i64 {
         self.listening
     }
 
-    /// Since when anybody could be heard here. Nobody is given up for a silence before that, for it may have
-    /// been ours.
+    /// Moves on the time since which this replica can have heard of any user. No token expires for a silence
+    /// before it.
     pub fn listen_from(&mut self, at: i64) {
         if at > self.listening {
             self.listening = at;
@@ -110,20 +111,20 @@ impl QueueState {
         }
     }
 
-    /// Listens since when the state did in whose place this one comes, or from now where there are other
-    /// rules.
+    /// Listens since the same time as the state that this one replaces, or from now on when the rules about
+    /// silence differ.
     pub fn listen_for(&mut self, before: &Self, now: i64) {
         let same_rules = self.head.policy.listens_like(&before.head.policy);
         self.listen_from(if same_rules { before.listening } else { before.listening.max(now) });
     }
 
-    /// A live token.
+    /// The row of a live token.
     #[must_use]
     pub fn token(&self, token: &Uuid) -> Option<TokenRow> {
         self.find(token).map(|at| self.slab.get(at).row())
     }
 
-    /// Where a live token stands; final ones are not here.
+    /// The status of a live token; `None` for one that has ended.
     #[must_use]
     pub fn status(&self, token: &Uuid) -> Option<TokenStatus> {
         self.find(token).map(|at| self.slab.get(at).status)
@@ -136,14 +137,13 @@ impl QueueState {
         self.by_user.find(self.hash.hash_one(user), same).map(|at| self.slab.get(*at).token)
     }
 
-    /// A waiting token's place in the whole queue, 1 = next; lower lanes go first.
+    /// A waiting token's place in the whole queue, where 1 is next; lower lanes are served first.
     #[must_use]
     pub fn position(&self, token: &Uuid) -> Option<i64> {
         self.find(token).and_then(|at| self.place(at))
     }
 
-    /// Somebody with this token was heard of. True when that must be written down and nobody else has said so
-    /// yet.
+    /// Notes that a token was heard of; true when the caller must hand it to the writer.
     #[must_use]
     pub fn hear(&self, token: &Uuid, now: i64) -> bool {
         self.find(token).is_some_and(|at| self.hear_slot(self.slab.get(at), now))
@@ -153,14 +153,14 @@ impl QueueState {
         self.head.policy.is_news(slot.instants(), now) && slot.report()
     }
 
-    /// Word of these is on its way to the writer.
+    /// Marks these tokens as on their way to the writer.
     pub fn report<'a>(&self, tokens: impl IntoIterator<Item = &'a Uuid>) {
         for at in tokens.into_iter().filter_map(|token| self.find(token)) {
             self.slab.get(at).report();
         }
     }
 
-    /// What was reported of these has been written down, or was no news after all.
+    /// Notes that the writer is done with these tokens, whether or not their rows had to change.
     pub fn reported(&self, tokens: &[Uuid]) {
         for at in tokens.iter().filter_map(|token| self.find(token)) {
             self.slab.get(at).reported.store(false, Ordering::Relaxed);
@@ -171,7 +171,8 @@ impl QueueState {
         self.find(token).map(|at| (at, self.slab.get(at)))
     }
 
-    /// The lanes in which somebody waits: number, how many, the first ticket and the last.
+    /// The lanes in which tokens wait: the priority, how many wait, and the tickets of the first and the
+    /// last.
     pub(super) fn lanes(&self) -> impl Iterator<Item = (u8, i64, i64, i64)> {
         self.lanes.iter().zip(0_u8..).filter_map(|(lane, number)| {
             let ticket = |slot| self.slab.get(slot).ticket;
@@ -188,15 +189,15 @@ impl QueueState {
         })
     }
 
-    /// Takes over a later committed state: the head as of then, and every row that changed since
-    /// [`QueueState::version`]. An older or equal one changes nothing: follower and writer may bring the
-    /// same news in any order. `now` is by this replica's clock.
+    /// Takes over a later committed state: its queue row, and every token's row that changed since
+    /// [`QueueState::version`]. One that is not later changes nothing, so the follower and the writer may
+    /// bring the same rows in any order. `now` is by this replica's clock.
     pub fn advance(&mut self, head: QueueRow, mut rows: Vec<TokenRow>, now: i64) -> bool {
         if head.version <= self.head.version {
             return false;
         }
-        // Who leaves goes first: a user who left and joined again must be found under the new token. Then in
-        // ticket order, because a lane is appended to.
+        // Tokens that end go first: a user who left and joined again must be found under the new token. The
+        // others follow in ticket order, because a lane is appended to.
         rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
         for row in rows {
             self.apply(row, now);
@@ -205,14 +206,14 @@ impl QueueState {
         self.head = head;
         self.speed = self.head.speed(self.active);
         if new_rules {
-            // Rows are only as fresh as the rules demanded under which they were written.
+            // Rows were written only as often as the old rules demanded.
             self.listening = self.listening.max(now);
             self.index_deadlines();
         }
         true
     }
 
-    /// Puts live rows in while a state is loaded, before anybody reads it.
+    /// Adds live rows while a state is loaded, before it has readers.
     pub fn load(&mut self, rows: Vec<TokenRow>, now: i64) {
         for row in rows {
             self.apply(row, now);
@@ -273,7 +274,7 @@ impl QueueState {
         self.slab.remove(at);
     }
 
-    /// Enters a slot into its lane or the count of the admitted, and into the deadlines.
+    /// Enters a slot into its lane or the count of admitted tokens, and into the deadlines.
     fn link(&mut self, at: u32) {
         let slot = self.slab.get(at);
         self.deadlines.insert((self.deadline(slot), at));
@@ -285,7 +286,8 @@ impl QueueState {
         if ticket > self.lanes[lane].last_ticket() {
             self.slab.get_mut(at).place = self.lanes[lane].push(at, ticket);
         } else {
-            // Tickets rise in commit order, so this is not expected; but an order kept by hope is no order.
+            // Tickets rise in commit order, so this should not happen. The lane is sorted all the same,
+            // because everything else relies on its order.
             let mut slots = self.lanes[lane].take();
             slots.push(at);
             slots.sort_unstable_by_key(|at| self.slab.get(*at).ticket);
@@ -315,7 +317,7 @@ impl QueueState {
         }
     }
 
-    /// When a slot's time may be over: at the earlier of its ends, whichever clock that one is read on.
+    /// When a slot's time may be over: the earlier of its ends, by whichever clock.
     fn deadline(&self, slot: &Slot) -> i64 {
         let ends_at = self.head.policy.ends_at(slot.instants(), self.listening);
         self.head
@@ -324,13 +326,13 @@ impl QueueState {
             .map_or(ends_at, |by| by.min(ends_at))
     }
 
-    /// All deadlines anew, since what they follow from has changed.
+    /// Computes all deadlines anew, since what they depend on has changed.
     fn index_deadlines(&mut self) {
         self.deadlines = self.by_token.iter().map(|at| (self.deadline(self.slab.get(*at)), *at)).collect();
     }
 
-    /// When this state next changes by time alone: a deadline passes, or the rate cap lets somebody in. A
-    /// time that has passed means now.
+    /// When this state next changes by the clock alone: a deadline passes, or the cap lets a token in. A time
+    /// in the past means now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let first = self.deadlines.first().map(|(at, _)| *at);
@@ -340,7 +342,7 @@ impl QueueState {
         first.into_iter().chain(opens).min()
     }
 
-    /// Live tokens whose time is over, the earliest first, at most `limit`.
+    /// The live tokens whose time is over, earliest first, at most `limit`.
     pub(super) fn due(&self, now: Now, limit: usize) -> Vec<Uuid> {
         // The queue's time is never behind this replica's clock.
         let passed = self.deadlines.range(..=(now.queue, u32::MAX)).map(|(_, at)| self.slab.get(*at));
@@ -348,12 +350,13 @@ impl QueueState {
             self.is_over(slot.instants(), slot.learnt_at(), slot.reported.load(Ordering::Relaxed), now)
         };
         let mut due: Vec<&Slot> = passed.filter(is_over).take(limit).collect();
-        // Not in the order of slots, which differs from replica to replica.
+        // The order of slots differs from replica to replica and is not used.
         due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
         due.into_iter().map(|slot| slot.token).collect()
     }
 
-    /// Is a live token's time over? Not by a silence that a word on its way to the writer has broken.
+    /// Whether a live token's time is over. One that was heard of and is on its way to the writer is not
+    /// silent.
     fn is_over(&self, token: Instants, learnt_at: i64, reported: bool, now: Now) -> bool {
         let token = if reported { Instants { heard_at: now.queue, ..token } } else { token };
         let policy = &self.head.policy;
@@ -361,16 +364,16 @@ impl QueueState {
             || policy.no_show(token, learnt_at, self.listening).is_some_and(|by| by <= now.here)
     }
 
-    /// The same of a row as a draft has it.
+    /// Whether the time of a row of a draft is over.
     pub(super) fn is_due(&self, row: &TokenRow, now: Now) -> bool {
         let slot = self.slot(&row.token).map(|(_, slot)| slot);
         let reported = slot.is_some_and(|slot| slot.reported.load(Ordering::Relaxed));
-        // An admission that no slot has is this draft's own.
+        // An admission that no slot has was decided in the draft itself.
         let known = slot.filter(|slot| slot.knows_admission(row));
         self.is_over(row.instants(), known.map_or(now.here, Slot::learnt_at), reported, now)
     }
 
-    /// The first one waiting in a lane at or after `from`; `None` means from the front.
+    /// The first waiting token of a lane at or after the index `from`; `None` begins at the front.
     pub(super) fn next_in_lane(&self, lane: usize, from: Option<usize>) -> Option<(usize, Uuid, i64)> {
         let lane = &self.lanes[lane];
         let (at, slot) = lane.next(from.unwrap_or(lane.front()))?;
@@ -378,15 +381,15 @@ impl QueueState {
         Some((at, slot.token, slot.ticket))
     }
 
-    /// Bytes taken by the live tokens and their indexes, by count of what is allocated; a name's allocation
-    /// is taken as its length rounded up to 16.
+    /// The bytes that the live tokens and their indexes take, by what is allocated. A name's allocation
+    /// counts as its length rounded up to 16.
     #[must_use]
     pub fn memory(&self) -> usize {
         let names =
             self.by_token.iter().map(|at| self.slab.get(*at).user.len().next_multiple_of(16)).sum::<usize>();
         let lanes = self.lanes.iter().map(Lane::memory).sum::<usize>();
-        // A B-tree leaf has state for 11 keys and, filled in rising order, holds 6: 16 bytes a key become
-        // about 32 with inner nodes.
+        // A B-tree leaf has room for 11 keys and, filled in rising order, holds 6: with inner nodes 16 bytes
+        // a key become about 32.
         let deadlines = self.deadlines.len() * 32;
         self.slab.memory()
             + names

@@ -1,12 +1,12 @@
-//! One token as it stands in SQL.
+//! One token as its row has it, and the tag that a token's id has of its queue.
 
 use uuid::Uuid;
 
-/// How many lanes a queue has: priorities 0 (first) to 9 (last).
+/// How many lanes a queue has: priorities 0 (served first) to 9 (served last).
 pub const LANES: usize = 10;
 
-/// What the ids of a queue's tokens have in common, so that a token is looked for in its own queue first. It
-/// tells nothing but that two tokens may be of one queue; 106 random bits are left.
+/// The tag that the ids of a queue's tokens share, so that a token is looked for in its own queue first. It
+/// reveals only that two tokens may be of one queue; 106 bits of an id stay random.
 #[must_use]
 pub fn queue_tag(queue_id: &str) -> u16 {
     let hash = queue_id
@@ -16,7 +16,7 @@ pub fn queue_tag(queue_id: &str) -> u16 {
     u16::from_be_bytes([a ^ c, b ^ d])
 }
 
-/// A random id with a queue's tag.
+/// The id of a new token: random bits with a queue's tag.
 #[must_use]
 pub const fn tagged(random: Uuid, tag: u16) -> Uuid {
     let mut bytes = random.into_bytes();
@@ -24,30 +24,30 @@ pub const fn tagged(random: Uuid, tag: u16) -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
-/// An id's tag; of an id made elsewhere it means nothing.
+/// The tag of a token's id; it means nothing when the id was made elsewhere.
 #[must_use]
 pub const fn tag_of(token: &Uuid) -> u16 {
     let bytes = token.as_bytes();
     u16::from_be_bytes([bytes[10], bytes[11]])
 }
 
-/// Where a token stands.
+/// The status of a token. WAITING and ACTIVE tokens are live; the others have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
-    /// In line.
+    /// The token waits in the queue.
     Waiting,
-    /// Admitted.
+    /// The token is admitted.
     Active,
-    /// Used up by a payment.
+    /// A payment used the token up.
     Completed,
-    /// Ran out of time.
+    /// The token's time ran out.
     Expired,
-    /// Given up by its user.
+    /// The user left the queue.
     Left,
 }
 
 impl TokenStatus {
-    /// The number that stands for it in a row: the wire's.
+    /// The number for it in a row, which is the number that the contract gives it.
     #[must_use]
     pub const fn code(self) -> i64 {
         match self {
@@ -59,20 +59,14 @@ impl TokenStatus {
         }
     }
 
-    /// Reads [`TokenStatus::code`] back.
+    /// The status with this [`TokenStatus::code`], if there is one.
     #[must_use]
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Waiting),
-            2 => Some(Self::Active),
-            3 => Some(Self::Completed),
-            4 => Some(Self::Expired),
-            5 => Some(Self::Left),
-            _ => None,
-        }
+    pub fn from_code(code: i64) -> Option<Self> {
+        let all = [Self::Waiting, Self::Active, Self::Completed, Self::Expired, Self::Left];
+        all.into_iter().find(|status| status.code() == code)
     }
 
-    /// The contract's word.
+    /// The word that the contract has for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,21 +78,21 @@ impl TokenStatus {
         }
     }
 
-    /// WAITING or ACTIVE; the others are final.
+    /// Whether it is WAITING or ACTIVE; the other statuses are final.
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Waiting | Self::Active)
     }
 }
 
-/// The instants of a live token that decide when time alone changes it.
+/// The times of a live token that decide when the clock alone changes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instants {
     pub(super) status: TokenStatus,
     pub(super) valid_until: i64,
-    /// While ACTIVE.
+    /// When the admission ends; it counts only while ACTIVE.
     pub(super) active_until: i64,
-    /// While ACTIVE.
+    /// When the token was admitted; it counts only while ACTIVE.
     pub(super) admitted_at: i64,
     pub(super) heard_at: i64,
 }
@@ -110,37 +104,37 @@ impl Instants {
     }
 }
 
-/// A token's row.
+/// A token's row; times are in microseconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRow {
-    /// The token.
+    /// The token's id.
     pub token: Uuid,
-    /// Whose it is.
+    /// The user to whom it was issued.
     pub user: Box<str>,
-    /// Where it stands.
+    /// The status of the token.
     pub status: TokenStatus,
-    /// Its lane.
+    /// The token's lane, 0 to 9.
     pub priority: u8,
-    /// Its number in line.
+    /// The token's ticket; a token that is sent back to the tail gets a new one.
     pub ticket: i64,
-    /// When it joined.
+    /// When the user joined.
     pub entered_at: i64,
-    /// When the admission ends; exactly while ACTIVE.
+    /// When the admission ends; set only while the token is ACTIVE.
     pub active_until: Option<i64>,
-    /// Until when it may wait.
+    /// Until when the token may wait.
     pub valid_until: i64,
-    /// When it was last admitted.
+    /// When the token was last admitted.
     pub admitted_at: Option<i64>,
-    /// When it was last heard of, as far as that is written down.
+    /// When the token was last heard of; the row may lag behind by up to a quarter of the grace.
     pub heard_at: i64,
-    /// How often it was sent back to the tail.
+    /// How often the token was sent back to the tail.
     pub requeues: u32,
-    /// The queue's version that last changed it.
+    /// The queue's version that last changed the row.
     pub version: i64,
 }
 
 impl TokenRow {
-    /// What decides when time alone changes it.
+    /// The times that decide when the clock alone changes the token.
     pub(super) fn instants(&self) -> Instants {
         Instants {
             status: self.status,

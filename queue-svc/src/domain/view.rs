@@ -1,4 +1,4 @@
-//! What a person is told about a place in line, and when to ask again.
+//! What a user is told about a token and a queue, and when to ask again.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{
     Delay, OnExpiry, QueuePolicy, QueueState, SECOND, TokenRow, TokenStatus, estimate::Estimate, slab::Slot,
 };
 
-/// Nobody is told to wait longer than this before asking again.
+/// Up to each of these places, after how many seconds a user polls; further back it is `FAR`.
 const NEAR: [(i64, i64); 3] = [(10, 1), (100, 2), (5_000, 5)];
 const FAR: i64 = 12;
 
@@ -37,7 +37,7 @@ pub struct TokenView {
     pub version: i64,
 }
 
-/// A lane in which somebody waits.
+/// A lane in which tokens wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Lane")]
 pub struct LaneView {
@@ -47,7 +47,7 @@ pub struct LaneView {
     pub last_ticket: i64,
 }
 
-/// A queue as everyone sees it.
+/// A queue as every caller sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Queue")]
 pub struct QueueView {
@@ -57,7 +57,7 @@ pub struct QueueView {
     pub active: i64,
     pub policy: QueuePolicy,
     pub created_at: i64,
-    /// These three tell of the moment and are not part of what is recorded.
+    /// These three fields are of the present and are not recorded with an answer.
     #[serde(skip)]
     pub lanes: Vec<LaneView>,
     #[serde(skip)]
@@ -67,7 +67,7 @@ pub struct QueueView {
 }
 
 impl QueueView {
-    /// A recorded answer, with what tells of the moment as it is now.
+    /// A recorded answer with the fields that are of the present as they are now.
     #[must_use]
     pub fn at_present(self, now: Self) -> Self {
         Self { lanes: now.lanes, places_per_minute: now.places_per_minute, delay: now.delay, ..self }
@@ -75,7 +75,7 @@ impl QueueView {
 }
 
 impl QueueState {
-    /// A live token as seen at `now`. Everything but `poll_after` of an admitted one is a function of
+    /// A live token as it is seen at `now`. Everything but the `poll_after` of an admitted token follows from
     /// committed state alone.
     #[must_use]
     pub fn view(&self, queue_id: &Arc<str>, token: &Uuid, now: i64) -> Option<TokenView> {
@@ -83,7 +83,7 @@ impl QueueState {
         Some(self.view_of(queue_id, at, slot, now))
     }
 
-    /// The same for its user, who is heard of by asking: also tells whether that must be written down.
+    /// A live token for its user, who is thereby heard of; also whether the writer must write that.
     #[must_use]
     pub fn ask(&self, queue_id: &Arc<str>, token: &Uuid, now: i64) -> Option<(TokenView, bool)> {
         let (at, slot) = self.slot(token)?;
@@ -124,8 +124,8 @@ impl QueueState {
         }
     }
 
-    /// When an admitted token ends if nothing happens: with its admission, or where it would wait again, not
-    /// before it may wait.
+    /// When an admitted token ends if nothing else happens. A token that would be sent back ends no sooner
+    /// than its waiting time.
     fn end_of_admission(&self, slot: &Slot) -> i64 {
         match self.head().policy.on_expiry {
             OnExpiry::Expire => slot.active_until,
@@ -133,7 +133,7 @@ impl QueueState {
         }
     }
 
-    /// The queue itself.
+    /// The queue as every caller sees it.
     #[must_use]
     pub fn queue_view(&self, queue_id: &str) -> QueueView {
         QueueView {
@@ -159,7 +159,7 @@ impl QueueState {
 }
 
 impl TokenView {
-    /// A token that stands in no state, as its row says: one that has ended.
+    /// A token that no state has, as its row says; it has ended.
     #[must_use]
     pub fn of_row(row: TokenRow, queue_id: Arc<str>) -> Self {
         Self {
@@ -185,15 +185,15 @@ impl TokenView {
     }
 }
 
-/// When a waiter should ask again: 1 s near the front, then 2 s, 5 s and far back 12 s, and up to a fifth
-/// less, fixed by the token's own bits so that a crowd that came together does not ask together. 110,000
-/// waiters ask about 10,900 times a second.
+/// After how long a waiting user should ask again: 1 s near the front, then 2 s, 5 s and far back 12 s, and
+/// up to a fifth less. How much less follows from the token's own bits, so that users who came together do
+/// not poll together. 110,000 waiting users poll about 10,900 times a second.
 fn poll_waiting(token: &Uuid, position: i64) -> i64 {
     let seconds = NEAR.iter().find(|(within, _)| position <= *within).map_or(FAR, |(_, seconds)| *seconds);
     jittered(token, seconds * SECOND)
 }
 
-/// About every 5 s, and not past the end of the admission.
+/// After how long an admitted user should ask again: about 5 s, and not past the end of the admission.
 fn poll_active(token: &Uuid, left: i64) -> i64 {
     jittered(token, 5 * SECOND).min(left).max(SECOND / 10)
 }

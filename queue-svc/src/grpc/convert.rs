@@ -1,4 +1,4 @@
-//! Domain to protobuf.
+//! Conversion of domain values into protobuf messages.
 
 use boxoffice_proto::{
     queue as pb,
@@ -36,7 +36,7 @@ const fn delay(delay: Option<Delay>) -> pb::DelayReason {
     }
 }
 
-/// Makes the writer of a policy from the table of its knobs.
+/// Makes the conversion of a policy from the table of its knobs.
 macro_rules! policy {
     (
         counts { $($count:ident $_of_count:tt;)+ }

@@ -1,5 +1,5 @@
-//! The wire: protobuf in, domain out, and back. It checks what a request looks like; what it means is the use
-//! cases' business.
+//! The gRPC service: checks the form of each request's fields, calls the use case and converts its answer. It
+//! decides no rule.
 
 mod convert;
 mod read;
@@ -7,7 +7,7 @@ mod read;
 use std::pin::Pin;
 
 use boxoffice_proto::{
-    Fault,
+    fault::{Answer, refuse},
     queue::{
         BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse,
         CreateQueueRequest, CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest,
@@ -15,85 +15,71 @@ use boxoffice_proto::{
         ListQueuesRequest, ListQueuesResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
         VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
     },
-    validate::Checks,
 };
-use chassis::page::List;
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Error,
-    app::{Cursor, Lookup, Queues, place},
+    app::{Lookup, Queues, place},
     domain::QueuePolicy,
 };
 use read::{Join, TokenOf};
 
-/// QueueService over the use cases.
+/// The gRPC service `boxoffice.queue.v1.QueueService`, as a front of the use cases.
 #[derive(Clone, Debug)]
 pub struct Service {
     queues: Queues,
-    /// Ends the streams.
+    /// Ends the open WatchToken streams.
     shutdown: CancellationToken,
 }
 
 impl Service {
-    /// Serves these queues; open streams end with the shutdown.
+    /// A service that calls these queues' use cases. Its open streams end with the shutdown.
     #[must_use]
     pub const fn new(queues: Queues, shutdown: CancellationToken) -> Self {
         Self { queues, shutdown }
     }
 }
 
-type GrpcResult<T> = Result<Response<T>, Status>;
-
-fn refuse(error: Error) -> Status {
-    Fault::from(error).into()
-}
-
 #[tonic::async_trait]
 impl QueueService for Service {
     type WatchTokenStream = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + Send>>;
 
-    async fn create_queue(&self, request: Request<CreateQueueRequest>) -> GrpcResult<CreateQueueResponse> {
+    async fn create_queue(&self, request: Request<CreateQueueRequest>) -> Answer<CreateQueueResponse> {
         let (queue_id, patch, key) = read::create_queue(request.into_inner())?;
         let policy = patch.apply(&QueuePolicy::default());
         let view = self.queues.create_queue(&queue_id, policy, key).await.map_err(refuse)?;
         Ok(Response::new(CreateQueueResponse { queue: Some(convert::queue(view)) }))
     }
 
-    async fn update_queue(&self, request: Request<UpdateQueueRequest>) -> GrpcResult<UpdateQueueResponse> {
+    async fn update_queue(&self, request: Request<UpdateQueueRequest>) -> Answer<UpdateQueueResponse> {
         let (queue_id, patch, key) = read::update_queue(request.into_inner())?;
         let view = self.queues.update_queue(&queue_id, patch, key).await.map_err(refuse)?;
         Ok(Response::new(UpdateQueueResponse { queue: Some(convert::queue(view)) }))
     }
 
-    async fn get_queue(&self, request: Request<GetQueueRequest>) -> GrpcResult<GetQueueResponse> {
+    async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
         let queue_id = read::queue_id(&request.into_inner())?;
         let view = self.queues.queue(&queue_id).await.map_err(refuse)?;
         Ok(Response::new(GetQueueResponse { queue: Some(convert::queue(view)) }))
     }
 
-    async fn list_queues(&self, request: Request<ListQueuesRequest>) -> GrpcResult<ListQueuesResponse> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let refuse_field = |field: &str, wrong: &str| checks.refuse(field, wrong);
-        let page =
-            List::of("queues", "").read(request.page_size, &request.page_token, None::<Cursor>, refuse_field);
-        checks.finish()?;
+    async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
+        let page = read::list_queues(&request.into_inner())?;
         let limit = usize::try_from(page.limit()).unwrap_or_default();
         let found = self.queues.list_queues(page.from().as_ref(), limit).await.map_err(refuse)?;
         let (queues, next_page_token) = page.answer(found, |view| Some(place(view)), convert::queue);
         Ok(Response::new(ListQueuesResponse { queues, next_page_token }))
     }
 
-    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> GrpcResult<IssueTokenResponse> {
+    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {
         let Join { queue_id, user, lane, key } = read::join(&request.into_inner())?;
         let (view, created) = self.queues.join(&queue_id, &user, lane, key).await.map_err(refuse)?;
         Ok(Response::new(IssueTokenResponse { token: Some(convert::token(view)), created }))
     }
 
-    async fn get_token(&self, request: Request<GetTokenRequest>) -> GrpcResult<GetTokenResponse> {
+    async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
         let view = match read::token_of(&request.into_inner())? {
             TokenOf::User(queue_id, user) => self.queues.token_of(&queue_id, &user).await,
             TokenOf::Token(token) => self.queues.token(token).await,
@@ -104,7 +90,7 @@ impl QueueService for Service {
     async fn batch_get_tokens(
         &self,
         request: Request<BatchGetTokensRequest>,
-    ) -> GrpcResult<BatchGetTokensResponse> {
+    ) -> Answer<BatchGetTokensResponse> {
         let asked = request.into_inner().tokens;
         let ids = read::batch(&asked)?;
         let found = self.queues.tokens(&ids).await;
@@ -122,30 +108,27 @@ impl QueueService for Service {
         Ok(Response::new(answer))
     }
 
-    async fn watch_token(&self, request: Request<WatchTokenRequest>) -> GrpcResult<Self::WatchTokenStream> {
+    async fn watch_token(&self, request: Request<WatchTokenRequest>) -> Answer<Self::WatchTokenStream> {
         let token = read::watched(&request.into_inner())?;
         let views = self.queues.watch(token, &self.shutdown).await.map_err(refuse)?;
         let message = |view| WatchTokenResponse { token: Some(convert::token(view)) };
         Ok(Response::new(Box::pin(views.map(move |view| view.map(message).map_err(refuse)))))
     }
 
-    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> GrpcResult<VerifyTokenResponse> {
+    async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {
         let claim = read::claim(&request.into_inner())?;
         let view = self.queues.verify(&claim).await.map_err(refuse)?;
         Ok(Response::new(VerifyTokenResponse { token: Some(convert::token(view)) }))
     }
 
-    async fn complete_token(
-        &self,
-        request: Request<CompleteTokenRequest>,
-    ) -> GrpcResult<CompleteTokenResponse> {
+    async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
         let request = request.into_inner();
         let (token, key) = read::ending("CompleteToken", &request.token, &request.request_id)?;
         let view = self.queues.complete(token, key).await.map_err(refuse)?;
         Ok(Response::new(CompleteTokenResponse { token: Some(convert::token(view)) }))
     }
 
-    async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> GrpcResult<LeaveQueueResponse> {
+    async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> Answer<LeaveQueueResponse> {
         let request = request.into_inner();
         let user = read::user(&request.user_id)?;
         let (token, key) = read::ending("LeaveQueue", &request.token, &request.request_id)?;

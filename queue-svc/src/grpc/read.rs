@@ -1,4 +1,5 @@
-//! Protobuf to domain. Everything that is wrong with a request is told at once.
+//! Conversion of protobuf requests into domain values. A fault names every field that is wrong, not only the
+//! first.
 
 use std::ops::RangeInclusive;
 
@@ -6,25 +7,29 @@ use boxoffice_proto::{
     Fault,
     bounds::{DEFAULT_PRIORITY, PRIORITY},
     queue::{
-        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, OnExpiry as WireOnExpiry,
-        QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
+        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, ListQueuesRequest,
+        OnExpiry as WireOnExpiry, QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest,
+        WatchTokenRequest,
     },
     time::span_micros,
     validate::Checks,
 };
-use chassis::idempotency::Key;
+use chassis::{
+    idempotency::Key,
+    page::{List, PageRequest},
+};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    app::Claim,
+    app::{Claim, Cursor},
     domain::{OnExpiry, PolicyPatch, SECOND},
 };
 
-/// Tokens of one BatchGetTokens at most, as the contract says.
+/// The most tokens that one BatchGetTokens may ask for.
 pub(super) const MAX_BATCH: usize = 1_000;
 
-/// A queue's id, what to set in its policy, and the key of the request if it names an id.
+/// The id of a queue, the changes of its policy, and the key of a request that has an id.
 type PolicyCommand = (String, PolicyPatch, Option<Key>);
 
 fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Serialize) -> Option<Key> {
@@ -33,7 +38,7 @@ fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Ser
 
 pub(super) fn create_queue(request: CreateQueueRequest) -> Result<PolicyCommand, Fault> {
     let mut checks = Checks::default();
-    // A new queue has to be named; elsewhere an empty id means `default`.
+    // A new queue must have an id; in the other requests an empty id means `default`.
     if request.queue_id.is_empty() {
         checks.refuse("queue_id", "is required");
     }
@@ -60,13 +65,13 @@ fn policy_command(
     Ok((queue_id, patch, key))
 }
 
-/// Makes the reader of a policy from the table of its knobs.
+/// Makes the conversion of a policy from the table of its knobs.
 macro_rules! patch {
     (
         counts { $($count:ident [$_json:tt $least:tt $most:tt $_default:tt $_is:tt];)+ }
         spans { $($span:ident [$_span_json:tt $from:tt $to:tt $_seconds:tt $_text:tt $_span_is:tt];)+ }
     ) => {
-        /// A policy as sent: what is left out stays `None`.
+        /// Reads a policy; a field that is unset stays `None`.
         fn patch(checks: &mut Checks, policy: Option<WirePolicy>) -> PolicyPatch {
             let Some(policy) = policy else { return PolicyPatch::default() };
             PolicyPatch {
@@ -95,7 +100,7 @@ fn on_expiry(checks: &mut Checks, word: i32) -> Option<OnExpiry> {
     }
 }
 
-/// A span of whole seconds.
+/// Reads a span of whole seconds within these bounds, in microseconds.
 fn span(
     checks: &mut Checks,
     field: &str,
@@ -110,15 +115,20 @@ fn span(
     micros
 }
 
-/// Which queue to read.
+/// The id of the queue that a request reads.
 pub(super) fn queue_id(request: &GetQueueRequest) -> Result<String, Fault> {
-    let mut checks = Checks::default();
-    let queue_id = checks.queue_id("queue_id", &request.queue_id);
-    checks.finish()?;
-    Ok(queue_id)
+    Checks::of(|checks| checks.queue_id("queue_id", &request.queue_id))
 }
 
-/// Who joins which queue.
+/// Which page of the queues to list.
+pub(super) fn list_queues(request: &ListQueuesRequest) -> Result<PageRequest<Option<Cursor>>, Fault> {
+    Checks::of(|checks| {
+        let refuse = |field: &str, wrong: &str| checks.refuse(field, wrong);
+        List::of("queues", "").read(request.page_size, &request.page_token, None, refuse)
+    })
+}
+
+/// A user's request to join a queue.
 pub(super) struct Join {
     pub(super) queue_id: String,
     pub(super) user: String,
@@ -138,27 +148,26 @@ pub(super) fn join(request: &IssueTokenRequest) -> Result<Join, Fault> {
     Ok(Join { queue_id, user, lane, key })
 }
 
-/// By what a token is asked for.
+/// What names the token of a GetToken request.
 pub(super) enum TokenOf {
-    /// By queue and user: the user's live token.
+    /// The id of a queue and a user: the user's live token there.
     User(String, String),
-    /// By itself.
+    /// The token's own id.
     Token(Uuid),
 }
 
 pub(super) fn token_of(request: &GetTokenRequest) -> Result<TokenOf, Fault> {
-    let mut checks = Checks::default();
-    let of = if request.token.is_empty() && !request.user_id.is_empty() {
-        let queue_id = checks.queue_id("queue_id", &request.queue_id);
-        TokenOf::User(queue_id, checks.user_id("user_id", &request.user_id))
-    } else {
-        TokenOf::Token(checks.uuid("token", &request.token))
-    };
-    checks.finish()?;
-    Ok(of)
+    Checks::of(|checks| {
+        if request.token.is_empty() && !request.user_id.is_empty() {
+            let queue_id = checks.queue_id("queue_id", &request.queue_id);
+            TokenOf::User(queue_id, checks.user_id("user_id", &request.user_id))
+        } else {
+            TokenOf::Token(checks.uuid("token", &request.token))
+        }
+    })
 }
 
-/// The tokens of a BatchGetTokens, in the order asked for.
+/// The ids of a BatchGetTokens request, in its order.
 pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
     if asked.len() > MAX_BATCH {
         return Err(Fault::invalid_field("tokens", format!("must be at most {MAX_BATCH}")));
@@ -166,7 +175,7 @@ pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
     let mut checks = Checks::default();
     let mut ids = Vec::with_capacity(asked.len());
     for (at, token) in asked.iter().enumerate() {
-        // The field's name is put together only where something is wrong with it.
+        // The field's name is made only when the id is wrong: a batch has up to 1,000 ids.
         ids.push(
             Uuid::try_parse(token)
                 .ok()
@@ -179,34 +188,27 @@ pub(super) fn batch(asked: &[String]) -> Result<Vec<Uuid>, Fault> {
 }
 
 pub(super) fn watched(request: &WatchTokenRequest) -> Result<Uuid, Fault> {
-    let mut checks = Checks::default();
-    let token = checks.uuid("token", &request.token);
-    checks.finish()?;
-    Ok(token)
+    Checks::of(|checks| checks.uuid("token", &request.token))
 }
 
 pub(super) fn claim(request: &VerifyTokenRequest) -> Result<Claim, Fault> {
-    let mut checks = Checks::default();
-    let token = checks.uuid("token", &request.token);
-    let queue_id = (!request.queue_id.is_empty()).then(|| checks.queue_id("queue_id", &request.queue_id));
-    let user = (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id));
-    checks.finish()?;
-    Ok(Claim { token, queue_id, user, fresh: request.fresh })
+    Checks::of(|checks| Claim {
+        token: checks.uuid("token", &request.token),
+        queue_id: (!request.queue_id.is_empty()).then(|| checks.queue_id("queue_id", &request.queue_id)),
+        user: (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id)),
+        fresh: request.fresh,
+    })
 }
 
 /// The user whose token is meant; `None`: whoever's.
 pub(super) fn user(user_id: &str) -> Result<Option<String>, Fault> {
-    let mut checks = Checks::default();
-    let user = checks.any_user("user_id", user_id);
-    checks.finish()?;
+    let user = Checks::of(|checks| checks.any_user("user_id", user_id))?;
     Ok(Some(user).filter(|user| !user.is_empty()))
 }
 
-/// The token that a CompleteToken or LeaveQueue ends. A request id means something within that token alone.
+/// The token that a CompleteToken or LeaveQueue request ends. A request id counts within that token alone.
 pub(super) fn ending(method: &str, token: &str, request_id: &str) -> Result<(Uuid, Option<Key>), Fault> {
-    let mut checks = Checks::default();
-    let token = checks.uuid("token", token);
-    let request_id = checks.request_id(request_id);
-    checks.finish()?;
+    let (token, request_id) =
+        Checks::of(|checks| (checks.uuid("token", token), checks.request_id(request_id)))?;
     Ok((token, key(request_id, method, &token.to_string(), &token)))
 }

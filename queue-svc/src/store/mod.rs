@@ -1,20 +1,20 @@
-//! All SQL of queue-svc: the queue's row ([`queue`]), its tokens ([`token`]). Answered requests are
-//! the chassis's.
+//! All SQL of the service: the queues' rows ([`queue`]) and the tokens' rows ([`token`]). The chassis keeps
+//! the recorded answers of requests.
 //!
-//! Every function runs in a session of its caller, who decides what is one transaction.
+//! Every function works on a session that the caller opened, who decides what is one transaction.
 
 pub mod queue;
 pub mod token;
 
 use chassis::db::{Error, Migrations};
 
-/// The tables.
+/// The migrations that make this service's schema.
 #[must_use]
 pub fn migrations() -> Migrations {
     chassis::migrations!()
 }
 
-/// A value in a row that no version of this program wrote.
+/// The failure for a value in a row that no version of this program writes.
 fn strange(what: &str, value: i64) -> Error {
     Error::Other(format!("{what} cannot be {value}").into())
 }

@@ -1,4 +1,4 @@
-//! The queue's row.
+//! The queues' rows, and the lock under which a queue changes.
 
 use std::sync::LazyLock;
 
@@ -15,46 +15,42 @@ const LOCK: Sql = Sql {
     sqlite: "SELECT * FROM queue WHERE queue_id = $1",
 };
 
-/// Locks a queue until the transaction ends (SQLite has one writer anyway), and reads it. From here on nobody
-/// else's commit can come before ours.
+/// Locks a queue's row until the transaction ends, and reads it. No other replica can commit to this queue
+/// while the lock is held. SQLite has one writer and needs no row lock.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn lock(session: &mut Session, queue_id: &str) -> Result<Option<QueueRow>, Error> {
     session.optional(LOCK, args![queue_id]).await?.as_ref().map(head).transpose()
 }
 
-/// Reads a queue.
+/// Reads a queue's row as it is committed.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn read(session: &mut Session, queue_id: &str) -> Result<Option<QueueRow>, Error> {
-    session
-        .optional("SELECT * FROM queue WHERE queue_id = $1", args![queue_id])
-        .await?
-        .as_ref()
-        .map(head)
-        .transpose()
+    session.optional(LOCK.sqlite, args![queue_id]).await?.as_ref().map(head).transpose()
 }
 
-/// Every queue's name and version: what a replica asks all the time, to see what moved.
+/// The id and the version of every queue. Each replica reads them twenty times a second to see which queues
+/// another replica has changed.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn versions(session: &mut Session) -> Result<Vec<(String, i64)>, Error> {
     let rows = session.all("SELECT queue_id, version FROM queue", args![]).await?;
     rows.iter().map(|row| Ok((row.get("queue_id")?, row.get("version")?))).collect()
 }
 
-/// Makes the one list of a policy's columns: their names, what is written into them, and how they are read.
-/// Numbers stand in columns of the knob's name.
+/// Makes the one list of a policy's columns: their names, the values that are written into them, and how they
+/// are read. A number's column has the name of its knob.
 macro_rules! policy_columns {
     ($($number:ident)+) => {
-        /// The columns of a policy, with their types.
+        /// The columns of a policy, each with its type.
         const POLICY: &[(&str, &str)] =
             &[$((stringify!($number), "BIGINT"),)+ ("on_expiry", "BIGINT"), ("paused", "BOOLEAN")];
 
-        /// What is written into [`POLICY`], in its order.
+        /// The values of the columns [`POLICY`], in that order.
         fn policy_values(policy: &QueuePolicy) -> Vec<Value> {
             args![$(policy.$number,)+ policy.on_expiry.code(), policy.paused]
         }
@@ -74,7 +70,7 @@ policy_columns! {
     max_active max_waiting active_ttl waiting_ttl admit_per_minute waiting_grace show_up_within
 }
 
-/// The other columns of a queue that change, with their types.
+/// The other columns of a queue that change, each with its type.
 const COUNTERS: &[(&str, &str)] = &[
     ("version", "BIGINT"),
     ("last_ticket", "BIGINT"),
@@ -83,7 +79,8 @@ const COUNTERS: &[(&str, &str)] = &[
     ("admissions", "TEXT"),
 ];
 
-/// The columns that a write changes, in the order of [`values`]: `queue_id` is $1, these are $2 and on.
+/// The columns that a write changes, in the order of [`values`]. The parameter $1 is `queue_id`, and these
+/// begin at $2.
 pub(super) fn columns() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     POLICY.iter().chain(COUNTERS)
 }
@@ -104,20 +101,20 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
     format!("UPDATE queue SET {} WHERE queue_id = $1 AND version = ${version} - 1", set.join(", "))
 });
 
-/// Makes a queue; false when it is there already.
+/// Writes a new queue's row; false when the queue exists already.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn insert(session: &mut Session, queue_id: &str, head: &QueueRow) -> Result<bool, Error> {
     let mut args = values(queue_id, head)?;
     args.push(head.created_at.into());
     Ok(session.execute(INSERT.as_str(), args).await? == 1)
 }
 
-/// Writes a queue under its lock.
+/// Writes the changed row of a queue that this transaction has locked.
 ///
 /// # Errors
-/// The database's.
+/// The database failed, or another transaction has changed the row all the same.
 pub async fn write(session: &mut Session, queue_id: &str, head: &QueueRow) -> Result<(), Error> {
     match session.execute(UPDATE.as_str(), values(queue_id, head)?).await? {
         1 => Ok(()),
@@ -126,15 +123,14 @@ pub async fn write(session: &mut Session, queue_id: &str, head: &QueueRow) -> Re
 }
 
 fn values(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
-    let admissions =
-        serde_json::to_string(&head.admissions).map_err(|error| Error::Other(Box::new(error)))?;
+    let admissions = serde_json::to_string(&head.admissions)?;
     let mut values = args![queue_id];
     values.extend(policy_values(&head.policy));
     values.extend(args![head.version, head.last_ticket, head.serving_ticket, head.decided_at, admissions]);
     Ok(values)
 }
 
-/// Reads the queue's columns of a row.
+/// Reads a queue from a row that has its columns.
 pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
     let admissions: String = row.get("admissions")?;
     Ok(QueueRow {
@@ -143,7 +139,7 @@ pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
         last_ticket: row.get("last_ticket")?,
         serving_ticket: row.get("serving_ticket")?,
         decided_at: row.get("decided_at")?,
-        admissions: serde_json::from_str(&admissions).map_err(|error| Error::Other(Box::new(error)))?,
+        admissions: serde_json::from_str(&admissions)?,
         created_at: row.get("created_at")?,
     })
 }

@@ -1,24 +1,23 @@
-//! Tokens: all of a batch written in one statement, what changed since a version, live ones to load, single
-//! ones by id.
+//! The tokens' rows. A batch writes all its tokens with one statement; a replica reads what changed since a
+//! version, the live tokens page by page, or single tokens by id.
 
 use std::sync::LazyLock;
 
 use chassis::{
     args,
-    db::{Dialect, Error, Row, Session, Sql},
-    prune::{self, Forgetting, Portion},
+    db::{self, Error, Row, Session, Sql},
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{queue, strange};
 use crate::domain::{QueueRow, TokenRow, TokenStatus};
 
-/// Tickets that a load looks at at once.
+/// How many tickets one page of a load covers.
 pub const PAGE: i64 = 10_000;
 
-/// The rows of a batch in the order given (it matters: who ends comes before the same user's next token). On
-/// PostgreSQL they come as arrays, on SQLite as one JSON text.
+/// Writes the rows of a batch in the order given: a token that ends comes before the next token of the same
+/// user, of whom only one may be live. PostgreSQL gets the rows as one array for each column, SQLite as one
+/// JSON text.
 const WRITE: Sql = Sql {
     postgres: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
                admitted_at, heard_at, requeues, version) \
@@ -39,9 +38,9 @@ const WRITE: Sql = Sql {
              heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
 };
 
-/// The queue's row and changed tokens in one statement, which is one snapshot: a follower needs no lock and
-/// never sees half a commit. A token's row leaves the queue's columns empty, and the other way round; the
-/// version is both's.
+/// Reads a queue's row and its changed tokens with one statement, which sees one snapshot. So a follower
+/// needs no lock and never sees half a commit. In a token's row the queue's columns are empty and the other
+/// way round; both have `version`.
 static TAIL: LazyLock<String> = LazyLock::new(|| {
     let own =
         ["token", "user_id", "status", "priority", "ticket", "entered_at", "active_until", "valid_until"];
@@ -59,8 +58,8 @@ static TAIL: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// By ticket, whatever the planner believes of a table without statistics: with a plain `status` it would
-/// sort all that are live for each page.
+/// Reads live tokens along the index by ticket. With a plain `status` in the condition a planner without
+/// statistics would sort all live tokens for each page.
 const LIVE: &str = "SELECT * FROM token WHERE queue_id = $1 AND ticket > $2 AND ticket <= $3 AND status + 0 IN (1, 2) ORDER BY ticket";
 
 const BY_ID: Sql = Sql {
@@ -71,7 +70,7 @@ const BY_ID: Sql = Sql {
 /// Writes the tokens that a batch changed.
 ///
 /// # Errors
-/// The database's; `Unique` means that memory and database disagree.
+/// The database failed; `Unique` means that memory and the database disagree.
 pub async fn write(
     session: &mut Session,
     queue_id: &str,
@@ -81,71 +80,36 @@ pub async fn write(
     if rows.is_empty() {
         return Ok(());
     }
-    let args = match session.dialect() {
-        Dialect::Postgres => args![
-            queue_id,
-            version,
-            column(rows, |row| row.token),
-            column(rows, |row| row.user.to_string()),
-            column(rows, |row| row.status.code()),
-            column(rows, |row| i64::from(row.priority)),
-            column(rows, |row| row.ticket),
-            column(rows, |row| row.entered_at),
-            column(rows, |row| row.active_until),
-            column(rows, |row| row.valid_until),
-            column(rows, |row| row.admitted_at),
-            column(rows, |row| row.heard_at),
-            column(rows, |row| i64::from(row.requeues)),
-        ],
-        Dialect::Sqlite => args![queue_id, version, json_rows(rows)],
-    };
-    session.execute(WRITE, args).await.map(drop)
-}
-
-fn column<T>(rows: &[TokenRow], of: impl Fn(&TokenRow) -> T) -> Vec<T> {
-    rows.iter().map(of).collect()
-}
-
-fn json_rows(rows: &[TokenRow]) -> String {
-    let one = |row: &TokenRow| {
-        json!([
-            row.token.simple().to_string(),
-            row.user,
+    let row = |row: &TokenRow| {
+        args![
+            row.token,
+            &*row.user,
             row.status.code(),
-            row.priority,
+            i64::from(row.priority),
             row.ticket,
             row.entered_at,
             row.active_until,
             row.valid_until,
             row.admitted_at,
             row.heard_at,
-            row.requeues
-        ])
+            i64::from(row.requeues)
+        ]
     };
-    serde_json::Value::from_iter(rows.iter().map(one)).to_string()
+    let mut args = args![queue_id, version];
+    args.extend(db::table(session.dialect(), rows.iter().map(row).collect()));
+    session.execute(WRITE, args).await.map(drop)
 }
 
-/// Removes tokens that have ended, by when they could have been valid at most.
-///
-/// # Errors
-/// The database's.
-pub fn forget(session: &mut Session, portion: Portion) -> Forgetting<'_> {
-    const SQL: Sql = Sql {
-        postgres: "DELETE FROM token WHERE token = ANY(ARRAY(SELECT token FROM token \
-                   WHERE status > 2 AND valid_until >= $1 AND valid_until < $2 \
-                   ORDER BY valid_until LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING valid_until AS at",
-        sqlite: "DELETE FROM token WHERE token IN (SELECT token FROM token \
-                 WHERE status > 2 AND valid_until >= $1 AND valid_until < $2 \
-                 ORDER BY valid_until LIMIT $3) RETURNING valid_until AS at",
-    };
-    prune::by(session, SQL, portion)
+chassis::forget! {
+    /// Removes old tokens that have ended, by their `valid_until`.
+    pub fn forget("token", "token", "valid_until", "status > 2")
 }
 
-/// The queue as it is now and every token that changed since a version, as of one instant. `None`: no such
+/// The queue and every token that changed after a version, from one snapshot; `None` when there is no such
 /// queue.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn tail(
     session: &mut Session,
     queue_id: &str,
@@ -162,28 +126,28 @@ pub async fn tail(
     Ok(head.map(|head| (head, tokens)))
 }
 
-/// The first ticket that is live, if any is.
+/// The lowest ticket of a live token, if there is one.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn first_live(session: &mut Session, queue_id: &str) -> Result<Option<i64>, Error> {
     let statement = "SELECT MIN(ticket) AS first FROM token WHERE queue_id = $1 AND status IN (1, 2)";
     session.optional(statement, args![queue_id]).await?.map_or(Ok(None), |row| row.get("first"))
 }
 
-/// Live tokens among the [`PAGE`] tickets above the given one, in ticket order.
+/// The live tokens among the [`PAGE`] tickets above the given one, in ticket order.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn live_page(session: &mut Session, queue_id: &str, above: i64) -> Result<Vec<TokenRow>, Error> {
     let rows = session.all(LIVE, args![queue_id, above, above + PAGE]).await?;
     rows.iter().map(read).collect()
 }
 
-/// Tokens by id with their queues, whatever their status.
+/// The tokens with these ids, each with the id of its queue, whatever their status.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn by_id(session: &mut Session, tokens: Vec<Uuid>) -> Result<Vec<(String, TokenRow)>, Error> {
     let rows = session.all(BY_ID, args![tokens]).await?;
     rows.iter().map(|row| Ok((row.get("queue_id")?, read(row)?))).collect()

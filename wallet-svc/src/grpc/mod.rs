@@ -2,23 +2,19 @@
 //! decides no rule.
 
 mod convert;
+mod read;
 
 use boxoffice_proto::{
     Currency, Fault, Reason, access,
-    validate::Checks,
+    fault::{Answer, refuse},
     wallet::{self as pb, wallet_service_server::WalletService},
 };
-use chassis::page::List;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use crate::{
-    app::{Cancel, EntryCursor, Ledger, Move, PaymentCursor},
-    domain::{Entry, Order, payment::PAYABLE, wallet::AMOUNT},
-    error::Error,
+    app::{EntryCursor, Ledger, PaymentCursor},
+    domain::Entry,
 };
-
-/// How many characters a cancellation's reason may have.
-const REASON: std::ops::RangeInclusive<usize> = 0..=128;
 
 /// The gRPC service `boxoffice.wallet.v1.WalletService`, as a front of the use cases.
 #[derive(Clone, Debug)]
@@ -53,52 +49,36 @@ impl WalletService for Service {
     async fn charge_wallet(
         &self,
         request: Request<pb::ChargeWalletRequest>,
-    ) -> Result<Response<pb::ChargeWalletResponse>, Status> {
-        let request = request.into_inner();
-        let (command, request_id) = movement(&request.user_id, request.amount, &request.request_id)?;
-        let entry = self.ledger.charge(&command, request_id).await.map_err(refused)?;
+    ) -> Answer<pb::ChargeWalletResponse> {
+        let (command, request_id) = read::charge_wallet(&request.into_inner())?;
+        let entry = self.ledger.charge(&command, request_id).await.map_err(refuse)?;
         Ok(Response::new(pb::ChargeWalletResponse {
             wallet: Some(self.wallet_after(&entry)),
             entry: Some(entry.into()),
         }))
     }
 
-    async fn use_wallet(
-        &self,
-        request: Request<pb::UseWalletRequest>,
-    ) -> Result<Response<pb::UseWalletResponse>, Status> {
-        let request = request.into_inner();
-        let (command, request_id) = movement(&request.user_id, request.amount, &request.request_id)?;
-        let entry = self.ledger.spend(&command, request_id).await.map_err(refused)?;
+    async fn use_wallet(&self, request: Request<pb::UseWalletRequest>) -> Answer<pb::UseWalletResponse> {
+        let (command, request_id) = read::use_wallet(&request.into_inner())?;
+        let entry = self.ledger.spend(&command, request_id).await.map_err(refuse)?;
         Ok(Response::new(pb::UseWalletResponse {
             wallet: Some(self.wallet_after(&entry)),
             entry: Some(entry.into()),
         }))
     }
 
-    async fn get_wallet(
-        &self,
-        request: Request<pb::GetWalletRequest>,
-    ) -> Result<Response<pb::GetWalletResponse>, Status> {
-        let mut checks = Checks::default();
-        let user_id = checks.user_id("user_id", &request.get_ref().user_id);
-        checks.finish()?;
-        let wallet = self.ledger.wallet(&user_id).await.map_err(refused)?;
+    async fn get_wallet(&self, request: Request<pb::GetWalletRequest>) -> Answer<pb::GetWalletResponse> {
+        let user_id = read::get_wallet(&request.into_inner())?;
+        let wallet = self.ledger.wallet(&user_id).await.map_err(refuse)?;
         Ok(Response::new(pb::GetWalletResponse { wallet: Some(self.wallet(&user_id, wallet.balance)) }))
     }
 
     async fn list_entries(
         &self,
         request: Request<pb::ListEntriesRequest>,
-    ) -> Result<Response<pb::ListEntriesResponse>, Status> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let user_id = checks.user_id("user_id", &request.user_id);
-        let (list, refuse) =
-            (List::of("entries", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
-        let page = list.read(request.page_size, &request.page_token, EntryCursor::START, refuse);
-        checks.finish()?;
-        let found = self.ledger.entries(&user_id, *page.from(), page.limit()).await.map_err(refused)?;
+    ) -> Answer<pb::ListEntriesResponse> {
+        let (user_id, page) = read::list_entries(&request.into_inner())?;
+        let found = self.ledger.entries(&user_id, *page.from(), page.limit()).await.map_err(refuse)?;
         let (entries, next_page_token) = page.answer(found, EntryCursor::of, Into::into);
         Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token }))
     }
@@ -106,32 +86,17 @@ impl WalletService for Service {
     async fn create_payment(
         &self,
         request: Request<pb::CreatePaymentRequest>,
-    ) -> Result<Response<pb::CreatePaymentResponse>, Status> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let order = Order {
-            payment_id: checks.uuid("payment_id", &request.payment_id),
-            user_id: checks.user_id("user_id", &request.user_id),
-            reservation_id: checks.uuid("reservation_id", &request.reservation_id),
-            amount: checks.range("amount", request.amount, PAYABLE),
-        };
-        let request_id = checks.request_id(&request.request_id);
-        checks.finish()?;
-        let paid = self.ledger.pay(&order, request_id).await.map_err(refused)?;
+    ) -> Answer<pb::CreatePaymentResponse> {
+        let (order, request_id) = read::create_payment(&request.into_inner())?;
+        let paid = self.ledger.pay(&order, request_id).await.map_err(refuse)?;
         Ok(Response::new(pb::CreatePaymentResponse {
             payment: Some(paid.payment.into()),
             balance: paid.balance,
         }))
     }
 
-    async fn get_payment(
-        &self,
-        request: Request<pb::GetPaymentRequest>,
-    ) -> Result<Response<pb::GetPaymentResponse>, Status> {
-        let mut checks = Checks::default();
-        let payment_id = checks.uuid("payment_id", &request.get_ref().payment_id);
-        let user = checks.any_user("user_id", &request.get_ref().user_id);
-        checks.finish()?;
+    async fn get_payment(&self, request: Request<pb::GetPaymentRequest>) -> Answer<pb::GetPaymentResponse> {
+        let (payment_id, user) = read::get_payment(&request.into_inner())?;
         let found = self.ledger.payment(payment_id).await.map_err(Fault::from);
         // A payment that was cancelled before it was made is nobody's.
         let payment = access::for_user(
@@ -146,15 +111,9 @@ impl WalletService for Service {
     async fn list_payments(
         &self,
         request: Request<pb::ListPaymentsRequest>,
-    ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let user_id = checks.user_id("user_id", &request.user_id);
-        let (list, refuse) =
-            (List::of("payments", &user_id), |field: &str, wrong: &str| checks.refuse(field, wrong));
-        let page = list.read(request.page_size, &request.page_token, PaymentCursor::START, refuse);
-        checks.finish()?;
-        let found = self.ledger.payments(&user_id, *page.from(), page.limit()).await.map_err(refused)?;
+    ) -> Answer<pb::ListPaymentsResponse> {
+        let (user_id, page) = read::list_payments(&request.into_inner())?;
+        let found = self.ledger.payments(&user_id, *page.from(), page.limit()).await.map_err(refuse)?;
         let (payments, next_page_token) = page.answer(found, PaymentCursor::of, Into::into);
         Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token }))
     }
@@ -162,16 +121,9 @@ impl WalletService for Service {
     async fn cancel_payment(
         &self,
         request: Request<pb::CancelPaymentRequest>,
-    ) -> Result<Response<pb::CancelPaymentResponse>, Status> {
-        let request = request.into_inner();
-        let mut checks = Checks::default();
-        let command = Cancel {
-            payment_id: checks.uuid("payment_id", &request.payment_id),
-            reason: checks.text("reason", &request.reason, REASON),
-        };
-        let request_id = checks.request_id(&request.request_id);
-        checks.finish()?;
-        let cancelled = self.ledger.cancel(&command, request_id).await.map_err(refused)?;
+    ) -> Answer<pb::CancelPaymentResponse> {
+        let (command, request_id) = read::cancel_payment(&request.into_inner())?;
+        let cancelled = self.ledger.cancel(&command, request_id).await.map_err(refuse)?;
         let payment = Some(cancelled.payment.into());
         Ok(Response::new(pb::CancelPaymentResponse {
             payment,
@@ -179,18 +131,4 @@ impl WalletService for Service {
             refunded: cancelled.refunded,
         }))
     }
-}
-
-/// Reads the fields that ChargeWallet and UseWallet have in common.
-fn movement(user_id: &str, amount: i64, request_id: &str) -> Result<(Move, Option<String>), Fault> {
-    let mut checks = Checks::default();
-    let command =
-        Move { user_id: checks.user_id("user_id", user_id), amount: checks.range("amount", amount, AMOUNT) };
-    let request_id = checks.request_id(request_id);
-    checks.finish()?;
-    Ok((command, request_id))
-}
-
-fn refused(error: Error) -> Status {
-    Fault::from(error).into()
 }

@@ -158,17 +158,12 @@ async fn look_up(endpoint: &Endpoint, network: &dyn Network) -> Vec<SocketAddr> 
     if let Some(address) = endpoint.address() {
         return vec![address];
     }
-    match time::timeout(LOOK_TIMEOUT, network.resolve(endpoint.host.clone(), endpoint.port)).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => {
-            tracing::debug!(host = %endpoint.host, %error, "a name could not be looked up");
-            Vec::new()
-        }
-        Err(_late) => {
-            tracing::debug!(host = %endpoint.host, "a name could not be looked up in time");
-            Vec::new()
-        }
-    }
+    let looking = time::timeout(LOOK_TIMEOUT, network.resolve(endpoint.host.clone(), endpoint.port));
+    let found = looking.await.unwrap_or_else(|late| Err(late.into()));
+    found.unwrap_or_else(|error| {
+        tracing::debug!(host = %endpoint.host, %error, "a name could not be looked up");
+        Vec::new()
+    })
 }
 
 #[cfg(test)]

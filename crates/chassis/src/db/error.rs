@@ -67,6 +67,13 @@ impl Error {
         matches!(self, Self::Unique { .. })
     }
 
+    /// Whether it may be over by itself: the database is out of reach, or another transaction was first. Any
+    /// other failure is a mistake of ours, which an operator must hear of.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        self.is_unavailable() || self.is_contended()
+    }
+
     /// Whether the database is out of reach at this moment.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
@@ -90,6 +97,13 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             _ => Self::Other(Box::new(error)),
         }
+    }
+}
+
+/// A column with JSON that cannot be written or read: a mistake of ours.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Other(Box::new(error))
     }
 }
 

@@ -79,10 +79,11 @@ impl DbConfig {
     /// The dialect that the URL's scheme names; `None` when it names no database.
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
-        let begins = |scheme: &&str| self.url.starts_with(scheme);
-        let postgres =
-            ["postgres:", "postgresql:"].iter().find(|scheme| begins(scheme)).map(|_| Dialect::Postgres);
-        postgres.or_else(|| self.url.starts_with("sqlite:").then_some(Dialect::Sqlite))
+        match self.url.split_once(':')?.0 {
+            "postgres" | "postgresql" => Some(Dialect::Postgres),
+            "sqlite" => Some(Dialect::Sqlite),
+            _ => None,
+        }
     }
 
     /// Checks that every part of the URL is understood.
@@ -210,6 +211,17 @@ impl Db {
             }
             Pools::Simulated(file) => Link::Simulated(file.begin()?),
         }))
+    }
+
+    /// Runs one statement as a transaction of its own, and answers how many rows were written.
+    ///
+    /// # Errors
+    /// The database's; when it is the commit's, whether the rows were written is unknown.
+    pub async fn write(&self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<u64, Error> {
+        let mut session = self.begin().await?;
+        let rows = session.execute(sql, args).await?;
+        session.commit().await?;
+        Ok(rows)
     }
 
     /// Checks that the database answers and takes writes. A server that is no longer the primary does not.

@@ -26,12 +26,8 @@ pub enum Value {
     Text(Option<String>),
     /// An id.
     Uuid(Option<Uuid>),
-    /// Raw bytes.
-    Bytes(Option<Vec<u8>>),
     /// A list of numbers.
     I64s(Vec<Option<i64>>),
-    /// A list of truth values.
-    Bools(Vec<bool>),
     /// A list of texts.
     Texts(Vec<Option<String>>),
     /// A list of ids.
@@ -58,10 +54,8 @@ from! {
     Option<String> => |value| Self::Text(value);
     Uuid => |value| Self::Uuid(Some(value));
     Option<Uuid> => |value| Self::Uuid(value);
-    Vec<u8> => |value| Self::Bytes(Some(value));
     Vec<i64> => |value| Self::I64s(value.into_iter().map(Some).collect());
     Vec<Option<i64>> => |value| Self::I64s(value);
-    Vec<bool> => |value| Self::Bools(value);
     Vec<String> => |value| Self::Texts(value.into_iter().map(Some).collect());
     Vec<Option<String>> => |value| Self::Texts(value);
     Vec<Uuid> => |value| Self::Uuids(value.into_iter().map(Some).collect());
@@ -78,9 +72,7 @@ impl Value {
             Self::Bool(value) => query.bind(value),
             Self::Text(value) => query.bind(value),
             Self::Uuid(value) => query.bind(value),
-            Self::Bytes(value) => query.bind(value),
             Self::I64s(list) => query.bind(list),
-            Self::Bools(list) => query.bind(list),
             Self::Texts(list) => query.bind(list),
             Self::Uuids(list) => query.bind(list),
         }
@@ -95,9 +87,7 @@ impl Value {
             Self::Bool(value) => query.bind(value),
             Self::Text(value) => query.bind(value),
             Self::Uuid(value) => query.bind(value),
-            Self::Bytes(value) => query.bind(value),
             Self::I64s(list) => query.bind(json!(list).to_string()),
-            Self::Bools(list) => query.bind(json!(list).to_string()),
             Self::Texts(list) => query.bind(json!(list).to_string()),
             Self::Uuids(list) => {
                 query.bind(Json::from_iter(list.into_iter().map(|id| id.map(hex))).to_string())
@@ -139,12 +129,7 @@ impl Value {
             Self::I64(value) => json!(value),
             Self::Text(value) => json!(value),
             Self::Uuid(value) => json!(value.map(hex)),
-            Self::Bool(_)
-            | Self::Bytes(_)
-            | Self::I64s(_)
-            | Self::Bools(_)
-            | Self::Texts(_)
-            | Self::Uuids(_) => Json::Null,
+            Self::Bool(_) | Self::I64s(_) | Self::Texts(_) | Self::Uuids(_) => Json::Null,
         }
     }
 
@@ -153,13 +138,9 @@ impl Value {
         match self {
             Self::I64(_) => Self::I64s(Vec::new()),
             Self::Uuid(_) => Self::Uuids(Vec::new()),
-            Self::Text(_)
-            | Self::Bool(_)
-            | Self::Bytes(_)
-            | Self::I64s(_)
-            | Self::Bools(_)
-            | Self::Texts(_)
-            | Self::Uuids(_) => Self::Texts(Vec::new()),
+            Self::Text(_) | Self::Bool(_) | Self::I64s(_) | Self::Texts(_) | Self::Uuids(_) => {
+                Self::Texts(Vec::new())
+            }
         }
     }
 

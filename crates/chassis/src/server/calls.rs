@@ -177,23 +177,18 @@ impl Bounds {
         let method = method(request.uri().path()).to_owned();
         let frequent = self.identity.is_frequent(&method);
         let trace = context.trace;
-        let span = if frequent {
-            tracing::debug_span!(
-                "grpc",
-                server,
-                method,
-                trace_id = trace.trace_id(),
-                span_id = trace.span_id()
-            )
-        } else {
-            tracing::info_span!(
-                "grpc",
-                server,
-                method,
-                trace_id = trace.trace_id(),
-                span_id = trace.span_id()
-            )
-        };
+        macro_rules! span {
+            ($of_level:ident) => {
+                tracing::$of_level!(
+                    "grpc",
+                    server,
+                    method,
+                    trace_id = trace.trace_id(),
+                    span_id = trace.span_id()
+                )
+            };
+        }
+        let span = if frequent { span!(debug_span) } else { span!(info_span) };
         let answering = async move {
             let began = time::Instant::now();
             let call = AssertUnwindSafe(context.scope(ready.call(request))).catch_unwind();

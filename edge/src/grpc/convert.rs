@@ -1,0 +1,49 @@
+//! Conversion of checkouts into protobuf messages.
+
+use boxoffice_proto::{
+    checkout::{Attempt, AttemptOutcome, Checkout as Wire, CheckoutStatus},
+    time::timestamp,
+};
+
+use crate::domain::{
+    checkout::{self, Checkout},
+    story::{self, Tried},
+};
+
+pub(super) fn checkout(checkout: Checkout) -> Wire {
+    let status = match checkout.status {
+        checkout::Status::Pending => CheckoutStatus::Pending,
+        checkout::Status::Completed => CheckoutStatus::Completed,
+        checkout::Status::Failed => CheckoutStatus::Failed,
+        checkout::Status::Compensated => CheckoutStatus::Compensated,
+    };
+    Wire {
+        checkout_id: checkout.checkout_id.to_string(),
+        user_id: checkout.user_id,
+        reservation_id: checkout.reservation_id.to_string(),
+        amount: checkout.amount,
+        status: status.into(),
+        reason: checkout.reason.unwrap_or_default(),
+        created_at: Some(timestamp(checkout.created_at)),
+        settled_at: checkout.settled_at.map(timestamp),
+        attempts: i32::try_from(checkout.attempts).unwrap_or(i32::MAX),
+        parked_at: checkout.parked_at.map(timestamp),
+        timeline: checkout.story.lines().iter().map(attempt).collect(),
+    }
+}
+
+fn attempt(line: &story::Attempt) -> Attempt {
+    let outcome = match line.outcome {
+        Tried::Done => AttemptOutcome::Done,
+        Tried::Refused => AttemptOutcome::Refused,
+        Tried::Unknown => AttemptOutcome::Unknown,
+    };
+    Attempt {
+        step: line.step.clone(),
+        outcome: outcome.into(),
+        reason: line.reason.clone().unwrap_or_default(),
+        first_at: Some(timestamp(line.first_at)),
+        last_at: Some(timestamp(line.last_at)),
+        times: line.times,
+    }
+}
