@@ -33,10 +33,10 @@ macro_rules! reasons {
             /// What the reason means, in one sentence.
             #[must_use]
             pub const fn title(self) -> &'static str { match self { $(Self::$variant => $doc),+ } }
-            /// Its gRPC code.
+            /// The gRPC code that goes with the reason.
             #[must_use]
             pub const fn grpc(self) -> Code { match self { $(Self::$variant => Code::$code),+ } }
-            /// Its HTTP status.
+            /// The HTTP status that goes with the reason.
             #[must_use]
             pub const fn http(self) -> StatusCode { match self { $(Self::$variant => StatusCode::$status),+ } }
         }

@@ -1,5 +1,5 @@
-//! Queues in front of an on-sale: users wait in the order in which they came, and the policy says how many are
-//! admitted at once.
+//! Queues in front of an on-sale: users wait in the order in which they came, and the policy says how many
+//! are admitted at once.
 //!
 //! A queue is a state machine in memory ([`domain`]), and SQL is its log ([`store`]). [`app`] commits the
 //! commands that wait together as one transaction and follows the other replicas; [`grpc`] converts messages.

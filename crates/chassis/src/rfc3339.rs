@@ -36,7 +36,7 @@ impl Rfc3339 {
         Self(text)
     }
 
-    /// The text.
+    /// The time as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

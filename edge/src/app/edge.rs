@@ -14,7 +14,7 @@ pub(crate) struct Edge {
     pub(super) followers: Followers,
     browse: Browse,
     clock: Clock,
-    /// Paying.
+    /// The use cases of paying.
     pub(crate) till: Till,
 }
 

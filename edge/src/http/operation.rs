@@ -24,7 +24,7 @@ pub(super) const GATE_OF_USER: &[Reason] = &[
 pub(super) struct Operation {
     /// The name of its handler, which is the document's `operationId`.
     pub(super) id: &'static str,
-    /// Its own refusals.
+    /// The refusals of the operation itself.
     pub(super) reasons: &'static [Reason],
     /// The refusals of the gate before it; empty when it does not pass the gate.
     gate: &'static [Reason],

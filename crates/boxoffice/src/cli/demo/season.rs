@@ -10,7 +10,7 @@ pub(super) struct DemoConcert {
     pub(super) shows: &'static [DemoShow],
 }
 
-/// One evening.
+/// One show of a concert.
 pub(super) struct DemoShow {
     /// Unique in its concert.
     pub(super) title: &'static str,
