@@ -42,7 +42,7 @@ pub struct Config {
     pub requests: idempotency::RequestRetention,
     /// How long holds that ended unpaid are kept.
     pub retention: Retention,
-    /// Who may call.
+    /// The doors decide who may call the service.
     pub doors: access::Doors,
 }
 

@@ -29,7 +29,7 @@ pub struct Config {
     pub retention: Retention,
     /// Where the three services are.
     pub upstreams: Upstreams,
-    /// Who may enter.
+    /// The doors decide who may call.
     pub doors: Doors,
 }
 

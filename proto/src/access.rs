@@ -26,7 +26,7 @@ pub enum Kind {
     Operator,
     /// Takes and gives money.
     Cashier,
-    /// Helps users.
+    /// Helps users with what is theirs.
     Support,
     /// The edge, by its certificate.
     Service,

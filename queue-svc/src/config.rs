@@ -104,7 +104,7 @@ pub struct Config {
     pub requests: idempotency::RequestRetention,
     /// How long tokens are kept that have ended.
     pub retention: Retention,
-    /// Who may call.
+    /// The doors decide who may call the service.
     pub doors: access::Doors,
 }
 

@@ -22,6 +22,6 @@ pub struct Config {
     pub policy: Policy,
     /// How long the recorded answers to requests are kept.
     pub requests: idempotency::RequestRetention,
-    /// Who may call.
+    /// The doors decide who may call the service.
     pub doors: access::Doors,
 }

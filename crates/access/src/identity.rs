@@ -37,7 +37,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role.
+    /// Every role that there is.
     pub const ALL: [Self; 3] = [Self::Operator, Self::Cashier, Self::Support];
 
     /// The word for it in a token.
@@ -64,7 +64,7 @@ impl Roles {
             .collect()
     }
 
-    /// Is it one of them?
+    /// Whether the role is one of them.
     #[must_use]
     pub const fn contains(self, role: Role) -> bool {
         self.0 & Self::bit(role) != 0

@@ -34,7 +34,7 @@
 //! **Keys.** They are fetched at the start and every ten minutes, and at once when a token names one that
 //! is not there: the request waits for that, five seconds at most, and all who wait share one fetch. A fetch
 //! that was asked for so and changed nothing is not repeated for 30 seconds, so that invented names cost the
-//! issuer next to nothing. While the issuer is away the keys that are known stay in use; before it was ever
+//! issuer hardly anything. While the issuer is away the keys that are known stay in use; before it was ever
 //! reached, [`Error::NotReady`]. Over the network they come by HTTPS, or from this machine; redirects are not
 //! followed.
 //!

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// When the tests take place, in seconds.
 pub(crate) const NOW: i64 = 1_798_140_600;
-/// The same in microseconds.
+/// The test's time in microseconds.
 pub(crate) const NOW_MICROS: i64 = NOW * SECOND;
 pub(crate) const ISSUER: &str = "https://id.example/realms/shop";
 /// Made for these tests; ring makes no RSA keys.
@@ -53,7 +53,7 @@ impl Signer {
         Self { kid, algorithm, pair }
     }
 
-    /// Its public half.
+    /// The public half of the key.
     pub(crate) fn jwk(&self) -> Value {
         let (kid, alg) = (self.kid, self.algorithm);
         match &self.pair {
@@ -81,7 +81,7 @@ impl Signer {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    /// The same of texts that need be no JSON.
+    /// Signs texts that need be no JSON.
     pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims));
         let (message, random) = (signed.as_bytes(), SystemRandom::new());

@@ -113,7 +113,7 @@ pub struct Settings {
     pub edge: edge::Policy,
     /// How long rows are kept.
     pub retention: StackRetention,
-    /// Who may enter.
+    /// The doors decide who may call.
     pub doors: Doors,
 }
 

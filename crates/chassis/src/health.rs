@@ -20,11 +20,11 @@ const PING_EVERY: Duration = Duration::from_millis(500);
 pub enum State {
     /// The database has not answered yet, or what else the service cannot do without is not there yet.
     Starting,
-    /// Taking work.
+    /// The service takes work.
     Ready,
     /// The database cannot be reached, or takes no writes.
     Failing,
-    /// Finishing what is in flight, taking nothing new.
+    /// The service finishes what is in flight and takes nothing new.
     Draining,
 }
 

@@ -19,7 +19,7 @@ use moka::sync::Cache;
 /// Keys that are remembered; each is some two hundred bytes.
 const REMEMBERED: u64 = 100_000;
 
-/// So many in so much time: `30/m`, `5/s`, `1000/h`.
+/// A number of requests in a span of time: `30/m`, `5/s`, `1000/h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     many: NonZeroU32,
@@ -27,7 +27,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// How many.
+    /// The number of requests.
     #[must_use]
     pub const fn many(self) -> u32 {
         self.many.get()
@@ -117,7 +117,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Limit<K> {
         Self { rate, quota: quota.allow_burst(rate.many), clock: MonotonicClock, buckets }
     }
 
-    /// Its rate.
+    /// The rate at which a bucket is filled.
     #[must_use]
     pub const fn rate(&self) -> Rate {
         self.rate

@@ -84,9 +84,9 @@ pub fn listen(flag: &str, addr: SocketAddr) -> Result<TcpListener, Error> {
 pub struct DatabaseUrl(Option<Dialect>);
 
 impl DatabaseUrl {
-    /// Of whichever dialect.
+    /// The URL of a database of either dialect.
     pub const ANY: Self = Self(None);
-    /// A PostgreSQL server's.
+    /// The URL of a PostgreSQL server.
     pub const POSTGRES: Self = Self(Some(Dialect::Postgres));
 }
 

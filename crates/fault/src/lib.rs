@@ -35,11 +35,11 @@ macro_rules! reasons {
             /// What the reason means, in one sentence.
             #[must_use]
             pub const fn title(self) -> &'static str { match self { $(Self::$variant => $doc),+ } }
-            /// Its gRPC code.
+            /// The gRPC code that goes with the reason.
             #[cfg(feature = "wire")]
             #[must_use]
             pub const fn grpc(self) -> tonic::Code { match self { $(Self::$variant => tonic::Code::$code),+ } }
-            /// Its HTTP status.
+            /// The HTTP status that goes with the reason.
             #[cfg(feature = "wire")]
             #[must_use]
             pub const fn http(self) -> http::StatusCode {

@@ -13,10 +13,10 @@ pub(crate) struct Edge {
     pub(super) clients: Clients,
     pub(super) gate: Gate,
     pub(super) followers: Followers,
-    /// Who may enter.
+    /// The doors find out who calls.
     pub(crate) doors: Doors,
     clock: Clock,
-    /// Paying.
+    /// The use cases of paying.
     pub(crate) till: Till,
 }
 

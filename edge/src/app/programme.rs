@@ -22,7 +22,7 @@ pub(crate) async fn create_concert(
     ask!(edge.clients.booking, create_concert(request).concert)
 }
 
-/// One concert.
+/// Reads one concert.
 pub(crate) async fn concert(edge: &Edge, concert_id: i64) -> Result<Concert, Fault> {
     ask!(edge.clients.booking, get_concert(GetConcertRequest { concert_id }).concert)
 }
@@ -46,7 +46,7 @@ pub(crate) async fn create_show(
     ask!(edge.clients.booking, create_show(request).show)
 }
 
-/// One show.
+/// Reads one show.
 pub(crate) async fn show(edge: &Edge, show_id: i64) -> Result<Show, Fault> {
     ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)
 }

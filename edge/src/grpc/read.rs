@@ -36,7 +36,7 @@ pub(super) fn get_checkout(request: &GetCheckoutRequest) -> Result<(Uuid, String
     })
 }
 
-/// Which checkout.
+/// The checkout that is to be tried again.
 pub(super) fn retry_checkout(request: &RetryCheckoutRequest) -> Result<Uuid, Fault> {
     Checks::of(|checks| checks.uuid("checkout_id", &request.checkout_id))
 }

@@ -29,7 +29,7 @@ pub(super) struct Operation {
     pub(super) rule: &'static Rule,
     /// The name of its handler, which is the document's `operationId`.
     pub(super) id: &'static str,
-    /// Its own refusals.
+    /// The refusals of the operation itself.
     pub(super) reasons: &'static [Reason],
     /// The refusals of the gate before it; empty when it does not pass the gate.
     gate: &'static [Reason],

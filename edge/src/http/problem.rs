@@ -125,7 +125,7 @@ impl Problem {
         Fault::internal(cause).into()
     }
 
-    /// The same with a header that belongs to it.
+    /// The problem with a header that belongs to it.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.header = Some((name, value));
         self
@@ -173,7 +173,7 @@ fn challenge(reason: Reason) -> Option<&'static str> {
     CHALLENGES.into_iter().find(|(one, _)| *one == reason).map(|(_, how)| how)
 }
 
-/// The same with its fields named as in JSON, also in its detail.
+/// The fault with its fields named as in JSON, also in its detail.
 fn named_as_in_json(mut fault: Fault) -> Fault {
     if !fault.violations.is_empty() {
         fault.violations.iter_mut().for_each(|violation| violation.field = camel(&violation.field));

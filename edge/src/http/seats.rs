@@ -80,7 +80,7 @@ impl Word for Date {
     }
 }
 
-/// Is this a date of the calendar, written as `YYYY-MM-DD`?
+/// Whether this is a date of the calendar, written as `YYYY-MM-DD`.
 fn is_date(text: &str) -> bool {
     let shaped = text.len() == 10
         && text

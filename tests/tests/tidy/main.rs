@@ -6,6 +6,7 @@ mod changes;
 mod invariants;
 mod layers;
 mod migrations;
+mod sentences;
 mod shape;
 mod siblings;
 mod vocabulary;

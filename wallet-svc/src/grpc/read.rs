@@ -35,7 +35,7 @@ fn movement(user_id: &str, amount: i64, request_id: &str) -> WithId<Move> {
     })
 }
 
-/// Whose wallet.
+/// The user whose wallet is meant.
 pub(super) fn get_wallet(request: &pb::GetWalletRequest) -> Result<String, Fault> {
     Checks::of(|checks| checks.user_id("user_id", &request.user_id))
 }

@@ -1,8 +1,8 @@
 //! One small document by HTTP: in bounded time, of bounded size, from nowhere but where it was asked for.
 //!
-//! hyper and not reqwest: with TLS reqwest wants a process-wide choice of cryptography made before any client
-//! is built, also by those who need no TLS, or it panics. hyper follows no redirects, which is what is wanted
-//! here: an issuer's keys are where it says, and nobody on the way may send us elsewhere.
+//! It uses hyper and not reqwest: with TLS reqwest wants a process-wide choice of cryptography made before
+//! any client is built, also by those who need no TLS, or it panics. hyper follows no redirects, which is
+//! what is wanted here: an issuer's keys are where it says, and nobody on the way may send us elsewhere.
 
 use std::{error::Error, iter, time::Duration};
 

@@ -117,7 +117,7 @@ impl Connection {
     /// Moves it to the current runtime, which waits for its bytes from now on.
     ///
     /// # Errors
-    /// The system's.
+    /// The system refused the move.
     pub fn moved(self) -> io::Result<Self> {
         let kind = match self.kind {
             Transport::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream.into_std()?)?),

@@ -147,7 +147,7 @@ pub(in crate::http) struct OriginalPayment {
     /// CONFIRMED; or PENDING while it settles.
     #[schema(value_type = String, example = "CONFIRMED")]
     status: &'static str,
-    /// The same for people.
+    /// The status in words, for people.
     #[schema(example = "Paid: the seat is yours.")]
     message: &'static str,
 }

@@ -106,7 +106,7 @@ pub(in crate::http) struct OriginalReservation {
     /// The id of the reservation.
     #[schema(format = Uuid)]
     reservation_id: String,
-    /// Whose it is.
+    /// The user for whom the seat is held.
     #[schema(example = "1")]
     user_id: String,
     /// The number of the show.
