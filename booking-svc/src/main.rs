@@ -11,6 +11,7 @@ use chassis::{
     network::ConnectionArgs,
     program::{self, Rows},
     telemetry::LogArgs,
+    tls::{Identities, TlsArgs},
 };
 use clap::Parser;
 
@@ -36,6 +37,12 @@ struct Args {
     http_addr: SocketAddr,
     #[command(flatten)]
     connections: ConnectionArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    /// Who the edge is, by the URIs or else the DNS names of its certificate: with --tls-client-ca nobody
+    /// else is let in
+    #[arg(long, env, default_value = "spiffe://boxoffice/edge,edge", help_heading = "TLS")]
+    edge_identity: Identities,
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
@@ -60,15 +67,27 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24071 list                                          what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, currency, requests, retention, log } =
-        flags::parse();
+    let Args {
+        addr,
+        http_addr,
+        connections,
+        tls,
+        edge_identity,
+        rows,
+        policy,
+        currency,
+        requests,
+        retention,
+        log,
+    } = flags::parse();
     program::run(
         Program { name: "booking-svc", version: VERSION },
         &log,
         rows,
         migrate,
         async move |database, shutdown| {
-            let listeners = Listeners::bind(addr, http_addr, connections)?;
+            let tls = tls.server(Some(edge_identity))?;
+            let listeners = Listeners::bind(addr, http_addr, connections, tls.as_ref())?;
             serve(
                 Config { database, policy, currency, requests, retention },
                 listeners,

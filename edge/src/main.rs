@@ -10,9 +10,10 @@ use chassis::{
     program::{self, Rows, listen},
     telemetry::LogArgs,
     threads::Threads,
+    tls::{MeshArgs, RestTlsArgs, TlsArgs},
 };
 use clap::Parser;
-use edge::{Config, Listeners, Policy, Retention, Upstreams, migrate, serve};
+use edge::{Config, Listeners, Policy, Retention, UpstreamIdentities, Upstreams, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,6 +41,14 @@ struct Args {
     rows: Rows,
     #[command(flatten)]
     upstreams: Upstreams,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    rest_tls: RestTlsArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    mesh: MeshArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    identities: UpstreamIdentities,
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
@@ -57,16 +66,22 @@ Examples:
   edge --browse open --on-payment-failure keep                  dates and seats for all; a refused payment keeps the hold";
 
 fn main() -> ExitCode {
-    let Args { rest_addr, grpc_addr, connections, rows, upstreams, policy, retention, log } = flags::parse();
+    let args: Args = flags::parse();
+    let (policy, retention, log) = (args.policy, args.retention, args.log);
+    let Args { rest_addr, grpc_addr, connections, rows, upstreams, tls, rest_tls, mesh, identities, .. } =
+        args;
     program::run(
         Program { name: "edge", version: VERSION },
         &log,
         rows,
         migrate,
         async move |database, shutdown| {
+            let upstreams = upstreams.secured(tls.client(&mesh)?.as_ref(), identities)?;
+            let (rest_tls, grpc_tls) = (rest_tls.server()?, tls.server(None)?);
             let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
             let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
-            let [rest, grpc] = [rest, grpc].map(|listener| Incoming::counted(listener, &connections));
+            let rest = Incoming::secured(rest, &connections, rest_tls.as_ref());
+            let grpc = Incoming::secured(grpc, &connections, grpc_tls.as_ref());
             let listeners = Listeners { rest, grpc, threads };
             serve(Config { database, policy, retention, upstreams }, listeners, Clock::system(), shutdown)
                 .await

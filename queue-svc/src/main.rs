@@ -9,6 +9,7 @@ use chassis::{
     network::ConnectionArgs,
     program::{self, Rows},
     telemetry::LogArgs,
+    tls::{Identities, TlsArgs},
 };
 use clap::Parser;
 use queue_svc::{Config, Listeners, Policy, Retention, migrate, serve};
@@ -35,6 +36,12 @@ struct Args {
     http_addr: SocketAddr,
     #[command(flatten)]
     connections: ConnectionArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    /// Who the edge is, by the URIs or else the DNS names of its certificate: with --tls-client-ca nobody
+    /// else is let in
+    #[arg(long, env, default_value = "spiffe://boxoffice/edge,edge", help_heading = "TLS")]
+    edge_identity: Identities,
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
@@ -55,14 +62,16 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, requests, retention, log } = flags::parse();
+    let Args { addr, http_addr, connections, tls, edge_identity, rows, policy, requests, retention, log } =
+        flags::parse();
     program::run(
         Program { name: "queue-svc", version: VERSION },
         &log,
         rows,
         migrate,
         async move |database, shutdown| {
-            let listeners = Listeners::bind(addr, http_addr, connections)?;
+            let tls = tls.server(Some(edge_identity))?;
+            let listeners = Listeners::bind(addr, http_addr, connections, tls.as_ref())?;
             serve(Config { database, policy, requests, retention }, listeners, Clock::system(), shutdown)
                 .await
         },

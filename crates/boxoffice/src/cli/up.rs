@@ -11,6 +11,7 @@ use chassis::{
     network::ConnectionArgs,
     program::DatabaseUrl,
     telemetry::{LogArgs, LogFormat},
+    tls::{RestTlsArgs, TlsArgs},
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,10 @@ pub(crate) struct Up {
     addresses: Addresses,
     #[command(flatten)]
     connections: ConnectionArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    rest_tls: RestTlsArgs,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
     queue: queue_svc::Policy,
     #[command(flatten, next_help_heading = "Booking")]
@@ -63,19 +68,31 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, connections, queue, booking, wallet, edge, retention, log, .. } = up;
-    let settings = Settings { addresses, connections, databases, queue, booking, wallet, edge, retention };
+    let Up { addresses, connections, tls, rest_tls, queue, booking, wallet, edge, retention, log, .. } = up;
+    let scheme = if rest_tls.rest_tls_cert.is_some() { "https" } else { "http" };
+    let settings = Settings {
+        addresses,
+        connections,
+        tls,
+        rest_tls,
+        databases,
+        queue,
+        booking,
+        wallet,
+        edge,
+        retention,
+    };
     let stack = Stack::start(settings, Clock::system()).await?;
-    welcome(log.log_format, &stack.addresses(), &place);
+    welcome(log.log_format, &stack.addresses(), &place, scheme);
     stack.run(shutdown).await
 }
 
 /// Says where the services listen: to people on stdout, to machines as a line of the log.
-fn welcome(format: LogFormat, at: &Addresses, place: &str) {
+fn welcome(format: LogFormat, at: &Addresses, place: &str, scheme: &str) {
     let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
     match format {
         LogFormat::Pretty => {
-            let text = for_people(at, place);
+            let text = for_people(at, place, scheme);
             // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and the
             // mesh must not.
             let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
@@ -86,16 +103,16 @@ fn welcome(format: LogFormat, at: &Addresses, place: &str) {
     }
 }
 
-fn for_people(at: &Addresses, place: &str) -> String {
+fn for_people(at: &Addresses, place: &str, scheme: &str) -> String {
     let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
     format!(
         "boxoffice is open. {place}.
 
-  REST, API page   http://{rest_addr}/docs
+  REST, API page   {scheme}://{rest_addr}/docs
   gRPC             queue {queue_addr} · booking {booking_addr} · wallet {wallet_addr} · checkout {grpc_addr}
-  health, metrics  http://{rest_addr}/readyz · http://{rest_addr}/metrics
+  health, metrics  {scheme}://{rest_addr}/readyz · {scheme}://{rest_addr}/metrics
 
-Try:  curl -s -X POST http://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json' -d '{{\"userId\":\"ann\"}}'
+Try:  curl -s -X POST {scheme}://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json' -d '{{\"userId\":\"ann\"}}'
 The README's tour goes on from there; `boxoffice demo` fills the house. Ctrl-C stops; started again, nothing is lost.
 "
     )
