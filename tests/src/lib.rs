@@ -8,6 +8,7 @@
 //! - [`trial`] runs one checkout through a mesh in which [`faults`] befall its calls ([`proxy`], [`wire`]),
 //!   and judges what became of it; [`load`] keeps buying whatever happens, and looks for what it was told;
 //!   [`server`] is a PostgreSQL that may be crashed.
+//! - [`keys`] are the certificates of a mesh whose programs prove to each other who they are.
 //! - [`raw`] calls any method by its path; [`patience`] says how long to wait for anything.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
 //!
@@ -28,6 +29,7 @@ pub mod eventually;
 pub mod faults;
 pub mod frames;
 pub mod grpc;
+pub mod keys;
 pub mod load;
 pub mod mesh;
 pub mod process;
