@@ -50,8 +50,8 @@ const SERVICES: &[(&str, &[&str])] = &[
     ("booking", &["booking-svc", "booking", "booking-1", "booking-2"]),
     ("wallet", &["wallet-svc", "wallet", "wallet-1", "wallet-2"]),
 ];
-/// What stands behind a name where Kubernetes looks it up.
-const NAMESPACE: &str = "boxoffice.svc.cluster.local";
+/// What may stand behind a name where Kubernetes looks it up.
+const DOMAINS: [&str; 3] = ["boxoffice", "boxoffice.svc", "boxoffice.svc.cluster.local"];
 /// How long all of them are valid.
 const VALID: TimeDelta = TimeDelta::days(365);
 
@@ -113,8 +113,7 @@ fn named(name: &str, today: NaiveDate) -> CertificateParams {
 fn names(service: &str, hosts: &[&str]) -> Result<Vec<SanType>, rcgen::Error> {
     let mut names = vec![SanType::URI(format!("spiffe://boxoffice/{service}").try_into()?)];
     let first = hosts.first().copied().unwrap_or(service);
-    let in_cluster = NAMESPACE.match_indices('.').map(|(end, _)| format!("{first}.{}", &NAMESPACE[..end]));
-    let in_cluster = in_cluster.chain([format!("{first}.{NAMESPACE}")]);
+    let in_cluster = DOMAINS.map(|domain| format!("{first}.{domain}"));
     for host in hosts.iter().map(|&host| host.to_owned()).chain(in_cluster).chain(["localhost".to_owned()]) {
         names.push(SanType::DnsName(host.try_into()?));
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -26,7 +26,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     files::{Credentials, PemFiles, Watched},
-    identity::{Identities, names_of},
+    identity::Identities,
     provider,
     refusals::Refusals,
     server::H2,
@@ -126,8 +126,7 @@ impl ServerCertVerifier for ServerCheck {
         )?;
         match &self.server {
             None => verify_server_name(&certificate, name)?,
-            Some(server) if server.have(&names_of(end_entity)) => {}
-            Some(_) => return Err(CertificateError::ApplicationVerificationFailure.into()),
+            Some(server) => server.check(end_entity)?,
         }
         Ok(ServerCertVerified::assertion())
     }

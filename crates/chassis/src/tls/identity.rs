@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, OtherError, pki_types::CertificateDer};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
 
 /// Those whom a peer may be, separated by commas: URIs such as `spiffe://shop/till`, or DNS names.
@@ -15,8 +15,17 @@ pub struct Identities(Arc<[String]>);
 
 impl Identities {
     /// Whether one of these names is among them.
-    pub(super) fn have(&self, names: &[String]) -> bool {
+    fn have(&self, names: &[String]) -> bool {
         names.iter().any(|name| self.0.contains(name))
+    }
+
+    /// Looks whether a certificate, which was found to be valid, is one of theirs.
+    pub(super) fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), CertificateError> {
+        let names = names_of(certificate);
+        if self.have(&names) {
+            return Ok(());
+        }
+        Err(CertificateError::Other(OtherError(Arc::new(AnotherIdentity { names, expected: self.clone() }))))
     }
 }
 
@@ -29,6 +38,14 @@ impl FromStr for Identities {
         let all = all.filter(|all| !all.is_empty());
         all.map(Self).ok_or("write URIs such as spiffe://shop/till, or DNS names, separated by commas")
     }
+}
+
+/// A valid certificate is that of somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("it is of {names:?}, and not of {expected}")]
+pub(super) struct AnotherIdentity {
+    names: Vec<String>,
+    expected: Identities,
 }
 
 /// A URI as it is, or a DNS name in lower case.
@@ -83,7 +100,7 @@ impl Peer {
 }
 
 /// The names of a certificate: its URIs, or its DNS names when it has no URI.
-pub(super) fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
+fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
     let (mut uris, mut hosts) = (Vec::new(), Vec::new());

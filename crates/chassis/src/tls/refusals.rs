@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use rustls::{CertificateError, Error};
 use tokio::time::Instant;
 
+use super::identity::AnotherIdentity;
+
 /// The least time between two log lines for the same reason.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
@@ -51,7 +53,7 @@ fn why(error: &Error) -> &'static str {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "another name"
             }
-            CertificateError::ApplicationVerificationFailure => "another identity",
+            CertificateError::Other(other) if other.0.is::<AnotherIdentity>() => "another identity",
             _ => "bad certificate",
         },
         // The peer refuses us.

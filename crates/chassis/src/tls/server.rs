@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     pki_types::{CertificateDer, UnixTime},
     server::{
@@ -25,7 +25,7 @@ use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 
 use super::{
     files::{Credentials, PemFiles, Watched},
-    identity::{Identities, Peer, names_of},
+    identity::{Identities, Peer},
     provider,
     refusals::Refusals,
 };
@@ -119,11 +119,8 @@ impl ClientCertVerifier for CallerCheck {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
-        if self.callers.have(&names_of(end_entity)) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
+        self.callers.check(end_entity)?;
+        Ok(verified)
     }
 
     fn verify_tls12_signature(
