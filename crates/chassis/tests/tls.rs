@@ -216,6 +216,25 @@ async fn certificates_are_replaced_under_calls_and_half_a_pair_changes_nothing()
 }
 
 #[tokio::test]
+async fn an_authority_is_replaced_by_way_of_a_file_with_both() {
+    let (keys, next) =
+        (Keys::new().with("shelf", &["127.0.0.1"]).with("till", &[TILL]), Keys::new().with("till", &[TILL]));
+    let (ca, before) = (keys.path("ca.crt"), keys.path("before.crt"));
+    fs::copy(&ca, &before).unwrap();
+    let (old, new) = (keys.client("till", &before), next.client("till", &before));
+    let addr = serve(&keys, "shelf", None).await;
+    let let_in = async |tls: &ClientTls| taken_for(addr, tls, None).await.is_some();
+    assert!(let_in(&old).await && !let_in(&new).await);
+    let [first, second] = [&before, &next.path("ca.crt")].map(|file| fs::read_to_string(file).unwrap());
+    fs::write(&ca, format!("{first}\n{second}")).unwrap();
+    until(async || let_in(&new).await).await;
+    assert!(let_in(&old).await);
+    fs::write(&ca, second).unwrap();
+    until(async || !let_in(&old).await).await;
+    assert!(let_in(&new).await);
+}
+
+#[tokio::test]
 async fn who_speaks_no_tls_or_nothing_at_all_is_let_go() {
     let keys = Keys::new().with("shelf", &["127.0.0.1"]).with("till", &[TILL]);
     let secured = serve(&keys, "shelf", None).await;
