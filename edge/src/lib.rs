@@ -32,7 +32,9 @@ use chassis::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, Upstreams};
+pub use crate::config::{
+    Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities, Upstreams,
+};
 
 /// How long streams may take to end when everything else has ended.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);

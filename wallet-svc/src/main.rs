@@ -10,6 +10,7 @@ use chassis::{
     network::ConnectionArgs,
     program::{self, Rows},
     telemetry::LogArgs,
+    tls::{Identities, TlsArgs},
 };
 use clap::Parser;
 use wallet_svc::{Config, Listeners, Policy, migrate, serve};
@@ -36,6 +37,12 @@ struct Args {
     http_addr: SocketAddr,
     #[command(flatten)]
     connections: ConnectionArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    /// Who the edge is, by the URIs or else the DNS names of its certificate. With --tls-client-ca it may do
+    /// everything, and nobody else may do anything without a bearer token (--auth-issuer)
+    #[arg(long, env, default_value = "spiffe://boxoffice/edge,edge", help_heading = "TLS")]
+    edge_identity: Identities,
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
@@ -56,7 +63,8 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24081 list                                       what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, requests, access, log } = flags::parse();
+    let Args { addr, http_addr, connections, tls, edge_identity, rows, policy, requests, access, log } =
+        flags::parse();
     program::run(
         Program { name: "wallet-svc", version: VERSION },
         &log,
@@ -64,9 +72,13 @@ fn main() -> ExitCode {
         migrate,
         async move |database, shutdown| {
             let bound = [("--addr", addr), ("--http-addr", http_addr)];
-            let doors = access.doors_of_service(&bound)?;
-            let listeners = Listeners::bind(addr, http_addr, connections)?;
-            serve(Config { database, policy, requests, doors }, listeners, Clock::system(), shutdown).await
+            let clock = Clock::system();
+            let doors = access
+                .doors_of_service(&bound, &tls, &edge_identity, clock.clone(), shutdown.clone())
+                .await?;
+            let tls = tls.server((!doors.are_secured()).then_some(edge_identity))?;
+            let listeners = Listeners::bind(addr, http_addr, connections, tls.as_ref())?;
+            serve(Config { database, policy, requests, doors }, listeners, clock, shutdown).await
         },
     )
 }

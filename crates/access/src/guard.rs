@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use boxoffice_proto::{Fault, Reason, access::rule};
-use chassis::{clock::Clock, server::Guard};
+use chassis::{
+    clock::Clock,
+    server::Guard,
+    tls::{Identities, Peer},
+};
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::Status;
 
@@ -19,6 +23,8 @@ const REFLECTION: &str = "/grpc.reflection.";
 pub struct Doors {
     /// Who says who callers are; `None`: nobody is asked.
     access: Option<(Arc<Access>, Clock)>,
+    /// Who the edge is, by its certificate; `None` where no edge calls over the network.
+    edge: Option<Identities>,
     /// Whether tools may read the protos and the API's pages.
     pub docs: bool,
     /// What the rules depend on besides.
@@ -29,13 +35,25 @@ impl Doors {
     /// Of an open house: nobody is asked.
     #[must_use]
     pub fn open() -> Self {
-        Self { access: None, docs: true, house: House::default() }
+        Self { access: None, edge: None, docs: true, house: House::default() }
     }
 
     /// Of a program that accepts these tokens.
     #[must_use]
     pub fn secured(access: Arc<Access>, clock: Clock) -> Self {
-        Self { access: Some((access, clock)), docs: false, house: House::default() }
+        Self { access: Some((access, clock)), edge: None, docs: false, house: House::default() }
+    }
+
+    /// The doors of a service that knows the edge by its certificate.
+    #[must_use]
+    pub fn with_edge(self, edge: Identities) -> Self {
+        Self { edge: Some(edge), ..self }
+    }
+
+    /// Whether a call comes from the edge.
+    fn is_from_edge(&self, extensions: &http::Extensions) -> bool {
+        let peer = extensions.get::<Peer>();
+        self.edge.as_ref().zip(peer).is_some_and(|(edge, peer)| peer.is_one_of(edge))
     }
 
     /// Whether callers are asked who they are.
@@ -96,7 +114,11 @@ impl Doors {
                         return Ok(head);
                     }
                     let Some(rule) = rule(path) else { return Err(unknown(is_reflection)) };
-                    let caller = doors.caller(&head.headers).await;
+                    let caller = if doors.is_from_edge(&head.extensions) {
+                        Caller::Edge
+                    } else {
+                        doors.caller(&head.headers).await
+                    };
                     if !doors.house.is_edge {
                         let subject = rule.subject(&message).unwrap_or_default();
                         doors.house.decide(rule, &caller, &subject)?;

@@ -8,7 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use chassis::{Error, clock::Clock};
+use chassis::{
+    Error,
+    clock::Clock,
+    tls::{Identities, TlsArgs},
+};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
@@ -196,7 +200,8 @@ impl AccessArgs {
         self.doors_of(self.way(bound)?, folder, clock, shutdown).await
     }
 
-    /// The doors of the edge as a program of its own.
+    /// The doors of the edge as a program of its own. `is_known` says whether the services know it by its
+    /// certificate.
     ///
     /// # Errors
     /// As [`doors`](Self::doors); and there is no way to the issuer's keys, or the services could not know
@@ -204,22 +209,42 @@ impl AccessArgs {
     pub async fn doors_of_edge(
         &self,
         bound: &[(&str, SocketAddr)],
+        is_known: bool,
         clock: Clock,
         shutdown: CancellationToken,
     ) -> Result<Doors, Error> {
-        let way = self.way_apart(bound)?;
+        let way = self.way_apart(bound, is_known, "--mesh-ca (MESH_CA)")?;
         self.doors_of(way, Path::new("."), clock, shutdown).await
     }
 
-    /// The doors of a service behind the edge as a program of its own, which believes whoever reaches it.
+    /// The doors of a service behind the edge as a program of its own. Whoever is the edge by its certificate
+    /// may call for anybody.
     ///
     /// # Errors
-    /// As [`way`](Self::way), and when callers are to be asked who they are.
-    pub fn doors_of_service(&self, bound: &[(&str, SocketAddr)]) -> Result<Doors, Error> {
-        self.way_apart(bound).map(|_| Doors::open())
+    /// As [`doors_of_edge`](Self::doors_of_edge).
+    pub async fn doors_of_service(
+        &self,
+        bound: &[(&str, SocketAddr)],
+        tls: &TlsArgs,
+        edge: &Identities,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Doors, Error> {
+        let knows_peers = tls.tls_client_ca.is_some();
+        if knows_peers && self.auth_issuer.is_none() {
+            // Nobody but the edge is let in at all.
+            return Ok(Doors::open());
+        }
+        let way = self.way_apart(bound, knows_peers, "--tls-client-ca (TLS_CLIENT_CA)")?;
+        if !knows_peers {
+            return Ok(Doors::open());
+        }
+        Ok(self.doors_of(way, Path::new("."), clock, shutdown).await?.with_edge(edge.clone()))
     }
 
-    fn way_apart(&self, bound: &[(&str, SocketAddr)]) -> Result<Way, Error> {
+    /// The way of a program that is one of several; `missing` is the flag without which they do not know each
+    /// other.
+    fn way_apart(&self, bound: &[(&str, SocketAddr)], is_known: bool, missing: &str) -> Result<Way, Error> {
         let way = self.way(bound)?;
         let Way::Secured(secured) = &way else { return Ok(way) };
         if secured.trusted == Trusted::Local && secured.jwks.is_none() {
@@ -229,12 +254,12 @@ impl AccessArgs {
                     .to_owned(),
             ));
         }
-        if !self.insecure_open {
-            return Err(Error::Config(
-                "--auth-issuer (AUTH_ISSUER): the edge asks its callers who they are, but the services cannot tell the edge \
-                 from others: keep their ports to the mesh, and say so with --insecure-open (INSECURE_OPEN)"
-                    .to_owned(),
-            ));
+        if !is_known && !self.insecure_open {
+            return Err(Error::Config(format!(
+                "--auth-issuer (AUTH_ISSUER) without {missing}: callers are asked who they are, but the programs of the mesh do \
+                 not know each other; give them certificates (`boxoffice keys` makes some), or say --insecure-open \
+                 (INSECURE_OPEN) if only the mesh reaches the services' ports"
+            )));
         }
         Ok(way)
     }

@@ -29,6 +29,7 @@ pub mod server;
 pub mod telemetry;
 pub mod testing;
 pub mod threads;
+pub mod tls;
 
 pub use error::Error;
 

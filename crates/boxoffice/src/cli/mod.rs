@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod keys;
 mod places;
 mod postgres;
 mod token;
@@ -32,7 +33,7 @@ pub(crate) struct Cli {
 const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
-`boxoffice audit`, `boxoffice backup` and `boxoffice token` have exit codes of their own, see there.
+`boxoffice audit`, `boxoffice backup`, `boxoffice keys` and `boxoffice token` have exit codes of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -55,6 +56,8 @@ enum CliCommand {
     Demo(demo::Demo),
     /// Print a bearer token of the mesh's own issuer
     Token(token::IssueToken),
+    /// Make a private authority and the certificates of the services, for TLS between them
+    Keys(keys::Keys),
 }
 
 /// Reads the command line and does what it says.
@@ -67,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Some(CliCommand::Backup(backup)) => backup.run(),
         Some(CliCommand::Demo(demo)) => demo.run(),
         Some(CliCommand::Token(token)) => token.run(),
+        Some(CliCommand::Keys(keys)) => keys.run(),
     }
 }
 

@@ -12,6 +12,7 @@ use chassis::{
     network::ConnectionArgs,
     program::DatabaseUrl,
     telemetry::{LogArgs, LogFormat},
+    tls::{RestTlsArgs, TlsArgs},
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,10 @@ pub(crate) struct Up {
     addresses: Addresses,
     #[command(flatten)]
     connections: ConnectionArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    rest_tls: RestTlsArgs,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
     queue: queue_svc::Policy,
     #[command(flatten, next_help_heading = "Booking")]
@@ -69,18 +74,46 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, connections, queue, booking, wallet, edge, retention, access, log, .. } = up;
-    let open = doors.clone();
-    let settings =
-        Settings { addresses, connections, databases, queue, booking, wallet, edge, retention, doors };
+    let Up {
+        addresses,
+        connections,
+        tls,
+        rest_tls,
+        queue,
+        booking,
+        wallet,
+        edge,
+        retention,
+        access,
+        log,
+        ..
+    } = up;
+    let opened = doors.clone();
+    let scheme = if rest_tls.rest_tls_cert.is_some() { "https" } else { "http" };
+    let settings = Settings {
+        addresses,
+        connections,
+        tls,
+        rest_tls,
+        databases,
+        queue,
+        booking,
+        wallet,
+        edge,
+        retention,
+        doors,
+    };
     let stack = Stack::start(settings, clock).await?;
-    Opened { at: stack.addresses(), place, doors: open, issuer: access.auth_issuer }.tell(log.log_format);
+    Opened { at: stack.addresses(), scheme, place, doors: opened, issuer: access.auth_issuer }
+        .tell(log.log_format);
     stack.run(shutdown).await
 }
 
 /// What people and machines are told once the mesh is open.
 struct Opened {
     at: Addresses,
+    /// The scheme of REST.
+    scheme: &'static str,
     place: String,
     doors: Doors,
     issuer: Option<Trusted>,
@@ -109,11 +142,14 @@ impl Opened {
     }
 
     fn for_people(&self) -> String {
-        let Self { at, place, doors, issuer } = self;
+        let Self { at, scheme, place, doors, issuer } = self;
         let Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
         let page = if doors.docs { "/docs" } else { "" };
-        let metrics = metrics_addr.or_else(|| (!doors.are_secured()).then_some(*rest_addr));
-        let metrics = metrics.map_or_else(String::new, |addr| format!(" · http://{addr}/metrics"));
+        let metrics = match metrics_addr {
+            Some(addr) => format!(" · http://{addr}/metrics"),
+            None if doors.are_secured() => String::new(),
+            None => format!(" · {scheme}://{rest_addr}/metrics"),
+        };
         let (bearer, callers) = match issuer {
             None => ("", "anybody on this machine: nobody is asked who they are".to_owned()),
             Some(Trusted::Local) => (
@@ -125,12 +161,12 @@ impl Opened {
         format!(
             "boxoffice is open. {place}.
 
-  REST, API page   http://{rest_addr}{page}
+  REST, API page   {scheme}://{rest_addr}{page}
   gRPC             queue {queue_addr} · booking {booking_addr} · wallet {wallet_addr} · checkout {grpc_addr}
-  health, metrics  http://{rest_addr}/readyz{metrics}
+  health, metrics  {scheme}://{rest_addr}/readyz{metrics}
   callers          {callers}
 
-Try:  curl -s -X POST http://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json'{bearer} -d '{{\"userId\":\"ann\"}}'
+Try:  curl -s -X POST {scheme}://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json'{bearer} -d '{{\"userId\":\"ann\"}}'
 The README's tour goes on from there; `boxoffice demo` fills the house. Ctrl-C stops; started again, nothing is lost.
 "
         )
