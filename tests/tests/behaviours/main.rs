@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         &[ordinary, short_holds],
         &[
             crowd::SOLOS,
-            access::SOLOS,
+            &access::solos(),
             doors::SOLOS,
             streams::SOLOS,
             errors::SOLOS,

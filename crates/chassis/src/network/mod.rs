@@ -279,7 +279,7 @@ impl Incoming {
         Self::secured(listener, connections, None)
     }
 
-    /// The same, with TLS in them.
+    /// The connections of a listener, as [`counted`](Self::counted), which speak TLS when `tls` is given.
     #[must_use]
     pub fn secured(listener: TcpListener, connections: &Connections, tls: Option<&ServerTls>) -> Self {
         let listening = (listener, connections.clone(), tls.cloned());

@@ -32,7 +32,7 @@ use super::{
 
 /// HTTP/2, as it is named while a connection is opened (ALPN).
 pub(super) const H2: &[u8] = b"h2";
-/// HTTP/1.1, likewise.
+/// HTTP/1.1, as it is named while a connection is opened.
 pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// The TLS of listeners. Clones share it.

@@ -6,29 +6,38 @@ mod rpcs;
 use std::{collections::BTreeSet, time::Duration};
 
 use access::{Issuer, Role as AccessRole, Roles};
-use boxoffice_proto::{Fault, Reason, queue};
-use chassis::clock::Clock;
+use boxoffice_proto::{
+    Fault, Reason,
+    queue::{self, queue_service_client::QueueServiceClient},
+};
+use chassis::{
+    channel::{Channel, Target},
+    clock::Clock,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
     client::Rest,
+    keys::Keys,
     mesh::{Mesh, Role, Shape},
     raw,
     suite::Solo,
 };
-use tonic::{
-    Code, Request,
-    metadata::MetadataValue,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport};
+use uuid::Uuid;
 
-pub(crate) const SOLOS: &[Solo] = tests::solos![
-    &[Shape::SingleSqlite, Shape::SinglePostgres];
-    every_rpc_lets_in_whom_the_table_names_and_nobody_else,
-    every_route_lets_in_whom_the_table_names_and_nobody_else,
-    a_stranger_gets_nothing_of_a_victim,
-];
+pub(crate) fn solos() -> Vec<Solo> {
+    let single = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres];
+        every_rpc_lets_in_whom_the_table_names_and_nobody_else,
+    ];
+    let every = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres, Shape::Cluster];
+        every_route_lets_in_whom_the_table_names_and_nobody_else,
+        a_stranger_gets_nothing_of_a_victim,
+    ];
+    let cluster = tests::solos![&[Shape::Cluster]; a_service_knows_the_edge_and_asks_everybody_else];
+    [single as &[Solo], every, cluster].concat()
+}
 
 /// Who calls: nobody known, bob, and ann whose everything is; and the roles.
 const CALLERS: [&str; 6] = ["anyone", "user", "cashier", "operator", "support", "owner"];
@@ -40,6 +49,8 @@ struct Secured {
     mesh: Mesh,
     rest: Rest,
     issuer: Issuer,
+    /// What the programs of a cluster know each other by.
+    keys: Keys,
     _folder: TempDir,
 }
 
@@ -51,9 +62,14 @@ impl Secured {
         std::fs::write(&keys, issuer.jwks()).unwrap();
         let keys = keys.display().to_string();
         let flags = [&["--auth-issuer", "local", "--auth-jwks", &keys, "--docs", "on"], flags].concat();
-        let mesh = Mesh::start(shape, &flags).await;
+        let keys = Keys::new();
+        let mesh = if shape == Shape::Cluster {
+            Mesh::start_wired(shape, &flags, None, &keys).await
+        } else {
+            Mesh::start(shape, &flags).await
+        };
         let rest = Rest::new(mesh.rest());
-        Self { mesh, rest, issuer, _folder: folder }
+        Self { mesh, rest, issuer, keys, _folder: folder }
     }
 
     /// The bearer token of one of [`CALLERS`], or of a user without roles.
@@ -91,9 +107,9 @@ impl Secured {
         call.once().await
     }
 
-    async fn channel(&self, service: Role) -> Channel {
+    async fn channel(&self, service: Role) -> transport::Channel {
         let address = self.mesh.grpc(service).remove(0);
-        Endpoint::from_shared(address).unwrap().connect().await.unwrap()
+        transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap()
     }
 
     /// Ann's things: a wallet, a paid and a held reservation, and an ACTIVE token.
@@ -260,9 +276,37 @@ async fn a_stranger_gets_nothing_of_a_victim(shape: Shape) {
         .once()
         .await
         .problem(401, "CREDENTIALS_INVALID");
-    let channel = secured.channel(Role::Queue).await;
-    let mut client = queue::queue_service_client::QueueServiceClient::new(channel);
-    let refused = client.verify_token(Request::new(queue::VerifyTokenRequest::default())).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unauthenticated);
+    secured.mesh.finish().await.unwrap();
+}
+
+/// Between programs of their own a certificate says who the edge is; others with a certificate of the mesh
+/// need a bearer token besides.
+async fn a_service_knows_the_edge_and_asks_everybody_else(shape: Shape) {
+    let secured = Secured::start(shape, &[]).await;
+    secured.keys.issue("olga", "olga", 2100);
+    let (_, at) = secured.mesh.of(Role::Queue)[0].grpc[0];
+    let client = |name: &str| {
+        let tls = secured.keys.client(name, &secured.keys.path("ca.crt"));
+        let target: Target = format!("https://{at}").parse().unwrap();
+        QueueServiceClient::new(Channel::new(&target.secured("--url", Some(&tls), None).unwrap()))
+    };
+    let unknown = || queue::VerifyTokenRequest { token: Uuid::nil().to_string(), ..Default::default() };
+    let reason = |status: Status| Fault::from(&status).reason;
+    let told = client("edge").verify_token(unknown()).await.map_err(reason);
+    assert_eq!(told.unwrap_err(), Reason::TokenNotFound, "the edge is asked nothing");
+    let told = client("olga").verify_token(unknown()).await.map_err(reason);
+    assert_eq!(told.unwrap_err(), Reason::CredentialsMissing);
+    let as_operator = |queue_id: &str| {
+        let policy = Some(queue::QueuePolicy::default());
+        let mut request = Request::new(queue::CreateQueueRequest {
+            queue_id: queue_id.into(),
+            policy,
+            ..Default::default()
+        });
+        let bearer = secured.bearer("operator").unwrap().parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    };
+    let _created = client("olga").create_queue(as_operator("by-olga")).await.unwrap();
     secured.mesh.finish().await.unwrap();
 }
