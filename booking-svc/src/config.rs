@@ -42,6 +42,8 @@ pub struct Config {
     pub requests: idempotency::RequestRetention,
     /// How long holds that ended unpaid are kept.
     pub retention: Retention,
+    /// The doors decide who may call the service.
+    pub doors: access::Doors,
 }
 
 /// How long rows are kept that are not kept for ever.

@@ -58,12 +58,13 @@ async fn run(
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();
-    health.watch(db.clone(), shutdown.clone());
+    health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
     let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let app = Arc::new(app::App::new(db.clone(), clock, config.policy));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
+        .guarded(config.doors.guard())
         .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency)))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;

@@ -2,14 +2,18 @@
 
 use std::{str::FromStr, time::Duration};
 
+use access::Doors;
 use chassis::{
+    Error,
     channel::Target,
     db::DbConfig,
     network::Incoming,
     prune::{self, Old},
     threads::Threads,
+    tls::{ClientTls, Identities},
 };
 use http::{HeaderValue, uri::Authority};
+use tokio::net::TcpListener;
 
 use crate::store;
 
@@ -27,6 +31,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where the three services are.
     pub upstreams: Upstreams,
+    /// The doors decide who may call.
+    pub doors: Doors,
 }
 
 /// How long rows are kept that are not needed for good.
@@ -63,6 +69,8 @@ pub struct Listeners {
     pub rest: Incoming,
     /// The listener of gRPC, with `CheckoutService`.
     pub grpc: Incoming,
+    /// The listener of probes and metrics alone.
+    pub metrics: Option<TcpListener>,
     /// Where the connections of `rest` live. They must outlive services that are called in-process.
     pub threads: Threads,
 }
@@ -169,6 +177,45 @@ pub struct Upstreams {
     /// The wallet service.
     #[arg(long, env, default_value = "http://127.0.0.1:24081")]
     pub wallet_url: Target,
+}
+
+/// Who the services behind the edge are, where their certificates do not have the host names of their URLs.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[group(skip)]
+pub struct UpstreamIdentities {
+    /// Who queue-svc is, by the URIs or else the DNS names of its certificate, such as
+    /// spiffe://boxoffice/queue; without it its certificate must have the host name of --queue-url
+    #[arg(long, env)]
+    pub queue_identity: Option<Identities>,
+    /// Who booking-svc is, likewise
+    #[arg(long, env)]
+    pub booking_identity: Option<Identities>,
+    /// Who wallet-svc is, likewise
+    #[arg(long, env)]
+    pub wallet_identity: Option<Identities>,
+}
+
+impl Upstreams {
+    /// The same services, called with this TLS if there is any.
+    ///
+    /// # Errors
+    /// Some URL wants TLS and there is none, or the reverse.
+    pub fn secured(self, tls: Option<&ClientTls>, identities: UpstreamIdentities) -> Result<Self, Error> {
+        let UpstreamIdentities { queue_identity, booking_identity, wallet_identity } = identities;
+        let secured = |url: Target, service: &str, identity: Option<Identities>| {
+            if tls.is_none() && identity.is_some() {
+                let variable = format!("{}_IDENTITY", service.to_ascii_uppercase());
+                let why = "is of no use without --mesh-ca (MESH_CA)";
+                return Err(Error::Config(format!("--{service}-identity ({variable}) {why}")));
+            }
+            url.secured(&format!("--{service}-url"), tls, identity)
+        };
+        Ok(Self {
+            queue_url: secured(self.queue_url, "queue", queue_identity)?,
+            booking_url: secured(self.booking_url, "booking", booking_identity)?,
+            wallet_url: secured(self.wallet_url, "wallet", wallet_identity)?,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ use chassis::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::config::{Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, Upstreams};
+pub use crate::config::{
+    Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities, Upstreams,
+};
 
 /// How long streams may take to end when everything else has ended.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -64,7 +66,6 @@ async fn run(
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
-    health.watch(db.clone(), shutdown.clone());
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
@@ -87,12 +88,16 @@ async fn run(
 
     let followers = app::Followers::new(clients.clone(), shutdown.clone());
     let polls = app::Polls::new(clients.queue.clone());
-    let browse = config.policy.browse;
-    let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), browse, clock));
+    let mut doors = config.doors;
+    doors.house.is_edge = true;
+    doors.house.open_browsing = config.policy.browse == Browse::Open;
+    health.watch(db.clone(), doors.readiness(), shutdown.clone());
+    let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), doors.clone(), clock));
     let rest = http::Front::new(edge, polls, config.policy, health.clone());
     let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
-        .add_service(CheckoutServiceServer::new(grpc::Service::new(till.clone())));
+        .guarded(doors.guard())
+        .add_service(CheckoutServiceServer::new(grpc::Service::new(till.clone(), doors.clone())));
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
@@ -103,7 +108,8 @@ async fn run(
         http::serve(listeners.rest, fronts, shutdown.clone()).await;
         Ok(())
     };
-    let served = tokio::try_join!(grpc.serve(listeners.grpc, shutdown.clone()), rest);
+    let grpc = grpc.serve_with_probes(listeners.grpc, listeners.metrics, shutdown.clone());
+    let served = tokio::try_join!(grpc, rest);
 
     // This is done also when a listener failed: requests in flight are finished and background tasks end.
     shutdown.cancel();

@@ -1,5 +1,5 @@
-//! What the fields of a concert and a show may be: one constant for each kind of value, for the checks of
-//! gRPC and of REST.
+//! What the fields of requests may be: one constant for each kind of value, for the checks of gRPC and of
+//! REST.
 
 use std::ops::RangeInclusive;
 
@@ -13,3 +13,8 @@ pub const MINUTES: RangeInclusive<i32> = 1..=1_440;
 pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
 /// Seats of a show.
 pub const SEATS: RangeInclusive<i32> = 1..=100_000;
+
+/// The lanes of a queue; the lowest is served first.
+pub const PRIORITY: RangeInclusive<i32> = 0..=9;
+/// The lane of a user who names none.
+pub const DEFAULT_PRIORITY: i32 = 5;

@@ -4,6 +4,7 @@
 //! a gRPC status and is read back from one, and where each reason has its gRPC code and its HTTP status side
 //! by side; it is a crate of its own, because domains speak of refusals and know no wire.
 
+pub mod access;
 pub mod bounds;
 pub mod currency;
 pub mod knobs;

@@ -49,14 +49,16 @@ impl Checks {
 
     /// A user's id: 1 to 64 visible characters of any script, counted and handed back in form C.
     pub fn user_id(&mut self, field: &str, value: &str) -> String {
-        let id = composed(value, *USER_ID_LENGTH.end());
-        if !id
-            .as_deref()
-            .is_some_and(|id| USER_ID_LENGTH.contains(&id.chars().count()) && id.chars().all(is_visible))
-        {
+        let id = visible(value, *USER_ID_LENGTH.end());
+        if id.is_none() {
             self.refuse(field, "must be 1 to 64 visible characters, without spaces");
         }
         id.map(Cow::into_owned).unwrap_or_default()
+    }
+
+    /// The user whose things are asked for, as [`user_id`](Self::user_id); empty: anybody's.
+    pub fn any_user(&mut self, field: &str, value: &str) -> String {
+        if value.is_empty() { String::new() } else { self.user_id(field, value) }
     }
 
     /// A queue's name: 1 to 64 of `a-z A-Z 0-9 - _ .`, which have one form only; empty means `default`.
@@ -142,6 +144,14 @@ impl Checks {
         checks.finish()?;
         Ok(value)
     }
+}
+
+/// A name of at least one and at most so many visible characters of any script, counted and handed back in
+/// form C; `None` when it is no such name.
+#[must_use]
+pub fn visible(name: &str, most: usize) -> Option<Cow<'_, str>> {
+    composed(name, most)
+        .filter(|name| (1..=most).contains(&name.chars().count()) && name.chars().all(is_visible))
 }
 
 /// A text in normalization form C; `None` when it has more than `most` characters there. A text that is

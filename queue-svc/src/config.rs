@@ -104,6 +104,8 @@ pub struct Config {
     pub requests: idempotency::RequestRetention,
     /// How long tokens are kept that have ended.
     pub retention: Retention,
+    /// The doors decide who may call the service.
+    pub doors: access::Doors,
 }
 
 /// How long rows are kept that are needed for a while only.

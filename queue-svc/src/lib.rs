@@ -60,11 +60,12 @@ async fn run(
     let queues = app::Queues::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
     queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
-    health.watch(db.clone(), shutdown.clone());
+    health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
     let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
+        .guarded(config.doors.guard())
         // The edge sends the polls of all users in this call.
         .frequent(&["BatchGetTokens"])
         .add_service(service);

@@ -10,6 +10,8 @@
 //!   [`server`] is a PostgreSQL that may be crashed.
 //! - [`requests`] has the requests for shows and holds, [`raw`] calls any method by its path; [`patience`]
 //!   says how long to wait for anything.
+//! - [`keys`] are the certificates of a mesh whose programs prove to each other who they are.
+//! - [`raw`] calls any method by its path; [`patience`] says how long to wait for anything.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
 //!
 //! Nothing outside the checkout is assumed to be running but the PostgreSQL of `TEST_POSTGRES_URL`, which
@@ -29,6 +31,7 @@ pub mod eventually;
 pub mod faults;
 pub mod frames;
 pub mod grpc;
+pub mod keys;
 pub mod load;
 pub mod mesh;
 pub mod process;

@@ -34,6 +34,16 @@ pub trait Wiring: Sync {
         at
     }
 
+    /// How the edge calls services: `http`, or `https` where they are started with certificates.
+    fn scheme(&self) -> &'static str {
+        "http"
+    }
+
+    /// Flags of a program of this role beside those that every mesh needs, name and value by turns.
+    fn flags(&self, _role: Role) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The URL under which a program of this role finds its database.
     fn database(&self, _role: Role, url: &str) -> String {
         url.to_owned()
@@ -181,6 +191,7 @@ impl Mesh {
         }
         let grpc =
             vec![(Role::Edge, edge), (Role::Queue, queue), (Role::Booking, booking), (Role::Wallet, wallet)];
+        args.extend(wiring.flags(Role::Launcher));
         self.spawn(Role::Launcher, "boxoffice", args, flags, rest, grpc);
     }
 
@@ -209,8 +220,9 @@ impl Mesh {
                     ("--database-url", url),
                 ];
                 let name = format!("{}-{replica}", role.program());
-                self.spawn(role, &name, pairs(args), flags, http, vec![(role, grpc)]);
-                addresses.push(format!("http://{}", wiring.service(role, grpc)));
+                let args = [pairs(args), wiring.flags(role)].concat();
+                self.spawn(role, &name, args, flags, http, vec![(role, grpc)]);
+                addresses.push(format!("{}://{}", wiring.scheme(), wiring.service(role, grpc)));
             }
             lists.push(addresses.join(","));
         }
@@ -227,7 +239,7 @@ impl Mesh {
             self.spawn(
                 Role::Edge,
                 &format!("edge-{replica}"),
-                pairs(args),
+                [pairs(args), wiring.flags(Role::Edge)].concat(),
                 flags,
                 rest,
                 vec![(Role::Edge, grpc)],

@@ -10,6 +10,7 @@ use tonic::{
     Request, Status,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    metadata::AsciiMetadataValue,
     transport::Channel,
 };
 
@@ -58,11 +59,31 @@ impl Decoder for Untouched {
 /// # Panics
 /// When the path is none.
 pub async fn call(channel: Channel, path: &str, message: &[u8]) -> Result<Bytes, Status> {
+    call_as(channel, path, message, None).await
+}
+
+/// The same with this `authorization`. Of a stream the first message is waited for.
+///
+/// # Errors
+/// The call's status.
+///
+/// # Panics
+/// When the path is none.
+pub async fn call_as(
+    channel: Channel,
+    path: &str,
+    message: &[u8],
+    authorization: Option<AsciiMetadataValue>,
+) -> Result<Bytes, Status> {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let path = path.parse().expect("a path");
-    let answer = grpc.unary(Request::new(Bytes::copy_from_slice(message)), path, Untouched).await?;
-    Ok(answer.into_inner())
+    let mut request = Request::new(Bytes::copy_from_slice(message));
+    if let Some(authorization) = authorization {
+        request.metadata_mut().insert("authorization", authorization);
+    }
+    let mut answers = grpc.server_streaming(request, path, Untouched).await?.into_inner();
+    answers.message().await.map(Option::unwrap_or_default)
 }
 
 /// A method of the contract.

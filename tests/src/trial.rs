@@ -396,7 +396,8 @@ impl Trial {
         let entries = entries.await.map_err(|status| status.to_string())?.into_inner().entries;
         let kinds: Vec<_> = entries.iter().rev().map(|entry| entry.kind()).collect();
         let balance: i64 = entries.iter().map(|entry| entry.amount).sum();
-        let reservation = GetReservationRequest { reservation_id: self.reservation.clone() };
+        let reservation =
+            GetReservationRequest { reservation_id: self.reservation.clone(), user_id: String::new() };
         let reservation =
             patiently(reservation, |ask| async move { grpc.booking().get_reservation(ask).await });
         let reservation = reservation.await.map_err(|status| status.to_string())?;
@@ -441,7 +442,7 @@ impl Court {
 
     /// Lets a hold lapse, as time would, and somebody else take its seat.
     async fn lapse(&self, user: &str, reservation: &str) -> Result<(), String> {
-        let get = GetReservationRequest { reservation_id: reservation.to_owned() };
+        let get = GetReservationRequest { reservation_id: reservation.to_owned(), user_id: String::new() };
         let held =
             self.world.grpc.booking().get_reservation(get).await.unwrap().into_inner().reservation.unwrap();
         let mut booking = self.world.mesh.databases.with_table("hold").await;

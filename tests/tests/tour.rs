@@ -122,11 +122,14 @@ impl Tour {
             .env(
                 "PATH",
                 format!(
-                    "{}:{}",
+                    "{}:{}:{}",
                     root().join(".tools/node_modules/.bin").display(),
+                    binary("boxoffice").parent().unwrap().display(),
                     env::var("PATH").unwrap()
                 ),
             )
+            // Where `boxoffice token` looks, as if the mesh had been started in this folder.
+            .env("DATA_DIR", folder.path().join("data"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

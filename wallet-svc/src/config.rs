@@ -22,4 +22,6 @@ pub struct Config {
     pub policy: Policy,
     /// How long the recorded answers to requests are kept.
     pub requests: idempotency::RequestRetention,
+    /// The doors decide who may call the service.
+    pub doors: access::Doors,
 }

@@ -60,7 +60,7 @@ async fn run(
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &migrations()).await?;
     let health = Health::new();
-    health.watch(db.clone(), shutdown.clone());
+    health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
 
     let pruning = tokio::spawn(prune::until(
         db.clone(),
@@ -71,7 +71,10 @@ async fn run(
 
     let service =
         WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
-    let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health).error_domain(DOMAIN).add_service(service);
+    let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health)
+        .error_domain(DOMAIN)
+        .guarded(config.doors.guard())
+        .add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();

@@ -8,7 +8,7 @@ mod read;
 use std::sync::Arc;
 
 use boxoffice_proto::{
-    Currency,
+    Currency, Fault, Reason, access,
     booking::{
         CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
         ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
@@ -137,8 +137,11 @@ impl BookingService for Service {
         &self,
         request: Request<GetReservationRequest>,
     ) -> Answer<GetReservationResponse> {
-        let id = read::reservation_id(&request.into_inner())?;
-        Ok(Response::new(GetReservationResponse { reservation: answer(self.app.reservation(id).await)? }))
+        let (id, user) = read::reservation_id(&request.into_inner())?;
+        let found = self.app.reservation(id).await.map_err(Fault::from);
+        let reservation =
+            access::for_user(&user, found, |found| &found.hold.user_id, Reason::ReservationNotFound)?;
+        Ok(Response::new(GetReservationResponse { reservation: Some(convert::reservation(&reservation)) }))
     }
 
     async fn list_reservations(

@@ -84,8 +84,12 @@ pub(super) fn page<C: Serialize + DeserializeOwned>(
     Checks::of(|checks| list.read(page_size, page_token, start, |field, wrong| checks.refuse(field, wrong)))
 }
 
-pub(super) fn reservation_id(request: &GetReservationRequest) -> Result<Uuid, Fault> {
-    Checks::of(|checks| checks.uuid("reservation_id", &request.reservation_id))
+/// Which reservation, and whose it must be; empty: anybody's.
+pub(super) fn reservation_id(request: &GetReservationRequest) -> Result<(Uuid, String), Fault> {
+    Checks::of(|checks| {
+        let user = checks.any_user("user_id", &request.user_id);
+        (checks.uuid("reservation_id", &request.reservation_id), user)
+    })
 }
 
 /// Whose reservations, and which page of them, by when each was held and its id; the newest is the first.

@@ -177,7 +177,7 @@ pub async fn extend(session: &mut Session, id: Uuid, until: i64) -> Result<(), E
 /// How a hold that is not paid for ends.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// It expired.
+    /// It expired by the clock.
     Expired,
     /// Its user cancelled it.
     Cancelled,

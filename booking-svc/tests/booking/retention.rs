@@ -17,6 +17,7 @@ fn old(world: &World) -> Vec<prune::Old> {
         currency: "KRW".parse().unwrap(),
         requests,
         retention,
+        doors: access::Doors::open(),
     }
     .old()
 }

@@ -42,7 +42,14 @@ impl Server {
             let policy = Policy { max_held_seats: 3, ..Policy::default() };
             let (requests, retention) = Default::default();
             let currency = "EUR".parse().unwrap();
-            let config = Config { database: database.config.clone(), policy, currency, requests, retention };
+            let config = Config {
+                database: database.config.clone(),
+                policy,
+                currency,
+                requests,
+                retention,
+                doors: access::Doors::open(),
+            };
             let listeners = Listeners { grpc: listener.into(), http: None };
             let serving = tokio::spawn(serve(config, listeners, clock.clone(), shutdown.clone()));
             let client = BookingServiceClient::new(Channel::new(&target));
@@ -185,7 +192,10 @@ async fn a_sale_from_concert_to_confirmation_over_grpc() {
         );
         assert_eq!(confirmed.confirmed_at, Some(timestamp(START)));
         let read = client
-            .get_reservation(GetReservationRequest { reservation_id: held.reservation_id.clone() })
+            .get_reservation(GetReservationRequest {
+                reservation_id: held.reservation_id.clone(),
+                ..Default::default()
+            })
             .await
             .unwrap();
         assert_eq!(read.into_inner().reservation, Some(confirmed.clone()));
@@ -235,7 +245,7 @@ async fn what_is_not_there_is_told_by_name() {
             Reason::ShowNotFound,
         );
         refused(server.hold("ann", 9, &[1]).await, Reason::ShowNotFound);
-        let nobody = GetReservationRequest { reservation_id: Uuid::nil().to_string() };
+        let nobody = GetReservationRequest { reservation_id: Uuid::nil().to_string(), ..Default::default() };
         status(client.get_reservation(nobody).await, Reason::ReservationNotFound);
         server.stop().await;
     }

@@ -9,19 +9,19 @@ pub enum Error {
     /// There is no such file.
     #[error("{service}: there is no file {path}; --data-dir is the folder that the mesh was started with")]
     NoFile {
-        /// The service.
+        /// The service that was to be judged.
         service: &'static str,
         /// Where it was looked for.
         path: String,
     },
-    /// A database that is not this service's.
+    /// The database is not that of this service.
     #[error(
         "{service}: {place} has no table {table}: another database, another schema, or the service has never run"
     )]
     NoTable {
-        /// The service.
+        /// The service that was to be judged.
         service: &'static str,
-        /// The database.
+        /// The database that was read, without its password.
         place: String,
         /// The missing table.
         table: &'static str,
@@ -29,15 +29,15 @@ pub enum Error {
     /// A file that nobody had open when it was opened here, and that a service has opened since.
     #[error("{service}: {place} was at rest and has been opened by a service meanwhile; look again")]
     Woken {
-        /// The service.
+        /// The service that was to be judged.
         service: &'static str,
-        /// The file.
+        /// The path of the file.
         place: String,
     },
     /// The database refused or broke off.
     #[error("{service}: {place}: {cause}")]
     Database {
-        /// The service.
+        /// The service that was to be judged.
         service: &'static str,
         /// The database, without its password.
         place: String,

@@ -50,7 +50,7 @@ laws! {
 /// A violation of a law.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The law.
+    /// The law that is violated.
     pub law: Law,
     /// A sentence that says what is wrong, with the numbers that explain it.
     pub what: String,
@@ -96,10 +96,10 @@ pub struct Checked {
     pub direct: u64,
 }
 
-/// The result.
+/// The result of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What is wrong.
+    /// Every violation that was found.
     pub differences: Vec<Difference>,
     /// How many more there are of a law than were kept.
     pub more: BTreeMap<Law, u64>,
@@ -112,7 +112,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Is nothing wrong?
+    /// Whether no law is violated.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.differences.is_empty()

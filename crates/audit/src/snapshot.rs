@@ -153,7 +153,7 @@ impl Snapshot {
         self.rows_at(sql, 0)
     }
 
-    /// The same, with this instant in place of `{now}`.
+    /// The rows of a query, with this instant in place of `{now}`.
     pub(crate) fn rows_at(&mut self, sql: impl Into<Sql>, now: i64) -> Rows<'_> {
         let sql = sql.into();
         let (service, place) = (self.service, &self.place);

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use access::Doors;
 use chassis::{
     Error,
     channel::{Channel, Target},
@@ -10,9 +11,11 @@ use chassis::{
     idempotency,
     in_process::InProcess,
     network::{ConnectionArgs, Incoming},
-    program::listen,
+    program::{Listeners, listen},
     threads::Threads,
+    tls::{RestTlsArgs, TlsArgs},
 };
+use edge::Upstreams;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -34,6 +37,10 @@ pub struct Addresses {
     /// REST, the API page, probes and metrics
     #[arg(long, env, default_value = "127.0.0.1:24000")]
     pub rest_addr: SocketAddr,
+    /// Probes and metrics alone. /metrics is at --rest-addr too where nobody is asked who they are, and
+    /// otherwise here alone
+    #[arg(long, env)]
+    pub metrics_addr: Option<SocketAddr>,
     /// gRPC of the edge: CheckoutService
     #[arg(long, env, default_value = "127.0.0.1:24051")]
     pub grpc_addr: SocketAddr,
@@ -62,6 +69,20 @@ pub enum Databases {
     },
 }
 
+impl Addresses {
+    /// The addresses that somebody could call, each with its flag.
+    #[must_use]
+    pub const fn bound(&self) -> [(&'static str, SocketAddr); 5] {
+        [
+            ("--rest-addr", self.rest_addr),
+            ("--grpc-addr", self.grpc_addr),
+            ("--queue-addr", self.queue_addr),
+            ("--booking-addr", self.booking_addr),
+            ("--wallet-addr", self.wallet_addr),
+        ]
+    }
+}
+
 impl Databases {
     fn of(&self, service: &str) -> DbConfig {
         match self {
@@ -82,6 +103,10 @@ pub struct Settings {
     pub addresses: Addresses,
     /// How many connections, over all addresses.
     pub connections: ConnectionArgs,
+    /// The TLS of gRPC, on all its addresses.
+    pub tls: TlsArgs,
+    /// The TLS of REST.
+    pub rest_tls: RestTlsArgs,
     /// Where the databases are.
     pub databases: Databases,
     /// The knobs of queue-svc.
@@ -94,6 +119,51 @@ pub struct Settings {
     pub edge: edge::Policy,
     /// How long rows are kept.
     pub retention: StackRetention,
+    /// The doors decide who may call.
+    pub doors: Doors,
+}
+
+/// What each service is told of them.
+impl Settings {
+    fn queue(&self) -> queue_svc::Config {
+        queue_svc::Config {
+            database: self.databases.of("queue"),
+            policy: self.queue.clone(),
+            requests: self.retention.requests,
+            retention: self.retention.queue,
+            doors: self.doors.clone(),
+        }
+    }
+
+    fn booking(&self) -> booking_svc::Config {
+        booking_svc::Config {
+            database: self.databases.of("booking"),
+            policy: self.booking.clone(),
+            currency: self.wallet.currency,
+            requests: self.retention.requests,
+            retention: self.retention.booking,
+            doors: self.doors.clone(),
+        }
+    }
+
+    fn wallet(&self) -> wallet_svc::Config {
+        wallet_svc::Config {
+            database: self.databases.of("wallet"),
+            policy: self.wallet.clone(),
+            requests: self.retention.requests,
+            doors: self.doors.clone(),
+        }
+    }
+
+    fn edge(&self, upstreams: Upstreams) -> edge::Config {
+        edge::Config {
+            database: self.databases.of("edge"),
+            policy: self.edge.clone(),
+            retention: self.retention.edge,
+            upstreams,
+            doors: self.doors.clone(),
+        }
+    }
 }
 
 /// How long rows are kept that are not kept for good.
@@ -157,68 +227,44 @@ impl Stack {
     /// # Errors
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        let Settings { addresses: wanted, connections, databases, queue, booking, wallet, edge, retention } =
-            settings;
-        let requests = retention.requests;
-        let connections = connections.counted();
-        let counted = |listener| Incoming::counted(listener, &connections);
+        let (tls, rest_tls) = (settings.tls.server(None)?, settings.rest_tls.server()?);
+        let (wanted, connections) = (settings.addresses, settings.connections.counted());
+        let counted = |listener| Incoming::secured(listener, &connections, tls.as_ref());
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
+        let metrics = wanted.metrics_addr.map(|addr| bind("--metrics-addr", addr)).transpose()?;
+        let (metrics, metrics_addr) = metrics.unzip();
         let (grpc, grpc_addr) = bind("--grpc-addr", wanted.grpc_addr)?;
         let (queue_grpc, queue_addr) = bind("--queue-addr", wanted.queue_addr)?;
         let (booking_grpc, booking_addr) = bind("--booking-addr", wanted.booking_addr)?;
         let (wallet_grpc, wallet_addr) = bind("--wallet-addr", wanted.wallet_addr)?;
-        let [queue_calls, booking_calls, wallet_calls] = [(); 3].map(|()| InProcess::default());
-        let upstreams = edge::Upstreams {
-            queue_url: target(queue_addr)?.in_process(queue_calls.clone()),
-            booking_url: target(booking_addr)?.in_process(booking_calls.clone()),
-            wallet_url: target(wallet_addr)?.in_process(wallet_calls.clone()),
-        };
+        let addresses =
+            Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
+        let calls: [InProcess; 4] = Default::default();
+        let targets = targets(&addresses, &calls, tls.is_some())?;
+        let [queue_url, booking_url, wallet_url, _] = targets.clone();
+        let upstreams = Upstreams { queue_url, booking_url, wallet_url };
+        let [queue_calls, booking_calls, wallet_calls, edge_calls] = calls;
         let threads = Threads::beside_this_runtime("rest")?;
+        let within = |listener, calls| Listeners { grpc: counted(listener).in_process(calls), http: None };
 
         let queue = Service::start(|stop| {
-            let config = queue_svc::Config {
-                database: databases.of("queue"),
-                policy: queue,
-                requests,
-                retention: retention.queue,
-            };
-            let listeners =
-                queue_svc::Listeners { grpc: counted(queue_grpc).in_process(queue_calls), http: None };
-            queue_svc::serve(config, listeners, clock.clone(), stop)
+            queue_svc::serve(settings.queue(), within(queue_grpc, queue_calls), clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
-            let config = booking_svc::Config {
-                database: databases.of("booking"),
-                policy: booking,
-                currency: wallet.currency,
-                requests,
-                retention: retention.booking,
-            };
-            let listeners =
-                booking_svc::Listeners { grpc: counted(booking_grpc).in_process(booking_calls), http: None };
-            booking_svc::serve(config, listeners, clock.clone(), stop)
+            booking_svc::serve(settings.booking(), within(booking_grpc, booking_calls), clock.clone(), stop)
         });
         let wallet = Service::start(|stop| {
-            let config = wallet_svc::Config { database: databases.of("wallet"), policy: wallet, requests };
-            let listeners =
-                wallet_svc::Listeners { grpc: counted(wallet_grpc).in_process(wallet_calls), http: None };
-            wallet_svc::serve(config, listeners, clock.clone(), stop)
+            wallet_svc::serve(settings.wallet(), within(wallet_grpc, wallet_calls), clock.clone(), stop)
         });
         let edge = Service::start(|stop| {
-            let config = edge::Config {
-                database: databases.of("edge"),
-                policy: edge,
-                retention: retention.edge,
-                upstreams,
-            };
-            let listeners =
-                edge::Listeners { rest: counted(rest), grpc: counted(grpc), threads: threads.clone() };
-            edge::serve(config, listeners, clock.clone(), stop)
+            let rest = Incoming::secured(rest, &connections, rest_tls.as_ref());
+            let grpc = counted(grpc).in_process(edge_calls);
+            let listeners = edge::Listeners { rest, grpc, metrics, threads: threads.clone() };
+            edge::serve(settings.edge(upstreams), listeners, clock.clone(), stop)
         });
 
-        let addresses = Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
         let mut stack = Self { addresses, edge, inner: [queue, booking, wallet], _threads: threads };
-        match stack.ready().await {
+        match stack.ready(targets).await {
             Ok(()) => Ok(stack),
             Err(error) => {
                 let _already_failed = stack.stop().await;
@@ -228,11 +274,10 @@ impl Stack {
     }
 
     /// Waits until every service serves, or one has failed.
-    async fn ready(&mut self) -> Result<(), Error> {
-        let addresses = self.addresses;
+    async fn ready(&mut self, targets: [Target; 4]) -> Result<(), Error> {
         tokio::select! {
             failed = self.ended() => failed,
-            ready = all_serving(addresses) => ready,
+            ready = all_serving(targets) => ready,
         }
     }
 
@@ -281,20 +326,32 @@ fn bind(flag: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Error
     Ok((listener, addr))
 }
 
-fn target(addr: SocketAddr) -> Result<Target, Error> {
-    format!("http://{addr}").parse().map_err(Error::Config)
+/// Where the services are for each other: queue, booking, wallet, and the edge. Where the ports speak TLS,
+/// the services do not call each other by these, because within a process nobody needs a certificate.
+fn targets(at: &Addresses, calls: &[InProcess; 4], secured: bool) -> Result<[Target; 4], Error> {
+    let target = |addr: SocketAddr, calls: &InProcess| -> Result<Target, Error> {
+        if secured {
+            return Ok(Target::only_in_process(calls.clone()));
+        }
+        let target: Target = format!("http://{addr}").parse().map_err(Error::Config)?;
+        Ok(target.in_process(calls.clone()))
+    };
+    let [queue, booking, wallet, edge] = calls;
+    Ok([
+        target(at.queue_addr, queue)?,
+        target(at.booking_addr, booking)?,
+        target(at.wallet_addr, wallet)?,
+        target(at.grpc_addr, edge)?,
+    ])
 }
 
-async fn all_serving(addresses: Addresses) -> Result<(), Error> {
-    let Addresses { grpc_addr, queue_addr, booking_addr, wallet_addr, .. } = addresses;
-    for addr in [queue_addr, booking_addr, wallet_addr, grpc_addr] {
-        let mut health = HealthClient::new(Channel::new(&target(addr)?));
+async fn all_serving(targets: [Target; 4]) -> Result<(), Error> {
+    for (name, target) in ["queue-svc", "booking-svc", "wallet-svc", "edge"].into_iter().zip(&targets) {
+        let mut health = HealthClient::new(Channel::new(target));
         let began = Instant::now();
         while !serving(&mut health).await {
             if began.elapsed() > READY_WITHIN {
-                return Err(Error::Task(format!(
-                    "the service at {addr} was not ready within {READY_WITHIN:?}"
-                )));
+                return Err(Error::Task(format!("{name} was not ready within {READY_WITHIN:?}")));
             }
             time::sleep(ASK_EVERY).await;
         }

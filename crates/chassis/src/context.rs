@@ -112,7 +112,7 @@ impl fmt::Debug for TraceParent {
 /// The context of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
-    /// The trace.
+    /// The trace that the request is part of.
     pub trace: TraceParent,
     /// When the caller stops waiting.
     pub deadline: Instant,
@@ -145,7 +145,7 @@ impl Context {
         CURRENT.try_with(|context| *context).ok()
     }
 
-    /// Time left.
+    /// The time left until the deadline.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())

@@ -2,6 +2,8 @@
 //! names of both. A variable that is set but empty counts as not set: that is what a deployment template
 //! makes of a missing value. Every program has a command `completions` beside its own.
 
+mod secrets;
+
 use std::{
     env,
     ffi::OsString,
@@ -38,8 +40,10 @@ const SHELL: &str = "shell";
 /// itself says there, such as examples. Asked for completions, the process prints them and ends.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    let mut command = without_empty(taught(C::command()));
-    let read = command.try_get_matches_from_mut(env::args_os());
+    let words: Vec<OsString> = env::args_os().collect();
+    let mut command =
+        secrets::read(without_empty(taught(C::command())), &words).unwrap_or_else(|error| error.exit());
+    let read = command.try_get_matches_from_mut(words);
     if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::DisplayHelp) {
         // Help names all variables, also those that are empty at this moment.
         command = taught(C::command());
@@ -80,7 +84,7 @@ fn taught(command: Command) -> Command {
     let completions = Command::new(COMPLETIONS).arg(shell).about("Print completions for a shell").long_about(format!(
         "Print completions for a shell\n\nFor example `{example}`, or into the folder where your shell looks for them."
     ));
-    let command = command.subcommand(completions).args_conflicts_with_subcommands(true);
+    let command = secrets::with_files(command).subcommand(completions).args_conflicts_with_subcommands(true);
     command.after_help(EXIT_CODES).after_long_help(format!("{TAUGHT}{own}"))
 }
 

@@ -18,13 +18,13 @@ const PING_EVERY: Duration = Duration::from_millis(500);
 /// What a service is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The database has not answered yet.
+    /// The database has not answered yet, or what else the service cannot do without is not there yet.
     Starting,
-    /// Taking work.
+    /// The service takes work.
     Ready,
     /// The database cannot be reached, or takes no writes.
     Failing,
-    /// Finishing what is in flight, taking nothing new.
+    /// The service finishes what is in flight and takes nothing new.
     Draining,
 }
 
@@ -76,8 +76,9 @@ impl Health {
         self.0.subscribe()
     }
 
-    /// Follows the database from now until the shutdown, then says `Draining`.
-    pub fn watch(&self, db: Db, shutdown: CancellationToken) {
+    /// Follows the database from now until the shutdown, then says `Draining`. Before `has_begun` says that
+    /// the service has what it cannot do without, it is still starting.
+    pub fn watch(&self, db: Db, has_begun: impl Fn() -> bool + Send + 'static, shutdown: CancellationToken) {
         let health = self.clone();
         tokio::spawn(async move {
             let mut ticks = time::interval(PING_EVERY);
@@ -93,7 +94,11 @@ impl Health {
                     break;
                 }
                 db.set_away(!there);
-                health.set(if there { State::Ready } else { State::Failing });
+                health.set(match there {
+                    false => State::Failing,
+                    true if has_begun() => State::Ready,
+                    true => State::Starting,
+                });
             }
             health.set(State::Draining);
         });

@@ -119,7 +119,7 @@ impl Key {
         self.bare.as_deref()
     }
 
-    /// Both names.
+    /// The names under which the answer is recorded.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         [Some(self.name()), self.bare()].into_iter().flatten()
     }
@@ -170,7 +170,7 @@ const RECORD: Sql = Sql {
 /// The answers given before to any of these.
 ///
 /// # Errors
-/// The database's.
+/// The database failed.
 pub async fn recall_all(
     session: &mut Session,
     keys: impl Iterator<Item = &Key>,

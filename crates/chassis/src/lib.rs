@@ -18,6 +18,7 @@ pub mod hex;
 pub mod idempotency;
 pub mod in_process;
 pub mod lifecycle;
+pub mod limits;
 pub mod network;
 pub mod page;
 pub mod probes;
@@ -28,6 +29,7 @@ pub mod server;
 pub mod telemetry;
 pub mod testing;
 pub mod threads;
+pub mod tls;
 
 pub use error::Error;
 

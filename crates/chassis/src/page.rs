@@ -111,8 +111,8 @@ impl<C: Serialize> PageRequest<C> {
         self.fill(found.into_iter().map(|row| (cursor(&row), message(row))), M::encoded_len)
     }
 
-    /// The same for rows that do not become one message each: `weigh` says how many bytes a row takes, at
-    /// most.
+    /// The rows of the page, and the token of the next page, for rows that do not become one message each:
+    /// `weigh` says how many bytes a row takes, at most.
     pub fn cut<T>(
         &self,
         found: Vec<T>,

@@ -21,11 +21,12 @@ const CONNECTIONS: usize = 64;
 
 /// `/healthz` (the process lives), `/readyz` (it can do its work) and `/metrics` (Prometheus text).
 pub fn router(health: Health) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(health)
+    self::health(health).route("/metrics", get(metrics))
+}
+
+/// `/healthz` and `/readyz` alone, where the figures are not for everybody.
+pub fn health(health: Health) -> Router {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(health)
 }
 
 /// Serves the probes alone until the shutdown. They answer while the service drains, and end with it.

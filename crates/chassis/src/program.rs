@@ -17,6 +17,7 @@ use crate::{
     lifecycle::{self, Program},
     network::{self, ConnectionArgs, Incoming},
     telemetry::LogArgs,
+    tls::ServerTls,
 };
 
 /// Flags about the database of a service. The file that is used by default is for the program to set:
@@ -57,13 +58,18 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds the addresses of `--addr` and `--http-addr`.
+    /// Binds the addresses of `--addr`, whose connections have this TLS in them, and of `--http-addr`.
     ///
     /// # Errors
     /// As [`listen`].
-    pub fn bind(addr: SocketAddr, http_addr: SocketAddr, connections: ConnectionArgs) -> Result<Self, Error> {
+    pub fn bind(
+        addr: SocketAddr,
+        http_addr: SocketAddr,
+        connections: ConnectionArgs,
+        tls: Option<&ServerTls>,
+    ) -> Result<Self, Error> {
         let (grpc, http) = (listen("--addr", addr)?, listen("--http-addr", http_addr)?);
-        Ok(Self { grpc: Incoming::counted(grpc, &connections.counted()), http: Some(http) })
+        Ok(Self { grpc: Incoming::secured(grpc, &connections.counted(), tls), http: Some(http) })
     }
 }
 
@@ -84,9 +90,9 @@ pub fn listen(flag: &str, addr: SocketAddr) -> Result<TcpListener, Error> {
 pub struct DatabaseUrl(Option<Dialect>);
 
 impl DatabaseUrl {
-    /// Of whichever dialect.
+    /// The URL of a database of either dialect.
     pub const ANY: Self = Self(None);
-    /// A PostgreSQL server's.
+    /// The URL of a PostgreSQL server.
     pub const POSTGRES: Self = Self(Some(Dialect::Postgres));
 }
 

@@ -22,7 +22,7 @@ impl Rfc3339 {
         Self(at.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 
-    /// The text.
+    /// The time as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

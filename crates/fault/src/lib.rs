@@ -35,11 +35,11 @@ macro_rules! reasons {
             /// What the reason means, in one sentence.
             #[must_use]
             pub const fn title(self) -> &'static str { match self { $(Self::$variant => $doc),+ } }
-            /// Its gRPC code.
+            /// The gRPC code that goes with the reason.
             #[cfg(feature = "wire")]
             #[must_use]
             pub const fn grpc(self) -> tonic::Code { match self { $(Self::$variant => tonic::Code::$code),+ } }
-            /// Its HTTP status.
+            /// The HTTP status that goes with the reason.
             #[cfg(feature = "wire")]
             #[must_use]
             pub const fn http(self) -> http::StatusCode {
@@ -58,6 +58,9 @@ macro_rules! reasons {
 
 reasons! {
     InvalidArgument "INVALID_ARGUMENT" InvalidArgument BAD_REQUEST "The request is malformed or out of range.";
+    CredentialsMissing "CREDENTIALS_MISSING" Unauthenticated UNAUTHORIZED "A bearer token is needed here.";
+    CredentialsInvalid "CREDENTIALS_INVALID" Unauthenticated UNAUTHORIZED "The bearer token is not accepted.";
+    NotAllowed "NOT_ALLOWED" PermissionDenied FORBIDDEN "This is not for the caller to do.";
     TokenMissing "TOKEN_MISSING" Unauthenticated UNAUTHORIZED "A queue token is needed here.";
     TokenNotActive "TOKEN_NOT_ACTIVE" PermissionDenied FORBIDDEN "The queue token is not admitted at this moment.";
     TokenWrongUser "TOKEN_WRONG_USER" PermissionDenied FORBIDDEN "The queue token belongs to another user.";

@@ -1,11 +1,14 @@
 //! Who asks. Each door makes one value a request out of what it was sent, and use cases decide with it.
 
-use boxoffice_proto::{Fault, Reason, validate::Checks};
+use access::House;
+use boxoffice_proto::{Fault, Reason, access::Asks, validate::Checks};
 use uuid::Uuid;
 
-/// Who asks, as far as the door knows: whoever presents this queue token.
+/// Who asks: the user that is proved, and the queue token that is presented.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
+    who: access::Caller,
+    house: House,
     /// The token as it was presented.
     queue_token: Option<String>,
     /// The header or field in which this door takes it: refusals name it.
@@ -14,9 +17,35 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// A caller who presented this queue token in this header or field. An empty token is no token.
-    pub(crate) fn new(sent_as: &'static str, queue_token: Option<&str>) -> Self {
+    pub(crate) fn new(
+        who: access::Caller,
+        house: House,
+        sent_as: &'static str,
+        queue_token: Option<&str>,
+    ) -> Self {
         let queue_token = queue_token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
-        Self { queue_token, sent_as }
+        Self { who, house, queue_token, sent_as }
+    }
+
+    /// The request, when this caller may make it, with what it leaves out and the caller stands for. It is
+    /// the first thing that a use case asks, since permission comes before everything that could be looked
+    /// up.
+    ///
+    /// # Errors
+    /// CREDENTIALS_MISSING, CREDENTIALS_INVALID, NOT_OWNER, NOT_ALLOWED.
+    pub(super) fn allow<R: Asks>(&self, request: R) -> Result<R, Fault> {
+        self.house.allow(&self.who, request)
+    }
+
+    /// The user who asks, where it is proved who that is.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.who.user().map(|user| &*user.user)
+    }
+
+    /// Whether a request that this caller was [allowed](Self::allow) is about anybody's things: support may
+    /// help a user without a place in the queue.
+    pub(super) fn means_anybody(&self, user_id: &str) -> bool {
+        self.user().is_some() && user_id.is_empty()
     }
 
     /// The queue token, well-formed; whether it is ACTIVE is for the gate to find out.

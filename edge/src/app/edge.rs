@@ -1,10 +1,11 @@
 //! What the use cases work with.
 
+use access::Doors;
 use boxoffice_proto::Fault;
 use chassis::{clock::Clock, idempotency::BRIEF};
 
 use super::{caller::Caller, followers::Followers, gate::Gate, till::Till};
-use crate::{clients::Clients, config::Browse};
+use crate::clients::Clients;
 
 /// The services, the gate before them, and what the edge itself runs. There is one a process, and every door
 /// shares it.
@@ -12,9 +13,10 @@ pub(crate) struct Edge {
     pub(super) clients: Clients,
     pub(super) gate: Gate,
     pub(super) followers: Followers,
-    browse: Browse,
+    /// The doors find out who calls.
+    pub(crate) doors: Doors,
     clock: Clock,
-    /// Paying.
+    /// The use cases of paying.
     pub(crate) till: Till,
 }
 
@@ -24,10 +26,10 @@ impl Edge {
         gate: Gate,
         followers: Followers,
         till: Till,
-        browse: Browse,
+        doors: Doors,
         clock: Clock,
     ) -> Self {
-        Self { clients, gate, followers, browse, clock, till }
+        Self { clients, gate, followers, doors, clock, till }
     }
 
     /// The time, in microseconds.
@@ -52,7 +54,7 @@ impl Edge {
         caller: &Caller,
         queue_id: impl Future<Output = Result<String, Fault>>,
     ) -> Result<(), Fault> {
-        if self.browse == Browse::Open {
+        if self.doors.house.open_browsing {
             return Ok(());
         }
         caller.queue_token()?;

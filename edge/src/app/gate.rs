@@ -35,8 +35,8 @@ impl Gate {
     }
 
     /// Lets pass a caller who presents an ACTIVE token of this queue (or of any queue, when `queue_id` is
-    /// empty) and, when one is named, of this user. Answers the token. With `fresh` the answer is certain
-    /// about what other replicas have committed, as a payment needs it.
+    /// empty) and of this user: the one named, or else the one who asks. Answers the token. With `fresh` the
+    /// answer is certain about what other replicas have committed, as a payment needs it.
     ///
     /// # Errors
     /// TOKEN_MISSING, INVALID_ARGUMENT (no UUID), TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, TOKEN_WRONG_USER,
@@ -49,6 +49,7 @@ impl Gate {
         fresh: bool,
     ) -> Result<Uuid, Fault> {
         let token = caller.queue_token()?;
+        let user_id = user_id.or(caller.user());
         let request = VerifyTokenRequest {
             token: token.to_string(),
             queue_id: queue_id.to_owned(),

@@ -25,19 +25,19 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The dates on which a seat of a concert is free, rising.
 pub(crate) async fn dates(edge: &Edge, caller: &Caller, concert_id: i64) -> Result<Vec<String>, Fault> {
+    let request = caller.allow(ListAvailableDatesRequest { concert_id })?;
     edge.admit_to_browse(caller, edge.gate.queue_of_concert(concert_id)).await?;
-    let request = ListAvailableDatesRequest { concert_id };
     Ok(ask!(edge.clients.booking, list_available_dates(request))?.available_dates)
 }
 
 /// The seats of one show.
 pub(crate) async fn seats(edge: &Edge, caller: &Caller, show_id: i64) -> Result<SeatMap, Fault> {
+    let request = caller.allow(ListSeatsRequest { show_id, ..ListSeatsRequest::default() })?;
     edge.admit_to_browse(caller, edge.gate.queue_of_show(show_id)).await?;
     if show_id <= 0 {
         // On the wire 0 means "by concert and date".
         return Err(Fault::new(Reason::ShowNotFound, Reason::ShowNotFound.title()));
     }
-    let request = ListSeatsRequest { show_id, ..ListSeatsRequest::default() };
     let maps = ask!(edge.clients.booking, list_seats(request))?.seat_maps;
     whole(maps.into_iter().next(), "list_seats")
 }
@@ -51,9 +51,9 @@ pub(crate) async fn seats_of_date(
     concert_id: i64,
     date: String,
 ) -> Result<(bool, impl Stream<Item = Result<SeatMap, Fault>> + Send + use<>), Fault> {
+    let request = caller.allow(ListSeatsRequest { concert_id, date, ..ListSeatsRequest::default() })?;
     edge.admit_to_browse(caller, edge.gate.queue_of_concert(concert_id)).await?;
     let booking = edge.clients.booking.clone();
-    let request = ListSeatsRequest { concert_id, date, ..ListSeatsRequest::default() };
     let first = ask!(booking, list_seats(request.clone()))?;
     let is_all = first.next_page_token.is_empty();
 
@@ -83,6 +83,7 @@ pub(crate) async fn hold(
     caller: &Caller,
     request: HoldSeatsRequest,
 ) -> Result<Reservation, Fault> {
+    let request = caller.allow(request)?;
     let request = HoldSeatsRequest { request_id: edge.request_id(request.request_id), ..request };
     let admitted = async {
         caller.queue_token()?;
@@ -99,37 +100,57 @@ pub(crate) async fn hold(
     }
 }
 
-/// One reservation. Who knows its unguessable id may read it.
-pub(crate) async fn reservation(edge: &Edge, reservation_id: Uuid) -> Result<Reservation, Fault> {
-    let request = GetReservationRequest { reservation_id: reservation_id.to_string() };
+/// One reservation. Where nobody is asked who they are, who knows its unguessable id may read it.
+pub(crate) async fn reservation(
+    edge: &Edge,
+    caller: &Caller,
+    reservation_id: Uuid,
+) -> Result<Reservation, Fault> {
+    let request =
+        GetReservationRequest { reservation_id: reservation_id.to_string(), user_id: String::new() };
+    let request = caller.allow(request)?;
     ask!(edge.clients.booking, get_reservation(request).reservation)
 }
 
 /// A page of a user's reservations, newest first.
 pub(crate) async fn reservations(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: ListReservationsRequest,
 ) -> Result<ListReservationsResponse, Fault> {
+    let request = caller.allow(request)?;
     ask!(edge.clients.booking, list_reservations(request))
 }
 
 /// Gives a hold back; its seats are free at once. A reservation that is paid for is not given back, and one
-/// that has ended already stays as it is.
+/// that has ended already stays as it is. Users need their ACTIVE token for it, support does not.
 pub(crate) async fn release(edge: &Edge, caller: &Caller, reservation_id: Uuid) -> Result<(), Fault> {
-    caller.queue_token()?;
-    let reservation = reservation(edge, reservation_id).await?;
-    let admitted = edge.gate.admit(caller, &reservation.queue_id, Some(&reservation.user_id), false).await;
-    if let Err(refusal) = admitted {
-        // Paying has used the token up. The user is told of the payment, not of the token.
-        let is_paid = reservation.status() == ReservationStatus::Confirmed;
-        if is_paid && refusal.reason == Reason::TokenNotActive {
-            return Err(Fault::new(Reason::AlreadyPaid, "A reservation that is paid for is not given back."));
-        }
-        return Err(refusal);
+    let (reservation_id, user_id, request_id) =
+        (reservation_id.to_string(), String::new(), edge.request_id(String::new()));
+    let cancel = caller.allow(CancelReservationRequest { reservation_id, user_id, request_id })?;
+    let is_for_anybody = caller.means_anybody(&cancel.user_id);
+    if !is_for_anybody {
+        caller.queue_token()?;
     }
-    let Reservation { reservation_id, user_id, .. } = reservation;
-    let request_id = edge.request_id(String::new());
-    let request = CancelReservationRequest { reservation_id, user_id, request_id };
-    ask!(edge.clients.booking, cancel_reservation(request)).map(drop)
+    let (reservation_id, user_id) = (cancel.reservation_id.clone(), cancel.user_id.clone());
+    let request = GetReservationRequest { reservation_id, user_id };
+    let reservation = ask!(edge.clients.booking, get_reservation(request).reservation)?;
+    if !is_for_anybody {
+        admit_to_release(edge, caller, &reservation).await?;
+    }
+    let cancel = CancelReservationRequest { user_id: reservation.user_id, ..cancel };
+    ask!(edge.clients.booking, cancel_reservation(cancel)).map(drop)
+}
+
+async fn admit_to_release(edge: &Edge, caller: &Caller, reservation: &Reservation) -> Result<(), Fault> {
+    let user_id = Some(reservation.user_id.as_str());
+    let Err(refusal) = edge.gate.admit(caller, &reservation.queue_id, user_id, false).await else {
+        return Ok(());
+    };
+    // Paying has used the token up. The user is told of the payment, not of the token.
+    let is_paid = reservation.status() == ReservationStatus::Confirmed;
+    if is_paid && refusal.reason == Reason::TokenNotActive {
+        return Err(Fault::new(Reason::AlreadyPaid, "A reservation that is paid for is not given back."));
+    }
+    Err(refusal)
 }

@@ -14,14 +14,15 @@ use crate::clients::ask;
 /// Creates a concert.
 pub(crate) async fn create_concert(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: CreateConcertRequest,
 ) -> Result<Concert, Fault> {
+    let request = caller.allow(request)?;
     let request = CreateConcertRequest { request_id: edge.request_id(request.request_id), ..request };
     ask!(edge.clients.booking, create_concert(request).concert)
 }
 
-/// One concert.
+/// Reads one concert.
 pub(crate) async fn concert(edge: &Edge, concert_id: i64) -> Result<Concert, Fault> {
     ask!(edge.clients.booking, get_concert(GetConcertRequest { concert_id }).concert)
 }
@@ -37,14 +38,15 @@ pub(crate) async fn concerts(
 /// Creates a show, with its seats.
 pub(crate) async fn create_show(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: CreateShowRequest,
 ) -> Result<Show, Fault> {
+    let request = caller.allow(request)?;
     let request = CreateShowRequest { request_id: edge.request_id(request.request_id), ..request };
     ask!(edge.clients.booking, create_show(request).show)
 }
 
-/// One show.
+/// Reads one show.
 pub(crate) async fn show(edge: &Edge, show_id: i64) -> Result<Show, Fault> {
     ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)
 }

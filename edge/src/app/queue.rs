@@ -20,9 +20,10 @@ use crate::{
 /// Joins a queue: the user's live token, and whether it is a new one.
 pub(crate) async fn join(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: IssueTokenRequest,
 ) -> Result<(Token, bool), Fault> {
+    let request = caller.allow(request)?;
     let request = IssueTokenRequest { request_id: edge.request_id(request.request_id), ..request };
     let answer = ask!(edge.clients.queue, issue_token(request))?;
     Ok((whole(answer.token, "issue_token")?, answer.created))
@@ -34,8 +35,8 @@ pub(crate) async fn place(polls: &Polls, token: Uuid) -> Result<Token, Fault> {
 }
 
 /// A user's live token in a queue.
-pub(crate) async fn place_of(edge: &Edge, _caller: &Caller, user_id: String) -> Result<Token, Fault> {
-    let request = GetTokenRequest { user_id, ..GetTokenRequest::default() };
+pub(crate) async fn place_of(edge: &Edge, caller: &Caller, user_id: String) -> Result<Token, Fault> {
+    let request = caller.allow(GetTokenRequest { user_id, ..GetTokenRequest::default() })?;
     ask!(edge.clients.queue, get_token(request).token)
 }
 
@@ -56,8 +57,13 @@ pub(crate) async fn follow(
 }
 
 /// Leaves a queue, waiting or admitted. Leaving with a token that has ended changes nothing.
-pub(crate) async fn leave(edge: &Edge, _caller: &Caller, token: Uuid) -> Result<(), Fault> {
-    let request = LeaveQueueRequest { token: token.to_string(), request_id: edge.request_id(String::new()) };
+pub(crate) async fn leave(edge: &Edge, caller: &Caller, token: Uuid) -> Result<(), Fault> {
+    let request = LeaveQueueRequest {
+        token: token.to_string(),
+        request_id: edge.request_id(String::new()),
+        user_id: String::new(),
+    };
+    let request = caller.allow(request)?;
     ask!(edge.clients.queue, leave_queue(request)).map(drop)
 }
 
@@ -69,10 +75,12 @@ pub(crate) async fn get(edge: &Edge, queue_id: String) -> Result<Queue, Fault> {
 /// Changes a queue's policy, or creates the queue with it: the queue, and whether it is a new one.
 pub(crate) async fn put(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     queue_id: String,
     policy: QueuePolicy,
 ) -> Result<(Queue, bool), Fault> {
+    caller.allow(UpdateQueueRequest::default())?;
+    caller.allow(CreateQueueRequest::default())?;
     let update = async || {
         let (queue_id, request_id) = (queue_id.clone(), edge.request_id(String::new()));
         let request = UpdateQueueRequest { queue_id, policy: Some(policy), request_id };

@@ -25,7 +25,7 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What is known after a step.
 pub(super) struct Taken {
-    /// Its outcome.
+    /// The outcome of the step.
     pub(super) outcome: Outcome,
     /// Until when the hold lasts, in microseconds, if the answer said so.
     pub(super) hold_until: Option<i64>,
@@ -159,7 +159,7 @@ fn done<T>(answer: Result<T, Fault>) -> Outcome {
 
 /// The outcome of a call that was answered with a fault. Only what the service itself said is a refusal. A
 /// bare NOT_FOUND (our services always name what they did not find) or a full queue was said by something on
-/// the way and tells nothing of the step. INTERNAL and UNIMPLEMENTED show that the service is there.
+/// the way and does not say what the step did. INTERNAL and UNIMPLEMENTED show that the service is there.
 fn not_done(fault: Fault) -> Outcome {
     let reason = fault.reason;
     if matches!(reason, Reason::Internal | Reason::Unimplemented) {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use boxoffice_proto::{
     Fault, Reason,
+    access::for_user,
     booking::{GetReservationRequest, Reservation, ReservationStatus},
+    checkout::{GetCheckoutRequest, ListCheckoutsRequest, PayRequest, RetryCheckoutRequest},
     time,
     validate::Checks,
     wallet::{GetPaymentRequest, Payment, PaymentStatus},
@@ -132,6 +134,8 @@ impl Till {
         let until = Context::current()
             .map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)));
         let arrived = self.clock.now();
+        let user_id = caller.allow(PayRequest { user_id: command.user_id, ..PayRequest::default() })?.user_id;
+        let command = Pay { user_id, ..command };
 
         let entry = self.attach_or_begin(caller, &command, arrived).await?;
         let entry = self.outcome(entry, until).await?;
@@ -144,13 +148,28 @@ impl Till {
     /// One checkout, with its story.
     ///
     /// # Errors
-    /// PAYMENT_NOT_FOUND.
-    pub(crate) async fn get(&self, _caller: &Caller, checkout_id: Uuid) -> Result<Checkout, Fault> {
-        let found = self.journal.get(checkout_id).await.map_err(Error::from)?;
-        found.map(|entry| entry.checkout).ok_or_else(|| {
+    /// PAYMENT_NOT_FOUND; NOT_OWNER when the caller may read their own only, or `user_id` names another user.
+    pub(crate) async fn get(
+        &self,
+        caller: &Caller,
+        checkout_id: Uuid,
+        user_id: String,
+    ) -> Result<Checkout, Fault> {
+        let user_id = may_read(caller, checkout_id, user_id)?;
+        self.read(checkout_id, &user_id).await
+    }
+
+    /// A checkout of this user, or of anybody where none is named.
+    async fn read(&self, checkout_id: Uuid, user_id: &str) -> Result<Checkout, Fault> {
+        let none = || {
             Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title())
                 .with("payment_id", checkout_id)
-        })
+        };
+        of_user(user_id, self.find(checkout_id).await?.ok_or_else(none))
+    }
+
+    async fn find(&self, checkout_id: Uuid) -> Result<Option<Checkout>, Fault> {
+        Ok(self.journal.get(checkout_id).await.map_err(Error::from)?.map(|entry| entry.checkout))
     }
 
     /// One payment, also one that was made in the wallet without a checkout.
@@ -158,11 +177,11 @@ impl Till {
     /// # Errors
     /// PAYMENT_NOT_FOUND.
     pub(crate) async fn payment(&self, caller: &Caller, payment_id: Uuid) -> Result<Checkout, Fault> {
-        match self.get(caller, payment_id).await {
-            Err(fault) if fault.reason == Reason::PaymentNotFound => {}
-            found => return found,
+        let user_id = may_read(caller, payment_id, String::new())?;
+        if let Some(checkout) = self.find(payment_id).await? {
+            return of_user(&user_id, Ok(checkout));
         }
-        let request = GetPaymentRequest { payment_id: payment_id.to_string() };
+        let request = GetPaymentRequest { payment_id: payment_id.to_string(), user_id };
         let payment = ask!(self.clients.wallet, get_payment(request).payment)?;
         without_checkout(payment_id, payment).ok_or_else(|| hollow("get_payment"))
     }
@@ -173,8 +192,9 @@ impl Till {
     /// # Errors
     /// PAYMENT_NOT_FOUND.
     pub(crate) async fn retry(&self, caller: &Caller, checkout_id: Uuid) -> Result<Checkout, Fault> {
+        caller.allow(RetryCheckoutRequest { checkout_id: checkout_id.to_string() })?;
         self.journal.unpark(checkout_id).await.map_err(Error::from)?;
-        self.get(caller, checkout_id).await
+        self.read(checkout_id, "").await
     }
 
     /// A page of these checkouts, newest first.
@@ -183,13 +203,15 @@ impl Till {
     /// UNAVAILABLE when the journal cannot be read.
     pub(crate) async fn list(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         filter: Filter,
         before: Before,
         limit: i64,
     ) -> Result<Vec<Checkout>, Fault> {
-        let narrowed =
-            Narrowed { user_id: filter.user_id, status: filter.status, parked: filter.parked, before, limit };
+        let user_id = filter.user_id.unwrap_or_default();
+        let asked = caller.allow(ListCheckoutsRequest { user_id, ..ListCheckoutsRequest::default() })?;
+        let user_id = Some(asked.user_id).filter(|user_id| !user_id.is_empty());
+        let narrowed = Narrowed { user_id, status: filter.status, parked: filter.parked, before, limit };
         let entries = self.journal.list(&narrowed).await.map_err(Error::from)?;
         Ok(entries.into_iter().map(|entry| entry.checkout).collect())
     }
@@ -324,7 +346,10 @@ impl Till {
     /// now.
     async fn admitted(&self, caller: &Caller, command: &Pay) -> Result<(Uuid, Reservation), Fault> {
         let user_id = Some(command.user_id.as_str());
-        let request = GetReservationRequest { reservation_id: command.reservation_id.to_string() };
+        let request = GetReservationRequest {
+            reservation_id: command.reservation_id.to_string(),
+            user_id: String::new(),
+        };
         let reservation = match ask!(self.clients.booking, get_reservation(request).reservation) {
             Ok(reservation) => reservation,
             // Only a caller who is admitted to some queue is told what does not exist.
@@ -377,6 +402,16 @@ impl Till {
     pub(crate) async fn drain(&self) {
         self.runner.drain().await;
     }
+}
+
+fn of_user(user_id: &str, found: Result<Checkout, Fault>) -> Result<Checkout, Fault> {
+    for_user(user_id, found, |checkout| &checkout.user_id, Reason::PaymentNotFound)
+}
+
+/// The user whose checkout it must be for this caller to read it; empty: anybody's.
+fn may_read(caller: &Caller, checkout_id: Uuid, user_id: String) -> Result<String, Fault> {
+    let request = GetCheckoutRequest { checkout_id: checkout_id.to_string(), user_id };
+    Ok(caller.allow(request)?.user_id)
 }
 
 /// Passes when this is the same request as the one that began the checkout.

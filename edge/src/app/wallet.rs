@@ -11,23 +11,26 @@ use crate::clients::ask;
 /// Charges a wallet; the first charge opens it. Answers the wallet after the charge.
 pub(crate) async fn charge(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: ChargeWalletRequest,
 ) -> Result<Wallet, Fault> {
+    let request = caller.allow(request)?;
     let request = ChargeWalletRequest { request_id: edge.request_id(request.request_id), ..request };
     ask!(edge.clients.wallet, charge_wallet(request).wallet)
 }
 
 /// A user's wallet.
-pub(crate) async fn get(edge: &Edge, _caller: &Caller, user_id: String) -> Result<Wallet, Fault> {
-    ask!(edge.clients.wallet, get_wallet(GetWalletRequest { user_id }).wallet)
+pub(crate) async fn get(edge: &Edge, caller: &Caller, user_id: String) -> Result<Wallet, Fault> {
+    let request = caller.allow(GetWalletRequest { user_id })?;
+    ask!(edge.clients.wallet, get_wallet(request).wallet)
 }
 
 /// A page of a wallet's entries, newest first.
 pub(crate) async fn entries(
     edge: &Edge,
-    _caller: &Caller,
+    caller: &Caller,
     request: ListEntriesRequest,
 ) -> Result<ListEntriesResponse, Fault> {
+    let request = caller.allow(request)?;
     ask!(edge.clients.wallet, list_entries(request))
 }

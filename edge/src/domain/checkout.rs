@@ -21,7 +21,7 @@ pub(crate) enum Status {
     Completed,
     /// Refused; no money moved.
     Failed,
-    /// Debited, refused, refunded.
+    /// The wallet was debited, a later step was refused, and the money was refunded.
     Compensated,
 }
 
@@ -98,7 +98,7 @@ impl Checkout {
 /// A checkout as the journal keeps it, with what a runner needs and what a replay is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordedCheckout {
-    /// The checkout.
+    /// The checkout as the public sees it.
     pub(crate) checkout: Checkout,
     /// The queue token that it was begun with.
     pub(crate) token: Uuid,

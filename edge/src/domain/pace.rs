@@ -41,7 +41,7 @@ pub(crate) struct Standing {
     pub(crate) status: i32,
     /// Whether the token has ended, so that nothing of it will ever change.
     pub(crate) is_final: bool,
-    /// The ticket.
+    /// The token's ticket.
     pub(crate) ticket: i64,
     /// The position, 1 for the next to be admitted; 0 when the token does not wait.
     pub(crate) position: i64,
@@ -109,11 +109,11 @@ impl FromStr for EventId {
 /// What to send a client after a look at its token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The state.
+    /// The state of the token.
     Tell,
-    /// A heartbeat.
+    /// A heartbeat, since nothing else was sent for a while.
     Heartbeat,
-    /// Nothing.
+    /// Nothing this time.
     Keep,
 }
 
@@ -190,11 +190,11 @@ fn hash(parts: &[i64]) -> u32 {
 /// How often a token is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Band {
-    /// Every 100 ms.
+    /// The token is looked up every 100 ms.
     Front,
-    /// Every second.
+    /// The token is looked up every second.
     Near,
-    /// Every 4 to 6 s.
+    /// The token is looked up every 4 to 6 s.
     Far,
 }
 

@@ -67,7 +67,7 @@ pub(crate) enum Outcome {
     Barred(Fault),
     /// It may have taken effect, or may yet: there was no answer, or one that says so.
     Unknown(Reason),
-    /// The same, and the service is there: it fails at this very call.
+    /// It may have taken effect, or may yet. The service can be reached, and fails at this very call.
     Broken(Reason),
 }
 
@@ -103,7 +103,7 @@ pub(crate) enum Ending {
     Completed,
     /// Refused; no money moved.
     Failed(Fault),
-    /// Debited, refused, refunded.
+    /// The wallet was debited, a later step was refused, and the money was refunded.
     Compensated(Fault),
 }
 
@@ -158,7 +158,7 @@ impl Saga {
             (Self::Refund(why), Outcome::TakenBack { refunded: false, reason }) => {
                 Next::End(Ending::Failed(first_cause(reason, why)))
             }
-            // A compensation never gives up, and an outcome that this call cannot have tells nothing.
+            // A compensation never gives up, and an outcome that this call cannot have decides nothing.
             (saga @ Self::Refund(_), Outcome::Done | Outcome::Refused(_) | Outcome::Barred(_)) => {
                 Next::Stuck(saga)
             }

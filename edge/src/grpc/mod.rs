@@ -3,6 +3,7 @@
 mod convert;
 mod read;
 
+use access::Doors;
 use boxoffice_proto::{
     checkout::{
         GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse, PayRequest,
@@ -17,44 +18,46 @@ use crate::app::{Caller, Till, cursor};
 /// The gRPC service of the [`Till`].
 pub(crate) struct Service {
     till: Till,
+    doors: Doors,
 }
 
 impl Service {
-    pub(crate) const fn new(till: Till) -> Self {
-        Self { till }
+    pub(crate) const fn new(till: Till, doors: Doors) -> Self {
+        Self { till, doors }
+    }
+
+    /// Who makes this call, with the queue token of its message.
+    fn caller<T>(&self, request: &Request<T>, queue_token: Option<&str>) -> Caller {
+        Caller::new(self.doors.called(request.extensions()), self.doors.house, "token", queue_token)
     }
 }
 
 #[tonic::async_trait]
 impl CheckoutService for Service {
     async fn pay(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
-        let request = request.into_inner();
-        let caller = Caller::new("token", Some(&request.token));
-        let checkout = self.till.pay(&caller, read::pay(&request)?).await?;
+        let caller = self.caller(&request, Some(&request.get_ref().token));
+        let command = read::pay(&request.into_inner(), self.doors.are_secured())?;
+        let checkout = self.till.pay(&caller, command).await?;
         Ok(Response::new(PayResponse { checkout: Some(convert::checkout(checkout)) }))
     }
 
     async fn get_checkout(&self, request: Request<GetCheckoutRequest>) -> Answer<GetCheckoutResponse> {
-        let checkout_id = read::checkout_id(&request.get_ref().checkout_id)?;
-        let checkout = self.till.get(&nobody(), checkout_id).await?;
+        let (checkout_id, user_id) = read::get_checkout(request.get_ref())?;
+        let checkout = self.till.get(&self.caller(&request, None), checkout_id, user_id).await?;
         Ok(Response::new(GetCheckoutResponse { checkout: Some(convert::checkout(checkout)) }))
     }
 
     async fn retry_checkout(&self, request: Request<RetryCheckoutRequest>) -> Answer<RetryCheckoutResponse> {
-        let checkout_id = read::checkout_id(&request.get_ref().checkout_id)?;
-        let checkout = self.till.retry(&nobody(), checkout_id).await?;
+        let checkout_id = read::retry_checkout(request.get_ref())?;
+        let checkout = self.till.retry(&self.caller(&request, None), checkout_id).await?;
         Ok(Response::new(RetryCheckoutResponse { checkout: Some(convert::checkout(checkout)) }))
     }
 
     async fn list_checkouts(&self, request: Request<ListCheckoutsRequest>) -> Answer<ListCheckoutsResponse> {
+        let caller = self.caller(&request, None);
         let (filter, page) = read::list_checkouts(&request.into_inner())?;
-        let found = self.till.list(&nobody(), filter, *page.from(), page.limit()).await?;
+        let found = self.till.list(&caller, filter, *page.from(), page.limit()).await?;
         let (checkouts, next_page_token) = page.answer(found, cursor, convert::checkout);
         Ok(Response::new(ListCheckoutsResponse { checkouts, next_page_token }))
     }
-}
-
-/// A caller who presents no queue token.
-fn nobody() -> Caller {
-    Caller::new("token", None)
 }

@@ -3,7 +3,7 @@
 
 use boxoffice_proto::{
     Fault,
-    checkout::{CheckoutStatus, ListCheckoutsRequest, PayRequest},
+    checkout::{CheckoutStatus, GetCheckoutRequest, ListCheckoutsRequest, PayRequest, RetryCheckoutRequest},
     validate::Checks,
 };
 use chassis::page::PageRequest;
@@ -14,18 +14,31 @@ use crate::{
     domain::checkout,
 };
 
-pub(super) fn pay(request: &PayRequest) -> Result<Pay, Fault> {
+/// A user who is left out is the caller, where it is known who that is.
+pub(super) fn pay(request: &PayRequest, knows_caller: bool) -> Result<Pay, Fault> {
     Checks::of(|checks| Pay {
-        user_id: checks.user_id("user_id", &request.user_id),
+        user_id: if knows_caller {
+            checks.any_user("user_id", &request.user_id)
+        } else {
+            checks.user_id("user_id", &request.user_id)
+        },
         reservation_id: checks.uuid("reservation_id", &request.reservation_id),
         request_id: checks.request_id(&request.request_id),
         price: None,
     })
 }
 
-/// Which checkout.
-pub(super) fn checkout_id(checkout_id: &str) -> Result<Uuid, Fault> {
-    Checks::of(|checks| checks.uuid("checkout_id", checkout_id))
+/// Which checkout, and whose it must be; empty: anybody's.
+pub(super) fn get_checkout(request: &GetCheckoutRequest) -> Result<(Uuid, String), Fault> {
+    Checks::of(|checks| {
+        let user = checks.any_user("user_id", &request.user_id);
+        (checks.uuid("checkout_id", &request.checkout_id), user)
+    })
+}
+
+/// The checkout that is to be tried again.
+pub(super) fn retry_checkout(request: &RetryCheckoutRequest) -> Result<Uuid, Fault> {
+    Checks::of(|checks| checks.uuid("checkout_id", &request.checkout_id))
 }
 
 pub(super) fn list_checkouts(request: &ListCheckoutsRequest) -> Result<(Filter, PageRequest<Before>), Fault> {

@@ -17,12 +17,20 @@ use crate::app::{Caller, programme};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("create_concert", &[Reason::RequestIdReused]).takes_key(),
-    Operation::new("list_concerts", &[]),
-    Operation::new("get_concert", &[Reason::ConcertNotFound]),
-    Operation::new("create_show", &[Reason::ConcertNotFound, Reason::RequestIdReused]).takes_key(),
-    Operation::new("get_show", &[Reason::ShowNotFound]),
-    Operation::new("list_shows", &[Reason::ConcertNotFound]),
+    Operation::of::<boxoffice_proto::booking::CreateConcertRequest>(
+        "create_concert",
+        &[Reason::RequestIdReused],
+    )
+    .takes_key(),
+    Operation::of::<boxoffice_proto::booking::ListConcertsRequest>("list_concerts", &[]),
+    Operation::of::<boxoffice_proto::booking::GetConcertRequest>("get_concert", &[Reason::ConcertNotFound]),
+    Operation::of::<boxoffice_proto::booking::CreateShowRequest>(
+        "create_show",
+        &[Reason::ConcertNotFound, Reason::RequestIdReused],
+    )
+    .takes_key(),
+    Operation::of::<boxoffice_proto::booking::GetShowRequest>("get_show", &[Reason::ShowNotFound]),
+    Operation::of::<boxoffice_proto::booking::ListShowsRequest>("list_shows", &[Reason::ConcertNotFound]),
 ];
 
 /// Create a concert

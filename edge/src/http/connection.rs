@@ -40,7 +40,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Answers of at most this many bytes are written in one piece: every poll's answer, and problem documents.
 const SMALL: usize = 1_536;
 
-/// One connection.
+/// One connection of a client.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,

@@ -1,7 +1,7 @@
 //! What handlers take from a request. Every refusal is a [`Problem`] that names the field as the client wrote
 //! it. Two headers or parameters of one name are refused, since it is unclear which one is meant.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     body::to_bytes,
@@ -19,7 +19,7 @@ use super::{
     object::{self, Read},
     problem::Problem,
 };
-use crate::app::Caller;
+use crate::app::{Caller, Edge};
 
 /// The most bytes of a body. The largest sensible one (a show with its description) is a quarter of it.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
@@ -103,10 +103,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderVal
 /// A JSON object of at most 64 KiB.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
+impl<T: FromFields> FromRequest<Arc<Edge>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let too_large =
             || Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "The body must not be larger than 64 KiB.");
@@ -147,7 +147,7 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         }
         match object::read(&bytes) {
             Ok(Read::Object(object)) => {
-                let mut fields = Fields::new(object);
+                let mut fields = Fields::new(object, edge.doors.are_secured());
                 let value = T::read(&mut fields);
                 fields.finish()?;
                 Ok(Self(value))
@@ -193,14 +193,15 @@ fn is_limit(error: &axum::Error) -> bool {
     false
 }
 
-/// Who asks: `X-Queue-Token`, as it came.
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
+/// Who asks: `Authorization`, where callers are asked who they are, and `X-Queue-Token` as it came.
+impl FromRequestParts<Arc<Edge>> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
         const NAME: &str = "X-Queue-Token";
         let value = single(&parts.headers, NAME)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        Ok(Self::new(NAME, value.as_deref()))
+        let who = edge.doors.caller(&parts.headers).await;
+        Ok(Self::new(who, edge.doors.house, NAME, value.as_deref()))
     }
 }
 

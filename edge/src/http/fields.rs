@@ -14,6 +14,8 @@ use uuid::Uuid;
 /// A JSON object that is being read.
 pub(super) struct Fields {
     object: Map<String, Value>,
+    /// Whether a user who is left out is the caller, because the caller says who they are.
+    knows_caller: bool,
     /// For checks that go beyond one field.
     pub(super) checks: Checks,
 }
@@ -26,8 +28,8 @@ pub(super) trait FromFields: Sized {
 
 impl Fields {
     /// Begins to read an object.
-    pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self { object, checks: Checks::default() }
+    pub(super) fn new(object: Map<String, Value>, knows_caller: bool) -> Self {
+        Self { object, knows_caller, checks: Checks::default() }
     }
 
     /// Passes when nothing was wrong.
@@ -82,7 +84,8 @@ impl Fields {
 
     /// A user's id: a string, or a whole number that is read as its decimal text.
     pub(super) fn user_id(&mut self, name: &str) -> String {
-        let Some(value) = self.need(name) else { return String::new() };
+        let value = if self.knows_caller { self.take(name) } else { self.need(name) };
+        let Some(value) = value else { return String::new() };
         if let Some(id) = value.as_str() {
             return self.checks.user_id(name, id);
         }
@@ -203,7 +206,7 @@ mod tests {
     use super::*;
 
     fn fields(value: Value) -> Fields {
-        Fields::new(value.as_object().unwrap().clone())
+        Fields::new(value.as_object().unwrap().clone(), false)
     }
 
     fn wrong(read: impl FnOnce(&mut Fields), value: Value) -> Vec<String> {

@@ -4,8 +4,8 @@
 //! CPU with its generator, where a bare handler takes 9.5 (`tests/bench/README.md`), and to find its route
 //! and pass the layers around all routes would cost more than the answer. A poll in its plain shape (a
 //! well-formed token, no query, no rules about web origins) therefore goes straight to its handler, inside
-//! [around], which does what is done around every request. Any other request, also a poll with a malformed
-//! token, is for the router.
+//! [around], which does what every request needs. Any other request, also a poll with a malformed token, is
+//! for the router.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Front {
         Self(Arc::new(Shared { router, bounds, polls, plain }))
     }
 
-    /// The same for one thread, whose polls share batches with each other only.
+    /// A copy for one thread, whose polls share batches with each other only.
     pub(crate) fn apart(&self, polls: Polls) -> Self {
         let Shared { router, bounds, plain, .. } = &*self.0;
         Self(Arc::new(Shared { router: router.clone(), bounds: bounds.apart(), polls, plain: *plain }))

@@ -16,6 +16,8 @@ pub(super) struct Member {
 const SEATS: Member = Member { key: "seat_numbers", always: true };
 const LIMIT: Member = Member { key: "max_held_seats", always: true };
 const QUEUE: Member = Member { key: "queue_id", always: true };
+const WHY: Member = Member { key: "why", always: true };
+const ROLE: Member = Member { key: "role", always: true };
 const USER: Member = Member { key: "user_id", always: false };
 const RESERVATION: Member = Member { key: "reservation_id", always: false };
 const PAYMENT: Member = Member { key: "payment_id", always: false };
@@ -37,7 +39,10 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         Reason::NotOwner | Reason::HoldExpired | Reason::AlreadyPaid | Reason::ReservationCancelled => {
             UNPAYABLE
         }
+        Reason::CredentialsInvalid => &[WHY],
+        Reason::NotAllowed => &[ROLE],
         Reason::InvalidArgument
+        | Reason::CredentialsMissing
         | Reason::TokenMissing
         | Reason::TokenNotActive
         | Reason::TokenWrongUser
@@ -86,6 +91,13 @@ pub(super) fn schema(key: &str) -> Value {
         "payment_status" => json!({
             "type": "string", "enum": ["FAILED", "CANCELLED"], "example": "FAILED",
             "description": "What became of the payment: FAILED when no money was taken, CANCELLED when it went back.",
+        }),
+        "why" => json!({
+            "type": "string", "example": "expired", "description": "What is wrong with the bearer token, in a word.",
+        }),
+        "role" => json!({
+            "type": "string", "example": "operator",
+            "description": "The roles that may, separated by commas; empty: nobody may over this door.",
         }),
         "reservation_id" => identifier("The reservation that was to be paid for."),
         "payment_id" => identifier("The payment that was refused."),

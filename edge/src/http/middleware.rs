@@ -240,7 +240,7 @@ pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, 
     around(&bounds, asked, next.run(request)).await
 }
 
-/// Does what is done around every request; `work` handles the request.
+/// Does what every request needs besides its handler, which is `work`.
 pub(super) async fn around(
     bounds: &Bounds,
     mut asked: Asked<'_>,

@@ -1,12 +1,14 @@
 //! The OpenAPI document: what the handlers' annotations say, completed with what holds for many operations at
 //! once (refusals with an example each, the headers of the token and the key, [the headers of all](headers),
 //! [examples](samples) of answers, and [links](links) to calls that may follow). It describes this edge:
-//! where browsing is open, browsing needs no token.
+//! where browsing is open, browsing needs no token, and where callers are asked who they are, it says
+//! [which operations need a bearer token](security).
 
 mod headers;
 mod links;
 mod refusals;
 mod samples;
+mod security;
 
 use axum::http::StatusCode;
 use boxoffice_proto::{Reason, validate::USER_ID};
@@ -97,7 +99,7 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 }
 
 /// The finished document as JSON.
-pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Vec<u8> {
+pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse, is_secured: bool) -> Vec<u8> {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     // The derive cannot say these.
     document["components"]["schemas"]["NewReservation"]["properties"]["seatNumbers"]["uniqueItems"] =
@@ -120,9 +122,12 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse) -> Ve
             for operation in
                 item.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut)
             {
-                complete_operation(path, operation, &samples, browse);
+                complete_operation(path, operation, &samples, browse, is_secured);
             }
         }
+    }
+    if is_secured {
+        security::define(&mut document);
     }
     refusals::define(&mut document);
     serde_json::to_vec(&document).unwrap_or_default()
@@ -155,7 +160,13 @@ fn events(samples: &Samples) -> Value {
     json!({"schema": {"type": "string", "description": description}, "example": example})
 }
 
-fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &Samples, browse: Browse) {
+fn complete_operation(
+    path: &str,
+    operation: &mut Map<String, Value>,
+    samples: &Samples,
+    browse: Browse,
+    is_secured: bool,
+) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let known = operations().find(|known| known.id == id);
     let has_body = operation.contains_key("requestBody");
@@ -163,10 +174,15 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>, samples: &
         complete_parameters(operation, known, browse);
     }
     headers::take(operation);
+    let secured = known.filter(|known| is_secured && known.needs_bearer(browse));
+    if secured.is_some() {
+        security::require(operation);
+    }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     let mut without_reason = vec![StatusCode::URI_TOO_LONG, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
     if let Some(known) = known {
-        for reason in known.reasons.iter().chain(known.gate(browse)).chain(ALWAYS) {
+        let access = secured.map_or_else(Vec::new, |known| security::reasons(known.rule));
+        for reason in known.reasons.iter().chain(known.gate(browse)).chain(ALWAYS).chain(&access) {
             refusals::add(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }
         let of_body = has_body.then_some([

@@ -1,7 +1,10 @@
 //! What is to be known of an operation beyond its handler's annotation: the refusals that it may be answered
 //! with and the headers that it takes. Each handler's module lists its own; `openapi` reads the lists.
 
-use boxoffice_proto::Reason;
+use boxoffice_proto::{
+    Reason,
+    access::{Asks, Kind, Rule},
+};
 
 use crate::config::Browse;
 
@@ -22,9 +25,11 @@ pub(super) const GATE_OF_USER: &[Reason] = &[
 
 /// What an operation takes, and what it may be refused with besides what any operation may be.
 pub(super) struct Operation {
+    /// Who may, as the method that it stands for says.
+    pub(super) rule: &'static Rule,
     /// The name of its handler, which is the document's `operationId`.
     pub(super) id: &'static str,
-    /// Its own refusals.
+    /// The refusals of the operation itself.
     pub(super) reasons: &'static [Reason],
     /// The refusals of the gate before it; empty when it does not pass the gate.
     gate: &'static [Reason],
@@ -35,9 +40,9 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    /// An operation by its id, with its own refusals.
-    pub(super) const fn new(id: &'static str, reasons: &'static [Reason]) -> Self {
-        Self { id, reasons, gate: &[], browses: false, takes_key: false }
+    /// An operation by its id, with its own refusals. It makes requests of this kind.
+    pub(super) const fn of<R: Asks>(id: &'static str, reasons: &'static [Reason]) -> Self {
+        Self { rule: R::RULE, id, reasons, gate: &[], browses: false, takes_key: false }
     }
 
     /// It reads dates or seats: it passes the gate, unless browsing is open.
@@ -53,6 +58,24 @@ impl Operation {
     /// It takes an `Idempotency-Key`.
     pub(super) const fn takes_key(self) -> Self {
         Self { takes_key: true, ..self }
+    }
+
+    /// Whether a caller needs a bearer token, on an edge that asks who calls and lets browse so.
+    pub(super) fn needs_bearer(&self, browse: Browse) -> bool {
+        let anyone = |kind: &Kind| match kind {
+            Kind::Anyone | Kind::TokenHolder => true,
+            Kind::Browser => browse == Browse::Open,
+            Kind::Owner
+            | Kind::Admitted
+            | Kind::SelfCharger
+            | Kind::Operator
+            | Kind::Cashier
+            | Kind::Support
+            | Kind::Service => false,
+        };
+        // To ask for a user's token needs one, though whoever knows a token may ask for it.
+        let names_user = self.rule.user_id.is_some() && self.rule.token.is_some();
+        names_user || !self.rule.callers.iter().chain(self.rule.at_edge).any(anyone)
     }
 
     /// Whether it is one of those that every caller may use because browsing is open.

@@ -19,9 +19,9 @@ use crate::app::{Caller, Filter, Pay, cursor};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("pay", PAY).takes_token(GATE_OF_USER).takes_key(),
-    Operation::new("get_payment", &[Reason::PaymentNotFound]),
-    Operation::new("list_payments", &[]),
+    Operation::of::<boxoffice_proto::checkout::PayRequest>("pay", PAY).takes_token(GATE_OF_USER).takes_key(),
+    Operation::of::<boxoffice_proto::checkout::GetCheckoutRequest>("get_payment", &[Reason::PaymentNotFound]),
+    Operation::of::<boxoffice_proto::checkout::ListCheckoutsRequest>("list_payments", &[]),
 ];
 
 /// What paying may be refused with.

@@ -125,7 +125,7 @@ impl Problem {
         Fault::internal(cause).into()
     }
 
-    /// The same with a header that belongs to it.
+    /// The problem with a header that belongs to it.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.header = Some((name, value));
         self
@@ -149,8 +149,7 @@ impl From<Fault> for Problem {
                 fault.metadata.iter().map(|(key, text)| (camel(key), members::value(key, text))).collect(),
             )
         };
-        let header = (reason == Reason::TokenMissing)
-            .then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Queue-Token realm=\"queue\"")));
+        let header = challenge(reason).map(|how| (header::WWW_AUTHENTICATE, HeaderValue::from_static(how)));
         Self(Box::new(ProblemParts {
             status: reason.http(),
             code: reason.as_str(),
@@ -164,7 +163,17 @@ impl From<Fault> for Problem {
     }
 }
 
-/// The same with its fields named as in JSON, also in its detail.
+/// What a caller has to show who is refused for this reason (RFC 9110, 11.6.1, and RFC 6750, section 3).
+fn challenge(reason: Reason) -> Option<&'static str> {
+    const CHALLENGES: [(Reason, &str); 3] = [
+        (Reason::TokenMissing, "X-Queue-Token realm=\"queue\""),
+        (Reason::CredentialsMissing, "Bearer realm=\"boxoffice\""),
+        (Reason::CredentialsInvalid, "Bearer realm=\"boxoffice\", error=\"invalid_token\""),
+    ];
+    CHALLENGES.into_iter().find(|(one, _)| *one == reason).map(|(_, how)| how)
+}
+
+/// The fault with its fields named as in JSON, also in its detail.
 fn named_as_in_json(mut fault: Fault) -> Fault {
     if !fault.violations.is_empty() {
         fault.violations.iter_mut().for_each(|violation| violation.field = camel(&violation.field));
@@ -305,8 +314,8 @@ mod tests {
     /// The contract's table, written again: the code is not its own judge.
     const TABLE: &[(u16, &str)] = &[
         (400, "INVALID_ARGUMENT"),
-        (401, "TOKEN_MISSING"),
-        (403, "TOKEN_NOT_ACTIVE TOKEN_WRONG_USER TOKEN_WRONG_QUEUE NOT_OWNER"),
+        (401, "TOKEN_MISSING CREDENTIALS_MISSING CREDENTIALS_INVALID"),
+        (403, "TOKEN_NOT_ACTIVE TOKEN_WRONG_USER TOKEN_WRONG_QUEUE NOT_OWNER NOT_ALLOWED"),
         (
             404,
             "QUEUE_NOT_FOUND TOKEN_NOT_FOUND CONCERT_NOT_FOUND SHOW_NOT_FOUND SEAT_NOT_FOUND RESERVATION_NOT_FOUND",

@@ -18,8 +18,10 @@ use super::{
 use crate::app::{self, Caller};
 
 /// What each operation may be refused with.
-pub(super) const OPERATIONS: &[Operation] =
-    &[Operation::new("get_queue", &[Reason::QueueNotFound]), Operation::new("put_queue", &[])];
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::of::<boxoffice_proto::queue::GetQueueRequest>("get_queue", &[Reason::QueueNotFound]),
+    Operation::of::<boxoffice_proto::queue::UpdateQueueRequest>("put_queue", &[]),
+];
 
 /// Read a queue
 ///

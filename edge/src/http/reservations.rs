@@ -18,11 +18,19 @@ use crate::app::{Caller, hall};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("hold_seats", HOLD).takes_token(GATE_OF_USER).takes_key(),
-    Operation::new("get_reservation", &[Reason::ReservationNotFound]),
-    Operation::new("cancel_reservation", &[Reason::ReservationNotFound, Reason::AlreadyPaid])
-        .takes_token(GATE_OF_USER),
-    Operation::new("list_reservations", &[]),
+    Operation::of::<boxoffice_proto::booking::HoldSeatsRequest>("hold_seats", HOLD)
+        .takes_token(GATE_OF_USER)
+        .takes_key(),
+    Operation::of::<boxoffice_proto::booking::GetReservationRequest>(
+        "get_reservation",
+        &[Reason::ReservationNotFound],
+    ),
+    Operation::of::<boxoffice_proto::booking::CancelReservationRequest>(
+        "cancel_reservation",
+        &[Reason::ReservationNotFound, Reason::AlreadyPaid],
+    )
+    .takes_token(GATE_OF_USER),
+    Operation::of::<boxoffice_proto::booking::ListReservationsRequest>("list_reservations", &[]),
 ];
 
 /// What holding may be refused with.
@@ -61,15 +69,16 @@ pub(super) async fn hold_seats(
 
 /// Read a reservation
 ///
-/// Its id is unguessable, and is all that is needed.
+/// Its id is unguessable, and is all that is needed where nobody is asked who they are.
 #[utoipa::path(get, path = "/v1/reservations/{reservationId}", tag = "booking",
     params(("reservationId" = Uuid, Path, description = "The id of the reservation.")),
     responses((status = 200, description = "The reservation as it is now.", body = Reservation)))]
 pub(super) async fn get_reservation(
     State(edge): App,
     Segment(id): Segment<Uuid>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    json::answer(StatusCode::OK, &Reservation::try_from(hall::reservation(&edge, id).await?)?)
+    json::answer(StatusCode::OK, &Reservation::try_from(hall::reservation(&edge, &caller, id).await?)?)
 }
 
 /// Give a hold back

@@ -28,21 +28,35 @@ use crate::{
     config::{Origins, Policy},
 };
 
+/// Where the keys of the mesh's own issuer are (RFC 8615).
+const JWKS: &str = "/.well-known/jwks.json";
 /// Bodies of fewer bytes are not compressed: they fit one packet, and compressing costs more than it saves.
 const COMPRESS_ABOVE: u64 = 1_024;
 
 /// Every route with the layers around it.
 pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bounds) -> Router {
     let cors = cors(policy.cors_origins);
-    let probes = chassis::probes::router(health);
+    let probes = if edge.doors.are_secured() {
+        chassis::probes::health(health)
+    } else {
+        chassis::probes::router(health)
+    };
     let (routes, document) = table().split_for_parts();
-    let document: &'static [u8] = Vec::leak(openapi::complete(document, policy.browse));
     let layers =
         ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
-    let pages = probes
-        .route("/", get(|| async { Redirect::to("/docs/") }))
-        .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
-        .merge(docs::router());
+    let doors = &edge.doors;
+    let mut pages = probes;
+    if doors.docs {
+        let document: &'static [u8] =
+            Vec::leak(openapi::complete(document, policy.browse, doors.are_secured()));
+        pages = pages
+            .route("/", get(|| async { Redirect::to("/docs/") }))
+            .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
+            .merge(docs::router());
+    }
+    if let Some(keys) = doors.jwks().map(str::to_owned) {
+        pages = pages.route(JWKS, get(move || async move { json::raw(StatusCode::OK, keys.into_bytes()) }));
+    }
     let pages = pages.layer(axum::middleware::map_response(guarded)).layer(compression());
     routes.with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
 }
@@ -71,8 +85,9 @@ fn compression() -> CompressionLayer<SizeAbove> {
 }
 
 async fn nothing_here() -> Response {
-    Problem::http(StatusCode::NOT_FOUND, "There is nothing at this address; /docs shows what there is.")
-        .into_response()
+    let detail =
+        "There is nothing at this address; GET /docs shows what there is, unless it is switched off.";
+    Problem::http(StatusCode::NOT_FOUND, detail).into_response()
 }
 
 /// Every documented route.

@@ -16,9 +16,21 @@ use crate::app::{Caller, hall};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("list_dates", &[Reason::ConcertNotFound]).browses(),
-    Operation::new("list_seats_of_date", &[Reason::ConcertNotFound]).browses(),
-    Operation::new("list_seats_of_show", &[Reason::ShowNotFound]).browses(),
+    Operation::of::<boxoffice_proto::booking::ListAvailableDatesRequest>(
+        "list_dates",
+        &[Reason::ConcertNotFound],
+    )
+    .browses(),
+    Operation::of::<boxoffice_proto::booking::ListSeatsRequest>(
+        "list_seats_of_date",
+        &[Reason::ConcertNotFound],
+    )
+    .browses(),
+    Operation::of::<boxoffice_proto::booking::ListSeatsRequest>(
+        "list_seats_of_show",
+        &[Reason::ShowNotFound],
+    )
+    .browses(),
 ];
 
 /// List the dates on which a seat is free
@@ -68,7 +80,7 @@ impl Word for Date {
     }
 }
 
-/// Is this a date of the calendar, written as `YYYY-MM-DD`?
+/// Whether this is a date of the calendar, written as `YYYY-MM-DD`.
 fn is_date(text: &str) -> bool {
     let shaped = text.len() == 10
         && text

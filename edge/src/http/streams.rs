@@ -43,15 +43,15 @@ use crate::{
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("token_events", &[Reason::TokenNotFound]),
-    Operation::new("token_socket", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::WatchTokenRequest>("token_events", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::WatchTokenRequest>("token_socket", &[Reason::TokenNotFound]),
 ];
 
 /// After how many milliseconds a client whose stream was cut connects again: spread over some seconds, since
 /// an edge that shuts down cuts all its streams at once.
 const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
-/// The same for a client whose stream was displaced by newer streams of its token: late, or the two would
-/// displace each other in turn.
+/// After how many milliseconds a client connects again whose stream was displaced by newer streams of its
+/// token: late, or the two would displace each other in turn.
 const COME_BACK_LATE: u32 = 30_000;
 /// Bytes that are reserved for an event, so that writing it needs no second allocation.
 const EVENT: usize = 768;

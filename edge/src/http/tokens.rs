@@ -28,10 +28,13 @@ use crate::app::{Caller, Polls, queue};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("issue_token", &[Reason::QueueNotFound, Reason::QueueFull, Reason::RequestIdReused])
-        .takes_key(),
-    Operation::new("get_token", &[Reason::TokenNotFound]),
-    Operation::new("leave_queue", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::IssueTokenRequest>(
+        "issue_token",
+        &[Reason::QueueNotFound, Reason::QueueFull, Reason::RequestIdReused],
+    )
+    .takes_key(),
+    Operation::of::<boxoffice_proto::queue::BatchGetTokensRequest>("get_token", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::LeaveQueueRequest>("leave_queue", &[Reason::TokenNotFound]),
 ];
 
 /// Join a queue

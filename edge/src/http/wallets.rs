@@ -18,9 +18,13 @@ use crate::app::{Caller, wallet};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::new("charge_wallet", &[Reason::RequestIdReused]).takes_key(),
-    Operation::new("get_wallet", &[Reason::WalletNotFound]),
-    Operation::new("list_entries", &[Reason::WalletNotFound]),
+    Operation::of::<boxoffice_proto::wallet::ChargeWalletRequest>(
+        "charge_wallet",
+        &[Reason::RequestIdReused],
+    )
+    .takes_key(),
+    Operation::of::<boxoffice_proto::wallet::GetWalletRequest>("get_wallet", &[Reason::WalletNotFound]),
+    Operation::of::<boxoffice_proto::wallet::ListEntriesRequest>("list_entries", &[Reason::WalletNotFound]),
 ];
 
 /// Top up a wallet

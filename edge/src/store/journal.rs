@@ -95,7 +95,7 @@ impl Journal {
         }
     }
 
-    /// One checkout.
+    /// Reads one checkout; `None` when there is none with this id.
     pub(crate) async fn get(&self, checkout_id: Uuid) -> Result<Option<RecordedCheckout>, Error> {
         const SQL: &str = concat!("SELECT ", entry_columns!(), " FROM checkout WHERE checkout_id = $1");
         one(&mut self.db.read().await?, SQL, args![checkout_id]).await

@@ -83,11 +83,18 @@ impl Queues {
         Ok(token(queue.ask(Command::Complete(id), key).await?)?.0)
     }
 
-    /// Ends a token because its user leaves the queue.
+    /// Ends a token because its user leaves the queue; where `user` is named, only a token of that user.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], [`Error::RequestIdReused`], or the batch failed.
-    pub async fn leave(&self, id: Uuid, key: Option<Key>) -> Result<TokenView, Error> {
+    /// [`Error::TokenNotFound`], [`Error::TokenWrongUser`], [`Error::RequestIdReused`], or the
+    /// batch failed.
+    pub async fn leave(&self, id: Uuid, user: Option<&str>, key: Option<Key>) -> Result<TokenView, Error> {
+        // Whose a token is never changes.
+        if let Some(user) = user
+            && *self.token(id).await?.user != *user
+        {
+            return Err(Error::TokenWrongUser);
+        }
         let queue = self.queue_of(&id).await?;
         Ok(token(queue.ask(Command::Leave(id), key).await?)?.0)
     }
@@ -269,7 +276,7 @@ mod tests {
         let sizes = [
             size_of_val(&queues.join("default", "ann", 5, None)),
             size_of_val(&queues.complete(Uuid::nil(), None)),
-            size_of_val(&queues.leave(Uuid::nil(), None)),
+            size_of_val(&queues.leave(Uuid::nil(), None, None)),
             size_of_val(&queues.tokens(&[])),
             size_of_val(&queues.token_of("default", "ann")),
             size_of_val(&queues.verify(&claim)),

@@ -130,8 +130,9 @@ impl QueueService for Service {
 
     async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> Answer<LeaveQueueResponse> {
         let request = request.into_inner();
+        let user = read::user(&request.user_id)?;
         let (token, key) = read::ending("LeaveQueue", &request.token, &request.request_id)?;
-        let view = self.queues.leave(token, key).await.map_err(refuse)?;
+        let view = self.queues.leave(token, user.as_deref(), key).await.map_err(refuse)?;
         Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
     }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use boxoffice_proto::{
     Fault,
+    bounds::{DEFAULT_PRIORITY, PRIORITY},
     queue::{
         CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, ListQueuesRequest,
         OnExpiry as WireOnExpiry, QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest,
@@ -27,8 +28,6 @@ use crate::{
 
 /// The most tokens that one BatchGetTokens may ask for.
 pub(super) const MAX_BATCH: usize = 1_000;
-/// The lane of a user who joins without a priority.
-const DEFAULT_LANE: i32 = 5;
 
 /// The id of a queue, the changes of its policy, and the key of a request that has an id.
 type PolicyCommand = (String, PolicyPatch, Option<Key>);
@@ -141,7 +140,7 @@ pub(super) fn join(request: &IssueTokenRequest) -> Result<Join, Fault> {
     let mut checks = Checks::default();
     let queue_id = checks.queue_id("queue_id", &request.queue_id);
     let user = checks.user_id("user_id", &request.user_id);
-    let lane = checks.range("priority", request.priority.unwrap_or(DEFAULT_LANE), 0..=9);
+    let lane = checks.range("priority", request.priority.unwrap_or(DEFAULT_PRIORITY), PRIORITY);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
     let lane = u8::try_from(lane).unwrap_or_default();
@@ -199,6 +198,12 @@ pub(super) fn claim(request: &VerifyTokenRequest) -> Result<Claim, Fault> {
         user: (!request.user_id.is_empty()).then(|| checks.user_id("user_id", &request.user_id)),
         fresh: request.fresh,
     })
+}
+
+/// The user whose token is meant; `None`: whoever's.
+pub(super) fn user(user_id: &str) -> Result<Option<String>, Fault> {
+    let user = Checks::of(|checks| checks.any_user("user_id", user_id))?;
+    Ok(Some(user).filter(|user| !user.is_empty()))
 }
 
 /// The token that a CompleteToken or LeaveQueue request ends. A request id counts within that token alone.

@@ -127,7 +127,7 @@ async fn joins_leaves_and_completions_become_few_transactions() {
         let (more, paid, gone) = tokio::join!(
             joined(2 * EACH),
             join_all(inside.iter().step_by(2).map(|token| queues.complete(token.token, None))),
-            join_all(behind.iter().step_by(2).map(|token| queues.leave(token.token, None))),
+            join_all(behind.iter().step_by(2).map(|token| queues.leave(token.token, None, None))),
         );
         let ended: Vec<_> = paid.into_iter().chain(gone).map(Result::unwrap).collect();
         let commits: BTreeSet<_> = more.iter().chain(&ended).map(|token| token.version).collect();

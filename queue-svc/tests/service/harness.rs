@@ -43,6 +43,7 @@ impl Replica {
             policy,
             requests: Default::default(),
             retention: Default::default(),
+            doors: access::Doors::open(),
         };
         let task = tokio::spawn(serve(
             config,
@@ -112,7 +113,11 @@ pub(crate) async fn complete(client: &Client, token: &str, request_id: &str) -> 
 }
 
 pub(crate) async fn leave(client: &Client, token: &str, request_id: &str) -> Result<pb::Token, Status> {
-    let request = pb::LeaveQueueRequest { token: token.to_owned(), request_id: request_id.to_owned() };
+    let request = pb::LeaveQueueRequest {
+        token: token.to_owned(),
+        request_id: request_id.to_owned(),
+        ..Default::default()
+    };
     Ok(client.clone().leave_queue(request).await?.into_inner().token.unwrap())
 }
 

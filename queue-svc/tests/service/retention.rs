@@ -25,8 +25,14 @@ async fn tokens_that_ended_long_ago_are_forgotten_by_every_replica_and_the_line_
             Replica::start(&database.config, policy.clone(), &clock).await,
         ];
         let (requests, retention) = Default::default();
-        let old =
-            Config { database: database.config.clone(), policy: policy.clone(), requests, retention }.old();
+        let old = Config {
+            database: database.config.clone(),
+            policy: policy.clone(),
+            requests,
+            retention,
+            doors: access::Doors::open(),
+        }
+        .old();
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
         let rows = async |sql: &'static str| -> i64 {
             db.read().await.unwrap().one(sql, vec![]).await.unwrap().get("n").unwrap()

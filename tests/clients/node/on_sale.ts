@@ -2,9 +2,11 @@
 // a place live, holding, paying, and reading refusals (ErrorInfo, BadRequest, RetryInfo, PreconditionFailure).
 //
 //     node on_sale.js QUEUE BOOKING WALLET CHECKOUT     each as host:port
+//     KEYS=<folder of `boxoffice keys`> …               the same by TLS, with the certificate of the edge
 
 import { deepStrictEqual as same, fail, ok } from "node:assert";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -14,8 +16,12 @@ import { QueueService, TokenStatus } from "./gen/boxoffice/queue/v1/queue_pb.js"
 import { WalletService } from "./gen/boxoffice/wallet/v1/wallet_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, PreconditionFailureSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 
+const keys = process.env.KEYS;
+const [ca, cert, key] = ["ca.crt", "edge.crt", "edge.key"].map((file) => (keys ? readFileSync(`${keys}/${file}`) : undefined));
+const [scheme, nodeOptions] = keys ? ["https", { ca, cert, key }] : ["http", {}];
 // Every call has a deadline.
-const at = (address: string | undefined) => createGrpcTransport({ baseUrl: `http://${address}`, defaultTimeoutMs: 20_000 });
+const at = (address: string | undefined) =>
+  createGrpcTransport({ baseUrl: `${scheme}://${address}`, defaultTimeoutMs: 20_000, nodeOptions });
 const [queueAt, bookingAt, walletAt, checkoutAt] = process.argv.slice(2);
 const line = createClient(QueueService, at(queueAt));
 const seats = createClient(BookingService, at(bookingAt));

@@ -2,8 +2,11 @@
 reading refusals (ErrorInfo, BadRequest, RetryInfo, PreconditionFailure).
 
     PYTHONPATH=<generated> python on_sale.py QUEUE BOOKING WALLET CHECKOUT     each as host:port
+    KEYS=<folder of `boxoffice keys`> …                                       the same by TLS, with the certificate of the edge
 """
 
+import os
+import pathlib
 import sys
 import threading
 import uuid
@@ -100,8 +103,15 @@ def refusals(line, seats, purse, show):
     refused(grpc.StatusCode.NOT_FOUND, "SHOW_NOT_FOUND", seats.GetShow, booking.GetShowRequest(show_id=987_654_321))
 
 
+def channel(address):
+    if "KEYS" not in os.environ:
+        return grpc.insecure_channel(address)
+    authority, key, certificate = ((pathlib.Path(os.environ["KEYS"]) / file).read_bytes() for file in ("ca.crt", "edge.key", "edge.crt"))
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, certificate))
+
+
 def main(addresses):
-    channels = [grpc.insecure_channel(address) for address in addresses]
+    channels = [channel(address) for address in addresses]
     line, seats = queue_grpc.QueueServiceStub(channels[0]), booking_grpc.BookingServiceStub(channels[1])
     purse, till = wallet_grpc.WalletServiceStub(channels[2]), checkout_grpc.CheckoutServiceStub(channels[3])
     line_id, show = open_sale(line, seats)

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use access::Doors;
 use chassis::{
     channel::Target,
     clock::Clock,
@@ -122,20 +123,36 @@ impl Mesh {
                 let policy =
                     booking_svc::Policy { hold_ttl: self.plan.sale.hold, ..booking_svc::Policy::default() };
                 let (requests, retention) = Default::default();
-                let config =
-                    booking_svc::Config { database, policy, currency: "KRW".parse()?, requests, retention };
+                let config = booking_svc::Config {
+                    database,
+                    policy,
+                    currency: "KRW".parse()?,
+                    requests,
+                    retention,
+                    doors: Doors::open(),
+                };
                 booking_svc::serve(config, booking_svc::Listeners { grpc, http: None }, clock, stop).await?;
             }
             "wallet" => {
                 let policy = wallet_svc::Policy { currency: "KRW".parse()? };
-                let config = wallet_svc::Config { database, policy, requests: Default::default() };
+                let config = wallet_svc::Config {
+                    database,
+                    policy,
+                    requests: Default::default(),
+                    doors: Doors::open(),
+                };
                 wallet_svc::serve(config, wallet_svc::Listeners { grpc, http: None }, clock, stop).await?;
             }
             _ => {
                 let rest = listen(REST).await?;
                 edge::serve(
                     self.edge(database)?,
-                    edge::Listeners { rest, grpc, threads: Threads::beside_this_runtime("rest")? },
+                    edge::Listeners {
+                        rest,
+                        grpc,
+                        metrics: None,
+                        threads: Threads::beside_this_runtime("rest")?,
+                    },
                     clock,
                     stop,
                 )
@@ -153,7 +170,7 @@ impl Mesh {
             ..queue_svc::Policy::default()
         };
         let (requests, retention) = Default::default();
-        queue_svc::Config { database, policy, requests, retention }
+        queue_svc::Config { database, policy, requests, retention, doors: Doors::open() }
     }
 
     fn edge(&self, database: DbConfig) -> Result<edge::Config, String> {
@@ -175,7 +192,7 @@ impl Mesh {
             booking_url: target("booking")?,
             wallet_url: target("wallet")?,
         };
-        Ok(edge::Config { database, policy, retention: Default::default(), upstreams })
+        Ok(edge::Config { database, policy, retention: Default::default(), upstreams, doors: Doors::open() })
     }
 }
 

@@ -86,7 +86,7 @@ async fn refusals_of_the_waiting_room(world: World) {
     refused(world.grpc.queue().get_token(get).await, Reason::TokenNotFound);
     let complete = queue::CompleteTokenRequest { token: id(), request_id: String::new() };
     refused(world.grpc.queue().complete_token(complete).await, Reason::TokenNotFound);
-    let leave = queue::LeaveQueueRequest { token: id(), request_id: String::new() };
+    let leave = queue::LeaveQueueRequest { token: id(), request_id: String::new(), user_id: String::new() };
     refused(world.grpc.queue().leave_queue(leave).await, Reason::TokenNotFound);
     let batch = queue::BatchGetTokensRequest { tokens: vec![id()] };
     assert_eq!(world.grpc.queue().batch_get_tokens(batch).await.unwrap().into_inner().not_found.len(), 1);
@@ -185,17 +185,21 @@ async fn unknown_things_are_not_found(world: World) {
         Reason::ShowNotFound,
     );
     refused(world.grpc.booking().hold_seats(hold_message("ann", far, &[1])).await, Reason::ShowNotFound);
-    let get = booking::GetReservationRequest { reservation_id: id() };
+    let get = booking::GetReservationRequest { reservation_id: id(), user_id: String::new() };
     refused(world.grpc.booking().get_reservation(get).await, Reason::ReservationNotFound);
     let nobody = wallet::GetWalletRequest { user_id: unique("nobody") };
     refused(world.grpc.wallet().get_wallet(nobody).await, Reason::WalletNotFound);
     let spend = wallet::UseWalletRequest { user_id: unique("nobody"), amount: 1, request_id: String::new() };
     refused(world.grpc.wallet().use_wallet(spend).await, Reason::WalletNotFound);
     refused(
-        world.grpc.wallet().get_payment(wallet::GetPaymentRequest { payment_id: id() }).await,
+        world
+            .grpc
+            .wallet()
+            .get_payment(wallet::GetPaymentRequest { payment_id: id(), user_id: String::new() })
+            .await,
         Reason::PaymentNotFound,
     );
-    let get = checkout::GetCheckoutRequest { checkout_id: id() };
+    let get = checkout::GetCheckoutRequest { checkout_id: id(), user_id: String::new() };
     refused(world.grpc.checkout().get_checkout(get).await, Reason::PaymentNotFound);
     refused(
         world.grpc.checkout().pay(pay(&buyer.user, &id(), &buyer.token)).await,
@@ -442,7 +446,7 @@ async fn a_failure_of_ours_is_internal_and_shows_nothing_but_a_trace(shape: Shap
             _ => world
                 .grpc
                 .checkout()
-                .get_checkout(checkout::GetCheckoutRequest { checkout_id })
+                .get_checkout(checkout::GetCheckoutRequest { checkout_id, user_id: String::new() })
                 .await
                 .map(drop),
         }

@@ -127,7 +127,11 @@ async fn two_hundred_departures_leak_no_slot(world: World) {
                 2 | 6 => {
                     let request = CompleteTokenRequest { token: id.clone(), request_id: String::new() };
                     let (mut one, mut two) = (world.grpc.queue(), world.grpc.queue());
-                    let leave = LeaveQueueRequest { token: id.clone(), request_id: String::new() };
+                    let leave = LeaveQueueRequest {
+                        token: id.clone(),
+                        request_id: String::new(),
+                        user_id: String::new(),
+                    };
                     let _ = tokio::join!(one.complete_token(request), two.leave_queue(leave));
                 }
                 _ => continue, // runs out of time

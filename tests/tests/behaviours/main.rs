@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acceptance;
+mod access;
 mod bad_input;
 mod bad_messages;
 mod contention;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         &[ordinary, short_holds],
         &[
             crowd::SOLOS,
+            &access::solos(),
             doors::SOLOS,
             streams::SOLOS,
             errors::SOLOS,

@@ -118,7 +118,7 @@ async fn a_refund_that_keeps_being_refused_is_parked_and_seen_until_an_operator_
         .into_inner();
     assert!(retried.checkout.unwrap().parked_at.is_none());
     let ended = eventually(Duration::from_secs(15), || async {
-        let get = GetCheckoutRequest { checkout_id: checkout_id.clone() };
+        let get = GetCheckoutRequest { checkout_id: checkout_id.clone(), user_id: String::new() };
         let now = edge().get_checkout(get).await.unwrap().into_inner().checkout.unwrap();
         holds(now, |now| now.status() == CheckoutStatus::Compensated)
     })

@@ -125,7 +125,7 @@ impl Stock {
             }
             "LeaveQueue" => {
                 let token = self.world.buyer(&self.sale).await.token;
-                alone(&queue::LeaveQueueRequest { token, request_id: id() })
+                alone(&queue::LeaveQueueRequest { token, request_id: id(), user_id: String::new() })
             }
             _ => return None,
         })

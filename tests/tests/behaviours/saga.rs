@@ -58,7 +58,7 @@ async fn a_confirmation_refused_after_the_debit_gives_the_money_back(world: Worl
     let checkout = world
         .grpc
         .checkout()
-        .get_checkout(GetCheckoutRequest { checkout_id: id.clone() })
+        .get_checkout(GetCheckoutRequest { checkout_id: id.clone(), user_id: String::new() })
         .await
         .unwrap()
         .into_inner();
@@ -66,7 +66,7 @@ async fn a_confirmation_refused_after_the_debit_gives_the_money_back(world: Worl
     let record = world
         .grpc
         .wallet()
-        .get_payment(GetPaymentRequest { payment_id: id })
+        .get_payment(GetPaymentRequest { payment_id: id, user_id: String::new() })
         .await
         .unwrap()
         .into_inner()

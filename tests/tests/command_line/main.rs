@@ -4,6 +4,7 @@
 
 mod pipes;
 mod terminals;
+mod token;
 
 use std::{
     collections::BTreeSet,
@@ -22,10 +23,14 @@ use std::{
 use tempfile::TempDir;
 use tests::{mesh::SERVICES, patience::Patience, process::binary};
 
-/// The commands of the launcher besides the one that starts the mesh.
+/// The commands of the launcher besides the one that starts the mesh. `token` is told what it does each time
+/// anew, and not by variables: see there.
 const COMMANDS: [&str; 3] = ["audit", "backup", "demo"];
 /// What is said by being there.
 const SWITCHES: [&str; 2] = ["--migrate-only", "--direct-calls"];
+/// What any text may be: a folder, or a word that an issuer of tokens uses.
+const TEXTS: [&str; 5] =
+    ["--data-dir", "--out", "--auth-audience", "--auth-user-claim", "--auth-roles-claim"];
 const WITHIN: Duration = Duration::from_secs(30);
 /// How long to listen before asking whether to give up.
 const LISTEN: Duration = Duration::from_millis(50);
@@ -329,8 +334,7 @@ fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
         let run = |more: &[&str]| Run::of(binary(command[0])).args(&[&command[1..], more].concat());
         let mut tried = 0;
         for (flag, variable) in settings(&command) {
-            // Any text is a folder.
-            let Some(variable) = variable.filter(|_| flag != "--data-dir" && flag != "--out") else {
+            let Some(variable) = variable.filter(|_| !TEXTS.contains(&flag.as_str())) else {
                 continue;
             };
             let set = run(&[]).env(&variable, "?!").end();

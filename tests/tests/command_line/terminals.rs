@@ -42,7 +42,7 @@ fn completions_know_every_command_and_flag_and_bash_completes_with_them() {
             of.flat_map(|command| settings(&command)).map(|(flag, _)| flag[2..].to_owned()).collect();
         assert!(flags.len() > 5, "{name}: {flags:?}");
         let commands: &[&str] = if name == "boxoffice" {
-            &["up", "audit", "backup", "demo", "completions"]
+            &["up", "audit", "backup", "demo", "token", "completions"]
         } else {
             &["completions"]
         };

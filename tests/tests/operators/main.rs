@@ -8,6 +8,7 @@ mod demo;
 mod ending;
 mod files;
 mod rolling;
+mod secured;
 
 use std::process::ExitCode;
 
@@ -16,7 +17,15 @@ use tests::suite;
 fn main() -> ExitCode {
     suite::main(
         &[],
-        &[&audit::solos(), &backup::solos(), &demo::solos(), ending::SOLOS, &files::solos(), rolling::SOLOS]
-            .concat(),
+        &[
+            &audit::solos(),
+            &backup::solos(),
+            &demo::solos(),
+            ending::SOLOS,
+            &files::solos(),
+            rolling::SOLOS,
+            &secured::solos(),
+        ]
+        .concat(),
     )
 }

@@ -6,6 +6,7 @@ mod changes;
 mod invariants;
 mod layers;
 mod migrations;
+mod sentences;
 mod shape;
 mod siblings;
 mod vocabulary;
@@ -291,6 +292,7 @@ fn the_root_is_small() {
         "Containerfile",
         "LICENSE",
         "README.md",
+        "SECURITY.md",
         "clippy.toml",
         "compose.yaml",
         "crates",

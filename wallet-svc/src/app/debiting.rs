@@ -23,7 +23,7 @@ use crate::{
 /// The answer to an order that was granted.
 #[derive(Clone, Debug)]
 pub(crate) struct Paid {
-    /// The payment.
+    /// The payment as it was recorded.
     pub(crate) payment: Payment,
     /// The wallet's balance after it, in the currency's minor unit.
     pub(crate) balance: i64,

@@ -155,7 +155,12 @@ impl World {
 
     async fn payment(&self, payment: u128) -> Result<pb::Payment, Fault> {
         let answer = plain(
-            self.service.get_payment(Request::new(pb::GetPaymentRequest { payment_id: id(payment) })).await,
+            self.service
+                .get_payment(Request::new(pb::GetPaymentRequest {
+                    payment_id: id(payment),
+                    ..Default::default()
+                }))
+                .await,
         )?;
         Ok(answer.payment.unwrap())
     }

@@ -94,7 +94,7 @@ async fn every_bad_field_is_named_and_changes_nothing() {
         };
         let all = ["payment_id", "user_id", "reservation_id", "amount", "request_id"];
         assert_eq!(fields(world.pay(all_wrong).await.unwrap_err()), all);
-        let unknown = pb::GetPaymentRequest { payment_id: String::new() };
+        let unknown = pb::GetPaymentRequest::default();
         assert_eq!(
             fields(plain(world.service.get_payment(Request::new(unknown)).await).unwrap_err()),
             ["payment_id"]

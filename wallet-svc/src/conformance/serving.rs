@@ -55,7 +55,12 @@ impl Running {
 async fn two_replicas_share_a_ledger_and_nothing_is_lost_when_they_are_stopped_and_started() {
     for database in databases().await {
         let policy = Policy { currency: "EUR".parse().unwrap() };
-        let config = Config { database: database.config.clone(), policy, requests: Default::default() };
+        let config = Config {
+            database: database.config.clone(),
+            policy,
+            requests: Default::default(),
+            doors: access::Doors::open(),
+        };
         // One after the other: a SQLite file is not migrated by two processes at once.
         let mut one = start(config.clone()).await;
         assert_eq!(one.charge(1_000).await, 1_000);
@@ -102,7 +107,7 @@ async fn replicas_that_start_together_on_a_new_postgres_all_come_up() {
 async fn a_database_that_cannot_be_opened_is_told_at_the_start() {
     let database = chassis::db::DbConfig::at("mysql://somewhere");
     let policy = Policy { currency: "KRW".parse().unwrap() };
-    let config = Config { database, policy, requests: Default::default() };
+    let config = Config { database, policy, requests: Default::default(), doors: access::Doors::open() };
     let listeners = Listeners { grpc: TcpListener::bind("127.0.0.1:0").await.unwrap().into(), http: None };
     let ended = crate::serve(config, listeners, Clock::system(), CancellationToken::new()).await;
     assert!(matches!(ended, Err(chassis::Error::Db(_))), "{ended:?}");

@@ -34,7 +34,7 @@ pub(crate) enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    /// Every status.
+    /// Every status that a payment may have.
     pub(crate) const ALL: [Self; 3] = [Self::Completed, Self::Failed, Self::Cancelled];
 
     /// The word in the table's `status` column.

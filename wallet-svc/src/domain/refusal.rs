@@ -12,7 +12,7 @@ pub(crate) enum Refusal {
     BalanceLimit,
     /// The user has no wallet.
     WalletNotFound {
-        /// The user.
+        /// The user of the request.
         user_id: String,
     },
     /// The balance does not cover the amount. The answer does not say how much is missing, because the caller
@@ -23,12 +23,12 @@ pub(crate) enum Refusal {
     },
     /// No payment has this id.
     PaymentNotFound {
-        /// The id.
+        /// The id of the request.
         payment_id: Uuid,
     },
     /// The payment's id was used for another payment.
     PaymentReused {
-        /// The id.
+        /// The id of the request.
         payment_id: Uuid,
     },
     /// The payment was cancelled before it arrived.

@@ -32,7 +32,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that an entry may have.
     pub(crate) const ALL: [Self; 4] = [Self::Charge, Self::Use, Self::Payment, Self::Refund];
 
     /// The word in the ledger's `kind` column.

@@ -5,7 +5,7 @@ mod convert;
 mod read;
 
 use boxoffice_proto::{
-    Currency,
+    Currency, Fault, Reason, access,
     fault::{Answer, refuse},
     wallet::{self as pb, wallet_service_server::WalletService},
 };
@@ -96,8 +96,15 @@ impl WalletService for Service {
     }
 
     async fn get_payment(&self, request: Request<pb::GetPaymentRequest>) -> Answer<pb::GetPaymentResponse> {
-        let payment_id = read::get_payment(&request.into_inner())?;
-        let payment = self.ledger.payment(payment_id).await.map_err(refuse)?;
+        let (payment_id, user) = read::get_payment(&request.into_inner())?;
+        let found = self.ledger.payment(payment_id).await.map_err(Fault::from);
+        // A payment that was cancelled before it was made is nobody's.
+        let payment = access::for_user(
+            &user,
+            found,
+            |found| found.purpose.as_ref().map_or("", |purpose| &purpose.user_id),
+            Reason::PaymentNotFound,
+        )?;
         Ok(Response::new(pb::GetPaymentResponse { payment: Some(payment.into()) }))
     }
 

@@ -35,7 +35,7 @@ fn movement(user_id: &str, amount: i64, request_id: &str) -> WithId<Move> {
     })
 }
 
-/// Whose wallet.
+/// The user whose wallet is meant.
 pub(super) fn get_wallet(request: &pb::GetWalletRequest) -> Result<String, Fault> {
     Checks::of(|checks| checks.user_id("user_id", &request.user_id))
 }
@@ -81,8 +81,12 @@ pub(super) fn create_payment(request: &pb::CreatePaymentRequest) -> WithId<Order
 }
 
 /// Which payment.
-pub(super) fn get_payment(request: &pb::GetPaymentRequest) -> Result<Uuid, Fault> {
-    Checks::of(|checks| checks.uuid("payment_id", &request.payment_id))
+/// Which payment, and whose it must be; empty: anybody's.
+pub(super) fn get_payment(request: &pb::GetPaymentRequest) -> Result<(Uuid, String), Fault> {
+    Checks::of(|checks| {
+        let user = checks.any_user("user_id", &request.user_id);
+        (checks.uuid("payment_id", &request.payment_id), user)
+    })
 }
 
 pub(super) fn cancel_payment(request: &pb::CancelPaymentRequest) -> WithId<Cancel> {

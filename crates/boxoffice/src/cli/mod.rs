@@ -3,8 +3,10 @@
 mod audit;
 mod backup;
 mod demo;
+mod keys;
 mod places;
 mod postgres;
+mod token;
 mod up;
 
 use std::{
@@ -31,7 +33,7 @@ pub(crate) struct Cli {
 const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
-`boxoffice audit` and `boxoffice backup` have exit codes of their own, see there.
+`boxoffice audit`, `boxoffice backup`, `boxoffice keys` and `boxoffice token` have exit codes of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -52,6 +54,10 @@ enum CliCommand {
     Backup(backup::Backup),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
+    /// Print a bearer token of the mesh's own issuer
+    Token(token::IssueToken),
+    /// Make a private authority and the certificates of the services, for TLS between them
+    Keys(keys::Keys),
 }
 
 /// Reads the command line and does what it says.
@@ -63,6 +69,8 @@ pub(crate) fn run() -> ExitCode {
         Some(CliCommand::Audit(audit)) => audit.run(),
         Some(CliCommand::Backup(backup)) => backup.run(),
         Some(CliCommand::Demo(demo)) => demo.run(),
+        Some(CliCommand::Token(token)) => token.run(),
+        Some(CliCommand::Keys(keys)) => keys.run(),
     }
 }
 

@@ -6,7 +6,7 @@ use audit::{Error, Source, Sources};
 use chassis::{flags, program::DatabaseUrl};
 use clap::Args;
 
-/// Which databases.
+/// The databases of the mesh that the command reads.
 #[derive(Args)]
 pub(super) struct Places {
     /// Folder of the launcher's SQLite files

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
+use access::{AccessArgs, Doors, Trusted};
 use boxoffice::{Addresses, Databases, Settings, Stack, StackRetention};
 use chassis::{
     Error,
@@ -11,6 +12,7 @@ use chassis::{
     network::ConnectionArgs,
     program::DatabaseUrl,
     telemetry::{LogArgs, LogFormat},
+    tls::{RestTlsArgs, TlsArgs},
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,10 @@ pub(crate) struct Up {
     addresses: Addresses,
     #[command(flatten)]
     connections: ConnectionArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    tls: TlsArgs,
+    #[command(flatten, next_help_heading = "TLS")]
+    rest_tls: RestTlsArgs,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
     queue: queue_svc::Policy,
     #[command(flatten, next_help_heading = "Booking")]
@@ -40,6 +46,8 @@ pub(crate) struct Up {
     wallet: wallet_svc::Policy,
     #[command(flatten, next_help_heading = "Edge")]
     edge: edge::Policy,
+    #[command(flatten, next_help_heading = "Who may call")]
+    access: AccessArgs,
     #[command(flatten, next_help_heading = "How long rows are kept")]
     retention: StackRetention,
     #[command(flatten, next_help_heading = "Logs")]
@@ -55,6 +63,9 @@ pub(crate) fn run(up: Up) -> ExitCode {
 }
 
 async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
+    let clock = Clock::system();
+    let bound = up.addresses.bound();
+    let doors = up.access.doors(&bound, &up.data_dir, clock.clone(), shutdown.clone()).await?;
     let databases = match up.database_url {
         None => Databases::Folder(up.data_dir),
         Some(url) => Databases::Postgres { url, pooler: up.database_pooler },
@@ -63,40 +74,101 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         Databases::Folder(folder) => format!("SQLite files in {}", folder.display()),
         Databases::Postgres { .. } => "PostgreSQL, a schema a service".to_owned(),
     };
-    let Up { addresses, connections, queue, booking, wallet, edge, retention, log, .. } = up;
-    let settings = Settings { addresses, connections, databases, queue, booking, wallet, edge, retention };
-    let stack = Stack::start(settings, Clock::system()).await?;
-    welcome(log.log_format, &stack.addresses(), &place);
+    let Up {
+        addresses,
+        connections,
+        tls,
+        rest_tls,
+        queue,
+        booking,
+        wallet,
+        edge,
+        retention,
+        access,
+        log,
+        ..
+    } = up;
+    let opened = doors.clone();
+    let scheme = if rest_tls.rest_tls_cert.is_some() { "https" } else { "http" };
+    let settings = Settings {
+        addresses,
+        connections,
+        tls,
+        rest_tls,
+        databases,
+        queue,
+        booking,
+        wallet,
+        edge,
+        retention,
+        doors,
+    };
+    let stack = Stack::start(settings, clock).await?;
+    Opened { at: stack.addresses(), scheme, place, doors: opened, issuer: access.auth_issuer }
+        .tell(log.log_format);
     stack.run(shutdown).await
 }
 
-/// Says where the services listen: to people on stdout, to machines as a line of the log.
-fn welcome(format: LogFormat, at: &Addresses, place: &str) {
-    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
-    match format {
-        LogFormat::Pretty => {
-            let text = for_people(at, place);
-            // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and the
-            // mesh must not.
-            let _told = thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
-        }
-        LogFormat::Json => tracing::info!(
-            %rest_addr, %grpc_addr, %queue_addr, %booking_addr, %wallet_addr, place, "boxoffice is open"
-        ),
-    }
+/// What people and machines are told once the mesh is open.
+struct Opened {
+    at: Addresses,
+    /// The scheme of REST.
+    scheme: &'static str,
+    place: String,
+    doors: Doors,
+    issuer: Option<Trusted>,
 }
 
-fn for_people(at: &Addresses, place: &str) -> String {
-    let Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
-    format!(
-        "boxoffice is open. {place}.
+impl Opened {
+    /// Tells people on stdout, and machines in a line of the log.
+    fn tell(&self, format: LogFormat) {
+        let Self {
+            at: Addresses { rest_addr, grpc_addr, queue_addr, booking_addr, wallet_addr, .. },
+            place,
+            ..
+        } = self;
+        match format {
+            LogFormat::Pretty => {
+                let text = self.for_people();
+                // On a thread of its own: where stdout is a pipe that nobody reads, this blocks for ever, and
+                // the mesh must not.
+                let _told =
+                    thread::Builder::new().name("welcome".to_owned()).spawn(move || super::print(&text));
+            }
+            LogFormat::Json => tracing::info!(
+                %rest_addr, %grpc_addr, %queue_addr, %booking_addr, %wallet_addr, place, "boxoffice is open"
+            ),
+        }
+    }
 
-  REST, API page   http://{rest_addr}/docs
+    fn for_people(&self) -> String {
+        let Self { at, scheme, place, doors, issuer } = self;
+        let Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+        let page = if doors.docs { "/docs" } else { "" };
+        let metrics = match metrics_addr {
+            Some(addr) => format!(" · http://{addr}/metrics"),
+            None if doors.are_secured() => String::new(),
+            None => format!(" · {scheme}://{rest_addr}/metrics"),
+        };
+        let (bearer, callers) = match issuer {
+            None => ("", "anybody on this machine: nobody is asked who they are".to_owned()),
+            Some(Trusted::Local) => (
+                " -H \"Authorization: Bearer $(boxoffice token --user ann)\"",
+                "bearer tokens; an operator's: boxoffice token --user root --role operator".to_owned(),
+            ),
+            Some(issuer) => (" -H \"Authorization: Bearer $TOKEN\"", format!("bearer tokens of {issuer}")),
+        };
+        format!(
+            "boxoffice is open. {place}.
+
+  REST, API page   {scheme}://{rest_addr}{page}
   gRPC             queue {queue_addr} · booking {booking_addr} · wallet {wallet_addr} · checkout {grpc_addr}
-  health, metrics  http://{rest_addr}/readyz · http://{rest_addr}/metrics
+  health, metrics  {scheme}://{rest_addr}/readyz{metrics}
+  callers          {callers}
 
-Try:  curl -s -X POST http://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json' -d '{{\"userId\":\"ann\"}}'
+Try:  curl -s -X POST {scheme}://{rest_addr}/v1/queues/default/tokens -H 'Content-Type: application/json'{bearer} -d '{{\"userId\":\"ann\"}}'
 The README's tour goes on from there; `boxoffice demo` fills the house. Ctrl-C stops; started again, nothing is lost.
 "
-    )
+        )
+    }
 }

@@ -11,6 +11,7 @@
 //! it was written. A call that was sent and not answered is never sent again here: its outcome is unknown,
 //! the caller gets UNAVAILABLE or DEADLINE_EXCEEDED, and [`retry`] is for calls that may be repeated.
 
+mod dial;
 mod replica;
 mod replicas;
 mod retry;
@@ -70,7 +71,7 @@ impl Channel {
         let replicas = Arc::new(Replicas::new(addresses.is_none()));
         let follower = match addresses {
             Some(addresses) => {
-                replicas.learn(addresses.into_iter(), &target.network);
+                replicas.learn(addresses.into_iter(), &target.dial);
                 None
             }
             None => Some(AbortOnDropHandle::new(tokio::spawn(replicas::follow(

@@ -7,7 +7,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,10 +17,7 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use http::{
-    Request, Response, Uri,
-    uri::{Authority, Scheme},
-};
+use http::{Request, Response, Uri, uri::Authority};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -29,7 +26,8 @@ use tokio::{
 };
 use tonic::body::Body;
 
-use crate::{back_off::BackOff, network::Network};
+use super::dial::Dial;
+use crate::back_off::BackOff;
 
 /// How long an attempt to connect to a replica may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,7 +54,7 @@ type Connecting = Shared<BoxFuture<'static, Option<SendRequest<Body>>>>;
 pub(super) struct Replica {
     pub(super) addr: SocketAddr,
     authority: Authority,
-    network: Arc<dyn Network>,
+    dial: Dial,
     /// The runtime that its connections live in, whichever task makes the first call.
     runtime: Handle,
     wires: Box<[Wire]>,
@@ -89,11 +87,11 @@ pub(super) enum Failed {
 }
 
 impl Replica {
-    pub(super) fn new(addr: SocketAddr, authority: Authority, network: Arc<dyn Network>) -> Self {
+    pub(super) fn new(addr: SocketAddr, authority: Authority, dial: Dial) -> Self {
         Self {
             addr,
             authority,
-            network,
+            dial,
             runtime: Handle::current(),
             wires: (0..LINKS).map(|_| Wire::default()).collect(),
             waiting: AtomicUsize::new(0),
@@ -115,7 +113,7 @@ impl Replica {
             return Err(Failed::Unreachable(Box::new(request)));
         };
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        (parts.scheme, parts.authority) = (Some(Scheme::HTTP), Some(self.authority.clone()));
+        (parts.scheme, parts.authority) = (Some(self.dial.scheme()), Some(self.authority.clone()));
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
         match link.try_send_request(request).await {
             Ok(response) => Ok(response.map(Body::new)),
@@ -137,7 +135,7 @@ impl Replica {
         }
         // In a task of its own, so that the connection is made even if the call that asked first is
         // cancelled.
-        let making = self.runtime.spawn(connect(Arc::clone(&self.network), self.addr));
+        let making = self.runtime.spawn(connect(self.dial.clone(), self.addr, self.authority.clone()));
         link.insert(making.map(|made| made.ok().flatten()).boxed().shared()).clone()
     }
 
@@ -172,9 +170,9 @@ impl Replica {
     }
 }
 
-async fn connect(network: Arc<dyn Network>, addr: SocketAddr) -> Option<SendRequest<Body>> {
+async fn connect(dial: Dial, addr: SocketAddr, authority: Authority) -> Option<SendRequest<Body>> {
     let making = async {
-        let io = network.connect(addr).await?;
+        let io = dial.connect(addr, &authority).await?;
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())

@@ -22,10 +22,10 @@ use tokio::{
 };
 
 use super::{
+    dial::Dial,
     replica::Replica,
     target::{Endpoint, Target},
 };
-use crate::network::Network;
 
 /// How often names are looked up.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -96,11 +96,7 @@ impl Replicas {
 
     /// Replaces the known replicas by those at the addresses that were found. An address that stays keeps its
     /// replica, and with it its connections.
-    pub(super) fn learn(
-        &self,
-        found: impl Iterator<Item = (SocketAddr, Authority)>,
-        network: &Arc<dyn Network>,
-    ) {
+    pub(super) fn learn(&self, found: impl Iterator<Item = (SocketAddr, Authority)>, dial: &Dial) {
         let before = self.all.borrow().clone();
         let known = before.as_deref().unwrap_or_default();
         let (mut after, mut new) = (Vec::new(), Vec::new());
@@ -110,7 +106,7 @@ impl Replicas {
             }
             match known.iter().find(|replica| replica.addr == addr) {
                 Some(replica) => after.push(Arc::clone(replica)),
-                None => new.push(Arc::new(Replica::new(addr, authority, Arc::clone(network)))),
+                None => new.push(Arc::new(Replica::new(addr, authority, dial.clone()))),
             }
         }
         if before.is_some() && new.is_empty() && after.len() == known.len() {
@@ -133,11 +129,11 @@ impl Replicas {
 
 /// Looks the target's names up for ever, and keeps `replicas` up to date.
 pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
-    let Target { endpoints, network, .. } = target;
+    let Target { endpoints, dial, .. } = target;
     let mut last: Vec<Vec<SocketAddr>> = vec![Vec::new(); endpoints.len()];
     loop {
         let began = Instant::now();
-        let found = join_all(endpoints.iter().map(|endpoint| look_up(endpoint, network.as_ref()))).await;
+        let found = join_all(endpoints.iter().map(|endpoint| look_up(endpoint, &dial))).await;
         for (last, found) in last.iter_mut().zip(found) {
             if !found.is_empty() {
                 *last = found;
@@ -147,18 +143,18 @@ pub(super) async fn follow(target: Target, replicas: Arc<Replicas>) {
         let all = authorities
             .zip(&last)
             .flat_map(|(authority, found)| found.iter().map(|addr| (*addr, authority.clone())));
-        replicas.learn(all, &network);
+        replicas.learn(all, &dial);
         time::sleep_until(began + LOOK_AT_MOST_EVERY).await;
         let _nobody_asked = time::timeout_at(began + LOOK_EVERY, replicas.look_again.notified()).await;
     }
 }
 
 /// The addresses of an endpoint; none when its name cannot be looked up.
-async fn look_up(endpoint: &Endpoint, network: &dyn Network) -> Vec<SocketAddr> {
+async fn look_up(endpoint: &Endpoint, dial: &Dial) -> Vec<SocketAddr> {
     if let Some(address) = endpoint.address() {
         return vec![address];
     }
-    let looking = time::timeout(LOOK_TIMEOUT, network.resolve(endpoint.host.clone(), endpoint.port));
+    let looking = time::timeout(LOOK_TIMEOUT, dial.network.resolve(endpoint.host.clone(), endpoint.port));
     let found = looking.await.unwrap_or_else(|late| Err(late.into()));
     found.unwrap_or_else(|error| {
         tracing::debug!(host = %endpoint.host, %error, "a name could not be looked up");
@@ -169,7 +165,6 @@ async fn look_up(endpoint: &Endpoint, network: &dyn Network) -> Vec<SocketAddr> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Tcp;
 
     fn knowing(ports: impl IntoIterator<Item = u16>) -> Replicas {
         let replicas = Replicas::new(false);
@@ -181,7 +176,7 @@ mod tests {
         let found = ports
             .into_iter()
             .map(|port| (SocketAddr::from(([127, 0, 0, 1], port)), Authority::from_static("toy")));
-        replicas.learn(found, &(Arc::new(Tcp) as Arc<dyn Network>));
+        replicas.learn(found, &Dial::default());
     }
 
     fn picked(replicas: &Replicas, all: &All, tried: &[SocketAddr]) -> Option<u16> {

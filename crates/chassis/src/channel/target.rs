@@ -8,17 +8,20 @@ use std::{
 
 use http::{Uri, uri::Authority};
 
+use super::dial::{Dial, Security};
 use crate::{
+    Error, flags,
     in_process::InProcess,
-    network::{Network, Tcp},
+    network::Network,
+    tls::{ClientTls, Identities},
 };
 
-/// Where a service is: one or more `http://host:port`, comma separated. A host name stands for every address
-/// it leads to, now and later; an IP address for itself.
+/// Where a service is: one or more `http://host:port`, comma separated, or all of them `https://host:port`. A
+/// host name stands for every address it leads to, now and later; an IP address for itself.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(super) endpoints: Vec<Endpoint>,
-    pub(super) network: Arc<dyn Network>,
+    pub(super) dial: Dial,
     pub(super) in_process: InProcess,
 }
 
@@ -35,13 +38,47 @@ impl Target {
     /// The same target, reached over another network than the machine's.
     #[must_use]
     pub fn on(self, network: Arc<dyn Network>) -> Self {
-        Self { network, ..self }
+        Self { dial: Dial { network, ..self.dial }, ..self }
     }
 
     /// The same target, called without a connection while its server runs in this process.
     #[must_use]
     pub fn in_process(self, in_process: InProcess) -> Self {
         Self { in_process, ..self }
+    }
+
+    /// A service that runs in this process and can be called no other way: before it serves, and when it has
+    /// ended, calls of it are UNAVAILABLE.
+    #[must_use]
+    pub fn only_in_process(in_process: InProcess) -> Self {
+        Self { endpoints: Vec::new(), dial: Dial::default(), in_process }
+    }
+
+    /// The same target, called with TLS where its URLs begin with `https://`. `server` is who must be there;
+    /// without it the host names of the URLs must be in the certificates. `flag` is where the URLs come from.
+    ///
+    /// # Errors
+    /// The URLs want TLS and there is none, or the reverse: nothing is called without it by mistake.
+    pub fn secured(
+        mut self,
+        flag: &str,
+        tls: Option<&ClientTls>,
+        server: Option<Identities>,
+    ) -> Result<Self, Error> {
+        let variable = flags::variable(flag);
+        match (&self.dial.security, tls) {
+            (Security::Off, None) => Ok(self),
+            (Security::Off, Some(_)) => Err(Error::Config(format!(
+                "{flag} ({variable}): with --mesh-ca (MESH_CA) write https://host:port"
+            ))),
+            (Security::Wanted | Security::On(..), Some(tls)) => {
+                self.dial.security = Security::On(tls.clone(), server);
+                Ok(self)
+            }
+            (Security::Wanted | Security::On(..), None) => Err(Error::Config(format!(
+                "{flag} ({variable}): https:// needs the authorities of the service's certificate: --mesh-ca (MESH_CA)"
+            ))),
+        }
     }
 }
 
@@ -55,24 +92,30 @@ impl FromStr for Target {
             .filter(|one| !one.is_empty())
             .map(Endpoint::parse)
             .collect::<Result<Vec<_>, _>>()?;
-        if endpoints.is_empty() {
+        let Some((_, first)) = endpoints.first() else {
             return Err("at least one http://host:port is needed".to_owned());
+        };
+        if endpoints.iter().any(|(_, security)| security.is_off() != first.is_off()) {
+            return Err("either all begin with https:// or none".to_owned());
         }
-        Ok(Self { endpoints, network: Arc::new(Tcp), in_process: InProcess::default() })
+        let dial = Dial { security: first.clone(), ..Dial::default() };
+        let endpoints = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
+        Ok(Self { endpoints, dial, in_process: InProcess::default() })
     }
 }
 
 impl Endpoint {
-    fn parse(one: &str) -> Result<Self, String> {
+    fn parse(one: &str) -> Result<(Self, Security), String> {
         let uri: Uri = one.parse().map_err(|error| format!("{one}: {error}"))?;
-        match uri.authority() {
-            Some(authority) if uri.scheme_str() == Some("http") => Ok(Self {
-                authority: authority.clone(),
-                host: authority.host().trim_matches(['[', ']']).to_owned(),
-                port: authority.port_u16().unwrap_or(80),
-            }),
-            _ => Err(format!("{one}: write http://host:port")),
-        }
+        let (security, port) = match uri.scheme_str() {
+            Some("http") => (Security::Off, 80),
+            Some("https") => (Security::Wanted, 443),
+            _ => return Err(format!("{one}: write http://host:port")),
+        };
+        let authority = uri.authority().ok_or_else(|| format!("{one}: write http://host:port"))?.clone();
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let port = authority.port_u16().unwrap_or(port);
+        Ok((Self { authority, host, port }, security))
     }
 
     /// Its address when the host is an IP address; `None` for a name, which must be looked up.
@@ -88,9 +131,18 @@ mod tests {
     #[test]
     fn a_target_is_a_list_of_http_addresses() {
         assert_eq!("http://a:1, http://b:2".parse::<Target>().map(|t| t.endpoints.len()), Ok(2));
-        for bad in ["", ",", "a:1", "ftp://a:1", "http://"] {
+        assert_eq!("https://a:1,https://b:2".parse::<Target>().map(|t| t.endpoints.len()), Ok(2));
+        for bad in ["", ",", "a:1", "ftp://a:1", "http://", "https://", "http://a:1,https://b:2"] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn https_is_never_called_without_tls() {
+        let secured = |list: &str| list.parse::<Target>().expect("a target").secured("--toy-url", None, None);
+        assert!(secured("http://a:1").is_ok());
+        let told = secured("https://a:1").expect_err("no authorities").to_string();
+        assert!(told.contains("--toy-url (TOY_URL)") && told.contains("--mesh-ca (MESH_CA)"), "{told}");
     }
 
     #[test]

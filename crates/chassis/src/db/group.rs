@@ -81,7 +81,7 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
         Self::new(db, name, true, attempt)
     }
 
-    /// The same for requests that change nothing.
+    /// Starts a task that takes requests which change nothing; `attempt` is as for [`Self::of_writes`].
     #[must_use]
     pub fn of_reads<F, Fut>(db: Db, name: &'static str, attempt: F) -> Self
     where

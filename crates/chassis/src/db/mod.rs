@@ -52,9 +52,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Which SQL a database speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// PostgreSQL.
+    /// The SQL of PostgreSQL.
     Postgres,
-    /// SQLite.
+    /// The SQL of SQLite.
     Sqlite,
 }
 
@@ -117,9 +117,9 @@ fn no_url() -> Error {
 /// A service's migrations, one set a dialect. Made by [`migrations!`](crate::migrations).
 #[derive(Debug)]
 pub struct Migrations {
-    /// For PostgreSQL.
+    /// The migrations for PostgreSQL.
     pub postgres: Migrator,
-    /// For SQLite.
+    /// The migrations for SQLite.
     pub sqlite: Migrator,
 }
 
@@ -155,7 +155,7 @@ enum Pools {
 
 /// Errors that may mean "try the transaction again".
 pub trait Contended {
-    /// Did the transaction only lose against another one?
+    /// Whether the transaction only lost against another one.
     fn is_contended(&self) -> bool;
 }
 

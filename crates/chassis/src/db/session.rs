@@ -11,9 +11,9 @@ use super::{
 /// A statement: the same text for both dialects, or one for each.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql {
-    /// For PostgreSQL.
+    /// The text for PostgreSQL.
     pub postgres: &'static str,
-    /// For SQLite.
+    /// The text for SQLite.
     pub sqlite: &'static str,
 }
 
@@ -114,7 +114,7 @@ impl Session {
     /// Makes the transaction's work durable. When this fails, whether it did is unknown.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn commit(self) -> Result<(), Error> {
         match self.0 {
             Link::Postgres(held) => held.commit().await?,

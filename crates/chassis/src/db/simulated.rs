@@ -89,7 +89,7 @@ impl File {
         Ok(Lent { link: Some(link), file: Arc::clone(self), writes: false, open: false })
     }
 
-    /// A transaction.
+    /// A transaction that has begun.
     pub(super) fn begin(self: &Arc<Self>) -> Result<Lent, Error> {
         let idle = self.writers.lock().pop();
         let mut link = idle.map_or_else(|| at_once(self.options.connect()), Ok)?;

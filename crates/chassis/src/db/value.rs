@@ -18,13 +18,13 @@ use super::{Dialect, Error};
 /// One argument of a statement.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// A number.
+    /// A whole number of 64 bits.
     I64(Option<i64>),
     /// A truth value.
     Bool(Option<bool>),
-    /// A text.
+    /// A text of any length.
     Text(Option<String>),
-    /// An id.
+    /// An id, which is a UUID.
     Uuid(Option<Uuid>),
     /// A list of numbers.
     I64s(Vec<Option<i64>>),
@@ -165,9 +165,9 @@ fn hex(id: Uuid) -> String {
 /// One row of an answer.
 #[derive(Debug)]
 pub enum Row {
-    /// From PostgreSQL.
+    /// A row from PostgreSQL.
     Postgres(PgRow),
-    /// From SQLite.
+    /// A row from SQLite.
     Sqlite(SqliteRow),
 }
 

@@ -4,7 +4,7 @@
 //! Each side uses it in one place: a server takes its connections from an [`Incoming`], a channel finds and
 //! reaches its replicas through the [`Network`] of its target. Neither knows more of a connection than that
 //! bytes go in and out. Incoming connections are [counted](Connections), and closed unless a first request
-//! [comes soon](FIRST_WORD).
+//! [comes soon](FIRST_WORD). Where they have TLS in them, its handshake is part of that time.
 
 mod connections;
 mod opening;
@@ -12,7 +12,8 @@ mod opening;
 use std::{
     fmt,
     io::{self, IoSlice},
-    net::SocketAddr,
+    mem,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -20,7 +21,7 @@ use std::{
 
 use futures::{Stream, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf, empty},
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     time,
 };
@@ -31,7 +32,10 @@ pub use self::{
     connections::{ConnectionArgs, Connections},
     opening::FIRST_WORD,
 };
-use crate::in_process::InProcess;
+use crate::{
+    in_process::InProcess,
+    tls::{Peer, ServerTls},
+};
 
 /// The pause in accepting after the system had no resources for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -96,6 +100,9 @@ pub struct Connection {
     opening: Option<Box<Opening>>,
     /// Its entry in the count of connections; `None` when it is not counted.
     place: Option<OpenConnection>,
+    /// The TLS that begins when it is first read or written, and the address that it comes from.
+    tls: Option<(ServerTls, IpAddr)>,
+    peer: Peer,
 }
 
 enum Transport {
@@ -114,10 +121,15 @@ impl Connection {
         Self { opening: Some(opening), place, ..self }
     }
 
+    /// The same connection with TLS in it.
+    fn secured(self, tls: ServerTls, from: IpAddr) -> Self {
+        Self { tls: Some((tls, from)), peer: Peer::unknown_yet(), ..self }
+    }
+
     /// Moves it to the current runtime, which waits for its bytes from now on.
     ///
     /// # Errors
-    /// The system's.
+    /// The system refused the move.
     pub fn moved(self) -> io::Result<Self> {
         let kind = match self.kind {
             Transport::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream.into_std()?)?),
@@ -127,7 +139,17 @@ impl Connection {
     }
 
     fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
-        match &mut self.get_mut().kind {
+        let this = self.get_mut();
+        if let Some((tls, from)) = this.tls.take() {
+            // Not earlier: until now it may have been moved to another runtime.
+            let peer = this.peer.clone();
+            let bare = mem::replace(&mut this.kind, Transport::Other(Box::new(empty())));
+            this.kind = Transport::Other(match bare {
+                Transport::Tcp(stream) => Box::new(tls.accept(stream, from, peer)),
+                Transport::Other(io) => Box::new(tls.accept(io, from, peer)),
+            });
+        }
+        match &mut this.kind {
             Transport::Tcp(stream) => Pin::new(stream),
             Transport::Other(io) => Pin::new(io.as_mut()),
         }
@@ -144,11 +166,20 @@ impl Connection {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Nothing could be written. HTTP/2 writes first, so it may be the handshake that waits for the peer:
+    /// until the first request has come, that is bounded.
+    fn unwritten<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        match self.opening.as_mut().map(|opening| opening.wait(cx)) {
+            Some(Poll::Ready(error)) => Poll::Ready(Err(error)),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    }
 }
 
 impl From<Transport> for Connection {
     fn from(kind: Transport) -> Self {
-        Self { kind, opening: None, place: None }
+        Self { kind, opening: None, place: None, tls: None, peer: Peer::default() }
     }
 }
 
@@ -165,9 +196,11 @@ impl fmt::Debug for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
 }
 
 impl AsyncRead for Connection {
@@ -187,12 +220,18 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        self.io().poll_write(cx, from)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        match self.as_mut().io().poll_write(cx, from) {
+            Poll::Pending => self.unwritten(cx),
+            written => written,
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.as_mut().io().poll_flush(cx) {
+            Poll::Pending => self.unwritten(cx),
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -200,11 +239,14 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         from: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.io().poll_write_vectored(cx, from)
+        match self.as_mut().io().poll_write_vectored(cx, from) {
+            Poll::Pending => self.unwritten(cx),
+            written => written,
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -234,9 +276,20 @@ impl Incoming {
     /// The connections of a listener, counted with all others of `connections`.
     #[must_use]
     pub fn counted(listener: TcpListener, connections: &Connections) -> Self {
-        let listening = (listener, connections.clone());
-        let next = async |listening: (TcpListener, Connections)| {
-            Some((accept(&listening.0, &listening.1).await, listening))
+        Self::secured(listener, connections, None)
+    }
+
+    /// The connections of a listener, as [`counted`](Self::counted), which speak TLS when `tls` is given.
+    #[must_use]
+    pub fn secured(listener: TcpListener, connections: &Connections, tls: Option<&ServerTls>) -> Self {
+        let listening = (listener, connections.clone(), tls.cloned());
+        let next = async |listening: (TcpListener, Connections, Option<ServerTls>)| {
+            let (connection, from) = accept(&listening.0, &listening.1).await;
+            let connection = match &listening.2 {
+                Some(tls) => connection.secured(tls.clone(), from),
+                None => connection,
+            };
+            Some((connection, listening))
         };
         Self::of(stream::unfold(listening, next).boxed())
     }
@@ -290,7 +343,7 @@ impl axum::serve::Listener for Incoming {
 
 /// Accepts the next connection. One that ended before it was accepted is passed over, one that exceeds a
 /// limit is closed, and while the system has no resources for more, those that are open go on.
-async fn accept(listener: &TcpListener, connections: &Connections) -> Connection {
+async fn accept(listener: &TcpListener, connections: &Connections) -> (Connection, IpAddr) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
@@ -301,7 +354,7 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> Connection
                     tracing::debug!(%error, "a connection without TCP_NODELAY");
                 }
                 let_go_of_the_dead(&stream);
-                return Connection::from(stream).incoming(opening, Some(place));
+                return (Connection::from(stream).incoming(opening, Some(place)), peer.ip());
             }
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {
             }

@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::{
-    message,
+    message::{self, Guard},
     meters::Meters,
     refusal::{no_grpc, panic_text, told},
 };
@@ -42,6 +42,8 @@ struct Bounds {
     /// Permits for calls from outside whose first message has not come yet; `None` for callers inside the
     /// process, who have it at hand.
     arriving: Option<Semaphore>,
+    /// Who may make which call; without one, as for callers inside the process, everybody may.
+    guard: Option<Guard>,
     meters: Meters,
 }
 
@@ -66,18 +68,18 @@ impl Identity {
 
 impl CallLayer {
     /// The layer for calls over connections.
-    pub(super) fn outside(identity: Identity, meters: Meters) -> Self {
-        Self::new(identity, meters, Some(Semaphore::new(arrival::PLACES)))
+    pub(super) fn outside(identity: Identity, meters: Meters, guard: Option<Guard>) -> Self {
+        Self::new(identity, meters, Some(Semaphore::new(arrival::PLACES)), guard)
     }
 
     /// The layer for calls from within the process, which outside calls cannot keep out.
     pub(super) fn inside(identity: Identity, meters: Meters) -> Self {
-        Self::new(identity, meters, None)
+        Self::new(identity, meters, None, None)
     }
 
-    fn new(identity: Identity, meters: Meters, arriving: Option<Semaphore>) -> Self {
+    fn new(identity: Identity, meters: Meters, arriving: Option<Semaphore>, guard: Option<Guard>) -> Self {
         let share = Semaphore::new(MAX_IN_FLIGHT as usize);
-        Self(Arc::new(Bounds { identity, share, arriving, meters }))
+        Self(Arc::new(Bounds { identity, share, arriving, guard, meters }))
     }
 
     /// Whether no call is in flight.
@@ -132,10 +134,12 @@ where
                         bounds.turn_away("no gRPC");
                         return Ok(refused);
                     }
-                    match message::first(request, places, context.deadline).await {
+                    match message::first(request, places, context.deadline, bounds.guard.as_ref()).await {
                         Ok(request) => request,
                         Err(status) => {
-                            bounds.turn_away("no message");
+                            let refused =
+                                matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
+                            bounds.turn_away(if refused { "not allowed" } else { "no message" });
                             return Ok(told(status.into_http(), bounds.identity.domain));
                         }
                     }

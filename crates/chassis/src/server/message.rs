@@ -5,10 +5,12 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use http::Request;
+use futures::future::BoxFuture;
+use http::{Request, request::Parts};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tokio::{
     sync::Semaphore,
@@ -23,20 +25,31 @@ const PREFIX: usize = 5;
 /// The longest message in bytes. A longer one is refused by tonic, which need not wait for its end.
 const LONGEST: usize = 4 * 1_024 * 1_024;
 
-/// Waits until the first message of a call is there.
+/// Decides whether a call from outside may be made, by its head and the bytes of its first message, before
+/// anything of it is decoded or done. What it adds to the head's extensions the handler finds there.
+pub type Guard = Arc<dyn Fn(Parts, Bytes) -> BoxFuture<'static, Result<Parts, Status>> + Send + Sync>;
+
+/// Waits until the first message of a call is there, and asks the guard.
 ///
 /// # Errors
-/// It did not come in time, or too many other calls are waited for.
+/// It did not come in time, too many other calls are waited for, or the guard refuses it.
 pub(super) async fn first(
     request: Request<Body>,
     places: &Semaphore,
     deadline: Instant,
+    guard: Option<&Guard>,
 ) -> Result<Request<Body>, Status> {
     let (head, body) = request.into_parts();
     let mut message = First { body, ..First::default() };
     let until = deadline.min(Instant::now() + arrival::WITHIN);
     match arrived(places, timeout_at(until, poll_fn(|cx| message.poll(cx)))).await {
-        Some(Ok(())) => Ok(Request::from_parts(head, Body::new(message))),
+        Some(Ok(())) => {
+            let head = match guard {
+                Some(guard) => guard(head, message.whole()).await?,
+                None => head,
+            };
+            Ok(Request::from_parts(head, Body::new(message)))
+        }
         Some(Err(_late)) => Err(Status::deadline_exceeded("the message of the call did not arrive in time")),
         None => Err(Status::unavailable("too many calls whose message has yet to come")),
     }
@@ -85,10 +98,26 @@ impl First {
         }
     }
 
-    fn is_whole(&self) -> bool {
+    /// The first message without its prefix, as far as it is there.
+    fn whole(&self) -> Bytes {
+        let read = self.read.iter().chain(&self.more);
+        let joined = match (&self.read, self.more.is_empty()) {
+            (Some(only), true) => only.clone(),
+            _ => read.flat_map(|part| part.iter().copied()).collect(),
+        };
+        let end = self.end_of_first().min(joined.len());
+        if end > PREFIX { joined.slice(PREFIX..end) } else { Bytes::new() }
+    }
+
+    /// Where the first message ends, by what its prefix says.
+    fn end_of_first(&self) -> usize {
         let [_, length @ ..] = self.prefix;
-        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-        self.length >= PREFIX && (length > LONGEST || self.length - PREFIX >= length)
+        PREFIX.saturating_add(usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX))
+    }
+
+    fn is_whole(&self) -> bool {
+        let end = self.end_of_first();
+        self.length >= PREFIX && (end > LONGEST + PREFIX || self.length >= end)
     }
 }
 
@@ -130,7 +159,8 @@ mod tests {
         let places = Semaphore::new(0);
         let sent = futures::stream::iter(frames).map(|part| Ok::<_, Status>(Bytes::from_static(part)));
         let request = Request::new(Body::new(axum::body::Body::from_stream(sent)));
-        let (_, body) = first(request, &places, Instant::now() + arrival::WITHIN).await.unwrap().into_parts();
+        let (_, body) =
+            first(request, &places, Instant::now() + arrival::WITHIN, None).await.unwrap().into_parts();
         axum::body::to_bytes(axum::body::Body::new(body), usize::MAX).await.unwrap().into()
     }
 
@@ -145,6 +175,32 @@ mod tests {
             vec![&b"\0\xff\xff\xff\xffab"[..], b"c"],
         ] {
             assert_eq!(passed_on(frames.clone()).await, frames.concat(), "{frames:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guard_sees_the_first_message_and_is_obeyed() {
+        for (frames, seen) in [
+            (vec![], &b""[..]),
+            (vec![&b"\0\0"[..]], b""),
+            (vec![&b"\0\0\0\0\x02ab"[..]], b"ab"),
+            (vec![&b"\0\0"[..], b"\0\0\x02", b"a", b"b\0\0"], b"ab"),
+            (vec![&b"\0\0\0\0\x02ab\0\0\0\0\x01c"[..]], b"ab"),
+        ] {
+            let sent = futures::stream::iter(frames).map(|part| Ok::<_, Status>(Bytes::from_static(part)));
+            let request = Request::new(Body::new(axum::body::Body::from_stream(sent)));
+            let guard: Guard = Arc::new(move |mut head, message| {
+                Box::pin(async move {
+                    head.extensions.insert(message.clone());
+                    if message[..] == *b"ab" { Ok(head) } else { Err(Status::permission_denied("no")) }
+                })
+            });
+            let places = Semaphore::new(0);
+            let passed = first(request, &places, Instant::now() + arrival::WITHIN, Some(&guard)).await;
+            match passed {
+                Ok(call) => assert_eq!(call.extensions().get::<Bytes>().unwrap(), seen),
+                Err(refused) => assert!(seen.is_empty() && refused.message() == "no"),
+            }
         }
     }
 }

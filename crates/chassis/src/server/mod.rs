@@ -17,11 +17,11 @@ use tonic::{body::Body, server::NamedService, service::Routes, transport::Server
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::{Layer as _, Service};
 
-pub use self::refusal::panic_text;
 use self::{
     calls::{CallLayer, Identity},
     meters::Meters,
 };
+pub use self::{message::Guard, refusal::panic_text};
 use crate::{
     health::{Health, State},
     in_process::Served,
@@ -44,7 +44,6 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const CONNECTION_AGE: std::ops::Range<u64> = 240..360;
 
 /// A gRPC server of one or more services.
-#[derive(Debug)]
 pub struct GrpcServer {
     identity: Identity,
     descriptors: &'static [u8],
@@ -52,6 +51,7 @@ pub struct GrpcServer {
     routes: Routes,
     services: Vec<&'static str>,
     connection_age: Duration,
+    guard: Option<Guard>,
 }
 
 impl GrpcServer {
@@ -67,7 +67,16 @@ impl GrpcServer {
             routes: Routes::default(),
             services: Vec::new(),
             connection_age,
+            guard: None,
         }
+    }
+
+    /// Asks this of every call that comes in over a connection; callers inside the process are trusted. The
+    /// guard decides about health checks and reflection too.
+    #[must_use]
+    pub fn guarded(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// How long a connection takes new calls before it is sent GOAWAY (calls under way are finished); 4 to 6
@@ -162,7 +171,7 @@ impl GrpcServer {
             .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
 
         let meters = Meters::new(self.identity.name);
-        let outside = CallLayer::outside(self.identity, meters.clone());
+        let outside = CallLayer::outside(self.identity, meters.clone(), self.guard);
         let inside = CallLayer::inside(self.identity, meters);
         let incoming = incoming.into();
         let open = incoming.in_process.clone().open(Served::new(inside.layer(routes.clone().prepare())));

@@ -36,4 +36,16 @@ pub(super) const MEASURES: &[Described] = &[
     ),
     ("prune_failures_total", "Rounds of forgetting old rows that failed, by table."),
     ("pruned_rows_total", "Old rows that were forgotten, by table."),
+    (
+        "tls_certificate_expires_timestamp_seconds",
+        "When the certificates in a file expire, in seconds since 1970: the first of a program's own, the last of authorities.",
+    ),
+    (
+        "tls_refused_total",
+        "TLS connections that were not made, by what the peer is (client or server) and why.",
+    ),
+    (
+        "tls_reloads_total",
+        "Times that changed certificates were read, by outcome: used, or refused and those before kept.",
+    ),
 ];

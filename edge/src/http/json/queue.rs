@@ -1,6 +1,6 @@
 //! Tokens and queues.
 
-use boxoffice_proto::{queue as proto, time};
+use boxoffice_proto::{bounds::PRIORITY, queue as proto, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -285,6 +285,6 @@ pub(crate) struct NewToken {
 
 impl FromFields for NewToken {
     fn read(fields: &mut Fields) -> Self {
-        Self { user_id: fields.user_id("userId"), priority: fields.optional_small("priority", 0..=9) }
+        Self { user_id: fields.user_id("userId"), priority: fields.optional_small("priority", PRIORITY) }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Dates {
     /// The number of the concert.
     #[schema(example = 1)]
     pub(crate) concert_id: i64,
-    /// UTC dates, rising.
+    /// The UTC dates in rising order.
     #[schema(value_type = Vec<chrono::NaiveDate>, example = json!(["2026-12-24", "2026-12-25"]))]
     pub(crate) available_dates: Vec<String>,
 }
@@ -85,7 +85,7 @@ pub(crate) struct Seats {
     /// The number of the show.
     #[schema(example = 1)]
     show_id: i64,
-    /// Its seats, rising.
+    /// The seats of the show, rising.
     seats: Vec<Seat>,
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct Seat {
     /// The number of the seat in its show.
     #[schema(minimum = 1, example = 7)]
     seat_number: i32,
-    /// What it is.
+    /// The status of the seat.
     status: SeatStatus,
 }
 
@@ -119,7 +119,7 @@ pub(crate) struct Reservation {
     /// The id of the reservation; whoever knows it may read it.
     #[schema(format = Uuid, example = "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11")]
     pub(crate) reservation_id: String,
-    /// Whose it is.
+    /// The user for whom the seats are held.
     #[schema(example = "ann")]
     user_id: String,
     /// The number of the show's concert.
@@ -182,7 +182,7 @@ pub(crate) struct Reservations {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": "ann", "showId": 1, "seatNumbers": [7, 8]}))]
 pub(crate) struct NewReservation {
-    /// Who takes them.
+    /// The user for whom the seats are held.
     #[schema(value_type = UserIdText)]
     pub(crate) user_id: String,
     /// The number of the show.

@@ -88,7 +88,7 @@ pub(crate) struct WalletEntry {
     /// Its number in this wallet, without a gap.
     #[schema(minimum = 1, example = 1)]
     sequence: i64,
-    /// What it was.
+    /// The kind of the movement.
     kind: EntryKind,
     /// What it added to the balance.
     #[schema(example = 100_000)]
@@ -149,13 +149,13 @@ impl FromFields for NewCharge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum PaymentStatus {
-    /// Still settling.
+    /// The payment is still settling.
     Pending,
     /// Paid, and the seats are the user's.
     Completed,
     /// Refused; no money moved.
     Failed,
-    /// Debited, refused, refunded.
+    /// The wallet was debited, a later step was refused, and the money was refunded.
     Cancelled,
 }
 

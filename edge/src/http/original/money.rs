@@ -29,9 +29,15 @@ use crate::app::{Caller, Pay, wallet};
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
-    Operation::new("original_charge", &[Reason::RequestIdReused]).takes_key(),
-    Operation::new("original_get_balance", &[]),
-    Operation::new("original_pay", PAY).takes_token(GATE_OF_USER).takes_key(),
+    Operation::of::<boxoffice_proto::wallet::ChargeWalletRequest>(
+        "original_charge",
+        &[Reason::RequestIdReused],
+    )
+    .takes_key(),
+    Operation::of::<boxoffice_proto::wallet::GetWalletRequest>("original_get_balance", &[]),
+    Operation::of::<boxoffice_proto::checkout::PayRequest>("original_pay", PAY)
+        .takes_token(GATE_OF_USER)
+        .takes_key(),
 ];
 
 /// An amount as the original writes it: a whole number, or a text such as `100.00`.
@@ -141,7 +147,7 @@ pub(in crate::http) struct OriginalPayment {
     /// CONFIRMED; or PENDING while it settles.
     #[schema(value_type = String, example = "CONFIRMED")]
     status: &'static str,
-    /// The same for people.
+    /// The status in words, for people.
     #[schema(example = "Paid: the seat is yours.")]
     message: &'static str,
 }
@@ -233,7 +239,7 @@ mod tests {
     fn reads<T: FromFields>(amount: &Value) -> bool {
         let body =
             json!({"userId": 1, "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": amount});
-        let mut fields = Fields::new(body.as_object().unwrap().clone());
+        let mut fields = Fields::new(body.as_object().unwrap().clone(), false);
         T::read(&mut fields);
         fields.finish().is_ok()
     }

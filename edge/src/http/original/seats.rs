@@ -24,9 +24,19 @@ use crate::app::{Caller, hall, programme};
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
-    Operation::new("original_list_dates", &[Reason::ConcertNotFound]).browses(),
-    Operation::new("original_list_seats", &[Reason::ConcertNotFound]).browses(),
-    Operation::new("original_reserve_seat", HOLD).takes_token(GATE_OF_USER).takes_key(),
+    Operation::of::<boxoffice_proto::booking::ListAvailableDatesRequest>(
+        "original_list_dates",
+        &[Reason::ConcertNotFound],
+    )
+    .browses(),
+    Operation::of::<boxoffice_proto::booking::ListSeatsRequest>(
+        "original_list_seats",
+        &[Reason::ConcertNotFound],
+    )
+    .browses(),
+    Operation::of::<boxoffice_proto::booking::HoldSeatsRequest>("original_reserve_seat", HOLD)
+        .takes_token(GATE_OF_USER)
+        .takes_key(),
 ];
 
 /// The free seats of a date.
@@ -96,7 +106,7 @@ pub(in crate::http) struct OriginalReservation {
     /// The id of the reservation.
     #[schema(format = Uuid)]
     reservation_id: String,
-    /// Whose it is.
+    /// The user for whom the seat is held.
     #[schema(example = "1")]
     user_id: String,
     /// The number of the show.

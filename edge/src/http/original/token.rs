@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
+    bounds::PRIORITY,
     queue::{self as proto, IssueTokenRequest},
     time,
 };
@@ -21,8 +22,12 @@ use crate::app::{Caller, queue};
 
 /// What each operation may be refused with.
 pub(in crate::http) const OPERATIONS: &[Operation] = &[
-    Operation::new("original_issue_token", &[Reason::QueueFull, Reason::RequestIdReused]).takes_key(),
-    Operation::new("original_get_token", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::IssueTokenRequest>(
+        "original_issue_token",
+        &[Reason::QueueFull, Reason::RequestIdReused],
+    )
+    .takes_key(),
+    Operation::of::<boxoffice_proto::queue::GetTokenRequest>("original_get_token", &[Reason::TokenNotFound]),
 ];
 
 /// A user's place in the queue, as the original API tells it.
@@ -82,7 +87,7 @@ impl FromFields for OriginalNewToken {
         Self {
             user_id: fields.user_id("userId"),
             requested_time: (),
-            priority: fields.optional_small("priority", 0..=9),
+            priority: fields.optional_small("priority", PRIORITY),
         }
     }
 }

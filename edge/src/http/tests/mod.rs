@@ -60,7 +60,9 @@ async fn build(
     let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins: cors.parse().unwrap() };
     let polls = app::Polls::new(clients.queue.clone());
     let followers = app::Followers::new(clients.clone(), shutdown);
-    let edge = app::Edge::new(clients, gate, followers, till, browse, clock);
+    let mut doors = access::Doors::open();
+    doors.house.open_browsing = browse == Browse::Open;
+    let edge = app::Edge::new(clients, gate, followers, till, doors, clock);
     (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }
 

@@ -12,7 +12,7 @@ pub(super) struct DemoConcert {
     pub(super) shows: Vec<DemoShow>,
 }
 
-/// One evening.
+/// One show of a concert.
 #[derive(Deserialize)]
 pub(super) struct DemoShow {
     /// Days after the season's first.

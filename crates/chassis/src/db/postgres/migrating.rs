@@ -1,10 +1,10 @@
 //! Migrations on PostgreSQL: sqlx's files, and its table of those that were applied, but not its session
 //! lock.
 //!
-//! sqlx holds a lock of the session and names its statements; behind a pooler that pools by transaction, both
-//! end up in the sessions of others. Here each migration is a transaction of its own: it takes a lock that
-//! ends with it, reads what was applied, and applies the next one. So programs that start together apply each
-//! migration once.
+//! The library holds a lock of the session and names its statements; behind a pooler that pools by
+//! transaction, both end up in the sessions of others. Here each migration is a transaction of its own: it
+//! takes a lock that ends with it, reads what was applied, and applies the next one. So programs that start
+//! together apply each migration once.
 
 use std::collections::HashMap;
 

@@ -174,7 +174,7 @@ impl Server {
         Ok(Held { link, server: self.clone() })
     }
 
-    /// A transaction.
+    /// A transaction that has begun.
     pub(super) async fn begin(&self) -> sqlx::Result<Held> {
         let begun = async {
             match &self.begin {

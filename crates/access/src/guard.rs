@@ -1,0 +1,149 @@
+//! The guard of a gRPC server: who calls, and whether the rules let them.
+
+use std::sync::Arc;
+
+use boxoffice_proto::{Fault, Reason, access::rule};
+use chassis::{
+    clock::Clock,
+    server::Guard,
+    tls::{Identities, Peer},
+};
+use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::Status;
+
+use crate::{Access, Caller, Error, House, Why};
+
+/// Health checks: for anyone.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+/// The protos, for tools.
+const REFLECTION: &str = "/grpc.reflection.";
+
+/// Who may enter a program's doors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    /// Who says who callers are; `None`: nobody is asked.
+    access: Option<(Arc<Access>, Clock)>,
+    /// Who the edge is, by its certificate; `None` where no edge calls over the network.
+    edge: Option<Identities>,
+    /// Whether tools may read the protos and the API's pages.
+    pub docs: bool,
+    /// What the rules depend on besides.
+    pub house: House,
+}
+
+impl Doors {
+    /// Of an open house: nobody is asked.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { access: None, edge: None, docs: true, house: House::default() }
+    }
+
+    /// Of a program that accepts these tokens.
+    #[must_use]
+    pub fn secured(access: Arc<Access>, clock: Clock) -> Self {
+        Self { access: Some((access, clock)), edge: None, docs: false, house: House::default() }
+    }
+
+    /// The doors of a service that knows the edge by its certificate.
+    #[must_use]
+    pub fn with_edge(self, edge: Identities) -> Self {
+        Self { edge: Some(edge), ..self }
+    }
+
+    /// Whether a call comes from the edge.
+    fn is_from_edge(&self, extensions: &http::Extensions) -> bool {
+        let peer = extensions.get::<Peer>();
+        self.edge.as_ref().zip(peer).is_some_and(|(edge, peer)| peer.is_one_of(edge))
+    }
+
+    /// Whether callers are asked who they are.
+    #[must_use]
+    pub const fn are_secured(&self) -> bool {
+        self.access.is_some()
+    }
+
+    /// The public keys of the mesh's own issuer, where it has one.
+    #[must_use]
+    pub fn jwks(&self) -> Option<&str> {
+        self.access.as_ref().and_then(|(access, _)| access.jwks())
+    }
+
+    /// Tells whether tokens can be judged, which a secured program cannot do without.
+    pub fn readiness(&self) -> impl Fn() -> bool + Send + 'static {
+        let access = self.access.clone();
+        move || access.as_ref().is_none_or(|(access, _)| access.is_ready())
+    }
+
+    /// Who makes a call over gRPC: whom the [guard](Self::guard) found out.
+    #[must_use]
+    pub fn called(&self, extensions: &http::Extensions) -> Caller {
+        match &self.access {
+            None => Caller::Unasked,
+            Some(_) => extensions.get().cloned().unwrap_or(Caller::Unknown(Error::CredentialsMissing)),
+        }
+    }
+
+    /// Who calls with these headers.
+    pub async fn caller(&self, headers: &HeaderMap) -> Caller {
+        let Some((access, clock)) = &self.access else { return Caller::Unasked };
+        let mut all = headers.get_all(AUTHORIZATION).iter();
+        let header = match (all.next().map(|value| value.to_str()), all.next()) {
+            (None, _) => None,
+            (Some(Ok(header)), None) => Some(header),
+            // Two, or no text: not the header of one token.
+            (Some(_), _) => return Caller::Unknown(Why::Malformed.into()),
+        };
+        match access.authenticate(header, clock.now()).await {
+            Ok(identity) => Caller::User(identity),
+            Err(why) => Caller::Unknown(why),
+        }
+    }
+
+    /// What a gRPC server asks of every call; `None` in an open house. The caller is in the call's extensions
+    /// for its handler. At the edge the handlers' use cases decide, elsewhere the guard does.
+    #[must_use]
+    pub fn guard(&self) -> Option<Guard> {
+        self.are_secured().then(|| {
+            let doors = self.clone();
+            let guard: Guard = Arc::new(move |mut head, message| {
+                let doors = doors.clone();
+                Box::pin(async move {
+                    let path = head.uri.path();
+                    let (is_health, is_reflection) = (path.starts_with(HEALTH), path.starts_with(REFLECTION));
+                    if is_health || is_reflection && doors.docs {
+                        return Ok(head);
+                    }
+                    let Some(rule) = rule(path) else { return Err(unknown(is_reflection)) };
+                    let caller = if doors.is_from_edge(&head.extensions) {
+                        Caller::Edge
+                    } else {
+                        doors.caller(&head.headers).await
+                    };
+                    if !doors.house.is_edge {
+                        let subject = rule.subject(&message).unwrap_or_default();
+                        doors.house.decide(rule, &caller, &subject)?;
+                    }
+                    head.extensions.insert(caller);
+                    Ok(head)
+                })
+            });
+            guard
+        })
+    }
+}
+
+/// There is no such method, or not for anyone.
+fn unknown(is_reflection: bool) -> Status {
+    let detail = if is_reflection {
+        "Reflection is off here (--docs on): use the published protos."
+    } else {
+        Reason::Unimplemented.title()
+    };
+    Fault::new(Reason::Unimplemented, detail).into()
+}
+
+impl From<Error> for Caller {
+    fn from(why: Error) -> Self {
+        Self::Unknown(why)
+    }
+}

@@ -1,0 +1,55 @@
+//! Which operations need a bearer token, and what a caller without the right one is refused with.
+
+use boxoffice_proto::{
+    Reason,
+    access::{Kind, Rule},
+};
+use serde_json::{Map, Value, json};
+
+/// The name of the scheme in the document's components.
+const SCHEME: &str = "bearer";
+
+/// Adds the scheme, and lets bodies leave out a user who is the caller.
+pub(super) fn define(document: &mut Value) {
+    document["components"]["securitySchemes"][SCHEME] = json!({
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "A token of the issuer that this edge trusts; it says who the user is.",
+    });
+    let bodies = bodies(document);
+    for name in bodies {
+        let schema = &mut document["components"]["schemas"][&name];
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.retain(|field| field != "userId");
+        }
+        if let Some(Value::String(about)) = schema["properties"]["userId"].get_mut("description") {
+            about.push_str(" The caller when left out.");
+        }
+    }
+}
+
+/// The schemas of the bodies that operations take.
+fn bodies(document: &Value) -> Vec<String> {
+    let operations =
+        document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    let schemas = operations.flat_map(Map::values).filter_map(|operation| {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str()
+    });
+    schemas.filter_map(|name| name.rsplit('/').next()).map(str::to_owned).collect()
+}
+
+/// Says that an operation needs a bearer token.
+pub(super) fn require(operation: &mut Map<String, Value>) {
+    operation.insert("security".to_owned(), json!([{SCHEME: []}]));
+}
+
+/// What an operation with this rule may be refused with because of who calls.
+pub(super) fn reasons(rule: &Rule) -> Vec<Reason> {
+    let is_owned = |kind: &Kind| matches!(kind, Kind::Owner | Kind::SelfCharger | Kind::Admitted);
+    let mut reasons = vec![Reason::CredentialsMissing, Reason::CredentialsInvalid];
+    let is_owned = rule.callers.iter().chain(rule.at_edge).any(is_owned);
+    reasons.push(if is_owned { Reason::NotOwner } else { Reason::NotAllowed });
+    if rule.priority.is_some() {
+        reasons.push(Reason::NotAllowed);
+    }
+    reasons
+}

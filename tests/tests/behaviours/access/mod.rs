@@ -1,0 +1,312 @@
+//! Who may do what: every RPC and every route tried as everybody, against the table written here again.
+
+mod routes;
+mod rpcs;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use access::{Issuer, Role as AccessRole, Roles};
+use boxoffice_proto::{
+    Fault, Reason,
+    queue::{self, queue_service_client::QueueServiceClient},
+};
+use chassis::{
+    channel::{Channel, Target},
+    clock::Clock,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::{
+    client::Rest,
+    keys::Keys,
+    mesh::{Mesh, Role, Shape},
+    raw,
+    suite::Solo,
+};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport};
+use uuid::Uuid;
+
+pub(crate) fn solos() -> Vec<Solo> {
+    let single = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres];
+        every_rpc_lets_in_whom_the_table_names_and_nobody_else,
+    ];
+    let every = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres, Shape::Cluster];
+        every_route_lets_in_whom_the_table_names_and_nobody_else,
+        a_stranger_gets_nothing_of_a_victim,
+    ];
+    let cluster = tests::solos![&[Shape::Cluster]; a_service_knows_the_edge_and_asks_everybody_else];
+    [single as &[Solo], every, cluster].concat()
+}
+
+/// Who calls: nobody known, bob, and ann whose everything is; and the roles.
+const CALLERS: [&str; 6] = ["anyone", "user", "cashier", "operator", "support", "owner"];
+const ALL: &str = "anyone user cashier operator support owner";
+const READERS: &str = "operator support owner";
+
+/// A mesh that asks who calls, and the issuer of its tokens.
+struct Secured {
+    mesh: Mesh,
+    rest: Rest,
+    issuer: Issuer,
+    /// What the programs of a cluster know each other by.
+    keys: Keys,
+    _folder: TempDir,
+}
+
+impl Secured {
+    async fn start(shape: Shape, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = Issuer::open(folder.path()).unwrap();
+        let keys = folder.path().join("jwks.json");
+        std::fs::write(&keys, issuer.jwks()).unwrap();
+        let keys = keys.display().to_string();
+        let flags = [&["--auth-issuer", "local", "--auth-jwks", &keys, "--docs", "on"], flags].concat();
+        let keys = Keys::new();
+        let mesh = if shape == Shape::Cluster {
+            Mesh::start_wired(shape, &flags, None, &keys).await
+        } else {
+            Mesh::start(shape, &flags).await
+        };
+        let rest = Rest::new(mesh.rest());
+        Self { mesh, rest, issuer, keys, _folder: folder }
+    }
+
+    /// The bearer token of one of [`CALLERS`], or of a user without roles.
+    fn bearer(&self, caller: &str) -> Option<String> {
+        let (user, roles): (_, &[_]) = match caller {
+            "anyone" => return None,
+            "user" => ("bob", &[]),
+            "owner" => ("ann", &[]),
+            "cashier" => ("carl", &[AccessRole::Cashier]),
+            "operator" => ("olga", &[AccessRole::Operator]),
+            "support" => ("sue", &[AccessRole::Support]),
+            user => (user, &[]),
+        };
+        let roles: Roles = roles.iter().copied().collect();
+        let now = Clock::system().now();
+        let token = self.issuer.issue("boxoffice", user, roles, Duration::from_secs(3_600), now).unwrap();
+        Some(format!("Bearer {token}"))
+    }
+
+    async fn send(
+        &self,
+        caller: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+        token: &str,
+    ) -> tests::client::Answer {
+        let mut call = self.rest.call(method, path).token(token).unkeyed();
+        if let Some(bearer) = self.bearer(caller) {
+            call = call.header("authorization", bearer);
+        }
+        if !body.is_null() {
+            call = call.json(body.clone());
+        }
+        call.once().await
+    }
+
+    async fn channel(&self, service: Role) -> transport::Channel {
+        let address = self.mesh.grpc(service).remove(0);
+        transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap()
+    }
+
+    /// Ann's things: a wallet, a paid and a held reservation, and an ACTIVE token.
+    async fn furnish(&self) -> Ann {
+        let ask = |caller, method, path: &str, body, token: &str| {
+            let (path, token) = (path.to_owned(), token.to_owned());
+            async move { self.send(caller, method, &path, &body, &token).await.expect(201) }
+        };
+        let concert = ask("operator", Method::POST, "/v1/concerts", json!({"title": "Gala"}), "").await;
+        let concert_id = concert["concertId"].as_i64().unwrap();
+        let show = json!({"title": "Night", "startsAt": "2099-12-24T19:30:00Z", "durationMinutes": 90, "price": 1_000,
+            "seatCount": 50});
+        let show = ask("operator", Method::POST, &format!("/v1/concerts/{concert_id}/shows"), show, "").await;
+        let show_id = show["showId"].as_i64().unwrap();
+        ask("owner", Method::POST, "/v1/wallets/ann/charges", json!({"amount": 50_000}), "").await;
+        let join = || ask("owner", Method::POST, "/v1/queues/default/tokens", json!({}), "");
+        let hold = |seat: i32, token: String| async move {
+            let seats = json!({"showId": show_id, "seatNumbers": [seat]});
+            let held = ask("owner", Method::POST, "/v1/reservations", seats, &token).await;
+            held["reservationId"].as_str().unwrap().to_owned()
+        };
+        let used = join().await["token"].as_str().unwrap().to_owned();
+        let paid = hold(1, used.clone()).await;
+        let payment = ask("owner", Method::POST, "/v1/payments", json!({"reservationId": paid}), &used).await;
+        let token = join().await["token"].as_str().unwrap().to_owned();
+        let held = hold(2, token.clone()).await;
+        let payment = payment["paymentId"].as_str().unwrap().to_owned();
+        Ann { concert_id, show_id, used, token, paid, held, payment }
+    }
+}
+
+struct Ann {
+    concert_id: i64,
+    show_id: i64,
+    used: String,
+    token: String,
+    paid: String,
+    held: String,
+    payment: String,
+}
+
+const REFUSALS: [Reason; 5] = [
+    Reason::CredentialsMissing,
+    Reason::CredentialsInvalid,
+    Reason::NotOwner,
+    Reason::NotAllowed,
+    Reason::TokenWrongUser,
+];
+
+/// What a caller should be told who is not let in.
+fn right(caller: &str, told: Option<Reason>) -> bool {
+    match (caller, told) {
+        ("anyone", told) => told == Some(Reason::CredentialsMissing),
+        (_, told) => matches!(told, Some(Reason::NotOwner | Reason::NotAllowed | Reason::TokenWrongUser)),
+    }
+}
+
+/// Everybody's outcome against who is to be let in.
+fn compare(what: &str, may: &str, caller: &str, told: Option<Reason>, wrong: &mut Vec<String>) {
+    let may = may.split(' ').any(|one| one == caller);
+    let fits = if may { told.is_none() } else { right(caller, told) };
+    if !fits {
+        wrong.push(format!(
+            "{what} as {caller}: {told:?}, and {} be let in",
+            if may { "must" } else { "must not" }
+        ));
+    }
+}
+
+async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
+    let secured = Secured::start(shape, &[]).await;
+    let ann = secured.furnish().await;
+    let table = rpcs::rpcs(&ann);
+    let named: BTreeSet<_> = table.iter().map(|(_, name, ..)| (*name).to_owned()).collect();
+    let all: BTreeSet<_> = raw::methods().into_iter().map(|method| method.name).collect();
+    assert_eq!(named, all, "the table names every method");
+    let mut wrong = Vec::new();
+    for (service, name, request, may) in &table {
+        let channel = secured.channel(*service).await;
+        let path = raw::methods().into_iter().find(|method| method.name == *name).unwrap().path;
+        for caller in CALLERS {
+            let bearer = secured.bearer(caller).map(|text| MetadataValue::try_from(text).unwrap());
+            let told = raw::call_as(channel.clone(), &path, request, bearer).await.err();
+            assert_ne!(told.as_ref().map(tonic::Status::code), Some(Code::Unimplemented), "{path}");
+            let reason =
+                told.map(|status| Fault::from(&status).reason).filter(|told| REFUSALS.contains(told));
+            compare(name, may, caller, reason, &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    secured.mesh.finish().await.unwrap();
+}
+
+async fn every_route_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
+    let secured = Secured::start(shape, &[]).await;
+    let ann = secured.furnish().await;
+    let document = secured.rest.get("/openapi.json").expect(200).await;
+    let table = routes::routes(&ann);
+    let mut wrong = Vec::new();
+    let mut named = BTreeSet::new();
+    for (method, path, template, body, may) in &table {
+        let verb = method.as_str().to_ascii_lowercase();
+        let says_open = document["paths"][template][&verb]["security"].is_null();
+        if says_open != may.contains("anyone") {
+            wrong.push(format!("the document about {verb} {template}"));
+        }
+        named.insert(format!("{verb} {template}"));
+        for caller in CALLERS {
+            let answer = secured.send(caller, method.clone(), path, body, &ann.token).await;
+            let reason = answer.code().parse().ok().filter(|told| REFUSALS.contains(told));
+            assert!(!(500..600).contains(&answer.status), "{verb} {path} as {caller}: {}", answer.text);
+            if reason == Some(Reason::CredentialsMissing)
+                && !answer.header("www-authenticate").starts_with("Bearer")
+            {
+                wrong.push(format!("{verb} {path}: no challenge"));
+            }
+            compare(&format!("{verb} {path}"), may, caller, reason, &mut wrong);
+        }
+    }
+    let paths = document["paths"].as_object().unwrap();
+    let all: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(verb, it)| (path, verb, it)))
+        .filter(|(.., operation)| operation["tags"][0] != "operations")
+        .map(|(path, verb, _)| format!("{verb} {path}"))
+        .collect();
+    assert_eq!(named, all, "the table names every route");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    secured.mesh.finish().await.unwrap();
+}
+
+/// What a stranger did to a victim on a mesh that asked nobody.
+async fn a_stranger_gets_nothing_of_a_victim(shape: Shape) {
+    let secured = Secured::start(shape, &["--self-charge", "off"]).await;
+    let (post, get) = (Method::POST, Method::GET);
+    let none = json!(null);
+    let mallory = |method: &Method, path: &'static str, body: Value| {
+        let method = method.clone();
+        let secured = &secured;
+        async move { secured.send("mallory", method, path, &body, "").await }
+    };
+    let join = json!({"userId": "ann"});
+    let _problem = mallory(&post, "/v1/queues/default/tokens", join).await.problem(403, "NOT_OWNER");
+    // Whether it exists or not.
+    for user in ["/v1/wallets/ann", "/v1/wallets/nobody"] {
+        let _problem = mallory(&get, user, none.clone()).await.problem(403, "NOT_OWNER");
+    }
+    for payment in [
+        "/v1/payments/00000000-0000-0000-0000-000000000007",
+        "/v1/reservations/00000000-0000-0000-0000-000000000007",
+    ] {
+        let _problem = mallory(&get, payment, none.clone()).await.problem(403, "NOT_OWNER");
+    }
+    let lane =
+        mallory(&post, "/v1/queues/default/tokens", json!({"priority": 0})).await.problem(403, "NOT_ALLOWED");
+    assert_eq!(lane["role"], "operator");
+    let _problem =
+        mallory(&post, "/v1/wallets/mallory/charges", json!({"amount": 5})).await.problem(403, "NOT_ALLOWED");
+    // Two tokens are not the header of one caller.
+    let two =
+        secured.rest.get("/v1/wallets/mallory").header("authorization", secured.bearer("mallory").unwrap());
+    let _problem = two
+        .header("authorization", secured.bearer("ann").unwrap())
+        .once()
+        .await
+        .problem(401, "CREDENTIALS_INVALID");
+    secured.mesh.finish().await.unwrap();
+}
+
+/// Between programs of their own a certificate says who the edge is; others with a certificate of the mesh
+/// need a bearer token besides.
+async fn a_service_knows_the_edge_and_asks_everybody_else(shape: Shape) {
+    let secured = Secured::start(shape, &[]).await;
+    secured.keys.issue("olga", "olga", 2100);
+    let (_, at) = secured.mesh.of(Role::Queue)[0].grpc[0];
+    let client = |name: &str| {
+        let tls = secured.keys.client(name, &secured.keys.path("ca.crt"));
+        let target: Target = format!("https://{at}").parse().unwrap();
+        QueueServiceClient::new(Channel::new(&target.secured("--url", Some(&tls), None).unwrap()))
+    };
+    let unknown = || queue::VerifyTokenRequest { token: Uuid::nil().to_string(), ..Default::default() };
+    let reason = |status: Status| Fault::from(&status).reason;
+    let told = client("edge").verify_token(unknown()).await.map_err(reason);
+    assert_eq!(told.unwrap_err(), Reason::TokenNotFound, "the edge is asked nothing");
+    let told = client("olga").verify_token(unknown()).await.map_err(reason);
+    assert_eq!(told.unwrap_err(), Reason::CredentialsMissing);
+    let as_operator = |queue_id: &str| {
+        let policy = Some(queue::QueuePolicy::default());
+        let mut request = Request::new(queue::CreateQueueRequest {
+            queue_id: queue_id.into(),
+            policy,
+            ..Default::default()
+        });
+        let bearer = secured.bearer("operator").unwrap().parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    };
+    let _created = client("olga").create_queue(as_operator("by-olga")).await.unwrap();
+    secured.mesh.finish().await.unwrap();
+}
