@@ -18,7 +18,6 @@ pub mod hex;
 pub mod idempotency;
 pub mod in_process;
 pub mod lifecycle;
-pub mod limits;
 pub mod network;
 pub mod page;
 pub mod probes;
