@@ -17,8 +17,14 @@ mod store;
 
 use std::sync::Arc;
 
-use boxoffice_proto::checkout::checkout_service_server::CheckoutServiceServer;
-use boxoffice_proto::{fault::DOMAIN, queue::queue_service_client::QueueServiceClient};
+use access::Doors;
+use boxoffice_proto::{
+    booking::booking_service_server::BookingServiceServer,
+    checkout::checkout_service_server::CheckoutServiceServer,
+    fault::DOMAIN,
+    queue::{queue_service_client::QueueServiceClient, queue_service_server::QueueServiceServer},
+    wallet::wallet_service_server::WalletServiceServer,
+};
 use chassis::{
     Serving,
     channel::Channel,
@@ -93,11 +99,9 @@ async fn run(
     doors.house.open_browsing = config.policy.browse == Browse::Open;
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), doors.clone(), clock));
+    let door = grpc::Door::new(Arc::clone(&edge), polls.clone());
     let rest = http::Front::new(edge, polls, config.policy, health.clone());
-    let grpc = GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
-        .error_domain(DOMAIN)
-        .guarded(doors.guard())
-        .add_service(CheckoutServiceServer::new(grpc::Service::new(till.clone(), doors.clone())));
+    let grpc = grpc_server(door, till.clone(), doors, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
@@ -124,6 +128,18 @@ async fn run(
     let closed = db.close().await;
     served?;
     Ok(closed?)
+}
+
+/// The gRPC side: paying, and the services behind the edge through its use cases.
+fn grpc_server(door: grpc::Door, till: app::Till, doors: Doors, health: Health) -> GrpcServer {
+    GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
+        .error_domain(DOMAIN)
+        .guarded(doors.guard())
+        .frequent(&["GetToken", "BatchGetTokens"])
+        .add_service(CheckoutServiceServer::new(grpc::Service::new(till, doors)))
+        .add_service(QueueServiceServer::new(door.clone()))
+        .add_service(BookingServiceServer::new(door.clone()))
+        .add_service(WalletServiceServer::new(door))
 }
 
 fn migrations() -> Migrations {

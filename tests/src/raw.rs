@@ -10,7 +10,6 @@ use tonic::{
     Request, Status,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    metadata::AsciiMetadataValue,
     transport::Channel,
 };
 
@@ -59,28 +58,28 @@ impl Decoder for Untouched {
 /// # Panics
 /// When the path is none.
 pub async fn call(channel: Channel, path: &str, message: &[u8]) -> Result<Bytes, Status> {
-    call_as(channel, path, message, None).await
+    call_with(channel, path, message, &[]).await
 }
 
-/// The same with this `authorization`. Of a stream the first message is waited for.
+/// Calls `/package.Service/Method` with metadata. Of a stream the first message is waited for.
 ///
 /// # Errors
 /// The call's status.
 ///
 /// # Panics
-/// When the path is none.
-pub async fn call_as(
+/// When the path is none, or a value is no metadata.
+pub async fn call_with(
     channel: Channel,
     path: &str,
     message: &[u8],
-    authorization: Option<AsciiMetadataValue>,
+    metadata: &[(&'static str, String)],
 ) -> Result<Bytes, Status> {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let path = path.parse().expect("a path");
     let mut request = Request::new(Bytes::copy_from_slice(message));
-    if let Some(authorization) = authorization {
-        request.metadata_mut().insert("authorization", authorization);
+    for (name, value) in metadata {
+        request.metadata_mut().insert(*name, value.parse().expect("a value of metadata"));
     }
     let mut answers = grpc.server_streaming(request, path, Untouched).await?.into_inner();
     answers.message().await.map(Option::unwrap_or_default)

@@ -6,15 +6,14 @@ use std::time::Duration;
 use boxoffice_proto::{
     Fault, Reason,
     booking::{
-        CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListAvailableDatesRequest,
-        ListReservationsRequest, ListReservationsResponse, ListSeatsRequest, Reservation, ReservationStatus,
-        SeatMap,
+        CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
+        HoldSeatsRequest, ListAvailableDatesRequest, ListReservationsRequest, ListReservationsResponse,
+        ListSeatsRequest, ListSeatsResponse, Reservation, ReservationStatus, SeatMap,
     },
 };
 use chassis::context::Context;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tracing::{Instrument, Span};
-use uuid::Uuid;
 
 use super::{caller::Caller, edge::Edge};
 use crate::clients::{ask, whole};
@@ -40,6 +39,21 @@ pub(crate) async fn seats(edge: &Edge, caller: &Caller, show_id: i64) -> Result<
     }
     let maps = ask!(edge.clients.booking, list_seats(request))?.seat_maps;
     whole(maps.into_iter().next(), "list_seats")
+}
+
+/// A page of seats, of one show or of a concert's shows on a date.
+pub(crate) async fn seats_page(
+    edge: &Edge,
+    caller: &Caller,
+    request: ListSeatsRequest,
+) -> Result<ListSeatsResponse, Fault> {
+    let request = caller.allow(request)?;
+    if request.show_id == 0 {
+        edge.admit_to_browse(caller, edge.gate.queue_of_concert(request.concert_id)).await?;
+    } else {
+        edge.admit_to_browse(caller, edge.gate.queue_of_show(request.show_id)).await?;
+    }
+    ask!(edge.clients.booking, list_seats(request))
 }
 
 /// The seats of each show of a concert on a date, read from the service page by page; and whether the first
@@ -104,12 +118,31 @@ pub(crate) async fn hold(
 pub(crate) async fn reservation(
     edge: &Edge,
     caller: &Caller,
-    reservation_id: Uuid,
+    request: GetReservationRequest,
 ) -> Result<Reservation, Fault> {
-    let request =
-        GetReservationRequest { reservation_id: reservation_id.to_string(), user_id: String::new() };
+    ask!(edge.clients.booking, get_reservation(caller.allow(request)?).reservation)
+}
+
+/// Extends a hold, for another service of the mesh.
+pub(crate) async fn extend(
+    edge: &Edge,
+    caller: &Caller,
+    request: ExtendHoldRequest,
+) -> Result<Reservation, Fault> {
     let request = caller.allow(request)?;
-    ask!(edge.clients.booking, get_reservation(request).reservation)
+    let request = ExtendHoldRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.booking, extend_hold(request).reservation)
+}
+
+/// Confirms a reservation that was paid for, for another service of the mesh.
+pub(crate) async fn confirm(
+    edge: &Edge,
+    caller: &Caller,
+    request: ConfirmReservationRequest,
+) -> Result<Reservation, Fault> {
+    let request = caller.allow(request)?;
+    let request = ConfirmReservationRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.booking, confirm_reservation(request).reservation)
 }
 
 /// A page of a user's reservations, newest first.
@@ -123,11 +156,15 @@ pub(crate) async fn reservations(
 }
 
 /// Gives a hold back; its seats are free at once. A reservation that is paid for is not given back, and one
-/// that has ended already stays as it is. Users need their ACTIVE token for it, support does not.
-pub(crate) async fn release(edge: &Edge, caller: &Caller, reservation_id: Uuid) -> Result<(), Fault> {
-    let (reservation_id, user_id, request_id) =
-        (reservation_id.to_string(), String::new(), edge.request_id(String::new()));
-    let cancel = caller.allow(CancelReservationRequest { reservation_id, user_id, request_id })?;
+/// that has ended already stays as it is. Users need their ACTIVE token for it, support does not. Answers the
+/// reservation as it is then.
+pub(crate) async fn release(
+    edge: &Edge,
+    caller: &Caller,
+    request: CancelReservationRequest,
+) -> Result<Reservation, Fault> {
+    let cancel = caller.allow(request)?;
+    let cancel = CancelReservationRequest { request_id: edge.request_id(cancel.request_id), ..cancel };
     let is_for_anybody = caller.means_anybody(&cancel.user_id);
     if !is_for_anybody {
         caller.queue_token()?;
@@ -139,7 +176,7 @@ pub(crate) async fn release(edge: &Edge, caller: &Caller, reservation_id: Uuid) 
         admit_to_release(edge, caller, &reservation).await?;
     }
     let cancel = CancelReservationRequest { user_id: reservation.user_id, ..cancel };
-    ask!(edge.clients.booking, cancel_reservation(cancel)).map(drop)
+    ask!(edge.clients.booking, cancel_reservation(cancel).reservation)
 }
 
 async fn admit_to_release(edge: &Edge, caller: &Caller, reservation: &Reservation) -> Result<(), Fault> {

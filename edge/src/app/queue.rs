@@ -5,8 +5,9 @@
 use boxoffice_proto::{
     Fault, Reason,
     queue::{
-        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, LeaveQueueRequest, Queue,
-        QueuePolicy, Token, UpdateQueueRequest,
+        BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CreateQueueRequest,
+        GetQueueRequest, GetTokenRequest, IssueTokenRequest, LeaveQueueRequest, ListQueuesRequest,
+        ListQueuesResponse, Queue, QueuePolicy, Token, UpdateQueueRequest, VerifyTokenRequest,
     },
 };
 use uuid::Uuid;
@@ -35,9 +36,17 @@ pub(crate) async fn place(polls: &Polls, token: Uuid) -> Result<Token, Fault> {
 }
 
 /// A user's live token in a queue.
-pub(crate) async fn place_of(edge: &Edge, caller: &Caller, user_id: String) -> Result<Token, Fault> {
-    let request = caller.allow(GetTokenRequest { user_id, ..GetTokenRequest::default() })?;
-    ask!(edge.clients.queue, get_token(request).token)
+pub(crate) async fn place_of(edge: &Edge, caller: &Caller, request: GetTokenRequest) -> Result<Token, Fault> {
+    ask!(edge.clients.queue, get_token(caller.allow(request)?).token)
+}
+
+/// Many places, by their tokens.
+pub(crate) async fn places(
+    edge: &Edge,
+    caller: &Caller,
+    request: BatchGetTokensRequest,
+) -> Result<BatchGetTokensResponse, Fault> {
+    ask!(edge.clients.queue, batch_get_tokens(caller.allow(request)?))
 }
 
 /// Follows a place for a client that knows the state `known`. `None`: the token has ended, the client knows
@@ -56,20 +65,68 @@ pub(crate) async fn follow(
     edge.followers.follow(first, known).map(Some)
 }
 
-/// Leaves a queue, waiting or admitted. Leaving with a token that has ended changes nothing.
-pub(crate) async fn leave(edge: &Edge, caller: &Caller, token: Uuid) -> Result<(), Fault> {
-    let request = LeaveQueueRequest {
-        token: token.to_string(),
-        request_id: edge.request_id(String::new()),
-        user_id: String::new(),
-    };
+/// Leaves a queue, waiting or admitted: the token as it is then. Leaving with a token that has ended changes
+/// nothing.
+pub(crate) async fn leave(edge: &Edge, caller: &Caller, request: LeaveQueueRequest) -> Result<Token, Fault> {
     let request = caller.allow(request)?;
-    ask!(edge.clients.queue, leave_queue(request)).map(drop)
+    let request = LeaveQueueRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.queue, leave_queue(request).token)
+}
+
+/// Whether a token may be used for what another service of the mesh guards with it.
+pub(crate) async fn verify(
+    edge: &Edge,
+    caller: &Caller,
+    request: VerifyTokenRequest,
+) -> Result<Token, Fault> {
+    ask!(edge.clients.queue, verify_token(caller.allow(request)?).token)
+}
+
+/// Ends a token whose user has paid, for another service of the mesh.
+pub(crate) async fn complete(
+    edge: &Edge,
+    caller: &Caller,
+    request: CompleteTokenRequest,
+) -> Result<Token, Fault> {
+    let request = caller.allow(request)?;
+    let request = CompleteTokenRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.queue, complete_token(request).token)
 }
 
 /// A queue, as everyone may see it.
 pub(crate) async fn get(edge: &Edge, queue_id: String) -> Result<Queue, Fault> {
     ask!(edge.clients.queue, get_queue(GetQueueRequest { queue_id }).queue)
+}
+
+/// A page of the queues.
+pub(crate) async fn list(
+    edge: &Edge,
+    caller: &Caller,
+    request: ListQueuesRequest,
+) -> Result<ListQueuesResponse, Fault> {
+    ask!(edge.clients.queue, list_queues(caller.allow(request)?))
+}
+
+/// Creates a queue.
+pub(crate) async fn create(
+    edge: &Edge,
+    caller: &Caller,
+    request: CreateQueueRequest,
+) -> Result<Queue, Fault> {
+    let request = caller.allow(request)?;
+    let request = CreateQueueRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.queue, create_queue(request).queue)
+}
+
+/// Changes a queue's policy.
+pub(crate) async fn update(
+    edge: &Edge,
+    caller: &Caller,
+    request: UpdateQueueRequest,
+) -> Result<Queue, Fault> {
+    let request = caller.allow(request)?;
+    let request = UpdateQueueRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.queue, update_queue(request).queue)
 }
 
 /// Changes a queue's policy, or creates the queue with it: the queue, and whether it is a new one.
@@ -79,23 +136,18 @@ pub(crate) async fn put(
     queue_id: String,
     policy: QueuePolicy,
 ) -> Result<(Queue, bool), Fault> {
-    caller.allow(UpdateQueueRequest::default())?;
-    caller.allow(CreateQueueRequest::default())?;
-    let update = async || {
-        let (queue_id, request_id) = (queue_id.clone(), edge.request_id(String::new()));
-        let request = UpdateQueueRequest { queue_id, policy: Some(policy), request_id };
-        ask!(edge.clients.queue, update_queue(request).queue).map(|queue| (queue, false))
-    };
-    match update().await {
+    let (policy, request_id) = (Some(policy), String::new());
+    let change = UpdateQueueRequest { queue_id: queue_id.clone(), policy, request_id: request_id.clone() };
+    match update(edge, caller, change.clone()).await {
         Err(fault) if fault.reason == Reason::QueueNotFound => {}
-        done => return done,
+        done => return done.map(|queue| (queue, false)),
     }
-    let (id, request_id) = (queue_id.clone(), edge.request_id(String::new()));
-    let request = CreateQueueRequest { queue_id: id, policy: Some(policy), request_id };
-    match ask!(edge.clients.queue, create_queue(request).queue) {
+    match create(edge, caller, CreateQueueRequest { queue_id, policy, request_id }).await {
         Ok(queue) => Ok((queue, true)),
         // Another request created it in between, so this one changes it.
-        Err(fault) if fault.reason == Reason::InvalidArgument => update().await.map_err(|_| fault),
+        Err(fault) if fault.reason == Reason::InvalidArgument => {
+            update(edge, caller, change).await.map(|queue| (queue, false)).map_err(|_| fault)
+        }
         Err(fault) => Err(fault),
     }
 }

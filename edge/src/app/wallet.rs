@@ -2,21 +2,26 @@
 
 use boxoffice_proto::{
     Fault,
-    wallet::{ChargeWalletRequest, GetWalletRequest, ListEntriesRequest, ListEntriesResponse, Wallet},
+    wallet::{
+        CancelPaymentRequest, CancelPaymentResponse, ChargeWalletRequest, ChargeWalletResponse,
+        CreatePaymentRequest, CreatePaymentResponse, GetPaymentRequest, GetPaymentResponse, GetWalletRequest,
+        ListEntriesRequest, ListEntriesResponse, ListPaymentsRequest, ListPaymentsResponse, UseWalletRequest,
+        UseWalletResponse, Wallet,
+    },
 };
 
 use super::{caller::Caller, edge::Edge};
 use crate::clients::ask;
 
-/// Charges a wallet; the first charge opens it. Answers the wallet after the charge.
+/// Charges a wallet; the first charge opens it. Answers the wallet after the charge, and the entry.
 pub(crate) async fn charge(
     edge: &Edge,
     caller: &Caller,
     request: ChargeWalletRequest,
-) -> Result<Wallet, Fault> {
+) -> Result<ChargeWalletResponse, Fault> {
     let request = caller.allow(request)?;
     let request = ChargeWalletRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.wallet, charge_wallet(request).wallet)
+    ask!(edge.clients.wallet, charge_wallet(request))
 }
 
 /// A user's wallet.
@@ -33,4 +38,51 @@ pub(crate) async fn entries(
 ) -> Result<ListEntriesResponse, Fault> {
     let request = caller.allow(request)?;
     ask!(edge.clients.wallet, list_entries(request))
+}
+
+/// Takes money out of a wallet, for a cashier or another service of the mesh.
+pub(crate) async fn use_wallet(
+    edge: &Edge,
+    caller: &Caller,
+    request: UseWalletRequest,
+) -> Result<UseWalletResponse, Fault> {
+    let request = caller.allow(request)?;
+    let request = UseWalletRequest { request_id: edge.request_id(request.request_id), ..request };
+    ask!(edge.clients.wallet, use_wallet(request))
+}
+
+/// Debits a wallet for a reservation, for another service of the mesh.
+pub(crate) async fn create_payment(
+    edge: &Edge,
+    caller: &Caller,
+    request: CreatePaymentRequest,
+) -> Result<CreatePaymentResponse, Fault> {
+    ask!(edge.clients.wallet, create_payment(caller.allow(request)?))
+}
+
+/// The record of a payment in the wallet.
+pub(crate) async fn get_payment(
+    edge: &Edge,
+    caller: &Caller,
+    request: GetPaymentRequest,
+) -> Result<GetPaymentResponse, Fault> {
+    ask!(edge.clients.wallet, get_payment(caller.allow(request)?))
+}
+
+/// Refunds a payment, for another service of the mesh.
+pub(crate) async fn cancel_payment(
+    edge: &Edge,
+    caller: &Caller,
+    request: CancelPaymentRequest,
+) -> Result<CancelPaymentResponse, Fault> {
+    ask!(edge.clients.wallet, cancel_payment(caller.allow(request)?))
+}
+
+/// A page of the payments of a user in the wallet, newest first.
+pub(crate) async fn list_payments(
+    edge: &Edge,
+    caller: &Caller,
+    request: ListPaymentsRequest,
+) -> Result<ListPaymentsResponse, Fault> {
+    ask!(edge.clients.wallet, list_payments(caller.allow(request)?))
 }

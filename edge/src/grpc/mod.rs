@@ -1,7 +1,11 @@
 //! `CheckoutService`: requests become commands and checkouts become answers; nothing is decided here.
 
+mod booking;
 mod convert;
+mod door;
+mod queue;
 mod read;
+mod wallet;
 
 use access::Doors;
 use boxoffice_proto::{
@@ -13,6 +17,7 @@ use boxoffice_proto::{
 };
 use tonic::{Request, Response};
 
+pub(crate) use self::door::Door;
 use crate::app::{Caller, Till, cursor};
 
 /// The gRPC service of the [`Till`].

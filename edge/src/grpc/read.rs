@@ -4,6 +4,7 @@
 use boxoffice_proto::{
     Fault,
     checkout::{CheckoutStatus, GetCheckoutRequest, ListCheckoutsRequest, PayRequest, RetryCheckoutRequest},
+    queue::{GetTokenRequest, WatchTokenRequest},
     validate::Checks,
 };
 use chassis::page::PageRequest;
@@ -39,6 +40,19 @@ pub(super) fn get_checkout(request: &GetCheckoutRequest) -> Result<(Uuid, String
 /// The checkout that is to be tried again.
 pub(super) fn retry_checkout(request: &RetryCheckoutRequest) -> Result<Uuid, Fault> {
     Checks::of(|checks| checks.uuid("checkout_id", &request.checkout_id))
+}
+
+/// The token that is asked for; `None`: a user's live one.
+pub(super) fn token_of(request: &GetTokenRequest) -> Result<Option<Uuid>, Fault> {
+    if request.token.is_empty() && !request.user_id.is_empty() {
+        return Ok(None);
+    }
+    Checks::of(|checks| Some(checks.uuid("token", &request.token)))
+}
+
+/// The token that is to be followed.
+pub(super) fn watched(request: &WatchTokenRequest) -> Result<Uuid, Fault> {
+    Checks::of(|checks| checks.uuid("token", &request.token))
 }
 
 pub(super) fn list_checkouts(request: &ListCheckoutsRequest) -> Result<(Filter, PageRequest<Before>), Fault> {

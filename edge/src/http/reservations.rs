@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
-    booking::{HoldSeatsRequest, ListReservationsRequest},
+    booking::{CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListReservationsRequest},
 };
 use uuid::Uuid;
 
@@ -78,7 +78,9 @@ pub(super) async fn get_reservation(
     Segment(id): Segment<Uuid>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    json::answer(StatusCode::OK, &Reservation::try_from(hall::reservation(&edge, &caller, id).await?)?)
+    let request =
+        GetReservationRequest { reservation_id: id.to_string(), ..GetReservationRequest::default() };
+    json::answer(StatusCode::OK, &Reservation::try_from(hall::reservation(&edge, &caller, request).await?)?)
 }
 
 /// Give a hold back
@@ -93,7 +95,8 @@ pub(super) async fn cancel_reservation(
     Segment(id): Segment<Uuid>,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    hall::release(&edge, &caller, id).await?;
+    let (reservation_id, rest) = (id.to_string(), CancelReservationRequest::default());
+    let _ended = hall::release(&edge, &caller, CancelReservationRequest { reservation_id, ..rest }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -13,7 +13,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use boxoffice_proto::{Reason, queue::IssueTokenRequest};
+use boxoffice_proto::{
+    Reason,
+    queue::{IssueTokenRequest, LeaveQueueRequest},
+};
 use chassis::hex;
 use uuid::Uuid;
 
@@ -127,7 +130,8 @@ pub(super) async fn leave_queue(
     Segment(token): Segment<Uuid>,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    queue::leave(&edge, &caller, token).await?;
+    let request = LeaveQueueRequest { token: token.to_string(), ..LeaveQueueRequest::default() };
+    let _token = queue::leave(&edge, &caller, request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

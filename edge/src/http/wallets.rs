@@ -42,7 +42,7 @@ pub(super) async fn charge_wallet(
     Body(new): Body<NewCharge>,
 ) -> Result<Response, Problem> {
     let request = ChargeWalletRequest { user_id, amount: new.amount, request_id: key.unwrap_or_default() };
-    let wallet = Wallet::from(wallet::charge(&edge, &caller, request).await?);
+    let wallet = Wallet::from(json::whole(wallet::charge(&edge, &caller, request).await?.wallet)?);
     json::created(&format!("/v1/wallets/{}", segment(&wallet.user_id)), &wallet)
 }
 

@@ -163,7 +163,7 @@ pub(in crate::http) async fn original_charge(
 ) -> Result<Response, Problem> {
     let (user_id, amount, request_id) = (new.user_id, new.amount, key.unwrap_or_default());
     let request = ChargeWalletRequest { user_id, amount, request_id };
-    let wallet = wallet::charge(&edge, &caller, request).await?;
+    let wallet = json::whole(wallet::charge(&edge, &caller, request).await?.wallet)?;
     json::answer(StatusCode::OK, &OriginalBalance { user_id: wallet.user_id, amount: wallet.balance })
 }
 

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     Reason,
     bounds::PRIORITY,
-    queue::{self as proto, IssueTokenRequest},
+    queue::{self as proto, GetTokenRequest, IssueTokenRequest},
     time,
 };
 use serde::Serialize;
@@ -116,6 +116,7 @@ pub(in crate::http) async fn original_get_token(
     Segment(UserId(user_id)): Segment<UserId>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let token = queue::place_of(&edge, &caller, user_id).await?;
+    let request = GetTokenRequest { user_id, ..GetTokenRequest::default() };
+    let token = queue::place_of(&edge, &caller, request).await?;
     json::answer(StatusCode::OK, &OriginalToken::read(token, edge.now())?)
 }

@@ -268,3 +268,14 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
         ),
     ]
 }
+
+/// Who may make an RPC at the edge, with ann's ACTIVE queue token, where that differs: only the edge can tell
+/// who is admitted, and a place is shown there to whoever knows its token.
+pub(super) fn at_edge(name: &str) -> Option<&'static str> {
+    match name {
+        "BatchGetTokens" => Some(ALL),
+        "ListAvailableDates" | "ListSeats" | "HoldSeats" => Some("owner"),
+        "CancelReservation" => Some("support owner"),
+        _ => None,
+    }
+}

@@ -1,0 +1,110 @@
+//! `BookingService` at the edge.
+
+use boxoffice_proto::{
+    booking::{
+        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
+        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
+        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
+        GetReservationRequest, GetReservationResponse, GetShowRequest, GetShowResponse, HoldSeatsRequest,
+        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
+        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
+        ListSeatsResponse, ListShowsRequest, ListShowsResponse, booking_service_server::BookingService,
+    },
+    fault::Answer,
+};
+use tonic::{Request, Response};
+
+use super::door::{Door, answer};
+use crate::app::{hall, programme};
+
+#[tonic::async_trait]
+impl BookingService for Door {
+    async fn get_concert(&self, request: Request<GetConcertRequest>) -> Answer<GetConcertResponse> {
+        let concert = programme::concert(&self.edge, request.get_ref().concert_id).await?;
+        Ok(Response::new(GetConcertResponse { concert: Some(concert) }))
+    }
+
+    async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
+        let show = programme::show(&self.edge, request.get_ref().show_id).await?;
+        Ok(Response::new(GetShowResponse { show: Some(show) }))
+    }
+
+    async fn list_available_dates(
+        &self,
+        request: Request<ListAvailableDatesRequest>,
+    ) -> Answer<ListAvailableDatesResponse> {
+        let (caller, concert_id) = (self.caller(&request), request.get_ref().concert_id);
+        let available_dates = hall::dates(&self.edge, &caller, concert_id).await?;
+        Ok(Response::new(ListAvailableDatesResponse { concert_id, available_dates }))
+    }
+
+    async fn create_concert(&self, request: Request<CreateConcertRequest>) -> Answer<CreateConcertResponse> {
+        answer!(self, request, |edge, caller, message| CreateConcertResponse {
+            concert: Some(programme::create_concert(edge, &caller, message).await?)
+        })
+    }
+
+    async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
+        Ok(Response::new(programme::concerts(&self.edge, request.into_inner()).await?))
+    }
+
+    async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
+        answer!(self, request, |edge, caller, message| CreateShowResponse {
+            show: Some(programme::create_show(edge, &caller, message).await?)
+        })
+    }
+
+    async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
+        Ok(Response::new(programme::shows(&self.edge, request.into_inner()).await?))
+    }
+
+    async fn list_seats(&self, request: Request<ListSeatsRequest>) -> Answer<ListSeatsResponse> {
+        answer!(self, request, |edge, caller, message| hall::seats_page(edge, &caller, message).await?)
+    }
+
+    async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {
+        answer!(self, request, |edge, caller, message| HoldSeatsResponse {
+            reservation: Some(hall::hold(edge, &caller, message).await?)
+        })
+    }
+
+    async fn extend_hold(&self, request: Request<ExtendHoldRequest>) -> Answer<ExtendHoldResponse> {
+        answer!(self, request, |edge, caller, message| ExtendHoldResponse {
+            reservation: Some(hall::extend(edge, &caller, message).await?)
+        })
+    }
+
+    async fn get_reservation(
+        &self,
+        request: Request<GetReservationRequest>,
+    ) -> Answer<GetReservationResponse> {
+        answer!(self, request, |edge, caller, message| GetReservationResponse {
+            reservation: Some(hall::reservation(edge, &caller, message).await?)
+        })
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<ListReservationsRequest>,
+    ) -> Answer<ListReservationsResponse> {
+        answer!(self, request, |edge, caller, message| hall::reservations(edge, &caller, message).await?)
+    }
+
+    async fn confirm_reservation(
+        &self,
+        request: Request<ConfirmReservationRequest>,
+    ) -> Answer<ConfirmReservationResponse> {
+        answer!(self, request, |edge, caller, message| ConfirmReservationResponse {
+            reservation: Some(hall::confirm(edge, &caller, message).await?)
+        })
+    }
+
+    async fn cancel_reservation(
+        &self,
+        request: Request<CancelReservationRequest>,
+    ) -> Answer<CancelReservationResponse> {
+        answer!(self, request, |edge, caller, message| CancelReservationResponse {
+            reservation: Some(hall::release(edge, &caller, message).await?)
+        })
+    }
+}
