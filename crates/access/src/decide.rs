@@ -19,8 +19,6 @@ pub enum Caller {
     Unknown(Error),
     /// A user, with a verified bearer token.
     User(Identity),
-    /// The edge, by its certificate. It has asked its own caller.
-    Edge,
 }
 
 /// What else a rule depends on: how the shop is run, and where the call is made.
@@ -42,8 +40,10 @@ impl House {
     /// CREDENTIALS_MISSING, CREDENTIALS_INVALID, UNAVAILABLE when no token can be judged yet, NOT_OWNER,
     /// NOT_ALLOWED (metadata `role`: who might, separated by commas).
     pub fn decide(self, rule: &Rule, caller: &Caller, subject: &Subject) -> Result<(), Fault> {
-        // The edge makes a request for a caller whom it has asked.
-        if matches!(caller, Caller::Unasked | Caller::Edge) {
+        // What services do among themselves is not done through the door of the public, even where nobody is
+        // asked.
+        let is_for_services = self.is_edge && self.kinds(rule).all(|kind| *kind == Kind::Service);
+        if caller == &Caller::Unasked && !is_for_services {
             return Ok(());
         }
         let user = caller.user();
@@ -59,6 +59,7 @@ impl House {
             Kind::Operator => has(Role::Operator),
             Kind::Cashier => has(Role::Cashier),
             Kind::Support => has(Role::Support),
+            // The edge is asked nothing, so whoever is asked is no service.
             Kind::Service => false,
         };
         let of_everybody = subject.user_id.is_empty() && !rule.of_everybody.is_empty();
@@ -82,43 +83,36 @@ impl House {
     /// # Errors
     /// As [`decide`](Self::decide).
     pub fn allow<R: Asks>(self, caller: &Caller, mut request: R) -> Result<R, Fault> {
-        if caller == &Caller::Unasked {
-            return Ok(request);
-        }
         let user_id = request.user_id().map(|user_id| user_id.clone()).unwrap_or_default();
         let priority = request.priority().and_then(|lane| *lane);
-        let subject = Subject { user_id, has_token: request.has_token(), priority };
-        let decided = self.decide(R::RULE, caller, &subject);
+        let mut subject = Subject { user_id, has_token: request.has_token(), priority };
+        let mut decided = self.decide(R::RULE, caller, &subject);
         let Some(user) = caller.user() else { return decided.map(|()| request) };
-        if let Some(lane) = request.priority() {
+        let may_mean_anybody = decided.is_ok() && !R::RULE.of_everybody.is_empty();
+        if subject.user_id.is_empty() && !may_mean_anybody {
+            subject.user_id = user.user.to_string();
+            decided = self.decide(R::RULE, caller, &subject);
+            if let Some(user_id) = request.user_id() {
+                user_id.clone_from(&subject.user_id);
+            }
+        }
+        if let Some(lane) = request.priority().filter(|_| user.is_named(&subject.user_id)) {
             *lane = lane.or(user.priority);
         }
-        let may_mean_anybody = decided.is_ok() && !R::RULE.of_everybody.is_empty();
-        if !subject.user_id.is_empty() || may_mean_anybody {
-            return decided.map(|()| request);
-        }
-        let subject = Subject { user_id: user.user.to_string(), ..subject };
-        self.decide(R::RULE, caller, &subject)?;
-        if let Some(user_id) = request.user_id() {
-            *user_id = subject.user_id;
-        }
-        Ok(request)
+        decided.map(|()| request)
     }
 
-    /// Whoever may call it here.
-    fn kinds(self, rule: &Rule) -> impl Iterator<Item = &'static Kind> {
-        let besides: &[Kind] = if self.is_edge { rule.at_edge } else { &[] };
-        rule.callers.iter().chain(besides)
+    /// Whether somebody who shows no credentials may make a request of this rule here.
+    #[must_use]
+    pub fn lets_in_anyone(self, rule: &Rule, has_token: bool) -> bool {
+        let subject = Subject { has_token, ..Subject::default() };
+        self.decide(rule, &Caller::Unknown(Error::CredentialsMissing), &subject).is_ok()
     }
 
-    fn refusal(self, rule: &Rule, caller: &Caller) -> Fault {
-        let user = match caller {
-            Caller::User(user) => user,
-            Caller::Unknown(why) => return why.into(),
-            // Nothing is refused to them.
-            Caller::Unasked | Caller::Edge => return Error::CredentialsMissing.into(),
-        };
-        let owners = |kind: &Kind| match kind {
+    /// Whether what this rule is about belongs to users, so that one is refused what is another's.
+    #[must_use]
+    pub fn is_owned(self, rule: &Rule) -> bool {
+        self.kinds(rule).any(|kind| match kind {
             Kind::Owner => true,
             Kind::SelfCharger => self.self_charge,
             Kind::Admitted => self.is_edge,
@@ -129,10 +123,23 @@ impl House {
             | Kind::Cashier
             | Kind::Support
             | Kind::Service => false,
-        };
-        if self.kinds(rule).any(owners) {
-            let detail = format!("This is another user's: the token is {}'s.", user.user);
-            return Fault::new(Reason::NotOwner, detail);
+        })
+    }
+
+    /// Whoever may call it here.
+    fn kinds(self, rule: &Rule) -> impl Iterator<Item = &'static Kind> {
+        let besides: &[Kind] = if self.is_edge { rule.at_edge } else { &[] };
+        rule.callers.iter().chain(besides)
+    }
+
+    fn refusal(self, rule: &Rule, caller: &Caller) -> Fault {
+        match caller {
+            Caller::Unknown(why) => return why.into(),
+            Caller::User(user) if self.is_owned(rule) => {
+                let detail = format!("This is another user's: the token is {}'s.", user.user);
+                return Fault::new(Reason::NotOwner, detail);
+            }
+            Caller::User(_) | Caller::Unasked => {}
         }
         let roles: Vec<_> = self.kinds(rule).filter_map(role).collect();
         not_allowed(&roles.join(","), "This is not for everybody")
@@ -145,7 +152,7 @@ impl Caller {
     pub const fn user(&self) -> Option<&Identity> {
         match self {
             Self::User(identity) => Some(identity),
-            Self::Unasked | Self::Unknown(_) | Self::Edge => None,
+            Self::Unasked | Self::Unknown(_) => None,
         }
     }
 }
@@ -250,8 +257,10 @@ mod tests {
             assert_eq!(told, may, "{method} about {about:?}");
         }
         for rule in RULES {
-            assert!(EDGE.decide(rule, &Caller::Unasked, &Subject::default()).is_ok(), "{}", rule.path);
-            assert!(INSIDE.decide(rule, &Caller::Edge, &Subject::default()).is_ok(), "{}", rule.path);
+            let is_for_services = rule.callers == [Kind::Service] && rule.at_edge.is_empty();
+            let told = EDGE.decide(rule, &Caller::Unasked, &Subject::default()).map_err(|fault| fault.reason);
+            assert_eq!(told, if is_for_services { denied } else { Ok(()) }, "{}", rule.path);
+            assert!(INSIDE.decide(rule, &Caller::Unasked, &Subject::default()).is_ok(), "{}", rule.path);
         }
     }
 
@@ -293,6 +302,11 @@ mod tests {
             [Ok(Some(1)), Ok(Some(1)), Ok(Some(5))]
         );
         assert_eq!(join(&vip, Some(0)), Err(Reason::NotAllowed));
+        let for_another = IssueTokenRequest { user_id: "ann".into(), ..IssueTokenRequest::default() };
+        let roles = [Role::Operator].into_iter().collect();
+        let operator =
+            Caller::User(Identity { user: "root".into(), roles, priority: Some(1), expires_at: i64::MAX });
+        assert_eq!(EDGE.allow(&operator, for_another).unwrap().priority, None, "the lane is not ann's");
         assert_eq!(join(&Caller::Unasked, Some(0)), Ok(Some(0)));
     }
 

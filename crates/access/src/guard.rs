@@ -8,7 +8,7 @@ use chassis::{
     server::Guard,
     tls::{Identities, Peer},
 };
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use tonic::Status;
 
 use crate::{Access, Caller, Error, House, Why};
@@ -99,36 +99,38 @@ impl Doors {
         }
     }
 
-    /// What a gRPC server asks of every call; `None` in an open house. The caller is in the call's extensions
-    /// for its handler. At the edge the handlers' use cases decide, elsewhere the guard does.
+    /// What a gRPC server asks of every call; `None` where there is nothing to ask. The caller is in the
+    /// call's extensions for its handler. At the edge the handlers' use cases decide, elsewhere the guard
+    /// does.
     #[must_use]
     pub fn guard(&self) -> Option<Guard> {
-        self.are_secured().then(|| {
-            let doors = self.clone();
-            let guard: Guard = Arc::new(move |mut head, message| {
-                let doors = doors.clone();
-                Box::pin(async move {
-                    let path = head.uri.path();
-                    let (is_health, is_reflection) = (path.starts_with(HEALTH), path.starts_with(REFLECTION));
-                    if is_health || is_reflection && doors.docs {
-                        return Ok(head);
-                    }
-                    let Some(rule) = rule(path) else { return Err(unknown(is_reflection)) };
-                    let caller = if doors.is_from_edge(&head.extensions) {
-                        Caller::Edge
-                    } else {
-                        doors.caller(&head.headers).await
-                    };
-                    if !doors.house.is_edge {
-                        let subject = rule.subject(&message).unwrap_or_default();
-                        doors.house.decide(rule, &caller, &subject)?;
-                    }
-                    head.extensions.insert(caller);
-                    Ok(head)
-                })
-            });
-            guard
-        })
+        if !self.are_secured() && self.docs {
+            return None;
+        }
+        let doors = Arc::new(self.clone());
+        Some(Arc::new(move |head, message| {
+            let doors = Arc::clone(&doors);
+            Box::pin(async move { doors.admit(head, &message).await })
+        }))
+    }
+
+    async fn admit(&self, mut head: Parts, message: &[u8]) -> Result<Parts, Status> {
+        let path = head.uri.path();
+        let is_reflection = path.starts_with(REFLECTION);
+        if path.starts_with(HEALTH) || is_reflection && self.docs {
+            return Ok(head);
+        }
+        let Some(rule) = rule(path) else { return Err(unknown(is_reflection)) };
+        // It has asked its own caller.
+        if self.is_from_edge(&head.extensions) {
+            return Ok(head);
+        }
+        let caller = self.caller(&head.headers).await;
+        if !self.house.is_edge {
+            self.house.decide(rule, &caller, &rule.subject(message).unwrap_or_default())?;
+        }
+        head.extensions.insert(caller);
+        Ok(head)
     }
 }
 

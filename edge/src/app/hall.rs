@@ -6,9 +6,9 @@ use std::time::Duration;
 use boxoffice_proto::{
     Fault, Reason,
     booking::{
-        CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
-        HoldSeatsRequest, ListAvailableDatesRequest, ListReservationsRequest, ListReservationsResponse,
-        ListSeatsRequest, ListSeatsResponse, Reservation, ReservationStatus, SeatMap,
+        CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListAvailableDatesRequest,
+        ListReservationsRequest, ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, Reservation,
+        ReservationStatus, SeatMap,
     },
 };
 use chassis::context::Context;
@@ -65,10 +65,9 @@ pub(crate) async fn seats_of_date(
     concert_id: i64,
     date: String,
 ) -> Result<(bool, impl Stream<Item = Result<SeatMap, Fault>> + Send + use<>), Fault> {
-    let request = caller.allow(ListSeatsRequest { concert_id, date, ..ListSeatsRequest::default() })?;
-    edge.admit_to_browse(caller, edge.gate.queue_of_concert(concert_id)).await?;
+    let request = ListSeatsRequest { concert_id, date, ..ListSeatsRequest::default() };
+    let first = seats_page(edge, caller, request.clone()).await?;
     let booking = edge.clients.booking.clone();
-    let first = ask!(booking, list_seats(request.clone()))?;
     let is_all = first.next_page_token.is_empty();
 
     let (span, trace) = (Span::current(), Context::current().map(|context| context.trace));
@@ -121,28 +120,6 @@ pub(crate) async fn reservation(
     request: GetReservationRequest,
 ) -> Result<Reservation, Fault> {
     ask!(edge.clients.booking, get_reservation(caller.allow(request)?).reservation)
-}
-
-/// Extends a hold, for another service of the mesh.
-pub(crate) async fn extend(
-    edge: &Edge,
-    caller: &Caller,
-    request: ExtendHoldRequest,
-) -> Result<Reservation, Fault> {
-    let request = caller.allow(request)?;
-    let request = ExtendHoldRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.booking, extend_hold(request).reservation)
-}
-
-/// Confirms a reservation that was paid for, for another service of the mesh.
-pub(crate) async fn confirm(
-    edge: &Edge,
-    caller: &Caller,
-    request: ConfirmReservationRequest,
-) -> Result<Reservation, Fault> {
-    let request = caller.allow(request)?;
-    let request = ConfirmReservationRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.booking, confirm_reservation(request).reservation)
 }
 
 /// A page of a user's reservations, newest first.

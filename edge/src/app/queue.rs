@@ -5,9 +5,9 @@
 use boxoffice_proto::{
     Fault, Reason,
     queue::{
-        BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CreateQueueRequest,
-        GetQueueRequest, GetTokenRequest, IssueTokenRequest, LeaveQueueRequest, ListQueuesRequest,
-        ListQueuesResponse, Queue, QueuePolicy, Token, UpdateQueueRequest, VerifyTokenRequest,
+        BatchGetTokensRequest, BatchGetTokensResponse, CreateQueueRequest, GetQueueRequest, GetTokenRequest,
+        IssueTokenRequest, LeaveQueueRequest, ListQueuesRequest, ListQueuesResponse, Queue, QueuePolicy,
+        Token, UpdateQueueRequest,
     },
 };
 use uuid::Uuid;
@@ -71,26 +71,6 @@ pub(crate) async fn leave(edge: &Edge, caller: &Caller, request: LeaveQueueReque
     let request = caller.allow(request)?;
     let request = LeaveQueueRequest { request_id: edge.request_id(request.request_id), ..request };
     ask!(edge.clients.queue, leave_queue(request).token)
-}
-
-/// Whether a token may be used for what another service of the mesh guards with it.
-pub(crate) async fn verify(
-    edge: &Edge,
-    caller: &Caller,
-    request: VerifyTokenRequest,
-) -> Result<Token, Fault> {
-    ask!(edge.clients.queue, verify_token(caller.allow(request)?).token)
-}
-
-/// Ends a token whose user has paid, for another service of the mesh.
-pub(crate) async fn complete(
-    edge: &Edge,
-    caller: &Caller,
-    request: CompleteTokenRequest,
-) -> Result<Token, Fault> {
-    let request = caller.allow(request)?;
-    let request = CompleteTokenRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.queue, complete_token(request).token)
 }
 
 /// A queue, as everyone may see it.

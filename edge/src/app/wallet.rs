@@ -3,8 +3,7 @@
 use boxoffice_proto::{
     Fault,
     wallet::{
-        CancelPaymentRequest, CancelPaymentResponse, ChargeWalletRequest, ChargeWalletResponse,
-        CreatePaymentRequest, CreatePaymentResponse, GetPaymentRequest, GetPaymentResponse, GetWalletRequest,
+        ChargeWalletRequest, ChargeWalletResponse, GetPaymentRequest, GetPaymentResponse, GetWalletRequest,
         ListEntriesRequest, ListEntriesResponse, ListPaymentsRequest, ListPaymentsResponse, UseWalletRequest,
         UseWalletResponse, Wallet,
     },
@@ -51,15 +50,6 @@ pub(crate) async fn use_wallet(
     ask!(edge.clients.wallet, use_wallet(request))
 }
 
-/// Debits a wallet for a reservation, for another service of the mesh.
-pub(crate) async fn create_payment(
-    edge: &Edge,
-    caller: &Caller,
-    request: CreatePaymentRequest,
-) -> Result<CreatePaymentResponse, Fault> {
-    ask!(edge.clients.wallet, create_payment(caller.allow(request)?))
-}
-
 /// The record of a payment in the wallet.
 pub(crate) async fn get_payment(
     edge: &Edge,
@@ -67,15 +57,6 @@ pub(crate) async fn get_payment(
     request: GetPaymentRequest,
 ) -> Result<GetPaymentResponse, Fault> {
     ask!(edge.clients.wallet, get_payment(caller.allow(request)?))
-}
-
-/// Refunds a payment, for another service of the mesh.
-pub(crate) async fn cancel_payment(
-    edge: &Edge,
-    caller: &Caller,
-    request: CancelPaymentRequest,
-) -> Result<CancelPaymentResponse, Fault> {
-    ask!(edge.clients.wallet, cancel_payment(caller.allow(request)?))
 }
 
 /// A page of the payments of a user in the wallet, newest first.

@@ -69,9 +69,7 @@ impl BookingService for Door {
     }
 
     async fn extend_hold(&self, request: Request<ExtendHoldRequest>) -> Answer<ExtendHoldResponse> {
-        answer!(self, request, |edge, caller, message| ExtendHoldResponse {
-            reservation: Some(hall::extend(edge, &caller, message).await?)
-        })
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn get_reservation(
@@ -94,9 +92,7 @@ impl BookingService for Door {
         &self,
         request: Request<ConfirmReservationRequest>,
     ) -> Answer<ConfirmReservationResponse> {
-        answer!(self, request, |edge, caller, message| ConfirmReservationResponse {
-            reservation: Some(hall::confirm(edge, &caller, message).await?)
-        })
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn cancel_reservation(

@@ -83,15 +83,11 @@ impl QueueService for Door {
     }
 
     async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {
-        answer!(self, request, |edge, caller, message| VerifyTokenResponse {
-            token: Some(queue::verify(edge, &caller, message).await?)
-        })
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
-        answer!(self, request, |edge, caller, message| CompleteTokenResponse {
-            token: Some(queue::complete(edge, &caller, message).await?)
-        })
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn leave_queue(&self, request: Request<LeaveQueueRequest>) -> Answer<LeaveQueueResponse> {

@@ -35,7 +35,7 @@ impl WalletService for Door {
     }
 
     async fn create_payment(&self, request: Request<CreatePaymentRequest>) -> Answer<CreatePaymentResponse> {
-        answer!(self, request, |edge, caller, message| wallet::create_payment(edge, &caller, message).await?)
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn get_payment(&self, request: Request<GetPaymentRequest>) -> Answer<GetPaymentResponse> {
@@ -43,7 +43,7 @@ impl WalletService for Door {
     }
 
     async fn cancel_payment(&self, request: Request<CancelPaymentRequest>) -> Answer<CancelPaymentResponse> {
-        answer!(self, request, |edge, caller, message| wallet::cancel_payment(edge, &caller, message).await?)
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn list_payments(&self, request: Request<ListPaymentsRequest>) -> Answer<ListPaymentsResponse> {

@@ -10,6 +10,7 @@ mod refusals;
 mod samples;
 mod security;
 
+use access::House;
 use axum::http::StatusCode;
 use boxoffice_proto::{Reason, validate::USER_ID};
 use serde_json::{Map, Value, json};
@@ -98,8 +99,12 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The finished document as JSON.
-pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse, is_secured: bool) -> Vec<u8> {
+/// The finished document as JSON. `secured` is the house of an edge that asks who calls.
+pub(super) fn complete(
+    document: utoipa::openapi::OpenApi,
+    browse: Browse,
+    secured: Option<House>,
+) -> Vec<u8> {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     // The derive cannot say these.
     document["components"]["schemas"]["NewReservation"]["properties"]["seatNumbers"]["uniqueItems"] =
@@ -122,11 +127,11 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi, browse: Browse, is_se
             for operation in
                 item.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut)
             {
-                complete_operation(path, operation, &samples, browse, is_secured);
+                complete_operation(path, operation, &samples, browse, secured);
             }
         }
     }
-    if is_secured {
+    if secured.is_some() {
         security::define(&mut document);
     }
     refusals::define(&mut document);
@@ -165,7 +170,7 @@ fn complete_operation(
     operation: &mut Map<String, Value>,
     samples: &Samples,
     browse: Browse,
-    is_secured: bool,
+    secured: Option<House>,
 ) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let known = operations().find(|known| known.id == id);
@@ -174,14 +179,14 @@ fn complete_operation(
         complete_parameters(operation, known, browse);
     }
     headers::take(operation);
-    let secured = known.filter(|known| is_secured && known.needs_bearer(browse));
-    if secured.is_some() {
+    let bearer = known.zip(secured).filter(|(known, house)| known.needs_bearer(*house));
+    if bearer.is_some() {
         security::require(operation);
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     let mut without_reason = vec![StatusCode::URI_TOO_LONG, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
     if let Some(known) = known {
-        let access = secured.map_or_else(Vec::new, |known| security::reasons(known.rule));
+        let access = bearer.map_or_else(Vec::new, |(known, house)| security::reasons(house, known.rule));
         for reason in known.reasons.iter().chain(known.gate(browse)).chain(ALWAYS).chain(&access) {
             refusals::add(responses, path, reason.http().as_u16(), reason.as_str(), reason.title());
         }

@@ -1,9 +1,10 @@
 //! What is to be known of an operation beyond its handler's annotation: the refusals that it may be answered
 //! with and the headers that it takes. Each handler's module lists its own; `openapi` reads the lists.
 
+use access::House;
 use boxoffice_proto::{
     Reason,
-    access::{Asks, Kind, Rule},
+    access::{Asks, Rule},
 };
 
 use crate::config::Browse;
@@ -60,22 +61,11 @@ impl Operation {
         Self { takes_key: true, ..self }
     }
 
-    /// Whether a caller needs a bearer token, on an edge that asks who calls and lets browse so.
-    pub(super) fn needs_bearer(&self, browse: Browse) -> bool {
-        let anyone = |kind: &Kind| match kind {
-            Kind::Anyone | Kind::TokenHolder => true,
-            Kind::Browser => browse == Browse::Open,
-            Kind::Owner
-            | Kind::Admitted
-            | Kind::SelfCharger
-            | Kind::Operator
-            | Kind::Cashier
-            | Kind::Support
-            | Kind::Service => false,
-        };
-        // To ask for a user's token needs one, though whoever knows a token may ask for it.
-        let names_user = self.rule.user_id.is_some() && self.rule.token.is_some();
-        names_user || !self.rule.callers.iter().chain(self.rule.at_edge).any(anyone)
+    /// Whether a caller needs a bearer token, on an edge of this house that asks who calls.
+    pub(super) fn needs_bearer(&self, house: House) -> bool {
+        // A route names a token or a user, never both.
+        let names_token = self.rule.token.is_some() && self.rule.user_id.is_none();
+        !house.lets_in_anyone(self.rule, names_token)
     }
 
     /// Whether it is one of those that every caller may use because browsing is open.

@@ -48,7 +48,7 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
     let mut pages = probes;
     if doors.docs {
         let document: &'static [u8] =
-            Vec::leak(openapi::complete(document, policy.browse, doors.are_secured()));
+            Vec::leak(openapi::complete(document, policy.browse, doors.are_secured().then_some(doors.house)));
         pages = pages
             .route("/", get(|| async { Redirect::to("/docs/") }))
             .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
             doors::TOGETHER,
             waiting_room::TOGETHER,
             acceptance::TOGETHER,
+            access::TOGETHER,
             failures::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,

@@ -1,9 +1,7 @@
 //! Which operations need a bearer token, and what a caller without the right one is refused with.
 
-use boxoffice_proto::{
-    Reason,
-    access::{Kind, Rule},
-};
+use access::House;
+use boxoffice_proto::{Reason, access::Rule};
 use serde_json::{Map, Value, json};
 
 /// The name of the scheme in the document's components.
@@ -43,12 +41,12 @@ pub(super) fn require(operation: &mut Map<String, Value>) {
 }
 
 /// What an operation with this rule may be refused with because of who calls.
-pub(super) fn reasons(rule: &Rule) -> Vec<Reason> {
-    let is_owned = |kind: &Kind| matches!(kind, Kind::Owner | Kind::SelfCharger | Kind::Admitted);
+pub(super) fn reasons(house: House, rule: &Rule) -> Vec<Reason> {
     let mut reasons = vec![Reason::CredentialsMissing, Reason::CredentialsInvalid];
-    let is_owned = rule.callers.iter().chain(rule.at_edge).any(is_owned);
-    reasons.push(if is_owned { Reason::NotOwner } else { Reason::NotAllowed });
-    if rule.priority.is_some() {
+    if house.is_owned(rule) {
+        reasons.push(Reason::NotOwner);
+    }
+    if !house.is_owned(rule) || rule.priority.is_some() {
         reasons.push(Reason::NotAllowed);
     }
     reasons

@@ -54,7 +54,7 @@ fn document() -> Value {
 }
 
 fn document_of(browse: Browse) -> Value {
-    serde_json::from_slice(&complete(super::super::router::table().into_openapi(), browse, false)).unwrap()
+    serde_json::from_slice(&complete(super::super::router::table().into_openapi(), browse, None)).unwrap()
 }
 
 fn each(document: &Value) -> Vec<(String, Value)> {

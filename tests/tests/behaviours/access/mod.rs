@@ -25,10 +25,14 @@ use tests::{
     keys::Keys,
     mesh::{Mesh, Role, Shape},
     raw,
-    suite::Solo,
+    suite::{Scenario, Solo},
+    world::World,
 };
 use tonic::{Code, Request, Status, transport};
 use uuid::Uuid;
+
+pub(crate) const TOGETHER: &[Scenario] =
+    tests::scenarios![what_services_do_among_themselves_is_not_done_at_the_edge];
 
 pub(crate) fn solos() -> Vec<Solo> {
     let single = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres];
@@ -144,6 +148,7 @@ impl Secured {
     }
 }
 
+#[derive(Default)]
 struct Ann {
     concert_id: i64,
     show_id: i64,
@@ -253,6 +258,25 @@ async fn every_route_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) 
     assert_eq!(named, all, "the table names every route");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     secured.mesh.finish().await.unwrap();
+}
+
+/// Services do these among themselves. A hold that is confirmed with an invented payment is a free ticket.
+async fn what_services_do_among_themselves_is_not_done_at_the_edge(world: World) {
+    let table = rpcs::rpcs(&Ann::default());
+    let theirs = table.iter().filter(|(.., name, _, may)| may.is_empty() && rpcs::at_edge(name).is_none());
+    let mut tried = 0;
+    for (_, name, request, _) in theirs {
+        let path = raw::methods().into_iter().find(|method| method.name == *name).unwrap().path;
+        let told = raw::call(world.grpc.checkout.next(), &path, request).await.unwrap_err();
+        let fault = Fault::from(&told);
+        assert_eq!(
+            (fault.reason, fault.metadata["role"].as_str()),
+            (Reason::NotAllowed, "service"),
+            "{name}"
+        );
+        tried += 1;
+    }
+    assert_eq!(tried, 6);
 }
 
 /// What a stranger did to a victim on a mesh that asked nobody.
