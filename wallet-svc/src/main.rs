@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use access::AccessArgs;
+use access::ServiceArgs;
 use chassis::{
     clock::Clock,
     flags, idempotency,
@@ -10,10 +10,9 @@ use chassis::{
     network::ConnectionArgs,
     program::{self, Rows},
     telemetry::LogArgs,
-    tls::{Identities, TlsArgs},
 };
 use clap::Parser;
-use wallet_svc::{Config, Listeners, Policy, migrate, serve};
+use wallet_svc::{Config, Policy, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,20 +36,14 @@ struct Args {
     http_addr: SocketAddr,
     #[command(flatten)]
     connections: ConnectionArgs,
-    #[command(flatten, next_help_heading = "TLS")]
-    tls: TlsArgs,
-    /// Who the edge is, by the URIs or else the DNS names of its certificate. With --tls-client-ca it may do
-    /// everything, and nobody else may do anything without a bearer token (--auth-issuer)
-    #[arg(long, env, default_value = "spiffe://boxoffice/edge,edge", help_heading = "TLS")]
-    edge_identity: Identities,
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
     requests: idempotency::RequestRetention,
-    #[command(flatten, next_help_heading = "Who may call")]
-    access: AccessArgs,
+    #[command(flatten)]
+    access: ServiceArgs,
     #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
 }
@@ -63,21 +56,16 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24081 list                                       what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, tls, edge_identity, rows, policy, requests, access, log } =
-        flags::parse();
+    let Args { addr, http_addr, connections, rows, policy, requests, access, log } = flags::parse();
     program::run(
         Program { name: "wallet-svc", version: VERSION },
         &log,
         rows,
         migrate,
         async move |database, shutdown| {
-            let bound = [("--addr", addr), ("--http-addr", http_addr)];
             let clock = Clock::system();
-            let doors = access
-                .doors_of_service(&bound, &tls, &edge_identity, clock.clone(), shutdown.clone())
-                .await?;
-            let tls = tls.server((!doors.are_secured()).then_some(edge_identity))?;
-            let listeners = Listeners::bind(addr, http_addr, connections, tls.as_ref())?;
+            let (doors, listeners) =
+                access.open(addr, http_addr, connections, clock.clone(), shutdown.clone()).await?;
             serve(Config { database, policy, requests, doors }, listeners, clock, shutdown).await
         },
     )

@@ -55,6 +55,7 @@ mod identity;
 mod keys;
 mod local;
 mod measures;
+mod service;
 mod settings;
 #[cfg(test)]
 mod testing;
@@ -67,4 +68,5 @@ pub use error::{Error, Why};
 pub use guard::Doors;
 pub use identity::{Identity, Role, Roles};
 pub use local::Issuer;
+pub use service::ServiceArgs;
 pub use settings::{AccessArgs, Jwks, Secured, Switch, Trusted, Way};

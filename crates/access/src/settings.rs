@@ -8,11 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use chassis::{
-    Error,
-    clock::Clock,
-    tls::{Identities, TlsArgs},
-};
+use chassis::{Error, clock::Clock};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
@@ -217,34 +213,14 @@ impl AccessArgs {
         self.doors_of(way, Path::new("."), clock, shutdown).await
     }
 
-    /// The doors of a service behind the edge as a program of its own. Whoever is the edge by its certificate
-    /// may call for anybody.
-    ///
-    /// # Errors
-    /// As [`doors_of_edge`](Self::doors_of_edge).
-    pub async fn doors_of_service(
-        &self,
-        bound: &[(&str, SocketAddr)],
-        tls: &TlsArgs,
-        edge: &Identities,
-        clock: Clock,
-        shutdown: CancellationToken,
-    ) -> Result<Doors, Error> {
-        let knows_peers = tls.tls_client_ca.is_some();
-        if knows_peers && self.auth_issuer.is_none() {
-            // Nobody but the edge is let in at all.
-            return Ok(Doors::open());
-        }
-        let way = self.way_apart(bound, knows_peers, "--tls-client-ca (TLS_CLIENT_CA)")?;
-        if !knows_peers {
-            return Ok(Doors::open());
-        }
-        Ok(self.doors_of(way, Path::new("."), clock, shutdown).await?.with_edge(edge.clone()))
-    }
-
     /// The way of a program that is one of several; `missing` is the flag without which they do not know each
     /// other.
-    fn way_apart(&self, bound: &[(&str, SocketAddr)], is_known: bool, missing: &str) -> Result<Way, Error> {
+    pub(crate) fn way_apart(
+        &self,
+        bound: &[(&str, SocketAddr)],
+        is_known: bool,
+        missing: &str,
+    ) -> Result<Way, Error> {
         let way = self.way(bound)?;
         let Way::Secured(secured) = &way else { return Ok(way) };
         if secured.trusted == Trusted::Local && secured.jwks.is_none() {
@@ -264,7 +240,11 @@ impl AccessArgs {
         Ok(way)
     }
 
-    async fn doors_of(
+    /// The doors of this way to run.
+    ///
+    /// # Errors
+    /// Keys in a file, or those of the issuer of the mesh, cannot be read.
+    pub(crate) async fn doors_of(
         &self,
         way: Way,
         folder: &Path,

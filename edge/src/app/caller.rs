@@ -37,7 +37,8 @@ impl Caller {
         self.house.allow(&self.who, request)
     }
 
-    /// Why a request that services of the mesh make among themselves is refused at this door, whoever makes it.
+    /// Why a request that services of the mesh make among themselves is refused at this door, whoever makes
+    /// it.
     pub(crate) fn refusal<R: Asks>(&self, request: R) -> Fault {
         let refused = self.allow(request).err();
         refused.unwrap_or_else(|| Fault::new(Reason::NotAllowed, Reason::NotAllowed.title()))

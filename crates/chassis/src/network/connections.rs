@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
+use crate::telemetry::seldom::Seldom;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::opening::{Bell, FIRST_WORD, Opening};
 
@@ -30,8 +30,6 @@ const BRIEF: Duration = Duration::from_secs(2);
 /// Open files that are left for everything else: probes, databases, other services. Where few files may be
 /// opened they get half.
 const FILES_KEPT: usize = 512;
-/// The least time between two log lines about refused connections.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Flags about connections.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -95,7 +93,7 @@ struct Open {
     /// The number of the newest connection.
     last: u64,
     /// When it was last logged that connections are refused.
-    told: Option<Instant>,
+    told: Seldom,
 }
 
 impl Connections {
@@ -152,8 +150,7 @@ impl fmt::Debug for Connections {
 impl Open {
     fn refuse<T>(&mut self, why: &'static str) -> Option<T> {
         metrics::counter!("connections_refused_total", "why" => why).increment(1);
-        if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-            self.told = Some(Instant::now());
+        if self.told.may_tell() {
             tracing::warn!(
                 open = self.all,
                 why,

@@ -7,6 +7,7 @@ mod filter;
 mod json;
 mod measures;
 mod process;
+pub(crate) mod seldom;
 mod writer;
 
 use std::{fmt, io, sync::OnceLock, thread, time::Duration};

@@ -18,18 +18,13 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     sign::CertifiedKey,
 };
-use tokio::{
-    task,
-    time::{self, Instant},
-};
+use tokio::{task, time};
 
 use super::{identity, provider};
-use crate::{Error, flags};
+use crate::{Error, flags, telemetry::seldom::Seldom};
 
 /// How often files are read: a change is in use twice as soon as operators are promised.
 const READ_EVERY: Duration = Duration::from_secs(5);
-/// The least time between two log lines about files that cannot be used.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// One file, and the flag that names it.
 #[derive(Clone, Debug)]
@@ -172,7 +167,7 @@ async fn follow<T: Send + Sync + 'static>(
     mut used: Contents,
     make: Make<T>,
 ) {
-    let mut told: Option<Instant> = None;
+    let mut told = Seldom::default();
     loop {
         time::sleep(READ_EVERY).await;
         let Some(watched) = watched.upgrade() else { return };
@@ -192,8 +187,7 @@ async fn follow<T: Send + Sync + 'static>(
             }
             Err(why) => {
                 metrics::counter!("tls_reloads_total", "outcome" => "refused").increment(1);
-                if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-                    told = Some(Instant::now());
+                if told.may_tell() {
                     tracing::warn!(%why, "changed certificates cannot be used; those before stay in use");
                 }
             }

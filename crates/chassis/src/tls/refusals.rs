@@ -1,22 +1,19 @@
 //! Handshakes that failed: counted by why, and logged once a minute for each reason.
 
-use std::{collections::HashMap, io, time::Duration};
+use std::{collections::HashMap, io};
 
 use parking_lot::Mutex;
 use rustls::{CertificateError, Error};
-use tokio::time::Instant;
 
 use super::identity::AnotherIdentity;
-
-/// The least time between two log lines for the same reason.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+use crate::telemetry::seldom::Seldom;
 
 /// The failed handshakes of one side.
 pub(super) struct Refusals {
     /// What is at the other end, as the metric says: `client` or `server`.
     peer: &'static str,
     /// When each reason was logged last.
-    told: Mutex<HashMap<&'static str, Instant>>,
+    told: Mutex<HashMap<&'static str, Seldom>>,
 }
 
 impl Refusals {
@@ -29,9 +26,7 @@ impl Refusals {
     pub(super) fn note(&self, error: &io::Error, with: &dyn std::fmt::Display) {
         let Some(why) = error.get_ref().and_then(|inner| inner.downcast_ref()).map(why) else { return };
         metrics::counter!("tls_refused_total", "peer" => self.peer, "why" => why).increment(1);
-        let mut told = self.told.lock();
-        if told.get(why).is_none_or(|last| last.elapsed() >= TOLD_EVERY) {
-            told.insert(why, Instant::now());
+        if self.told.lock().entry(why).or_default().may_tell() {
             tracing::warn!(peer = self.peer, %with, why, %error, "a TLS connection was refused");
         }
     }
