@@ -159,10 +159,14 @@ fn done<T>(answer: Result<T, Fault>) -> Outcome {
 
 /// The outcome of a call that was answered with a fault. Only what the service itself said is a refusal. A
 /// bare NOT_FOUND (our services always name what they did not find) or a full queue was said by something on
-/// the way and does not say what the step did. INTERNAL and UNIMPLEMENTED show that the service is there.
+/// the way and does not say what the step did. INTERNAL and UNIMPLEMENTED show that the service is there. So
+/// does a service that does not take this edge for the edge: it has looked at nothing, and an earlier call of
+/// the step, whose answer was lost, may have taken effect.
 fn not_done(fault: Fault) -> Outcome {
     let reason = fault.reason;
-    if matches!(reason, Reason::Internal | Reason::Unimplemented) {
+    let is_shut_out =
+        matches!(reason, Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::NotAllowed);
+    if is_shut_out || matches!(reason, Reason::Internal | Reason::Unimplemented) {
         Outcome::Broken(reason)
     } else if reason.leaves_outcome_unknown() || matches!(reason, Reason::NotFound | Reason::QueueFull) {
         Outcome::Unknown(reason)
@@ -188,6 +192,9 @@ mod tests {
                     | Reason::DeadlineExceeded
                     | Reason::Unimplemented
                     | Reason::Internal
+                    | Reason::CredentialsMissing
+                    | Reason::CredentialsInvalid
+                    | Reason::NotAllowed
             );
             assert_eq!(refused, said, "{reason}");
         }
