@@ -149,3 +149,29 @@ impl From<Error> for Caller {
         Self::Unknown(why)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use tonic::Code;
+
+    use super::*;
+
+    async fn told(doors: &Doors, path: &str) -> Option<Code> {
+        let (head, ()) = http::Request::builder().uri(path).body(()).unwrap().into_parts();
+        let guard = doors.guard()?;
+        guard(head, Default::default()).await.err().map(|status| status.code())
+    }
+
+    #[tokio::test]
+    async fn an_open_house_without_documents_shows_no_protos_and_asks_nobody() {
+        let open = Doors::open();
+        assert!(open.guard().is_none(), "nothing is asked, so nothing is spent on it");
+        let doors = Doors { docs: false, ..open };
+        let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        assert_eq!(told(&doors, reflection).await, Some(Code::Unimplemented));
+        for path in ["/boxoffice.wallet.v1.WalletService/UseWallet", "/grpc.health.v1.Health/Check"] {
+            assert_eq!(told(&doors, path).await, None, "{path}");
+        }
+    }
+}
