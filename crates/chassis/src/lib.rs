@@ -9,6 +9,7 @@ pub mod arrival;
 pub mod back_off;
 pub mod channel;
 pub mod clock;
+pub mod collector;
 pub mod context;
 pub mod db;
 mod error;
