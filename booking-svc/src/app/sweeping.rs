@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chassis::warn_or_alert;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
@@ -77,11 +78,8 @@ pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
             Ok(swept) => tracing::debug!(swept, "closed lapsed holds"),
             Err(error) => {
                 metrics::counter!("booking_sweep_failures_total").increment(1);
-                if matches!(&error, Error::Db(error) if error.is_passing()) {
-                    tracing::warn!(%error, "sweep failed; the next one repeats it");
-                } else {
-                    tracing::error!(alert = true, %error, "sweep failed; the next one repeats it");
-                }
+                let is_passing = matches!(&error, Error::Db(error) if error.is_passing());
+                warn_or_alert!(is_passing, %error, "sweep failed; the next one repeats it");
             }
         }
     }

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use chassis::{
     back_off::BackOff,
     clock::{Clock, SECOND},
+    warn_or_alert,
 };
 use futures::{StreamExt, stream};
 use reqwest::{Client, Url, header::CONTENT_TYPE};
@@ -95,9 +96,9 @@ impl Relay {
                         continue;
                     }
                     Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "events could not be read from the outbox or marked in it")
-                    }
+                    Err(error) => warn_or_alert!(
+                        error.is_passing(), %error, "events could not be read from the outbox or marked in it"
+                    ),
                 }
                 tokio::select! {
                     () = self.bell.notified() => {}
