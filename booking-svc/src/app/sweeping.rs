@@ -4,8 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::warn_or_alert;
-use tokio::time;
+use chassis::{ticks::every, warn_or_alert};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -66,13 +65,7 @@ impl App {
 /// Sweeps every second until the shutdown, and ends between two batches. A sweep that failed is repeated by
 /// the next one.
 pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
-    let mut ticks = time::interval(EVERY);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    every(EVERY, &shutdown, || async {
         match app.sweep_unless(&shutdown).await {
             Ok(0) => {}
             Ok(swept) => tracing::debug!(swept, "closed lapsed holds"),
@@ -82,5 +75,6 @@ pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
                 warn_or_alert!(is_passing, %error, "sweep failed; the next one repeats it");
             }
         }
-    }
+    })
+    .await;
 }

@@ -30,6 +30,7 @@ pub mod server;
 pub mod telemetry;
 pub mod testing;
 pub mod threads;
+pub mod ticks;
 
 pub use error::Error;
 

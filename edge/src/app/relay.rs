@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{
     back_off::BackOff,
-    clock::{Clock, SECOND},
+    clock::{Clock, SECOND, micros},
     warn_or_alert,
 };
 use futures::{StreamExt, stream};
@@ -129,8 +129,7 @@ impl Relay {
         }
         for row in missed {
             let pause = PAUSES.longest(u32::try_from(row.attempts).unwrap_or(u32::MAX));
-            let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
-            self.journal.postpone(row.sequence, row.told, self.clock.now() + pause).await?;
+            self.journal.postpone(row.sequence, row.told, self.clock.now() + micros(pause)).await?;
         }
         Ok(any)
     }

@@ -11,13 +11,10 @@ use chassis::{
     back_off::BackOff,
     clock::{Clock, SECOND},
     context::TraceParent,
+    ticks::every,
     warn_or_alert,
 };
-use tokio::{
-    runtime::Handle,
-    sync::watch,
-    time::{Interval, MissedTickBehavior},
-};
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -268,25 +265,11 @@ impl Runner {
     /// Renews leases until all checkouts are drained, and takes over checkouts that lost their runner until
     /// `shutdown`.
     pub(super) async fn recover_until(&self, shutdown: CancellationToken) {
-        let renewing = async {
-            let mut renewals = ticks(RENEWAL);
-            while self.0.drained.run_until_cancelled(renewals.tick()).await.is_some() {
-                self.renew().await;
-            }
-        };
-        let taking_over = async {
-            let mut looks = ticks(LOOK);
-            while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-                self.take_over().await;
-            }
-        };
-        let counting = async {
-            let mut counts = ticks(COUNT);
-            while shutdown.run_until_cancelled(counts.tick()).await.is_some() {
-                self.count_parked().await;
-            }
-        };
-        tokio::join!(renewing, taking_over, counting);
+        tokio::join!(
+            every(RENEWAL, &self.0.drained, || self.renew()),
+            every(LOOK, &shutdown, || self.take_over()),
+            every(COUNT, &shutdown, || self.count_parked()),
+        );
     }
 
     async fn renew(&self) {
@@ -354,13 +337,6 @@ impl Runner {
             }
         }
     }
-}
-
-/// Ticks at this period. Late ones do not accumulate.
-fn ticks(period: Duration) -> Interval {
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
 }
 
 /// Alerts an operator, with a log line and a metric, when a step had no outcome for many rounds. The line is
