@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chassis::{
+    clock::micros,
     db::DbConfig,
     idempotency,
     prune::{self, Old},
@@ -57,7 +58,6 @@ macro_rules! flags {
 
         impl Policy {
             pub(crate) fn queue_policy(&self) -> QueuePolicy {
-                let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
                 QueuePolicy {
                     $($count: self.$count,)+
                     $($span: micros(self.$span),)+

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, iter};
 
 use chassis::{
+    clock::micros,
     db::{self, Session},
     idempotency::{Key, recall, record},
 };
@@ -126,7 +127,7 @@ impl App {
         selection.check(show, now)?;
         let limit = self.policy.max_held_seats;
         hold::check_limit(selection.count(), limit)?;
-        let until = now.saturating_add(i64::try_from(self.policy.hold_ttl.as_micros()).unwrap_or(i64::MAX));
+        let until = now.saturating_add(micros(self.policy.hold_ttl));
         let hold = Hold {
             reservation_id: Uuid::new_v4(),
             user_id: user_id.clone(),

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time;
+use chassis::{ticks::every, warn_or_alert};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -65,24 +65,16 @@ impl App {
 /// Sweeps every second until the shutdown, and ends between two batches. A sweep that failed is repeated by
 /// the next one.
 pub async fn sweep_until(app: Arc<App>, shutdown: CancellationToken) {
-    let mut ticks = time::interval(EVERY);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    every(EVERY, &shutdown, || async {
         match app.sweep_unless(&shutdown).await {
             Ok(0) => {}
             Ok(swept) => tracing::debug!(swept, "closed lapsed holds"),
             Err(error) => {
                 metrics::counter!("booking_sweep_failures_total").increment(1);
-                if matches!(&error, Error::Db(error) if error.is_passing()) {
-                    tracing::warn!(%error, "sweep failed; the next one repeats it");
-                } else {
-                    tracing::error!(alert = true, %error, "sweep failed; the next one repeats it");
-                }
+                let is_passing = matches!(&error, Error::Db(error) if error.is_passing());
+                warn_or_alert!(is_passing, %error, "sweep failed; the next one repeats it");
             }
         }
-    }
+    })
+    .await;
 }

@@ -5,13 +5,19 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::time::Instant;
 
 /// One second in the unit of [`Clock::now`].
 pub const SECOND: i64 = 1_000_000;
+
+/// A span of time in the unit of [`Clock::now`].
+#[must_use]
+pub fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
 
 /// A source of the time. Clones of a manual clock move together.
 #[derive(Clone, Debug)]
@@ -50,9 +56,7 @@ impl Clock {
         match &self.0 {
             Source::System => system_now(),
             Source::Manual(at) => at.load(Ordering::SeqCst),
-            Source::Simulated { start, began } => {
-                start.saturating_add(i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX))
-            }
+            Source::Simulated { start, began } => start.saturating_add(micros(began.elapsed())),
         }
     }
 
@@ -73,13 +77,11 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
 fn system_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    micros(since)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]

@@ -7,10 +7,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::Db;
+use crate::{db::Db, ticks::every};
 
 /// How often the database is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_millis(500);
@@ -78,28 +78,27 @@ impl Health {
 
     /// Follows the database from now until the shutdown, then says `Draining`. Before `has_begun` says that
     /// the service has what it cannot do without, it is still starting.
-    pub fn watch(&self, db: Db, has_begun: impl Fn() -> bool + Send + 'static, shutdown: CancellationToken) {
+    pub fn watch(
+        &self,
+        db: Db,
+        has_begun: impl Fn() -> bool + Send + Sync + 'static,
+        shutdown: CancellationToken,
+    ) {
         let health = self.clone();
         tokio::spawn(async move {
-            let mut ticks = time::interval(PING_EVERY);
-            ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    _ = ticks.tick() => {}
-                }
+            every(PING_EVERY, &shutdown, || async {
                 let there = db.ping().await.is_ok();
-                if shutdown.is_cancelled() {
-                    // Its connections may be closed by now: no news about the database.
-                    break;
+                // After the shutdown its connections may be closed: that is no news about the database.
+                if !shutdown.is_cancelled() {
+                    db.set_away(!there);
+                    health.set(match there {
+                        false => State::Failing,
+                        true if has_begun() => State::Ready,
+                        true => State::Starting,
+                    });
                 }
-                db.set_away(!there);
-                health.set(match there {
-                    false => State::Failing,
-                    true if has_begun() => State::Ready,
-                    true => State::Starting,
-                });
-            }
+            })
+            .await;
             health.set(State::Draining);
         });
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args,
-    clock::Clock,
+    clock::{Clock, micros},
     db::{Db, Error, Session, Sql},
 };
 
@@ -173,9 +173,8 @@ impl Walk {
     }
 
     async fn batch(&self, db: &Db, clock: &Clock) -> Result<Vec<i64>, Error> {
-        let kept = i64::try_from(self.old.kept.as_micros()).unwrap_or(i64::MAX);
-        let portion =
-            Portion { from: self.from, before: clock.now().saturating_sub(kept), limit: self.limit };
+        let before = clock.now().saturating_sub(micros(self.old.kept));
+        let portion = Portion { from: self.from, before, limit: self.limit };
         let mut session = db.begin().await?;
         let removed = (self.old.forget)(&mut session, portion).await?;
         if removed.is_empty() {

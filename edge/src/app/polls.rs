@@ -1,13 +1,8 @@
-//! The coalescer of polls: polls that are in flight at the same moment share one `BatchGetTokens`.
+//! The coalescer of polls: polls that are in flight at the same moment share one `BatchGetTokens`, in which
+//! each token stands once ([`Collector`]). 11,000 polls a second become a few hundred calls.
 //!
-//! ```text
-//! poll ─┐                    ┌─ while a batch is in flight the next one collects ──┐
-//! poll ─┼─▶ bounded channel ─┼─▶ batch of at most 1,000, each token once ─▶ queue  ├─▶ each caller's answer
-//! poll ─┘                    └─ the batch is late: the next one leaves all the same ┘
-//! ```
-//! No timer is involved: a lone poll waits for nothing, and 11,000 polls a second become a few hundred calls.
-//! A replica that hangs delays the polls of its own batch only: after [`PATIENCE`] the next batch leaves
-//! beside it. Everything is bounded: the channel, the batch, the batches in flight, the time of a call.
+//! A replica that hangs delays the polls of its own batch only. Everything is bounded: the polls that wait,
+//! the batch, the batches in flight, the time of a call.
 
 use std::time::Duration;
 
@@ -15,12 +10,8 @@ use boxoffice_proto::{
     Fault, Reason,
     queue::{Token, queue_service_client::QueueServiceClient},
 };
-use chassis::{channel::Channel, context::Context};
-use futures::{StreamExt, stream::FuturesUnordered};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
-};
+use chassis::{channel::Channel, collector::Collector, context::Context};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::batch::{BATCH, Lookup, look_up};
@@ -28,14 +19,9 @@ use super::batch::{BATCH, Lookup, look_up};
 /// Polls that may wait for a batch: two seconds' worth of the planned 11,000 a second. Further polls are told
 /// to come back later.
 const WAITING: usize = 20_000;
-/// How often the runtime's other tasks get a turn before a batch leaves. It takes some microseconds and makes
-/// batches larger by half.
-const TURNS: usize = 3;
-/// A batch takes a millisecond or two. The next one does not wait for a batch that takes longer than this.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// Batches in flight at once, late ones included: enough that one hanging replica of two, which the channel
 /// leaves out after three seconds, never delays the batches that the other one answers.
-const IN_FLIGHT: usize = 64;
+const COLLECTOR: Collector = Collector { most: BATCH, lanes: 64 };
 /// How long one batch may take: one attempt on a replica that hangs (3 s), and another one on the next.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -54,7 +40,11 @@ impl Polls {
     /// Starts the coalescer, in the runtime that this is called in.
     pub(crate) fn new(queue: QueueServiceClient<Channel>) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(coalesce(queue, receiver));
+        let size = metrics::histogram!("polls_batch_size");
+        tokio::spawn(COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
+            size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
+            Context::fresh(TIMEOUT).scope(answer(queue.clone(), polls))
+        }));
         Self { sender }
     }
 
@@ -78,64 +68,12 @@ impl Polls {
     }
 }
 
-/// Takes the polls that wait, looks them up in one call and answers them, until the last sender is gone.
-async fn coalesce(queue: QueueServiceClient<Channel>, mut receiver: mpsc::Receiver<Poll>) {
-    let size = metrics::histogram!("polls_batch_size");
-    let mut in_flight = FuturesUnordered::new();
-    let (mut newest, mut sent) = (0_u64, None::<Instant>);
-    let mut polls = Vec::with_capacity(BATCH);
-    loop {
-        let may_leave = sent.is_none() && in_flight.len() < IN_FLIGHT;
-        tokio::select! {
-            count = receiver.recv_many(&mut polls, BATCH), if may_leave => {
-                if count == 0 {
-                    break;
-                }
-                // The first poll has only woken this task. Polls of other tasks that are ready to run now
-                // join the batch, and as long as some do, there may be more.
-                for _ in 0..TURNS {
-                    let before = polls.len();
-                    tokio::task::yield_now().await;
-                    while polls.len() < BATCH && let Ok(poll) = receiver.try_recv() {
-                        polls.push(poll);
-                    }
-                    if polls.len() == before || polls.len() == BATCH {
-                        break;
-                    }
-                }
-                // A poll whose caller has gone is dropped.
-                polls.retain(|(_, caller)| !caller.is_closed());
-                if polls.is_empty() {
-                    continue;
-                }
-                size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
-                newest += 1;
-                sent = Some(Instant::now());
-                let (number, batch) = (newest, std::mem::take(&mut polls));
-                let queue = &queue;
-                in_flight.push(async move {
-                    Context::fresh(TIMEOUT).scope(answer(queue, batch)).await;
-                    number
-                });
-            }
-            Some(number) = in_flight.next(), if !in_flight.is_empty() => {
-                if number == newest {
-                    sent = None;
-                }
-            }
-            // The newest batch is late.
-            () = sleep_until(sent.unwrap_or_else(Instant::now) + PATIENCE), if sent.is_some() => sent = None,
-        }
-    }
-    while in_flight.next().await.is_some() {}
-}
-
 /// Looks each token up once, and answers every poll that asked for it.
-async fn answer(queue: &QueueServiceClient<Channel>, mut polls: Vec<Poll>) {
+async fn answer(queue: QueueServiceClient<Channel>, mut polls: Vec<Poll>) {
     polls.sort_unstable_by_key(|(token, _)| *token);
     let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
     ids.dedup();
-    let found = look_up(queue, &ids).await;
+    let found = look_up(&queue, &ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {

@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{
     back_off::BackOff,
-    clock::{Clock, SECOND},
+    clock::{Clock, SECOND, micros},
+    warn_or_alert,
 };
 use futures::{StreamExt, stream};
 use reqwest::{Client, Url, header::CONTENT_TYPE};
@@ -95,9 +96,9 @@ impl Relay {
                         continue;
                     }
                     Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "events could not be read from the outbox or marked in it")
-                    }
+                    Err(error) => warn_or_alert!(
+                        error.is_passing(), %error, "events could not be read from the outbox or marked in it"
+                    ),
                 }
                 tokio::select! {
                     () = self.bell.notified() => {}
@@ -128,8 +129,7 @@ impl Relay {
         }
         for row in missed {
             let pause = PAUSES.longest(u32::try_from(row.attempts).unwrap_or(u32::MAX));
-            let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
-            self.journal.postpone(row.sequence, row.told, self.clock.now() + pause).await?;
+            self.journal.postpone(row.sequence, row.told, self.clock.now() + micros(pause)).await?;
         }
         Ok(any)
     }

@@ -11,12 +11,10 @@ use chassis::{
     back_off::BackOff,
     clock::{Clock, SECOND},
     context::TraceParent,
+    ticks::every,
+    warn_or_alert,
 };
-use tokio::{
-    runtime::Handle,
-    sync::watch,
-    time::{Interval, MissedTickBehavior},
-};
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -196,7 +194,7 @@ impl Runner {
         if let Err(error) =
             self.0.journal.park(checkout.checkout_id, self.0.id, now, now + PARKED, &checkout.story).await
         {
-            tracing::warn!(%error, "a checkout could not be parked");
+            warn_or_alert!(error.is_passing(), %error, "a checkout could not be parked");
             return false;
         }
         // I-SETTLED: a checkout that cannot settle is parked, and an operator is told.
@@ -212,7 +210,7 @@ impl Runner {
     /// Writes the story so far.
     async fn note(&self, checkout: &Checkout) {
         if let Err(error) = self.0.journal.note(checkout.checkout_id, self.0.id, &checkout.story).await {
-            tracing::warn!(%error, "the story of a checkout could not be kept");
+            warn_or_alert!(error.is_passing(), %error, "the story of a checkout could not be kept");
         }
     }
 
@@ -245,7 +243,8 @@ impl Runner {
                     return settled;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the outcome of a checkout could not be written; again soon");
+                    let is_passing = error.is_passing();
+                    warn_or_alert!(is_passing, %error, "the outcome of a checkout could not be written; again soon");
                     failures += 1;
                     alert(begun.checkout_id, "settle", failures);
                     self.pause(failures).await?;
@@ -266,25 +265,11 @@ impl Runner {
     /// Renews leases until all checkouts are drained, and takes over checkouts that lost their runner until
     /// `shutdown`.
     pub(super) async fn recover_until(&self, shutdown: CancellationToken) {
-        let renewing = async {
-            let mut renewals = ticks(RENEWAL);
-            while self.0.drained.run_until_cancelled(renewals.tick()).await.is_some() {
-                self.renew().await;
-            }
-        };
-        let taking_over = async {
-            let mut looks = ticks(LOOK);
-            while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-                self.take_over().await;
-            }
-        };
-        let counting = async {
-            let mut counts = ticks(COUNT);
-            while shutdown.run_until_cancelled(counts.tick()).await.is_some() {
-                self.count_parked().await;
-            }
-        };
-        tokio::join!(renewing, taking_over, counting);
+        tokio::join!(
+            every(RENEWAL, &self.0.drained, || self.renew()),
+            every(LOOK, &shutdown, || self.take_over()),
+            every(COUNT, &shutdown, || self.count_parked()),
+        );
     }
 
     async fn renew(&self) {
@@ -293,14 +278,19 @@ impl Runner {
             return;
         }
         if let Err(error) = self.0.journal.renew(self.0.id, working_on, self.now() + LEASE).await {
-            tracing::warn!(%error, "leases could not be renewed; another replica may take these checkouts over");
+            warn_or_alert!(
+                error.is_passing(), %error, "leases could not be renewed; another replica may take these checkouts over"
+            );
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a count of parked checkouts")]
     async fn count_parked(&self) {
-        if let Ok(parked) = self.0.journal.parked().await {
-            metrics::gauge!("checkouts_parked").set(parked as f64);
+        match self.0.journal.parked().await {
+            Ok(parked) => metrics::gauge!("checkouts_parked").set(parked as f64),
+            Err(error) => {
+                warn_or_alert!(error.is_passing(), %error, "the parked checkouts could not be counted");
+            }
         }
     }
 
@@ -309,7 +299,9 @@ impl Runner {
         let taken = match self.0.journal.take_over(self.0.id, now, now + LEASE, TAKEN_AT_ONCE).await {
             Ok(taken) => taken,
             Err(error) if error.is_contended() => return,
-            Err(error) => return tracing::warn!(%error, "lapsed checkouts could not be looked for"),
+            Err(error) => {
+                return warn_or_alert!(error.is_passing(), %error, "lapsed checkouts could not be looked for");
+            }
         };
         for mut entry in taken {
             // One that runs here already only had its lease renewed late.
@@ -340,16 +332,11 @@ impl Runner {
         match self.0.journal.release_leases(self.0.id).await {
             Ok(0) => {}
             Ok(left) => tracing::info!(left, "checkouts left to another replica"),
-            Err(error) => tracing::warn!(%error, "leases could not be released; they lapse by themselves"),
+            Err(error) => {
+                warn_or_alert!(error.is_passing(), %error, "leases could not be released; they lapse by themselves");
+            }
         }
     }
-}
-
-/// Ticks at this period. Late ones do not accumulate.
-fn ticks(period: Duration) -> Interval {
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
 }
 
 /// Alerts an operator, with a log line and a metric, when a step had no outcome for many rounds. The line is

@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use super::{
-    middleware::count,
+    middleware::answers,
     problem::{self, MEDIA_TYPE, Problem},
 };
 
@@ -174,7 +174,7 @@ fn in_our_words(bytes: &[u8]) -> Option<Vec<u8>> {
         "refused: no request"
     );
     // The method is not known, if there was one.
-    let _counted = count("other", "malformed", status);
+    answers("other", "malformed", status).increment(1);
     // There is no path to name; the star means the server as a whole.
     let document = problem::document(&problem, "*", &trace.trace_id());
     let told = format!(

@@ -5,7 +5,6 @@
 //! logged at DEBUG, since there are thousands a second; every other request at INFO.
 
 use std::{
-    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -24,11 +23,11 @@ use boxoffice_proto::{Fault, Reason};
 use chassis::{
     arrival::{self, arrived},
     context::{Context, TRACEPARENT, TraceParent},
+    meters::Meters,
     server::panic_text,
 };
 use futures::FutureExt;
-use metrics::{Counter, Histogram};
-use parking_lot::RwLock;
+use metrics::Counter;
 use tokio::{sync::Semaphore, time::Instant};
 use tracing::Instrument;
 
@@ -55,7 +54,7 @@ pub(super) struct Bounds {
     /// Places for requests whose body has not arrived yet.
     arriving: Arc<Semaphore>,
     deadline: Duration,
-    meters: Arc<Meters>,
+    meters: Arc<Meters<(&'static str, StatusCode)>>,
 }
 
 /// Counts one request as in flight until it is dropped.
@@ -67,54 +66,10 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The meters of each route. They are kept here because finding them by their labels would cost a poll more
-/// than recording does.
-#[derive(Default)]
-struct Meters(RwLock<HashMap<String, Vec<Measured>>>);
-
-/// The meters of one method of a route.
-struct Measured {
-    method: &'static str,
-    seconds: Histogram,
-    answers: Vec<(StatusCode, Counter)>,
-}
-
-impl Meters {
-    fn record(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
-        let method = method_label(method);
-        if let Some(methods) = self.0.read().get(route)
-            && let Some(known) = methods.iter().find(|known| known.method == method)
-            && let Some((_, answers)) = known.answers.iter().find(|(kept, _)| *kept == status)
-        {
-            answers.increment(1);
-            known.seconds.record(took);
-            return;
-        }
-        let mut routes = self.0.write();
-        let methods = routes.entry(route.to_owned()).or_default();
-        let at = methods.iter().position(|known| known.method == method).unwrap_or_else(|| {
-            let seconds =
-                metrics::histogram!("http_request_seconds", "method" => method, "route" => route.to_owned());
-            methods.push(Measured { method, seconds, answers: Vec::new() });
-            methods.len() - 1
-        });
-        let known = &mut methods[at];
-        known.seconds.record(took);
-        let answers = count(method, route, status);
-        // Another request may have added the same series in between.
-        if known.answers.iter().all(|(kept, _)| *kept != status) {
-            known.answers.push((status, answers));
-        }
-    }
-}
-
-/// Counts a request that was answered, and gives its counter.
-pub(super) fn count(method: &'static str, route: &str, status: StatusCode) -> Counter {
-    let labels =
-        [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
-    let counter = metrics::counter!("http_requests_total", &labels);
-    counter.increment(1);
-    counter
+/// The counter of such answers.
+pub(super) fn answers(method: &'static str, route: &str, status: StatusCode) -> Counter {
+    let (route, status) = (route.to_owned(), status.as_str().to_owned());
+    metrics::counter!("http_requests_total", "method" => method, "route" => route, "status" => status)
 }
 
 /// The label of a method. Methods that clients make up share one, since each label is a series that stays.
@@ -266,7 +221,12 @@ pub(super) async fn around(
     finish_headers(response.headers_mut(), context.trace);
 
     let (status, took) = (response.status(), began.elapsed());
-    bounds.meters.record(method, route, status, took);
+    let label = method_label(method);
+    bounds.meters.record(route, (label, status), took, || {
+        let seconds =
+            metrics::histogram!("http_request_seconds", "method" => label, "route" => route.to_owned());
+        (answers(label, route, status), seconds)
+    });
     // A poll that failed is logged like any other request.
     let span = if purpose == Purpose::Poll && code.is_some() { asked.span() } else { span };
     let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);

@@ -7,11 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use chassis::{
-    clock::Clock,
+    clock::{Clock, micros},
     db::{self, Db, Session},
     idempotency::Key,
 };
@@ -302,18 +301,12 @@ impl Queue {
     /// meanwhile may be removed already. A program that was suspended for weeks would otherwise never learn
     /// that such a token has ended. Half the time is taken because clocks differ.
     fn is_far_behind(&self, head: &QueueRow) -> bool {
-        let (mine, ticket, live, decided_at) = self.read(|state| {
-            (
-                state.version(),
-                state.head().last_ticket,
-                state.waiting() + state.active(),
-                state.head().decided_at,
-            )
-        });
-        let forgotten = head.version > mine && self.clock.now().saturating_sub(decided_at) > self.kept / 2;
-        forgotten
-            || head.version - mine > TOO_MANY_COMMITS
-            || head.last_ticket - ticket > live.max(TOO_MANY_TICKETS)
+        let state = self.look();
+        let (commits, live) = (head.version - state.version(), state.waiting() + state.active());
+        let age = self.clock.now().saturating_sub(state.head().decided_at);
+        (commits > 0 && age > self.kept / 2)
+            || commits > TOO_MANY_COMMITS
+            || head.last_ticket - state.head().last_ticket > live.max(TOO_MANY_TICKETS)
     }
 
     async fn follow(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
@@ -388,10 +381,6 @@ pub(super) async fn ended(
     }
     let found = store::token::by_id(session, tokens).await?;
     Ok(found.into_iter().map(|(queue_id, row)| (row.token, (queue_id, row))).collect())
-}
-
-fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge")]

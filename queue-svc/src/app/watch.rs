@@ -53,21 +53,19 @@ impl Queues {
         shutdown: &CancellationToken,
     ) -> Result<impl Stream<Item = Result<TokenView, Error>> + use<>, Error> {
         let now = self.token(token).await?;
-        let following = match self.0.open.read().with(&token).cloned() {
-            Some(queue) if now.status.is_live() => Some(Following {
-                queues: self.clone(),
-                moved: queue.changes(),
-                queue,
-                token,
-                told: None,
-                told_at: Instant::now(),
-                stop: shutdown.clone(),
-            }),
-            _ => None,
-        };
-        let Some(following) = following else {
+        let queue = self.0.open.read().with(&token).cloned();
+        let Some(queue) = queue.filter(|_| now.status.is_live()) else {
             let last = self.token(token).await?;
             return Ok(futures::future::Either::Left(stream::iter([Ok(last)])));
+        };
+        let following = Following {
+            queues: self.clone(),
+            moved: queue.changes(),
+            queue,
+            token,
+            told: None,
+            told_at: Instant::now(),
+            stop: shutdown.clone(),
         };
         let live = stream::unfold(Some(following), async |following| {
             let mut following = following?;

@@ -13,7 +13,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{back_off::BackOff, db::Contended};
+use chassis::{back_off::BackOff, db::Contended, warn_or_alert};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -125,11 +125,7 @@ async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
         }
         Err(error) => {
             queue.news.add(heard);
-            if error.is_a_mistake() {
-                tracing::error!(alert = true, queue = %queue.id, size, %error, "a batch failed");
-            } else {
-                tracing::warn!(queue = %queue.id, size, %error, "a batch failed");
-            }
+            warn_or_alert!(!error.is_a_mistake(), queue = %queue.id, size, %error, "a batch failed");
             for ask in asks {
                 let _gone = ask.answer.send(Err(refusal(&error, queue)));
             }

@@ -72,17 +72,10 @@ const COULD_NOT_LOOK: u8 = 2;
 
 impl Audit {
     pub(crate) fn run(self) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let judged = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-            let (sources, options) = (self.places.sources()?, self.options()?);
-            runtime.block_on(audit::audit(&sources, &options)).map_err(|error| error.to_string())
-        });
-        match judged {
+        let asked = self.places.sources().and_then(|sources| Ok((sources, self.options()?)));
+        match asked.and_then(|(sources, options)| super::block_on(audit::audit(&sources, &options))) {
             Ok(report) => self.tell(&report),
-            Err(error) => {
-                let _unread = writeln!(io::stderr(), "boxoffice audit: {error}");
-                ExitCode::from(COULD_NOT_LOOK)
-            }
+            Err(error) => super::failed("audit", &error, COULD_NOT_LOOK),
         }
     }
 

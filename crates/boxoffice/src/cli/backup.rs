@@ -11,7 +11,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,7 +22,7 @@ use chrono::DateTime;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{places::Places, postgres};
+use super::{failed, places::Places, postgres};
 
 /// The flags of a backup: which databases, and the folder to copy to.
 #[derive(Args)]
@@ -71,26 +71,25 @@ impl Backup {
         lifecycle::keep_files_private();
         let sources = match self.places.sources() {
             Ok(sources) => sources,
-            Err(error) => return failed(&error, WRONG_SETTING),
+            Err(error) => return failed("backup", &error, WRONG_SETTING),
         };
         let (files, servers) = sorted(&sources);
         if !servers.is_empty() {
             super::print(&postgres::commands(&servers, &self.out));
-            return failed("nothing was written: PostgreSQL is backed up with its own tools", NOT_OURS);
+            return failed(
+                "backup",
+                "nothing was written: PostgreSQL is backed up with its own tools",
+                NOT_OURS,
+            );
         }
         match make(&self.out, &files) {
             Ok(taken_at) => {
                 super::print(&told(&self.out, &files, taken_at));
                 ExitCode::SUCCESS
             }
-            Err(error) => failed(&error, NONE),
+            Err(error) => failed("backup", &error, NONE),
         }
     }
-}
-
-fn failed(error: &str, code: u8) -> ExitCode {
-    let _unread = writeln!(io::stderr(), "boxoffice backup: {error}");
-    ExitCode::from(code)
 }
 
 /// Values with the names of their services.

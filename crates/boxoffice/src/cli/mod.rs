@@ -10,6 +10,7 @@ mod token;
 mod up;
 
 use std::{
+    fmt::Display,
     io::{self, Write},
     process::ExitCode,
 };
@@ -72,6 +73,18 @@ pub(crate) fn run() -> ExitCode {
         Some(CliCommand::Token(token)) => token.run(),
         Some(CliCommand::Keys(keys)) => keys.run(),
     }
+}
+
+/// Does the work of a command on this thread.
+fn block_on<T, E: Display>(work: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(work).map_err(|error| error.to_string())
+}
+
+/// Says on stderr why a command failed, and gives its exit code.
+fn failed(command: &str, why: &str, code: u8) -> ExitCode {
+    let _unread = writeln!(io::stderr(), "boxoffice {command}: {why}");
+    ExitCode::from(code)
 }
 
 /// Writes to stdout. That nobody reads any more (`| head`) is no failure.

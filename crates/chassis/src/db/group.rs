@@ -1,33 +1,25 @@
 //! Group commit: what many callers want of a database at the same time becomes one transaction of a few
 //! statements.
 //!
-//! There is no timer: while one batch is running the next one collects, so no request waits only to be
-//! batched, and batches grow with the load. A batch that is late (a lock is kept, a disk stalls) does not
-//! hold up the next one.
-//!
-//! Every caller gets an outcome of its own. When the database refused a batch, so that certainly nothing of
-//! it was written, each of its requests is made again alone: one caller's failure is never another's. The
-//! requests of a batch that only reads are repeated like this whatever it failed with. When it is unknown
-//! whether a batch was committed, the outcome is unknown to each of its callers.
+//! What is asked while one transaction runs is collected for the next one ([`Collector`]). Every caller gets
+//! an outcome of its own. When the database refused a batch, so that certainly nothing of it was written,
+//! each of its requests is made again alone: one caller's failure is never another's. The requests of a batch
+//! that only reads are repeated like this whatever it failed with. When it is unknown whether a batch was
+//! committed, the outcome is unknown to each of its callers.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 
-use futures::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use futures::{FutureExt, future::BoxFuture};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Db, Error};
+use crate::collector::Collector;
 
-/// The most requests in one batch: enough to share the cost of a transaction, few enough to keep it short.
-const MAX_BATCH: usize = 128;
+/// A batch is large enough to share the cost of a transaction and small enough to keep it short. As few run
+/// at the same time as leave connections to other work.
+const COLLECTOR: Collector = Collector { most: 128, lanes: 4 };
 /// How many requests may wait for a batch; further callers wait until there is room (backpressure).
 const MAX_PENDING: usize = 1_024;
-/// How often other tasks that are ready run before a batch starts, so that their requests join it. Each time
-/// takes some microseconds.
-const TURNS: usize = 3;
-/// How long a batch may run before the next one starts beside it.
-const LATE: Duration = Duration::from_millis(50);
-/// How many batches run at the same time at most, which leaves connections to other work.
-const LANES: usize = 4;
 
 /// Collects requests of one kind into batches. Cheap to clone; the batches end with the last clone.
 pub struct Group<A, B> {
@@ -35,10 +27,7 @@ pub struct Group<A, B> {
     batches: Arc<Batches<A, B>>,
 }
 
-struct Ask<A, B> {
-    what: A,
-    answer: oneshot::Sender<Reply<B>>,
-}
+type Ask<A, B> = (A, oneshot::Sender<Reply<B>>);
 
 enum Reply<B> {
     Outcome(B),
@@ -99,7 +88,11 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
         let (inbox, asked) = mpsc::channel(MAX_PENDING);
         let attempt = Box::new(move |db, asks| -> BoxFuture<'static, _> { Box::pin(attempt(db, asks)) });
         let batches = Arc::new(Batches { db, name, writes, attempt });
-        tokio::spawn(run(Arc::clone(&batches), asked));
+        let each = Arc::clone(&batches);
+        // Each batch is a task, so that a panic ends no other batch.
+        tokio::spawn(
+            COLLECTOR.run(asked, move |asks| tokio::spawn(Arc::clone(&each).commit(asks)).map(drop)),
+        );
         Self { inbox, batches }
     }
 
@@ -109,8 +102,10 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
     /// The database's; when it is unavailable, whether this took effect is unknown.
     pub async fn ask(&self, what: A) -> Result<B, Error> {
         let (answer, told) = oneshot::channel();
-        let ask = Ask { what: what.clone(), answer };
-        self.inbox.send(ask).await.map_err(|_| unknown("batches have ended".to_owned()))?;
+        self.inbox
+            .send((what.clone(), answer))
+            .await
+            .map_err(|_| unknown("batches have ended".to_owned()))?;
         match told.await {
             Ok(Reply::Outcome(outcome)) => Ok(outcome),
             Ok(Reply::Alone) => {
@@ -123,50 +118,13 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
     }
 }
 
-async fn run<A, B>(batches: Arc<Batches<A, B>>, mut asked: mpsc::Receiver<Ask<A, B>>)
-where
-    A: Send + Sync + 'static,
-    B: Send + 'static,
-{
-    let lanes = Arc::new(Semaphore::new(LANES));
-    // Never closed, so it never fails.
-    while let Ok(lane) = Arc::clone(&lanes).acquire_owned().await {
-        let mut asks = Vec::new();
-        if asked.recv_many(&mut asks, MAX_BATCH).await == 0 {
-            return;
-        }
-        // The first request only woke this task. Those that others are about to make at this moment join the
-        // batch, for as long as each turn brings some.
-        for _ in 0..TURNS {
-            let before = asks.len();
-            tokio::task::yield_now().await;
-            while asks.len() < MAX_BATCH
-                && let Ok(ask) = asked.try_recv()
-            {
-                asks.push(ask);
-            }
-            if asks.len() == before {
-                break;
-            }
-        }
-        let batch = tokio::spawn(Arc::clone(&batches).commit(asks, lane));
-        // Done or late: the next one's turn.
-        let _late = tokio::time::timeout(LATE, batch).await;
-    }
-}
-
 impl<A, B> Batches<A, B> {
     async fn attempts(&self, asks: Arc<[A]>) -> Result<Vec<B>, Error> {
         self.db.transact(self.name, || (self.attempt)(self.db.clone(), Arc::clone(&asks))).await
     }
 
-    async fn commit(self: Arc<Self>, mut asks: Vec<Ask<A, B>>, _lane: OwnedSemaphorePermit) {
-        // A caller that has gone needs no answer: under overload this work would help nobody.
-        asks.retain(|ask| !ask.answer.is_closed());
-        let (whats, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(|ask| (ask.what, ask.answer)).unzip();
-        if answers.is_empty() {
-            return;
-        }
+    async fn commit(self: Arc<Self>, asks: Vec<Ask<A, B>>) {
+        let (whats, answers): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
         let size = u32::try_from(answers.len()).unwrap_or(u32::MAX);
         metrics::histogram!("db_group_size", "transaction" => self.name).record(size);
         match self.attempts(whats.into()).await {

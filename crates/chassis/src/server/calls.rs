@@ -17,10 +17,9 @@ use tracing::Instrument;
 
 use super::{
     message::{self, Guard},
-    meters::Meters,
     refusal::{no_grpc, panic_text, told},
 };
-use crate::{arrival, channel::grpc_status, context::Context};
+use crate::{arrival, channel::grpc_status, context::Context, meters::Meters};
 
 /// The deadline of a call whose caller set none, and the longest that any caller gets.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,7 +43,7 @@ struct Bounds {
     arriving: Option<Semaphore>,
     /// Who may make which call; without one, as for callers inside the process, everybody may.
     guard: Option<Guard>,
-    meters: Meters,
+    meters: Arc<Meters<Code>>,
 }
 
 /// What a server is called, and what is peculiar to it.
@@ -68,16 +67,21 @@ impl Identity {
 
 impl CallLayer {
     /// The layer for calls over connections.
-    pub(super) fn outside(identity: Identity, meters: Meters, guard: Option<Guard>) -> Self {
+    pub(super) fn outside(identity: Identity, meters: Arc<Meters<Code>>, guard: Option<Guard>) -> Self {
         Self::new(identity, meters, Some(Semaphore::new(arrival::PLACES)), guard)
     }
 
     /// The layer for calls from within the process, which outside calls cannot keep out.
-    pub(super) fn inside(identity: Identity, meters: Meters) -> Self {
+    pub(super) fn inside(identity: Identity, meters: Arc<Meters<Code>>) -> Self {
         Self::new(identity, meters, None, None)
     }
 
-    fn new(identity: Identity, meters: Meters, arriving: Option<Semaphore>, guard: Option<Guard>) -> Self {
+    fn new(
+        identity: Identity,
+        meters: Arc<Meters<Code>>,
+        arriving: Option<Semaphore>,
+        guard: Option<Guard>,
+    ) -> Self {
         let share = Semaphore::new(MAX_IN_FLIGHT as usize);
         Self(Arc::new(Bounds { identity, share, arriving, guard, meters }))
     }
@@ -204,10 +208,31 @@ impl Bounds {
             };
             let response = told(response, domain);
             let code = grpc_status(&response).unwrap_or(Code::Ok);
-            finished(&self.meters, &method, frequent, code, began.elapsed());
+            self.finished(&method, frequent, code, began.elapsed());
             Ok(response)
         };
         answering.instrument(span).await
+    }
+
+    /// Writes the one log line of a call, and its metrics.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other code is an ordinary answer")]
+    fn finished(&self, method: &str, frequent: bool, code: Code, took: Duration) {
+        let duration_ms = took.as_secs_f64() * 1e3;
+        match code {
+            Code::Internal | Code::Unknown | Code::DataLoss => {
+                tracing::error!(?code, duration_ms, "failed");
+            }
+            Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, duration_ms, "unavailable"),
+            Code::Ok if frequent => tracing::debug!(?code, duration_ms, "answered"),
+            _ => tracing::info!(?code, duration_ms, "answered"),
+        }
+        // A caller may make names up, and each would be a series for as long as the process runs.
+        let method = if code == Code::Unimplemented { UNKNOWN } else { method };
+        self.meters.record(method, code, took, || {
+            let (server, method, code) = (self.identity.name, method.to_owned(), format!("{code:?}"));
+            let seconds = metrics::histogram!("grpc_request_seconds", "server" => server, "method" => method.clone());
+            (metrics::counter!("grpc_requests_total", "server" => server, "method" => method, "code" => code), seconds)
+        });
     }
 }
 
@@ -218,21 +243,6 @@ fn method(path: &str) -> &str {
     let plain = (1..=METHOD_LENGTH).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if plain { name } else { UNKNOWN }
-}
-
-/// Writes the one log line of a call, and its metrics.
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other code is an ordinary answer")]
-fn finished(meters: &Meters, method: &str, frequent: bool, code: Code, took: Duration) {
-    let duration_ms = took.as_secs_f64() * 1e3;
-    match code {
-        Code::Internal | Code::Unknown | Code::DataLoss => tracing::error!(?code, duration_ms, "failed"),
-        Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(?code, duration_ms, "unavailable"),
-        Code::Ok if frequent => tracing::debug!(?code, duration_ms, "answered"),
-        _ => tracing::info!(?code, duration_ms, "answered"),
-    }
-    // A caller may make names up, and each would be a series for as long as the process runs.
-    let method = if code == Code::Unimplemented { UNKNOWN } else { method };
-    meters.record(method, code, took);
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::telemetry::{json::Json, writer};
 
-    /// What is written of an alert, an error that is none, and a line at INFO.
+    /// What is written of an alert, a warning, an error that is no alert, and a line at INFO.
     fn written(filter: &str) -> Vec<String> {
         let out = writer::tests::Out::default();
         let (lines, thread) = writer::start(out.clone());
@@ -77,7 +77,8 @@ mod tests {
             tracing_subscriber::registry().with(filter).with(Json::new(lines)),
             || {
                 let _span = tracing::info_span!("work").entered();
-                tracing::error!(alert = true, "look here");
+                crate::warn_or_alert!(false, "look here");
+                crate::warn_or_alert!(true, "it passes");
                 tracing::error!("failed");
                 tracing::info!("told");
             },
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn no_filter_silences_an_alert() {
         for (filter, lines) in
-            [("off", 1), ("chassis=off,info", 1), ("error", 2), ("[nothing]=trace,off", 1), ("info", 3)]
+            [("off", 1), ("chassis=off,info", 1), ("error", 2), ("[nothing]=trace,off", 1), ("info", 4)]
         {
             let told = written(filter);
             assert!(told.len() == lines && told[0].contains("look here"), "{filter}: {told:?}");

@@ -16,10 +16,12 @@ use reqwest::Url;
 use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, VISITORS, Visitor};
 use serde_json::{Value, json};
 
-use super::print;
+use super::{block_on, failed, print};
 
 /// How often a visit is begun again whose hold or admission has ended.
 const ATTEMPTS: u32 = 1_000;
+/// The exit code when the season is not all there.
+const FAILED: u8 = 1;
 /// How long a visitor waits to be admitted, in seconds.
 const PATIENCE: u32 = 30;
 
@@ -69,18 +71,9 @@ struct Visit {
 
 impl Demo {
     pub(crate) fn run(self) -> ExitCode {
-        use std::io::Write;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let done = match runtime {
-            Ok(runtime) => runtime.block_on(self.fill()).map_err(|failure| failure.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match done {
+        match block_on(self.fill()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                let _unread = writeln!(std::io::stderr(), "boxoffice demo: {why}");
-                ExitCode::FAILURE
-            }
+            Err(why) => failed("demo", &why, FAILED),
         }
     }
 
