@@ -36,20 +36,6 @@ pub enum Error {
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Logs that something in the background failed: as a warning when the failure is a passing one, and
-/// otherwise as an alert, since an operator must look. After the condition come the fields and the text of
-/// the line.
-#[macro_export]
-macro_rules! warn_or_alert {
-    ($is_passing:expr, $($line:tt)+) => {
-        if $is_passing {
-            ::tracing::warn!($($line)+);
-        } else {
-            ::tracing::error!(alert = true, $($line)+);
-        }
-    };
-}
-
 /// What a transaction lost against.
 #[derive(Debug, thiserror::Error)]
 pub enum ContendedBy {

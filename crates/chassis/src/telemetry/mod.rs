@@ -23,6 +23,20 @@ use self::{
 };
 use crate::flags;
 
+/// Logs that something in the background failed: as a warning when the failure is a passing one, and
+/// otherwise as an alert, since an operator must look. After the condition come the fields and the text of
+/// the line.
+#[macro_export]
+macro_rules! warn_or_alert {
+    ($is_passing:expr, $($line:tt)+) => {
+        if $is_passing {
+            ::tracing::warn!($($line)+);
+        } else {
+            ::tracing::error!(alert = true, $($line)+);
+        }
+    };
+}
+
 /// Histogram buckets in seconds: from a memory read to the longest deadline.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// Histogram buckets of batch sizes (`…_size`): from one to more than any batch takes.
