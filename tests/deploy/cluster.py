@@ -1,12 +1,13 @@
 """A rendered overlay against the programs, and its objects against each other. Every check yields what is wrong, in a sentence."""
 import re
 
-from programs import PORTS
-from render import containers, pod
+from programs import CALLS, FOLDERS, PORTS, PUBLIC, probes
+from render import containers, every_container, pod
+from running import Given
 
-CALLS = {"QUEUE_URL": "queue-svc", "BOOKING_URL": "booking-svc", "WALLET_URL": "wallet-svc"}
-POSTGRES, DNS = 5432, 53
+POSTGRES, DNS, HTTPS = 5432, 53, 443
 FRONT, MONITORING = "boxoffice/front=true", "kubernetes.io/metadata.name=monitoring"
+MAKES_KEYS = "/usr/local/bin/boxoffice"
 DNS_SERVERS = "kubernetes.io/metadata.name=kube-system k8s-app=kube-dns"
 
 
@@ -24,18 +25,45 @@ class Overlay:
         return self.of("Deployment")
 
     def settings(self, workload):
-        """What its program finds in its environment; a value from a Secret is None."""
+        """What its program finds in its environment."""
         found = {}
         for container in containers(workload):
             for source in container.get("envFrom", []):
                 found |= (self.named("ConfigMap", source["configMapRef"]["name"]) or {}).get("data", {})
             for entry in container.get("env", []):
-                found[entry["name"]] = entry.get("value")
+                found[entry["name"]] = entry["value"]
         return found
 
     def selected(self, selector):
-        wanted = selector.get("matchLabels", {}).items()
-        return [one for one in self.workloads() if wanted <= one["spec"]["template"]["metadata"]["labels"].items()]
+        return [one for one in self.workloads() if selects(selector, one["spec"]["template"]["metadata"]["labels"])]
+
+    def files(self, workload):
+        """Where each mount of its program comes from: (kind, name, folder inside), by its path."""
+        volumes = {volume["name"]: volume for volume in pod(workload).get("volumes", [])}
+        found = {}
+        for mount in (mount for container in containers(workload) for mount in container.get("volumeMounts", [])):
+            volume = volumes[mount["name"]]
+            if "secret" in volume:
+                source = ("secret", volume["secret"]["secretName"])
+            else:
+                source = ("claim", volume["persistentVolumeClaim"]["claimName"])
+            found[mount["mountPath"]] = (*source, mount.get("subPath", ""))
+        return found
+
+    def given(self, workload, place):
+        """What its program is given; `place` says which folder of this machine is in the place of what is mounted."""
+        name = name_of(workload)
+        return Given(name, self.settings(workload), {path: place(name, *source) for path, source in self.files(workload).items()})
+
+
+def selects(selector, labels):
+    """Whether a selector means a pod with these labels; of expressions we use one."""
+    for wanted in selector.get("matchExpressions", []):
+        if wanted["operator"] != "NotIn":
+            raise ValueError(f"cluster.py does not know {wanted}")
+        if labels.get(wanted["key"]) in wanted["values"]:
+            return False
+    return selector.get("matchLabels", {}).items() <= labels.items()
 
 
 def name_of(workload):
@@ -53,12 +81,13 @@ def settings(overlay, programs):
         for variable, value in given.items():
             if variable not in program.settings:
                 yield f"{program.name} has no setting {variable}"
-            elif value is not None and program.values.get(variable) and value not in program.values[variable]:
+            elif program.values.get(variable) and value not in program.values[variable]:
                 yield f"{program.name}: {variable} cannot be {value}"
-        if "DATABASE_URL" not in given:
+        if not {"DATABASE_URL", "DATABASE_URL_FILE"} & given.keys():
             yield f"{program.name} is not told its database"
+        yield from secured(program.name, given)
         for variable, port in PORTS[program.name].items():
-            if program.port(variable) != port:
+            if program.port(variable) not in (port, None):
                 yield f"{program.name} listens on {program.port(variable)} by default, not on the contract's {port}"
             if given.get(variable) != f"0.0.0.0:{port}":
                 yield f"{program.name}: {variable} is {given.get(variable)}, not every address with the contract's port {port}"
@@ -66,6 +95,22 @@ def settings(overlay, programs):
         source["configMapRef"]["name"] for one in overlay.workloads() for container in containers(one) for source in container["envFrom"]
     }:
         yield f"nothing reads the ConfigMap {unused}"
+
+
+# What makes a program ask who calls, with the path of each file that its certificate consists of.
+TLS = {"TLS_CERT": "/keys/tls.crt", "TLS_KEY": "/keys/tls.key"}
+
+
+def secured(name, given):
+    """Callers are asked who they are, and the programs know each other. The edge's gRPC is for people: they need no certificate."""
+    if "INSECURE_OPEN" in given or not given.get("AUTH_ISSUER"):
+        yield f"{name} lets anybody in"
+    if given.get("DOCS", "off") != "off":
+        yield f"{name} shows the API to everybody"
+    wanted = TLS | {"MESH_CA" if name == "edge" else "TLS_CLIENT_CA": "/keys/ca.crt"}
+    of_tls = {variable: value for variable, value in given.items() if "TLS" in variable or variable == "MESH_CA"}
+    if of_tls != wanted:
+        yield f"{name} has {of_tls} for TLS, not {wanted}"
 
 
 def ports_and_probes(overlay, paths, drain):
@@ -78,16 +123,14 @@ def ports_and_probes(overlay, paths, drain):
             yield f"{name} runs {container['command']}"
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
             probe = container.get(kind, {})
-            http, grpc = probe.get("httpGet"), probe.get("grpc")
-            web = PORTS[name].get("HTTP_ADDR", PORTS[name].get("REST_ADDR"))
-            if http and (http["path"] not in paths or ports.get(http["port"], http["port"]) != web):
+            http, web = probe.get("httpGet"), probes(name)
+            # The kubelet's gRPC probes speak no TLS.
+            if not http:
+                yield f"{name} has no {kind} by HTTP"
+            elif http["path"] not in paths or ports.get(http["port"], http["port"]) != web:
                 yield f"{name}: {kind} asks for {http}"
-            elif grpc and grpc != {"port": PORTS[name].get("ADDR", PORTS[name].get("GRPC_ADDR"))}:
-                yield f"{name}: {kind} asks for {grpc}, not for the server as a whole"
-            elif not http and not grpc:
-                yield f"{name} has no {kind}"
-        if "grpc" not in container.get("readinessProbe", {}):
-            yield f"{name}: whether it is ready is not asked of grpc.health.v1"
+        if container.get("readinessProbe", {}).get("httpGet", {}).get("path") != "/readyz":
+            yield f"{name}: nobody asks whether it is ready"
         if container.get("livenessProbe", {}).get("httpGet", {}).get("path") == "/readyz":
             yield f"{name} would be restarted for a database that is away"
         sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
@@ -111,6 +154,8 @@ def services(overlay):
         for port in spec["ports"]:
             if ports_of(behind[0]).get(port["targetPort"]) != port["port"]:
                 yield f"Service {name}: {port} leads nowhere"
+            if port["appProtocol"] != ("https" if port["name"] == "grpc" else "http"):
+                yield f"Service {name}: {port} speaks otherwise"
     for workload in overlay.workloads():
         name, selector = name_of(workload), workload["spec"]["selector"]
         if [name_of(one) for one in overlay.selected(selector)] != [name]:
@@ -131,7 +176,7 @@ def addresses(overlay):
     """The edge is told the name of each service, and the name leads to all of its replicas."""
     told = overlay.settings(overlay.named("Deployment", "edge"))
     for variable, callee in CALLS.items():
-        wanted = f"http://{callee}:{PORTS[callee]['ADDR']}"
+        wanted = f"https://{callee}:{PORTS[callee]['ADDR']}"
         if told.get(variable) != wanted:
             yield f"edge: {variable} is {told.get(variable)}, not {wanted}"
         service = overlay.named("Service", callee)
@@ -146,19 +191,27 @@ def scaler(overlay, workload):
 def locked_down(overlay):
     for workload in overlay.of("Deployment", "Job"):
         name, spec = name_of(workload), pod(workload)
-        [container] = containers(workload)
-        whole, own = spec["securityContext"], container["securityContext"]
+        whole, secrets = spec["securityContext"], [volume["secret"] for volume in spec.get("volumes", []) if "secret" in volume]
         fine = {
             "is root": whole.get("runAsNonRoot") is True and whole.get("runAsUser", 0) > 0,
             "has no seccomp profile": whole.get("seccompProfile") == {"type": "RuntimeDefault"},
-            "can write to its image": own.get("readOnlyRootFilesystem") is True,
-            "can gain rights": own.get("allowPrivilegeEscalation") is False,
-            "has capabilities": own.get("capabilities") == {"drop": ["ALL"]},
             "has a token for the API server": spec.get("automountServiceAccountToken") is False,
             "gets variables that are not its own": spec.get("enableServiceLinks") is False,
-            "has no bounds": all(container["resources"].get(of, {}).keys() >= {"cpu", "memory"} for of in ("requests", "limits")),
+            # 0440 for the group that the program is in.
+            "has secrets that it may not read itself": whole.get("fsGroup") == whole["runAsGroup"] or not secrets,
+            "has secrets that others may read": all(secret.get("defaultMode") == 0o440 for secret in secrets),
         }
-        yield from (f"{name} {what}" for what, holds in fine.items() if not holds)
+        for container in every_container(workload):
+            own, mounts = container["securityContext"], container.get("volumeMounts", [])
+            fine |= {
+                "can write to its image": own.get("readOnlyRootFilesystem") is True,
+                "can gain rights": own.get("allowPrivilegeEscalation") is False,
+                "has capabilities": own.get("capabilities") == {"drop": ["ALL"]},
+                "has no bounds": all(container["resources"].get(of, {}).keys() >= {"cpu", "memory"} for of in ("requests", "limits")),
+                "has a secret in its environment": all("valueFrom" not in entry for entry in container.get("env", [])),
+                "can write to its keys": all(mount.get("readOnly") for mount in mounts if mount["mountPath"] != "/data"),
+            }
+            yield from (f"{name}: {container['name']} {what}" for what, holds in fine.items() if not holds)
 
 
 def dev(overlay):
@@ -167,6 +220,11 @@ def dev(overlay):
         if workload["spec"].get("replicas") != 1:
             yield f"dev: {name} is not one replica"
         url = overlay.settings(workload).get("DATABASE_URL") or ""
+        own = ("claim", "keys", f"mesh/{FOLDERS[name]}")
+        others = [source for path, source in overlay.files(workload).items() if source[1] == "keys" and path != "/issuer"]
+        [step] = pod(workload).get("initContainers", [None])
+        if others != [own] or step["command"] != [MAKES_KEYS, "keys", "--out", "/data/mesh", "--keep"]:
+            yield f"dev: {name} has the keys {others}, not {own}, or nobody makes them"
         claims = set()
         for volume in pod(workload).get("volumes", []):
             if overlay.named("PersistentVolumeClaim", volume.get("persistentVolumeClaim", {}).get("claimName")):
@@ -176,11 +234,12 @@ def dev(overlay):
             yield f"dev: {name} keeps {url or 'its rows'} on no volume"
         if workload["spec"].get("strategy", {}).get("type") != "Recreate":
             yield f"dev: two replicas of {name} would share a SQLite file"
+    yield from network(overlay, set(), set())
 
 
 def prod(overlay):
     for workload in overlay.workloads():
-        name, [container] = name_of(workload), containers(workload)
+        name = name_of(workload)
         scale = scaler(overlay, workload)
         if not scale or scale["spec"]["minReplicas"] < 2 or scale["spec"]["scaleTargetRef"]["kind"] != workload["kind"]:
             yield f"prod: {name} is not kept at two replicas or more"
@@ -189,18 +248,38 @@ def prod(overlay):
         budgets = [one for one in overlay.of("PodDisruptionBudget") if workload in overlay.selected(one["spec"]["selector"])]
         if len(budgets) != 1 or budgets[0]["spec"].get("maxUnavailable") != 1:
             yield f"prod: {name} has no disruption budget of one"
-        secret = [one["valueFrom"]["secretKeyRef"] for one in container.get("env", []) if one["name"] == "DATABASE_URL"]
-        if secret != [{"name": f"{name}-database", "key": "DATABASE_URL"}]:
-            yield f"prod: {name} does not read its database from its Secret"
+        secrets = overlay.files(workload)
+        if secrets != {"/keys": ("secret", f"{name}-tls", ""), "/database": ("secret", f"{name}-database", "")}:
+            yield f"prod: {name} has {secrets}, not its own certificate and its own database"
+        if overlay.settings(workload)["AUTH_ISSUER"] == "local":
+            yield f"prod: {name} trusts an issuer that is none"
         if workload["spec"].get("minReadySeconds", 0) <= 30:
             yield f"prod: a rollout of {name} is faster than DNS forgets"
         if workload["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxUnavailable") != 0:
             yield f"prod: a rollout of {name} takes a replica before there is another"
-    yield from network(overlay)
+    names = [name_of(one) for one in overlay.workloads()]
+    into = {("edge", FRONT, "TCP", port) for port in PUBLIC} | {(name, MONITORING, "TCP", probes(name)) for name in names}
+    yield from network(overlay, into, {(name, "TCP", port) for name in names for port in (POSTGRES, HTTPS)})
+    yield from certified(overlay)
 
 
-def network(overlay):
-    """Nobody but who must: the flows that the policies open are exactly those that the programs need."""
+def certified(overlay):
+    """Each program's certificate is its own: under the names by which it is called, and with the identity that others know it by."""
+    for workload in overlay.workloads():
+        name = name_of(workload)
+        [spec] = [one["spec"] for one in overlay.of("Certificate") if one["spec"]["secretName"] == f"{name}-tls"]
+        if spec["uris"] != [f"spiffe://boxoffice/{FOLDERS[name]}"]:
+            yield f"prod: {name} is {spec['uris']}"
+        called = [one["metadata"]["name"] for one in overlay.of("Service") if workload in overlay.selected({"matchLabels": one["spec"]["selector"]})]
+        space = workload["metadata"]["namespace"]
+        wanted = {f"{service}{more}" for service in called for more in ("", f".{space}", f".{space}.svc", f".{space}.svc.cluster.local")}
+        if set(spec["dnsNames"]) != wanted:
+            yield f"prod: the certificate of {name} is for {spec['dnsNames']}, not for {sorted(wanted)}"
+
+
+def network(overlay, more_into, outside):
+    """Nobody but who must: the flows that the policies open are exactly those that the programs need; `more_into` are those besides the
+    edge's calls, `outside` are (program, protocol, port) of what is called beyond the cluster."""
     policies = overlay.of("NetworkPolicy")
     for workload in overlay.workloads():
         if not any(
@@ -209,25 +288,22 @@ def network(overlay):
             and workload in overlay.selected(one["spec"]["podSelector"])
             for one in policies
         ):
-            yield f"prod: {name_of(workload)} is open to everybody"
+            yield f"{name_of(workload)} is open to everybody"
     names = [name_of(one) for one in overlay.workloads()]
-    web = {name: ports.get("HTTP_ADDR", ports.get("REST_ADDR")) for name, ports in PORTS.items()}
     services = {(callee, PORTS[callee]["ADDR"]) for callee in CALLS.values()}
-    into = {(callee, "edge", "TCP", port) for callee, port in services}
-    into |= {("edge", FRONT, "TCP", port) for port in PORTS["edge"].values()}
-    into |= {(name, MONITORING, "TCP", web[name]) for name in names}
+    into = {(callee, "edge", "TCP", port) for callee, port in services} | more_into
     out = {("edge", callee, "TCP", port) for callee, port in services}
     out |= {(name, DNS_SERVERS, protocol, DNS) for name in names for protocol in ("UDP", "TCP")}
     opened = flows(overlay, "egress", "to")
-    databases = {flow for flow in opened if flow[3] == POSTGRES}
-    for flow in databases:
+    beyond = {flow for flow in opened if flow[3] in (POSTGRES, HTTPS)}
+    for flow in beyond:
         if not re.fullmatch(r"[\d.]+/(?!0$)\d+", flow[1]):
-            yield f"prod: PostgreSQL would be looked for at {flow[1]}"
-    if {(name, protocol) for name, _, protocol, _ in databases} != {(name, "TCP") for name in names}:
-        yield f"prod: not each program reaches PostgreSQL: {sorted(databases)}"
-    for what, expected, found in (("called", into, flows(overlay, "ingress", "from")), ("calling", out, opened - databases)):
-        yield from (f"prod: no policy has {flow[0]} {what} on {flow[3]} ({flow[1]})" for flow in expected - found)
-        yield from (f"prod: a policy has {flow[0]} {what} on {flow[3]} ({flow[1]}), which nobody needs" for flow in found - expected)
+            yield f"PostgreSQL or the issuer would be looked for at {flow[1]}"
+    if {(name, protocol, port) for name, _, protocol, port in beyond} != outside:
+        yield f"not each program reaches PostgreSQL and the issuer: {sorted(beyond)}"
+    for what, expected, found in (("called", into, flows(overlay, "ingress", "from")), ("calling", out, opened - beyond)):
+        yield from (f"no policy has {flow[0]} {what} on {flow[3]} ({flow[1]})" for flow in expected - found)
+        yield from (f"a policy has {flow[0]} {what} on {flow[3]} ({flow[1]}), which nobody needs" for flow in found - expected)
 
 
 def flows(overlay, way, whom):
@@ -241,7 +317,7 @@ def flows(overlay, way, whom):
         return " ".join(f"{key}={value}" for key, value in labels.items()) or "everybody"
 
     return {
-        (name_of(workload), peer, port.get("protocol", "TCP"), port["port"])
+        (name_of(workload), peer, port.get("protocol", "TCP"), ports_of(workload).get(port["port"], port["port"]))
         for policy in overlay.of("NetworkPolicy")
         for workload in overlay.selected(policy["spec"]["podSelector"])
         for rule in policy["spec"].get(way, [])
@@ -263,17 +339,20 @@ def migrate(overlay, prod, programs):
             yield f"migrate: {name} would be migrated by {container['image']}, and served by {served['image']}"
         if container["command"] != [f"/usr/local/bin/{name}", "--migrate-only"] or "MIGRATE_ONLY" not in programs[name].settings:
             yield f"migrate: {name} runs {container['command']}"
-        [address] = [one for one in container["env"] if one["name"] == "DATABASE_URL"]
-        if address not in served.get("env", []):
+        [address] = [one["value"] for one in container["env"] if one["name"] == "DATABASE_URL_FILE"]
+        where = overlay.files(job)
+        if where.items() - prod.files(workload).items() or address != prod.settings(workload)["DATABASE_URL_FILE"]:
             yield f"migrate: {name} is migrated somewhere else"
+        elif not any(address.startswith(f"{path}/") for path in where):
+            yield f"migrate: {name} looks for its database at {address}, where nothing is"
         if unknown := {one["name"] for one in container["env"]} - programs[name].settings:
             yield f"migrate: {name} has no setting {sorted(unknown)}"
-        labels = job["spec"]["template"]["metadata"]["labels"].items()
+        labels = job["spec"]["template"]["metadata"]["labels"]
         for one in prod.of("Service", "PodDisruptionBudget"):
             selector = one["spec"]["selector"]
-            if selector.get("matchLabels", selector).items() <= labels:
+            if selector.get("matchLabels", selector).items() <= labels.items():
                 yield f"migrate: {one['kind']} {one['metadata']['name']} would take a Job for a replica"
-        out = {entry["port"] for one in prod.of("NetworkPolicy") if one["spec"]["podSelector"].get("matchLabels", {}).items() <= labels
+        out = {entry["port"] for one in prod.of("NetworkPolicy") if selects(one["spec"]["podSelector"], labels)
                for rule in one["spec"].get("egress", []) for entry in rule["ports"]}
         if out != {DNS, POSTGRES}:
             yield f"migrate: {name} may call ports {sorted(out)}"

@@ -53,7 +53,7 @@ def collect(folder):
     for entry in text.get("images", []):
         only(entry, {"name", "newName", "newTag"})
         for resource in resources:
-            for container in containers(resource):
+            for container in every_container(resource):
                 if container["image"] == entry["name"]:
                     container["image"] = f"{entry['newName']}:{entry['newTag']}"
     if namespace := text.get("namespace"):
@@ -115,6 +115,11 @@ def containers(resource):
     return (pod(resource) or {}).get("containers", [])
 
 
+def every_container(resource):
+    """Those that prepare a pod, too."""
+    return (pod(resource) or {}).get("initContainers", []) + containers(resource)
+
+
 def merge(base, patch):
     merged = copy.deepcopy(base)
     for key, value in patch.items():
@@ -130,7 +135,7 @@ def merge(base, patch):
 
 
 def merge_list(base, patch, by):
-    merged = {element[by]: element for element in base}
-    for element in patch:
-        merged[element[by]] = merge(merged.get(element[by], {}), element)
-    return list(merged.values())
+    """Those of the patch come first, in its order, as kustomize has them."""
+    there = {element[by]: element for element in base}
+    merged = {element[by]: merge(there.get(element[by], {}), element) for element in patch}
+    return [*merged.values(), *(element for name, element in there.items() if name not in merged)]

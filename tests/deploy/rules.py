@@ -141,8 +141,43 @@ def network(overlay):
                     ipaddress.ip_network(peer["ipBlock"]["cidr"])
 
 
+# What a definition of cert-manager's (v1) knows, as far as we use it; its schemas are in no package that we have.
+CERTIFICATE = {
+    "commonName", "dnsNames", "duration", "isCA", "issuerRef", "privateKey", "renewBefore", "secretName", "uris", "usages",
+}
+USAGES = {"digital signature", "server auth", "client auth"}
+
+
+def certificates(overlay):
+    issuers = {one["metadata"]["name"]: one["spec"] for one in overlay.of("Issuer")}
+    made = {one["spec"]["secretName"] for one in overlay.of("Certificate")}
+    for name, spec in issuers.items():
+        if spec != {"selfSigned": {}} and not (set(spec) == {"ca"} and spec["ca"]["secretName"] in made):
+            yield f"Issuer {name} has no authority: {spec}"
+    for one in overlay.of("Issuer", "Certificate"):
+        if one["apiVersion"] != "cert-manager.io/v1":
+            yield f"{one['kind']} {one['metadata']['name']} is of {one['apiVersion']}"
+    for one in overlay.of("Certificate"):
+        name, spec, key = one["metadata"]["name"], one["spec"], one["spec"]["privateKey"]
+        if unknown := spec.keys() - CERTIFICATE:
+            yield f"Certificate {name}: cert-manager knows no {sorted(unknown)}"
+        if spec["issuerRef"]["name"] not in issuers:
+            yield f"Certificate {name}: there is no Issuer {spec['issuerRef']['name']}"
+        if (key["algorithm"], key["size"]) != ("ECDSA", 256) or key.keys() - {"algorithm", "size", "encoding", "rotationPolicy"}:
+            yield f"Certificate {name}: no key is made like {key}"
+        if spec.get("isCA"):
+            continue
+        if key.get("rotationPolicy") != "Always":
+            yield f"Certificate {name} keeps its key for ever"
+        if set(spec["usages"]) != USAGES:
+            yield f"Certificate {name} is for {spec['usages']}"
+        lasts, renewed = (int(spec[of].removesuffix("h")) for of in ("duration", "renewBefore"))
+        if not 0 < renewed < lasts <= 24 * 90:
+            yield f"Certificate {name} lasts {lasts} h and is renewed {renewed} h before"
+
+
 def all_of(overlay):
-    for check in (names, pods, workloads, network):
+    for check in (names, pods, workloads, network, certificates):
         try:
             yield from check(overlay)
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -2,7 +2,7 @@
 // a place live, holding, paying, and reading refusals (ErrorInfo, BadRequest, RetryInfo, PreconditionFailure).
 //
 //     node on_sale.js QUEUE BOOKING WALLET CHECKOUT     each as host:port
-//     KEYS=<folder of `boxoffice keys`> …               the same by TLS, with the certificate of the edge
+//     KEYS=<the folder `edge` of `boxoffice keys`> …               the same by TLS, with the certificate of the edge
 
 import { deepStrictEqual as same, fail, ok } from "node:assert";
 import { randomUUID } from "node:crypto";
@@ -17,7 +17,7 @@ import { WalletService } from "./gen/boxoffice/wallet/v1/wallet_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, PreconditionFailureSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 
 const keys = process.env.KEYS;
-const [ca, cert, key] = ["ca.crt", "edge.crt", "edge.key"].map((file) => (keys ? readFileSync(`${keys}/${file}`) : undefined));
+const [ca, cert, key] = ["ca.crt", "tls.crt", "tls.key"].map((file) => (keys ? readFileSync(`${keys}/${file}`) : undefined));
 const [scheme, nodeOptions] = keys ? ["https", { ca, cert, key }] : ["http", {}];
 // Every call has a deadline.
 const at = (address: string | undefined) =>

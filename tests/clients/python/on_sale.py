@@ -2,7 +2,7 @@
 reading refusals (ErrorInfo, BadRequest, RetryInfo, PreconditionFailure).
 
     PYTHONPATH=<generated> python on_sale.py QUEUE BOOKING WALLET CHECKOUT     each as host:port
-    KEYS=<folder of `boxoffice keys`> …                                       the same by TLS, with the certificate of the edge
+    KEYS=<the folder `edge` of `boxoffice keys`> …                                       the same by TLS, with the certificate of the edge
 """
 
 import os
@@ -106,7 +106,7 @@ def refusals(line, seats, purse, show):
 def channel(address):
     if "KEYS" not in os.environ:
         return grpc.insecure_channel(address)
-    authority, key, certificate = ((pathlib.Path(os.environ["KEYS"]) / file).read_bytes() for file in ("ca.crt", "edge.key", "edge.crt"))
+    authority, key, certificate = ((pathlib.Path(os.environ["KEYS"]) / file).read_bytes() for file in ("ca.crt", "tls.key", "tls.crt"))
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, certificate))
 
 

@@ -285,25 +285,29 @@ async fn a_service_that_is_not_the_one_that_was_meant_is_not_called(shape: Shape
 
 async fn the_launcher_serves_by_tls_with_the_keys_that_it_makes(_: Shape) {
     let dir = TempDir::with_prefix("tls-").unwrap();
-    let made = || {
+    let made = |more: &[&str]| {
         let made = Command::new(binary("boxoffice"))
             .args(["keys", "--out", "keys"])
+            .args(more)
             .current_dir(dir.path())
             .output();
         made.unwrap().status.code()
     };
-    assert_eq!((made(), made()), (Some(0), Some(1)), "nothing is overwritten");
+    assert_eq!((made(&["--keep"]), made(&[])), (Some(0), Some(1)), "nothing is overwritten");
+    let authority = fs::read(dir.path().join("keys/ca.crt")).unwrap();
+    assert_eq!(made(&["--keep"]), Some(0));
+    assert_eq!(fs::read(dir.path().join("keys/ca.crt")).unwrap(), authority, "they are kept");
     let key = |file: &str| dir.path().join("keys").join(file).display().to_string();
     let addresses = ["--rest-addr", "--grpc-addr", "--queue-addr", "--booking-addr", "--wallet-addr"];
     let mut args =
         vec!["--data-dir".to_owned(), "data".to_owned(), "--log-format".to_owned(), "json".to_owned()];
     args.extend(addresses.into_iter().flat_map(|flag| [flag.to_owned(), "127.0.0.1:0".to_owned()]));
     for (flag, file) in [
-        ("--tls-cert", "edge.crt"),
-        ("--tls-key", "edge.key"),
+        ("--tls-cert", "edge/tls.crt"),
+        ("--tls-key", "edge/tls.key"),
         ("--tls-client-ca", "ca.crt"),
-        ("--rest-tls-cert", "edge.crt"),
-        ("--rest-tls-key", "edge.key"),
+        ("--rest-tls-cert", "edge/tls.crt"),
+        ("--rest-tls-key", "edge/tls.key"),
     ] {
         args.extend([flag.to_owned(), key(file)]);
     }
@@ -324,8 +328,8 @@ async fn the_launcher_serves_by_tls_with_the_keys_that_it_makes(_: Shape) {
     assert!(bare(at("rest_addr"), &ca, "h2", &TLS12).await.is_none(), "TLS 1.3 alone");
     // The parts of the process call each other, and need no certificate for it.
     let client = TlsArgs {
-        tls_cert: Some(key("queue.crt").into()),
-        tls_key: Some(key("queue.key").into()),
+        tls_cert: Some(key("queue/tls.crt").into()),
+        tls_key: Some(key("queue/tls.key").into()),
         tls_client_ca: None,
     };
     let client = client.client(&MeshArgs { mesh_ca: Some(ca.clone()) }).unwrap().unwrap();
@@ -335,7 +339,7 @@ async fn the_launcher_serves_by_tls_with_the_keys_that_it_makes(_: Shape) {
     mesh.terminate().await.unwrap();
     assert_eq!(refusals(&mesh).into_keys().collect::<Vec<_>>(), ["nothing in common"], "{}", mesh.log());
     assert!(!mesh.log().contains("PRIVATE"));
-    assert!(fs::read_dir(dir.path().join("keys")).unwrap().count() == 10);
+    assert_eq!(fs::read_dir(dir.path().join("keys")).unwrap().count(), 7);
 }
 
 /// The status line of an answer by HTTP/1.1. The edge asked its services for it.

@@ -294,6 +294,7 @@ fn the_root_is_small() {
         "README.md",
         "SECURITY.md",
         "clippy.toml",
+        "compose",
         "compose.yaml",
         "crates",
         "data",

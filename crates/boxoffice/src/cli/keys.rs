@@ -1,4 +1,5 @@
-//! `boxoffice keys`: a private authority, and a certificate of it for each service.
+//! `boxoffice keys`: a private authority with a certificate for each service, and an issuer of bearer tokens.
+//! Each service has a folder of its own, so that a container is given its own key and nobody else's.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -9,6 +10,7 @@ use std::{
     process::ExitCode,
 };
 
+use access::Issuer as TokenIssuer;
 use chassis::{clock::Clock, lifecycle};
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta};
 use clap::Args;
@@ -16,6 +18,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
+use uuid::Uuid;
 
 /// Where to write them.
 #[derive(Args)]
@@ -24,38 +27,48 @@ pub(crate) struct Keys {
     /// The folder to make (nobody else may enter it); one that has something in it stays as it is
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// End well when DIR has keys already, so that a container may run this at each of its starts
+    #[arg(long)]
+    keep: bool,
 }
 
 const ABOUT: &str = "\
-Make a private authority and the certificates of the services, for TLS between them
+Make a private authority, the certificates of the services, for TLS between them, and an issuer of bearer tokens
 
-Writes ca.crt, ca.key, and a pair such as edge.crt, edge.key for each of edge, queue, booking and wallet. Each certificate says who its
-service is (spiffe://boxoffice/edge) and has the names under which it is called by default, in compose, in Kubernetes and on this machine.
-They are valid for a year. For a test, for compose and for first steps: in production an authority such as cert-manager or SPIRE makes and
-replaces them.";
+Writes ca.crt and ca.key, the authority; and a folder for each of edge, queue, booking and wallet with tls.crt and tls.key (its own pair),
+ca.crt and jwks.json (the issuer's public key). Each certificate says who its service is (spiffe://boxoffice/edge) and has the names under
+which it is called by default, in compose, in Kubernetes and on this machine. They are valid for a year. The folder `issuer` is for
+`boxoffice token --data-dir`. For a test, for compose and for first steps: in production an authority such as cert-manager or SPIRE makes and
+replaces certificates, and an OpenID provider issues tokens.";
 
 const AFTER: &str = "\
-Exit codes: 0 they are written · 1 they cannot be written, or DIR has something in it · 2 a wrong flag
+Exit codes: 0 they are written, or kept · 1 they cannot be written, or DIR has something in it · 2 a wrong flag
 
 Example, from --out keys:
-  queue-svc --tls-cert keys/queue.crt --tls-key keys/queue.key --tls-client-ca keys/ca.crt
-  edge --tls-cert keys/edge.crt --tls-key keys/edge.key --tls-client-ca keys/ca.crt --mesh-ca keys/ca.crt \\
+  queue-svc --tls-cert keys/queue/tls.crt --tls-key keys/queue/tls.key --tls-client-ca keys/queue/ca.crt
+  edge --tls-cert keys/edge/tls.crt --tls-key keys/edge/tls.key --mesh-ca keys/edge/ca.crt \\
+    --auth-issuer local --auth-jwks keys/edge/jwks.json \\
     --queue-url https://127.0.0.1:24031 --queue-identity spiffe://boxoffice/queue …
-  grpcurl -cacert keys/ca.crt -cert keys/edge.crt -key keys/edge.key 127.0.0.1:24031 list";
+  boxoffice token --data-dir keys/issuer --user root --role operator
+  grpcurl -cacert keys/ca.crt -cert keys/edge/tls.crt -key keys/edge/tls.key 127.0.0.1:24031 list";
 
 /// Each service, and the host names under which it is called: those of Kubernetes, and of compose's replicas.
 const SERVICES: &[(&str, &[&str])] = &[
-    ("edge", &["edge", "edge-1", "edge-2"]),
+    ("edge", &["edge", "edge-grpc", "edge-1", "edge-2"]),
     ("queue", &["queue-svc", "queue", "queue-1", "queue-2"]),
     ("booking", &["booking-svc", "booking", "booking-1", "booking-2"]),
     ("wallet", &["wallet-svc", "wallet", "wallet-1", "wallet-2"]),
 ];
 /// What may stand behind a name where Kubernetes looks it up.
 const DOMAINS: [&str; 3] = ["boxoffice", "boxoffice.svc", "boxoffice.svc.cluster.local"];
+/// The authority's certificate.
+const CA: &str = "ca.crt";
+/// The folder of the issuer's key.
+const ISSUER: &str = "issuer";
 /// How long all of them are valid.
 const VALID: TimeDelta = TimeDelta::days(365);
 
-/// Some file, with what is to be in it.
+/// Some file below the folder, with what is to be in it.
 type Pem = (String, String);
 
 impl Keys {
@@ -64,6 +77,11 @@ impl Keys {
         let today = DateTime::from_timestamp_micros(Clock::system().now()).unwrap_or_default().date_naive();
         let written = made(today).map_err(io::Error::other).and_then(|files| write(&self.out, &files));
         match written {
+            // Whoever was first has written all of it: the folder appears as a whole.
+            Err(_) if self.keep && self.out.join(CA).is_file() => {
+                super::print(&format!("the keys in {} are kept\n", self.out.display()));
+                ExitCode::SUCCESS
+            }
             Ok(()) => {
                 let until = today + VALID;
                 super::print(&format!("certificates until {until} are in {}\n", self.out.display()));
@@ -83,8 +101,9 @@ fn made(today: NaiveDate) -> Result<Vec<Pem>, rcgen::Error> {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate()?;
-    let mut files = pair("ca", &params.self_signed(&key)?.pem(), &key);
-    let authority = Issuer::new(params, key);
+    let authority = params.self_signed(&key)?.pem();
+    let mut files = vec![(CA.to_owned(), authority.clone()), ("ca.key".to_owned(), key.serialize_pem())];
+    let issuer = Issuer::new(params, key);
     for (service, hosts) in SERVICES {
         let mut params = named(service, today);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -93,7 +112,10 @@ fn made(today: NaiveDate) -> Result<Vec<Pem>, rcgen::Error> {
         params.use_authority_key_identifier_extension = true;
         params.subject_alt_names = names(service, hosts)?;
         let key = KeyPair::generate()?;
-        files.extend(pair(service, &params.signed_by(&key, &authority)?.pem(), &key));
+        let certificate = params.signed_by(&key, &issuer)?.pem();
+        // The names that a Secret of Kubernetes has, so that the same flags do for both.
+        let own = [("tls.crt", certificate), ("tls.key", key.serialize_pem()), (CA, authority.clone())];
+        files.extend(own.map(|(name, content)| (format!("{service}/{name}"), content)));
     }
     Ok(files)
 }
@@ -122,14 +144,11 @@ fn names(service: &str, hosts: &[&str]) -> Result<Vec<SanType>, rcgen::Error> {
     Ok(names)
 }
 
-fn pair(name: &str, certificate: &str, key: &KeyPair) -> Vec<Pem> {
-    vec![(format!("{name}.crt"), certificate.to_owned()), (format!("{name}.key"), key.serialize_pem())]
-}
-
 /// Writes all of the files or none, into a folder of another name that takes its own when it is complete.
 fn write(folder: &Path, files: &[Pem]) -> io::Result<()> {
     let mut partial = folder.as_os_str().to_owned();
-    partial.push(format!(".{}", std::process::id()));
+    // By chance and not by process: in containers that share the folder these have the same numbers.
+    partial.push(format!(".{}", Uuid::new_v4().simple()));
     let partial = PathBuf::from(partial);
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent)?;
@@ -143,10 +162,19 @@ fn write(folder: &Path, files: &[Pem]) -> io::Result<()> {
 }
 
 fn write_all(folder: &Path, files: &[Pem]) -> io::Result<()> {
-    for (name, content) in files {
+    let jwks = TokenIssuer::open(&folder.join(ISSUER))?.jwks();
+    let public = SERVICES.iter().map(|(service, _)| (format!("{service}/jwks.json"), jwks.as_str()));
+    let files = files.iter().map(|(name, content)| (name.clone(), content.as_str()));
+    for (service, _) in SERVICES {
+        DirBuilder::new().mode(0o700).create(folder.join(service))?;
+    }
+    for (name, content) in files.chain(public) {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name))?;
         file.write_all(content.as_bytes())?;
         file.sync_all()?;
+    }
+    for (service, _) in SERVICES {
+        File::open(folder.join(service))?.sync_all()?;
     }
     File::open(folder)?.sync_all()
 }
@@ -168,24 +196,23 @@ mod tests {
         let files = made(today).unwrap();
         write(&folder, &files).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(mode(&folder), 0o700);
         for (name, content) in &files {
-            assert_eq!(
-                (mode(&folder.join(name)), &fs::read_to_string(folder.join(name)).unwrap()),
-                (0o600, content)
-            );
+            assert_eq!((mode(&folder.join(name)), content), (0o600, &read(name)), "{name}");
         }
+        let jwks = TokenIssuer::open(&folder.join(ISSUER)).unwrap().jwks();
         for (service, _) in SERVICES {
-            let file = |end: &str| Some(folder.join(format!("{service}.{end}")));
-            let ca = Some(folder.join("ca.crt"));
-            let tls = TlsArgs { tls_cert: file("crt"), tls_key: file("key"), tls_client_ca: ca.clone() };
-            assert!(
-                tls.server(None).unwrap().is_some()
-                    && tls.client(&MeshArgs { mesh_ca: ca }).unwrap().is_some()
-            );
+            assert_eq!(mode(&folder.join(service)), 0o700);
+            assert_eq!(read(&format!("{service}/jwks.json")), jwks);
+            let file = |name: &str| Some(folder.join(service).join(name));
+            let tls =
+                TlsArgs { tls_cert: file("tls.crt"), tls_key: file("tls.key"), tls_client_ca: file(CA) };
+            let mesh = MeshArgs { mesh_ca: file(CA) };
+            assert!(tls.server(None).unwrap().is_some() && tls.client(&mesh).unwrap().is_some());
         }
         assert!(write(&folder, &made(today).unwrap()).is_err());
-        assert_eq!(fs::read_to_string(folder.join("ca.crt")).unwrap(), files[0].1);
+        assert_eq!(read(CA), files[0].1);
         assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1, "and nothing is left");
     }
 }
