@@ -8,6 +8,7 @@ mod lifecycle;
 mod retention;
 mod schema;
 mod sizes;
+mod venues;
 mod views;
 mod wire;
 mod world;

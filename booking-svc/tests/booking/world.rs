@@ -50,12 +50,15 @@ pub(crate) async fn worlds_with(policy: Policy) -> Vec<World> {
 }
 
 pub(crate) fn limited(max_held_seats: i64) -> Policy {
-    Policy { hold_ttl: Duration::from_secs(300), max_held_seats }
+    Policy { max_held_seats, ..Policy::default() }
 }
 
 pub(crate) async fn new_show(app: &App, seat_count: i32, starts_at: i64) -> Show {
     let concert = app
-        .create_concert(NewConcert { title: "Night".to_owned(), queue_id: "vip".to_owned() }, None)
+        .create_concert(
+            NewConcert { title: "Night".to_owned(), queue_id: "vip".to_owned(), time_zone: None },
+            None,
+        )
         .await
         .unwrap();
     another_show(app, concert.concert_id, seat_count, starts_at).await
