@@ -27,7 +27,7 @@ impl App {
                 return Ok(answer);
             }
             let created_at = self.clock.now();
-            let unnumbered = new.clone().created(0, self.policy.time_zone, created_at);
+            let unnumbered = new.clone().created(0, self.time_zone, created_at);
             let concert_id = catalog::insert_concert(&mut session, &unnumbered).await?;
             let concert = Concert { concert_id, ..unnumbered };
             record(&mut session, key.as_ref(), &concert, created_at).await?;

@@ -1,16 +1,24 @@
 //! Reading: seat maps and dates through a cache of a quarter second, reservations from the database.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use chassis::db::{self, Db};
 use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::App;
 use crate::{
-    domain::{Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
+    domain::{Hold, Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
     error::Error,
     store::{catalog, holds, seats},
 };
+
+/// Reads holds as they are committed, one answer for each id; `None` where no hold has the id.
+pub(super) async fn find(db: Db, ids: Arc<[Uuid]>) -> Result<Vec<Option<Hold>>, db::Error> {
+    let distinct: BTreeSet<Uuid> = ids.iter().copied().collect();
+    let found = holds::holds(&mut db.read().await?, distinct).await?;
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+}
 
 impl App {
     /// At most `limit` shows of a concert on a date of its venue, in order of their beginning and id, after

@@ -2,6 +2,7 @@
 //! it is moved.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod batches;
 mod catalog;
 mod contention;
 mod lifecycle;

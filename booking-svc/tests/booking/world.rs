@@ -43,7 +43,7 @@ pub(crate) async fn worlds_with(policy: Policy) -> Vec<World> {
     for database in databases().await {
         let db = Db::open(&database.config, &store::migrations()).await.unwrap();
         let clock = Clock::manual(START);
-        let app = Arc::new(App::new(db.clone(), clock.clone(), policy.clone()));
+        let app = Arc::new(App::new(db.clone(), clock.clone(), &policy));
         worlds.push(World { app, clock, db, database });
     }
     worlds
@@ -139,7 +139,7 @@ impl World {
 
     /// Another replica on the same database, with a clock of its own.
     pub(crate) fn replica(&self, clock: Clock) -> App {
-        App::new(self.db.clone(), clock, Policy::default())
+        App::new(self.db.clone(), clock, &Policy::default())
     }
 
     /// Checks that PostgreSQL has counted no deadlock. Answers do not tell, because transactions are retried.
