@@ -9,6 +9,8 @@ use chassis::{
     prune::{self, Old},
 };
 
+use chrono_tz::Tz;
+
 use crate::store::holds;
 
 /// The rules about holds that an operator may set.
@@ -21,11 +23,14 @@ pub struct Policy {
     /// How many seats of one show a user may hold unpaid at once, 1 to 100000
     #[arg(long, env, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=100_000))]
     pub max_held_seats: i64,
+    /// The time zone of venues whose concerts name none, by its IANA name such as Asia/Seoul
+    #[arg(long, env, default_value = "UTC", value_parser = time_zone)]
+    pub time_zone: Tz,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { hold_ttl: Duration::from_secs(300), max_held_seats: 50 }
+        Self { hold_ttl: Duration::from_secs(300), max_held_seats: 50, time_zone: Tz::UTC }
     }
 }
 
@@ -79,6 +84,10 @@ fn hold_ttl(text: &str) -> Result<Duration, String> {
     if HOLD_TTL.contains(&ttl) { Ok(ttl) } else { Err("must be 1s to 1h".to_owned()) }
 }
 
+fn time_zone(name: &str) -> Result<Tz, String> {
+    name.parse().map_err(|_| "must be the IANA name of a time zone, such as Asia/Seoul".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -93,17 +102,28 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_the_command_line() {
-        let line = Line::try_parse_from(["x"]).map(|line| (line.policy.hold_ttl, line.policy.max_held_seats));
-        assert_eq!(line.ok(), Some((Policy::default().hold_ttl, Policy::default().max_held_seats)));
+        let knobs = |policy: Policy| (policy.hold_ttl, policy.max_held_seats, policy.time_zone);
+        let line = Line::try_parse_from(["x"]).map(|line| knobs(line.policy));
+        assert_eq!(line.ok(), Some(knobs(Policy::default())));
     }
 
     #[test]
     fn nonsense_is_refused_before_anything_starts() {
-        for bad in
-            ["--hold-ttl=0s", "--hold-ttl=2h", "--hold-ttl=5", "--max-held-seats=0", "--max-held-seats=x"]
-        {
+        for bad in [
+            "--hold-ttl=0s",
+            "--hold-ttl=2h",
+            "--hold-ttl=5",
+            "--max-held-seats=0",
+            "--max-held-seats=x",
+            "--time-zone=",
+            "--time-zone=Seoul",
+            "--time-zone=+09:00",
+        ] {
             assert!(Line::try_parse_from(["x", bad]).is_err(), "{bad}");
         }
-        assert!(Line::try_parse_from(["x", "--hold-ttl=2s", "--max-held-seats=4"]).is_ok());
+        assert!(
+            Line::try_parse_from(["x", "--hold-ttl=2s", "--max-held-seats=4", "--time-zone=Asia/Seoul"])
+                .is_ok()
+        );
     }
 }

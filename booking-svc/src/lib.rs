@@ -60,7 +60,7 @@ async fn run(
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
     let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
-    let app = Arc::new(app::App::new(db.clone(), clock, config.policy));
+    let app = Arc::new(app::App::new(db.clone(), clock, &config.policy));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)

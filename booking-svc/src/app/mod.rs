@@ -1,7 +1,7 @@
 //! The use cases: what happens in which transaction.
 
+mod batch;
 mod coalesced;
-mod confirming;
 mod holding;
 mod selling;
 mod sweeping;
@@ -10,20 +10,21 @@ mod viewing;
 use std::sync::Arc;
 
 use chassis::{
-    clock::Clock,
+    clock::{Clock, micros},
     db::{Db, Group},
 };
+use chrono_tz::Tz;
 use moka::future::Cache;
 use uuid::Uuid;
 
 use crate::{
     config::Policy,
-    domain::{Availability, Concert, Hold, Refusal, Reservation, Show},
+    domain::{Availability, Concert, Hold, Refusal, Reservation, Rules, Show},
     error::Error,
     store::catalog,
 };
+use batch::{Asked, Denied};
 use coalesced::{Coalesced, Touch};
-use confirming::Confirm;
 
 pub use holding::HoldSeats;
 pub use sweeping::sweep_until;
@@ -36,12 +37,13 @@ const FACTS: u64 = 10_000;
 pub struct App {
     db: Db,
     clock: Clock,
-    policy: Policy,
+    /// The zone of venues whose concerts name none.
+    time_zone: Tz,
     concerts: Cache<i64, Arc<Concert>>,
     shows: Cache<i64, Arc<Show>>,
     memory: Arc<Memory>,
     reads: Group<Uuid, Option<Hold>>,
-    confirms: Group<Confirm, Option<Reservation>>,
+    requests: Group<Arc<Asked>, Result<Reservation, Denied>>,
 }
 
 /// The cache of seat maps (by show) and of dates with a free seat (by concert).
@@ -61,22 +63,16 @@ impl Memory {
 impl App {
     /// The use cases on a database. Must be called within a Tokio runtime, because each batch runs as a task.
     #[must_use]
-    pub fn new(db: Db, clock: Clock, policy: Policy) -> Self {
+    pub fn new(db: Db, clock: Clock, policy: &Policy) -> Self {
         let memory = Arc::new(Memory { maps: Coalesced::new(), dates: Coalesced::new() });
-        let reads = Group::of_reads(db.clone(), "read_holds", confirming::find);
+        let reads = Group::of_reads(db.clone(), "read_holds", viewing::find);
+        let rules = Rules { hold_ttl: micros(policy.hold_ttl), max_held_seats: policy.max_held_seats };
         let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
-        let confirm = move |db, asks| confirming::confirm(db, ticking.clone(), Arc::clone(&touched), asks);
-        let confirms = Group::of_writes(db.clone(), "confirm_holds", confirm);
-        Self {
-            db,
-            clock,
-            policy,
-            concerts: Cache::new(FACTS),
-            shows: Cache::new(FACTS),
-            memory,
-            reads,
-            confirms,
-        }
+        let attempt =
+            move |db, asked| batch::attempt(db, ticking.clone(), rules, Arc::clone(&touched), asked);
+        let requests = Group::of_writes(db.clone(), "holds", attempt);
+        let (concerts, shows) = (Cache::new(FACTS), Cache::new(FACTS));
+        Self { db, clock, time_zone: policy.time_zone, concerts, shows, memory, reads, requests }
     }
 
     /// Reads a concert, from the cache where it is there.

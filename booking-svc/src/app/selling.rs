@@ -27,8 +27,9 @@ impl App {
                 return Ok(answer);
             }
             let created_at = self.clock.now();
-            let concert_id = catalog::insert_concert(&mut session, &new, created_at).await?;
-            let concert = new.clone().created(concert_id, created_at);
+            let unnumbered = new.clone().created(0, self.time_zone, created_at);
+            let concert_id = catalog::insert_concert(&mut session, &unnumbered).await?;
+            let concert = Concert { concert_id, ..unnumbered };
             record(&mut session, key.as_ref(), &concert, created_at).await?;
             session.commit().await?;
             Ok(concert)
@@ -57,7 +58,7 @@ impl App {
                 return Err(Refusal::BeginsInThePast.into());
             }
             let show_id = catalog::insert_show(&mut session, &new, created_at).await?;
-            let show = new.clone().created(show_id, created_at);
+            let show = new.clone().created(show_id, concert.time_zone, created_at);
             record(&mut session, key.as_ref(), &show, created_at).await?;
             session.commit().await?;
             Ok(show)

@@ -9,11 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::{
+    domain::{Hold, hold::Change},
     error::Error,
-    store::{
-        holds::{self, End},
-        seats,
-    },
+    store::{holds, seats},
 };
 
 /// How often the sweep looks for expired holds.
@@ -54,11 +52,16 @@ impl App {
             session.rollback().await;
             return Ok(0);
         }
-        let ids = lapsed.iter().map(|hold| hold.reservation_id).collect();
-        holds::close(&mut session, ids, End::Expired, now).await?;
-        seats::free(&mut session, &lapsed).await?;
+        let seats_of = |hold: &Hold| {
+            let (show, id) = (hold.show_id, hold.reservation_id);
+            hold.seats.iter().map(move |seat| ((show, *seat), id)).collect::<Vec<_>>()
+        };
+        let freed: Vec<_> = lapsed.iter().flat_map(seats_of).collect();
+        seats::free(&mut session, &freed).await?;
+        let closed: Vec<_> = lapsed.into_iter().map(|hold| hold.apply(Change::Lapse, now)).collect();
+        holds::write(&mut session, &closed, now).await?;
         session.commit().await?;
-        Ok(lapsed.len())
+        Ok(closed.len())
     }
 }
 

@@ -1,20 +1,28 @@
 //! Reading: seat maps and dates through a cache of a quarter second, reservations from the database.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use chassis::db::{self, Db};
 use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::App;
 use crate::{
-    domain::{Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
+    domain::{Hold, Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
     error::Error,
     store::{catalog, holds, seats},
 };
 
+/// Reads holds as they are committed, one answer for each id; `None` where no hold has the id.
+pub(super) async fn find(db: Db, ids: Arc<[Uuid]>) -> Result<Vec<Option<Hold>>, db::Error> {
+    let distinct: BTreeSet<Uuid> = ids.iter().copied().collect();
+    let found = holds::holds(&mut db.read().await?, distinct).await?;
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+}
+
 impl App {
-    /// At most `limit` shows of a concert on a UTC date, in order of their beginning and id, after the given
-    /// beginning and id. Shows that have begun are included.
+    /// At most `limit` shows of a concert on a date of its venue, in order of their beginning and id, after
+    /// the given beginning and id. Shows that have begun are included.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.
@@ -25,8 +33,8 @@ impl App {
         after: (i64, i64),
         limit: i64,
     ) -> Result<Vec<Show>, Error> {
-        self.concert(concert_id).await?;
-        let Some(span) = dates::span(date) else { return Ok(Vec::new()) };
+        let zone = self.concert(concert_id).await?.time_zone;
+        let Some(span) = dates::span(date, zone) else { return Ok(Vec::new()) };
         Ok(catalog::shows_within(&mut self.db.read().await?, concert_id, span, after, limit).await?)
     }
 
@@ -45,17 +53,17 @@ impl App {
         Ok(SeatMap { show, seats })
     }
 
-    /// The dates on which a show of the concert that has not begun has a free seat.
+    /// The dates of the venue on which a show of the concert that has not begun has a free seat.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.
     #[tracing::instrument(level = "debug", skip_all, fields(concert_id))]
     pub async fn available_dates(&self, concert_id: i64) -> Result<Arc<[String]>, Error> {
-        self.concert(concert_id).await?;
+        let zone = self.concert(concert_id).await?.time_zone;
         let now = self.clock.now();
         let load = async {
             let starts = catalog::free_starts(&mut self.db.read().await?, concert_id, now).await?;
-            Ok::<_, Error>(dates::distinct(starts).into())
+            Ok::<_, Error>(dates::distinct(starts, zone).into())
         };
         self.memory.dates.get(concert_id, now, load).await
     }

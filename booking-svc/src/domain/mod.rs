@@ -1,12 +1,14 @@
 //! The rules, as plain synchronous Rust: what a hold may become, which seats may be asked for, which day a
 //! show is on. No I/O, no SQL, no protobuf; the time and the ids come in as arguments.
 
+pub mod batch;
 pub mod dates;
 pub mod hold;
 pub mod refusal;
 pub mod seats;
 pub mod show;
 
+pub use batch::{Changes, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow};
 pub use hold::{Hold, Reservation, State, Status};
 pub use refusal::Refusal;
 pub use seats::{Availability, SeatMap, Selection};

@@ -44,24 +44,29 @@ impl Selection {
         self.0.iter().copied()
     }
 
+    /// The numbers among these that the show does not have.
+    #[must_use]
+    pub fn beyond(&self, show: &Show) -> BTreeSet<i32> {
+        self.numbers().filter(|seat| !(1..=show.seat_count).contains(seat)).collect()
+    }
+
     /// Checks that the show has these seats and is on sale at this time.
     ///
     /// # Errors
     /// `SeatNotFound` with the numbers that the show does not have, or `SalesClosed`.
     pub fn check(&self, show: &Show, now: i64) -> Result<(), Refusal> {
-        let beyond: BTreeSet<i32> =
-            self.numbers().filter(|seat| !(1..=show.seat_count).contains(seat)).collect();
+        let beyond = self.beyond(show);
         if !beyond.is_empty() {
             return Err(Refusal::SeatNotFound(beyond));
         }
         if show.on_sale(now) { Ok(()) } else { Err(Refusal::SalesClosed) }
     }
 
-    /// What the seats cost together, in the unit of the price of one. It cannot overflow: 50 seats at the
+    /// What the seats cost together (I-FIXED-PRICE), of what each costs. It cannot overflow: 50 seats at the
     /// highest price of 10^9 are 5 * 10^10.
     #[must_use]
-    pub fn amount(&self, price: i64) -> i64 {
-        price.saturating_mul(self.count())
+    pub fn amount(&self, price_of: impl Fn(i32) -> i64) -> i64 {
+        self.numbers().map(price_of).sum()
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
             prop_assert_eq!(selection.is_ok(), good);
             if let Ok(selection) = selection {
                 prop_assert!(selection.numbers().eq(distinct.iter().copied()));
-                prop_assert_eq!(selection.amount(7), 7 * i64::try_from(numbers.len()).unwrap());
+                prop_assert_eq!(selection.amount(|_| 7), 7 * i64::try_from(numbers.len()).unwrap());
                 let beyond: BTreeSet<i32> = distinct.into_iter().filter(|n| *n < 1 || *n > 40).collect();
                 let expected = if beyond.is_empty() { Ok(()) } else { Err(Refusal::SeatNotFound(beyond)) };
                 prop_assert_eq!(selection.check(&show(40), 999), expected);

@@ -1,15 +1,23 @@
 //! Concerts and shows, and what a new one is made of. Neither changes once it is created, so a replica may
 //! cache it without an expiry.
 
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-/// A concert to create.
+use super::dates;
+
+/// A concert to create. A request's fingerprint is made of these fields in this order; what release 0.1 did
+/// not have is left out of it unless it is given.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewConcert {
     /// The title, as callers see it.
     pub title: String,
     /// The id of the queue that admits users to it.
     pub queue_id: String,
+    /// The time zone of its venue; `None`: the one that the operator has set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Tz>,
 }
 
 /// An event with one or more shows.
@@ -21,6 +29,9 @@ pub struct Concert {
     pub title: String,
     /// The id of the queue that admits users to this concert.
     pub queue_id: String,
+    /// The time zone of its venue, by whose clock its shows have their dates.
+    #[serde(default = "utc")]
+    pub time_zone: Tz,
     /// When it was created, in microseconds since 1970 UTC.
     pub created_at: i64,
 }
@@ -53,6 +64,9 @@ pub struct Show {
     pub concert_id: i64,
     /// When it begins, in microseconds since 1970 UTC.
     pub starts_at: i64,
+    /// The time zone of its venue.
+    #[serde(default = "utc")]
+    pub time_zone: Tz,
     /// How long it lasts, in minutes.
     pub duration_minutes: i32,
     /// The title, as callers see it.
@@ -71,11 +85,17 @@ pub struct Show {
 /// this moment goes by another clock, and the request takes time to arrive.
 const JUST_NOW: i64 = 60_000_000;
 
+/// The time zone of what was recorded before venues had one.
+const fn utc() -> Tz {
+    Tz::UTC
+}
+
 impl NewConcert {
-    /// The concert that is created at this time under this id.
-    pub(crate) fn created(self, concert_id: i64, created_at: i64) -> Concert {
-        let Self { title, queue_id } = self;
-        Concert { concert_id, title, queue_id, created_at }
+    /// The concert that is created at this time under this id. Unless the request has a time zone it gets
+    /// this one.
+    pub(crate) fn created(self, concert_id: i64, time_zone: Tz, created_at: i64) -> Concert {
+        let Self { title, queue_id, time_zone: given } = self;
+        Concert { concert_id, title, queue_id, time_zone: given.unwrap_or(time_zone), created_at }
     }
 }
 
@@ -85,13 +105,14 @@ impl NewShow {
         self.starts_at < now - JUST_NOW
     }
 
-    /// The show that is created at this time under this id.
-    pub(crate) fn created(self, show_id: i64, created_at: i64) -> Show {
+    /// The show that is created at this time under this id, in this time zone.
+    pub(crate) fn created(self, show_id: i64, time_zone: Tz, created_at: i64) -> Show {
         let Self { concert_id, starts_at, duration_minutes, title, description, price, seat_count } = self;
         Show {
             show_id,
             concert_id,
             starts_at,
+            time_zone,
             duration_minutes,
             title,
             description,
@@ -107,6 +128,12 @@ impl Show {
     #[must_use]
     pub const fn on_sale(&self, now: i64) -> bool {
         now < self.starts_at
+    }
+
+    /// The date and time at which it begins by the clock of its venue.
+    #[must_use]
+    pub fn begins(&self) -> NaiveDateTime {
+        dates::local(self.starts_at, self.time_zone).unwrap_or_default()
     }
 }
 
@@ -125,6 +152,6 @@ pub(crate) mod tests {
             price: 10,
             seat_count,
         };
-        new.created(1, 0)
+        new.created(1, Tz::UTC, 0)
     }
 }

@@ -9,8 +9,10 @@ use boxoffice_proto::{
     validate::Checks,
 };
 
+use chrono_tz::Tz;
+
 use super::read::WithId;
-use crate::domain::{self, NewConcert, NewShow};
+use crate::domain::{self, NewConcert, NewShow, dates};
 
 /// The seats of a show whose request gives no number.
 const DEFAULT_SEATS: i32 = 50;
@@ -19,9 +21,22 @@ pub(super) fn new_concert(request: &CreateConcertRequest) -> WithId<NewConcert> 
     let mut checks = Checks::default();
     let title = checks.text("title", &request.title, bounds::TITLE);
     let queue_id = checks.queue_id("queue_id", &request.queue_id);
+    let time_zone = time_zone(&mut checks, &request.time_zone);
     let request_id = checks.request_id(&request.request_id);
     checks.finish()?;
-    Ok((NewConcert { title, queue_id }, request_id))
+    Ok((NewConcert { title, queue_id, time_zone }, request_id))
+}
+
+/// A time zone by its IANA name; `None` when it is empty.
+fn time_zone(checks: &mut Checks, name: &str) -> Option<Tz> {
+    if name.is_empty() {
+        return None;
+    }
+    let zone = name.parse().ok();
+    if zone.is_none() {
+        checks.refuse("time_zone", "must be the IANA name of a time zone, such as Asia/Seoul");
+    }
+    zone
 }
 
 pub(super) fn concert(concert: &domain::Concert) -> Concert {
@@ -30,6 +45,7 @@ pub(super) fn concert(concert: &domain::Concert) -> Concert {
         title: concert.title.clone(),
         queue_id: concert.queue_id.clone(),
         created_at: Some(timestamp(concert.created_at)),
+        time_zone: concert.time_zone.name().to_owned(),
     }
 }
 
@@ -57,6 +73,7 @@ pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
 }
 
 pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
+    let begins = show.begins();
     Show {
         show_id: show.show_id,
         concert_id: show.concert_id,
@@ -69,6 +86,8 @@ pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
         created_at: Some(timestamp(show.created_at)),
         currency: currency.code().to_owned(),
         currency_exponent: currency.exponent(),
+        local_date: dates::format(begins.date()),
+        local_time: dates::format_time(begins.time()),
     }
 }
 

@@ -76,6 +76,7 @@ mod tests {
             show_id: i64::MAX,
             concert_id: i64::MAX,
             starts_at: 253_402_300_799_999_999,
+            time_zone: chrono_tz::Tz::Etc__GMTPlus12,
             duration_minutes: 1_440,
             title: "\u{1f39f}".repeat(200),
             description: "\u{1f39f}".repeat(4_000),

@@ -6,9 +6,10 @@ use chassis::{
     args,
     db::{Error, Row, Session},
 };
+use chrono_tz::Tz;
 
-use super::small;
-use crate::domain::{Concert, NewConcert, NewShow, Show};
+use super::{corrupt, small};
+use crate::domain::{Concert, NewShow, Show};
 
 /// The columns of a show besides its id, in the order in which [`insert_show`] fills them.
 macro_rules! show_columns {
@@ -17,13 +18,26 @@ macro_rules! show_columns {
     };
 }
 
-/// Writes a concert and returns its id.
+/// Selects shows with the time zone of their concert.
+macro_rules! select_show {
+    ($rest:literal) => {
+        concat!(
+            "SELECT show_id, ",
+            show_columns!(),
+            ", (SELECT time_zone FROM concert WHERE concert.concert_id = show.concert_id) AS time_zone FROM show ",
+            $rest
+        )
+    };
+}
+
+/// Writes a concert and returns the id that the database gives it.
 ///
 /// # Errors
 /// The database failed.
-pub async fn insert_concert(session: &mut Session, new: &NewConcert, now: i64) -> Result<i64, Error> {
-    let sql = "INSERT INTO concert (title, queue_id, created_at) VALUES ($1, $2, $3) RETURNING concert_id";
-    session.one(sql, args![&new.title, &new.queue_id, now]).await?.get("concert_id")
+pub async fn insert_concert(session: &mut Session, new: &Concert) -> Result<i64, Error> {
+    let sql = "INSERT INTO concert (title, queue_id, time_zone, created_at) VALUES ($1, $2, $3, $4) RETURNING concert_id";
+    let args = args![&new.title, &new.queue_id, new.time_zone.name(), new.created_at];
+    session.one(sql, args).await?.get("concert_id")
 }
 
 /// The concert with this id, if there is one.
@@ -31,7 +45,7 @@ pub async fn insert_concert(session: &mut Session, new: &NewConcert, now: i64) -
 /// # Errors
 /// The database failed.
 pub async fn concert(session: &mut Session, concert_id: i64) -> Result<Option<Concert>, Error> {
-    let sql = "SELECT concert_id, title, queue_id, created_at FROM concert WHERE concert_id = $1";
+    let sql = "SELECT concert_id, title, queue_id, time_zone, created_at FROM concert WHERE concert_id = $1";
     session.optional(sql, args![concert_id]).await?.map(|row| read_concert(&row)).transpose()
 }
 
@@ -40,7 +54,7 @@ pub async fn concert(session: &mut Session, concert_id: i64) -> Result<Option<Co
 /// # Errors
 /// The database failed.
 pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<Vec<Concert>, Error> {
-    let sql = "SELECT concert_id, title, queue_id, created_at FROM concert
+    let sql = "SELECT concert_id, title, queue_id, time_zone, created_at FROM concert
                WHERE concert_id < $1 ORDER BY concert_id DESC LIMIT $2";
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
@@ -73,7 +87,7 @@ pub async fn insert_show(session: &mut Session, new: &NewShow, now: i64) -> Resu
 /// # Errors
 /// The database failed.
 pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, Error> {
-    let sql = concat!("SELECT show_id, ", show_columns!(), " FROM show WHERE show_id = $1");
+    let sql = select_show!("WHERE show_id = $1");
     session.optional(sql, args![show_id]).await?.map(|row| read_show(&row)).transpose()
 }
 
@@ -87,11 +101,7 @@ pub async fn shows(
     before: i64,
     limit: i64,
 ) -> Result<Vec<Show>, Error> {
-    let sql = concat!(
-        "SELECT show_id, ",
-        show_columns!(),
-        " FROM show WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3"
-    );
+    let sql = select_show!("WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3");
     session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
 }
 
@@ -107,11 +117,9 @@ pub async fn shows_within(
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<Show>, Error> {
-    let sql = concat!(
-        "SELECT show_id, ",
-        show_columns!(),
-        " FROM show WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3",
-        " AND (starts_at, show_id) > ($4, $5) ORDER BY starts_at, show_id LIMIT $6"
+    let sql = select_show!(
+        "WHERE concert_id = $1 AND starts_at >= $2 AND starts_at < $3
+         AND (starts_at, show_id) > ($4, $5) ORDER BY starts_at, show_id LIMIT $6"
     );
     let args = args![concert_id, span.start, span.end, after.0, after.1, limit];
     session.all(sql, args).await?.iter().map(read_show).collect()
@@ -135,6 +143,7 @@ fn read_concert(row: &Row) -> Result<Concert, Error> {
         concert_id: row.get("concert_id")?,
         title: row.get("title")?,
         queue_id: row.get("queue_id")?,
+        time_zone: time_zone(row)?,
         created_at: row.get("created_at")?,
     })
 }
@@ -144,6 +153,7 @@ fn read_show(row: &Row) -> Result<Show, Error> {
         show_id: row.get("show_id")?,
         concert_id: row.get("concert_id")?,
         starts_at: row.get("starts_at")?,
+        time_zone: time_zone(row)?,
         duration_minutes: small(row.get("duration_minutes")?)?,
         title: row.get("title")?,
         description: row.get("description")?,
@@ -151,4 +161,8 @@ fn read_show(row: &Row) -> Result<Show, Error> {
         seat_count: small(row.get("seat_count")?)?,
         created_at: row.get("created_at")?,
     })
+}
+
+fn time_zone(row: &Row) -> Result<Tz, Error> {
+    row.get::<String>("time_zone")?.parse().map_err(corrupt)
 }

@@ -4,74 +4,49 @@ use std::collections::{BTreeSet, HashMap};
 
 use chassis::{
     args,
-    db::{self, Dialect, Error, Row, Session, Sql},
+    db::{self, Dialect, Error, Row, Session, Sql, Value},
 };
 use uuid::Uuid;
 
 use super::corrupt;
-use crate::domain::{Hold, State};
+use crate::domain::{Hold, HolderKey, State};
 
-/// Writes a new hold whose seats this transaction has just taken, and answers how many seats of that show the
-/// user then holds, this hold's included. The count is exact under concurrency (I-LIMIT): transactions of the
-/// same user and show wait for each other at the user's `holder` row.
+/// How many seats of a show each of these users has in live holds at this time; who has none is left out.
+/// The counts are exact until the transaction ends (I-LIMIT): transactions that give a hold to the same user
+/// and show wait for each other at the user's `holder` row.
 ///
 /// # Errors
 /// The database failed.
-pub async fn place(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
-    let total = i64::try_from(hold.seats.len()).map_err(corrupt)?;
-    let seats = serde_json::to_string(&hold.seats).map_err(corrupt)?;
-    let args = args![
-        hold.reservation_id,
-        &hold.user_id,
-        hold.concert_id,
-        hold.show_id,
-        &hold.queue_id,
-        seats,
-        total,
-        hold.amount,
-        hold.held_at,
-        hold.promised_until,
-        hold.expires_at
-    ];
-    match session.dialect() {
-        Dialect::Sqlite => {
-            let sql =
-                "INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
-                           held_at, promised_until, expires_at)
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'HELD', $9, $10, $11)";
-            session.execute(sql, args).await?;
-            held_seats(session, hold).await
-        }
-        Dialect::Postgres => {
-            // All parts of the statement read the snapshot of its beginning. When the version of the `holder`
-            // row that it wrote follows the version in the snapshot, no other hold of this user was committed
-            // in between, so the snapshot's count is right and one round trip is enough. Otherwise the
-            // statement waited for another transaction, and the count is taken again now that it has the
-            // lock.
-            let sql = "WITH placed AS (
-                           INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
-                               held_at, promised_until, expires_at)
-                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'HELD', $9, $10, $11)),
-                       locked AS (
-                           INSERT INTO holder (user_id, show_id, version) VALUES ($2, $4, 1)
-                           ON CONFLICT (user_id, show_id) DO UPDATE SET version = holder.version + 1 RETURNING version)
-                       SELECT (SELECT version FROM locked) AS version,
-                           (SELECT COALESCE(MAX(version), 0) FROM holder WHERE user_id = $2 AND show_id = $4) AS seen,
-                           (SELECT CAST(COALESCE(SUM(seat_total), 0) AS BIGINT) FROM hold
-                            WHERE user_id = $2 AND show_id = $4 AND status = 'HELD' AND expires_at > $9) AS held";
-            let row = session.one(sql, args).await?;
-            if row.get::<i64>("version")? == row.get::<i64>("seen")? + 1 {
-                return Ok(row.get::<i64>("held")? + total);
-            }
-            held_seats(session, hold).await
-        }
+pub async fn lock_holders(
+    session: &mut Session,
+    holders: BTreeSet<HolderKey>,
+    now: i64,
+) -> Result<HashMap<HolderKey, i64>, Error> {
+    if holders.is_empty() {
+        return Ok(HashMap::new());
     }
-}
-
-async fn held_seats(session: &mut Session, hold: &Hold) -> Result<i64, Error> {
-    let sql = "SELECT CAST(COALESCE(SUM(seat_total), 0) AS BIGINT) AS held FROM hold
-               WHERE user_id = $1 AND show_id = $2 AND status = 'HELD' AND expires_at > $3";
-    session.one(sql, args![&hold.user_id, hold.show_id, hold.held_at]).await?.get("held")
+    let rows = holders.into_iter().map(|(user, show)| args![user, show]).collect();
+    let holders = db::table(session.dialect(), rows);
+    if session.dialect() == Dialect::Postgres {
+        let lock = "INSERT INTO holder (user_id, show_id, version)
+                    SELECT name, show, 1 FROM UNNEST($1::text[], $2::bigint[]) AS a (name, show) ORDER BY name, show
+                    ON CONFLICT (user_id, show_id) DO UPDATE SET version = holder.version + 1";
+        session.execute(lock, holders.clone()).await?;
+    }
+    let count = Sql {
+        postgres: "SELECT name, show, CAST(h.total AS BIGINT) AS total
+                   FROM UNNEST((SELECT $2::text[]), (SELECT $3::bigint[])) AS a (name, show)
+                   CROSS JOIN LATERAL (SELECT SUM(seat_total) AS total FROM hold
+                       WHERE user_id = a.name AND show_id = a.show AND status = 'HELD' AND expires_at > $1) AS h
+                   WHERE h.total IS NOT NULL",
+        sqlite: "SELECT user_id AS name, show_id AS show, SUM(seat_total) AS total FROM json_each($2) AS a CROSS JOIN hold
+                 WHERE user_id = a.value ->> 0 AND show_id = a.value ->> 1 AND status = 'HELD' AND expires_at > $1
+                 GROUP BY user_id, show_id",
+    };
+    let mut args = args![now];
+    args.extend(holders);
+    let rows = session.all(count, args).await?;
+    rows.iter().map(|row| Ok(((row.get("name")?, row.get("show")?), row.get("total")?))).collect()
 }
 
 macro_rules! select_hold {
@@ -164,99 +139,91 @@ pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<
     session.all(sql, args![now, limit]).await?.iter().map(read_hold).collect()
 }
 
-/// Lets a live hold expire later.
-///
-/// # Errors
-/// The database failed.
-pub async fn extend(session: &mut Session, id: Uuid, until: i64) -> Result<(), Error> {
-    let sql =
-        "UPDATE hold SET expires_at = $2 WHERE reservation_id = $1 AND status = 'HELD' AND expires_at < $2";
-    session.execute(sql, args![id, until]).await.map(drop)
-}
-
-/// How a hold that is not paid for ends.
-#[derive(Clone, Copy, Debug)]
-pub enum End {
-    /// It expired by the clock.
-    Expired,
-    /// Its user cancelled it.
-    Cancelled,
-}
-
-/// Closes holds that are still HELD as expired or cancelled. The caller frees their seats with
-/// [`super::seats::free`].
-///
-/// # Errors
-/// The database failed.
-pub async fn close(session: &mut Session, ids: Vec<Uuid>, end: End, now: i64) -> Result<(), Error> {
-    let sql = Sql {
-        postgres: "UPDATE hold SET status = $2, closed_at = $3 WHERE reservation_id = ANY($1) AND status = 'HELD'",
-        sqlite: "UPDATE hold SET status = $2, closed_at = $3
-                 WHERE reservation_id IN (SELECT unhex(value) FROM json_each($1)) AND status = 'HELD'",
-    };
-    let status = match end {
-        End::Expired => "EXPIRED",
-        End::Cancelled => "CANCELLED",
-    };
-    session.execute(sql, args![ids, status, now]).await.map(drop)
-}
-
 chassis::forget! {
     /// Removes holds that ended unpaid, in the order in which they were closed. No seat's row refers to one:
     /// closing a hold frees its seats.
     pub fn forget("hold", "reservation_id", "closed_at", "status IN ('EXPIRED', 'CANCELLED')")
 }
 
-/// Closes locked holds as confirmed and writes their reservations. Answers false when one of them was not
-/// HELD, or when a payment has confirmed another reservation (I-PAID-ONCE); then the caller must roll back.
-/// The holds are updated by an upsert, because PostgreSQL then finds each by its primary key even while it
-/// has no statistics of the table.
+/// Writes holds that are new, or that this transaction has locked and changed, and the reservations of
+/// those that are confirmed. A hold that is closed does not change any more. They are written by an upsert,
+/// because PostgreSQL then finds each by its primary key even while it has no statistics of the table.
 ///
 /// # Errors
-/// The database failed.
-pub async fn confirm(
-    session: &mut Session,
-    confirmed: impl Iterator<Item = (Uuid, Uuid)>,
-    now: i64,
-) -> Result<bool, Error> {
-    let mut rows: Vec<_> = confirmed.collect();
-    if rows.is_empty() {
-        return Ok(true);
+/// A `Unique` [`Error`] when a payment has confirmed another reservation (I-PAID-ONCE), a contended one when
+/// a hold was not as it was read, or the database failed.
+pub async fn write(session: &mut Session, holds: &[Hold], now: i64) -> Result<(), Error> {
+    if holds.is_empty() {
+        return Ok(());
     }
-    rows.sort_unstable();
-    let count = rows.len();
-    let rows = rows.into_iter().map(|(id, payment_id)| args![id, payment_id]).collect();
-    let mut args = args![now];
-    args.extend(db::table(session.dialect(), rows));
-    if session.dialect() == Dialect::Sqlite {
-        let update = "UPDATE hold SET status = 'CONFIRMED', closed_at = $1, payment_id = c.payment_id
-                      FROM (SELECT unhex(value ->> 0) AS id, unhex(value ->> 1) AS payment_id FROM json_each($2)) AS c
-                      WHERE hold.reservation_id = c.id AND hold.closed_at IS NULL";
-        session.execute(update, args.clone()).await?;
-    }
-    let insert = Sql {
-        postgres: "WITH closed AS (
-                       INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
-                           held_at, promised_until, expires_at, closed_at, payment_id)
-                       SELECT h.reservation_id, h.user_id, h.concert_id, h.show_id, h.queue_id, h.seats, h.seat_total, h.amount,
-                           'CONFIRMED', h.held_at, h.promised_until, h.expires_at, $1, c.payment
-                       FROM UNNEST((SELECT $2::uuid[]), (SELECT $3::uuid[])) AS c (id, payment)
-                       CROSS JOIN LATERAL (SELECT * FROM hold WHERE reservation_id = c.id AND closed_at IS NULL LIMIT 1) AS h
-                       ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, closed_at = excluded.closed_at,
-                           payment_id = excluded.payment_id WHERE hold.closed_at IS NULL
-                       RETURNING reservation_id, payment_id, user_id, concert_id, show_id, seats, amount)
-                   INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
-                   SELECT reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, $1 FROM closed",
-        sqlite: "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
-                 SELECT h.reservation_id, h.payment_id, h.user_id, h.concert_id, h.show_id, h.seats, h.amount, $1
-                 FROM json_each($2) AS c CROSS JOIN hold AS h
-                 WHERE h.reservation_id = unhex(c.value ->> 0) AND h.payment_id = unhex(c.value ->> 1)",
+    let rows = holds.iter().map(|hold| row(hold, now)).collect::<Result<_, _>>()?;
+    let args = db::table(session.dialect(), rows);
+    let written = match session.dialect() {
+        Dialect::Postgres => session.one(WRITE_POSTGRES, args).await?.get("written")?,
+        Dialect::Sqlite => {
+            let written = session.execute(WRITE_SQLITE, args).await?;
+            let is_confirmed = |hold: &&Hold| matches!(hold.state, State::Confirmed { .. });
+            let confirmed: Vec<Uuid> =
+                holds.iter().filter(is_confirmed).map(|hold| hold.reservation_id).collect();
+            if !confirmed.is_empty() {
+                session.execute(CONFIRM_SQLITE, args![confirmed]).await?;
+            }
+            i64::try_from(written).map_err(corrupt)?
+        }
     };
-    match session.execute(insert, args).await {
-        Ok(written) => Ok(usize::try_from(written) == Ok(count)),
-        Err(error) if error.is_unique() => Ok(false),
-        Err(error) => Err(error),
-    }
+    if usize::try_from(written) == Ok(holds.len()) { Ok(()) } else { Err(Error::lost_race("a hold")) }
+}
+
+const WRITE_POSTGRES: &str = "WITH written AS (
+         INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
+             held_at, promised_until, expires_at, closed_at, payment_id)
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+             $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[])
+         ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at,
+             closed_at = excluded.closed_at, payment_id = excluded.payment_id WHERE hold.closed_at IS NULL
+         RETURNING *),
+     confirmed AS (
+         INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
+         SELECT reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, closed_at FROM written
+         WHERE status = 'CONFIRMED')
+     SELECT COUNT(*) AS written FROM written";
+
+const WRITE_SQLITE: &str = "INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
+         held_at, promised_until, expires_at, closed_at, payment_id)
+     SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
+         value ->> 9, value ->> 10, value ->> 11, value ->> 12, unhex(value ->> 13) FROM json_each($1) WHERE TRUE
+     ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at,
+         closed_at = excluded.closed_at, payment_id = excluded.payment_id WHERE hold.closed_at IS NULL";
+
+const CONFIRM_SQLITE: &str =
+    "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at)
+     SELECT h.reservation_id, h.payment_id, h.user_id, h.concert_id, h.show_id, h.seats, h.amount, h.closed_at
+     FROM json_each($1) AS a CROSS JOIN hold AS h WHERE h.reservation_id = unhex(a.value)";
+
+/// The values of a hold's row. One that is closed unpaid was closed at this time.
+fn row(hold: &Hold, now: i64) -> Result<Vec<Value>, Error> {
+    let (status, closed_at, payment_id) = match hold.state {
+        State::Held => ("HELD", None, None),
+        State::Confirmed { payment_id, at } => ("CONFIRMED", Some(at), Some(payment_id)),
+        State::Expired => ("EXPIRED", Some(now), None),
+        State::Cancelled => ("CANCELLED", Some(now), None),
+    };
+    Ok(args![
+        hold.reservation_id,
+        &hold.user_id,
+        hold.concert_id,
+        hold.show_id,
+        &hold.queue_id,
+        serde_json::to_string(&hold.seats).map_err(corrupt)?,
+        i64::try_from(hold.seats.len()).map_err(corrupt)?,
+        hold.amount,
+        status,
+        hold.held_at,
+        hold.promised_until,
+        hold.expires_at,
+        closed_at,
+        payment_id
+    ])
 }
 
 fn read_hold(row: &Row) -> Result<Hold, Error> {

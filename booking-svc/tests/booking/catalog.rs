@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::world::{DAY, SECOND, START, another_show, evening, refusal, worlds};
 
 fn night() -> NewConcert {
-    NewConcert { title: "Night".to_owned(), queue_id: "default".to_owned() }
+    NewConcert { title: "Night".to_owned(), queue_id: "default".to_owned(), time_zone: None }
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 //! it is moved.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod batches;
 mod catalog;
 mod contention;
 mod lifecycle;
 mod retention;
 mod schema;
 mod sizes;
+mod venues;
 mod views;
 mod wire;
 mod world;

@@ -92,7 +92,7 @@ async fn a_day_shows_all_its_shows_in_order_and_a_begun_one_has_nothing_to_be_ha
         let late = new_show(app, 2, START + 2 * 60 * MINUTE).await;
         let begun = another_show(app, late.concert_id, 1, START - MINUTE).await;
         another_show(app, late.concert_id, 1, START + DAY).await;
-        let date = dates::date_of(START).unwrap();
+        let date = dates::date_of(START, chrono_tz::Tz::UTC).unwrap();
         let shows =
             async |date, after, limit| app.shows_of_date(late.concert_id, date, after, limit).await.unwrap();
         assert_eq!(shows(date, (i64::MIN, 0), 9).await, [begun.clone(), late.clone()]);

@@ -43,19 +43,22 @@ pub(crate) async fn worlds_with(policy: Policy) -> Vec<World> {
     for database in databases().await {
         let db = Db::open(&database.config, &store::migrations()).await.unwrap();
         let clock = Clock::manual(START);
-        let app = Arc::new(App::new(db.clone(), clock.clone(), policy.clone()));
+        let app = Arc::new(App::new(db.clone(), clock.clone(), &policy));
         worlds.push(World { app, clock, db, database });
     }
     worlds
 }
 
 pub(crate) fn limited(max_held_seats: i64) -> Policy {
-    Policy { hold_ttl: Duration::from_secs(300), max_held_seats }
+    Policy { max_held_seats, ..Policy::default() }
 }
 
 pub(crate) async fn new_show(app: &App, seat_count: i32, starts_at: i64) -> Show {
     let concert = app
-        .create_concert(NewConcert { title: "Night".to_owned(), queue_id: "vip".to_owned() }, None)
+        .create_concert(
+            NewConcert { title: "Night".to_owned(), queue_id: "vip".to_owned(), time_zone: None },
+            None,
+        )
         .await
         .unwrap();
     another_show(app, concert.concert_id, seat_count, starts_at).await
@@ -136,7 +139,7 @@ impl World {
 
     /// Another replica on the same database, with a clock of its own.
     pub(crate) fn replica(&self, clock: Clock) -> App {
-        App::new(self.db.clone(), clock, Policy::default())
+        App::new(self.db.clone(), clock, &Policy::default())
     }
 
     /// Checks that PostgreSQL has counted no deadlock. Answers do not tell, because transactions are retried.

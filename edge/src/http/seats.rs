@@ -36,7 +36,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 /// List the dates on which a seat is free
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/dates", tag = "booking",
     params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
-    responses((status = 200, description = "The first 10,000 dates (UTC), rising.", body = Dates)))]
+    responses((status = 200, description = "The first 10,000 dates by the clock of the venue, rising.", body = Dates)))]
 pub(super) async fn list_dates(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -53,7 +53,7 @@ pub(super) async fn list_dates(
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/seats", tag = "booking",
     params(
         ("concertId" = i64, Path, description = "The number of the concert.", example = 1),
-        ("date" = String, Query, description = "The UTC date of the shows.", example = "2026-12-24", format = Date),
+        ("date" = String, Query, description = "The date of the shows by the clock of the venue.", example = "2026-12-24", format = Date),
     ),
     responses((status = 200, description = "The free seats of each show on that date.", body = FreeSeats)))]
 pub(super) async fn list_seats_of_date(

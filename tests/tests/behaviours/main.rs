@@ -37,6 +37,7 @@ mod saga_faults;
 mod short_holds;
 mod streams;
 mod switchover;
+mod venues;
 mod waiting_room;
 
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
+            venues::TOGETHER,
         ]
         .concat(),
         alone: [

@@ -140,8 +140,8 @@ impl Stock {
                 let titles = [unique("Concert"), unique("Concert")];
                 pair(|n| booking::CreateConcertRequest {
                     title: titles[n].clone(),
-                    queue_id: String::new(),
                     request_id: id(),
+                    ..Default::default()
                 })
             }
             "CreateShow" => pair(|n| booking::CreateShowRequest {
@@ -456,7 +456,7 @@ fn essence_of(body: &Value, field: &str) -> Value {
 async fn a_key_of_rest_stands_for_the_same_by_grpc(world: &World, stock: &Stock) {
     let (key, title) = (unique("key"), unique("Concert"));
     let made = world.rest.post("/v1/concerts", json!({"title": title})).key(&key).expect(201).await;
-    let same = booking::CreateConcertRequest { title, queue_id: String::new(), request_id: key };
+    let same = booking::CreateConcertRequest { title, request_id: key, ..Default::default() };
     let again = world.grpc.booking().create_concert(same).await.unwrap().into_inner().concert.unwrap();
     assert_eq!(made["concertId"], again.concert_id);
 

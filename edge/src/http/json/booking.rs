@@ -20,6 +20,9 @@ pub(crate) struct Concert {
     /// The id of the queue that guards it.
     #[schema(example = "default")]
     queue_id: String,
+    /// The time zone of its venue by its IANA name: dates and times of day are those of the clock there.
+    #[schema(example = "Asia/Seoul")]
+    time_zone: String,
     /// When it was created.
     created_at: Instant,
 }
@@ -33,6 +36,7 @@ impl TryFrom<proto::Concert> for Concert {
             concert_id: concert.concert_id,
             title: concert.title,
             queue_id: concert.queue_id,
+            time_zone: concert.time_zone,
         })
     }
 }
@@ -49,7 +53,7 @@ pub(crate) struct Concerts {
 
 /// A concert to be created.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({"title": "Winter Gala"}))]
+#[schema(rename_all = "camelCase", example = json!({"title": "Winter Gala", "timeZone": "Asia/Seoul"}))]
 pub(crate) struct NewConcert {
     /// The name of the concert.
     #[schema(min_length = 1, max_length = 200)]
@@ -57,6 +61,9 @@ pub(crate) struct NewConcert {
     /// The id of the queue that guards it; `default` when left out.
     #[schema(max_length = 64, pattern = "^[a-zA-Z0-9._-]*$")]
     queue_id: Option<String>,
+    /// The time zone of its venue by its IANA name; that of the operator (UTC by default) when left out.
+    #[schema(max_length = 64, pattern = "^[a-zA-Z0-9_+/-]*$")]
+    time_zone: Option<String>,
 }
 
 impl NewConcert {
@@ -65,6 +72,7 @@ impl NewConcert {
         proto::CreateConcertRequest {
             title: self.title,
             queue_id: self.queue_id.unwrap_or_default(),
+            time_zone: self.time_zone.unwrap_or_default(),
             request_id,
         }
     }
@@ -72,7 +80,11 @@ impl NewConcert {
 
 impl FromFields for NewConcert {
     fn read(fields: &mut Fields) -> Self {
-        Self { title: fields.text("title", bounds::TITLE), queue_id: fields.optional_queue_id("queueId") }
+        Self {
+            title: fields.text("title", bounds::TITLE),
+            queue_id: fields.optional_queue_id("queueId"),
+            time_zone: fields.optional_text("timeZone", bounds::TIME_ZONE),
+        }
     }
 }
 
@@ -88,6 +100,12 @@ pub(crate) struct Show {
     concert_id: i64,
     /// When it begins.
     starts_at: Instant,
+    /// The date on which it begins by the clock of its venue.
+    #[schema(format = Date, example = "2026-12-25")]
+    local_date: String,
+    /// The time of day at which it begins by the clock of its venue.
+    #[schema(pattern = "^[0-9]{2}:[0-9]{2}$", example = "04:30")]
+    local_time: String,
     /// How long it lasts.
     #[schema(example = 120)]
     duration_minutes: i32,
@@ -117,6 +135,8 @@ impl TryFrom<proto::Show> for Show {
     fn try_from(show: proto::Show) -> Result<Self, Hollow> {
         Ok(Self {
             starts_at: Instant::read(show.starts_at.as_ref())?,
+            local_date: show.local_date,
+            local_time: show.local_time,
             show_id: show.show_id,
             concert_id: show.concert_id,
             duration_minutes: show.duration_minutes,
@@ -145,7 +165,7 @@ pub(crate) struct Shows {
 #[schema(rename_all = "camelCase", example = json!({
     "startsAt": "2030-12-24T19:30:00Z", "durationMinutes": 120, "title": "Opening night", "price": 50_000, "seatCount": 50}))]
 pub(crate) struct NewShow {
-    /// When it begins; not in the past.
+    /// When it begins, with any offset; not in the past.
     #[schema(value_type = Instant)]
     starts_at: i64,
     /// How long it lasts.

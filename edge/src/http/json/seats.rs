@@ -24,7 +24,7 @@ pub(crate) struct Dates {
     /// The number of the concert.
     #[schema(example = 1)]
     pub(crate) concert_id: i64,
-    /// The UTC dates in rising order.
+    /// The dates by the clock of the venue, in rising order.
     #[schema(value_type = Vec<chrono::NaiveDate>, example = json!(["2026-12-24", "2026-12-25"]))]
     pub(crate) available_dates: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct FreeSeats {
     /// The number of the concert.
     #[schema(example = 1)]
     pub(crate) concert_id: i64,
-    /// The UTC date.
+    /// The date by the clock of the venue.
     #[schema(format = Date, example = "2026-12-24")]
     pub(crate) date: String,
     // The last member: shows are written into it one after the other.

@@ -46,7 +46,7 @@ pub(in crate::http) struct OriginalSeats {
     /// The number of the concert.
     #[schema(example = 1)]
     concert_id: i64,
-    /// The UTC date.
+    /// The date by the clock of the venue.
     #[schema(format = Date, example = "2026-12-24")]
     date: String,
     /// The free seats of all shows of the date.
@@ -81,7 +81,7 @@ pub(in crate::http) struct OriginalNewReservation {
     /// The seat's number.
     #[schema(minimum = 1)]
     seat_id: i32,
-    /// The show's UTC date; checked when it is sent.
+    /// The show's date by the clock of its venue; checked when it is sent.
     #[schema(format = Date)]
     date: Option<String>,
 }
@@ -126,7 +126,7 @@ pub(in crate::http) struct OriginalReservation {
 /// List the dates on which a seat is free
 #[utoipa::path(get, path = "/api-orchestration/api/reservations/available-dates/{concertId}", tag = "original",
     params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
-    responses((status = 200, description = "The first 10,000 dates (UTC), rising.", body = Dates)))]
+    responses((status = 200, description = "The first 10,000 dates by the clock of the venue, rising.", body = Dates)))]
 pub(in crate::http) async fn original_list_dates(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
@@ -140,7 +140,7 @@ pub(in crate::http) async fn original_list_dates(
 #[utoipa::path(get, path = "/api-orchestration/api/reservations/available-seats", tag = "original",
     params(
         ("concertId" = i64, Query, description = "The number of the concert.", example = 1),
-        ("date" = String, Query, description = "The UTC date of the shows.", example = "2026-12-24", format = Date),
+        ("date" = String, Query, description = "The date of the shows by the clock of the venue.", example = "2026-12-24", format = Date),
     ),
     responses((status = 200, description = "The free seats of the date.", body = OriginalSeats)))]
 pub(in crate::http) async fn original_list_seats(
@@ -181,8 +181,7 @@ pub(in crate::http) async fn original_reserve_seat(
 ) -> Result<Response, Problem> {
     if let Some(date) = &new.date {
         let show = programme::show(&edge, new.concert_option_id).await?;
-        let starts_at = show.starts_at.as_ref().and_then(time::micros);
-        if !starts_at.is_some_and(|micros| Instant(micros).text().as_str().starts_with(date.as_str())) {
+        if show.local_date != *date {
             return Err(Problem::field("date", "is not the date of this show"));
         }
     }

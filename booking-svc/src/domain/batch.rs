@@ -1,0 +1,269 @@
+//! What becomes of the requests of a batch: they are decided one after the other, in the order in which they
+//! came, on the rows that their transaction has locked. What one request is granted the next one finds, and
+//! the refusal of one changes nothing for the others. The [`Changes`] are what the transaction writes.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use super::{
+    Hold, Refusal, Reservation, Selection, Show, State, Status,
+    hold::{self, Change, Command, Verdict},
+};
+
+/// A seat by its show and number. Every transaction locks seats in this order.
+pub type SeatKey = (i64, i32);
+
+/// A user and a show: what a user holds is limited for each show.
+pub type HolderKey = (String, i64);
+
+/// Who has a seat, as its row says. A seat without a row, or whose row names no hold, is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeatRow {
+    /// The hold that has the seat, or had it until it expired.
+    pub hold_id: Uuid,
+    /// When the seat is free again unless it is sold, in microseconds since 1970 UTC.
+    pub held_until: i64,
+    /// Whether the hold is confirmed.
+    pub sold: bool,
+}
+
+/// The rules that an operator sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How long a new hold lives, in microseconds.
+    pub hold_ttl: i64,
+    /// How many seats of one show a user may hold unpaid.
+    pub max_held_seats: i64,
+}
+
+/// A request to hold seats.
+#[derive(Clone, Debug)]
+pub struct NewHold {
+    /// The id that the hold gets when it is granted.
+    pub reservation_id: Uuid,
+    /// The user who asks.
+    pub user_id: String,
+    /// The show whose seats they are.
+    pub show: Arc<Show>,
+    /// The id of the queue that admits users to the show's concert.
+    pub queue_id: String,
+    /// The numbers of the seats, all of which are wanted or none.
+    pub seats: Selection,
+}
+
+/// One request of a batch.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Takes seats that are free for a user.
+    Hold(NewHold),
+    /// Does something with a hold that is there.
+    Settle {
+        /// The id of the hold.
+        reservation_id: Uuid,
+        /// The user who asks.
+        user_id: String,
+        /// What is to become of the hold.
+        command: Command,
+    },
+}
+
+/// The rows that a batch has locked, as the requests that were decided so far have changed them.
+#[derive(Clone, Debug, Default)]
+pub struct Locked {
+    holds: HashMap<Uuid, Hold>,
+    seats: HashMap<SeatKey, SeatRow>,
+    held: HashMap<HolderKey, i64>,
+    changed_holds: BTreeSet<Uuid>,
+    changed_seats: BTreeSet<SeatKey>,
+    freed: BTreeSet<(SeatKey, Uuid)>,
+}
+
+/// What a batch has changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The seats that holds which ended have given back, each with its hold. They are freed first, because
+    /// another hold may have taken them since.
+    pub freed: Vec<(SeatKey, Uuid)>,
+    /// The seats that were taken, kept or sold, in their order.
+    pub seats: Vec<(SeatKey, SeatRow)>,
+    /// The holds that are new or have changed, whole.
+    pub holds: Vec<Hold>,
+}
+
+impl SeatRow {
+    /// Whether nobody else can have the seat at this time (I-CLOCK).
+    #[must_use]
+    pub const fn is_taken(&self, now: i64) -> bool {
+        self.sold || self.held_until > now
+    }
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.freed.is_empty() && self.seats.is_empty() && self.holds.is_empty()
+    }
+}
+
+impl Locked {
+    /// The holds that the requests name, and those of the seats in question that have a holder.
+    #[must_use]
+    pub fn new(holds: HashMap<Uuid, Hold>, seats: HashMap<SeatKey, SeatRow>) -> Self {
+        Self { holds, seats, ..Self::default() }
+    }
+
+    /// Adds how many seats the users who may get a hold ([`Self::may_grant`]) have in live holds of its show.
+    /// Who is not named has none.
+    #[must_use]
+    pub fn counting(self, held: HashMap<HolderKey, i64>) -> Self {
+        Self { held, ..self }
+    }
+
+    /// Whether a request for seats may be granted, as far as the seats' rows say: each is free, or has a hold
+    /// that an earlier request of the batch may end.
+    #[must_use]
+    pub fn may_grant(&self, new: &NewHold, now: i64) -> bool {
+        new.seats.numbers().all(|seat| {
+            let row = self.seats.get(&(new.show.show_id, seat));
+            row.is_none_or(|row| !row.is_taken(now) || self.holds.contains_key(&row.hold_id))
+        })
+    }
+
+    /// Decides a request and answers it with the reservation as it is then. A refusal can come with a change:
+    /// see [`Hold::decide`].
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn decide(&mut self, request: &Request, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
+        match request {
+            Request::Hold(new) => self.hold(new, rules, now),
+            Request::Settle { reservation_id, user_id, command } => {
+                self.settle(*reservation_id, user_id, *command, now)
+            }
+        }
+    }
+
+    /// What was changed by all requests together.
+    #[must_use]
+    pub fn into_changes(mut self) -> Changes {
+        let seats = self.changed_seats.into_iter().filter_map(|key| Some((key, *self.seats.get(&key)?)));
+        Changes {
+            freed: self.freed.into_iter().collect(),
+            seats: seats.collect(),
+            holds: self.changed_holds.iter().filter_map(|id| self.holds.remove(id)).collect(),
+        }
+    }
+
+    fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
+        let NewHold { reservation_id, user_id, show, queue_id, seats } = new;
+        seats.check(show, now)?;
+        hold::check_limit(seats.count(), rules.max_held_seats)?;
+        // I-ALL-OR-NONE and I-SEAT-ONCE: one seat that somebody has refuses all of them.
+        let has_holder =
+            |seat: &i32| self.seats.get(&(show.show_id, *seat)).is_some_and(|row| row.is_taken(now));
+        let taken: BTreeSet<i32> = seats.numbers().filter(has_holder).collect();
+        if !taken.is_empty() {
+            return Err(Refusal::SeatTaken(taken));
+        }
+        let held = self.held.entry((user_id.clone(), show.show_id)).or_default();
+        hold::check_limit(held.saturating_add(seats.count()), rules.max_held_seats)?;
+        *held += seats.count();
+        let until = now.saturating_add(rules.hold_ttl);
+        let hold = Hold {
+            reservation_id: *reservation_id,
+            user_id: user_id.clone(),
+            concert_id: show.concert_id,
+            show_id: show.show_id,
+            queue_id: queue_id.clone(),
+            seats: seats.numbers().collect(),
+            amount: seats.amount(|_| show.price),
+            held_at: now,
+            promised_until: until,
+            expires_at: until,
+            state: State::Held,
+        };
+        for seat in seats.numbers() {
+            let row = SeatRow { hold_id: *reservation_id, held_until: until, sold: false };
+            self.seats.insert((show.show_id, seat), row);
+            self.changed_seats.insert((show.show_id, seat));
+        }
+        self.put(hold.clone());
+        Ok(hold.seen_at(now))
+    }
+
+    fn settle(
+        &mut self,
+        id: Uuid,
+        user_id: &str,
+        command: Command,
+        now: i64,
+    ) -> Result<Reservation, Refusal> {
+        let hold = self.holds.get(&id).ok_or(Refusal::ReservationNotFound)?.clone();
+        let verdict = match hold.decide(user_id, command, now) {
+            // By the faster clock of a replica the hold had expired, and another hold took a seat of it. It
+            // is closed with the refusal (I-LATE-IS-LATE), and gives back what it still has.
+            Verdict { change: Some(Change::Extend { .. } | Change::Confirm { .. }), .. }
+                if !self.has_its_seats(&hold) =>
+            {
+                Verdict { change: Some(Change::Lapse), answer: Err(Refusal::HoldExpired) }
+            }
+            verdict => verdict,
+        };
+        let after = match verdict.change {
+            Some(change) => self.apply(hold, change, now),
+            None => hold,
+        };
+        verdict.answer?;
+        Ok(after.seen_at(now))
+    }
+
+    fn apply(&mut self, hold: Hold, change: Change, now: i64) -> Hold {
+        let before = hold.status(now);
+        let after = hold.apply(change, now);
+        for seat in &after.seats {
+            let key = (after.show_id, *seat);
+            let Some(row) = self.seats.get_mut(&key).filter(|row| row.hold_id == after.reservation_id) else {
+                continue;
+            };
+            match change {
+                Change::Extend { until } => row.held_until = until,
+                Change::Confirm { .. } => row.sold = true,
+                // I-SOLD-STAYS: only what exactly this hold has is freed.
+                Change::Cancel | Change::Lapse => {
+                    self.seats.remove(&key);
+                    self.freed.insert((key, after.reservation_id));
+                }
+            }
+            self.changed_seats.insert(key);
+        }
+        if before == Status::Held
+            && after.status(now) != Status::Held
+            && let Some(held) = self.held.get_mut(&(after.user_id.clone(), after.show_id))
+        {
+            *held -= i64::try_from(after.seats.len()).unwrap_or(0);
+        }
+        self.put(after.clone());
+        after
+    }
+
+    fn has_its_seats(&self, hold: &Hold) -> bool {
+        hold.seats.iter().all(|seat| {
+            let row = self.seats.get(&(hold.show_id, *seat));
+            row.is_some_and(|row| row.hold_id == hold.reservation_id && !row.sold)
+        })
+    }
+
+    fn put(&mut self, hold: Hold) {
+        self.changed_holds.insert(hold.reservation_id);
+        self.holds.insert(hold.reservation_id, hold);
+    }
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! Histories of requests in batches, held against the same requests one by one and against what must hold of
+//! any history.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::show::tests::show;
+
+const SEATS: i32 = 6;
+const LIMIT: i64 = 3;
+const RULES: Rules = Rules { hold_ttl: 100, max_held_seats: LIMIT };
+const USERS: [&str; 3] = ["ann", "bob", "cid"];
+
+/// The rows between batches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rows {
+    holds: HashMap<Uuid, Hold>,
+    seats: HashMap<SeatKey, SeatRow>,
+}
+
+impl Rows {
+    /// All rows, as a batch at this time would lock them.
+    fn locked(&self, now: i64) -> Locked {
+        let mut held = HashMap::new();
+        for hold in self.holds.values().filter(|hold| hold.status(now) == Status::Held) {
+            *held.entry((hold.user_id.clone(), hold.show_id)).or_default() +=
+                i64::try_from(hold.seats.len()).unwrap();
+        }
+        Locked::new(self.holds.clone(), self.seats.clone()).counting(held)
+    }
+
+    /// Writes what a batch changed, under the conditions of the statements. True when each row was written.
+    fn write(&mut self, changes: Changes, now: i64) -> bool {
+        let mut whole = true;
+        for (key, hold) in changes.freed {
+            if self.seats.get(&key).is_some_and(|row| row.hold_id == hold && !row.sold) {
+                self.seats.remove(&key);
+            }
+        }
+        for (key, row) in changes.seats {
+            let before = self.seats.insert(key, row);
+            whole &= before.is_none_or(|before| {
+                !before.sold && (before.hold_id == row.hold_id || (!row.sold && before.held_until <= now))
+            });
+        }
+        for hold in changes.holds {
+            let before = self.holds.insert(hold.reservation_id, hold);
+            whole &= before.is_none_or(|before| before.state == State::Held);
+        }
+        whole
+    }
+
+    fn batch(&mut self, requests: &[Request], now: i64) -> Vec<Result<Reservation, Refusal>> {
+        let mut locked = self.locked(now);
+        let answers = requests.iter().map(|request| locked.decide(request, RULES, now)).collect();
+        assert!(self.write(locked.into_changes(), now), "a condition did not hold");
+        answers
+    }
+
+    /// What must be true of any rows at this time.
+    fn judge(&self, now: i64) {
+        for hold in self.holds.values() {
+            let live = hold.status(now) == Status::Held;
+            let sold = matches!(hold.state, State::Confirmed { .. });
+            for seat in &hold.seats {
+                let row = self.seats.get(&(hold.show_id, *seat));
+                let mine = row.is_some_and(|row| row.hold_id == hold.reservation_id);
+                assert!(mine || !(live || sold), "I-ALL-OR-NONE: {hold:?} has lost seat {seat}");
+                assert!(!mine || row.unwrap().sold == sold, "I-SOLD-STAYS: {hold:?}");
+                assert!(!live || row.unwrap().held_until == hold.expires_at, "{hold:?}");
+            }
+        }
+        for (key, row) in &self.seats {
+            let hold = &self.holds[&row.hold_id];
+            assert!(hold.seats.contains(&key.1) && hold.show_id == key.0, "I-SEAT-ONCE: {row:?}");
+        }
+        for user in USERS {
+            let live = |hold: &&Hold| hold.user_id == user && hold.status(now) == Status::Held;
+            let held: usize = self.holds.values().filter(live).map(|hold| hold.seats.len()).sum();
+            assert!(i64::try_from(held).unwrap() <= LIMIT, "I-LIMIT: {user} holds {held}");
+        }
+    }
+}
+
+/// A request before it has an id: for seats, or about one of the latest holds.
+#[derive(Clone, Debug)]
+enum Wish {
+    Seats(Vec<i32>),
+    Settle(usize, Command),
+}
+
+fn wishes() -> impl Strategy<Value = (&'static str, Wish)> {
+    let payment = || (1..4_u128).prop_map(Uuid::from_u128);
+    let command = prop_oneof![
+        (payment(), 1..200_i64).prop_map(|(payment_id, by)| Command::Extend { payment_id, by }),
+        payment().prop_map(|payment_id| Command::Confirm { payment_id }),
+        Just(Command::Cancel),
+    ];
+    let wish = prop_oneof![
+        proptest::collection::btree_set(0..=SEATS + 1, 1..4)
+            .prop_map(|seats| Wish::Seats(seats.into_iter().collect())),
+        (0..8_usize, command).prop_map(|(nth, command)| Wish::Settle(nth, command)),
+    ];
+    (proptest::sample::select(&USERS[..]), wish)
+}
+
+/// The requests of these wishes. Holds are numbered as they are asked for, and one that is to be settled was
+/// asked for in an earlier batch: nobody knows its id before it was answered.
+fn requests(wishes: &[(&str, Wish)], first: usize) -> Vec<Request> {
+    let id = |nth: usize| Uuid::from_u128(nth as u128 + 1);
+    let show = Arc::new(show(SEATS));
+    let request = |(nth, (user, wish)): (usize, &(&str, Wish))| match wish {
+        Wish::Seats(seats) => Request::Hold(NewHold {
+            reservation_id: id(first + nth),
+            user_id: (*user).to_owned(),
+            show: Arc::clone(&show),
+            queue_id: "default".to_owned(),
+            seats: Selection::new(seats).unwrap(),
+        }),
+        Wish::Settle(back, command) => Request::Settle {
+            reservation_id: Uuid::from_u128(first.saturating_sub(*back) as u128),
+            user_id: (*user).to_owned(),
+            command: *command,
+        },
+    };
+    wishes.iter().enumerate().map(request).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_batch_answers_and_changes_what_its_requests_would_one_by_one(
+        history in proptest::collection::vec((proptest::collection::vec(wishes(), 1..8), 0..60_i64), 1..12)
+    ) {
+        let (mut together, mut alone) = (Rows::default(), Rows::default());
+        let (mut now, mut first) = (0, 0);
+        for (wishes, pause) in history {
+            now += pause;
+            let requests = requests(&wishes, first);
+            first += requests.len();
+            let answers = together.batch(&requests, now);
+            let each: Vec<_> = requests
+                .iter()
+                .flat_map(|request| alone.batch(std::slice::from_ref(request), now))
+                .collect();
+            prop_assert_eq!(answers, each);
+            prop_assert_eq!(&together, &alone);
+            together.judge(now);
+        }
+    }
+
+    #[test]
+    fn who_may_not_be_granted_by_the_rows_is_refused_for_the_seats(
+        before in proptest::collection::vec(wishes(), 0..8),
+        batch in proptest::collection::vec(wishes(), 1..8),
+        pause in 0..150_i64,
+    ) {
+        let mut rows = Rows::default();
+        rows.batch(&requests(&before, 0), 0);
+        let requests = requests(&batch, before.len());
+        let mut locked = rows.locked(pause);
+        // As the transaction locks them: the holds that are asked about, and no others.
+        let is_named = |id: &Uuid| requests.iter().any(|request| {
+            matches!(request, Request::Settle { reservation_id, .. } if reservation_id == id)
+        });
+        locked.holds.retain(|id, _| is_named(id));
+        let may: Vec<_> = requests
+            .iter()
+            .map(|request| match request {
+                Request::Hold(new) => locked.may_grant(new, pause),
+                Request::Settle { .. } => true,
+            })
+            .collect();
+        for (request, may) in requests.iter().zip(may) {
+            let answer = locked.decide(request, RULES, pause);
+            prop_assert!(may || matches!(answer, Err(Refusal::SeatTaken(_) | Refusal::SeatNotFound(_))), "{:?}", answer);
+        }
+    }
+}
+
+#[test]
+fn a_hold_that_lost_a_seat_by_a_faster_clock_is_closed_and_gives_back_the_rest() {
+    let mut rows = Rows::default();
+    let seats = |numbers: &[i32]| Wish::Seats(numbers.to_vec());
+    rows.batch(&requests(&[("ann", seats(&[1, 2]))], 0), 0);
+    rows.batch(&requests(&[("bob", seats(&[2]))], 1), RULES.hold_ttl);
+    let confirm = Wish::Settle(1, Command::Confirm { payment_id: Uuid::from_u128(9) });
+    let answers = rows.batch(&requests(&[("ann", confirm), ("cid", seats(&[1]))], 2), 50);
+    assert_eq!(answers[0], Err(Refusal::HoldExpired));
+    assert!(answers[1].is_ok(), "{:?}", answers[1]);
+    assert_eq!(rows.holds[&Uuid::from_u128(1)].state, State::Expired);
+}
