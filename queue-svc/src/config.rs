@@ -66,6 +66,7 @@ macro_rules! flags {
                         Expiry::Expire => OnExpiry::Expire,
                     },
                     paused: false,
+                    opens_at: None,
                 }
             }
         }

@@ -9,7 +9,10 @@ pub(crate) fn standing(token: &Token) -> Standing {
     Standing {
         version: token.version,
         status: token.status,
-        is_final: !matches!(token.status(), TokenStatus::Waiting | TokenStatus::Active),
+        is_final: !matches!(
+            token.status(),
+            TokenStatus::Waiting | TokenStatus::Active | TokenStatus::Registered
+        ),
         ticket: token.ticket,
         position: token.position,
         waiting_behind: token.waiting_behind,
@@ -18,5 +21,6 @@ pub(crate) fn standing(token: &Token) -> Standing {
         estimated_wait: token.estimated_wait.as_ref().map_or(0, |wait| wait.seconds),
         delay_reason: token.delay_reason,
         poll_after: token.poll_after.as_ref().map(|after| after.seconds),
+        opens_at: token.opens_at.as_ref().map(|at| at.seconds),
     }
 }

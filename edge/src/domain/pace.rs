@@ -7,6 +7,7 @@
 //! | admitted within about a second | every 100 ms | once a second |
 //! | the first thousand; admitted within about ten seconds; ACTIVE | every second | each change |
 //! | the others | every 4 to 6 s | a step of 1 % of the position; any change, after 12 s of silence |
+//! | REGISTERED | every 4 to 6 s; when the queue opens within that, every second | the opening |
 //!
 //! A change of the token itself (admitted, sent back, ended) is sent whenever it is seen. A client that was
 //! sent nothing for 12 s gets a heartbeat, with the present state in it when anything in it has changed.
@@ -57,6 +58,8 @@ pub(crate) struct Standing {
     pub(crate) delay_reason: i32,
     /// When to poll again, in seconds, where the policy says so.
     pub(crate) poll_after: Option<i64>,
+    /// When the queue opens, in seconds since 1970, where it is not open yet.
+    pub(crate) opens_at: Option<i64>,
 }
 
 /// Identifies a state of a token that a client was sent: its position, and a hash of whatever else is worth a
@@ -176,7 +179,12 @@ impl Memory {
 
 /// A hash of what may change while the token and its position do not.
 fn aside(token: &Standing) -> u32 {
-    hash(&[token.estimated_wait, token.waiting_behind, token.delay_reason.into()])
+    hash(&[
+        token.estimated_wait,
+        token.waiting_behind,
+        token.delay_reason.into(),
+        token.opens_at.unwrap_or(0),
+    ])
 }
 
 /// A hash of these numbers, the same on every edge and in every release.
@@ -205,7 +213,10 @@ impl Band {
         let within = |position: i64| token.position <= position;
         // The queue's policy may ask for heartbeats more often than tokens far behind are looked up.
         let often = token.poll_after.is_some_and(|after| after < 4);
-        if within(0) {
+        if token.opens_at.is_some() {
+            // The advice to poll is that of the opening: whoever is to poll soon learns of it soon.
+            if token.poll_after.is_some_and(|after| after < 6) { Self::Near } else { Self::Far }
+        } else if within(0) {
             Self::Near
         } else if within(FRONT) || (within(NEAR) && wait < 1) {
             Self::Front

@@ -129,3 +129,15 @@ fn a_crowd_that_came_together_is_spread_over_the_pause() {
     }
     assert!(buckets.iter().all(|&count| count < 1_300), "{buckets:?}");
 }
+
+#[test]
+fn the_registered_are_looked_up_seldom_until_the_queue_opens() {
+    let registered = |poll_after| Standing {
+        status: 6,
+        opens_at: Some(1_800_000_000),
+        poll_after: Some(poll_after),
+        ..Standing::default()
+    };
+    assert_eq!(Band::of(&registered(600)), Band::Far);
+    assert_eq!(Band::of(&registered(5)), Band::Near, "the opening is near");
+}

@@ -165,12 +165,22 @@ impl Fields {
 
     /// An instant (RFC 3339, any offset) in microseconds that must be there.
     pub(super) fn instant(&mut self, name: &str) -> i64 {
-        let Some(value) = self.need(name) else { return 0 };
+        self.require(name);
+        self.optional_instant(name).unwrap_or_default()
+    }
+
+    /// An instant (RFC 3339, any offset) in microseconds; `None` when it is absent or wrong.
+    pub(super) fn optional_instant(&mut self, name: &str) -> Option<i64> {
+        let value = self.take(name)?;
         let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let micros = instant.map(|instant| instant.timestamp_micros()).filter(|micros| {
             boxoffice_proto::time::micros(&boxoffice_proto::time::timestamp(*micros)).is_some()
         });
-        self.or_wrong(name, micros, "must be an instant as in RFC 3339, such as 2026-12-24T19:30:00Z")
+        self.or_wrong(
+            name,
+            micros.map(Some),
+            "must be an instant as in RFC 3339, such as 2026-12-24T19:30:00Z",
+        )
     }
 
     /// Money as the original API writes it: a whole number, or a text such as `100`, `100.00`.

@@ -185,6 +185,7 @@ fn token_tag(token: &Token) -> HeaderValue {
         delay_reason,
         active_until,
         valid_until,
+        opens_at,
         requeues,
         token: _,
         queue_id: _,
@@ -193,7 +194,8 @@ fn token_tag(token: &Token) -> HeaderValue {
         poll_after_seconds: _,
     } = token;
     let mut hasher = DefaultHasher::new();
-    let place = [*ticket, *position, *waiting_behind, valid_until.0, active_until.map_or(0, |until| until.0)];
+    let [active_until, opens_at] = [active_until, opens_at].map(|at| at.map_or(0, |at| at.0));
+    let place = [*ticket, *position, *waiting_behind, valid_until.0, active_until, opens_at];
     let wait = [*estimated_wait_seconds, *estimated_wait_seconds_low, *estimated_wait_seconds_high];
     let reason = delay_reason.map_or(0, |reason| reason as u8 + 1);
     (place, wait, reason, *status as u8, priority, requeues).hash(&mut hasher);
@@ -257,7 +259,7 @@ mod tests {
         let same = tag(&|_| ());
         let second = |seconds: i64| Some(boxoffice_proto::time::duration(seconds * 1_000_000));
         assert_eq!(tag(&|token| token.poll_after = second(9)), same);
-        let changes: [&dyn Fn(&mut proto::Token); 9] = [
+        let changes: [&dyn Fn(&mut proto::Token); 10] = [
             &|token| token.status = proto::TokenStatus::Active.into(),
             &|token| token.position = 6,
             &|token| token.ticket = 1,
@@ -267,10 +269,11 @@ mod tests {
             &|token| token.delay_reason = proto::DelayReason::Paused.into(),
             &|token| token.valid_until = Some(timestamp(3)),
             &|token| token.requeues = 1,
+            &|token| token.opens_at = Some(timestamp(3)),
         ];
         let mut tags: Vec<_> = changes.iter().map(|change| tag(*change)).chain([same]).collect();
         tags.sort_unstable_by_key(|tag| tag.as_bytes().to_vec());
         tags.dedup();
-        assert_eq!(tags.len(), 10);
+        assert_eq!(tags.len(), 11);
     }
 }

@@ -217,9 +217,11 @@ fn queue_after(queue: &Queue, state: &QueueState, decision: &Decision) -> QueueV
         let before = decision.rows.iter().filter(|row| state.status(&row.token) == Some(status)).count();
         i64::try_from(now).unwrap_or(0) - i64::try_from(before).unwrap_or(0)
     };
+    let (waiting, registered) = decision.head.told_apart(state.waiting() + change(TokenStatus::Waiting));
     QueueView {
         serving_ticket: decision.head.serving_ticket,
-        waiting: state.waiting() + change(TokenStatus::Waiting),
+        waiting,
+        registered,
         active: state.active() + change(TokenStatus::Active),
         policy: decision.head.policy.clone(),
         ..state.queue_view(&queue.id)

@@ -269,8 +269,10 @@ impl Queue {
     }
 
     fn measure(&self) {
-        let (waiting, active) = self.read(|state| (state.waiting(), state.active()));
+        let ((waiting, registered), active) =
+            self.read(|state| (state.head().told_apart(state.waiting()), state.active()));
         metrics::gauge!("queue_waiting", "queue" => self.id.to_string()).set(gauge(waiting));
+        metrics::gauge!("queue_registered", "queue" => self.id.to_string()).set(gauge(registered));
         metrics::gauge!("queue_active", "queue" => self.id.to_string()).set(gauge(active));
     }
 

@@ -249,6 +249,7 @@ fn judge(claim: &Claim, view: TokenView, now: i64) -> Result<TokenView, Error> {
         TokenStatus::Active if view.active_until.is_some_and(|until| until > now) => Ok(view),
         TokenStatus::Active => Err(Error::TokenNotActive(TokenStatus::Expired)),
         status @ (TokenStatus::Waiting
+        | TokenStatus::Registered
         | TokenStatus::Completed
         | TokenStatus::Expired
         | TokenStatus::Left) => Err(Error::TokenNotActive(status)),

@@ -83,10 +83,13 @@ impl Queues {
     }
 }
 
-fn look_after(position: i64) -> Duration {
-    if position <= NEAR {
+fn look_after(view: &TokenView) -> Duration {
+    if view.status == TokenStatus::Registered {
+        // A crowd registers in front of a queue that moves with each of them.
+        LOOK.2
+    } else if view.position <= NEAR {
         Duration::ZERO
-    } else if position <= LOOK.0 {
+    } else if view.position <= LOOK.0 {
         LOOK.1
     } else {
         LOOK.2
@@ -112,7 +115,7 @@ impl Following {
             let heartbeat = heard.min(self.told_at + QUIET);
             let moved = &mut self.moved;
             let pause = async {
-                time::sleep(look_after(view.position)).await;
+                time::sleep(look_after(&view)).await;
                 tokio::select! {
                     changed = moved.changed() => changed,
                     // A step that came too soon after the last message is sent later.
@@ -132,6 +135,7 @@ impl Following {
         let Some(told) = &self.told else { return true };
         let anew = told.status != view.status
             || told.ticket != view.ticket
+            || told.opens_at != view.opens_at
             || told.active_until != view.active_until;
         let step = told.position != view.position;
         let quiet = self.told_at.elapsed() >= QUIET;

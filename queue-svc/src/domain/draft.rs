@@ -174,7 +174,10 @@ impl<'a> Draft<'a> {
             ticket: 0,
             entered_at: self.now,
             active_until: None,
-            valid_until: self.now.saturating_add(self.head.policy.waiting_ttl),
+            valid_until: self
+                .now
+                .max(self.head.policy.opens_at.unwrap_or(i64::MIN))
+                .saturating_add(self.head.policy.waiting_ttl),
             admitted_at: None,
             heard_at: self.now,
             requeues: 0,
@@ -190,7 +193,10 @@ impl<'a> Draft<'a> {
         match row.status {
             TokenStatus::Active => CommandOutcome::Completed(self.end(row, TokenStatus::Completed)),
             TokenStatus::Completed => CommandOutcome::Completed(row),
-            TokenStatus::Waiting | TokenStatus::Expired | TokenStatus::Left => {
+            TokenStatus::Waiting if self.head.is_closed() => {
+                CommandOutcome::NotActive(TokenStatus::Registered)
+            }
+            TokenStatus::Waiting | TokenStatus::Registered | TokenStatus::Expired | TokenStatus::Left => {
                 CommandOutcome::NotActive(row.status)
             }
         }
@@ -253,7 +259,7 @@ impl<'a> Draft<'a> {
     }
 
     fn end(&mut self, row: TokenRow, status: TokenStatus) -> TokenRow {
-        if row.status == TokenStatus::Waiting {
+        if row.status == TokenStatus::Waiting && !self.head.is_closed() {
             self.head.gave_up();
         }
         let row = TokenRow { status, active_until: None, ..row };
@@ -262,9 +268,11 @@ impl<'a> Draft<'a> {
     }
 
     /// I-LINE-CAP and I-LINE-RATE: no token is admitted unless both bounds leave room for one more.
+    /// I-LINE-OPENS: none is admitted before the queue is open.
     fn may_admit(&self) -> bool {
         let policy = &self.head.policy;
         !policy.paused
+            && !self.head.is_closed()
             && self.active < policy.max_active
             && self.admitted < MAX_ADMITTED
             && self.head.cap_allows()
@@ -335,12 +343,12 @@ impl<'a> Draft<'a> {
     /// Puts a row into the draft and updates the counts.
     fn put(&mut self, row: TokenRow) {
         match self.current(&row.token).map(|before| before.status) {
-            Some(TokenStatus::Waiting) => self.waiting -= 1,
+            Some(TokenStatus::Waiting | TokenStatus::Registered) => self.waiting -= 1,
             Some(TokenStatus::Active) => self.active -= 1,
             Some(TokenStatus::Completed | TokenStatus::Expired | TokenStatus::Left) | None => {}
         }
         match row.status {
-            TokenStatus::Waiting => self.waiting += 1,
+            TokenStatus::Waiting | TokenStatus::Registered => self.waiting += 1,
             TokenStatus::Active => self.active += 1,
             TokenStatus::Completed | TokenStatus::Expired | TokenStatus::Left => {}
         }
@@ -361,7 +369,9 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self, outcomes: Vec<CommandOutcome>) -> Decision {
-        let changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy;
+        // That the queue has opened must be written, also when nobody is admitted by it.
+        let opened = self.state.head().is_closed() && !self.head.is_closed();
+        let changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy || opened;
         self.head.version += i64::from(changed);
         for row in &mut self.rows {
             row.version = self.head.version;

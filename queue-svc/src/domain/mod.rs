@@ -30,6 +30,8 @@ mod clocks_tests;
 mod model_tests;
 #[cfg(test)]
 mod on_sale_tests;
+#[cfg(test)]
+mod opening_tests;
 
 pub use draft::{Command, CommandOutcome, Decision, MAX_ADMITTED, MAX_EXPIRED, decide};
 pub use pace::Delay;

@@ -109,9 +109,11 @@ impl Model {
                 TokenStatus::Waiting if grace > 0 => {
                     t.valid_until.min(t.heard_at.max(self.listening) + silent)
                 }
-                TokenStatus::Waiting | TokenStatus::Completed | TokenStatus::Expired | TokenStatus::Left => {
-                    t.valid_until
-                }
+                TokenStatus::Waiting
+                | TokenStatus::Registered
+                | TokenStatus::Completed
+                | TokenStatus::Expired
+                | TokenStatus::Left => t.valid_until,
             }
         };
         let mut due: Vec<_> =
@@ -258,6 +260,7 @@ pub(super) fn policy() -> QueuePolicy {
         paused: false,
         waiting_grace: 60 * SECOND,
         show_up_within: 15 * SECOND,
+        opens_at: None,
     }
 }
 

@@ -134,6 +134,7 @@ impl Sale {
                     }
                     TokenStatus::Active => {}
                     TokenStatus::Waiting
+                    | TokenStatus::Registered
                     | TokenStatus::Completed
                     | TokenStatus::Expired
                     | TokenStatus::Left => {

@@ -109,6 +109,8 @@ policy! {
     waiting_grace: i64 = 600 * SECOND;
     /// How long an admitted user may take to send a request before the token loses its place; 0 = never.
     show_up_within: i64 = 90 * SECOND;
+    /// When the queue opens; `None`: it is open.
+    opens_at: Option<i64> = None;
 }
 
 impl QueuePolicy {
@@ -142,9 +144,26 @@ impl QueuePolicy {
             // The row may be that much older than the last request that was heard. I-LINE-HEARD: a token
             // counts as silent only when it cannot have been heard of since.
             let silent = silence + self.remembered_to() + LATE;
-            token.valid_until.min(token.heard_at.max(listening).saturating_add(silent))
+            let heard_at = token.heard_at.max(listening).max(self.opened());
+            self.valid_until(token).min(heard_at.saturating_add(silent))
         } else {
-            token.valid_until
+            self.valid_until(token)
+        }
+    }
+
+    /// The time before which no silence counts, since nobody is asked for a word before the queue opens.
+    fn opened(&self) -> i64 {
+        self.opens_at.unwrap_or(i64::MIN)
+    }
+
+    /// Until when a token may wait. For one that joined before the opening this counts from the opening,
+    /// wherever that was moved to since.
+    pub(super) fn valid_until(&self, token: Instants) -> i64 {
+        match self.opens_at {
+            Some(opens_at) if token.entered_at < opens_at => {
+                token.valid_until.max(opens_at.saturating_add(self.waiting_ttl))
+            }
+            Some(_) | None => token.valid_until,
         }
     }
 
@@ -171,7 +190,8 @@ impl QueuePolicy {
     pub(super) fn is_news(&self, token: Instants, now: i64) -> bool {
         let shows_up = self.awaited().is_some() && token.has_yet_to_show_up();
         // This holds for ACTIVE tokens too, which may have to wait again.
-        shows_up || (self.silence().is_some() && now - token.heard_at >= self.remembered_to())
+        let heard_at = token.heard_at.max(self.opened());
+        shows_up || (self.silence().is_some() && now.saturating_sub(heard_at) >= self.remembered_to())
     }
 
     /// How long a user may go without a request and still be heard of in time, in microseconds.

@@ -52,9 +52,24 @@ impl QueueRow {
         }
     }
 
+    /// Whether the queue is not open yet, as of the last decision. It opens with the first decision that is
+    /// made at or after `opens_at`, and so exactly once and with whatever else that transaction does.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.policy.opens_at.is_some_and(|opens_at| self.decided_at < opens_at)
+    }
+
+    /// This many tokens that hold a place, as how many wait and how many are registered.
+    #[must_use]
+    pub fn told_apart(&self, places: i64) -> (i64, i64) {
+        if self.is_closed() { (0, places) } else { (places, 0) }
+    }
+
     /// Moves on to the time of a decision, up to which this many tokens waited. Time does not run backwards.
     pub(super) fn pass(&mut self, now: i64, waiting: i64) {
         let now = self.decided_at.max(now);
+        // Before the opening nobody waits for an admission.
+        let (waiting, _) = self.told_apart(waiting);
         self.admissions.pace.pass(self.decided_at, now, waiting, self.policy.paused);
         self.decided_at = now;
     }

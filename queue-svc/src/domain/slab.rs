@@ -101,6 +101,7 @@ impl Slot {
     pub(super) fn instants(&self) -> Instants {
         Instants {
             status: self.status,
+            entered_at: self.entered_at,
             valid_until: self.valid_until,
             active_until: self.active_until,
             admitted_at: self.admitted_at,

@@ -80,7 +80,7 @@ impl QueueState {
         self.head.version
     }
 
-    /// How many tokens wait.
+    /// How many tokens wait, or are registered while the queue is closed.
     #[must_use]
     pub fn waiting(&self) -> i64 {
         self.lanes.iter().map(|lane| i64::from(lane.live())).sum()
@@ -203,11 +203,14 @@ impl QueueState {
             self.apply(row, now);
         }
         let new_rules = !self.head.policy.listens_like(&head.policy);
+        let moved = self.head.policy.opens_at != head.policy.opens_at;
         self.head = head;
         self.speed = self.head.speed(self.active);
         if new_rules {
             // Rows were written only as often as the old rules demanded.
             self.listening = self.listening.max(now);
+        }
+        if new_rules || moved {
             self.index_deadlines();
         }
         true
@@ -331,12 +334,15 @@ impl QueueState {
         self.deadlines = self.by_token.iter().map(|at| (self.deadline(self.slab.get(*at)), *at)).collect();
     }
 
-    /// When this state next changes by the clock alone: a deadline passes, or the cap lets a token in. A time
-    /// in the past means now.
+    /// When this state next changes by the clock alone: the queue opens, a deadline passes, or the cap lets a
+    /// token in. A time in the past means now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let policy = &self.head.policy;
+        if self.head.is_closed() {
+            return first.into_iter().chain(policy.opens_at).min();
+        }
         let could_admit = !policy.paused && self.active < policy.max_active && self.waiting() > 0;
         let opens = could_admit.then(|| self.head.opens_at());
         first.into_iter().chain(opens).min()

@@ -31,7 +31,7 @@ pub const fn tag_of(token: &Uuid) -> u16 {
     u16::from_be_bytes([bytes[10], bytes[11]])
 }
 
-/// The status of a token. WAITING and ACTIVE tokens are live; the others have ended.
+/// The status of a token. WAITING, REGISTERED and ACTIVE tokens are live; the others have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
     /// The token waits in the queue.
@@ -44,6 +44,9 @@ pub enum TokenStatus {
     Expired,
     /// The user left the queue.
     Left,
+    /// The token waits in a queue that is not open yet. Rows and slots say `Waiting`, because all tokens of a
+    /// queue change at the one moment at which the queue's row does; users are told this.
+    Registered,
 }
 
 impl TokenStatus {
@@ -56,10 +59,11 @@ impl TokenStatus {
             Self::Completed => 3,
             Self::Expired => 4,
             Self::Left => 5,
+            Self::Registered => 6,
         }
     }
 
-    /// The status with this [`TokenStatus::code`], if there is one.
+    /// The status of a row with this [`TokenStatus::code`], if there is one.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
         let all = [Self::Waiting, Self::Active, Self::Completed, Self::Expired, Self::Left];
@@ -75,13 +79,14 @@ impl TokenStatus {
             Self::Completed => "COMPLETED",
             Self::Expired => "EXPIRED",
             Self::Left => "LEFT",
+            Self::Registered => "REGISTERED",
         }
     }
 
-    /// Whether it is WAITING or ACTIVE; the other statuses are final.
+    /// Whether it is WAITING, REGISTERED or ACTIVE; the other statuses are final.
     #[must_use]
     pub const fn is_live(self) -> bool {
-        matches!(self, Self::Waiting | Self::Active)
+        matches!(self, Self::Waiting | Self::Active | Self::Registered)
     }
 }
 
@@ -89,6 +94,7 @@ impl TokenStatus {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instants {
     pub(super) status: TokenStatus,
+    pub(super) entered_at: i64,
     pub(super) valid_until: i64,
     /// When the admission ends; it counts only while ACTIVE.
     pub(super) active_until: i64,
@@ -138,6 +144,7 @@ impl TokenRow {
     pub(super) fn instants(&self) -> Instants {
         Instants {
             status: self.status,
+            entered_at: self.entered_at,
             valid_until: self.valid_until,
             active_until: self.active_until.unwrap_or(0),
             admitted_at: self.admitted_at.unwrap_or(0),

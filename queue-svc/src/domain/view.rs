@@ -12,6 +12,10 @@ use super::{
 /// Up to each of these places, after how many seconds a user polls; further back it is `FAR`.
 const NEAR: [(i64, i64); 3] = [(10, 1), (100, 2), (5_000, 5)];
 const FAR: i64 = 12;
+/// How soon at most a registered user polls again, so that an opening that was moved is heard of.
+const REGISTERED: i64 = 600 * SECOND;
+/// How many registered users are asked to poll in one second after the opening.
+const AT_THE_OPENING: i64 = 10_000;
 
 /// A token as its user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,7 @@ pub struct TokenView {
     pub poll_after: i64,
     pub requeues: u32,
     pub version: i64,
+    pub opens_at: Option<i64>,
 }
 
 /// A lane in which tokens wait.
@@ -54,6 +59,8 @@ pub struct QueueView {
     pub queue_id: String,
     pub serving_ticket: i64,
     pub waiting: i64,
+    #[serde(default)]
+    pub registered: i64,
     pub active: i64,
     pub policy: QueuePolicy,
     pub created_at: i64,
@@ -91,8 +98,11 @@ impl QueueState {
     }
 
     fn view_of(&self, queue_id: &Arc<str>, at: u32, slot: &Slot, now: i64) -> TokenView {
-        let position = self.place(at).unwrap_or(0);
-        let waits = slot.status == TokenStatus::Waiting;
+        let policy = &self.head().policy;
+        let has_place = slot.status == TokenStatus::Waiting;
+        let opens_at = policy.opens_at.filter(|_| has_place && self.head().is_closed());
+        let waits = has_place && opens_at.is_none();
+        let position = if waits { self.place(at).unwrap_or(0) } else { 0 };
         let estimate = if waits {
             self.speed().wait(position, slot.valid_until - slot.entered_at)
         } else {
@@ -102,7 +112,7 @@ impl QueueState {
             token: slot.token,
             queue_id: Arc::clone(queue_id),
             user: slot.user.clone(),
-            status: slot.status,
+            status: if opens_at.is_some() { TokenStatus::Registered } else { slot.status },
             priority: slot.priority,
             ticket: slot.ticket,
             position,
@@ -112,15 +122,22 @@ impl QueueState {
             estimated_wait_high: estimate.high,
             delay: self.speed().delay.filter(|_| waits),
             entered_at: slot.entered_at,
-            active_until: (!waits).then_some(slot.active_until),
-            valid_until: if waits { slot.valid_until } else { self.end_of_admission(slot) },
-            poll_after: if waits {
-                poll_waiting(&slot.token, position).min(self.head().policy.patience())
+            active_until: (!has_place).then_some(slot.active_until),
+            valid_until: if has_place {
+                policy.valid_until(slot.instants())
+            } else {
+                self.end_of_admission(slot)
+            },
+            poll_after: if let Some(opens_at) = opens_at {
+                poll_registered(&slot.token, opens_at - now, self.waiting(), policy.patience())
+            } else if waits {
+                poll_waiting(&slot.token, position).min(policy.patience())
             } else {
                 poll_active(&slot.token, slot.active_until - now)
             },
             requeues: slot.requeues,
             version: slot.version,
+            opens_at,
         }
     }
 
@@ -136,15 +153,18 @@ impl QueueState {
     /// The queue as every caller sees it.
     #[must_use]
     pub fn queue_view(&self, queue_id: &str) -> QueueView {
+        let (waiting, registered) = self.head().told_apart(self.waiting());
         QueueView {
             queue_id: queue_id.to_owned(),
             serving_ticket: self.head().serving_ticket,
-            waiting: self.waiting(),
+            waiting,
+            registered,
             active: self.active(),
             policy: self.head().policy.clone(),
             created_at: self.head().created_at,
             lanes: self
                 .lanes()
+                .filter(|_| registered == 0)
                 .map(|(priority, waiting, next_ticket, last_ticket)| LaneView {
                     priority,
                     waiting,
@@ -153,7 +173,7 @@ impl QueueState {
                 })
                 .collect(),
             places_per_minute: self.speed().places_per_minute(self.waiting()),
-            delay: self.speed().delay.filter(|_| self.waiting() > 0),
+            delay: self.speed().delay.filter(|_| waiting > 0),
         }
     }
 }
@@ -181,6 +201,7 @@ impl TokenView {
             poll_after: if row.status.is_live() { SECOND } else { 0 },
             requeues: row.requeues,
             version: row.version,
+            opens_at: None,
         }
     }
 }
@@ -198,9 +219,24 @@ fn poll_active(token: &Uuid, left: i64) -> i64 {
     jittered(token, 5 * SECOND).min(left).max(SECOND / 10)
 }
 
+/// After how long a registered user should ask again, where the queue opens after `left`: just after the
+/// opening, each a little later by the token's own bits, so that a crowd comes as a stream; long before the
+/// opening after about ten minutes. The stream takes no longer than an admitted user may be silent
+/// (`patience`), because the first of them are admitted at once.
+fn poll_registered(token: &Uuid, left: i64, registered: i64, patience: i64) -> i64 {
+    let stream = (registered / AT_THE_OPENING + 1).saturating_mul(SECOND).min(patience);
+    let after_opening = left.max(0).saturating_add(stream - jitter(token, stream));
+    if after_opening > REGISTERED { REGISTERED - jitter(token, REGISTERED / 5) } else { after_opening }
+}
+
 fn jittered(token: &Uuid, base: i64) -> i64 {
+    base - jitter(token, base / 5)
+}
+
+/// A part of a span, from nothing to all of it, by a token's own bits.
+fn jitter(token: &Uuid, span: i64) -> i64 {
     let bytes = token.as_bytes();
-    base - base / 5 * i64::from(u16::from_be_bytes([bytes[14], bytes[15]])) / i64::from(u16::MAX)
+    span.saturating_mul(i64::from(u16::from_be_bytes([bytes[14], bytes[15]]))) / i64::from(u16::MAX)
 }
 
 #[cfg(test)]
@@ -225,6 +261,22 @@ mod tests {
     fn those_near_the_front_ask_about_once_a_second() {
         for bits in [0, 0xffff] {
             assert!((SECOND * 8 / 10..=SECOND).contains(&poll_waiting(&Uuid::from_u128(bits), 10)));
+        }
+    }
+
+    #[test]
+    fn the_registered_ask_after_the_opening_spread_over_seconds() {
+        const CROWD: i64 = 200_000;
+        let mut in_second = [0; 22];
+        for number in 0..CROWD {
+            let bits = u128::try_from(number).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let after = poll_registered(&Uuid::from_u128(bits & 0xffff), 60 * SECOND, CROWD, 30 * SECOND);
+            in_second[usize::try_from(after / SECOND - 60).expect("after the opening")] += 1;
+        }
+        assert!(in_second.iter().all(|asks| *asks < 12_000), "{in_second:?}");
+        for bits in [0, 0xffff] {
+            let far = poll_registered(&Uuid::from_u128(bits), 86_400 * SECOND, CROWD, 30 * SECOND);
+            assert!((480 * SECOND..=600 * SECOND).contains(&far), "{far}");
         }
     }
 

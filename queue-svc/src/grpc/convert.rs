@@ -19,6 +19,7 @@ pub(super) fn queue(view: QueueView) -> pb::Queue {
         lanes: view.lanes.into_iter().map(lane).collect(),
         places_per_minute: view.places_per_minute,
         delay_reason: delay(view.delay).into(),
+        registered: view.registered,
     }
 }
 
@@ -52,6 +53,7 @@ macro_rules! policy {
                 }
                 .into(),
                 paused: Some(policy.paused),
+                opens_at: policy.opens_at.map(timestamp),
             }
         }
     };
@@ -79,6 +81,7 @@ pub(super) fn token(view: TokenView) -> pb::Token {
         estimated_wait_low: Some(duration(view.estimated_wait_low)),
         estimated_wait_high: Some(duration(view.estimated_wait_high)),
         delay_reason: delay(view.delay).into(),
+        opens_at: view.opens_at.map(timestamp),
     }
 }
 
@@ -89,5 +92,6 @@ const fn status(status: TokenStatus) -> pb::TokenStatus {
         TokenStatus::Completed => pb::TokenStatus::Completed,
         TokenStatus::Expired => pb::TokenStatus::Expired,
         TokenStatus::Left => pb::TokenStatus::Left,
+        TokenStatus::Registered => pb::TokenStatus::Registered,
     }
 }

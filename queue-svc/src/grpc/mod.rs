@@ -171,6 +171,7 @@ mod tests {
             estimated_wait_low: span,
             estimated_wait_high: span,
             delay_reason: DelayReason::Unspecified.into(),
+            opens_at: at,
         };
         let batch =
             BatchGetTokensResponse { tokens: vec![token; MAX_BATCH], ..BatchGetTokensResponse::default() };

@@ -11,7 +11,7 @@ use boxoffice_proto::{
         OnExpiry as WireOnExpiry, QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest,
         WatchTokenRequest,
     },
-    time::span_micros,
+    time::{micros, span_micros},
     validate::Checks,
 };
 use chassis::{
@@ -81,6 +81,7 @@ macro_rules! patch {
                 $($span: span(checks, concat!("policy.", stringify!($span)), policy.$span, $from..=$to),)+
                 on_expiry: on_expiry(checks, policy.on_expiry),
                 paused: policy.paused,
+                opens_at: opens_at(checks, policy.opens_at.as_ref()).map(Some),
             }
         }
     };
@@ -98,6 +99,14 @@ fn on_expiry(checks: &mut Checks, word: i32) -> Option<OnExpiry> {
             None
         }
     }
+}
+
+fn opens_at(checks: &mut Checks, at: Option<&prost_types::Timestamp>) -> Option<i64> {
+    let at = micros(at?);
+    if at.is_none() {
+        checks.refuse("policy.opens_at", "must be an instant of the years 1 to 9999");
+    }
+    at
 }
 
 /// Reads a span of whole seconds within these bounds, in microseconds.

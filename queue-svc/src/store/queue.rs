@@ -67,7 +67,7 @@ macro_rules! policy_columns {
 }
 
 policy_columns! {
-    max_active max_waiting active_ttl waiting_ttl admit_per_minute waiting_grace show_up_within
+    max_active max_waiting active_ttl waiting_ttl admit_per_minute waiting_grace show_up_within opens_at
 }
 
 /// The other columns of a queue that change, each with its type.

@@ -4,6 +4,7 @@
 mod crowd;
 mod harness;
 mod hearing;
+mod opening;
 mod queue;
 mod refusals;
 mod replicas;

@@ -119,7 +119,7 @@ def main(base, folder):
     explore(base, folder)
     # Again with somebody's place in the line (as it was before, whatever became of it), who may do what strangers are refused.
     policy = {"maxActive": 6000, "maxWaiting": 100_000, "admitPerMinute": 6000, "activeTtlSeconds": 300, "paused": False}
-    send(base, "PUT", "/v1/queues/default", {**policy, "showUpWithinSeconds": 0})
+    send(base, "PUT", "/v1/queues/default", {**policy, "showUpWithinSeconds": 0, "opensAt": "2026-01-01T00:00:00Z"})
     place = send(base, "POST", "/v1/queues/default/tokens", {"userId": "ann"})
     if place["status"] != "ACTIVE":
         raise SystemExit(f"nobody is let in: {place}")

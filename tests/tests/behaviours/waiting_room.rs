@@ -7,6 +7,7 @@ use boxoffice_proto::{
     Fault, Reason,
     queue::{GetTokenRequest, IssueTokenRequest, TokenStatus, queue_service_client::QueueServiceClient},
 };
+use chassis::{clock::Clock, rfc3339::Rfc3339};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::{
@@ -26,6 +27,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_no_show_costs_the_next_person_half_a_second_more_than_the_rule_at_most,
     an_open_stream_is_somebody_who_is_there,
     a_wait_is_told_as_a_range_and_a_pause_as_such,
+    a_line_opens_at_its_instant_for_those_who_registered,
     a_ticket_and_the_answer_for_everyone_make_a_place,
     rooms_at_once_do_not_know_of_each_other,
     a_policy_changes_while_people_come_and_go,
@@ -179,6 +181,30 @@ fn reckoned(line: &Value, priority: i64, ticket: i64) -> i64 {
         before += waiting;
     }
     0
+}
+
+async fn a_line_opens_at_its_instant_for_those_who_registered(world: World) {
+    let queue = world.queue(json!({"maxActive": 1, "opensAt": "2099-12-24T20:00:00+09:00"})).await;
+    let tokens = joined(&world, &queue, 3).await;
+    let line = world.line(&queue).await;
+    assert_eq!(line["opensAt"], "2099-12-24T11:00:00.000000Z");
+    assert_eq!((int(&line["registered"]), int(&line["waiting"])), (3, 0), "{line}");
+    for token in &tokens {
+        let told = world.token(token).await;
+        assert_eq!((&told["status"], int(&told["position"])), (&json!("REGISTERED"), 0), "{told}");
+        assert_eq!(told["opensAt"], line["opensAt"]);
+        assert!((300..=600).contains(&int(&told["pollAfterSeconds"])), "{told}");
+    }
+    let bad = world.rest.put(&format!("/v1/queues/{queue}"), json!({"opensAt": "tonight"})).send().await;
+    assert_eq!(tests::client::violated(&bad.problem(400, "INVALID_ARGUMENT")), ["opensAt"]);
+    leave(&world, &tokens[0]).await;
+    let soon = Rfc3339::of(Clock::system().now() + 2_000_000);
+    let opens = json!({"opensAt": soon.as_str()});
+    let _ = world.rest.put(&format!("/v1/queues/{queue}"), opens).expect(200).await;
+    world.until(&tokens[1], "ACTIVE").await;
+    let last = world.token(&tokens[2]).await;
+    assert_eq!((&last["status"], int(&last["position"])), (&json!("WAITING"), 1), "{last}");
+    assert_eq!(last["opensAt"], json!(null));
 }
 
 async fn a_ticket_and_the_answer_for_everyone_make_a_place(world: World) {

@@ -8,8 +8,9 @@ use super::{Hollow, Instant, advice, seconds, whole, words};
 use crate::http::fields::{Fields, FromFields};
 
 words! {
-    /// Where a token stands. WAITING and ACTIVE are live, the others final.
-    TokenStatus of proto::TokenStatus { Waiting, Active, Completed, Expired, Left }
+    /// Where a token stands. WAITING, ACTIVE and REGISTERED (the queue is not open yet) are live, the others
+    /// final.
+    TokenStatus of proto::TokenStatus { Waiting, Active, Completed, Expired, Left, Registered }
 }
 
 words! {
@@ -69,6 +70,9 @@ pub(crate) struct Token {
     pub(crate) active_until: Option<Instant>,
     /// When the token ends if nothing happens.
     pub(crate) valid_until: Instant,
+    /// When the queue opens, by the server's clock (the header `Date` tells it); null unless REGISTERED.
+    #[schema(required)]
+    pub(crate) opens_at: Option<Instant>,
     /// When to ask again; 0 once final.
     #[schema(minimum = 0, example = 1)]
     pub(crate) poll_after_seconds: i64,
@@ -97,6 +101,7 @@ impl TryFrom<proto::Token> for Token {
             entered_at: Instant::read(token.entered_at.as_ref())?,
             active_until,
             valid_until: Instant::read(token.valid_until.as_ref())?,
+            opens_at: Instant::optional(token.opens_at.as_ref()),
             poll_after_seconds: advice(token.poll_after.as_ref()),
             requeues: token.requeues,
             token: token.token,
@@ -150,9 +155,12 @@ macro_rules! json {
             /// The highest ticket admitted so far.
             #[schema(example = 1025)]
             serving_ticket: i64,
-            /// How many tokens wait.
+            /// How many tokens wait; 0 until the queue opens.
             #[schema(minimum = 0, example = 247)]
             waiting: i64,
+            /// How many tokens are REGISTERED; 0 once the queue is open.
+            #[schema(minimum = 0, example = 0)]
+            registered: i64,
             /// How many tokens are admitted.
             #[schema(minimum = 0, example = 6000)]
             active: i64,
@@ -182,6 +190,9 @@ macro_rules! json {
             /// True: nobody is admitted.
             #[schema(example = false)]
             paused: bool,
+            /// When the queue opens, or opened; null when it was open from the beginning.
+            #[schema(required)]
+            opens_at: Option<Instant>,
             /// When the queue was created.
             created_at: Instant,
         }
@@ -195,6 +206,7 @@ macro_rules! json {
                     queue_id: queue.queue_id,
                     serving_ticket: queue.serving_ticket,
                     waiting: queue.waiting,
+                    registered: queue.registered,
                     active: queue.active,
                     lanes: queue.lanes.into_iter().map(QueueLane::from).collect(),
                     places_per_minute: queue.places_per_minute,
@@ -203,6 +215,7 @@ macro_rules! json {
                     $($span: seconds(policy.$span.as_ref()),)+
                     on_expiry: OnExpiry::read(policy.on_expiry)?,
                     paused: policy.paused.unwrap_or_default(),
+                    opens_at: Instant::optional(policy.opens_at.as_ref()),
                     created_at: Instant::read(queue.created_at.as_ref())?,
                 })
             }
@@ -226,6 +239,9 @@ macro_rules! json {
             on_expiry: Option<OnExpiry>,
             /// True: nobody is admitted until it is false again.
             paused: Option<bool>,
+            /// When the queue opens. Until then nobody is admitted, and whoever joins is REGISTERED. An
+            /// instant that has passed opens it at once.
+            opens_at: Option<Instant>,
         }
 
         impl FromFields for QueuePolicy {
@@ -235,6 +251,7 @@ macro_rules! json {
                     $($span: fields.optional_integer($span_json, $from..=$to),)+
                     on_expiry: on_expiry(fields),
                     paused: fields.optional_bool("paused"),
+                    opens_at: fields.optional_instant("opensAt").map(Instant),
                 }
             }
         }
@@ -252,6 +269,7 @@ macro_rules! json {
                     $($span: policy.$span.map(span),)+
                     on_expiry: on_expiry.into(),
                     paused: policy.paused,
+                    opens_at: policy.opens_at.map(|at| time::timestamp(at.0)),
                 }
             }
         }

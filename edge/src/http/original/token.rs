@@ -40,7 +40,7 @@ pub(in crate::http) struct OriginalToken {
     /// The token: send it as `X-Queue-Token`.
     #[schema(format = Uuid, example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")]
     token_value: String,
-    /// When admission is expected; now, when it does not wait.
+    /// When admission is expected: the opening, when the queue is not open yet; now, when it does not wait.
     remaining_time: Instant,
     /// Its position in the queue, 1 = next; 0 when it does not wait.
     #[schema(minimum = 0, example = 17)]
@@ -58,7 +58,7 @@ impl OriginalToken {
         Ok(Self {
             user_id: token.user_id,
             token_value: token.token,
-            remaining_time: Instant(now.saturating_add(wait)),
+            remaining_time: token.opens_at.unwrap_or(Instant(now.saturating_add(wait))),
             position: token.position,
             valid_until: token.valid_until,
             status: token.status,
