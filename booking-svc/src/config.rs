@@ -4,14 +4,14 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use boxoffice_proto::Currency;
 use chassis::{
+    clock::micros,
     db::DbConfig,
     idempotency,
     prune::{self, Old},
 };
-
 use chrono_tz::Tz;
 
-use crate::store::holds;
+use crate::{domain::Rules, store::holds};
 
 /// The rules about holds that an operator may set.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,11 +26,44 @@ pub struct Policy {
     /// The time zone of venues whose concerts name none, by its IANA name such as Asia/Seoul
     #[arg(long, env, default_value = "UTC", value_parser = time_zone)]
     pub time_zone: Tz,
+    /// How long a user waits who let three holds of a show end unpaid within ten minutes, 1s to 10m or off
+    ///
+    /// Each further one doubles it, up to ten minutes. Off in an open house unless it is set, and 1m where
+    /// callers are known
+    #[arg(long, env, value_parser = hold_cooldown)]
+    pub hold_cooldown: Option<Cooldown>,
+}
+
+/// The shortest pause of a user whose holds end unpaid; `None`: there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cooldown(pub Option<Duration>);
+
+impl Policy {
+    /// The rules that these settings are, in a house that knows its callers or not.
+    #[must_use]
+    pub fn rules(&self, callers_are_known: bool) -> Rules {
+        Rules {
+            hold_ttl: micros(self.hold_ttl),
+            max_held_seats: self.max_held_seats,
+            cooldown: self.cooldown(callers_are_known).map(micros),
+        }
+    }
+
+    /// The cooldown that was set, or else that of the house.
+    fn cooldown(&self, callers_are_known: bool) -> Option<Duration> {
+        let default = callers_are_known.then_some(Duration::from_secs(60));
+        self.hold_cooldown.map_or(default, |Cooldown(set)| set)
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { hold_ttl: Duration::from_secs(300), max_held_seats: 50, time_zone: Tz::UTC }
+        Self {
+            hold_ttl: Duration::from_secs(300),
+            max_held_seats: 50,
+            hold_cooldown: None,
+            time_zone: Tz::UTC,
+        }
     }
 }
 
@@ -88,6 +121,17 @@ fn time_zone(name: &str) -> Result<Tz, String> {
     name.parse().map_err(|_| "must be the IANA name of a time zone, such as Asia/Seoul".to_owned())
 }
 
+const HOLD_COOLDOWN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+
+fn hold_cooldown(text: &str) -> Result<Cooldown, String> {
+    if text == "off" {
+        return Ok(Cooldown(None));
+    }
+    let pause = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let is_fine = HOLD_COOLDOWN.contains(&pause);
+    if is_fine { Ok(Cooldown(Some(pause))) } else { Err("must be 1s to 10m, or off".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -110,6 +154,9 @@ mod tests {
     #[test]
     fn nonsense_is_refused_before_anything_starts() {
         for bad in [
+            "--hold-cooldown=0s",
+            "--hold-cooldown=11m",
+            "--hold-cooldown=no",
             "--hold-ttl=0s",
             "--hold-ttl=2h",
             "--hold-ttl=5",
@@ -125,5 +172,17 @@ mod tests {
             Line::try_parse_from(["x", "--hold-ttl=2s", "--max-held-seats=4", "--time-zone=Asia/Seoul"])
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_cooldown_is_that_of_the_house_unless_it_is_set() {
+        let cooldown = |line: &[&str], known| {
+            Line::try_parse_from(line)
+                .map(|line| line.policy.cooldown(known).map(|pause| pause.as_secs()))
+                .ok()
+        };
+        assert_eq!((cooldown(&["x"], false), cooldown(&["x"], true)), (Some(None), Some(Some(60))));
+        assert_eq!(cooldown(&["x", "--hold-cooldown=5s"], false), Some(Some(5)));
+        assert_eq!(cooldown(&["x", "--hold-cooldown=off"], true), Some(None));
     }
 }

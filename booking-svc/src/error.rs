@@ -1,6 +1,6 @@
 //! The failures of the use cases, and the one table that turns each into the fault a caller receives.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
@@ -69,7 +69,7 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::SeatNotFound(_) => Reason::SeatNotFound,
         Refusal::SeatTaken(_) => Reason::SeatTaken,
         Refusal::SalesClosed => Reason::SalesClosed,
-        Refusal::HoldLimit(_) => Reason::HoldLimit,
+        Refusal::HoldLimit(_) | Refusal::CoolingDown { .. } => Reason::HoldLimit,
         Refusal::ReservationNotFound => Reason::ReservationNotFound,
         Refusal::NotOwner => Reason::NotOwner,
         Refusal::HoldExpired => Reason::HoldExpired,
@@ -94,6 +94,11 @@ impl From<Refusal> for Fault {
             Refusal::HoldLimit(limit) => {
                 fault("You would hold more seats of this show than one may; pay for or give back some first.")
                     .with("max_held_seats", limit)
+            }
+            Refusal::CoolingDown { wait, limit } => {
+                fault("Several of your holds of this show ended unpaid; wait a little before the next one.")
+                    .with("max_held_seats", limit)
+                    .retry_after(Duration::from_micros(wait.unsigned_abs()))
             }
             Refusal::ReservationNotFound => fault("There is no such reservation."),
             Refusal::NotOwner => fault("The reservation belongs to another user."),

@@ -27,7 +27,7 @@ use chassis::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use chassis::program::Listeners;
-pub use config::{Config, Policy, Retention};
+pub use config::{Config, Cooldown, Policy, Retention};
 
 /// How long the shutdown waits for the sweep's last batch after the servers have ended.
 const LAST_SWEEP: Duration = Duration::from_secs(2);
@@ -60,7 +60,8 @@ async fn run(
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
     let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
-    let app = Arc::new(app::App::new(db.clone(), clock, &config.policy));
+    let rules = config.policy.rules(config.doors.know_callers());
+    let app = Arc::new(app::App::new(db.clone(), clock, rules, config.policy.time_zone));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)

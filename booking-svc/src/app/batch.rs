@@ -64,7 +64,7 @@ pub(super) async fn attempt(
     batch: Arc<[Arc<Asked>]>,
 ) -> Result<Answers, Error> {
     let mut session = db.begin().await?;
-    let (mut locked, now) = lock(&mut session, &clock, &batch).await?;
+    let (mut locked, now) = lock(&mut session, &clock, rules, &batch).await?;
     let recorded =
         idempotency::recall_all(&mut session, batch.iter().filter_map(|asked| asked.key.as_ref())).await?;
     let (answers, records) = decide(&batch, &recorded, |request| locked.decide(request, rules, now))?;
@@ -91,7 +91,12 @@ pub(super) async fn attempt(
 
 /// Locks what the requests are about, and answers the time at which they are decided. It is read when what
 /// they compare with it is locked, so that the time spent waiting counts.
-async fn lock(session: &mut Session, clock: &Clock, batch: &[Arc<Asked>]) -> Result<(Locked, i64), Error> {
+async fn lock(
+    session: &mut Session,
+    clock: &Clock,
+    rules: Rules,
+    batch: &[Arc<Asked>],
+) -> Result<(Locked, i64), Error> {
     let (mut ids, mut new) = (BTreeSet::new(), Vec::new());
     for asked in batch {
         match &asked.request {
@@ -114,7 +119,11 @@ async fn lock(session: &mut Session, clock: &Clock, batch: &[Arc<Asked>]) -> Res
     let locked = Locked::new(held, taken);
     let may_hold = new.into_iter().filter(|new| locked.may_grant(new, now));
     let holders: BTreeSet<HolderKey> = may_hold.map(|new| (new.user_id.clone(), new.show.show_id)).collect();
-    Ok((locked.counting(holds::lock_holders(session, holders, now).await?), now))
+    let mut holders = holds::lock_holders(session, holders, now).await?;
+    if rules.cooldown.is_some() {
+        holds::read_ends(session, &mut holders, now).await?;
+    }
+    Ok((locked.of(holders), now))
 }
 
 /// Answers each request: as it was answered before, or as it is decided now. Refusals are not recorded,

@@ -10,7 +10,7 @@ mod viewing;
 use std::sync::Arc;
 
 use chassis::{
-    clock::{Clock, micros},
+    clock::Clock,
     db::{Db, Group},
 };
 use chrono_tz::Tz;
@@ -18,7 +18,6 @@ use moka::future::Cache;
 use uuid::Uuid;
 
 use crate::{
-    config::Policy,
     domain::{Availability, Concert, Hold, Refusal, Reservation, Rules, Show},
     error::Error,
     store::catalog,
@@ -63,16 +62,15 @@ impl Memory {
 impl App {
     /// The use cases on a database. Must be called within a Tokio runtime, because each batch runs as a task.
     #[must_use]
-    pub fn new(db: Db, clock: Clock, policy: &Policy) -> Self {
+    pub fn new(db: Db, clock: Clock, rules: Rules, time_zone: Tz) -> Self {
         let memory = Arc::new(Memory { maps: Coalesced::new(), dates: Coalesced::new() });
         let reads = Group::of_reads(db.clone(), "read_holds", viewing::find);
-        let rules = Rules { hold_ttl: micros(policy.hold_ttl), max_held_seats: policy.max_held_seats };
         let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
         let attempt =
             move |db, asked| batch::attempt(db, ticking.clone(), rules, Arc::clone(&touched), asked);
         let requests = Group::of_writes(db.clone(), "holds", attempt);
         let (concerts, shows) = (Cache::new(FACTS), Cache::new(FACTS));
-        Self { db, clock, time_zone: policy.time_zone, concerts, shows, memory, reads, requests }
+        Self { db, clock, time_zone, concerts, shows, memory, reads, requests }
     }
 
     /// Reads a concert, from the cache where it is there.

@@ -10,7 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Hold, Refusal, Reservation, Selection, Show, State, Status,
+    Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
     hold::{self, Change, Command, Verdict},
 };
 
@@ -38,6 +38,18 @@ pub struct Rules {
     pub hold_ttl: i64,
     /// How many seats of one show a user may hold unpaid.
     pub max_held_seats: i64,
+    /// The shortest pause of a user whose holds end unpaid, in microseconds; `None`: there is none.
+    pub cooldown: Option<i64>,
+}
+
+/// What a user has, or had, of a show.
+#[derive(Clone, Debug, Default)]
+pub struct Holder {
+    /// How many seats are in live holds.
+    pub held: i64,
+    /// When holds ended unpaid, in microseconds since 1970 UTC, as far back as [`cooldown::MEMORY`]. Nobody
+    /// needs it where there is no cooldown.
+    pub ended: Vec<i64>,
 }
 
 /// A request to hold seats.
@@ -76,7 +88,7 @@ pub enum Request {
 pub struct Locked {
     holds: HashMap<Uuid, Hold>,
     seats: HashMap<SeatKey, SeatRow>,
-    held: HashMap<HolderKey, i64>,
+    holders: HashMap<HolderKey, Holder>,
     changed_holds: BTreeSet<Uuid>,
     changed_seats: BTreeSet<SeatKey>,
     freed: BTreeSet<(SeatKey, Uuid)>,
@@ -117,11 +129,10 @@ impl Locked {
         Self { holds, seats, ..Self::default() }
     }
 
-    /// Adds how many seats the users who may get a hold ([`Self::may_grant`]) have in live holds of its show.
-    /// Who is not named has none.
+    /// Adds the users who may get a hold ([`Self::may_grant`]). Who is not named has nothing and had nothing.
     #[must_use]
-    pub fn counting(self, held: HashMap<HolderKey, i64>) -> Self {
-        Self { held, ..self }
+    pub fn of(self, holders: HashMap<HolderKey, Holder>) -> Self {
+        Self { holders, ..self }
     }
 
     /// Whether a request for seats may be granted, as far as the seats' rows say: each is free, or has a hold
@@ -170,9 +181,14 @@ impl Locked {
         if !taken.is_empty() {
             return Err(Refusal::SeatTaken(taken));
         }
-        let held = self.held.entry((user_id.clone(), show.show_id)).or_default();
-        hold::check_limit(held.saturating_add(seats.count()), rules.max_held_seats)?;
-        *held += seats.count();
+        let holder = self.holders.entry((user_id.clone(), show.show_id)).or_default();
+        hold::check_limit(holder.held.saturating_add(seats.count()), rules.max_held_seats)?;
+        // I-COOLDOWN: asked under the same lock as the limit.
+        let paused = rules.cooldown.and_then(|cooldown| cooldown::paused_until(&holder.ended, cooldown));
+        if let Some(until) = paused.filter(|until| *until > now) {
+            return Err(Refusal::CoolingDown { wait: until - now, limit: rules.max_held_seats });
+        }
+        holder.held += seats.count();
         let until = now.saturating_add(rules.hold_ttl);
         let hold = Hold {
             reservation_id: *reservation_id,
@@ -243,9 +259,12 @@ impl Locked {
         }
         if before == Status::Held
             && after.status(now) != Status::Held
-            && let Some(held) = self.held.get_mut(&(after.user_id.clone(), after.show_id))
+            && let Some(holder) = self.holders.get_mut(&(after.user_id.clone(), after.show_id))
         {
-            *held -= i64::try_from(after.seats.len()).unwrap_or(0);
+            holder.held -= i64::try_from(after.seats.len()).unwrap_or(0);
+            if after.status(now) != Status::Confirmed {
+                holder.ended.push(now);
+            }
         }
         self.put(after.clone());
         after

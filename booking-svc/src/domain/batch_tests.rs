@@ -10,7 +10,7 @@ use crate::domain::show::tests::show;
 
 const SEATS: i32 = 6;
 const LIMIT: i64 = 3;
-const RULES: Rules = Rules { hold_ttl: 100, max_held_seats: LIMIT };
+const RULES: Rules = Rules { hold_ttl: 100, max_held_seats: LIMIT, cooldown: Some(40) };
 const USERS: [&str; 3] = ["ann", "bob", "cid"];
 
 /// The rows between batches.
@@ -18,17 +18,25 @@ const USERS: [&str; 3] = ["ann", "bob", "cid"];
 struct Rows {
     holds: HashMap<Uuid, Hold>,
     seats: HashMap<SeatKey, SeatRow>,
+    closed: HashMap<Uuid, i64>,
 }
 
 impl Rows {
     /// All rows, as a batch at this time would lock them.
     fn locked(&self, now: i64) -> Locked {
-        let mut held = HashMap::new();
-        for hold in self.holds.values().filter(|hold| hold.status(now) == Status::Held) {
-            *held.entry((hold.user_id.clone(), hold.show_id)).or_default() +=
-                i64::try_from(hold.seats.len()).unwrap();
+        let mut holders: HashMap<HolderKey, Holder> = HashMap::new();
+        for hold in self.holds.values() {
+            let holder = holders.entry((hold.user_id.clone(), hold.show_id)).or_default();
+            match hold.status(now) {
+                Status::Held => holder.held += i64::try_from(hold.seats.len()).unwrap(),
+                Status::Expired | Status::Cancelled => {
+                    let closed = self.closed.get(&hold.reservation_id).copied();
+                    holder.ended.push(closed.unwrap_or(i64::MAX).min(hold.expires_at));
+                }
+                Status::Confirmed => {}
+            }
         }
-        Locked::new(self.holds.clone(), self.seats.clone()).counting(held)
+        Locked::new(self.holds.clone(), self.seats.clone()).of(holders)
     }
 
     /// Writes what a batch changed, under the conditions of the statements. True when each row was written.
@@ -46,6 +54,9 @@ impl Rows {
             });
         }
         for hold in changes.holds {
+            if hold.state != State::Held {
+                self.closed.insert(hold.reservation_id, now);
+            }
             let before = self.holds.insert(hold.reservation_id, hold);
             whole &= before.is_none_or(|before| before.state == State::Held);
         }

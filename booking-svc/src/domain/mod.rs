@@ -2,13 +2,14 @@
 //! show is on. No I/O, no SQL, no protobuf; the time and the ids come in as arguments.
 
 pub mod batch;
+pub mod cooldown;
 pub mod dates;
 pub mod hold;
 pub mod refusal;
 pub mod seats;
 pub mod show;
 
-pub use batch::{Changes, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow};
+pub use batch::{Changes, Holder, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow};
 pub use hold::{Hold, Reservation, State, Status};
 pub use refusal::Refusal;
 pub use seats::{Availability, SeatMap, Selection};

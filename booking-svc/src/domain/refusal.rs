@@ -27,6 +27,14 @@ pub enum Refusal {
     /// The user would hold more seats of the show than this limit.
     #[error("a user may hold {0} seats of a show")]
     HoldLimit(i64),
+    /// Too many holds of the user ended unpaid lately.
+    #[error("a user whose holds end unpaid waits before the next one")]
+    CoolingDown {
+        /// How long the user must wait, in microseconds.
+        wait: i64,
+        /// How many seats of a show a user may hold.
+        limit: i64,
+    },
     /// No hold has this id.
     #[error("there is no such reservation")]
     ReservationNotFound,

@@ -9,9 +9,9 @@ use chassis::{
 use uuid::Uuid;
 
 use super::corrupt;
-use crate::domain::{Hold, HolderKey, State};
+use crate::domain::{Hold, Holder, HolderKey, State, cooldown, hold::MAX_EXTENSION};
 
-/// How many seats of a show each of these users has in live holds at this time; who has none is left out.
+/// How many seats of a show each of these users has in live holds at this time.
 /// The counts are exact until the transaction ends (I-LIMIT): transactions that give a hold to the same user
 /// and show wait for each other at the user's `holder` row.
 ///
@@ -21,12 +21,13 @@ pub async fn lock_holders(
     session: &mut Session,
     holders: BTreeSet<HolderKey>,
     now: i64,
-) -> Result<HashMap<HolderKey, i64>, Error> {
+) -> Result<HashMap<HolderKey, Holder>, Error> {
     if holders.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = holders.into_iter().map(|(user, show)| args![user, show]).collect();
-    let holders = db::table(session.dialect(), rows);
+    let mut found: HashMap<HolderKey, Holder> =
+        holders.iter().map(|holder| (holder.clone(), Holder::default())).collect();
+    let holders = holder_table(session, holders.into_iter());
     if session.dialect() == Dialect::Postgres {
         let lock = "INSERT INTO holder (user_id, show_id, version)
                     SELECT name, show, 1 FROM UNNEST($1::text[], $2::bigint[]) AS a (name, show) ORDER BY name, show
@@ -45,9 +46,52 @@ pub async fn lock_holders(
     };
     let mut args = args![now];
     args.extend(holders);
-    let rows = session.all(count, args).await?;
-    rows.iter().map(|row| Ok(((row.get("name")?, row.get("show")?), row.get("total")?))).collect()
+    for row in session.all(count, args).await? {
+        found.entry((row.get("name")?, row.get("show")?)).or_default().held = row.get("total")?;
+    }
+    Ok(found)
 }
+
+fn holder_table(session: &Session, holders: impl Iterator<Item = HolderKey>) -> Vec<Value> {
+    db::table(session.dialect(), holders.map(|(user, show)| args![user, show]).collect())
+}
+
+/// Adds when holds of these users ended unpaid, as far back as [`cooldown::MEMORY`]. One that expired ended
+/// by the clock, whether or not it is closed. It is found by when it was held, which was at most
+/// [`LONGEST`] earlier.
+///
+/// # Errors
+/// The database failed.
+pub async fn read_ends(
+    session: &mut Session,
+    holders: &mut HashMap<HolderKey, Holder>,
+    now: i64,
+) -> Result<(), Error> {
+    if holders.is_empty() {
+        return Ok(());
+    }
+    let since = now.saturating_sub(cooldown::MEMORY);
+    let sql = Sql {
+        postgres: "SELECT name, show, h.ended FROM UNNEST((SELECT $4::text[]), (SELECT $5::bigint[])) AS a (name, show)
+                   CROSS JOIN LATERAL (SELECT LEAST(expires_at, closed_at) AS ended FROM hold
+                       WHERE user_id = a.name AND show_id = a.show AND held_at > $1 AND status <> 'CONFIRMED') AS h
+                   WHERE h.ended > $2 AND h.ended <= $3",
+        sqlite: "SELECT user_id AS name, show_id AS show, MIN(expires_at, COALESCE(closed_at, expires_at)) AS ended
+                 FROM json_each($4) AS a CROSS JOIN hold
+                 WHERE user_id = a.value ->> 0 AND show_id = a.value ->> 1 AND held_at > $1 AND status <> 'CONFIRMED'
+                     AND MIN(expires_at, COALESCE(closed_at, expires_at)) > $2
+                     AND MIN(expires_at, COALESCE(closed_at, expires_at)) <= $3",
+    };
+    let mut args = args![since.saturating_sub(LONGEST), since, now];
+    args.extend(holder_table(session, holders.keys().cloned()));
+    for row in session.all(sql, args).await? {
+        holders.entry((row.get("name")?, row.get("show")?)).or_default().ended.push(row.get("ended")?);
+    }
+    Ok(())
+}
+
+/// The longest that a hold can live, in microseconds: the longest `--hold-ttl` and the longest extension.
+const LONGEST: i64 = 3_600 * 1_000_000 + MAX_EXTENSION;
 
 macro_rules! select_hold {
     ($rest:literal) => {

@@ -5,6 +5,7 @@
 mod batches;
 mod catalog;
 mod contention;
+mod cooldown;
 mod lifecycle;
 mod retention;
 mod schema;

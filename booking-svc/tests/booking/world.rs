@@ -15,6 +15,7 @@ use chassis::{
     db::Db,
     testing::{TestDatabase, databases},
 };
+use chrono_tz::Tz;
 use uuid::Uuid;
 
 /// 2027-01-15T08:00:00Z.
@@ -43,7 +44,7 @@ pub(crate) async fn worlds_with(policy: Policy) -> Vec<World> {
     for database in databases().await {
         let db = Db::open(&database.config, &store::migrations()).await.unwrap();
         let clock = Clock::manual(START);
-        let app = Arc::new(App::new(db.clone(), clock.clone(), &policy));
+        let app = Arc::new(App::new(db.clone(), clock.clone(), policy.rules(false), policy.time_zone));
         worlds.push(World { app, clock, db, database });
     }
     worlds
@@ -139,7 +140,7 @@ impl World {
 
     /// Another replica on the same database, with a clock of its own.
     pub(crate) fn replica(&self, clock: Clock) -> App {
-        App::new(self.db.clone(), clock, &Policy::default())
+        App::new(self.db.clone(), clock, Policy::default().rules(false), Tz::UTC)
     }
 
     /// Checks that PostgreSQL has counted no deadlock. Answers do not tell, because transactions are retried.

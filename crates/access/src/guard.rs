@@ -62,6 +62,12 @@ impl Doors {
         self.access.is_some()
     }
 
+    /// Whether every caller is known: by a token, or because only the edge is let in, which asks them.
+    #[must_use]
+    pub const fn know_callers(&self) -> bool {
+        self.access.is_some() || self.edge.is_some()
+    }
+
     /// The public keys of the mesh's own issuer, where it has one.
     #[must_use]
     pub fn jwks(&self) -> Option<&str> {

@@ -48,7 +48,9 @@ impl ServiceArgs {
         let callers = (!doors.are_secured()).then(|| self.edge_identity.clone());
         let tls = self.tls.server(callers)?;
         let listeners = Listeners::bind(addr, http_addr, connections, tls.as_ref())?;
-        Ok((doors.with_edge(self.edge_identity), listeners))
+        let knows_edge = self.tls.tls_client_ca.is_some();
+        let doors = if knows_edge { doors.with_edge(self.edge_identity) } else { doors };
+        Ok((doors, listeners))
     }
 
     fn way(&self, bound: &[(&str, SocketAddr)]) -> Result<Way, Error> {

@@ -46,7 +46,9 @@ pub(super) const HOLD: &[Reason] = &[
 /// Hold seats
 ///
 /// All of them or none, for a while (`expiresAt`), at the price of this moment. Of any number of concurrent
-/// requests for one seat exactly one wins; the others are told SEAT_TAKEN with `seatNumbers`.
+/// requests for one seat exactly one wins; the others are told SEAT_TAKEN with `seatNumbers`. Who let three
+/// holds of a show end unpaid within ten minutes may have to wait before the next one: HOLD_LIMIT with
+/// `Retry-After`.
 #[utoipa::path(post, path = "/v1/reservations", tag = "booking", request_body = NewReservation,
     responses((status = 201, description = "The seats are held.", body = Reservation,
         headers(("Location" = String, description = "The address of the reservation.")))))]

@@ -14,15 +14,16 @@ const COMMON: [&str; 6] = ["type", "title", "status", "detail", "instance", "cod
 
 /// Adds a refusal to the response of its status, with an example.
 pub(super) fn add(responses: &mut Map<String, Value>, path: &str, status: u16, code: &str, title: &str) {
-    let response = responses.entry(status.to_string()).or_insert_with(|| {
-        let mut response = json!({"description": title});
-        if matches!(status, 429 | 503 | 504) {
-            let schema = json!({"type": "integer", "minimum": 1});
-            response["headers"] =
-                json!({"Retry-After": {"description": "When to ask again, in seconds.", "schema": schema}});
-        }
-        response
-    });
+    let response = responses.entry(status.to_string()).or_insert_with(|| json!({"description": title}));
+    // Of the conflicts, this one may pass by waiting.
+    let waits =
+        (code == "HOLD_LIMIT").then_some("When to ask again, in seconds, where it is enough to wait.");
+    if let Some(when) =
+        matches!(status, 429 | 503 | 504).then_some("When to ask again, in seconds.").or(waits)
+    {
+        let schema = json!({"type": "integer", "minimum": 1});
+        response["headers"]["Retry-After"] = json!({"description": when, "schema": schema});
+    }
     let mut example = json!({
         "type": format!("urn:boxoffice:problem:{code}"), "title": title, "status": status, "detail": title,
         "instance": path, "code": code,

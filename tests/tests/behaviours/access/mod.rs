@@ -26,7 +26,7 @@ use tests::{
     mesh::{Mesh, Role, Shape},
     raw,
     suite::{Scenario, Solo},
-    world::World,
+    world::{World, text},
 };
 use tonic::{Code, Request, Status, transport};
 use uuid::Uuid;
@@ -41,6 +41,7 @@ pub(crate) fn solos() -> Vec<Solo> {
     let every = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres, Shape::Cluster];
         every_route_lets_in_whom_the_table_names_and_nobody_else,
         a_stranger_gets_nothing_of_a_victim,
+        who_lets_holds_end_unpaid_waits_before_the_next_one,
     ];
     let cluster = tests::solos![&[Shape::Cluster]; a_service_knows_the_edge_and_asks_everybody_else];
     [single as &[Solo], every, cluster].concat()
@@ -314,6 +315,34 @@ async fn a_stranger_gets_nothing_of_a_victim(shape: Shape) {
         .once()
         .await
         .problem(401, "CREDENTIALS_INVALID");
+    secured.mesh.finish().await.unwrap();
+}
+
+/// Where callers are known, seats cannot be kept from others by holding them again and again.
+async fn who_lets_holds_end_unpaid_waits_before_the_next_one(shape: Shape) {
+    let secured = Secured::start(shape, &[]).await;
+    let ann = secured.furnish().await;
+    let hold = async |caller: &str, seat: i32, token: &str| {
+        let seats = json!({"showId": ann.show_id, "seatNumbers": [seat]});
+        secured.send(caller, Method::POST, "/v1/reservations", &seats, token).await
+    };
+    let give_back = async |reservation: &str| {
+        let path = format!("/v1/reservations/{reservation}");
+        secured.send("owner", Method::DELETE, &path, &Value::Null, &ann.token).await.expect(204)
+    };
+    let mut held = ann.held.clone();
+    for seat in 3..5 {
+        give_back(&held).await;
+        held = text(&hold("owner", seat, &ann.token).await.expect(201)["reservationId"]);
+    }
+    give_back(&held).await;
+    let paused = hold("owner", 5, &ann.token).await;
+    let wait: u64 = paused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    let _problem = paused.problem(409, "HOLD_LIMIT");
+    let joined =
+        secured.send("user", Method::POST, "/v1/queues/default/tokens", &json!({}), "").await.expect(201);
+    let _held = hold("user", 5, &text(&joined["token"])).await.expect(201);
     secured.mesh.finish().await.unwrap();
 }
 
