@@ -14,11 +14,14 @@ use chassis::{
 };
 use http::{HeaderValue, uri::Authority};
 use tokio::net::TcpListener;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::store;
 
 /// How long events are kept that were sent.
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+/// How long a browser need not ask again whether a page may call.
+const AN_HOUR: Duration = Duration::from_secs(3_600);
 
 /// The whole configuration of the edge.
 #[derive(Clone, Debug)]
@@ -67,7 +70,7 @@ impl Retention {
 pub struct Listeners {
     /// The listener of REST, SSE, WebSocket, probes and metrics.
     pub rest: Incoming,
-    /// The listener of gRPC, with `CheckoutService`.
+    /// The listener of gRPC and gRPC-Web.
     pub grpc: Incoming,
     /// The listener of probes and metrics alone.
     pub metrics: Option<TcpListener>,
@@ -90,8 +93,8 @@ pub struct Policy {
     /// `boxoffice::events`).
     #[arg(long, env)]
     pub events_url: Option<String>,
-    /// Web origins (`scheme://host[:port]`) that may call the REST API from a browser, comma separated; `*`
-    /// is any. None by default.
+    /// Web origins (`scheme://host[:port]`) that may call REST and gRPC-Web from a browser, comma separated;
+    /// `*` is any. None by default.
     #[arg(long, env, default_value = "", hide_default_value = true)]
     pub cors_origins: Origins,
 }
@@ -105,6 +108,19 @@ pub enum Origins {
     Any,
     /// Pages of these origins may call, each as a browser writes it in `Origin`.
     Only(Vec<HeaderValue>),
+}
+
+impl Origins {
+    /// The rules of CORS for pages of these origins, which each door completes with what it takes and tells;
+    /// `None` where no page may call.
+    pub(crate) fn cors(&self) -> Option<CorsLayer> {
+        let allowed = match self {
+            Self::None => return None,
+            Self::Any => AllowOrigin::any(),
+            Self::Only(origins) => AllowOrigin::list(origins.clone()),
+        };
+        Some(CorsLayer::new().allow_origin(allowed).max_age(AN_HOUR))
+    }
 }
 
 impl FromStr for Origins {

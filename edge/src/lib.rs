@@ -54,7 +54,7 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &migrations()).await?)
 }
 
-/// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, `CheckoutService` on the other,
+/// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, gRPC and gRPC-Web on the other,
 /// and in the background the recovery of checkouts that lost their runner and the relay of events.
 ///
 /// # Errors
@@ -100,8 +100,9 @@ async fn run(
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), doors.clone(), clock));
     let door = grpc::Door::new(Arc::clone(&edge), polls.clone());
-    let rest = http::Front::new(edge, polls, config.policy, health.clone());
-    let grpc = grpc_server(door, till.clone(), doors, health);
+    let grpc = grpc_server(door, till.clone(), doors, health.clone());
+    let grpc = grpc.for_pages(grpc::cors(&config.policy.cors_origins));
+    let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));

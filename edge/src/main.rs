@@ -89,7 +89,7 @@ fn main() -> ExitCode {
             let doors =
                 access.doors_of_edge(&bound, mesh_tls.is_some(), clock.clone(), shutdown.clone()).await?;
             let upstreams = upstreams.secured(mesh_tls.as_ref(), identities)?;
-            let (rest_tls, grpc_tls) = (rest_tls.server()?, tls.server(None)?);
+            let (rest_tls, grpc_tls) = (rest_tls.server()?, tls.server_for_pages()?);
             let metrics = metrics_addr.map(|addr| listen("--metrics-addr", addr)).transpose()?;
             let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
             let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);

@@ -3,7 +3,8 @@
 //!
 //! - [`mesh`] starts the programs in one of three [`mesh::Shape`]s, kills and restarts them, and stops them
 //!   at the end.
-//! - [`client`] speaks REST to it, [`grpc`] speaks gRPC, [`world`] knows the steps of an on-sale.
+//! - [`client`] speaks REST to it, [`grpc`] speaks gRPC, [`pages`] speak gRPC-Web; [`world`] knows the steps
+//!   of an on-sale.
 //! - [`audit`] looks into the databases afterwards: money conserved, no seat twice, nothing half-done.
 //! - [`trial`] runs one checkout through a mesh in which [`faults`] befall its calls ([`proxy`], [`wire`]),
 //!   and judges what became of it; [`load`] keeps buying whatever happens, and looks for what it was told;
@@ -34,6 +35,7 @@ pub mod grpc;
 pub mod keys;
 pub mod load;
 pub mod mesh;
+pub mod pages;
 pub mod process;
 pub mod proxy;
 pub mod raw;

@@ -228,8 +228,8 @@ impl Stack {
     /// An address cannot be bound, a database cannot be opened, or a service is not ready in time.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let (tls, rest_tls) = (settings.tls.server(None)?, settings.rest_tls.server()?);
+        let grpc_tls = settings.tls.server_for_pages()?;
         let (wanted, connections) = (settings.addresses, settings.connections.counted());
-        let counted = |listener| Incoming::secured(listener, &connections, tls.as_ref());
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
         let metrics = wanted.metrics_addr.map(|addr| bind("--metrics-addr", addr)).transpose()?;
         let (metrics, metrics_addr) = metrics.unzip();
@@ -245,7 +245,10 @@ impl Stack {
         let upstreams = Upstreams { queue_url, booking_url, wallet_url };
         let [queue_calls, booking_calls, wallet_calls, edge_calls] = calls;
         let threads = Threads::beside_this_runtime("rest")?;
-        let within = |listener, calls| Listeners { grpc: counted(listener).in_process(calls), http: None };
+        let within = |listener, calls| Listeners {
+            grpc: Incoming::secured(listener, &connections, tls.as_ref()).in_process(calls),
+            http: None,
+        };
 
         let queue = Service::start(|stop| {
             queue_svc::serve(settings.queue(), within(queue_grpc, queue_calls), clock.clone(), stop)
@@ -258,7 +261,7 @@ impl Stack {
         });
         let edge = Service::start(|stop| {
             let rest = Incoming::secured(rest, &connections, rest_tls.as_ref());
-            let grpc = counted(grpc).in_process(edge_calls);
+            let grpc = Incoming::secured(grpc, &connections, grpc_tls.as_ref()).in_process(edge_calls);
             let listeners = edge::Listeners { rest, grpc, metrics, threads: threads.clone() };
             edge::serve(settings.edge(upstreams), listeners, clock.clone(), stop)
         });

@@ -12,17 +12,19 @@ use chassis::{
     network::{Connections, FIRST_WORD, Incoming},
     server::{GrpcServer, Guard},
     testing::patience::timeout,
-    tls::{ClientTls, Identities, MeshArgs, Peer, RestTlsArgs, TlsArgs},
+    tls::{ClientTls, Identities, MeshArgs, Peer, RestTlsArgs, ServerTls, TlsArgs},
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     SanType, date_time_ymd,
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
@@ -162,6 +164,54 @@ async fn a_server_knows_who_calls_and_refuses_whom_nobody_it_trusts_vouches_for(
     assert_eq!(taken_for(tills, &till, None).await.as_deref(), Some(TILL));
     assert_eq!(taken_for(tills, &thief, None).await, None, "a right one of the wrong program");
     assert_eq!(taken_for(tills, &till, None).await.as_deref(), Some(TILL), "and it goes on");
+}
+
+/// The protocol that a client without a certificate agrees upon with a server, which it then asks by HTTP/1.1
+/// if it is that, and what comes back; `None` when there is none.
+async fn page(keys: &Keys, addr: SocketAddr, speaks: &[&str]) -> Option<(String, String)> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(keys.path("ca.crt")).unwrap()).unwrap();
+    let provider = rustls::crypto::ring::default_provider().into();
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = speaks.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let link = TcpStream::connect(addr).await.unwrap();
+    let name = addr.ip().to_string().try_into().unwrap();
+    let mut link = TlsConnector::from(Arc::new(config)).connect(name, link).await.ok()?;
+    let spoken = String::from_utf8(link.get_ref().1.alpn_protocol()?.to_vec()).unwrap();
+    let mut answer = Vec::new();
+    if spoken == "http/1.1" {
+        let head = "POST /toy.Toy/Trace HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                    content-type: application/grpc-web\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0";
+        link.write_all(head.as_bytes()).await.unwrap();
+        timeout(SOON, link.read_to_end(&mut answer)).await.unwrap().unwrap();
+    }
+    Some((spoken, String::from_utf8(answer).unwrap()))
+}
+
+#[tokio::test]
+async fn a_page_comes_in_by_either_http_and_needs_no_certificate_where_none_is_asked_for() {
+    let keys = Keys::new().with("shelf", &["127.0.0.1"]);
+    let (tls, _) = keys.flags("shelf", &keys.path("ca.crt"));
+    let tls = TlsArgs { tls_client_ca: None, ..tls };
+    let serve = async |server: GrpcServer, tls: Result<Option<ServerTls>, chassis::Error>| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let incoming = Incoming::secured(listener, &Connections::new(64), tls.unwrap().as_ref());
+        tokio::spawn(server.add_service(Toy::default()).serve(incoming, CancellationToken::new()));
+        addr
+    };
+    let toy = || GrpcServer::new("toy", &[], Health::new());
+    let (pages, programs) =
+        (serve(toy().for_pages(None), tls.server_for_pages()).await, serve(toy(), tls.server(None)).await);
+    let (spoken, answer) = page(&keys, pages, &["http/1.1"]).await.unwrap();
+    assert_eq!(spoken, "http/1.1");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("grpc-status: 5"), "{answer}");
+    for door in [pages, programs] {
+        let spoken = page(&keys, door, &["http/1.1", "h2"]).await.map(|(spoken, _)| spoken);
+        assert_eq!(spoken.as_deref(), Some("h2"), "whoever can is served so");
+    }
+    assert_eq!(page(&keys, programs, &["http/1.1"]).await, None);
 }
 
 #[tokio::test]

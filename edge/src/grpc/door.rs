@@ -8,7 +8,7 @@ use tonic::Request;
 use crate::app::{Caller, Edge, Polls};
 
 /// The metadata in which a caller presents a queue token, where the message has no field for it.
-const QUEUE_TOKEN: &str = "x-queue-token";
+pub(super) const QUEUE_TOKEN: &str = "x-queue-token";
 
 /// The services behind the edge, through its use cases. Clones share it.
 #[derive(Clone)]

@@ -15,10 +15,20 @@ use boxoffice_proto::{
     },
     fault::Answer,
 };
+use chassis::server::for_grpc_web;
 use tonic::{Request, Response};
+use tower_http::cors::CorsLayer;
 
 pub(crate) use self::door::Door;
-use crate::app::{Caller, Till, cursor};
+use crate::{
+    app::{Caller, Till, cursor},
+    config::Origins,
+};
+
+/// Which web pages may call over gRPC-Web, and what they may send; `None` without any.
+pub(crate) fn cors(origins: &Origins) -> Option<CorsLayer> {
+    Some(for_grpc_web(origins.cors()?, &[door::QUEUE_TOKEN]))
+}
 
 /// The gRPC service of the [`Till`].
 pub(crate) struct Service {

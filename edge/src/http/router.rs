@@ -1,6 +1,6 @@
 //! The table of routes and the layers around it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -12,7 +12,7 @@ use chassis::health::Health;
 use tower::ServiceBuilder;
 use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
-    cors::{AllowOrigin, CorsLayer},
+    cors::CorsLayer,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -35,7 +35,7 @@ const COMPRESS_ABOVE: u64 = 1_024;
 
 /// Every route with the layers around it.
 pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bounds) -> Router {
-    let cors = cors(policy.cors_origins);
+    let cors = cors(&policy.cors_origins);
     let probes = if edge.doors.are_secured() {
         chassis::probes::health(health)
     } else {
@@ -137,34 +137,20 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
 }
 
 /// The rules for web pages of these origins; none without any.
-fn cors(origins: Origins) -> Option<CorsLayer> {
-    let origins = match origins {
-        Origins::None => return None,
-        Origins::Any => AllowOrigin::any(),
-        Origins::Only(origins) => AllowOrigin::list(origins),
-    };
-    let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers(
-            [
-                "authorization",
-                "baggage",
-                "content-type",
-                "idempotency-key",
-                "if-none-match",
-                "last-event-id",
-                "traceparent",
-                "tracestate",
-                "x-queue-token",
-            ]
-            .map(HeaderName::from_static),
-        )
-        .expose_headers([
-            header::ETAG,
-            header::LOCATION,
-            header::RETRY_AFTER,
-            HeaderName::from_static("traceparent"),
-        ])
-        .max_age(Duration::from_secs(3_600));
-    Some(layer.allow_origin(origins))
+fn cors(origins: &Origins) -> Option<CorsLayer> {
+    let sent = [
+        "authorization",
+        "baggage",
+        "content-type",
+        "idempotency-key",
+        "if-none-match",
+        "last-event-id",
+        "traceparent",
+        "tracestate",
+        "x-queue-token",
+    ];
+    let told = [header::ETAG, header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("traceparent")];
+    let cors = origins.cors()?;
+    let cors = cors.allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE]);
+    Some(cors.allow_headers(sent.map(HeaderName::from_static)).expose_headers(told))
 }

@@ -39,6 +39,7 @@ mod streams;
 mod switchover;
 mod venues;
 mod waiting_room;
+mod web;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         together: [
             streams::TOGETHER,
             doors::TOGETHER,
+            web::TOGETHER,
             waiting_room::TOGETHER,
             acceptance::TOGETHER,
             access::TOGETHER,
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
             &access::solos(),
             doors::SOLOS,
             streams::SOLOS,
+            web::SOLOS,
             errors::SOLOS,
             manners::SOLOS,
             restarts::SOLOS,

@@ -5,6 +5,7 @@ mod calls;
 mod message;
 mod reflection;
 mod refusal;
+mod web;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -15,9 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tonic_health::server::{HealthReporter, health_reporter};
 use tower::{Layer as _, Service};
+use tower_http::cors::CorsLayer;
 
-use self::calls::{CallLayer, Identity};
-pub use self::{message::Guard, refusal::panic_text};
+use self::{
+    calls::{CallLayer, Identity},
+    web::WebLayer,
+};
+pub use self::{message::Guard, refusal::panic_text, web::for_grpc_web};
 use crate::{
     health::{Health, State},
     in_process::Served,
@@ -48,6 +53,7 @@ pub struct GrpcServer {
     services: Vec<&'static str>,
     connection_age: Duration,
     guard: Option<Guard>,
+    web: WebLayer,
 }
 
 impl GrpcServer {
@@ -64,7 +70,16 @@ impl GrpcServer {
             services: Vec::new(),
             connection_age,
             guard: None,
+            web: WebLayer::default(),
         }
+    }
+
+    /// Speaks gRPC-Web too, over HTTP/1.1 and HTTP/2, and lets those web pages of other origins call that
+    /// these rules let: see [`for_grpc_web`].
+    #[must_use]
+    pub fn for_pages(mut self, cors: Option<CorsLayer>) -> Self {
+        self.web = WebLayer { spoken: true, cors };
+        self
     }
 
     /// Asks this of every call that comes in over a connection; callers inside the process are trusted. The
@@ -180,6 +195,8 @@ impl GrpcServer {
             .http2_keepalive_interval(Some(KEEPALIVE))
             .max_connection_age(self.connection_age)
             .max_concurrent_streams(STREAMS)
+            .accept_http1(self.web.spoken)
+            .layer(self.web)
             .layer(outside.clone())
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming.map(Ok::<_, Infallible>), until);

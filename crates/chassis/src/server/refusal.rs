@@ -12,7 +12,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What a caller is told about a fault of ours.
 const SHOULD_NOT: &str = "something went wrong that should not";
 /// The header that tells gRPC channels when to repeat a call; they do not read `RetryInfo`.
-const PUSHBACK: &str = "grpc-retry-pushback-ms";
+pub(super) const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// How tonic-web begins what it says of a body that it cannot read.
+const BY_WEB: &str = "tonic-web: ";
 
 /// The answer to a request that is not gRPC, as the specification of gRPC demands; `None` when it is. A web
 /// page may send `text/plain` to any address without asking first, and such a request must not be executed.
@@ -26,10 +28,15 @@ pub(super) fn no_grpc(headers: &HeaderMap) -> Option<Response<Body>> {
         return None;
     }
     let said = "This is gRPC: send application/grpc or application/grpc+proto.\n";
+    Some(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, said))
+}
+
+/// A refusal in the words of HTTP, for who does not speak gRPC.
+pub(super) fn plain(status: StatusCode, said: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::new(axum::body::Body::from(said)));
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    Some(response)
+    response
 }
 
 /// Completes an answer: a refusal without details gets them, and one with `RetryInfo` says the same in the
@@ -56,20 +63,27 @@ pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Respon
 /// taken. Where it is a mistake of ours, the cause goes to the log and not to the caller.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code tells the caller what is wrong")]
 fn explained(bare: &Status, domain: &'static str) -> Status {
-    // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, and OUT_OF_RANGE
-    // to one that is too large; these are the caller's mistakes, which asking again does not mend.
+    // What tonic answers to a message that was cut off with its connection: the caller has gone, and nobody
+    // here is at fault. Over gRPC-Web the same is said inside of other words.
+    let cut_off = match bare.code() {
+        Code::Unknown => bare.message().starts_with("h2 protocol error: error reading a body"),
+        Code::Internal => {
+            bare.message().starts_with(BY_WEB) && bare.message().contains("error reading a body")
+        }
+        _ => false,
+    };
+    // tonic answers INTERNAL to a message that is missing or no protobuf of the right kind, or no Base64
+    // where that was announced, and OUT_OF_RANGE to one that is too large; these are the caller's mistakes,
+    // which asking again does not mend.
     let decoding =
-        ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message"];
-    let malformed =
-        bare.code() == Code::Internal && decoding.iter().any(|words| bare.message().starts_with(words));
+        ["failed to decode", "protocol error", "Unexpected EOF decoding", "Missing request message", BY_WEB];
+    let malformed = bare.code() == Code::Internal
+        && !cut_off
+        && decoding.iter().any(|words| bare.message().starts_with(words));
     let size = bare
         .message()
         .strip_prefix("Error, decoded message length too large: ")
         .filter(|_| bare.code() == Code::OutOfRange);
-    // What tonic answers to a message that was cut off with its connection: the caller has gone, and nobody
-    // here is at fault.
-    let cut_off =
-        bare.code() == Code::Unknown && bare.message().starts_with("h2 protocol error: error reading a body");
     let code = if malformed || size.is_some() {
         Code::InvalidArgument
     } else if cut_off {
@@ -182,6 +196,23 @@ mod tests {
                 pushback,
                 "{response:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_is_the_callers_mistake_or_its_end() {
+        for (bare, code) in [
+            (Status::internal("tonic-web: malformed base64 request"), Code::InvalidArgument),
+            (Status::internal("tonic-web: Invalid symbol 33, offset 0."), Code::InvalidArgument),
+            (
+                Status::internal("tonic-web: code: 'Unknown error', message: \"error reading a body\""),
+                Code::Cancelled,
+            ),
+            (Status::unknown("h2 protocol error: error reading a body from connection"), Code::Cancelled),
+            (Status::internal("a handler panicked: tonic-web: no"), Code::Internal),
+        ] {
+            let told = told(bare.clone().into_http(), "toy");
+            assert_eq!(Status::from_header_map(told.headers()).unwrap().code(), code, "{bare:?}");
         }
     }
 

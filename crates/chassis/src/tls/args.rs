@@ -22,7 +22,8 @@ pub struct TlsArgs {
     /// The key of --tls-cert, a PEM file
     #[arg(long, env, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// The authorities whose certificates clients of gRPC must have, a PEM file; without it clients need none
+    /// The authorities whose certificates clients of gRPC must have, a PEM file; without it clients need
+    /// none. Browsers have none: leave it out where web pages call
     #[arg(long, env, value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 }
@@ -56,12 +57,28 @@ impl TlsArgs {
     /// # Errors
     /// A file cannot be used; names flag, variable and path.
     pub fn server(&self, callers: Option<Identities>) -> Result<Option<ServerTls>, Error> {
+        self.speaking(&[H2], callers)
+    }
+
+    /// The TLS of a gRPC listener that web pages call too, some of them through what speaks HTTP/1.1 alone.
+    ///
+    /// # Errors
+    /// As [`server`](Self::server).
+    pub fn server_for_pages(&self) -> Result<Option<ServerTls>, Error> {
+        self.speaking(&[H2, HTTP_1_1], None)
+    }
+
+    fn speaking(
+        &self,
+        protocols: &'static [&'static [u8]],
+        callers: Option<Identities>,
+    ) -> Result<Option<ServerTls>, Error> {
         let wanted = self.tls_client_ca.is_some().then_some("--tls-client-ca");
         let Some((cert, key)) = self.pair(wanted)? else {
             return Ok(None);
         };
         let authorities = self.tls_client_ca.clone().map(|path| PemFile { flag: "--tls-client-ca", path });
-        ServerTls::open(PemFiles { cert, key, authorities }, &[H2], callers).map(Some)
+        ServerTls::open(PemFiles { cert, key, authorities }, protocols, callers).map(Some)
     }
 
     /// The TLS of calls of services whose certificates these authorities made; `None` without any.

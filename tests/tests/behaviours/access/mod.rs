@@ -24,6 +24,7 @@ use tests::{
     client::Rest,
     keys::Keys,
     mesh::{Mesh, Role, Shape},
+    pages::Page,
     raw,
     suite::{Scenario, Solo},
     world::{World, text},
@@ -202,20 +203,29 @@ async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
         {
             let may = if door == *service { may } else { rpcs::at_edge(name).unwrap_or(may) };
             let channel = secured.channel(door).await;
+            let page = Page::new(secured.mesh.grpc(door).remove(0), false, false);
             let path = raw::methods().into_iter().find(|method| method.name == *name).unwrap().path;
             for caller in CALLERS {
                 let bearer = secured.bearer(caller).map(|bearer| ("authorization", bearer));
                 let metadata: Vec<_> =
                     bearer.into_iter().chain([("x-queue-token", ann.token.clone())]).collect();
-                let told = raw::call_with(channel.clone(), &path, request, &metadata).await.err();
-                let code = told.as_ref().map(Status::code);
-                assert!(
-                    !matches!(code, Some(Code::Unimplemented | Code::Internal)),
-                    "{path} at {door:?}: {told:?}"
-                );
-                let reason =
-                    told.map(|status| Fault::from(&status).reason).filter(|told| REFUSALS.contains(told));
-                compare(&format!("{name} at {door:?}"), may, caller, reason, &mut wrong);
+                let over_grpc = raw::call_with(channel.clone(), &path, request, &metadata).await.err();
+                let mut answers = vec![("gRPC", over_grpc)];
+                // Pages in browsers call the edge too, and are asked for the same.
+                if door == Role::Edge {
+                    let headers: Vec<_> = metadata.iter().map(|(name, value)| (*name, &**value)).collect();
+                    answers.push(("gRPC-Web", page.call(&path, request, &headers).await.err()));
+                }
+                for (by, told) in answers {
+                    let code = told.as_ref().map(Status::code);
+                    assert!(
+                        !matches!(code, Some(Code::Unimplemented | Code::Internal)),
+                        "{path} at {door:?} by {by}: {told:?}"
+                    );
+                    let reason =
+                        told.map(|status| Fault::from(&status).reason).filter(|told| REFUSALS.contains(told));
+                    compare(&format!("{name} at {door:?} by {by}"), may, caller, reason, &mut wrong);
+                }
             }
         }
     }
