@@ -19,6 +19,7 @@ pub mod hex;
 pub mod idempotency;
 pub mod in_process;
 pub mod lifecycle;
+pub mod limits;
 pub mod meters;
 pub mod network;
 pub mod page;

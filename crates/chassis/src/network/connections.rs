@@ -9,7 +9,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +17,10 @@ use std::{
 use crate::telemetry::seldom::Seldom;
 use parking_lot::Mutex;
 
-use super::opening::{Bell, FIRST_WORD, Opening};
+use super::{
+    clients::{self, TrustedProxies},
+    opening::{Bell, FIRST_WORD, Opening},
+};
 
 /// The default of --max-connections.
 const MOST: u32 = 20_000;
@@ -38,7 +41,7 @@ pub struct ConnectionArgs {
     /// How many connections may be open at once, over all addresses, 16 to 1000000 (fewer where the limit of
     /// open files is lower). One client network (an IPv4 address, an IPv6 /64) gets a quarter of them;
     /// connections from this machine itself are not counted by network. A proxy in front is one client: give
-    /// four times the connections that it may need
+    /// four times the connections that it may need (an edge is told of its proxies by --trusted-proxies)
     #[arg(long, env, default_value_t = MOST, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     pub max_connections: u32,
 }
@@ -48,6 +51,10 @@ impl ConnectionArgs {
     /// before.
     #[must_use]
     pub fn counted(self) -> Connections {
+        self.counted_behind(&TrustedProxies::default())
+    }
+
+    fn most(self) -> usize {
         let asked = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let most = within(asked, files.map(|files| usize::try_from(files).unwrap_or(usize::MAX)));
@@ -58,7 +65,13 @@ impl ConnectionArgs {
                 "fewer connections than asked for: the limit of open files (ulimit -n) is lower"
             );
         }
-        Connections::new(most)
+        most
+    }
+
+    /// The same count, in which these proxies are not clients and may have all connections.
+    #[must_use]
+    pub fn counted_behind(self, proxies: &TrustedProxies) -> Connections {
+        Connections::behind(self.most(), proxies.clone())
     }
 }
 
@@ -80,6 +93,7 @@ pub struct Connections(Arc<Counted>);
 
 struct Counted {
     most: usize,
+    proxies: TrustedProxies,
     open: Mutex<Open>,
 }
 
@@ -100,13 +114,18 @@ impl Connections {
     /// A count of which none are open, and at most this many may be.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Counted { most, open: Mutex::default() }))
+        Self::behind(most, TrustedProxies::default())
+    }
+
+    fn behind(most: usize, proxies: TrustedProxies) -> Self {
+        Self(Arc::new(Counted { most, proxies, open: Mutex::default() }))
     }
 
     /// Accepts a connection from an address into the count, with the wait for its first request; `None` when
     /// it must be refused.
     pub(super) fn enter(&self, peer: IpAddr) -> Option<(OpenConnection, Box<Opening>)> {
-        let (most, network) = (self.0.most, network(peer));
+        let (most, is_proxy) = (self.0.most, self.0.proxies.have(peer));
+        let network = network(peer).filter(|_| !is_proxy);
         let mut open = self.0.open.lock();
         let of_this = network.and_then(|network| open.of.get(&network).copied()).unwrap_or_default();
         if network.is_some() && of_this >= (most / SHARE).max(1) {
@@ -164,11 +183,7 @@ impl Open {
 /// The client network that an address is counted with: an IPv4 address or an IPv6 /64; `None` for this
 /// machine's own addresses.
 fn network(peer: IpAddr) -> Option<IpAddr> {
-    match peer.to_canonical() {
-        here if here.is_loopback() => None,
-        IpAddr::V4(address) => Some(address.into()),
-        IpAddr::V6(address) => Some(Ipv6Addr::from(u128::from(address) >> 64 << 64).into()),
-    }
+    (!peer.to_canonical().is_loopback()).then(|| clients::network(peer))
 }
 
 /// An open connection in the count, until it is dropped.
@@ -232,6 +247,16 @@ mod tests {
         assert_eq!(of(HERE, 7).len(), 7);
         drop(four);
         assert_eq!(of("192.0.2.7", 1).len(), 1, "who leaves makes room");
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_no_client() {
+        let all = Connections::behind(16, "192.0.2.0/24".parse().unwrap());
+        let of = |from: &str| (0..16).map_while(|_| enter(&all, from)).collect::<Vec<_>>();
+        let (proxy, client) = (of("192.0.2.7"), of("198.51.100.1"));
+        assert_eq!(proxy.len(), 16);
+        drop((proxy, client));
+        assert_eq!(of("198.51.100.1").len(), 4, "others have their quarter");
     }
 
     #[tokio::test]

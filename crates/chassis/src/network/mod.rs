@@ -6,6 +6,7 @@
 //! bytes go in and out. Incoming connections are [counted](Connections), and closed unless a first request
 //! [comes soon](FIRST_WORD). Where they have TLS in them, its handshake is part of that time.
 
+mod clients;
 mod connections;
 mod opening;
 
@@ -27,11 +28,12 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
-use self::{connections::OpenConnection, opening::Opening};
 pub use self::{
+    clients::{TrustedProxies, network},
     connections::{ConnectionArgs, Connections},
     opening::FIRST_WORD,
 };
+use self::{connections::OpenConnection, opening::Opening};
 use crate::{
     in_process::InProcess,
     tls::{Peer, ServerTls},
@@ -123,7 +125,13 @@ impl Connection {
 
     /// The same connection with TLS in it.
     fn secured(self, tls: ServerTls, from: IpAddr) -> Self {
-        Self { tls: Some((tls, from)), peer: Peer::unknown_yet(), ..self }
+        Self { tls: Some((tls, from)), peer: self.peer.unknown_yet(), ..self }
+    }
+
+    /// The address that it comes from; none of a connection that is not of this machine's network.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.peer.address()
     }
 
     /// Moves it to the current runtime, which waits for its bytes from now on.
@@ -354,7 +362,8 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (Connectio
                     tracing::debug!(%error, "a connection without TCP_NODELAY");
                 }
                 let_go_of_the_dead(&stream);
-                return (Connection::from(stream).incoming(opening, Some(place)), peer.ip());
+                let connection = Connection { peer: Peer::at(peer.ip()), ..Connection::from(stream) };
+                return (connection.incoming(opening, Some(place)), peer.ip());
             }
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {
             }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     str::FromStr,
     sync::{Arc, OnceLock},
 };
@@ -66,21 +67,35 @@ impl fmt::Display for Identities {
     }
 }
 
-/// Who is at the other end of an incoming connection, as far as a certificate proves it. A gRPC server puts
-/// it into the extensions of every request that came over a connection (those from within the process have
-/// none).
+/// Who is at the other end of an incoming connection: its address, and who it is as far as a certificate
+/// proves it. A gRPC server puts it into the extensions of every request that came over a connection (those
+/// from within the process have none).
 #[derive(Clone, Debug, Default)]
-pub struct Peer(Option<Arc<OnceLock<Vec<String>>>>);
+pub struct Peer {
+    names: Option<Arc<OnceLock<Vec<String>>>>,
+    address: Option<IpAddr>,
+}
 
 impl Peer {
-    /// A peer who is known when the handshake has been made.
-    pub(crate) fn unknown_yet() -> Self {
-        Self(Some(Arc::default()))
+    /// A peer at this address, who shows no certificate.
+    pub(crate) const fn at(address: IpAddr) -> Self {
+        Self { names: None, address: Some(address) }
+    }
+
+    /// The same peer, whose names are known when the handshake has been made.
+    pub(crate) fn unknown_yet(self) -> Self {
+        Self { names: Some(Arc::default()), ..self }
+    }
+
+    /// The address that the connection comes from; none where it is not of this machine's network.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Notes the certificate that the peer has shown.
     pub(super) fn showed(&self, certificate: &CertificateDer<'_>) {
-        if let Some(names) = &self.0 {
+        if let Some(names) = &self.names {
             let _known = names.set(names_of(certificate));
         }
     }
@@ -89,7 +104,7 @@ impl Peer {
     /// certificate.
     #[must_use]
     pub fn names(&self) -> &[String] {
-        self.0.as_deref().and_then(OnceLock::get).map_or(&[], Vec::as_slice)
+        self.names.as_deref().and_then(OnceLock::get).map_or(&[], Vec::as_slice)
     }
 
     /// Whether it is one of these.
@@ -131,7 +146,7 @@ mod tests {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.to_vec();
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let peer = Peer::unknown_yet();
+        let peer = Peer::default().unknown_yet();
         peer.showed(certificate.der());
         peer
     }
@@ -144,7 +159,7 @@ mod tests {
         let at = SanType::IpAddress([127, 0, 0, 1].into());
         assert_eq!(peer(&[host.clone(), uri, at.clone()]).names(), ["spiffe://shop/till"]);
         assert_eq!(peer(&[host, other, at.clone()]).names(), ["till", "till.shop.example"]);
-        for nobody in [peer(&[at]), Peer::unknown_yet(), Peer::default()] {
+        for nobody in [peer(&[at]), Peer::default().unknown_yet(), Peer::default()] {
             assert!(nobody.names().is_empty());
         }
     }
