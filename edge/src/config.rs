@@ -1,5 +1,7 @@
 //! The configuration: typed, documented, and checked before any port opens.
 
+mod limits;
+
 use std::{str::FromStr, time::Duration};
 
 use access::Doors;
@@ -16,6 +18,8 @@ use http::{HeaderValue, uri::Authority};
 use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+pub(crate) use self::limits::Allowance;
+pub use self::limits::LimitArgs;
 use crate::store;
 
 /// How long events are kept that were sent.
@@ -97,6 +101,9 @@ pub struct Policy {
     /// `*` is any. None by default.
     #[arg(long, env, default_value = "", hide_default_value = true)]
     pub cors_origins: Origins,
+    /// What one caller may ask for.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// The origins of the web pages that may call.

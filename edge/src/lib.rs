@@ -17,7 +17,6 @@ mod store;
 
 use std::sync::Arc;
 
-use access::Doors;
 use boxoffice_proto::{
     booking::booking_service_server::BookingServiceServer,
     checkout::checkout_service_server::CheckoutServiceServer,
@@ -39,7 +38,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::{
-    Browse, Config, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities, Upstreams,
+    Browse, Config, LimitArgs, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities,
+    Upstreams,
 };
 
 /// How long streams may take to end when everything else has ended.
@@ -98,9 +98,10 @@ async fn run(
     doors.house.is_edge = true;
     doors.house.open_browsing = config.policy.browse == Browse::Open;
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let edge = Arc::new(app::Edge::new(clients, gate, followers.clone(), till.clone(), doors.clone(), clock));
-    let door = grpc::Door::new(Arc::clone(&edge), polls.clone());
-    let grpc = grpc_server(door, till.clone(), doors, health.clone());
+    let limits = app::Limits::new(config.policy.limits.clone(), doors.are_secured());
+    let edge = app::Edge::new(clients, gate, followers.clone(), till.clone(), doors, clock, limits);
+    let edge = Arc::new(edge);
+    let grpc = grpc_server(&edge, polls.clone(), health.clone());
     let grpc = grpc.for_pages(grpc::cors(&config.policy.cors_origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
@@ -132,15 +133,22 @@ async fn run(
 }
 
 /// The gRPC side: paying, and the services behind the edge through its use cases.
-fn grpc_server(door: grpc::Door, till: app::Till, doors: Doors, health: Health) -> GrpcServer {
+fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> GrpcServer {
+    let door = grpc::Door::new(Arc::clone(edge), polls);
+    let (doors, till) = (edge.doors.clone(), edge.till.clone());
+    macro_rules! limited {
+        ($service:expr) => {
+            grpc::Limited::new($service, Arc::clone(edge))
+        };
+    }
     GrpcServer::new("edge", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(doors.guard())
         .frequent(&["GetToken", "BatchGetTokens"])
-        .add_service(CheckoutServiceServer::new(grpc::Service::new(till, doors)))
-        .add_service(QueueServiceServer::new(door.clone()))
-        .add_service(BookingServiceServer::new(door.clone()))
-        .add_service(WalletServiceServer::new(door))
+        .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, doors))))
+        .add_service(limited!(QueueServiceServer::new(door.clone())))
+        .add_service(limited!(BookingServiceServer::new(door.clone())))
+        .add_service(limited!(WalletServiceServer::new(door)))
 }
 
 fn migrations() -> Migrations {

@@ -92,7 +92,10 @@ fn main() -> ExitCode {
             let (rest_tls, grpc_tls) = (rest_tls.server()?, tls.server_for_pages()?);
             let metrics = metrics_addr.map(|addr| listen("--metrics-addr", addr)).transpose()?;
             let (rest, grpc) = (listen("--rest-addr", rest_addr)?, listen("--grpc-addr", grpc_addr)?);
-            let (connections, threads) = (connections.counted(), Threads::beside_this_runtime("rest")?);
+            let (connections, threads) = (
+                connections.counted_behind(&policy.limits.trusted_proxies),
+                Threads::beside_this_runtime("rest")?,
+            );
             let rest = Incoming::secured(rest, &connections, rest_tls.as_ref());
             let grpc = Incoming::secured(grpc, &connections, grpc_tls.as_ref());
             let listeners = Listeners { rest, grpc, metrics, threads };

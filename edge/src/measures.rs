@@ -21,6 +21,10 @@ pub(crate) const MEASURES: &[Described] = &[
     ("http_panics_total", "HTTP handlers that panicked. Each is a fault of the program."),
     ("http_request_seconds", "How long an HTTP request took until its answer began, by method and route."),
     ("http_requests_total", "HTTP requests answered, by method, route and status."),
+    (
+        "limits_refused_total",
+        "Requests refused because their caller asked too often, by limit: joins, holds, requests, refused, polls.",
+    ),
     ("polls_batch_size", "Polls that one call of the queue service answered together."),
     ("polls_shed_total", "Polls refused because too many waited."),
     ("stream_messages_total", "Messages about a place in a queue that were sent over streams."),

@@ -77,7 +77,10 @@ impl Role {
             _ if flag.starts_with("--auth-") => true,
             Self::Launcher => true,
             Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
-            Self::Edge => matches!(flag, "--browse" | "--on-payment-failure"),
+            Self::Edge => {
+                flag.starts_with("--limit-")
+                    || matches!(flag, "--browse" | "--on-payment-failure" | "--trusted-proxies")
+            }
             Self::Wallet => flag == "--currency",
             Self::Queue => !(Self::Booking.takes(flag) || Self::Edge.takes(flag) || Self::Wallet.takes(flag)),
         }

@@ -229,7 +229,8 @@ impl Stack {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let (tls, rest_tls) = (settings.tls.server(None)?, settings.rest_tls.server()?);
         let grpc_tls = settings.tls.server_for_pages()?;
-        let (wanted, connections) = (settings.addresses, settings.connections.counted());
+        let (wanted, connections) = (settings.addresses, settings.connections);
+        let connections = connections.counted_behind(&settings.edge.limits.trusted_proxies);
         let (rest, rest_addr) = bind("--rest-addr", wanted.rest_addr)?;
         let metrics = wanted.metrics_addr.map(|addr| bind("--metrics-addr", addr)).transpose()?;
         let (metrics, metrics_addr) = metrics.unzip();

@@ -4,7 +4,7 @@ use access::Doors;
 use boxoffice_proto::Fault;
 use chassis::{clock::Clock, idempotency::BRIEF};
 
-use super::{caller::Caller, followers::Followers, gate::Gate, till::Till};
+use super::{caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till};
 use crate::clients::Clients;
 
 /// The services, the gate before them, and what the edge itself runs. There is one a process, and every door
@@ -18,6 +18,8 @@ pub(crate) struct Edge {
     clock: Clock,
     /// The use cases of paying.
     pub(crate) till: Till,
+    /// How much one caller may ask for.
+    pub(crate) limits: Limits,
 }
 
 impl Edge {
@@ -28,8 +30,9 @@ impl Edge {
         till: Till,
         doors: Doors,
         clock: Clock,
+        limits: Limits,
     ) -> Self {
-        Self { clients, gate, followers, doors, clock, till }
+        Self { clients, gate, followers, doors, clock, till, limits }
     }
 
     /// The time, in microseconds.

@@ -14,6 +14,7 @@ mod followers;
 mod following;
 mod gate;
 pub(crate) mod hall;
+mod limits;
 mod news;
 mod polls;
 pub(crate) mod programme;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     followers::Followers,
     following::Following,
     gate::Gate,
+    limits::{Allowed, Asker, Limits, Wish},
     news::{News, StreamEnd},
     polls::Polls,
     relay::Relay,

@@ -30,9 +30,13 @@ pub(crate) async fn join(
     Ok((whole(answer.token, "issue_token")?, answer.created))
 }
 
-/// A place, by its token. `polls` are those of the thread that asks.
-pub(crate) async fn place(polls: &Polls, token: Uuid) -> Result<Token, Fault> {
-    polls.get(token).await
+/// A place, by its token: a poll, which may not come more often than is free. `polls` are those of the thread
+/// that asks.
+pub(crate) async fn place(edge: &Edge, polls: &Polls, token: Uuid) -> Result<Token, Fault> {
+    edge.limits.poll(&token)?;
+    let found = polls.get(token).await?;
+    edge.limits.advise(&token, found.poll_after.and_then(|after| after.try_into().ok()).unwrap_or_default());
+    Ok(found)
 }
 
 /// A user's live token in a queue.

@@ -4,5 +4,6 @@
 pub(crate) mod checkout;
 pub(crate) mod event;
 pub(crate) mod pace;
+pub(crate) mod poll_pace;
 pub(crate) mod saga;
 pub(crate) mod story;

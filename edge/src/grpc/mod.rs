@@ -3,6 +3,7 @@
 mod booking;
 mod convert;
 mod door;
+mod limited;
 mod queue;
 mod read;
 mod wallet;
@@ -19,7 +20,7 @@ use chassis::server::for_grpc_web;
 use tonic::{Request, Response};
 use tower_http::cors::CorsLayer;
 
-pub(crate) use self::door::Door;
+pub(crate) use self::{door::Door, limited::Limited};
 use crate::{
     app::{Caller, Till, cursor},
     config::Origins,

@@ -21,7 +21,7 @@ use super::{
     door::{Door, answer},
     read,
 };
-use crate::app::{Following, News, StreamEnd, queue};
+use crate::app::{Asker, Following, News, StreamEnd, Wish, queue};
 
 /// The messages of a WatchToken.
 type Watched = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + Send>>;
@@ -42,11 +42,18 @@ impl QueueService for Door {
     }
 
     async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
-        let caller = self.caller(&request);
-        let request = request.into_inner();
-        let token = match read::token_of(&request)? {
-            Some(token) => queue::place(&self.polls, token).await?,
-            None => queue::place_of(&self.edge, &caller, request).await?,
+        let (caller, asker) = (self.caller(&request), request.extensions().get::<Asker>().cloned());
+        let (request, limits) = (request.into_inner(), &self.edge.limits);
+        let token = match (read::token_of(&request)?, asker) {
+            (Some(token), asker) => {
+                asker.map_or(Ok(()), |asker| limits.admit_poll(&token, || asker))?;
+                queue::place(&self.edge, &self.polls, token).await?
+            }
+            (None, asker) => {
+                let judged = asker.map(|asker| limits.judge(&asker, Wish::Other));
+                judged.and_then(|judged| judged.refused).map_or(Ok(()), Err)?;
+                queue::place_of(&self.edge, &caller, request).await?
+            }
         };
         Ok(Response::new(GetTokenResponse { token: Some(token) }))
     }

@@ -7,7 +7,7 @@
 //! [around], which does what every request needs. Any other request, also a poll with a malformed token, is
 //! for the router.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -21,8 +21,10 @@ use tower::Service;
 use uuid::Uuid;
 
 use super::{
+    limited::CameFrom,
     middleware::{Asked, Bounds, around},
-    operation::POLL,
+    operation::{POLL, polled},
+    problem::Problem,
     router,
     tokens::{self, Known},
 };
@@ -37,6 +39,7 @@ pub(crate) struct Front(Arc<Shared>);
 
 /// What its clones share.
 struct Shared {
+    edge: Arc<Edge>,
     router: Router,
     bounds: Bounds,
     polls: Polls,
@@ -48,14 +51,15 @@ impl Front {
     /// The REST side over these use cases.
     pub(crate) fn new(edge: Arc<Edge>, polls: Polls, policy: Policy, health: Health) -> Self {
         let (plain, bounds) = (matches!(policy.cors_origins, Origins::None), Bounds::new());
-        let router = router::router(edge, policy, health, bounds.clone());
-        Self(Arc::new(Shared { router, bounds, polls, plain }))
+        let router = router::router(Arc::clone(&edge), policy, health, bounds.clone());
+        Self(Arc::new(Shared { edge, router, bounds, polls, plain }))
     }
 
     /// A copy for one thread, whose polls share batches with each other only.
     pub(crate) fn apart(&self, polls: Polls) -> Self {
-        let Shared { router, bounds, plain, .. } = &*self.0;
-        Self(Arc::new(Shared { router: router.clone(), bounds: bounds.apart(), polls, plain: *plain }))
+        let Shared { edge, router, bounds, plain, .. } = &*self.0;
+        let (edge, router) = (Arc::clone(edge), router.clone());
+        Self(Arc::new(Shared { edge, router, bounds: bounds.apart(), polls, plain: *plain }))
     }
 
     /// How many connections and requests have a clone of it.
@@ -63,39 +67,45 @@ impl Front {
         Arc::strong_count(&self.0)
     }
 
-    /// Answers a request; it always has an answer.
-    pub(crate) fn answer<B>(self, request: Request<B>) -> impl Future<Output = Response>
+    /// Answers a request that came over a connection from this address; it always has an answer.
+    pub(crate) fn answer<B>(self, from: IpAddr, request: Request<B>) -> impl Future<Output = Response>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        match polled(&request) {
-            Some(token) if self.0.plain => Either::Left(self.poll(token, request.into_parts().0)),
+        match polled(request.uri()).filter(|_| self.0.plain && is_plain(&request)) {
+            Some(token) => Either::Left(self.poll(token, from, request.into_parts().0)),
             // The larger future is boxed, since the one of each poll would be moved with the same size.
-            _ => Either::Right(Box::pin(self.route(request.map(Body::new)))),
+            None => Either::Right(Box::pin(self.route(from, request.map(Body::new)))),
         }
     }
 
-    async fn poll(self, token: Uuid, head: Parts) -> Response {
-        let Shared { bounds, polls, .. } = &*self.0;
+    async fn poll(self, token: Uuid, from: IpAddr, head: Parts) -> Response {
+        let Shared { edge, bounds, polls, .. } = &*self.0;
         let known = Known::of(&head.headers);
         let asked = Asked::new(&head.method, &head.uri, head.version, POLL, &head.headers, bounds);
-        around(bounds, asked, async { tokens::poll(polls, token, known).await.into_response() }).await
+        let work = async {
+            if let Err(fault) = edge.limits.admit_plain_poll(&token, from, &head.headers) {
+                return Problem::from(fault).into_response();
+            }
+            let response = tokens::poll(edge, polls, token, known).await.into_response();
+            edge.limits.count_plain_refusal(from, &head.headers, response.status().as_u16());
+            response
+        };
+        around(bounds, asked, work).await
     }
 
-    async fn route(self, mut request: Request<Body>) -> Response {
+    async fn route(self, from: IpAddr, mut request: Request<Body>) -> Response {
         request.extensions_mut().insert(self.0.polls.clone());
+        request.extensions_mut().insert(CameFrom(from));
         let Ok(response) = self.0.router.clone().call(request).await;
         response
     }
 }
 
-/// The token of a poll in its plain shape; none for any other request.
-fn polled<B>(request: &Request<B>) -> Option<Uuid> {
-    let uri = request.uri();
-    let token = uri.path().strip_prefix("/v1/tokens/").filter(|token| token.len() == 36)?;
-    let plain = request.method() == Method::GET && uri.query().is_none();
-    plain.then(|| Uuid::try_parse(token).ok()).flatten()
+/// Whether a request to the address of a poll is one in its plain shape.
+fn is_plain<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET && request.uri().query().is_none()
 }
 
 #[cfg(test)]
@@ -104,7 +114,7 @@ mod tests {
 
     fn asked(method: Method, uri: &str) -> Option<Uuid> {
         let request = Request::builder().method(method).uri(uri).body(()).ok()?;
-        polled(&request)
+        polled(request.uri()).filter(|_| is_plain(&request))
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Bounds {
     }
 }
 
+/// Whether such a request is a probe, which must be answered above all when nothing else is.
+pub(super) fn is_probe(method: &Method, route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz" | "/metrics") && matches!(*method, Method::GET | Method::HEAD)
+}
+
 /// What [`around`] needs to know of a request.
 pub(super) struct Asked<'a> {
     method: &'a Method,
@@ -160,9 +165,7 @@ impl<'a> Asked<'a> {
             Context { deadline: began + bounds.deadline, ..Context::from_headers(headers, bounds.deadline) };
         let purpose = match route {
             POLL if method == Method::GET => Purpose::Poll,
-            "/healthz" | "/readyz" | "/metrics" if matches!(*method, Method::GET | Method::HEAD) => {
-                Purpose::Probe
-            }
+            route if is_probe(method, route) => Purpose::Probe,
             _ => Purpose::Other,
         };
         Self { method, uri, route, purpose, context, began, absurd: absurd(uri, version, headers) }

@@ -2,7 +2,7 @@
 //! documents. Nothing is decided here; what is done is a use case of [`app`](crate::app).
 //!
 //! ```text
-//! listener ▸ front ▸ CORS ▸ observe ▸ handler
+//! listener ▸ front ▸ CORS ▸ observe ▸ limited ▸ handler
 //!            └─ a poll ▸ observe, without a router ▸ handler
 //! ```
 //! Everything that a client can send wrongly is answered with a [`problem`] document; nothing that it sends
@@ -16,6 +16,7 @@ mod extract;
 mod fields;
 mod front;
 pub(crate) mod json;
+mod limited;
 mod members;
 mod middleware;
 mod object;

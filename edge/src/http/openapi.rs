@@ -165,6 +165,12 @@ fn events(samples: &Samples) -> Value {
     json!({"schema": {"type": "string", "description": description}, "example": example})
 }
 
+/// What is known of an operation of the document.
+pub(super) fn operation_of(operation: &Map<String, Value>) -> Option<&'static Operation> {
+    let id = operation.get("operationId")?.as_str()?;
+    operations().find(|known| known.id == id)
+}
+
 fn complete_operation(
     path: &str,
     operation: &mut Map<String, Value>,
@@ -173,7 +179,7 @@ fn complete_operation(
     secured: Option<House>,
 ) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let known = operations().find(|known| known.id == id);
+    let known = operation_of(operation);
     let has_body = operation.contains_key("requestBody");
     if let Some(known) = known {
         complete_parameters(operation, known, browse);
@@ -207,6 +213,9 @@ fn complete_operation(
     for (status, response) in responses.iter_mut() {
         if status.starts_with('2') {
             links::add(&id, response);
+        }
+        if known.is_some() {
+            headers::limits(&id, status, response);
         }
         headers::complete(&id, response);
     }

@@ -2,15 +2,23 @@
 //! with and the headers that it takes. Each handler's module lists its own; `openapi` reads the lists.
 
 use access::House;
+use axum::http::Uri;
 use boxoffice_proto::{
     Reason,
     access::{Asks, Rule},
 };
+use uuid::Uuid;
 
 use crate::config::Browse;
 
 /// The route of a poll, as the router, the metrics and the document write it.
 pub(super) const POLL: &str = "/v1/tokens/{token}";
+
+/// The token of the address of a poll; none for any other address.
+pub(super) fn polled(uri: &Uri) -> Option<Uuid> {
+    let token = uri.path().strip_prefix("/v1/tokens/").filter(|token| token.len() == 36)?;
+    Uuid::try_parse(token).ok()
+}
 
 /// What the gate may refuse with.
 const GATE: &[Reason] =

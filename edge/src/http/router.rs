@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     concerts, docs, json,
+    limited::{self, limited},
     middleware::{Bounds, observe},
     openapi, original, payments,
     problem::Problem,
@@ -42,8 +43,10 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
         chassis::probes::router(health)
     };
     let (routes, document) = table().split_for_parts();
-    let layers =
-        ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(bounds, observe));
+    let layers = ServiceBuilder::new()
+        .option_layer(cors)
+        .layer(axum::middleware::from_fn_with_state(bounds, observe))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&edge), limited));
     let doors = &edge.doors;
     let mut pages = probes;
     if doors.docs {
@@ -149,7 +152,14 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
         "tracestate",
         "x-queue-token",
     ];
-    let told = [header::ETAG, header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("traceparent")];
+    let told = [
+        header::ETAG,
+        header::LOCATION,
+        header::RETRY_AFTER,
+        limited::LEFT,
+        limited::POLICY,
+        HeaderName::from_static("traceparent"),
+    ];
     let cors = origins.cors()?;
     let cors = cors.allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE]);
     Some(cors.allow_headers(sent.map(HeaderName::from_static)).expose_headers(told))

@@ -1,6 +1,12 @@
 //! The connections of the REST side, from their first byte to the end of the drain.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::serve::Listener as _;
 use chassis::{lifecycle::SERVER_DRAIN, network::Incoming};
@@ -24,6 +30,9 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// How often a silent HTTP/2 client is pinged.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// The address of connections that do not come over this machine's network.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// Serves until `shutdown`; then requests in flight may finish, for a bounded time. Each connection stays on
 /// one of the runtimes, the one with the least load when it was accepted, and is answered by the front beside
 /// it. A listener that cannot accept tries again.
@@ -42,9 +51,10 @@ pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, 
             break;
         };
         let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
+        let from = io.address().unwrap_or(NOWHERE);
         let served = async move {
             match io.moved() {
-                Ok(io) => connection(&http, Connection::new(io), front, shutdown).await,
+                Ok(io) => connection(&http, Connection::new(io), from, front, shutdown).await,
                 Err(error) => tracing::debug!(%error, "a connection was lost as it came"),
             }
         };
@@ -67,11 +77,11 @@ fn http(silence: Duration) -> Http {
 }
 
 /// Serves one connection to its end or, after the shutdown, to the end of its requests in flight.
-async fn connection<S>(http: &Http, io: S, front: Front, shutdown: CancellationToken)
+async fn connection<S>(http: &Http, io: S, from: IpAddr, front: Front, shutdown: CancellationToken)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(move |request| front.clone().answer(request).map(Ok::<_, Infallible>));
+    let answer = service_fn(move |request| front.clone().answer(from, request).map(Ok::<_, Infallible>));
     let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(io), answer));
     // A client that goes away or does not speak HTTP is not worth a log line.
     tokio::select! {
@@ -102,7 +112,7 @@ mod tests {
             let (mut client, server) = tokio::io::duplex(4_096);
             let (http, front, began) = (http(silence), front.clone(), Instant::now());
             tokio::spawn(async move {
-                connection(&http, Connection::new(server), front, CancellationToken::new()).await
+                connection(&http, Connection::new(server), NOWHERE, front, CancellationToken::new()).await
             });
             client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             client.write_all(half.as_bytes()).await.unwrap();
@@ -118,7 +128,7 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(4_096);
         let http = http(Duration::from_secs(10));
         tokio::spawn(async move {
-            connection(&http, Connection::new(server), front, CancellationToken::new()).await
+            connection(&http, Connection::new(server), NOWHERE, front, CancellationToken::new()).await
         });
         for _ in 0..2 {
             client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

@@ -27,7 +27,7 @@ use super::{
     operation::Operation,
     problem::Problem,
 };
-use crate::app::{Caller, Polls, queue};
+use crate::app::{Caller, Edge, Polls, queue};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -92,16 +92,17 @@ const TOKEN_JSON: usize = 640;
             ("Retry-After" = i64, description = "When to ask again, in seconds."))),
     ))]
 pub(super) async fn get_token(
+    State(edge): App,
     Extension(polls): Extension<Polls>,
     Segment(token): Segment<Uuid>,
     known: Known,
 ) -> Result<Response, Problem> {
-    poll(&polls, token, known).await
+    poll(&edge, &polls, token, known).await
 }
 
 /// Answers a poll.
-pub(super) async fn poll(polls: &Polls, token: Uuid, known: Known) -> Result<Response, Problem> {
-    let token = Token::try_from(queue::place(polls, token).await?)?;
+pub(super) async fn poll(edge: &Edge, polls: &Polls, token: Uuid, known: Known) -> Result<Response, Problem> {
+    let token = Token::try_from(queue::place(edge, polls, token).await?)?;
     let tag = token_tag(&token);
     let mut response = if known.has(&tag) {
         StatusCode::NOT_MODIFIED.into_response()

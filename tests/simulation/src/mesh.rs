@@ -186,6 +186,7 @@ impl Mesh {
             },
             events_url: None,
             cors_origins: Origins::None,
+            limits: edge::LimitArgs::default(),
         };
         let upstreams = Upstreams {
             queue_url: target("queue")?,

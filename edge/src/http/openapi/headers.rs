@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$";
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Adds the trace context to the document's components, as a parameter and as a header of answers.
+/// Adds the trace context to the document's components, as a parameter and as a header of answers, and the
+/// headers that tell of limits.
 pub(super) fn define(document: &mut Value) {
     let components = &mut document["components"];
     // The parameter has no pattern, since no value is refused. The example is in the schema, so that the page
@@ -20,6 +21,10 @@ pub(super) fn define(document: &mut Value) {
     components["headers"]["traceparent"] = json!({
         "description": "The W3C trace context of this request.", "schema": {"type": "string", "pattern": PATTERN}, "example": TRACE,
     });
+    for (name, description, example) in LIMITS {
+        components["headers"][name] =
+            json!({"description": description, "schema": {"type": "string"}, "example": example});
+    }
 }
 
 /// Adds the trace context to the parameters of an operation.
@@ -27,6 +32,32 @@ pub(super) fn take(operation: &mut Map<String, Value>) {
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     if let Some(parameters) = parameters.as_array_mut() {
         parameters.push(json!({"$ref": "#/components/parameters/traceparent"}));
+    }
+}
+
+/// The headers that tell a caller of limits, where there are any: what each means, and an example.
+const LIMITS: [(&str, &str, &str); 2] = [
+    (
+        "RateLimit-Policy",
+        "Each limit that counts this request is a name, `q` requests in `w` seconds. It is not sent where there are no limits.",
+        "\"requests\";q=1200;w=60, \"joins\";q=30;w=60",
+    ),
+    (
+        "RateLimit",
+        "Of each limit `r` requests are left, and one more is in `t` seconds. It is not sent where there are no limits.",
+        "\"requests\";r=1199;t=1, \"joins\";r=29;t=2",
+    ),
+];
+
+/// Adds the headers that tell of limits to an answer that has them: good ones and those over a limit, except
+/// a poll's, which is counted apart, and what a cache may give to others.
+pub(super) fn limits(operation: &str, status: &str, response: &mut Value) {
+    let is_public = response["headers"].get("Cache-Control").is_some();
+    if operation == "get_token" || is_public || !(status.starts_with('2') || status == "429") {
+        return;
+    }
+    for (name, ..) in LIMITS {
+        response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
     }
 }
 

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod limits;
 mod malformed;
 mod queue;
 mod refusals;
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use axum::{
     body::{Body, to_bytes},
@@ -21,15 +25,17 @@ use super::Front;
 use crate::{
     app,
     clients::Clients,
-    config::{Browse, OnPaymentFailure, Policy, Upstreams},
+    config::{Browse, LimitArgs, OnPaymentFailure, Policy, Upstreams},
     store,
 };
 
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const TOKEN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
 /// One whose services are ports that nobody listens on.
 pub(super) async fn alone(browse: Browse, cors: &str) -> (Front, tempfile::TempDir) {
-    build("http://127.0.0.1:1", browse, cors, CancellationToken::new()).await
+    let limits = LimitArgs::default();
+    build("http://127.0.0.1:1", browse, cors, limits, CancellationToken::new()).await
 }
 
 /// One over services at this address.
@@ -37,6 +43,7 @@ async fn build(
     url: &str,
     browse: Browse,
     cors: &str,
+    limits: LimitArgs,
     shutdown: CancellationToken,
 ) -> (Front, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -57,17 +64,19 @@ async fn build(
         clock.clone(),
         on_payment_failure,
     );
-    let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins: cors.parse().unwrap() };
+    let cors_origins = cors.parse().unwrap();
+    let limited = app::Limits::new(limits.clone(), false);
+    let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins, limits };
     let polls = app::Polls::new(clients.queue.clone());
     let followers = app::Followers::new(clients.clone(), shutdown);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = browse == Browse::Open;
-    let edge = app::Edge::new(clients, gate, followers, till, doors, clock);
+    let edge = app::Edge::new(clients, gate, followers, till, doors, clock, limited);
     (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }
 
 async fn send(front: &Front, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
-    let response = front.clone().answer(request).await;
+    let response = front.clone().answer(HERE, request).await;
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     (parts.status, parts.headers, serde_json::from_slice(&body).unwrap_or_default())

@@ -21,7 +21,7 @@ use crate::http::serve;
 
 /// The one token and the one queue there are.
 #[derive(Clone)]
-struct Script(Arc<Mutex<(Token, Option<Queue>, bool)>>);
+pub(super) struct Script(pub(super) Arc<Mutex<(Token, Option<Queue>, bool)>>);
 
 impl Script {
     fn tell(&self, change: impl FnOnce(&mut Token)) {
@@ -31,6 +31,13 @@ impl Script {
 
 /// The REST side over the script, also on a port.
 async fn scripted() -> (Front, Script, String, CancellationToken, tempfile::TempDir) {
+    scripted_within(LimitArgs::default()).await
+}
+
+/// The same, with limits on its callers.
+pub(super) async fn scripted_within(
+    limits: LimitArgs,
+) -> (Front, Script, String, CancellationToken, tempfile::TempDir) {
     let token = Token {
         token: TOKEN.into(),
         queue_id: "default".into(),
@@ -51,7 +58,7 @@ async fn scripted() -> (Front, Script, String, CancellationToken, tempfile::Temp
     let server = tonic::transport::Server::builder().add_service(QueueServiceServer::new(script.clone()));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(grpc)));
     let shutdown = CancellationToken::new();
-    let (front, folder) = build(&url, Browse::Token, "", shutdown.clone()).await;
+    let (front, folder) = build(&url, Browse::Token, "", limits, shutdown.clone()).await;
     let rest = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = rest.local_addr().unwrap().to_string();
     tokio::spawn(serve(rest.into(), vec![(Handle::current(), front.clone())], shutdown.clone()));

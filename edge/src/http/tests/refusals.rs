@@ -251,7 +251,7 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
     let (front, _folder) = alone(Browse::Token, "").await;
     let (status, _, document) = send(&front, request(Method::GET, "/openapi.json", "")).await;
     assert_eq!((status.as_u16(), document["openapi"].as_str()), (200, Some("3.1.0")));
-    let response = front.clone().answer(request(Method::GET, "/docs/", "")).await;
+    let response = front.clone().answer(super::HERE, request(Method::GET, "/docs/", "")).await;
     assert_eq!(response.status(), 200);
     let page = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let page = String::from_utf8_lossy(&page);
@@ -261,7 +261,8 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
         "a phone shows it at its own width: {page}"
     );
     for file in ["swagger-ui.css", "swagger-initializer.js", "index.html", "nothing.js"] {
-        let response = front.clone().answer(request(Method::GET, &format!("/docs/{file}"), "")).await;
+        let response =
+            front.clone().answer(super::HERE, request(Method::GET, &format!("/docs/{file}"), "")).await;
         assert_eq!(response.status().as_u16(), if file == "nothing.js" { 404 } else { 200 }, "{file}");
     }
     let (status, headers, _) = send(&front, request(Method::GET, "/docs", "")).await;
@@ -270,7 +271,7 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
 
     let mut zipped = request(Method::GET, "/openapi.json", "");
     zipped.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
-    assert_eq!(front.clone().answer(zipped).await.headers()["content-encoding"], "gzip");
+    assert_eq!(front.clone().answer(super::HERE, zipped).await.headers()["content-encoding"], "gzip");
 }
 
 #[tokio::test]

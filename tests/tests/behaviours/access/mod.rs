@@ -1,5 +1,6 @@
 //! Who may do what: every RPC and every route tried as everybody, against the table written here again.
 
+mod limits;
 mod routes;
 mod rpcs;
 
@@ -45,7 +46,7 @@ pub(crate) fn solos() -> Vec<Solo> {
         who_lets_holds_end_unpaid_waits_before_the_next_one,
     ];
     let cluster = tests::solos![&[Shape::Cluster]; a_service_knows_the_edge_and_asks_everybody_else];
-    [single as &[Solo], every, cluster].concat()
+    [single as &[Solo], every, cluster, limits::SOLOS].concat()
 }
 
 /// Who calls: nobody known, bob, and ann whose everything is; and the roles.
@@ -63,8 +64,17 @@ struct Secured {
     _folder: TempDir,
 }
 
+/// Nobody is limited: whoever tries everything is refused often.
+const UNLIMITED: [&str; 8] =
+    ["--limit-joins", "off", "--limit-holds", "off", "--limit-requests", "off", "--limit-refused", "off"];
+
 impl Secured {
     async fn start(shape: Shape, flags: &[&str]) -> Self {
+        Self::limited(shape, &[&UNLIMITED, flags].concat()).await
+    }
+
+    /// The same, with the limits that there are where callers are asked who they are.
+    async fn limited(shape: Shape, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = Issuer::open(folder.path()).unwrap();
         let keys = folder.path().join("jwks.json");

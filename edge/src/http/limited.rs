@@ -1,0 +1,92 @@
+//! The limits on callers, before every route: who asks is found out here, a request over a limit is refused
+//! before its handler is called, answers tell how much is left (draft-ietf-httpapi-ratelimit-headers), and
+//! refusals are counted. A poll in its plain shape never comes here; see [front](super::front).
+
+use std::{fmt::Write, net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use chassis::limits::Left;
+
+use super::{
+    middleware::is_probe,
+    operation::{POLL, polled},
+    problem,
+    problem::Problem,
+};
+use crate::app::{Allowed, Edge, Wish};
+
+/// What the limits are.
+pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// How much is left of them.
+pub(super) const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// The address that a request's connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CameFrom(pub(super) IpAddr);
+
+/// What a request to a route asks for.
+pub(super) fn wish(method: &Method, route: &str) -> Wish {
+    match (method, route) {
+        (&Method::POST, "/v1/queues/{queueId}/tokens" | "/queue-management/api/token") => Wish::Join,
+        (&Method::POST, "/v1/reservations" | "/api-orchestration/api/reservations/reserve-seat") => {
+            Wish::Hold
+        }
+        _ => Wish::Other,
+    }
+}
+
+/// The layer of the router that does it.
+pub(super) async fn limited(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("", MatchedPath::as_str);
+    let Some(CameFrom(peer)) =
+        request.extensions().get().copied().filter(|_| !is_probe(request.method(), route))
+    else {
+        return next.run(request).await;
+    };
+    let who = edge.doors.caller(request.headers()).await;
+    let asker = edge.limits.asker(&who, peer, request.headers());
+    let (allowed, refused) = if route == POLL && *request.method() == Method::GET {
+        let welcome =
+            polled(request.uri()).map_or(Ok(()), |token| edge.limits.admit_poll(&token, || asker.clone()));
+        (Vec::new(), welcome.err())
+    } else {
+        let judged = edge.limits.judge(&asker, wish(request.method(), route));
+        (judged.allowed, judged.refused)
+    };
+    let mut response = match refused {
+        Some(fault) => Problem::from(fault).into_response(),
+        None => {
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
+    };
+    edge.limits.count_refusal(&asker, response.status().as_u16());
+    tell(&allowed, &mut response);
+    response
+}
+
+/// Tells how much is left, unless a cache may give the answer to others.
+fn tell(allowed: &[Allowed], response: &mut Response) {
+    let kept = response.headers().get(header::CACHE_CONTROL);
+    if allowed.is_empty() || kept.is_some_and(|kept| kept.as_bytes().starts_with(b"public")) {
+        return;
+    }
+    let (mut policy, mut left) = (String::new(), String::new());
+    for (nth, Allowed { limit, rate, left: Left { remaining, next } }) in allowed.iter().enumerate() {
+        let comma = if nth > 0 { ", " } else { "" };
+        let (many, window, until) = (rate.many(), rate.per().as_secs(), problem::whole_seconds(*next));
+        // Writing into a string cannot fail.
+        let _ = write!(policy, "{comma}\"{limit}\";q={many};w={window}");
+        let _ = write!(left, "{comma}\"{limit}\";r={remaining};t={until}");
+    }
+    for (name, text) in [(POLICY, policy), (LEFT, left)] {
+        response.headers_mut().extend(HeaderValue::try_from(text).ok().map(|value| (name, value)));
+    }
+}

@@ -1,0 +1,164 @@
+//! How often one caller may ask an edge, over REST and gRPC together, in an open house and where callers are
+//! asked who they are. Each replica counts for itself.
+
+use boxoffice_proto::{
+    Reason,
+    queue::{GetTokenRequest, IssueTokenRequest, queue_service_client::QueueServiceClient},
+};
+use futures::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::{
+    client::{Answer, Rest},
+    grpc::refused,
+    mesh::{Role, Shape},
+    solos,
+    suite::Solo,
+    world::{World, text, unique},
+};
+use tonic::{Code, Request, Status, transport::Channel};
+use uuid::Uuid;
+
+use super::Secured;
+
+const SHAPES: &[Shape] = &[Shape::SingleSqlite, Shape::Cluster];
+
+pub(super) const SOLOS: &[Solo] = solos![SHAPES;
+    joins_of_one_caller_are_counted_over_both_doors_and_by_each_replica,
+    a_place_is_polled_as_often_as_advised_and_others_go_on,
+    who_was_refused_too_often_is_refused_before_anything_is_done,
+    users_are_told_apart_where_they_are_known_and_limits_are_on,
+];
+
+const JOIN: &str = "/v1/queues/default/tokens";
+
+fn over(answer: &Answer) {
+    let _problem = answer.clone().problem(429, "RATE_LIMITED");
+    let after: u64 = answer.header("retry-after").parse().unwrap();
+    assert!(after >= 1, "{}", answer.what);
+}
+
+/// A call's refusal for its caller's haste, told in both ways that clients understand.
+fn over_grpc(status: &Status) {
+    let _fault = refused::<()>(Err(status.clone()), Reason::RateLimited);
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap();
+    assert!(pushback.parse::<u64>().unwrap() > 0, "{pushback}");
+}
+
+async fn joined(channel: &Channel) -> Result<String, Status> {
+    let request = IssueTokenRequest { user_id: unique("user"), ..IssueTokenRequest::default() };
+    let answer = QueueServiceClient::new(channel.clone()).issue_token(request).await?;
+    Ok(answer.into_inner().token.unwrap().token)
+}
+
+async fn joins_of_one_caller_are_counted_over_both_doors_and_by_each_replica(shape: Shape) {
+    let world = World::start(shape, &["--limit-joins", "4/h"]).await;
+    for (base, channel) in world.mesh.rest().into_iter().zip(world.grpc.checkout.all()) {
+        let rest = Rest::new(vec![base]);
+        for path in [JOIN, "/queue-management/api/token"] {
+            let answer = rest.post(path, json!({"userId": unique("user")})).once().await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            assert_eq!(answer.header("ratelimit-policy"), "\"joins\";q=4;w=3600");
+        }
+        for _ in 0..2 {
+            joined(channel).await.unwrap();
+        }
+        for path in [JOIN, "/queue-management/api/token"] {
+            let answer = rest.post(path, json!({"userId": unique("user")})).once().await;
+            over(&answer);
+            assert_eq!(answer.header("ratelimit").split(";t=").next(), Some("\"joins\";r=0"));
+        }
+        over_grpc(&joined(channel).await.unwrap_err());
+        // Other wishes have no limit here.
+        assert_eq!(rest.get("/v1/queues/default").once().await.status, 200);
+    }
+    world.finish().await;
+}
+
+async fn a_place_is_polled_as_often_as_advised_and_others_go_on(shape: Shape) {
+    let world = World::start(shape, &["--limit-requests", "100000/m"]).await;
+    // Those who are admitted are advised to ask seldom.
+    let queue = world.queue(json!({"maxActive": 100})).await;
+    let token = |joined: &Value| text(&joined["token"]);
+    let mine = token(&world.join(&queue, &unique("user")).await);
+    for (base, channel) in world.mesh.rest().into_iter().zip(world.grpc.checkout.all()) {
+        let other = token(&world.join(&queue, &unique("user")).await);
+        let rest = Rest::new(vec![base]);
+        let poll = async |token: &str| rest.get(&format!("/v1/tokens/{token}")).once().await;
+        assert_eq!(poll(&mine).await.status, 200, "the first one is advised");
+        // More at once than come back while they are answered.
+        let polls = join_all((0..30).map(|_| poll(&mine))).await;
+        let (good, bad): (Vec<_>, Vec<_>) = polls.iter().partition(|answer| answer.status == 200);
+        assert!(good.len() >= 2 && !bad.is_empty(), "{} were answered", good.len());
+        bad.into_iter().for_each(over);
+        let mut client = QueueServiceClient::new(channel.clone());
+        let request = || GetTokenRequest { token: mine.clone(), ..GetTokenRequest::default() };
+        let mut told = Ok(());
+        for _ in 0..30 {
+            told = told.and(client.get_token(request()).await.map(|_| ()));
+        }
+        over_grpc(&told.unwrap_err());
+        assert_eq!(poll(&other).await.status, 200, "somebody else");
+    }
+    world.finish().await;
+}
+
+async fn who_was_refused_too_often_is_refused_before_anything_is_done(shape: Shape) {
+    let world = World::start(shape, &["--limit-refused", "4/h", "--limit-requests", "100000/m"]).await;
+    let waiting = text(&world.join("default", &unique("user")).await["token"]);
+    for (base, channel) in world.mesh.rest().into_iter().zip(world.grpc.checkout.all()) {
+        let rest = Rest::new(vec![base]);
+        let get = async |path: String| rest.get(&path).once().await;
+        assert_eq!(get(format!("/v1/tokens/{waiting}")).await.status, 200);
+        let invented = || format!("/v1/tokens/{}", Uuid::new_v4());
+        assert_eq!(get(invented()).await.status, 404);
+        assert_eq!(get(format!("/v1/payments/{}", Uuid::new_v4())).await.status, 404);
+        let invented_call = async || {
+            let token = Uuid::new_v4().to_string();
+            let request = GetTokenRequest { token, ..GetTokenRequest::default() };
+            QueueServiceClient::new(channel.clone()).get_token(request).await.unwrap_err()
+        };
+        for _ in 0..2 {
+            assert_eq!(invented_call().await.code(), Code::NotFound);
+        }
+        over_grpc(&invented_call().await);
+        for path in [invented(), "/v1/queues/default".to_owned(), "/v1/nowhere".to_owned()] {
+            over(&get(path).await);
+        }
+        over_grpc(&joined(channel).await.unwrap_err());
+        assert_eq!(get(format!("/v1/tokens/{waiting}")).await.status, 200, "a place is its token's");
+        assert_eq!(get("/healthz".to_owned()).await.status, 200);
+    }
+    world.finish().await;
+}
+
+async fn users_are_told_apart_where_they_are_known_and_limits_are_on(shape: Shape) {
+    let secured = Secured::limited(shape, &["--limit-joins", "2/h", "--limit-refused", "3/h"]).await;
+    let rest = Rest::new(vec![secured.mesh.rest().remove(0)]);
+    let join = async |user: &str| {
+        let bearer = secured.bearer(user).unwrap();
+        rest.post(JOIN, json!({})).header("authorization", bearer).once().await
+    };
+    let first = join("ann").await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let told = first.header("ratelimit-policy");
+    assert_eq!(told, "\"requests\";q=1200;w=60, \"joins\";q=2;w=3600", "limits are on by themselves");
+    assert_eq!(join("ann").await.status, 200);
+    over(&join("ann").await);
+    // The programs of a cluster speak TLS over gRPC; who calls is found out in the same place.
+    if shape != Shape::Cluster {
+        let mut call = Request::new(IssueTokenRequest::default());
+        call.metadata_mut().insert("authorization", secured.bearer("ann").unwrap().parse().unwrap());
+        let mut client = QueueServiceClient::new(secured.channel(Role::Edge).await);
+        over_grpc(&client.issue_token(call).await.unwrap_err());
+    }
+    assert_eq!(join("bob").await.status, 201, "another user of the same network");
+    // Nobody known is refused often; who is known goes on beside them.
+    let nobody = async || rest.call(Method::GET, "/v1/wallets/ann").once().await;
+    for _ in 0..3 {
+        assert_eq!(nobody().await.status, 401);
+    }
+    over(&nobody().await);
+    assert_eq!(join("carl").await.status, 201);
+    secured.mesh.finish().await.unwrap();
+}
