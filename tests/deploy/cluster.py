@@ -1,4 +1,5 @@
 """A rendered overlay against the programs, and its objects against each other. Every check yields what is wrong, in a sentence."""
+import ipaddress
 import re
 
 from programs import CALLS, FOLDERS, PORTS, PUBLIC, probes
@@ -235,6 +236,7 @@ def dev(overlay):
         if workload["spec"].get("strategy", {}).get("type") != "Recreate":
             yield f"dev: two replicas of {name} would share a SQLite file"
     yield from network(overlay, set(), set())
+    yield from fronted(overlay)
 
 
 def prod(overlay):
@@ -260,7 +262,19 @@ def prod(overlay):
     names = [name_of(one) for one in overlay.workloads()]
     into = {("edge", FRONT, "TCP", port) for port in PUBLIC} | {(name, MONITORING, "TCP", probes(name)) for name in names}
     yield from network(overlay, into, {(name, "TCP", port) for name in names for port in (POSTGRES, HTTPS)})
+    yield from fronted(overlay)
     yield from certified(overlay)
+
+
+def fronted(overlay):
+    """Where something stands before the edge, the edge believes it, and not everybody, when it says whom it speaks for. Otherwise all its
+    clients are one to the edge, and share one's limits."""
+    told = overlay.settings(overlay.named("Deployment", "edge")).get("TRUSTED_PROXIES", "")
+    networks = [ipaddress.ip_network(one) for one in told.split(",") if one]
+    has_front = any(flow[:2] == ("edge", FRONT) for flow in flows(overlay, "ingress", "from"))
+    if has_front != bool(networks):
+        yield f"the edge trusts the proxies {networks}, and something stands before it: {has_front}"
+    yield from (f"the edge believes everybody who names a client: {network}" for network in networks if network.prefixlen == 0)
 
 
 def certified(overlay):
