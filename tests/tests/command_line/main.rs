@@ -2,6 +2,7 @@
 //! settings and exit codes.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod files;
 mod pipes;
 mod terminals;
 mod token;
