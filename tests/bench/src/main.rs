@@ -70,6 +70,8 @@ enum Scenario {
     Funnel(Size),
     /// Joins while ten million rows whose time is over are removed
     Prune(Size),
+    /// Polls beside silent connections and half calls, against polls alone
+    Attacks(Size),
 }
 
 /// How much of it.
@@ -104,6 +106,7 @@ impl Scenario {
             Self::Checkouts(_) => "checkouts",
             Self::Funnel(_) => "funnel",
             Self::Prune(_) => "prune",
+            Self::Attacks(_) => "attacks",
         }
     }
 
@@ -117,7 +120,8 @@ impl Scenario {
             | Self::Holds(size)
             | Self::Checkouts(size)
             | Self::Funnel(size)
-            | Self::Prune(size) => size,
+            | Self::Prune(size)
+            | Self::Attacks(size) => size,
         }
     }
 
@@ -136,6 +140,7 @@ impl Scenario {
             Self::Checkouts(size) => scenarios::checkouts::measure(size).await,
             Self::Funnel(size) => scenarios::funnel::measure(size).await,
             Self::Prune(size) => scenarios::prune::measure(size).await,
+            Self::Attacks(size) => scenarios::attacks::measure(size).await,
         }
     }
 }

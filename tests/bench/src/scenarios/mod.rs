@@ -1,6 +1,7 @@
 //! The measurements. Each starts its mesh, fills it, measures, tells, and stops the mesh, which audits its
 //! databases.
 
+pub(crate) mod attacks;
 pub(crate) mod checkouts;
 pub(crate) mod funnel;
 pub(crate) mod holds;

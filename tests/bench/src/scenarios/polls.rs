@@ -64,7 +64,7 @@ async fn line(count: usize, shape: Shape, is_crowded: bool) -> Line {
 }
 
 /// Asks for the places of people taken at random.
-fn polling(people: &[Person]) -> Operation<'_> {
+pub(super) fn polling(people: &[Person]) -> Operation<'_> {
     let random = std::cell::RefCell::new(SmallRng::seed_from_u64(1));
     let build = move |_, out: &mut Vec<u8>| {
         let at = random.borrow_mut().random_range(0..people.len());
