@@ -31,7 +31,7 @@ pub const USER_ID: &str = concat!(
 );
 
 /// The most characters of a user's id.
-const USER_ID_LENGTH: RangeInclusive<usize> = 1..=64;
+pub const USER_ID_LENGTH: RangeInclusive<usize> = 1..=64;
 /// Bytes of the longest way to write one character of form C: four code points of at most four bytes.
 const LONGEST_SPELLING: usize = 16;
 

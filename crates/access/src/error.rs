@@ -72,7 +72,7 @@ whys! {
     Times "times" "The token's exp is missing, or its exp, nbf or iat is not a number of seconds.";
     Expired "expired" "The token has expired; get a new one.";
     NotYetValid "not_yet_valid" "The token is not valid yet (nbf).";
-    User "user" "The token's claim of the user is missing, or not 1 to 255 visible characters.";
+    User "user" "The token's claim of the user is missing, or not 1 to 64 visible characters.";
     Roles "roles" "The token's claim of roles is neither a list of words nor words separated by spaces.";
     Priority "priority" "The token's claim boxoffice_priority is not a whole number.";
 }

@@ -4,13 +4,14 @@ use std::{fmt, sync::Arc};
 
 use boxoffice_proto::validate;
 
-/// Characters that a user's id may have in a token.
-const LONGEST_USER: usize = 255;
+/// Characters that a user's id may have in a token: as many as the contract has for a user, so that whoever
+/// is let in can be named in every request.
+const LONGEST_USER: usize = *validate::USER_ID_LENGTH.end();
 
 /// Who calls, as an issuer says. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The user: 1 to 255 visible characters in Unicode's form C.
+    /// The user: 1 to 64 visible characters in Unicode's form C.
     pub user: Arc<str>,
     /// What the user may do besides what any user may.
     pub roles: Roles,

@@ -74,7 +74,7 @@ impl Issuer {
     /// An access token (RFC 9068) for this user with these roles, valid from `now` on for the lifetime.
     ///
     /// # Errors
-    /// The user's id is not 1 to 255 visible characters.
+    /// The user's id is not 1 to 64 visible characters.
     pub fn issue(
         &self,
         audience: &str,

@@ -273,8 +273,8 @@ fn a_user_is_a_name_in_one_form() {
     let user = |name: &str| of(json!({"sub": name})).map(|identity| identity.user.to_string());
     assert_eq!(user("Zoe\u{308}").as_deref(), Ok("Zo\u{eb}"));
     assert_eq!(user("auth0|김하늘"), Ok("auth0|김하늘".to_owned()));
-    assert_eq!(user(&"e\u{308}".repeat(255)), Ok("\u{eb}".repeat(255)));
-    for wrong in ["", " ", "ann lee", "ann\u{200b}", "a\0", &"x".repeat(256)] {
+    assert_eq!(user(&"e\u{308}".repeat(64)), Ok("\u{eb}".repeat(64)));
+    for wrong in ["", " ", "ann lee", "ann\u{200b}", "a\0", &"x".repeat(65)] {
         assert_eq!(user(wrong), Err(Why::User), "{wrong:?}");
     }
     for wrong in [json!(null), json!(7), json!(["ann"]), json!({"id": "ann"})] {
