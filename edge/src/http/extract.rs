@@ -94,7 +94,7 @@ fn word<T: Word>(name: &str, raw: &str) -> Result<T, Problem> {
 }
 
 /// A header that is sent once at most.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
     let mut all = headers.get_all(name).iter();
     let first = all.next();
     if all.next().is_some() { Err(Problem::field(name, "must be sent once at most")) } else { Ok(first) }

@@ -22,6 +22,7 @@ mod middleware;
 mod object;
 mod openapi;
 mod operation;
+mod origin;
 mod original;
 mod payments;
 mod problem;

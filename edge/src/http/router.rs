@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
@@ -37,6 +37,7 @@ const COMPRESS_ABOVE: u64 = 1_024;
 /// Every route with the layers around it.
 pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bounds) -> Router {
     let cors = cors(&policy.cors_origins);
+    let origins = Arc::new(policy.cors_origins);
     let probes = if edge.doors.are_secured() {
         chassis::probes::health(health)
     } else {
@@ -61,7 +62,7 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
         pages = pages.route(JWKS, get(move || async move { json::raw(StatusCode::OK, keys.into_bytes()) }));
     }
     let pages = pages.layer(axum::middleware::map_response(guarded)).layer(compression());
-    routes.with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
+    routes.layer(Extension(origins)).with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
 }
 
 /// Adds the headers that say what our pages may load and who may show them: nothing from elsewhere, no script

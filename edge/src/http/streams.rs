@@ -35,7 +35,9 @@ use rand::Rng;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{App, extract::Segment, json::Token, operation::Operation, problem::Problem};
+use super::{
+    App, extract::Segment, json::Token, operation::Operation, origin::NoForeignPage, problem::Problem,
+};
 use crate::{
     app::{Following, News, Polls, StreamEnd, queue, standing},
     domain::pace::EventId,
@@ -44,7 +46,10 @@ use crate::{
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<boxoffice_proto::queue::WatchTokenRequest>("token_events", &[Reason::TokenNotFound]),
-    Operation::of::<boxoffice_proto::queue::WatchTokenRequest>("token_socket", &[Reason::TokenNotFound]),
+    Operation::of::<boxoffice_proto::queue::WatchTokenRequest>(
+        "token_socket",
+        &[Reason::TokenNotFound, Reason::NotAllowed],
+    ),
 ];
 
 /// After how many milliseconds a client whose stream was cut connects again: spread over some seconds, since
@@ -168,7 +173,8 @@ fn come_back() -> u32 {
 /// Text messages with the token's JSON: its state at once, then changes as in the stream of events. Closed
 /// with 1000 after a final status, with 1012 when the server restarts: come back. A ping about every 15 s
 /// must be answered. What the client sends is ignored, within bounds (100 messages of 4 KiB in 10 s): beyond
-/// them it is closed with 1008. A token has eight streams at most, of either kind: a ninth ends the oldest, a
+/// them it is closed with 1008. A browser's page of another origin than this host's and those of
+/// `--cors-origins` is refused. A token has eight streams at most, of either kind: a ninth ends the oldest, a
 /// WebSocket with 1013: come back later.
 #[utoipa::path(get, path = "/v1/tokens/{token}/ws", tag = "queue",
     params(("token" = Uuid, Path, description = "The id of the token.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
@@ -176,6 +182,7 @@ fn come_back() -> u32 {
 pub(super) async fn token_socket(
     State(edge): App,
     Extension(polls): Extension<Polls>,
+    _: NoForeignPage,
     Segment(token): Segment<Uuid>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
