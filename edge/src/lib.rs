@@ -78,8 +78,10 @@ async fn run(
     let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
     let journal = store::Journal::new(db.clone());
     let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
+    let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
         journal,
+        acting,
         clients.clone(),
         gate.clone(),
         relay.bell(),

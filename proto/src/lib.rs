@@ -7,6 +7,7 @@
 pub mod access;
 pub mod bounds;
 pub mod currency;
+pub mod json;
 pub mod knobs;
 pub mod time;
 pub mod validate;

@@ -126,6 +126,27 @@ impl House {
         })
     }
 
+    /// The role in which a caller makes a request of this rule, about this user, that it was allowed; `None`
+    /// where nobody is asked, and for what users may do with what is their own.
+    #[must_use]
+    pub fn role(self, rule: &Rule, caller: &Caller, user_id: &str) -> Option<Role> {
+        let user = caller.user()?;
+        let is = |kind: &Kind| match kind {
+            Kind::Owner => user.is_named(user_id),
+            Kind::SelfCharger => self.self_charge && user.is_named(user_id),
+            Kind::Anyone
+            | Kind::TokenHolder
+            | Kind::Admitted
+            | Kind::Browser
+            | Kind::Operator
+            | Kind::Cashier
+            | Kind::Support
+            | Kind::Service => false,
+        };
+        let by_role = |held: Role| self.kinds(rule).any(|kind| role(kind) == Some(held.as_str()));
+        user.roles.iter().find(|held| by_role(*held)).filter(|_| !self.kinds(rule).any(is))
+    }
+
     /// Whoever may call it here.
     fn kinds(self, rule: &Rule) -> impl Iterator<Item = &'static Kind> {
         let besides: &[Kind] = if self.is_edge { rule.at_edge } else { &[] };

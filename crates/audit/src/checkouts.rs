@@ -34,7 +34,7 @@ impl Age {
     /// The age of a checkout that was begun at this instant, if it is too high. In a copy nobody works on a
     /// checkout, so it is as old as it was when the copy was made. A checkout that was begun later is not the
     /// copy's: a mesh has been started on it.
-    fn of(&self, created: i64) -> Option<i64> {
+    pub(crate) fn of(&self, created: i64) -> Option<i64> {
         let at = self.copied_at.filter(|at| created <= *at).unwrap_or(self.now);
         let age = at.saturating_sub(created);
         (age >= self.bound).then_some(age)

@@ -42,7 +42,7 @@
 //! events, and the story and refusal of settled checkouts. So nothing here needs any of these to be there: an
 //! ended token's ticket is a gap like one that a requeued token left, the seats of a hold that ended are
 //! free, and a checkout is judged by its status. What must never be gone (live tokens, confirmed holds and
-//! their reservations, checkouts, payments, entries) is missed.
+//! their reservations, checkouts, payments, entries, operators' actions) is missed.
 //!
 //! # What it costs
 //!
@@ -50,6 +50,7 @@
 //! SQLite's write-ahead log grows; both are cleared away afterwards. A SQLite file that nobody has open is
 //! read without creating anything beside it.
 
+mod actions;
 mod checkouts;
 mod error;
 mod law;
@@ -157,7 +158,9 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
         look.skip("payments against reservations: that takes the databases of edge, wallet and booking");
     }
     if let Some(edge) = &mut edge {
-        checkouts::judge(&mut look, edge, &checkouts::Age::new(options, now)).await?;
+        let age = checkouts::Age::new(options, now);
+        checkouts::judge(&mut look, edge, &age).await?;
+        actions::judge(&mut look, edge, &age).await?;
     }
     if let Some(wallet) = &mut wallet {
         money::judge(&mut look, wallet).await?;

@@ -41,6 +41,7 @@ laws! {
     OneOutcome "I-ONE-OUTCOME" "a settled checkout, its payment and its reservation tell one story";
     OneLiveCheckout "I-ONE-LIVE-CHECKOUT" "a reservation is being paid for, or has been, by one checkout";
     Settled "I-SETTLED" "a checkout settles within its bound";
+    ActionKept "I-ACTION-KEPT" "an operator's action is written before its outcome, which tells what it must";
     LineOrder "I-LINE-ORDER" "tickets rise, none is given twice, and inside a lane nobody overtakes";
     LineOne "I-LINE-ONE" "a user has one live token in a line";
     LineCap "I-LINE-CAP" "no more are admitted at once than the line allows";

@@ -1,6 +1,6 @@
 //! Who asks. Each door makes one value a request out of what it was sent, and use cases decide with it.
 
-use access::House;
+use access::{House, Role};
 use boxoffice_proto::{Fault, Reason, access::Asks, validate::Checks};
 use uuid::Uuid;
 
@@ -47,6 +47,12 @@ impl Caller {
     /// The user who asks, where it is proved who that is.
     pub(super) fn user(&self) -> Option<&str> {
         self.who.user().map(|user| &*user.user)
+    }
+
+    /// The role in which this caller makes a request of this kind about a user; `None` where nobody is asked,
+    /// and for what users may do with what is their own.
+    pub(super) fn role<R: Asks>(&self, user_id: &str) -> Option<Role> {
+        self.house.role(R::RULE, &self.who, user_id)
     }
 
     /// Whether a request that this caller was [allowed](Self::allow) is about anybody's things: support may

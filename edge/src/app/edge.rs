@@ -4,7 +4,9 @@ use access::Doors;
 use boxoffice_proto::Fault;
 use chassis::{clock::Clock, idempotency::BRIEF};
 
-use super::{caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till};
+use super::{
+    acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till,
+};
 use crate::clients::Clients;
 
 /// The services, the gate before them, and what the edge itself runs. There is one a process, and every door
@@ -20,10 +22,12 @@ pub(crate) struct Edge {
     pub(crate) till: Till,
     /// How much one caller may ask for.
     pub(crate) limits: Limits,
+    /// The changes of operators and cashiers go through it.
+    pub(crate) acting: Acting,
 }
 
 impl Edge {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         clients: Clients,
         gate: Gate,
         followers: Followers,
@@ -32,7 +36,8 @@ impl Edge {
         clock: Clock,
         limits: Limits,
     ) -> Self {
-        Self { clients, gate, followers, doors, clock, till, limits }
+        let acting = till.acting.clone();
+        Self { clients, gate, followers, doors, clock, till, limits, acting }
     }
 
     /// The time, in microseconds.

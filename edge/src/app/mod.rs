@@ -6,6 +6,7 @@
 //! Commands and answers are messages of the contract where the services know more about them than the edge
 //! does.
 
+mod acting;
 mod audience;
 mod batch;
 mod caller;
@@ -29,6 +30,7 @@ pub(crate) mod wallet;
 mod wheel;
 
 pub(crate) use self::{
+    acting::{Acting, acted, actions_page},
     caller::Caller,
     edge::Edge,
     followers::Followers,

@@ -6,6 +6,7 @@ use boxoffice_proto::{
         Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetShowRequest,
         ListConcertsRequest, ListConcertsResponse, ListShowsRequest, ListShowsResponse, Show,
     },
+    json,
 };
 
 use super::{caller::Caller, edge::Edge};
@@ -19,7 +20,10 @@ pub(crate) async fn create_concert(
 ) -> Result<Concert, Fault> {
     let request = caller.allow(request)?;
     let request = CreateConcertRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.booking, create_concert(request).concert)
+    let booking = edge.clients.booking.clone();
+    let create = async move { ask!(booking, create_concert(request).concert) };
+    let tell = |concert: &Concert| json::of("boxoffice.booking.v1.Concert", concert);
+    edge.acting.act::<CreateConcertRequest, _>(caller, "", None, tell, create).await
 }
 
 /// Reads one concert.
@@ -43,7 +47,10 @@ pub(crate) async fn create_show(
 ) -> Result<Show, Fault> {
     let request = caller.allow(request)?;
     let request = CreateShowRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.booking, create_show(request).show)
+    let (booking, target) = (edge.clients.booking.clone(), request.concert_id.to_string());
+    let create = async move { ask!(booking, create_show(request).show) };
+    let tell = |show: &Show| json::of("boxoffice.booking.v1.Show", show);
+    edge.acting.act::<CreateShowRequest, _>(caller, &target, None, tell, create).await
 }
 
 /// Reads one show.

@@ -3,16 +3,20 @@
 //! A place in a queue is a capability: who knows the unguessable token may look at it and follow it.
 
 use boxoffice_proto::{
-    Fault, Reason,
+    Fault, Reason, json,
     queue::{
         BatchGetTokensRequest, BatchGetTokensResponse, CreateQueueRequest, GetQueueRequest, GetTokenRequest,
         IssueTokenRequest, LeaveQueueRequest, ListQueuesRequest, ListQueuesResponse, Queue, QueuePolicy,
         Token, UpdateQueueRequest,
     },
+    validate::Checks,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{caller::Caller, edge::Edge, following::Following, polls::Polls, standing::standing};
+use super::{
+    acting::before, caller::Caller, edge::Edge, following::Following, polls::Polls, standing::standing,
+};
 use crate::{
     clients::{ask, whole},
     domain::pace::EventId,
@@ -91,6 +95,21 @@ pub(crate) async fn list(
     ask!(edge.clients.queue, list_queues(caller.allow(request)?))
 }
 
+/// What the operators' journal keeps of a queue.
+fn tell(queue: &Queue) -> Value {
+    json::of("boxoffice.queue.v1.Queue", queue)
+}
+
+/// The id of the queue that a request means.
+fn named(queue_id: &str) -> String {
+    Checks::default().queue_id("queue_id", queue_id)
+}
+
+/// The queue before a change.
+async fn as_it_is(edge: &Edge, queue_id: &str) -> Result<Option<String>, Fault> {
+    before(tell, get(edge, queue_id.to_owned()).await, Reason::QueueNotFound)
+}
+
 /// Creates a queue.
 pub(crate) async fn create(
     edge: &Edge,
@@ -99,7 +118,10 @@ pub(crate) async fn create(
 ) -> Result<Queue, Fault> {
     let request = caller.allow(request)?;
     let request = CreateQueueRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.queue, create_queue(request).queue)
+    let (was, target) = (as_it_is(edge, &request.queue_id).await?, named(&request.queue_id));
+    let queue = edge.clients.queue.clone();
+    let create = async move { ask!(queue, create_queue(request).queue) };
+    edge.acting.act::<CreateQueueRequest, _>(caller, &target, was, tell, create).await
 }
 
 /// Changes a queue's policy.
@@ -110,7 +132,10 @@ pub(crate) async fn update(
 ) -> Result<Queue, Fault> {
     let request = caller.allow(request)?;
     let request = UpdateQueueRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.queue, update_queue(request).queue)
+    let (was, target) = (as_it_is(edge, &request.queue_id).await?, named(&request.queue_id));
+    let queue = edge.clients.queue.clone();
+    let update = async move { ask!(queue, update_queue(request).queue) };
+    edge.acting.act::<UpdateQueueRequest, _>(caller, &target, was, tell, update).await
 }
 
 /// Changes a queue's policy, or creates the queue with it: the queue, and whether it is a new one.

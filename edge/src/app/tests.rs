@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Caller, Filter, Gate, Pay, Polls, Relay, Till,
+    Acting, Caller, Filter, Gate, Pay, Polls, Relay, Till,
     fakes::{Fakes, Mishap, PRICE, USER, World},
     runner::LEASE,
 };
@@ -26,7 +26,7 @@ use crate::{
         saga::STUCK_AFTER,
         story::Tried,
     },
-    store::Journal,
+    store::{Actions, Journal},
 };
 
 const NOW: i64 = 1_764_000_000_000_000;
@@ -62,10 +62,12 @@ impl Stage {
 
     async fn replica_with(&self, on_payment_failure: OnPaymentFailure) -> Till {
         let clients = Clients::new(&self.upstreams);
-        let journal = Journal::new(Db::open(&self.database, &chassis::migrations!()).await.unwrap());
+        let db = Db::open(&self.database, &chassis::migrations!()).await.unwrap();
+        let acting = Acting::new(Actions::new(db.clone()), self.clock.clone());
+        let journal = Journal::new(db);
         let bell = Relay::new(journal.clone(), self.clock.clone(), None).unwrap().bell();
         let gate = Gate::new(clients.clone());
-        let till = Till::new(journal, clients, gate, bell, self.clock.clone(), on_payment_failure);
+        let till = Till::new(journal, acting, clients, gate, bell, self.clock.clone(), on_payment_failure);
         tokio::spawn(till.clone().recover_until(self.shutdown.clone()));
         till
     }

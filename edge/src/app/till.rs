@@ -22,10 +22,12 @@ use chassis::{
     idempotency::Key,
     page::{List, PageRequest},
 };
+use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use super::{
+    acting::{Acting, before},
     caller::Caller,
     gate::Gate,
     relay::Bell,
@@ -107,11 +109,13 @@ pub(crate) struct Till {
     gate: Gate,
     clock: Clock,
     pub(super) runner: Runner,
+    pub(crate) acting: Acting,
 }
 
 impl Till {
     pub(crate) fn new(
         journal: Journal,
+        acting: Acting,
         clients: Clients,
         gate: Gate,
         bell: Bell,
@@ -120,7 +124,7 @@ impl Till {
     ) -> Self {
         let release = on_payment_failure == OnPaymentFailure::Release;
         let runner = Runner::new(journal.clone(), clients.clone(), bell, clock.clone(), release);
-        Self { journal, clients, gate, clock, runner }
+        Self { journal, clients, gate, clock, runner, acting }
     }
 
     /// Pays. The checkout is COMPLETED, or PENDING when it is not settled after the bounded wait; then it
@@ -193,8 +197,14 @@ impl Till {
     /// PAYMENT_NOT_FOUND.
     pub(crate) async fn retry(&self, caller: &Caller, checkout_id: Uuid) -> Result<Checkout, Fault> {
         caller.allow(RetryCheckoutRequest { checkout_id: checkout_id.to_string() })?;
-        self.journal.unpark(checkout_id).await.map_err(Error::from)?;
-        self.read(checkout_id, "").await
+        let was = before(tell, self.read(checkout_id, "").await, Reason::PaymentNotFound)?;
+        let till = self.clone();
+        let retry = async move {
+            till.journal.unpark(checkout_id).await.map_err(Error::from)?;
+            till.read(checkout_id, "").await
+        };
+        let target = checkout_id.to_string();
+        self.acting.act::<RetryCheckoutRequest, _>(caller, &target, was, tell, retry).await
     }
 
     /// A page of these checkouts, newest first.
@@ -402,6 +412,12 @@ impl Till {
     pub(crate) async fn drain(&self) {
         self.runner.drain().await;
     }
+}
+
+/// What the operators' journal keeps of a checkout that is tried again.
+fn tell(checkout: &Checkout) -> Value {
+    json!({"checkout_id": checkout.checkout_id, "user_id": checkout.user_id, "amount": checkout.amount,
+        "status": checkout.status.as_str(), "attempts": checkout.attempts, "is_parked": checkout.parked_at.is_some()})
 }
 
 fn of_user(user_id: &str, found: Result<Checkout, Fault>) -> Result<Checkout, Fault> {

@@ -1,7 +1,8 @@
 //! Wallets: charging and reading them. No place in a queue is needed, since users charge before the sale.
 
 use boxoffice_proto::{
-    Fault,
+    Fault, Reason, json,
+    validate::Checks,
     wallet::{
         ChargeWalletRequest, ChargeWalletResponse, GetPaymentRequest, GetPaymentResponse, GetWalletRequest,
         ListEntriesRequest, ListEntriesResponse, ListPaymentsRequest, ListPaymentsResponse, UseWalletRequest,
@@ -9,10 +10,24 @@ use boxoffice_proto::{
     },
 };
 
-use super::{caller::Caller, edge::Edge};
+use super::{acting::before, caller::Caller, edge::Edge};
 use crate::clients::ask;
 
-/// Charges a wallet; the first charge opens it. Answers the wallet after the charge, and the entry.
+/// The user whose wallet a request means, in the form in which the wallet has the name.
+fn named(user_id: &str) -> String {
+    Checks::default().user_id("user_id", user_id)
+}
+
+/// A wallet before a cashier changes it, for the operators' journal.
+async fn as_it_is(edge: &Edge, user_id: &str) -> Result<Option<String>, Fault> {
+    let request = GetWalletRequest { user_id: user_id.to_owned() };
+    let found = ask!(edge.clients.wallet, get_wallet(request).wallet);
+    before(|wallet| json::of("boxoffice.wallet.v1.Wallet", wallet), found, Reason::WalletNotFound)
+}
+
+/// Charges a wallet; the first charge opens it. Answers the wallet after the charge, and the entry. What a
+/// cashier does is written down; what users do with their own wallets is not, nor anything that is charged
+/// where nobody is asked.
 pub(crate) async fn charge(
     edge: &Edge,
     caller: &Caller,
@@ -20,7 +35,14 @@ pub(crate) async fn charge(
 ) -> Result<ChargeWalletResponse, Fault> {
     let request = caller.allow(request)?;
     let request = ChargeWalletRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.wallet, charge_wallet(request))
+    let (wallet, target) = (edge.clients.wallet.clone(), named(&request.user_id));
+    if caller.role::<ChargeWalletRequest>(&target).is_none() {
+        return ask!(wallet, charge_wallet(request));
+    }
+    let was = as_it_is(edge, &target).await?;
+    let charge = async move { ask!(wallet, charge_wallet(request)) };
+    let tell = |answer: &ChargeWalletResponse| json::of("boxoffice.wallet.v1.ChargeWalletResponse", answer);
+    edge.acting.act::<ChargeWalletRequest, _>(caller, &target, was, tell, charge).await
 }
 
 /// A user's wallet.
@@ -47,7 +69,14 @@ pub(crate) async fn use_wallet(
 ) -> Result<UseWalletResponse, Fault> {
     let request = caller.allow(request)?;
     let request = UseWalletRequest { request_id: edge.request_id(request.request_id), ..request };
-    ask!(edge.clients.wallet, use_wallet(request))
+    let (wallet, target) = (edge.clients.wallet.clone(), named(&request.user_id));
+    if caller.role::<UseWalletRequest>(&target).is_none() {
+        return ask!(wallet, use_wallet(request));
+    }
+    let was = as_it_is(edge, &target).await?;
+    let withdraw = async move { ask!(wallet, use_wallet(request)) };
+    let tell = |answer: &UseWalletResponse| json::of("boxoffice.wallet.v1.UseWalletResponse", answer);
+    edge.acting.act::<UseWalletRequest, _>(caller, &target, was, tell, withdraw).await
 }
 
 /// The record of a payment in the wallet.

@@ -1,11 +1,14 @@
-//! Conversion of checkouts into protobuf messages.
+//! Conversion of checkouts and of operators' actions into protobuf messages.
 
 use boxoffice_proto::{
-    checkout::{Attempt, AttemptOutcome, Checkout as Wire, CheckoutStatus},
+    checkout::{
+        Attempt, AttemptOutcome, Checkout as Wire, CheckoutStatus, OperatorAction, OperatorActionOutcome,
+    },
     time::timestamp,
 };
 
 use crate::domain::{
+    action::{Action, ActionEnd, RecordedAction},
     checkout::{self, Checkout},
     story::{self, Tried},
 };
@@ -45,5 +48,30 @@ fn attempt(line: &story::Attempt) -> Attempt {
         first_at: Some(timestamp(line.first_at)),
         last_at: Some(timestamp(line.last_at)),
         times: line.times,
+    }
+}
+
+pub(super) fn action((action, end): RecordedAction) -> OperatorAction {
+    let Action { action_id, who, role, what, target, before, trace_id, created_at } = action;
+    let ended_at = end.as_ref().map(|(_, at)| timestamp(*at));
+    let (outcome, after, reason) = match end.map(|(end, _)| end) {
+        None => (OperatorActionOutcome::Intent, String::new(), String::new()),
+        Some(ActionEnd::Done(after)) => (OperatorActionOutcome::Done, after, String::new()),
+        Some(ActionEnd::Refused(reason)) => (OperatorActionOutcome::Refused, String::new(), reason),
+        Some(ActionEnd::Unknown(reason)) => (OperatorActionOutcome::Unknown, String::new(), reason),
+    };
+    OperatorAction {
+        action_id: action_id.to_string(),
+        who,
+        role,
+        what,
+        target,
+        before: before.unwrap_or_default(),
+        after,
+        outcome: outcome.into(),
+        reason,
+        trace_id,
+        created_at: Some(timestamp(created_at)),
+        ended_at,
     }
 }

@@ -11,8 +11,9 @@ mod wallet;
 use access::Doors;
 use boxoffice_proto::{
     checkout::{
-        GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse, PayRequest,
-        PayResponse, RetryCheckoutRequest, RetryCheckoutResponse, checkout_service_server::CheckoutService,
+        GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse,
+        ListOperatorActionsRequest, ListOperatorActionsResponse, PayRequest, PayResponse,
+        RetryCheckoutRequest, RetryCheckoutResponse, checkout_service_server::CheckoutService,
     },
     fault::Answer,
 };
@@ -22,7 +23,7 @@ use tower_http::cors::CorsLayer;
 
 pub(crate) use self::{door::Door, limited::Limited};
 use crate::{
-    app::{Caller, Till, cursor},
+    app::{Caller, Till, acted, actions_page, cursor},
     config::Origins,
 };
 
@@ -75,5 +76,16 @@ impl CheckoutService for Service {
         let found = self.till.list(&caller, filter, *page.from(), page.limit()).await?;
         let (checkouts, next_page_token) = page.answer(found, cursor, convert::checkout);
         Ok(Response::new(ListCheckoutsResponse { checkouts, next_page_token }))
+    }
+
+    async fn list_operator_actions(
+        &self,
+        request: Request<ListOperatorActionsRequest>,
+    ) -> Answer<ListOperatorActionsResponse> {
+        let caller = self.caller(&request, None);
+        let (of, page) = actions_page(request.get_ref())?;
+        let found = self.till.acting.list(&caller, &of, &page).await?;
+        let (actions, next_page_token) = page.answer(found, acted, convert::action);
+        Ok(Response::new(ListOperatorActionsResponse { actions, next_page_token }))
     }
 }

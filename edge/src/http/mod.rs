@@ -15,6 +15,7 @@ mod docs;
 mod extract;
 mod fields;
 mod front;
+pub(crate) mod journal;
 pub(crate) mod json;
 mod limited;
 mod members;

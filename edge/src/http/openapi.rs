@@ -18,8 +18,8 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{
-    concerts, json::UserIdText, operation::Operation, original, payments, problem, queues, reservations,
-    seats, streams, tokens, wallets,
+    concerts, journal, json::UserIdText, operation::Operation, original, payments, problem, queues,
+    reservations, seats, streams, tokens, wallets,
 };
 use crate::config::Browse;
 
@@ -56,7 +56,7 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 8] = [
+    let ours: [&[Operation]; 9] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
@@ -65,6 +65,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         reservations::OPERATIONS,
         wallets::OPERATIONS,
         payments::OPERATIONS,
+        journal::OPERATIONS,
     ];
     ours.into_iter().chain(original::OPERATIONS).flatten()
 }
@@ -85,6 +86,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         (name = "queue", description = "Queues, and places in them"),
         (name = "booking", description = "Concerts, shows, seats, reservations"),
         (name = "wallet", description = "Prepaid wallets and payments"),
+        (name = "operator", description = "What operators and cashiers have changed"),
         (name = "operations", description = "For operators"),
         (name = "original", description = "The routes of the original API document, kept for its clients"),
     ),

@@ -17,7 +17,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    concerts, docs, json,
+    concerts, docs, journal, json,
     limited::{self, limited},
     middleware::{Bounds, observe},
     openapi, original, payments,
@@ -130,6 +130,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(payments::pay))
         .routes(routes!(payments::get_payment))
         .routes(routes!(payments::list_payments))
+        .routes(routes!(journal::list_operator_actions))
         .routes(routes!(original::token::original_issue_token))
         .routes(routes!(original::token::original_get_token))
         .routes(routes!(original::seats::original_list_dates))

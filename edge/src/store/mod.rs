@@ -1,9 +1,10 @@
-//! The saga's journal and its outbox: all SQL of the edge.
+//! The saga's journal and its outbox, and the operators' journal: all SQL of the edge.
 //!
 //! A checkout that succeeds costs two writes: its row before the first step, its outcome with the events
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
 //! checkout is settled once, even when two runners have it.
 
+mod actions;
 mod clearing;
 mod grouped;
 mod journal;
@@ -11,6 +12,7 @@ mod outbox;
 mod rows;
 
 pub(crate) use self::{
+    actions::{Actions, ActionsOf},
     clearing::forget_workings,
     grouped::Settlement,
     journal::{Journal, Narrowed},

@@ -23,7 +23,7 @@ POST /v1/concerts, GET /v1/concerts, GET /v1/concerts/{}, POST /v1/concerts/{}/s
 GET /v1/concerts/{}/dates, GET /v1/concerts/{}/seats, GET /v1/shows/{}/seats,
 POST /v1/reservations, GET /v1/reservations/{}, DELETE /v1/reservations/{}, GET /v1/users/{}/reservations,
 POST /v1/wallets/{}/charges, GET /v1/wallets/{}, GET /v1/wallets/{}/entries,
-POST /v1/payments, GET /v1/payments/{}, GET /v1/users/{}/payments,
+POST /v1/payments, GET /v1/payments/{}, GET /v1/users/{}/payments, GET /v1/operator/journal,
 POST /queue-management/api/token, GET /queue-management/api/token/{},
 GET /api-orchestration/api/reservations/available-dates/{}, GET /api-orchestration/api/reservations/available-seats,
 POST /api-orchestration/api/reservations/reserve-seat, POST /api-orchestration/api/balance/charge,

@@ -15,6 +15,7 @@ mod doors;
 mod errors;
 mod failures;
 mod idempotency;
+mod journal;
 mod knobs;
 mod lines;
 mod live;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
             bad_input::TOGETHER,
             bad_messages::TOGETHER,
             idempotency::TOGETHER,
+            journal::TOGETHER,
             knobs::TOGETHER,
             lines::TOGETHER,
             live::TOGETHER,
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
             repeated::SOLOS,
             overload::SOLOS,
             parked::SOLOS,
+            journal::SOLOS,
         ]
         .concat(),
     )

@@ -48,7 +48,8 @@ async fn build(
 ) -> (Front, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = db::DbConfig::at(format!("sqlite:{}", folder.path().join("edge.db").display()));
-    let journal = store::Journal::new(db::Db::open(&config, &chassis::migrations!()).await.unwrap());
+    let db = db::Db::open(&config, &chassis::migrations!()).await.unwrap();
+    let journal = store::Journal::new(db.clone());
     let target = || url.parse().unwrap();
     let clients =
         Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
@@ -58,6 +59,7 @@ async fn build(
     let on_payment_failure = OnPaymentFailure::Release;
     let till = app::Till::new(
         journal,
+        app::Acting::new(store::Actions::new(db), clock.clone()),
         clients.clone(),
         gate.clone(),
         relay.bell(),

@@ -295,7 +295,9 @@ impl QueueService for Script {
     }
 
     async fn get_queue(&self, _: Ask<GetQueueRequest>) -> Result<Reply<GetQueueResponse>, Status> {
-        Ok(Reply::new(GetQueueResponse { queue: self.0.lock().1.clone() }))
+        let queue = self.0.lock().1.clone();
+        let queue = queue.ok_or_else(|| Status::from(Fault::new(Reason::QueueNotFound, "no")))?;
+        Ok(Reply::new(GetQueueResponse { queue: Some(queue) }))
     }
 
     absent! {

@@ -150,6 +150,7 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             json!({"userId": "ann", "reservationId": paid, "amount": 1_000}),
             "owner",
         ),
+        row(&get, "/v1/operator/journal".into(), "/v1/operator/journal", json!(null), "operator"),
         // These end what the others need.
         row(
             &delete,

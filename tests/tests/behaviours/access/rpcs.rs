@@ -266,6 +266,12 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             checkout::RetryCheckoutRequest { checkout_id: ann.payment.clone() }.encode_to_vec(),
             "operator support",
         ),
+        (
+            desk,
+            "ListOperatorActions",
+            checkout::ListOperatorActionsRequest::default().encode_to_vec(),
+            "operator",
+        ),
     ]
 }
 

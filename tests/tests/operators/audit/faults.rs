@@ -45,6 +45,14 @@ macro_rules! bare {
     };
 }
 
+/// Writes an action long ago.
+macro_rules! an_action {
+    () => {
+        "INSERT INTO operator_action (action_id, who, role, what, target, trace_id, created_at) \
+         VALUES ({id:ghost}, 'olga', 'operator', 'UpdateQueue', 'default', '', 1)"
+    };
+}
+
 const APPEND_ONLY: &str = "DROP TRIGGER entry_append_only_update; DROP TRIGGER entry_append_only_delete;";
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -333,4 +341,22 @@ pub(super) const FAULTS: &[Fault] = &[
         &["I-LINE-ORDER line={line}"],
     ),
     fault("a line was forgotten", "queue", "DELETE FROM queue WHERE queue_id = '{line}'", &["I-LINE-ORDER line={line}"]),
+    // --- the operators' journal
+    fault(
+        "an action was done, and what came of it is not told",
+        "edge",
+        concat!(
+            an_action!(),
+            "; INSERT INTO operator_outcome (action_id, outcome, ended_at) VALUES ({id:ghost}, 'DONE', 2)"
+        ),
+        &["I-ACTION-KEPT action={ghost}"],
+    )
+    .without(bare!("operator_outcome")),
+    fault(
+        "an outcome is there of an action that was never written",
+        "edge",
+        "INSERT INTO operator_outcome (action_id, outcome, reason, ended_at) VALUES ({id:ghost}, 'REFUSED', 'NO', 2)",
+        &["I-ACTION-KEPT action={ghost}"],
+    ),
+    Fault { notes: 1, ..fault("an action was cut off, which is no fault", "edge", an_action!(), &[]) },
 ];

@@ -1,0 +1,65 @@
+//! What operators and cashiers have done.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use boxoffice_proto::checkout::ListOperatorActionsRequest;
+use utoipa::IntoParams;
+
+use super::{
+    App,
+    extract::{Page, Params},
+    json::{self, JournalEntry, JournalPage},
+    operation::Operation,
+    problem::Problem,
+};
+use crate::app::{Caller, acted, actions_page};
+
+/// What each operation may be refused with.
+pub(super) const OPERATIONS: &[Operation] =
+    &[Operation::of::<ListOperatorActionsRequest>("list_operator_actions", &[])];
+
+/// The parameters that narrow the list of actions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes parameters that the handler reads one by one")]
+pub(super) struct Which {
+    /// The user who acted; left out for all of them.
+    #[param(required = false, max_length = 64, example = "olga")]
+    who: String,
+    /// The method that made the change; left out for all of them.
+    #[param(required = false, max_length = 64, example = "UpdateQueue")]
+    what: String,
+    /// The id of what was changed; left out for everything.
+    #[param(required = false, max_length = 64, example = "default")]
+    target: String,
+}
+
+/// List what operators and cashiers have changed, newest first
+///
+/// Queues, concerts, shows, other users' wallets, and parked payments that were tried again. An action is
+/// written before its change is made, and its outcome afterwards. One that stays an INTENT was cut off: the
+/// change may have been made.
+#[utoipa::path(get, path = "/v1/operator/journal", tag = "operator", params(Which, Page),
+    responses((status = 200, description = "One page of actions.", body = JournalPage)))]
+pub(super) async fn list_operator_actions(
+    State(edge): App,
+    caller: Caller,
+    params: Params,
+    page: Page,
+) -> Result<Response, Problem> {
+    let text = |name| params.get(name).map(|value| value.unwrap_or_default().to_owned());
+    let request = ListOperatorActionsRequest {
+        who: text("who")?,
+        what: text("what")?,
+        target: text("target")?,
+        page_size: page.page_size,
+        page_token: page.page_token,
+    };
+    let (of, page) = actions_page(&request)?;
+    let found = edge.acting.list(&caller, &of, &page).await?;
+    let size = |entry: &JournalEntry| serde_json::to_vec(entry).map_or(0, |text| text.len());
+    let entries =
+        found.into_iter().map(|recorded| (acted(&recorded), JournalEntry::from(recorded))).collect();
+    let (entries, next_page_token) = page.cut(entries, |(at, _)| *at, |(_, entry)| size(entry));
+    let actions = entries.into_iter().map(|(_, entry)| entry).collect();
+    json::answer(StatusCode::OK, &JournalPage { actions, next_page_token })
+}
