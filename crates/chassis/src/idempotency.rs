@@ -1,6 +1,7 @@
 //! Requests that carry an id (AIP-155): the same id and the same request give the first answer again; the
 //! same id with another request is refused. An id belongs to whoever uses it: the same id from somebody else,
-//! or for another method, is another id.
+//! or for another method, is another id. A service knows whose things a request is about; who acts on what is
+//! somebody else's, only the edge knows, which passes on an id of that caller ([`of_caller`]).
 //!
 //! I-SAME-ANSWER: the answer is recorded in the transaction that does the work, so it is there if and only if
 //! the work is. Two equal requests at the same time race for the row; the transaction of the loser is undone
@@ -39,6 +40,8 @@ use crate::{
 pub const BRIEF: &str = "brief/";
 /// How long such ids are remembered: much longer than any call is repeated.
 pub const BRIEFLY: Duration = Duration::from_secs(600);
+/// The prefix of ids that are one caller's, whoever's things the request is about: see [`of_caller`].
+pub const OF_CALLER: &str = "of-caller/";
 /// How long the ids of clients are remembered, unless told otherwise.
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -89,17 +92,15 @@ pub enum Error {
 
 impl Key {
     /// The key of a request to this method. `owner` is whose the id is: the user whom the request names, or
-    /// the capability that it shows in a user's place; empty for what operators do. Two requests with one id
-    /// are the same if `command` has equal fields.
+    /// the capability that it shows in a user's place; empty for what operators do, whose ids the edge makes
+    /// [their own](of_caller). Two requests with one id are the same if `command` has equal fields.
     #[must_use]
     pub fn new(request_id: String, method: &str, owner: &str, command: &impl Serialize) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(method);
-        hash.update([0]);
-        hash.update(serde_json::to_vec(command).unwrap_or_default());
-        let mut fingerprint = [0; 64];
-        hex::write(&mut fingerprint, &hash.finalize());
-        let fingerprint = String::from_utf8_lossy(&fingerprint).into_owned();
+        let fingerprint = hashed(|hash| {
+            hash.update(method);
+            hash.update([0]);
+            hash.update(serde_json::to_vec(command).unwrap_or_default());
+        });
         if request_id.starts_with(BRIEF) {
             return Self { name: request_id, bare: None, fingerprint };
         }
@@ -129,6 +130,22 @@ impl Key {
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
+}
+
+/// The id by which a service is to know a request that this caller makes about somebody else's things under
+/// this id, so that neither of the two meets the other's answer. It is an id of at most 128 characters again.
+#[must_use]
+pub fn of_caller(caller: &str, request_id: &str) -> String {
+    // No id has a space in it, and neither has the name of a caller.
+    format!("{OF_CALLER}{}", hashed(|hash| hash.update(format!("{caller} {request_id}"))))
+}
+
+fn hashed(feed: impl FnOnce(&mut Sha256)) -> String {
+    let mut hash = Sha256::new();
+    feed(&mut hash);
+    let mut hashed = [0; 64];
+    hex::write(&mut hashed, &hash.finalize());
+    String::from_utf8_lossy(&hashed).into_owned()
 }
 
 /// The answers that were recorded for some keys.
@@ -283,6 +300,17 @@ mod tests {
         for (nth, one) in names.iter().enumerate() {
             assert!(one.contains(' ') && !names[..nth].contains(one), "{names:?}");
         }
+    }
+
+    #[test]
+    fn an_id_of_a_caller_is_an_id_that_no_other_caller_gets() {
+        let long = "x".repeat(128);
+        let ids = [of_caller("carl", &long), of_caller("olga", &long), of_caller("carl", "1")];
+        for (nth, id) in ids.iter().enumerate() {
+            assert!(id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
+            assert!(id.starts_with(OF_CALLER) && !ids[..nth].contains(id), "{ids:?}");
+        }
+        assert_eq!(ids[2], of_caller("carl", "1"));
     }
 
     #[test]

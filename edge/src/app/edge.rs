@@ -1,8 +1,11 @@
 //! What the use cases work with.
 
 use access::Doors;
-use boxoffice_proto::Fault;
-use chassis::{clock::Clock, idempotency::BRIEF};
+use boxoffice_proto::{Fault, access::Asks, validate::Checks};
+use chassis::{
+    clock::Clock,
+    idempotency::{BRIEF, OF_CALLER, of_caller},
+};
 
 use super::{
     acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till,
@@ -48,11 +51,19 @@ impl Edge {
     /// The request id under which a mutation is made: the caller's, or when it is empty one of the edge's
     /// own, so that a call that the edge repeats is done once. Ids of one moment are neighbours in the
     /// services' tables.
-    pub(super) fn request_id(&self, given: String) -> String {
+    ///
+    /// The services take an id for that of the user whom the request is about. So the id of whoever acts in a
+    /// role is made the caller's own, and so is one that is spelled like that. What is no id stays as it is,
+    /// for the service to refuse.
+    pub(super) fn request_id<R: Asks>(&self, caller: &Caller, user_id: &str, given: String) -> String {
         if given.is_empty() {
-            format!("{BRIEF}{:016x}{:016x}", self.now(), rand::random::<u64>())
-        } else {
-            given
+            return format!("{BRIEF}{:016x}{:016x}", self.now(), rand::random::<u64>());
+        }
+        let is_for_another = caller.role::<R>(user_id).is_some() || given.starts_with(OF_CALLER);
+        let is_id = Checks::of(|checks| checks.request_id(&given)).is_ok();
+        match caller.user().filter(|_| is_for_another && is_id) {
+            Some(user) => of_caller(user, &given),
+            None => given,
         }
     }
 

@@ -97,7 +97,8 @@ pub(crate) async fn hold(
     request: HoldSeatsRequest,
 ) -> Result<Reservation, Fault> {
     let request = caller.allow(request)?;
-    let request = HoldSeatsRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<HoldSeatsRequest>(caller, &request.user_id, request.request_id);
+    let request = HoldSeatsRequest { request_id, ..request };
     let admitted = async {
         caller.queue_token()?;
         let queue_id = edge.gate.queue_of_show(request.show_id).await?;
@@ -141,7 +142,8 @@ pub(crate) async fn release(
     request: CancelReservationRequest,
 ) -> Result<Reservation, Fault> {
     let cancel = caller.allow(request)?;
-    let cancel = CancelReservationRequest { request_id: edge.request_id(cancel.request_id), ..cancel };
+    let request_id = edge.request_id::<CancelReservationRequest>(caller, &cancel.user_id, cancel.request_id);
+    let cancel = CancelReservationRequest { request_id, ..cancel };
     let is_for_anybody = caller.means_anybody(&cancel.user_id);
     if !is_for_anybody {
         caller.queue_token()?;

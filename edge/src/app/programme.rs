@@ -19,7 +19,8 @@ pub(crate) async fn create_concert(
     request: CreateConcertRequest,
 ) -> Result<Concert, Fault> {
     let request = caller.allow(request)?;
-    let request = CreateConcertRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<CreateConcertRequest>(caller, "", request.request_id);
+    let request = CreateConcertRequest { request_id, ..request };
     let booking = edge.clients.booking.clone();
     let create = async move { ask!(booking, create_concert(request).concert) };
     let tell = |concert: &Concert| json::of("boxoffice.booking.v1.Concert", concert);
@@ -46,7 +47,8 @@ pub(crate) async fn create_show(
     request: CreateShowRequest,
 ) -> Result<Show, Fault> {
     let request = caller.allow(request)?;
-    let request = CreateShowRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<CreateShowRequest>(caller, "", request.request_id);
+    let request = CreateShowRequest { request_id, ..request };
     let (booking, target) = (edge.clients.booking.clone(), request.concert_id.to_string());
     let create = async move { ask!(booking, create_show(request).show) };
     let tell = |show: &Show| json::of("boxoffice.booking.v1.Show", show);

@@ -29,7 +29,8 @@ pub(crate) async fn join(
     request: IssueTokenRequest,
 ) -> Result<(Token, bool), Fault> {
     let request = caller.allow(request)?;
-    let request = IssueTokenRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<IssueTokenRequest>(caller, &request.user_id, request.request_id);
+    let request = IssueTokenRequest { request_id, ..request };
     let answer = ask!(edge.clients.queue, issue_token(request))?;
     Ok((whole(answer.token, "issue_token")?, answer.created))
 }
@@ -77,7 +78,8 @@ pub(crate) async fn follow(
 /// nothing.
 pub(crate) async fn leave(edge: &Edge, caller: &Caller, request: LeaveQueueRequest) -> Result<Token, Fault> {
     let request = caller.allow(request)?;
-    let request = LeaveQueueRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<LeaveQueueRequest>(caller, &request.user_id, request.request_id);
+    let request = LeaveQueueRequest { request_id, ..request };
     ask!(edge.clients.queue, leave_queue(request).token)
 }
 
@@ -117,7 +119,8 @@ pub(crate) async fn create(
     request: CreateQueueRequest,
 ) -> Result<Queue, Fault> {
     let request = caller.allow(request)?;
-    let request = CreateQueueRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<CreateQueueRequest>(caller, "", request.request_id);
+    let request = CreateQueueRequest { request_id, ..request };
     let (was, target) = (as_it_is(edge, &request.queue_id).await?, named(&request.queue_id));
     let queue = edge.clients.queue.clone();
     let create = async move { ask!(queue, create_queue(request).queue) };
@@ -131,7 +134,8 @@ pub(crate) async fn update(
     request: UpdateQueueRequest,
 ) -> Result<Queue, Fault> {
     let request = caller.allow(request)?;
-    let request = UpdateQueueRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<UpdateQueueRequest>(caller, "", request.request_id);
+    let request = UpdateQueueRequest { request_id, ..request };
     let (was, target) = (as_it_is(edge, &request.queue_id).await?, named(&request.queue_id));
     let queue = edge.clients.queue.clone();
     let update = async move { ask!(queue, update_queue(request).queue) };

@@ -34,7 +34,8 @@ pub(crate) async fn charge(
     request: ChargeWalletRequest,
 ) -> Result<ChargeWalletResponse, Fault> {
     let request = caller.allow(request)?;
-    let request = ChargeWalletRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<ChargeWalletRequest>(caller, &request.user_id, request.request_id);
+    let request = ChargeWalletRequest { request_id, ..request };
     let (wallet, target) = (edge.clients.wallet.clone(), named(&request.user_id));
     if caller.role::<ChargeWalletRequest>(&target).is_none() {
         return ask!(wallet, charge_wallet(request));
@@ -68,7 +69,8 @@ pub(crate) async fn use_wallet(
     request: UseWalletRequest,
 ) -> Result<UseWalletResponse, Fault> {
     let request = caller.allow(request)?;
-    let request = UseWalletRequest { request_id: edge.request_id(request.request_id), ..request };
+    let request_id = edge.request_id::<UseWalletRequest>(caller, &request.user_id, request.request_id);
+    let request = UseWalletRequest { request_id, ..request };
     let (wallet, target) = (edge.clients.wallet.clone(), named(&request.user_id));
     if caller.role::<UseWalletRequest>(&target).is_none() {
         return ask!(wallet, use_wallet(request));

@@ -17,6 +17,7 @@ use boxoffice_proto::{
 use chassis::{
     channel::{Channel, Target},
     clock::Clock,
+    idempotency::of_caller,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -433,12 +434,28 @@ async fn what_a_cashier_does_is_written_down_and_a_key_is_of_its_caller_alone(sh
         assert!((400..500).contains(&told.status), "{}", told.text);
     }
 
-    charge("cashier", "/v1/wallets/ann/charges").await;
+    // A key of the wallet's owner is another one in a cashier's hand, and so it is by the name that the edge
+    // gives that one.
+    let wallet = "/v1/wallets/ann/charges";
+    let balance = async || {
+        let told = secured.send("owner", Method::GET, "/v1/wallets/ann", &Value::Null, "").await;
+        told.expect(200)["balance"].as_i64().unwrap()
+    };
+    let before = balance().await;
+    let charged = charge("cashier", wallet).await.expect(201);
+    assert_eq!(charged["balance"], json!(before + 9_000), "a charge of its own");
+    assert_eq!(charge("cashier", wallet).await.expect(201), charged, "a replay of the same caller");
+    let _replay = charge("owner", wallet).await.expect(201);
+    assert_eq!(balance().await, before + 9_000, "replays charge nothing");
+    let spelled = secured.rest.post(wallet, json!({"amount": 9_000})).key(&of_caller("carl", "one-key"));
+    let _new = spelled.header("authorization", secured.bearer("owner").unwrap()).once().await.expect(201);
+    assert_eq!(balance().await, before + 18_000, "the owner's own");
     let journal =
         |caller| secured.send(caller, Method::GET, "/v1/operator/journal?target=ann", &Value::Null, "");
     let actions = journal("operator").await.expect(200)["actions"].clone();
     let told = |name: &str| actions[0][name].clone();
-    assert_eq!(actions.as_array().unwrap().len(), 1, "what ann does with her own is not there: {actions}");
+    let told_of = actions.as_array().unwrap().len();
+    assert_eq!(told_of, 2, "a charge and its replay; what ann does with her own is not there: {actions}");
     assert_eq!(
         (told("who"), told("role"), told("what")),
         (json!("carl"), json!("cashier"), json!("ChargeWallet"))
