@@ -7,9 +7,7 @@ use chassis::{
     idempotency::{BRIEF, OF_CALLER, of_caller},
 };
 
-use super::{
-    acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till,
-};
+use super::{acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till};
 use crate::clients::Clients;
 
 /// The services, the gate before them, and what the edge itself runs. There is one a process, and every door

@@ -29,7 +29,12 @@ const QUARTER: u64 = SECOND / 4;
 const ADVICE_BITS: u32 = 10;
 
 /// The pace of every token that was answered lately.
-pub(crate) struct PollPace(Box<[AtomicU64]>);
+pub(crate) struct PollPace(Box<[Set]>);
+
+/// The slots in which a token may be: one line of the processor's cache.
+#[derive(Default)]
+#[repr(align(64))]
+struct Set([AtomicU64; WAYS]);
 
 /// A slot's content; an advice of nothing is an empty slot.
 #[derive(Clone, Copy)]
@@ -75,15 +80,14 @@ impl Pacing {
 impl PollPace {
     /// Nobody has polled yet.
     pub(crate) fn new() -> Self {
-        Self(std::iter::repeat_with(AtomicU64::default).take(SLOTS).collect())
+        Self(std::iter::repeat_with(Set::default).take(SLOTS / WAYS).collect())
     }
 
     /// The slots of a token, and what marks it there.
     fn slots(&self, token: &Uuid) -> (&[AtomicU64], u64) {
         let (_, random) = token.as_u64_pair();
-        let sets = self.0.len() / WAYS;
-        let set = usize::try_from(random & (u64::MAX >> 40)).unwrap_or_default() % sets;
-        let slots = self.0.get(set * WAYS..(set + 1) * WAYS).unwrap_or_default();
+        let set = usize::try_from(random & (u64::MAX >> 40)).unwrap_or_default() % self.0.len();
+        let slots = self.0.get(set).map_or(&[][..], |set| &set.0);
         (slots, (random >> 24) & (u64::MAX >> (TIME_BITS + ADVICE_BITS)))
     }
 

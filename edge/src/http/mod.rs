@@ -16,7 +16,7 @@ mod extract;
 mod fields;
 mod front;
 pub(crate) mod journal;
-pub(crate) mod json;
+mod json;
 mod limited;
 mod members;
 mod middleware;

@@ -3,6 +3,7 @@
 
 use boxoffice_proto::{
     Reason,
+    booking::{HoldSeatsRequest, booking_service_client::BookingServiceClient},
     queue::{GetTokenRequest, IssueTokenRequest, queue_service_client::QueueServiceClient},
 };
 use futures::future::join_all;
@@ -25,6 +26,8 @@ const SHAPES: &[Shape] = &[Shape::SingleSqlite, Shape::Cluster];
 
 pub(super) const SOLOS: &[Solo] = solos![SHAPES;
     joins_of_one_caller_are_counted_over_both_doors_and_by_each_replica,
+    holds_of_one_caller_are_counted_over_both_doors,
+    behind_a_trusted_proxy_its_clients_are_told_apart_at_both_doors,
     a_place_is_polled_as_often_as_advised_and_others_go_on,
     who_was_refused_too_often_is_refused_before_anything_is_done,
     users_are_told_apart_where_they_are_known_and_limits_are_on,
@@ -71,6 +74,53 @@ async fn joins_of_one_caller_are_counted_over_both_doors_and_by_each_replica(sha
         over_grpc(&joined(channel).await.unwrap_err());
         // Other wishes have no limit here.
         assert_eq!(rest.get("/v1/queues/default").once().await.status, 200);
+    }
+    world.finish().await;
+}
+
+/// What is held does not matter, since a request counts before it is looked at.
+async fn holds_of_one_caller_are_counted_over_both_doors(shape: Shape) {
+    let world = World::start(shape, &["--limit-holds", "4/h"]).await;
+    for (base, channel) in world.mesh.rest().into_iter().zip(world.grpc.checkout.all()) {
+        let rest = Rest::new(vec![base]);
+        let held = async || {
+            let mut client = BookingServiceClient::new(channel.clone());
+            client.hold_seats(HoldSeatsRequest::default()).await.unwrap_err()
+        };
+        let paths = ["/v1/reservations", "/api-orchestration/api/reservations/reserve-seat"];
+        for path in paths {
+            let answer = rest.post(path, json!({})).once().await;
+            assert_ne!(answer.status, 429, "{}", answer.text);
+            assert_ne!(held().await.code(), Code::ResourceExhausted);
+        }
+        for path in paths {
+            over(&rest.post(path, json!({})).once().await);
+        }
+        over_grpc(&held().await);
+        joined(channel).await.unwrap();
+    }
+    world.finish().await;
+}
+
+async fn behind_a_trusted_proxy_its_clients_are_told_apart_at_both_doors(shape: Shape) {
+    let flags = ["--limit-joins", "1/h", "--trusted-proxies", "127.0.0.0/8,::1"];
+    let world = World::start(shape, &flags).await;
+    for (base, channel) in world.mesh.rest().into_iter().zip(world.grpc.checkout.all()) {
+        let rest = Rest::new(vec![base]);
+        let join = async |client: &str| {
+            let join = rest.post(JOIN, json!({"userId": unique("user")}));
+            join.header("x-forwarded-for", client).once().await
+        };
+        let call = async |client: &str| {
+            let request = IssueTokenRequest { user_id: unique("user"), ..IssueTokenRequest::default() };
+            let mut request = Request::new(request);
+            request.metadata_mut().insert("forwarded", format!("for={client}").parse().unwrap());
+            QueueServiceClient::new(channel.clone()).issue_token(request).await
+        };
+        assert_eq!(join("198.51.100.1").await.status, 201);
+        over_grpc(&call("198.51.100.1").await.unwrap_err());
+        call("198.51.100.2").await.unwrap();
+        over(&join("203.0.113.9, 198.51.100.2").await);
     }
     world.finish().await;
 }
