@@ -89,6 +89,9 @@ async fn a_second_signal_ends_at_once_with_exit_code_1(shape: Shape) {
     eventually(Duration::from_secs(3), || async { holds(busy().len(), |busy| *busy <= 1) }).await;
     let busy = busy();
     assert_eq!(busy.len(), 1, "one finishes what is in flight\n{}", world.mesh.logs(10));
+    // Two signals that come before the first is looked at are one.
+    let first = || async { holds(busy[0].process.log(), |log| log.contains("a second signal ends at once")) };
+    eventually(Duration::from_secs(3), first).await;
     busy[0].process.signal(Signal::Term);
     let ended = busy[0].process.wait(Duration::from_secs(3)).await.unwrap();
     assert_eq!(ended.code(), Some(1));
