@@ -180,6 +180,12 @@ fn head(out: &mut Vec<u8>, method: &str, path: fmt::Arguments<'_>, token: Option
     }
 }
 
+/// Adds a header to the request that was written last, which is the only one there.
+pub(crate) fn add_header(out: &mut Vec<u8>, line: fmt::Arguments<'_>) {
+    let first = out.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    out.splice(first..first, format!("{line}\r\n").into_bytes());
+}
+
 /// The text of a field of a flat JSON object, without reading the rest.
 pub(crate) fn text_field<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
     after(body, name)?.strip_prefix('"')?.split('"').next()
@@ -234,6 +240,14 @@ mod tests {
         }
         let none = Head::of(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
         assert_eq!((none.status, none.length), (204, 0));
+    }
+
+    #[test]
+    fn a_header_is_added_before_the_others() {
+        let mut request = Vec::new();
+        get(&mut request, format_args!("/x"), None);
+        add_header(&mut request, format_args!("a: b"));
+        assert_eq!(request, b"GET /x HTTP/1.1\r\na: b\r\nhost: bench\r\n\r\n");
     }
 
     #[test]

@@ -72,6 +72,8 @@ enum Scenario {
     Prune(Size),
     /// Polls beside silent connections and half calls, against polls alone
     Attacks(Size),
+    /// The same requests at an open house and at a secured one, and polls over mutual TLS against plaintext
+    Access(Size),
 }
 
 /// How much of it.
@@ -107,6 +109,7 @@ impl Scenario {
             Self::Funnel(_) => "funnel",
             Self::Prune(_) => "prune",
             Self::Attacks(_) => "attacks",
+            Self::Access(_) => "access",
         }
     }
 
@@ -121,7 +124,8 @@ impl Scenario {
             | Self::Checkouts(size)
             | Self::Funnel(size)
             | Self::Prune(size)
-            | Self::Attacks(size) => size,
+            | Self::Attacks(size)
+            | Self::Access(size) => size,
         }
     }
 
@@ -141,6 +145,7 @@ impl Scenario {
             Self::Funnel(size) => scenarios::funnel::measure(size).await,
             Self::Prune(size) => scenarios::prune::measure(size).await,
             Self::Attacks(size) => scenarios::attacks::measure(size).await,
+            Self::Access(size) => scenarios::access::measure(size).await,
         }
     }
 }

@@ -24,19 +24,28 @@ pub(crate) fn date(show: usize) -> String {
 }
 
 impl Sale {
-    /// Puts shows with this many seats together on sale, in shows of so many each.
-    pub(crate) async fn open(world: &World, seats: usize, seats_each: usize) -> Self {
-        let concert = world.rest.post("/v1/concerts", json!({"title": "The measured one"})).expect(201).await;
+    /// Puts shows with this many seats together on sale, in shows of so many each; by an operator with this
+    /// `Authorization`, where that is asked for.
+    pub(crate) async fn open(
+        world: &World,
+        operator: Option<String>,
+        seats: usize,
+        seats_each: usize,
+    ) -> Self {
+        let post = |path: &str, body| {
+            let call = world.rest.post(path, body);
+            match &operator {
+                Some(operator) => call.header("authorization", operator).expect(201),
+                None => call.expect(201),
+            }
+        };
+        let concert = post("/v1/concerts", json!({"title": "The measured one"})).await;
         let concert = int(&concert["concertId"]);
         let mut shows = Vec::new();
         for show in 0..seats.div_ceil(seats_each) {
             let body = show_body(json!({"startsAt": format!("{}T19:00:00Z", date(show)),
                 "title": format!("Evening {show}"), "price": PRICE, "seatCount": seats_each}));
-            shows.push(int(&world
-                .rest
-                .post(&format!("/v1/concerts/{concert}/shows"), body)
-                .expect(201)
-                .await["showId"]));
+            shows.push(int(&post(&format!("/v1/concerts/{concert}/shows"), body).await["showId"]));
         }
         Self { concert, shows, seats_each }
     }

@@ -30,7 +30,7 @@ async fn prepare(stage: &Stage, count: usize) -> Payers {
     let users: Vec<_> = people.iter().map(|person| person.number).collect();
     let charged = crowd::charge(stage.rest, &users, PRICE).await;
     report::run("wallets charged before", &charged, None);
-    let sale = Sale::open(&stage.world, count, SEATS_A_SHOW).await;
+    let sale = Sale::open(&stage.world, None, count, SEATS_A_SHOW).await;
     let holders: Vec<_> = people.iter().enumerate().map(|(n, person)| (*person, sale.seat(n))).collect();
     let (reservations, held) = crowd::hold(stage.rest, &holders).await;
     report::run("seats held before", &held, None);

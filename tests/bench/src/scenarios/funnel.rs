@@ -122,7 +122,7 @@ async fn join(stage: &Stage, count: usize) -> Vec<Person> {
 pub(crate) async fn measure(size: Size) {
     let stage = Stage::start(Shape::SinglePostgres, FLAGS).await;
     let count = size.of(PEOPLE);
-    let sale = Sale::open(&stage.world, count, SEATS_A_SHOW).await;
+    let sale = Sale::open(&stage.world, None, count, SEATS_A_SHOW).await;
     let meter = Meter::start([Part::mesh(stage.mesh()), Part::postgres(), Part::generator()]);
     let began = Instant::now();
     let people = join(&stage, count).await;

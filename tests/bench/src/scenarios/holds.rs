@@ -68,7 +68,7 @@ pub(crate) async fn measure(size: Size) {
     let script = prepare_limit().await;
     let stage = Stage::start(Shape::SinglePostgres, EVERYBODY_ENTERS).await;
     let people = crowd::join(&stage.queue(0), 0, size.of(USERS)).await;
-    let sale = Sale::open(&stage.world, SEATS, SEATS_A_SHOW).await;
+    let sale = Sale::open(&stage.world, None, SEATS, SEATS_A_SHOW).await;
     let next = Cell::new(0);
     let (mut limits, mut rates, mut ratios, mut cpu) = <(Rounds, Rounds, Rounds, Rounds)>::default();
     for round in 1..=ROUNDS {
@@ -103,7 +103,7 @@ pub(crate) async fn measure(size: Size) {
 
 /// Everybody wants the same seat: one gets it, the others are told so.
 async fn wanted(stage: &Stage, people: &[Person], seats: usize) {
-    let sale = Sale::open(&stage.world, seats, seats).await;
+    let sale = Sale::open(&stage.world, None, seats, seats).await;
     let won = Cell::new(0);
     let build = |n: usize, out: &mut Vec<u8>| {
         crowd::hold_request(out, &people[n % people.len()], sale.seat(n / IN_FLIGHT));

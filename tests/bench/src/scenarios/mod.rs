@@ -1,6 +1,7 @@
 //! The measurements. Each starts its mesh, fills it, measures, tells, and stops the mesh, which audits its
 //! databases.
 
+pub(crate) mod access;
 pub(crate) mod attacks;
 pub(crate) mod checkouts;
 pub(crate) mod funnel;
@@ -15,7 +16,7 @@ pub(crate) mod waiting;
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use tests::{
-    mesh::{Mesh, Role, Shape},
+    mesh::{Direct, Mesh, Role, Shape, Wiring},
     world::World,
 };
 
@@ -49,7 +50,12 @@ struct Stage {
 
 impl Stage {
     async fn start(shape: Shape, flags: &[&str]) -> Self {
-        let mesh = Arc::new(Mesh::start(shape, flags).await);
+        Self::start_wired(shape, flags, &Direct).await
+    }
+
+    /// The same, with something between the programs.
+    async fn start_wired(shape: Shape, flags: &[&str], wiring: &dyn Wiring) -> Self {
+        let mesh = Arc::new(Mesh::start_wired(shape, flags, None, wiring).await);
         let edge = mesh.nodes.iter().find(|node| matches!(node.role, Role::Edge | Role::Launcher));
         let rest = edge.expect("every mesh has an edge").http;
         Self { world: World::new(mesh), rest }

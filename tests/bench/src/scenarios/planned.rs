@@ -224,7 +224,7 @@ async fn prepare(stage: &Stage, plan: &Plan, people: usize, seconds: u64) -> Lin
     let tokens = crowd::join(&stage.queue(0), 0, people).await;
     assert!(tokens.iter().zip(1..).all(|(person, ticket)| person.ticket == ticket), "tickets have no gap");
     let payers = plan.payments() * (seconds as usize + LEAD) + SEATS;
-    let sale = Sale::open(&stage.world, payers.max(SEATS * 2), SEATS).await;
+    let sale = Sale::open(&stage.world, None, payers.max(SEATS * 2), SEATS).await;
     let users: Vec<_> = tokens.iter().step_by(PAYS).take(payers).map(|person| person.number).collect();
     crowd::charge(stage.rest, &users, PRICE).await;
     let line = Line {
