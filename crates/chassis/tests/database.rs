@@ -403,6 +403,26 @@ async fn however_many_rows_are_old_all_of_them_go_and_none_that_is_young() {
     }
 }
 
+/// The plan of a prepared statement is kept while its table grows.
+#[tokio::test]
+async fn a_row_of_a_small_table_is_found_by_its_index_as_that_of_a_large_one() {
+    for database in testing::databases().await {
+        let db = open(&database).await;
+        if db.dialect() == Dialect::Sqlite {
+            continue;
+        }
+        let mut tx = db.begin().await.unwrap();
+        let few = "INSERT INTO request SELECT n, '', '', n FROM generate_series(1, 20) AS n";
+        tx.execute(few, vec![]).await.unwrap();
+        tx.execute("ANALYZE request", vec![]).await.unwrap();
+        tx.commit().await.unwrap();
+        let explain = "EXPLAIN SELECT answer FROM request WHERE request_id = '7'";
+        let plan = db.read().await.unwrap().all(explain, vec![]).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|line| line.get("QUERY PLAN").unwrap()).collect();
+        assert!(plan.iter().any(|line| line.contains("Index")), "{}: {plan:?}", database.name);
+    }
+}
+
 #[tokio::test]
 async fn a_simulated_database_gives_its_commits_the_fates_that_it_is_told() {
     let databases = testing::databases().await;
