@@ -241,7 +241,8 @@ impl Stack {
         let addresses =
             Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr };
         let calls: [InProcess; 4] = Default::default();
-        let targets = targets(&addresses, &calls, tls.is_some())?;
+        let secured = tls.is_some() || settings.doors.are_secured();
+        let targets = targets(&addresses, &calls, secured)?;
         let [queue_url, booking_url, wallet_url, _] = targets.clone();
         let upstreams = Upstreams { queue_url, booking_url, wallet_url };
         let [queue_calls, booking_calls, wallet_calls, edge_calls] = calls;
@@ -330,8 +331,9 @@ fn bind(flag: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Error
     Ok((listener, addr))
 }
 
-/// Where the services are for each other: queue, booking, wallet, and the edge. Where the ports speak TLS,
-/// the services do not call each other by these, because within a process nobody needs a certificate.
+/// Where the services are for each other: queue, booking, wallet, and the edge. Where the ports speak TLS or
+/// ask who calls, the services do not call each other by these: within a process nobody needs a certificate
+/// or a token, and a call that came by a port, because it was too early or too late, would be a stranger's.
 fn targets(at: &Addresses, calls: &[InProcess; 4], secured: bool) -> Result<[Target; 4], Error> {
     let target = |addr: SocketAddr, calls: &InProcess| -> Result<Target, Error> {
         if secured {

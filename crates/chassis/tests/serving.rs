@@ -6,9 +6,11 @@ mod toy;
 use std::{sync::atomic::Ordering, time::Duration};
 
 use chassis::{
-    channel::{self as calling, Channel},
+    channel::{self as calling, Channel, Target},
     context::Context,
     health::Health,
+    in_process::InProcess,
+    network::Incoming,
     server::GrpcServer,
     testing::patience::{is_prompt, timeout},
 };
@@ -45,6 +47,19 @@ async fn a_call_ends_at_its_deadline_and_says_so() {
         let late = Context::fresh(Duration::from_millis(50)).scope(call(&channel, "Sleep")).await;
         assert_eq!(late.code(), Code::DeadlineExceeded);
     }
+}
+
+/// The programs of one process start side by side.
+#[tokio::test]
+async fn a_call_waits_for_a_server_of_its_process_that_is_about_to_open() {
+    let door = InProcess::default();
+    let channel = Channel::new(&Target::only_in_process(door.clone()));
+    let early = tokio::spawn(async move { call(&channel, "Sleep").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let incoming = Incoming::from(TcpListener::bind("127.0.0.1:0").await.unwrap()).in_process(door);
+    let server = GrpcServer::new("toy", &[], Health::new()).add_service(Toy::default());
+    let _serving = tokio::spawn(server.serve(incoming, CancellationToken::new()));
+    assert_eq!(early.await.unwrap().message(), "slept");
 }
 
 #[tokio::test]

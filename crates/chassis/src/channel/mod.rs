@@ -48,6 +48,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often one call may find that its connection has just ended, before the replica counts as unreachable.
 const UNSENT: u32 = 3;
 
+/// How long a call waits for a server of this process that is not open, and how often it looks.
+const OPENING: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// A client's way to all replicas of a service. Clones share connections.
 #[derive(Clone, Debug)]
 pub struct Channel(Arc<ChannelParts>);
@@ -55,6 +59,8 @@ pub struct Channel(Arc<ChannelParts>);
 #[derive(Debug)]
 struct ChannelParts {
     in_process: InProcess,
+    /// Whether there is no other way to the service than within the process.
+    only_in_process: bool,
     replicas: Arc<Replicas>,
     /// The task that looks the target's names up while a clone of the channel exists; `None` when the target
     /// has IP addresses only.
@@ -79,7 +85,12 @@ impl Channel {
                 Arc::clone(&replicas),
             )))),
         };
-        Self(Arc::new(ChannelParts { in_process: target.in_process.clone(), replicas, _follower: follower }))
+        Self(Arc::new(ChannelParts {
+            in_process: target.in_process.clone(),
+            only_in_process: target.endpoints.is_empty(),
+            replicas,
+            _follower: follower,
+        }))
     }
 }
 
@@ -105,8 +116,14 @@ impl Service<Request<Body>> for Channel {
 
 impl ChannelParts {
     async fn ask(&self, request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
+        let until = Instant::now() + time;
+        // The programs of one process start side by side, so the server may be about to open.
+        let given_up = Instant::now() + time.min(OPENING);
+        while self.only_in_process && self.in_process.server().is_none() && Instant::now() < given_up {
+            time::sleep(GLANCE).await;
+        }
         let Some(server) = self.in_process.server() else { return self.replicas.ask(request, time).await };
-        time::timeout(time, server.oneshot(request)).await.map(|Ok(answer)| answer).map_err(|_| late())
+        time::timeout_at(until, server.oneshot(request)).await.map(|Ok(answer)| answer).map_err(|_| late())
     }
 }
 

@@ -48,7 +48,7 @@ impl Target {
     }
 
     /// A service that runs in this process and can be called no other way: before it serves, and when it has
-    /// ended, calls of it are UNAVAILABLE.
+    /// ended, calls of it wait a little for it and are UNAVAILABLE then.
     #[must_use]
     pub fn only_in_process(in_process: InProcess) -> Self {
         Self { endpoints: Vec::new(), dial: Dial::default(), in_process }
