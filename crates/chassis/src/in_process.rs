@@ -5,10 +5,10 @@
 //! the same messages, and the same layers of the server (trace, deadline, metrics, bounds) decode and answer
 //! them. The server still listens for other processes.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{convert::Infallible, fmt, future, sync::Arc};
 
 use http::{Request, Response};
-use parking_lot::RwLock;
+use tokio::sync::watch;
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 
@@ -17,19 +17,36 @@ pub(crate) type Served = BoxCloneSyncService<Request<Body>, Response<Body>, Infa
 
 /// What a server shares with its callers in the same process. The work of a call is done in the task that
 /// makes the call, so the runtime of that task must outlive the server.
-#[derive(Clone, Default)]
-pub struct InProcess(Arc<RwLock<Option<Served>>>);
+#[derive(Clone)]
+pub struct InProcess(Arc<watch::Sender<Option<Served>>>);
+
+impl Default for InProcess {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+}
 
 impl InProcess {
     /// The server is open to calls until this is dropped.
     pub(crate) fn open(self, served: Served) -> Open {
-        *self.0.write() = Some(served);
+        self.0.send_replace(Some(served));
         Open(self)
     }
 
     /// The server while it is open; `None` before and after, when callers use a connection.
     pub(crate) fn server(&self) -> Option<Served> {
-        self.0.read().clone()
+        self.0.borrow().clone()
+    }
+
+    /// The server, when it is open; the programs of one process start side by side.
+    pub(crate) async fn opened(&self) -> Served {
+        let mut changes = self.0.subscribe();
+        let opened = changes.wait_for(Option::is_some).await.ok().and_then(|server| server.clone());
+        match opened {
+            Some(server) => server,
+            // The sender is part of `self`, so it is still there.
+            None => future::pending().await,
+        }
     }
 }
 
@@ -44,6 +61,6 @@ pub(crate) struct Open(InProcess);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        *self.0.0.write() = None;
+        self.0.0.send_replace(None);
     }
 }

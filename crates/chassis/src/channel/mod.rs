@@ -48,9 +48,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often one call may find that its connection has just ended, before the replica counts as unreachable.
 const UNSENT: u32 = 3;
 
-/// How long a call waits for a server of this process that is not open, and how often it looks.
+/// How long a call waits for a server of this process that is not open.
 const OPENING: Duration = Duration::from_secs(2);
-const GLANCE: Duration = Duration::from_millis(10);
 
 /// A client's way to all replicas of a service. Clones share connections.
 #[derive(Clone, Debug)]
@@ -117,12 +116,13 @@ impl Service<Request<Body>> for Channel {
 impl ChannelParts {
     async fn ask(&self, request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let until = Instant::now() + time;
-        // The programs of one process start side by side, so the server may be about to open.
-        let given_up = Instant::now() + time.min(OPENING);
-        while self.only_in_process && self.in_process.server().is_none() && Instant::now() < given_up {
-            time::sleep(GLANCE).await;
-        }
-        let Some(server) = self.in_process.server() else { return self.replicas.ask(request, time).await };
+        let server = match self.in_process.server() {
+            Some(server) => server,
+            None if self.only_in_process => {
+                time::timeout(time.min(OPENING), self.in_process.opened()).await.map_err(|_| unreachable())?
+            }
+            None => return self.replicas.ask(request, time).await,
+        };
         time::timeout_at(until, server.oneshot(request)).await.map(|Ok(answer)| answer).map_err(|_| late())
     }
 }
@@ -138,7 +138,7 @@ impl Replicas {
                 self.look_again();
                 match time::timeout_at(until, self.beside(&tried)).await {
                     Ok(Some(moved)) => all = moved,
-                    Ok(None) | Err(_) => return Err(Status::unavailable("the service could not be reached")),
+                    Ok(None) | Err(_) => return Err(unreachable()),
                 }
                 continue;
             };
@@ -171,6 +171,10 @@ impl Replicas {
             }
         }
     }
+}
+
+fn unreachable() -> Status {
+    Status::unavailable("the service could not be reached")
 }
 
 fn late() -> Status {
