@@ -100,11 +100,10 @@ async fn run(
     doors.house.is_edge = true;
     doors.house.open_browsing = config.policy.browse == Browse::Open;
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let limits = app::Limits::new(config.policy.limits.clone(), doors.are_secured());
-    let edge = app::Edge::new(clients, gate, followers.clone(), till.clone(), doors, clock, limits);
+    let edge = app::Edge::new(clients, gate, followers.clone(), till.clone(), doors, clock, &config.policy);
     let edge = Arc::new(edge);
     let grpc = grpc_server(&edge, polls.clone(), health.clone());
-    let grpc = grpc.for_pages(grpc::cors(&config.policy.cors_origins));
+    let grpc = grpc.for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();

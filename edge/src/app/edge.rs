@@ -8,7 +8,10 @@ use chassis::{
 };
 
 use super::{acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till};
-use crate::clients::Clients;
+use crate::{
+    clients::Clients,
+    config::{Origins, Policy},
+};
 
 /// The services, the gate before them, and what the edge itself runs. There is one a process, and every door
 /// shares it.
@@ -25,6 +28,8 @@ pub(crate) struct Edge {
     pub(crate) limits: Limits,
     /// The changes of operators and cashiers go through it.
     pub(crate) acting: Acting,
+    /// The web pages that may call.
+    pub(crate) origins: Origins,
 }
 
 impl Edge {
@@ -35,10 +40,11 @@ impl Edge {
         till: Till,
         doors: Doors,
         clock: Clock,
-        limits: Limits,
+        policy: &Policy,
     ) -> Self {
-        let acting = till.acting.clone();
-        Self { clients, gate, followers, doors, clock, till, limits, acting }
+        let limits = Limits::new(policy.limits.clone(), doors.are_secured());
+        let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
+        Self { clients, gate, followers, doors, clock, till, limits, acting, origins }
     }
 
     /// The time, in microseconds.

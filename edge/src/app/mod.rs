@@ -36,7 +36,7 @@ pub(crate) use self::{
     followers::Followers,
     following::Following,
     gate::Gate,
-    limits::{Allowed, Asker, Limits, Wish},
+    limits::{Allowed, Asker, Wish},
     news::{News, StreamEnd},
     polls::Polls,
     relay::Relay,

@@ -5,7 +5,7 @@
 use std::{fmt::Write, net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -41,8 +41,8 @@ pub(super) fn wish(method: &Method, route: &str) -> Wish {
     }
 }
 
-/// The layer of the router that does it.
-pub(super) async fn limited(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+/// Answers a request of the router, within the limits.
+pub(super) async fn limited(edge: Arc<Edge>, mut request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("", MatchedPath::as_str);
     let Some(CameFrom(peer)) =

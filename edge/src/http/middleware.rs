@@ -14,9 +14,8 @@ use std::{
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use boxoffice_proto::{Fault, Reason};
@@ -188,14 +187,18 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The layer of the router that does it for every route.
-pub(super) async fn observe(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
+/// Does it for a request of the router, whose handler is `work`.
+pub(super) async fn observe<F: Future<Output = Response>>(
+    bounds: Bounds,
+    mut request: Request,
+    work: impl FnOnce(Request) -> F,
+) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let asked = Asked::new(&method, &uri, request.version(), route, request.headers(), &bounds);
     request.extensions_mut().insert(bounds.clone());
-    around(&bounds, asked, next.run(request)).await
+    around(&bounds, asked, work(request)).await
 }
 
 /// Does what every request needs besides its handler, which is `work`.
@@ -316,13 +319,16 @@ fn finish_headers(headers: &mut HeaderMap, trace: TraceParent) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use axum::{Router, body::Body, routing::get};
+    use axum::{Router, body::Body, extract::State, middleware::Next, routing::get};
     use tower::ServiceExt;
 
     use super::*;
 
     async fn answered(router: Router, bounds: Bounds) -> (StatusCode, serde_json::Value) {
-        let router = router.layer(axum::middleware::from_fn_with_state(bounds, observe));
+        let around = |State(bounds): State<Bounds>, request: Request, next: Next| {
+            observe(bounds, request, |request| next.run(request))
+        };
+        let router = router.layer(axum::middleware::from_fn_with_state(bounds, around));
         let request = Request::builder().uri("/x").header("host", "x").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert!(response.headers().contains_key(TRACEPARENT));

@@ -4,27 +4,25 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Extension, FromRequestParts},
+    extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 use boxoffice_proto::{Fault, Reason};
 
 use super::{extract::single, problem::Problem};
-use crate::config::Origins;
+use crate::{app::Edge, config::Origins};
 
 /// A request that no foreign web page makes: it has no `Origin` (it is no browser's), or one that is ours or
 /// is let in.
 pub(super) struct NoForeignPage;
 
-impl<S: Send + Sync> FromRequestParts<S> for NoForeignPage {
+impl FromRequestParts<Arc<Edge>> for NoForeignPage {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let origins = Extension::<Arc<Origins>>::from_request_parts(parts, state).await;
-        let Extension(origins) = origins.map_err(Problem::internal)?;
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
         let host = parts.uri.authority().map(|authority| authority.as_str().to_owned());
         let host = host.or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
-        check(&parts.headers, host.as_deref().unwrap_or_default(), &origins)?;
+        check(&parts.headers, host.as_deref().unwrap_or_default(), &edge.origins)?;
         Ok(Self)
     }
 }

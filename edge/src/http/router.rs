@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Router,
+    Router,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -36,8 +38,7 @@ const COMPRESS_ABOVE: u64 = 1_024;
 
 /// Every route with the layers around it.
 pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bounds) -> Router {
-    let cors = cors(&policy.cors_origins);
-    let origins = Arc::new(policy.cors_origins);
+    let cors = cors(&edge.origins);
     let probes = if edge.doors.are_secured() {
         chassis::probes::health(health)
     } else {
@@ -46,8 +47,7 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
     let (routes, document) = table().split_for_parts();
     let layers = ServiceBuilder::new()
         .option_layer(cors)
-        .layer(axum::middleware::from_fn_with_state(bounds, observe))
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&edge), limited));
+        .layer(axum::middleware::from_fn_with_state((bounds, Arc::clone(&edge)), each));
     let doors = &edge.doors;
     let mut pages = probes;
     if doors.docs {
@@ -62,7 +62,12 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
         pages = pages.route(JWKS, get(move || async move { json::raw(StatusCode::OK, keys.into_bytes()) }));
     }
     let pages = pages.layer(axum::middleware::map_response(guarded)).layer(compression());
-    routes.layer(Extension(origins)).with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
+    routes.with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
+}
+
+/// What is around every route.
+async fn each(State((bounds, edge)): State<(Bounds, Arc<Edge>)>, request: Request, next: Next) -> Response {
+    observe(bounds, request, |request| limited(edge, request, next)).await
 }
 
 /// Adds the headers that say what our pages may load and who may show them: nothing from elsewhere, no script

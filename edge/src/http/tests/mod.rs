@@ -67,13 +67,12 @@ async fn build(
         on_payment_failure,
     );
     let cors_origins = cors.parse().unwrap();
-    let limited = app::Limits::new(limits.clone(), false);
     let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins, limits };
     let polls = app::Polls::new(clients.queue.clone());
     let followers = app::Followers::new(clients.clone(), shutdown);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = browse == Browse::Open;
-    let edge = app::Edge::new(clients, gate, followers, till, doors, clock, limited);
+    let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);
     (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }
 
