@@ -40,7 +40,7 @@ use crate::{
 pub const BRIEF: &str = "brief/";
 /// How long such ids are remembered: much longer than any call is repeated.
 pub const BRIEFLY: Duration = Duration::from_secs(600);
-/// The prefix of ids that are one caller's, whoever's things the request is about: see [`of_caller`].
+/// The prefix of ids that are one caller's, whosever things the request is about: see [`of_caller`].
 pub const OF_CALLER: &str = "of-caller/";
 /// How long the ids of clients are remembered, unless told otherwise.
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
