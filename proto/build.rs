@@ -17,6 +17,7 @@ const FILES: [&str; 4] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=boxoffice");
     println!("cargo:rerun-if-changed=buf");
+    println!("cargo:rerun-if-changed=google");
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
     let mut compiler = protox::Compiler::new(["."])?;

@@ -16,7 +16,7 @@ const PARTS: [&str; 3] = ["Idempotency: ", "Reasons: ", "Retry: "];
 
 fn files() -> Vec<FileDescriptorProto> {
     let all = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
-    all.into_iter().filter(|file| !file.package().starts_with("google.")).collect()
+    all.into_iter().filter(|file| !file.package().starts_with("google.protobuf")).collect()
 }
 
 /// The comment before each thing, by its path in the file's descriptor.

@@ -1,6 +1,9 @@
 //! The document as it is served, read as a client reads it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bindings;
+
 use std::collections::BTreeSet;
 
 use utoipa::ToSchema;
