@@ -6,6 +6,7 @@ use boxoffice_proto::{Fault, Reason};
 use chassis::{
     db::{self, Contended},
     idempotency,
+    rfc3339::Rfc3339,
 };
 
 use crate::domain::Refusal;
@@ -68,14 +69,17 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::ShowNotFound => Reason::ShowNotFound,
         Refusal::SeatNotFound(_) => Reason::SeatNotFound,
         Refusal::SeatTaken(_) => Reason::SeatTaken,
+        Refusal::SalesNotOpen { .. } => Reason::SalesNotOpen,
         Refusal::SalesClosed => Reason::SalesClosed,
-        Refusal::HoldLimit(_) | Refusal::CoolingDown { .. } => Reason::HoldLimit,
+        Refusal::HoldLimit(_) | Refusal::SeatLimit(_) | Refusal::CoolingDown { .. } => Reason::HoldLimit,
         Refusal::ReservationNotFound => Reason::ReservationNotFound,
         Refusal::NotOwner => Reason::NotOwner,
         Refusal::HoldExpired => Reason::HoldExpired,
         Refusal::ReservationCancelled => Reason::ReservationCancelled,
         Refusal::AlreadyPaid => Reason::AlreadyPaid,
-        Refusal::PaymentUsed | Refusal::BeginsInThePast => Reason::InvalidArgument,
+        Refusal::PaymentUsed | Refusal::BeginsInThePast | Refusal::NeverOnSale | Refusal::ClosesTooLate => {
+            Reason::InvalidArgument
+        }
     }
 }
 
@@ -90,9 +94,23 @@ impl From<Refusal> for Fault {
             }
             Refusal::SeatTaken(seats) => fault("Somebody else has one of these seats; choose others.")
                 .with("seat_numbers", comma_list(seats)),
-            Refusal::SalesClosed => fault("The show has begun and is no longer on sale."),
+            Refusal::SalesNotOpen { opens_at, wait } => fault("The show is not on sale yet.")
+                .with("opens_at", Rfc3339::of(*opens_at).as_str())
+                .retry_after(Duration::from_micros(wait.unsigned_abs())),
+            Refusal::SalesClosed => fault("The show is no longer on sale."),
+            Refusal::NeverOnSale => Self::invalid_field(
+                "closes_at",
+                "must be after opens_at; without it the sale closes at starts_at",
+            ),
+            Refusal::ClosesTooLate => {
+                Self::invalid_field("closes_at", "must not be after the end of the show")
+            }
             Refusal::HoldLimit(limit) => {
                 fault("You would hold more seats of this show than one may; pay for or give back some first.")
+                    .with("max_held_seats", limit)
+            }
+            Refusal::SeatLimit(limit) => {
+                fault("You would have more seats of this show, held and bought, than one person may.")
                     .with("max_held_seats", limit)
             }
             Refusal::CoolingDown { wait, limit } => {

@@ -13,6 +13,16 @@ pub const TIME_ZONE: RangeInclusive<usize> = 0..=64;
 pub const MINUTES: RangeInclusive<i32> = 1..=1_440;
 /// The price of one seat, in minor units of the currency.
 pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
+/// Characters of the name of a section.
+pub const SECTION: RangeInclusive<usize> = 1..=100;
+/// Characters of the name of a row.
+pub const ROW: RangeInclusive<usize> = 1..=20;
+/// Sections of a hall.
+pub const SECTIONS: RangeInclusive<usize> = 1..=500;
+/// Rows of a hall, in all its sections: so many that a plan with the longest names fits into one message.
+pub const ROWS: usize = 20_000;
+/// What stands on the ticket of a row's first seat.
+pub const LABEL: RangeInclusive<i32> = 1..=100_000;
 /// Seats of a show.
 pub const SEATS: RangeInclusive<i32> = 1..=100_000;
 

@@ -92,17 +92,20 @@ impl Checks {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// A number within bounds.
+    /// A number within bounds; the nearest of them when it is not, so that what is reckoned from it is no
+    /// second fault.
     pub fn range<T: PartialOrd + Display + Copy>(
         &mut self,
         field: &str,
         value: T,
         bounds: RangeInclusive<T>,
     ) -> T {
-        if !bounds.contains(&value) {
-            self.refuse(field, format!("must be {} to {}", bounds.start(), bounds.end()));
+        let (least, most) = bounds.into_inner();
+        if value >= least && value <= most {
+            return value;
         }
-        value
+        self.refuse(field, format!("must be {least} to {most}"));
+        if value > most { most } else { least }
     }
 
     /// A text of so many characters, counted and handed back in form C, without control characters other than
@@ -124,6 +127,13 @@ impl Checks {
             self.refuse(field, "is required");
         }
         value
+    }
+
+    /// Takes over what was found in a part of the request, such as `sections[2]`, with the names of fields
+    /// below that of the part.
+    pub fn within(&mut self, part: &str, found: Self) {
+        let inside = |one: Violation| Violation { field: format!("{part}.{}", one.field), ..one };
+        self.violations.extend(found.violations.into_iter().map(inside));
     }
 
     /// Passes when nothing was wrong.

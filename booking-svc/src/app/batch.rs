@@ -22,7 +22,7 @@ use chassis::{
 
 use super::Memory;
 use crate::{
-    domain::{Changes, HolderKey, Locked, Refusal, Request, Reservation, Rules, SeatKey},
+    domain::{Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey},
     error,
     store::{holds, seats},
 };
@@ -117,9 +117,13 @@ async fn lock(
     };
     let now = clock.now();
     let locked = Locked::new(held, taken);
-    let may_hold = new.into_iter().filter(|new| locked.may_grant(new, now));
-    let holders: BTreeSet<HolderKey> = may_hold.map(|new| (new.user_id.clone(), new.show.show_id)).collect();
+    let may_hold: Vec<_> = new.into_iter().filter(|new| locked.may_grant(new, now)).collect();
+    let holder = |new: &&NewHold| (new.user_id.clone(), new.show.show_id);
+    let limited = may_hold.iter().copied().filter(|new| new.show.sale.max_seats_per_user.is_some());
+    let limited: BTreeSet<HolderKey> = limited.map(|new| holder(&new)).collect();
+    let holders: BTreeSet<HolderKey> = may_hold.iter().map(holder).collect();
     let mut holders = holds::lock_holders(session, holders, now).await?;
+    holds::count_kept(session, &mut holders, limited).await?;
     if rules.cooldown.is_some() {
         holds::read_ends(session, &mut holders, now).await?;
     }

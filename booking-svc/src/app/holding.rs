@@ -28,8 +28,8 @@ impl App {
     /// Takes all of the seats or none of them (I-ALL-OR-NONE), once for a request id.
     ///
     /// # Errors
-    /// `ShowNotFound`, `SeatNotFound`, `SalesClosed`, `HoldLimit`, `SeatTaken`, `RequestIdReused`, or a
-    /// failure of the database.
+    /// `ShowNotFound`, `SeatNotFound`, `SalesNotOpen`, `SalesClosed`, `HoldLimit`, `SeatLimit`, `SeatTaken`,
+    /// `RequestIdReused`, or a failure of the database.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = command.show_id, seats = command.seats.count()))]
     pub async fn hold_seats(
         &self,
@@ -38,9 +38,11 @@ impl App {
     ) -> Result<Reservation, Error> {
         let show = self.show(command.show_id).await?;
         let queue_id = self.concert(show.concert_id).await?.queue_id.clone();
+        let hall = self.hall(&show).await?;
         let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, &command));
         let HoldSeats { user_id, seats, .. } = command;
-        let new = NewHold { reservation_id: Uuid::new_v4(), user_id, show, queue_id, seats };
+        let reservation_id = Uuid::new_v4();
+        let new = NewHold { reservation_id, user_id, show, hall, queue_id, seats };
         let result = self.ask(Request::Hold(new), key).await;
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| "HELD");
         metrics::counter!("booking_holds_total", "outcome" => outcome).increment(1);

@@ -18,7 +18,7 @@ use moka::future::Cache;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Availability, Concert, Hold, Refusal, Reservation, Rules, Show},
+    domain::{Availability, Concert, Hall, Hold, Refusal, Reservation, Rules, Show},
     error::Error,
     store::catalog,
 };
@@ -30,6 +30,8 @@ pub use sweeping::sweep_until;
 
 /// The most concerts, and the most shows, that are cached. They never change, so they do not expire.
 const FACTS: u64 = 10_000;
+/// The most rows of halls that are cached, some 60 bytes each. Halls never change either.
+const ROWS: u64 = 1_000_000;
 
 /// The use cases of the service, without gRPC.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub struct App {
     time_zone: Tz,
     concerts: Cache<i64, Arc<Concert>>,
     shows: Cache<i64, Arc<Show>>,
+    halls: Cache<i64, Arc<Hall>>,
     memory: Arc<Memory>,
     reads: Group<Uuid, Option<Hold>>,
     requests: Group<Arc<Asked>, Result<Reservation, Denied>>,
@@ -70,7 +73,9 @@ impl App {
             move |db, asked| batch::attempt(db, ticking.clone(), rules, Arc::clone(&touched), asked);
         let requests = Group::of_writes(db.clone(), "holds", attempt);
         let (concerts, shows) = (Cache::new(FACTS), Cache::new(FACTS));
-        Self { db, clock, time_zone, concerts, shows, memory, reads, requests }
+        let weigh = |_: &i64, hall: &Arc<Hall>| u32::try_from(hall.rows()).unwrap_or(u32::MAX).max(1);
+        let halls = Cache::builder().max_capacity(ROWS).weigher(weigh).build();
+        Self { db, clock, time_zone, concerts, shows, halls, memory, reads, requests }
     }
 
     /// Reads a concert, from the cache where it is there.
@@ -99,5 +104,21 @@ impl App {
         let show = Arc::new(read.ok_or(Refusal::ShowNotFound)?);
         self.shows.insert(show_id, Arc::clone(&show)).await;
         Ok(show)
+    }
+
+    /// Reads the hall of a show, from the cache where it is there.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn hall(&self, show: &Show) -> Result<Arc<Hall>, Error> {
+        if show.prices.is_empty() {
+            return Ok(Arc::new(Hall::of_one_row(show.seat_count)));
+        }
+        if let Some(hall) = self.halls.get(&show.show_id).await {
+            return Ok(hall);
+        }
+        let hall = Arc::new(catalog::hall(&mut self.db.read().await?, show.show_id).await?);
+        self.halls.insert(show.show_id, Arc::clone(&hall)).await;
+        Ok(hall)
     }
 }

@@ -57,8 +57,10 @@ impl App {
             if new.begins_in_the_past(created_at) {
                 return Err(Refusal::BeginsInThePast.into());
             }
-            let show_id = catalog::insert_show(&mut session, &new, created_at).await?;
-            let show = new.clone().created(show_id, concert.time_zone, created_at);
+            let unnumbered = new.clone().created(0, concert.time_zone, created_at);
+            unnumbered.check_rules()?;
+            let show_id = catalog::insert_show(&mut session, &unnumbered, &new.sections).await?;
+            let show = Show { show_id, ..unnumbered };
             record(&mut session, key.as_ref(), &show, created_at).await?;
             session.commit().await?;
             Ok(show)

@@ -44,16 +44,16 @@ impl App {
     /// The database failed.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = show.show_id))]
     pub async fn seat_map(&self, show: Arc<Show>) -> Result<SeatMap, Error> {
-        let now = self.clock.now();
+        let (now, hall) = (self.clock.now(), self.hall(&show).await?);
         let load = async {
             let unfree = seats::unfree(&mut self.db.read().await?, show.show_id, now).await?;
             Ok::<_, Error>(lay_out(show.seat_count, &unfree.held, &unfree.sold))
         };
         let seats = self.memory.maps.get(show.show_id, now, load).await?;
-        Ok(SeatMap { show, seats })
+        Ok(SeatMap { show, hall, seats })
     }
 
-    /// The dates of the venue on which a show of the concert that has not begun has a free seat.
+    /// The dates of the venue on which a show of the concert whose sale has not closed has a free seat.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.

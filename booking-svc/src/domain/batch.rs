@@ -10,7 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
+    Hall, Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
     hold::{self, Change, Command, Verdict},
 };
 
@@ -47,6 +47,9 @@ pub struct Rules {
 pub struct Holder {
     /// How many seats are in live holds.
     pub held: i64,
+    /// How many seats are sold to the user or in holds that are not closed. Nobody needs it where the show
+    /// does not limit how many seats one user may have.
+    pub kept: i64,
     /// When holds ended unpaid, in microseconds since 1970 UTC, as far back as [`cooldown::MEMORY`]. Nobody
     /// needs it where there is no cooldown.
     pub ended: Vec<i64>,
@@ -61,6 +64,8 @@ pub struct NewHold {
     pub user_id: String,
     /// The show whose seats they are.
     pub show: Arc<Show>,
+    /// The hall in which the seats are.
+    pub hall: Arc<Hall>,
     /// The id of the queue that admits users to the show's concert.
     pub queue_id: String,
     /// The numbers of the seats, all of which are wanted or none.
@@ -171,9 +176,9 @@ impl Locked {
     }
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
-        let NewHold { reservation_id, user_id, show, queue_id, seats } = new;
+        let NewHold { reservation_id, user_id, show, hall, queue_id, seats } = new;
         seats.check(show, now)?;
-        hold::check_limit(seats.count(), rules.max_held_seats)?;
+        check_limit(show, rules, &Holder::default(), seats.count())?;
         // I-ALL-OR-NONE and I-SEAT-ONCE: one seat that somebody has refuses all of them.
         let has_holder =
             |seat: &i32| self.seats.get(&(show.show_id, *seat)).is_some_and(|row| row.is_taken(now));
@@ -182,14 +187,18 @@ impl Locked {
             return Err(Refusal::SeatTaken(taken));
         }
         let holder = self.holders.entry((user_id.clone(), show.show_id)).or_default();
-        hold::check_limit(holder.held.saturating_add(seats.count()), rules.max_held_seats)?;
+        check_limit(show, rules, holder, seats.count())?;
         // I-COOLDOWN: asked under the same lock as the limit.
         let paused = rules.cooldown.and_then(|cooldown| cooldown::paused_until(&holder.ended, cooldown));
         if let Some(until) = paused.filter(|until| *until > now) {
-            return Err(Refusal::CoolingDown { wait: until - now, limit: rules.max_held_seats });
+            let limit = show.sale.max_seats_per_user.map_or(rules.max_held_seats, i64::from);
+            return Err(Refusal::CoolingDown { wait: until - now, limit });
         }
         holder.held += seats.count();
+        holder.kept += seats.count();
         let until = now.saturating_add(rules.hold_ttl);
+        // I-FIXED-PRICE: what the seats cost at this moment is written down with the hold.
+        let places = hall.places(seats.numbers(), show.section_prices());
         let hold = Hold {
             reservation_id: *reservation_id,
             user_id: user_id.clone(),
@@ -197,7 +206,10 @@ impl Locked {
             show_id: show.show_id,
             queue_id: queue_id.clone(),
             seats: seats.numbers().collect(),
-            amount: seats.amount(|_| show.price),
+            // It cannot overflow: 50 seats at the highest price of 10^9 are 5 * 10^10.
+            amount: places.iter().map(|place| place.price).sum(),
+            // Without sections there is nothing to tell of a seat but its number and the one price.
+            places: if show.prices.is_empty() { Vec::new() } else { places },
             held_at: now,
             promised_until: until,
             expires_at: until,
@@ -257,13 +269,17 @@ impl Locked {
             }
             self.changed_seats.insert(key);
         }
-        if before == Status::Held
-            && after.status(now) != Status::Held
-            && let Some(holder) = self.holders.get_mut(&(after.user_id.clone(), after.show_id))
-        {
-            holder.held -= i64::try_from(after.seats.len()).unwrap_or(0);
-            if after.status(now) != Status::Confirmed {
-                holder.ended.push(now);
+        if let Some(holder) = self.holders.get_mut(&(after.user_id.clone(), after.show_id)) {
+            let seats = i64::try_from(after.seats.len()).unwrap_or(0);
+            let is_unpaid = matches!(change, Change::Cancel | Change::Lapse);
+            if is_unpaid {
+                holder.kept -= seats;
+            }
+            if before == Status::Held && after.status(now) != Status::Held {
+                holder.held -= seats;
+                if is_unpaid {
+                    holder.ended.push(now);
+                }
             }
         }
         self.put(after.clone());
@@ -280,6 +296,15 @@ impl Locked {
     fn put(&mut self, hold: Hold) {
         self.changed_holds.insert(hold.reservation_id);
         self.holds.insert(hold.reservation_id, hold);
+    }
+}
+
+/// Refuses a user who has this of a show and would get so many seats more than its own limit allows, or else
+/// the operator's (I-LIMIT-SHOW, I-LIMIT).
+fn check_limit(show: &Show, rules: Rules, has: &Holder, more: i64) -> Result<(), Refusal> {
+    match show.sale.max_seats_per_user {
+        Some(limit) => hold::check_show_limit(has.kept.saturating_add(more), limit.into()),
+        None => hold::check_limit(has.held.saturating_add(more), rules.max_held_seats),
     }
 }
 

@@ -6,12 +6,41 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::show::tests::show;
+use crate::domain::{
+    hall::tests::{row, section},
+    show::{Sale, tests::show},
+};
 
 const SEATS: i32 = 6;
 const LIMIT: i64 = 3;
 const RULES: Rules = Rules { hold_ttl: 100, max_held_seats: LIMIT, cooldown: Some(40) };
 const USERS: [&str; 3] = ["ann", "bob", "cid"];
+/// The first show has one price; the second has sections, and a limit of its own.
+const SHOWS: [i64; 2] = [1, 2];
+const PRICE: i64 = 10;
+/// What a seat of the second show costs: in its stalls, and where people stand.
+const PRICES: [i64; 2] = [30, 7];
+/// How many seats the stalls have.
+const STALLS: i32 = 2;
+
+/// A show and its hall.
+fn on_sale(show_id: i64) -> (Arc<Show>, Arc<Hall>) {
+    let plain = show(SEATS);
+    if show_id == SHOWS[0] {
+        return (Arc::new(plain), Arc::new(Hall::of_one_row(SEATS)));
+    }
+    let stalls = section("Stalls", vec![row("A", STALLS, 1)], 0);
+    let hall = Hall::new(vec![stalls, section("Floor", Vec::new(), SEATS - STALLS)]);
+    let sale = Sale { max_seats_per_user: Some(i32::try_from(LIMIT).unwrap()), ..Sale::default() };
+    (Arc::new(Show { show_id, prices: PRICES.to_vec(), sale, ..plain }), Arc::new(hall))
+}
+
+/// What a hold of these seats must cost.
+fn price(hold: &Hold) -> i64 {
+    let of_section = |seat: &i32| PRICES[usize::from(*seat > STALLS)];
+    let of = |seat| if hold.show_id == SHOWS[0] { PRICE } else { of_section(seat) };
+    hold.seats.iter().map(of).sum()
+}
 
 /// The rows between batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +56,9 @@ impl Rows {
         let mut holders: HashMap<HolderKey, Holder> = HashMap::new();
         for hold in self.holds.values() {
             let holder = holders.entry((hold.user_id.clone(), hold.show_id)).or_default();
+            if matches!(hold.state, State::Held | State::Confirmed { .. }) {
+                holder.kept += i64::try_from(hold.seats.len()).unwrap();
+            }
             match hold.status(now) {
                 Status::Held => holder.held += i64::try_from(hold.seats.len()).unwrap(),
                 Status::Expired | Status::Cancelled => {
@@ -82,15 +114,27 @@ impl Rows {
                 assert!(!mine || row.unwrap().sold == sold, "I-SOLD-STAYS: {hold:?}");
                 assert!(!live || row.unwrap().held_until == hold.expires_at, "{hold:?}");
             }
+            assert_eq!(hold.amount, price(hold), "I-FIXED-PRICE: {hold:?}");
+            let tickets: i64 = hold.tickets().map(|(_, place)| place.price).sum();
+            assert_eq!(hold.amount, tickets, "I-FIXED-PRICE: {hold:?}");
         }
         for (key, row) in &self.seats {
             let hold = &self.holds[&row.hold_id];
             assert!(hold.seats.contains(&key.1) && hold.show_id == key.0, "I-SEAT-ONCE: {row:?}");
         }
         for user in USERS {
-            let live = |hold: &&Hold| hold.user_id == user && hold.status(now) == Status::Held;
-            let held: usize = self.holds.values().filter(live).map(|hold| hold.seats.len()).sum();
-            assert!(i64::try_from(held).unwrap() <= LIMIT, "I-LIMIT: {user} holds {held}");
+            for show in SHOWS {
+                let counts = |hold: &&Hold| {
+                    let is_bought = show == SHOWS[1] && hold.status(now) == Status::Confirmed;
+                    let theirs = hold.user_id == user && hold.show_id == show;
+                    theirs && (is_bought || hold.status(now) == Status::Held)
+                };
+                let seats: usize = self.holds.values().filter(counts).map(|hold| hold.seats.len()).sum();
+                assert!(
+                    i64::try_from(seats).unwrap() <= LIMIT,
+                    "I-LIMIT, I-LIMIT-SHOW: {user} has {seats} seats of {show}"
+                );
+            }
         }
     }
 }
@@ -98,7 +142,7 @@ impl Rows {
 /// A request before it has an id: for seats, or about one of the latest holds.
 #[derive(Clone, Debug)]
 enum Wish {
-    Seats(Vec<i32>),
+    Seats(i64, Vec<i32>),
     Settle(usize, Command),
 }
 
@@ -110,8 +154,8 @@ fn wishes() -> impl Strategy<Value = (&'static str, Wish)> {
         Just(Command::Cancel),
     ];
     let wish = prop_oneof![
-        proptest::collection::btree_set(0..=SEATS + 1, 1..4)
-            .prop_map(|seats| Wish::Seats(seats.into_iter().collect())),
+        (proptest::sample::select(&SHOWS[..]), proptest::collection::btree_set(0..=SEATS + 1, 1..4))
+            .prop_map(|(show, seats)| Wish::Seats(show, seats.into_iter().collect())),
         (0..8_usize, command).prop_map(|(nth, command)| Wish::Settle(nth, command)),
     ];
     (proptest::sample::select(&USERS[..]), wish)
@@ -121,15 +165,18 @@ fn wishes() -> impl Strategy<Value = (&'static str, Wish)> {
 /// asked for in an earlier batch: nobody knows its id before it was answered.
 fn requests(wishes: &[(&str, Wish)], first: usize) -> Vec<Request> {
     let id = |nth: usize| Uuid::from_u128(nth as u128 + 1);
-    let show = Arc::new(show(SEATS));
     let request = |(nth, (user, wish)): (usize, &(&str, Wish))| match wish {
-        Wish::Seats(seats) => Request::Hold(NewHold {
-            reservation_id: id(first + nth),
-            user_id: (*user).to_owned(),
-            show: Arc::clone(&show),
-            queue_id: "default".to_owned(),
-            seats: Selection::new(seats).unwrap(),
-        }),
+        Wish::Seats(show_id, seats) => {
+            let (show, hall) = on_sale(*show_id);
+            Request::Hold(NewHold {
+                reservation_id: id(first + nth),
+                user_id: (*user).to_owned(),
+                show,
+                hall,
+                queue_id: "default".to_owned(),
+                seats: Selection::new(seats).unwrap(),
+            })
+        }
         Wish::Settle(back, command) => Request::Settle {
             reservation_id: Uuid::from_u128(first.saturating_sub(*back) as u128),
             user_id: (*user).to_owned(),
@@ -193,7 +240,7 @@ proptest! {
 #[test]
 fn a_hold_that_lost_a_seat_by_a_faster_clock_is_closed_and_gives_back_the_rest() {
     let mut rows = Rows::default();
-    let seats = |numbers: &[i32]| Wish::Seats(numbers.to_vec());
+    let seats = |numbers: &[i32]| Wish::Seats(SHOWS[0], numbers.to_vec());
     rows.batch(&requests(&[("ann", seats(&[1, 2]))], 0), 0);
     rows.batch(&requests(&[("bob", seats(&[2]))], 1), RULES.hold_ttl);
     let confirm = Wish::Settle(1, Command::Confirm { payment_id: Uuid::from_u128(9) });
@@ -201,4 +248,23 @@ fn a_hold_that_lost_a_seat_by_a_faster_clock_is_closed_and_gives_back_the_rest()
     assert_eq!(answers[0], Err(Refusal::HoldExpired));
     assert!(answers[1].is_ok(), "{:?}", answers[1]);
     assert_eq!(rows.holds[&Uuid::from_u128(1)].state, State::Expired);
+}
+
+#[test]
+fn what_a_user_has_bought_counts_where_the_show_limits_it_and_nowhere_else() {
+    let seats = |show: i64, numbers: &[i32]| Wish::Seats(show, numbers.to_vec());
+    let pay = Wish::Settle(0, Command::Confirm { payment_id: Uuid::from_u128(9) });
+    for (show, again) in [(SHOWS[0], Ok(30)), (SHOWS[1], Err(Refusal::SeatLimit(LIMIT)))] {
+        let mut rows = Rows::default();
+        rows.batch(&requests(&[("ann", seats(show, &[1, 2, 3]))], 0), 0);
+        rows.batch(&requests(&[("ann", pay.clone())], 1), 1);
+        let more = requests(&[("ann", seats(show, &[4, 5, 6]))], 2);
+        let answers = rows.batch(&more, 2);
+        assert_eq!(answers[0].clone().map(|reservation| reservation.hold.amount), again);
+        // What was given back may be had again.
+        let mut rows = Rows::default();
+        rows.batch(&requests(&[("ann", seats(show, &[1, 2, 3]))], 0), 0);
+        let back = requests(&[("ann", Wish::Settle(0, Command::Cancel)), ("ann", seats(show, &[1, 2]))], 1);
+        assert!(rows.batch(&back, 1).iter().all(Result::is_ok));
+    }
 }

@@ -15,7 +15,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Refusal;
+use super::{Hall, Place, Refusal};
 
 /// How far past its first promise a hold can be extended, in microseconds: long enough for a payment, too
 /// short to keep seats from others.
@@ -36,6 +36,10 @@ pub struct Hold {
     pub queue_id: String,
     /// The numbers of the seats, in rising order.
     pub seats: Vec<i32>,
+    /// What each seat is in its hall and what it cost; empty where all of them are of one section without a
+    /// name at one price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// The price of all seats together in the currency's minor unit, fixed when they were taken
     /// (I-FIXED-PRICE).
     pub amount: i64,
@@ -145,6 +149,15 @@ pub const fn check_limit(held: i64, limit: i64) -> Result<(), Refusal> {
     if held > limit { Err(Refusal::HoldLimit(limit)) } else { Ok(()) }
 }
 
+/// Refuses a user who would have more seats of a show than it allows (I-LIMIT-SHOW); `have` counts what is
+/// held and bought, the new hold included.
+///
+/// # Errors
+/// `SeatLimit` when `have` is greater.
+pub const fn check_show_limit(have: i64, limit: i64) -> Result<(), Refusal> {
+    if have > limit { Err(Refusal::SeatLimit(limit)) } else { Ok(()) }
+}
+
 impl Verdict {
     const fn keep() -> Self {
         Self { change: None, answer: Ok(()) }
@@ -176,6 +189,19 @@ impl Hold {
     pub const fn seen_at(self, now: i64) -> Reservation {
         let status = self.status(now);
         Reservation { hold: self, status }
+    }
+
+    /// Its seats, each with what it is in its hall and what it cost.
+    pub fn tickets(&self) -> impl Iterator<Item = (i32, Place)> {
+        let places = if self.places.is_empty() {
+            // All seats have one price then, so that it divides the amount.
+            let price = self.amount / i64::try_from(self.seats.len()).unwrap_or(1).max(1);
+            let last = self.seats.last().copied().unwrap_or(0);
+            Hall::of_one_row(last).places(self.seats.iter().copied(), &[price])
+        } else {
+            self.places.clone()
+        };
+        self.seats.iter().copied().zip(places)
     }
 
     /// Decides a command of a user at this time. Nobody but the hold's user is granted anything. A command
@@ -259,6 +285,7 @@ mod tests {
             show_id: 1,
             queue_id: "default".to_owned(),
             seats: vec![1, 2],
+            places: Vec::new(),
             amount: 20,
             held_at: 0,
             promised_until: TTL,
@@ -299,6 +326,19 @@ mod tests {
         assert_eq!(check_limit(3, 3), Ok(()));
         assert_eq!(check_limit(4, 3), Err(Refusal::HoldLimit(3)));
         assert_eq!(check_limit(i64::MAX, 3), Err(Refusal::HoldLimit(3)));
+    }
+
+    #[test]
+    fn the_limit_of_a_show_is_the_last_number_that_is_granted() {
+        assert_eq!(check_show_limit(4, 4), Ok(()));
+        assert_eq!(check_show_limit(5, 4), Err(Refusal::SeatLimit(4)));
+    }
+
+    #[test]
+    fn seats_without_sections_are_told_with_the_price_of_one() {
+        let told: Vec<_> = hold().tickets().map(|(seat, place)| (seat, place.label, place.price)).collect();
+        assert_eq!(told, [(1, 1, 10), (2, 2, 10)]);
+        assert_eq!(Hold { seats: Vec::new(), ..hold() }.tickets().count(), 0);
     }
 
     #[test]

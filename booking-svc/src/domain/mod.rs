@@ -4,12 +4,14 @@
 pub mod batch;
 pub mod cooldown;
 pub mod dates;
+pub mod hall;
 pub mod hold;
 pub mod refusal;
 pub mod seats;
 pub mod show;
 
 pub use batch::{Changes, Holder, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow};
+pub use hall::{Hall, HallRow, Place, Section};
 pub use hold::{Hold, Reservation, State, Status};
 pub use refusal::Refusal;
 pub use seats::{Availability, SeatMap, Selection};

@@ -21,12 +21,29 @@ pub enum Refusal {
     /// Another hold or reservation has these seats.
     #[error("somebody has one of these seats")]
     SeatTaken(BTreeSet<i32>),
-    /// The show has begun, so its seats are no longer sold.
-    #[error("the show has begun")]
+    /// The show's seats are not sold yet.
+    #[error("the sale has not opened")]
+    SalesNotOpen {
+        /// When it opens, in microseconds since 1970 UTC.
+        opens_at: i64,
+        /// How long that is from now, in microseconds.
+        wait: i64,
+    },
+    /// The show has begun or its sale has closed, so its seats are no longer sold.
+    #[error("the sale has closed")]
     SalesClosed,
+    /// The show would be on sale at no time.
+    #[error("the sale would close before it opens")]
+    NeverOnSale,
+    /// The show's sale would close after the show has ended.
+    #[error("the sale would close after the show")]
+    ClosesTooLate,
     /// The user would hold more seats of the show than this limit.
     #[error("a user may hold {0} seats of a show")]
     HoldLimit(i64),
+    /// The user would have more seats of the show, held and bought, than this number that the show allows.
+    #[error("a user may have {0} seats of the show")]
+    SeatLimit(i64),
     /// Too many holds of the user ended unpaid lately.
     #[error("a user whose holds end unpaid waits before the next one")]
     CoolingDown {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, Show};
+use super::{Hall, Refusal, Show};
 
 /// The most seats that one request may name.
 pub const MAX_SELECTION: usize = 50;
@@ -59,14 +59,7 @@ impl Selection {
         if !beyond.is_empty() {
             return Err(Refusal::SeatNotFound(beyond));
         }
-        if show.on_sale(now) { Ok(()) } else { Err(Refusal::SalesClosed) }
-    }
-
-    /// What the seats cost together (I-FIXED-PRICE), of what each costs. It cannot overflow: 50 seats at the
-    /// highest price of 10^9 are 5 * 10^10.
-    #[must_use]
-    pub fn amount(&self, price_of: impl Fn(i32) -> i64) -> i64 {
-        self.numbers().map(price_of).sum()
+        show.check_sale(now)
     }
 }
 
@@ -77,7 +70,8 @@ pub enum Availability {
     Available,
     /// A live hold has the seat.
     Held,
-    /// The seat is sold, or the show has begun.
+    /// The seat is sold, or the show's sale has closed, at the latest when the show begins unless the seller
+    /// says otherwise.
     Sold,
 }
 
@@ -86,16 +80,18 @@ pub enum Availability {
 pub struct SeatMap {
     /// The show whose seats these are.
     pub show: Arc<Show>,
+    /// The show's hall.
+    pub hall: Arc<Hall>,
     /// The availability of each seat; seat 1 is the first.
     pub seats: Arc<[Availability]>,
 }
 
 impl SeatMap {
-    /// Each seat's number and what callers are told of it at this time: once the show has begun, every seat
-    /// is told as sold.
+    /// Each seat's number and what callers are told of it at this time: once the show's sale has closed,
+    /// every seat is told as sold.
     pub fn seen_at(&self, now: i64) -> impl Iterator<Item = (i32, Availability)> + '_ {
-        let on_sale = self.show.on_sale(now);
-        let look = move |seat: &Availability| if on_sale { *seat } else { Availability::Sold };
+        let is_over = self.show.is_over(now);
+        let look = move |seat: &Availability| if is_over { Availability::Sold } else { *seat };
         (1..).zip(self.seats.iter().map(look))
     }
 }
@@ -131,7 +127,11 @@ mod tests {
 
     #[test]
     fn a_show_that_has_begun_has_no_seat_to_be_had() {
-        let map = SeatMap { show: Arc::new(show(3)), seats: lay_out(3, &[2], &[3]) };
+        let map = SeatMap {
+            show: Arc::new(show(3)),
+            hall: Arc::new(Hall::of_one_row(3)),
+            seats: lay_out(3, &[2], &[3]),
+        };
         let look = |now| map.seen_at(now).map(|(_, seat)| seat).collect::<Vec<_>>();
         assert_eq!(look(999), [Availability::Available, Availability::Held, Availability::Sold]);
         assert_eq!(look(1_000), [Availability::Sold; 3]);
@@ -151,7 +151,6 @@ mod tests {
             prop_assert_eq!(selection.is_ok(), good);
             if let Ok(selection) = selection {
                 prop_assert!(selection.numbers().eq(distinct.iter().copied()));
-                prop_assert_eq!(selection.amount(|_| 7), 7 * i64::try_from(numbers.len()).unwrap());
                 let beyond: BTreeSet<i32> = distinct.into_iter().filter(|n| *n < 1 || *n > 40).collect();
                 let expected = if beyond.is_empty() { Ok(()) } else { Err(Refusal::SeatNotFound(beyond)) };
                 prop_assert_eq!(selection.check(&show(40), 999), expected);

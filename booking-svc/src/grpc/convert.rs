@@ -1,23 +1,31 @@
 //! Conversion of seats and holds into protobuf messages.
 
+use std::ops::RangeInclusive;
+
 use boxoffice_proto::{
     Currency,
-    booking::{Reservation, ReservationStatus, Seat, SeatMap, SeatStatus},
+    booking::{
+        GetSeatPlanResponse, Reservation, ReservationStatus, ReservedSeat, Row, Seat, SeatMap, SeatPrice,
+        SeatStatus, Section,
+    },
     time::timestamp,
 };
 
 use super::catalog;
-use crate::domain::{self, Availability, State, Status};
+use crate::domain::{self, Availability, Hall, State, Status, hall};
 
 /// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 128;
+const SHOW: usize = 176;
+/// The most bytes that the price of a section takes in a seat map's message.
+const SECTION: usize = 16;
 
 /// The most bytes that the message with a show's seat map takes.
 pub(super) fn weigh_map(show: &domain::Show) -> usize {
-    SHOW + show.title.len() + show.description.len() + SEAT * usize::try_from(show.seat_count).unwrap_or(0)
+    let seats = SEAT * usize::try_from(show.seat_count).unwrap_or(0);
+    SHOW + show.title.len() + show.description.len() + SECTION * show.section_prices().len() + seats
 }
 
 pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> SeatMap {
@@ -29,7 +37,35 @@ pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> S
         };
         Seat { seat_number, status: status.into() }
     };
-    SeatMap { show: Some(catalog::show(&map.show, currency)), seats: map.seen_at(now).map(seat).collect() }
+    let price = |((_, numbers), price): ((_, RangeInclusive<i32>), &i64)| SeatPrice {
+        first_seat: *numbers.start(),
+        last_seat: *numbers.end(),
+        price: *price,
+    };
+    SeatMap {
+        show: Some(catalog::show(&map.show, currency)),
+        seats: map.seen_at(now).map(seat).collect(),
+        prices: map.hall.sections().zip(map.show.section_prices()).map(price).collect(),
+    }
+}
+
+pub(super) fn seat_plan(show: &domain::Show, hall: &Hall) -> GetSeatPlanResponse {
+    let row = |(row, numbers): (&hall::HallRow, RangeInclusive<i32>)| Row {
+        name: row.name.clone(),
+        first_seat: *numbers.start(),
+        last_seat: *numbers.end(),
+        first_label: row.first_label,
+    };
+    let section = |((section, numbers), price): ((&hall::Section, RangeInclusive<i32>), &i64)| Section {
+        name: section.name.clone(),
+        price: *price,
+        standing: section.rows.is_empty(),
+        first_seat: *numbers.start(),
+        last_seat: *numbers.end(),
+        rows: hall::rows(section, *numbers.start()).map(row).collect(),
+    };
+    let sections = hall.sections().zip(show.section_prices()).map(section).collect();
+    GetSeatPlanResponse { show_id: show.show_id, sections }
 }
 
 pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
@@ -44,6 +80,13 @@ pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
         State::Confirmed { payment_id, at } => (Some(timestamp(at)), payment_id.to_string()),
         State::Held | State::Expired | State::Cancelled => (None, String::new()),
     };
+    let seat = |(seat_number, place): (i32, domain::Place)| ReservedSeat {
+        seat_number,
+        section: place.section,
+        row: place.row,
+        label: place.label,
+        price: place.price,
+    };
     Reservation {
         reservation_id: hold.reservation_id.to_string(),
         user_id: hold.user_id.clone(),
@@ -57,21 +100,39 @@ pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
         confirmed_at,
         payment_id,
         queue_id: hold.queue_id.clone(),
+        seats: hold.tickets().map(seat).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{iter, sync::Arc};
 
     use chassis::page;
     use prost::Message;
 
     use super::*;
-    use crate::domain::seats::lay_out;
+    use crate::domain::{seats::lay_out, show::Sale};
+
+    /// A hall of so many seats, in as many sections as there may be, with so many rows in all. All names are
+    /// as long as they may be.
+    fn largest_hall(seat_count: i32, rows: i32) -> Hall {
+        let sections = seat_count.min(500);
+        let parts = |whole: i32, parts: i32| {
+            (0..parts).map(move |part| whole / parts + i32::from(part < whole % parts))
+        };
+        let row = |seats| hall::HallRow { name: "\u{1f39f}".repeat(20), seats, first_label: 100_000 };
+        let section = |(seats, rows)| hall::Section {
+            name: "\u{1f39f}".repeat(100),
+            rows: parts(seats, rows).map(row).collect(),
+            capacity: 0,
+        };
+        Hall::new(parts(seat_count, sections).zip(parts(rows, sections)).map(section).collect())
+    }
 
     /// The map of a show of so many seats that is as large as it can be.
     fn largest(seat_count: i32) -> domain::SeatMap {
+        let hall = largest_hall(seat_count, seat_count.min(500));
         let show = domain::Show {
             show_id: i64::MAX,
             concert_id: i64::MAX,
@@ -82,9 +143,24 @@ mod tests {
             description: "\u{1f39f}".repeat(4_000),
             price: 1_000_000_000,
             seat_count,
+            prices: iter::repeat_n(1_000_000_000, hall.sections().count()).collect(),
+            sale: Sale {
+                opens_at: Some(253_402_300_799_999_999),
+                closes_at: Some(253_402_300_799_999_999),
+                max_seats_per_user: Some(100_000),
+            },
             created_at: 253_402_300_799_999_999,
         };
-        domain::SeatMap { show: Arc::new(show), seats: lay_out(seat_count, &[1], &[2]) }
+        let seats = lay_out(seat_count, &[1], &[2]);
+        domain::SeatMap { show: Arc::new(show), hall: Arc::new(hall), seats }
+    }
+
+    #[test]
+    fn the_largest_plan_fits_into_a_message() {
+        let (map, hall) = (largest(100_000), largest_hall(100_000, 20_000));
+        assert_eq!(hall.rows(), boxoffice_proto::bounds::ROWS);
+        let sent = seat_plan(&map.show, &hall).encoded_len();
+        assert!(sent <= page::MAX_BYTES, "{sent} bytes");
     }
 
     #[test]

@@ -13,10 +13,11 @@ use boxoffice_proto::{
         CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
         ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
         CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
-        GetReservationRequest, GetReservationResponse, GetShowRequest, GetShowResponse, HoldSeatsRequest,
-        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
-        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
-        ListSeatsResponse, ListShowsRequest, ListShowsResponse, booking_service_server::BookingService,
+        GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
+        GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
+        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
+        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
+        booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
@@ -72,6 +73,12 @@ impl BookingService for Service {
     async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
         let show = self.app.show(request.into_inner().show_id).await.map_err(refuse)?;
         Ok(Response::new(GetShowResponse { show: Some(catalog::show(&show, self.currency)) }))
+    }
+
+    async fn get_seat_plan(&self, request: Request<GetSeatPlanRequest>) -> Answer<GetSeatPlanResponse> {
+        let show = self.app.show(request.into_inner().show_id).await.map_err(refuse)?;
+        let hall = self.app.hall(&show).await.map_err(refuse)?;
+        Ok(Response::new(convert::seat_plan(&show, &hall)))
     }
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {

@@ -9,12 +9,12 @@ use chassis::{
 use chrono_tz::Tz;
 
 use super::{corrupt, small};
-use crate::domain::{Concert, NewShow, Show};
+use crate::domain::{Concert, Hall, Section, Show, show::Sale};
 
 /// The columns of a show besides its id, in the order in which [`insert_show`] fills them.
 macro_rules! show_columns {
     () => {
-        "concert_id, starts_at, duration_minutes, title, description, price, seat_count, created_at"
+        "concert_id, starts_at, duration_minutes, title, description, price, seat_count, prices, opens_at, closes_at, max_seats_per_user, created_at"
     };
 }
 
@@ -59,15 +59,16 @@ pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
 
-/// Writes a show and returns its id. A seat gets a row only when it is held: see [`super::seats`].
+/// Writes a show with the sections of its hall, if it has any, and returns the id that the database gives it.
+/// A seat gets a row only when it is held: see [`super::seats`].
 ///
 /// # Errors
 /// The database failed.
-pub async fn insert_show(session: &mut Session, new: &NewShow, now: i64) -> Result<i64, Error> {
+pub async fn insert_show(session: &mut Session, new: &Show, sections: &[Section]) -> Result<i64, Error> {
     let sql = concat!(
         "INSERT INTO show (",
         show_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING show_id"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING show_id"
     );
     let args = args![
         new.concert_id,
@@ -77,9 +78,28 @@ pub async fn insert_show(session: &mut Session, new: &NewShow, now: i64) -> Resu
         &new.description,
         new.price,
         new.seat_count,
-        now
+        prices_text(new)?,
+        new.sale.opens_at,
+        new.sale.closes_at,
+        new.sale.max_seats_per_user.map(i64::from),
+        new.created_at
     ];
-    session.one(sql, args).await?.get("show_id")
+    let show_id = session.one(sql, args).await?.get("show_id")?;
+    if !sections.is_empty() {
+        let sections = serde_json::to_string(sections).map_err(corrupt)?;
+        let sql = "INSERT INTO hall (show_id, sections) VALUES ($1, $2)";
+        session.execute(sql, args![show_id, sections]).await?;
+    }
+    Ok(show_id)
+}
+
+/// The hall of a show that has sections.
+///
+/// # Errors
+/// The database failed.
+pub async fn hall(session: &mut Session, show_id: i64) -> Result<Hall, Error> {
+    let row = session.one("SELECT sections FROM hall WHERE show_id = $1", args![show_id]).await?;
+    serde_json::from_str(&row.get::<String>("sections")?).map(Hall::new).map_err(corrupt)
 }
 
 /// The show with this id, if there is one.
@@ -125,14 +145,15 @@ pub async fn shows_within(
     session.all(sql, args).await?.iter().map(read_show).collect()
 }
 
-/// The beginnings of those shows of a concert that have not begun and have a free seat. A show has one when
-/// its taken seats are fewer than its seats. They are counted only for a show whose last seat has a row,
+/// The beginnings of those shows of a concert whose sale has not closed and that have a free seat. A sale
+/// closes before the show has ended, which is a day after its beginning at the latest. A show has a free seat
+/// when its taken seats are fewer than its seats. They are counted only for a show whose last seat has a row,
 /// which is rare before the show is nearly sold out.
 ///
 /// # Errors
 /// The database failed.
 pub async fn free_starts(session: &mut Session, concert_id: i64, now: i64) -> Result<Vec<i64>, Error> {
-    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 AND (
+    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 - 86400000000 AND COALESCE(closes_at, starts_at) > $2 AND (
                    (SELECT seat_number FROM seat WHERE seat.show_id = show.show_id AND seat.seat_number = show.seat_count) IS NULL
                    OR seat_count > (SELECT COUNT(*) FROM seat WHERE seat.show_id = show.show_id AND (sold OR held_until > $2)))";
     session.all(sql, args![concert_id, now]).await?.iter().map(|row| row.get("starts_at")).collect()
@@ -159,8 +180,23 @@ fn read_show(row: &Row) -> Result<Show, Error> {
         description: row.get("description")?,
         price: row.get("price")?,
         seat_count: small(row.get("seat_count")?)?,
+        prices: match row.get::<Option<String>>("prices")? {
+            Some(prices) => serde_json::from_str(&prices).map_err(corrupt)?,
+            None => Vec::new(),
+        },
+        sale: Sale {
+            opens_at: row.get("opens_at")?,
+            closes_at: row.get("closes_at")?,
+            max_seats_per_user: row.get::<Option<i64>>("max_seats_per_user")?.map(small).transpose()?,
+        },
         created_at: row.get("created_at")?,
     })
+}
+
+/// The prices of a show's sections as their column has them; `None` where all seats have one price.
+fn prices_text(show: &Show) -> Result<Option<String>, Error> {
+    let text = || serde_json::to_string(&show.prices).map_err(corrupt);
+    (!show.prices.is_empty()).then(text).transpose()
 }
 
 fn time_zone(row: &Row) -> Result<Tz, Error> {

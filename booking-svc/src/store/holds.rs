@@ -56,6 +56,38 @@ fn holder_table(session: &Session, holders: impl Iterator<Item = HolderKey>) -> 
     db::table(session.dialect(), holders.map(|(user, show)| args![user, show]).collect())
 }
 
+/// Adds how many seats of a show each of these users has: those that are sold to the user, and those in holds
+/// that are not closed. A hold that has expired counts until it is closed, because a payment may be
+/// confirming it at this moment, on a replica with a slower clock or in a transaction that is about to
+/// commit. So the count is exact whatever the clocks say (I-LIMIT-SHOW).
+///
+/// # Errors
+/// The database failed.
+pub async fn count_kept(
+    session: &mut Session,
+    holders: &mut HashMap<HolderKey, Holder>,
+    limited: BTreeSet<HolderKey>,
+) -> Result<(), Error> {
+    if limited.is_empty() {
+        return Ok(());
+    }
+    let sql = Sql {
+        postgres: "SELECT name, show, CAST(h.total AS BIGINT) AS total
+                   FROM UNNEST((SELECT $1::text[]), (SELECT $2::bigint[])) AS a (name, show)
+                   CROSS JOIN LATERAL (SELECT SUM(seat_total) AS total FROM hold
+                       WHERE user_id = a.name AND show_id = a.show AND status IN ('HELD', 'CONFIRMED')) AS h
+                   WHERE h.total IS NOT NULL",
+        sqlite: "SELECT user_id AS name, show_id AS show, SUM(seat_total) AS total FROM json_each($1) AS a CROSS JOIN hold
+                 WHERE user_id = a.value ->> 0 AND show_id = a.value ->> 1 AND status IN ('HELD', 'CONFIRMED')
+                 GROUP BY user_id, show_id",
+    };
+    let limited = holder_table(session, limited.into_iter());
+    for row in session.all(sql, limited).await? {
+        holders.entry((row.get("name")?, row.get("show")?)).or_default().kept = row.get("total")?;
+    }
+    Ok(())
+}
+
 /// Adds when holds of these users ended unpaid, as far back as [`cooldown::MEMORY`]. One that expired ended
 /// by the clock, whether or not it is closed. It is found by when it was held, which was at most
 /// [`LONGEST`] earlier.
@@ -99,7 +131,7 @@ macro_rules! select_hold {
     };
     (from $from:literal, $rest:literal) => {
         concat!(
-            "SELECT reservation_id, user_id, concert_id, show_id, queue_id, seats, amount, status, held_at, promised_until, ",
+            "SELECT reservation_id, user_id, concert_id, show_id, queue_id, seats, places, amount, status, held_at, promised_until, ",
             "expires_at, closed_at, payment_id FROM ",
             $from,
             $rest
@@ -220,9 +252,9 @@ pub async fn write(session: &mut Session, holds: &[Hold], now: i64) -> Result<()
 
 const WRITE_POSTGRES: &str = "WITH written AS (
          INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
-             held_at, promised_until, expires_at, closed_at, payment_id)
+             held_at, promised_until, expires_at, closed_at, payment_id, places)
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-             $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[])
+             $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[], $15::text[])
          ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at,
              closed_at = excluded.closed_at, payment_id = excluded.payment_id WHERE hold.closed_at IS NULL
          RETURNING *),
@@ -233,9 +265,10 @@ const WRITE_POSTGRES: &str = "WITH written AS (
      SELECT COUNT(*) AS written FROM written";
 
 const WRITE_SQLITE: &str = "INSERT INTO hold (reservation_id, user_id, concert_id, show_id, queue_id, seats, seat_total, amount, status,
-         held_at, promised_until, expires_at, closed_at, payment_id)
+         held_at, promised_until, expires_at, closed_at, payment_id, places)
      SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
-         value ->> 9, value ->> 10, value ->> 11, value ->> 12, unhex(value ->> 13) FROM json_each($1) WHERE TRUE
+         value ->> 9, value ->> 10, value ->> 11, value ->> 12, unhex(value ->> 13), value ->> 14
+     FROM json_each($1) WHERE TRUE
      ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at,
          closed_at = excluded.closed_at, payment_id = excluded.payment_id WHERE hold.closed_at IS NULL";
 
@@ -252,6 +285,8 @@ fn row(hold: &Hold, now: i64) -> Result<Vec<Value>, Error> {
         State::Expired => ("EXPIRED", Some(now), None),
         State::Cancelled => ("CANCELLED", Some(now), None),
     };
+    let places = || serde_json::to_string(&hold.places).map_err(corrupt);
+    let places = (!hold.places.is_empty()).then(places).transpose()?;
     Ok(args![
         hold.reservation_id,
         &hold.user_id,
@@ -266,7 +301,8 @@ fn row(hold: &Hold, now: i64) -> Result<Vec<Value>, Error> {
         hold.promised_until,
         hold.expires_at,
         closed_at,
-        payment_id
+        payment_id,
+        places
     ])
 }
 
@@ -290,6 +326,10 @@ fn read_hold(row: &Row) -> Result<Hold, Error> {
         show_id: row.get("show_id")?,
         queue_id: row.get("queue_id")?,
         seats: serde_json::from_str(&row.get::<String>("seats")?).map_err(corrupt)?,
+        places: match row.get::<Option<String>>("places")? {
+            Some(places) => serde_json::from_str(&places).map_err(corrupt)?,
+            None => Vec::new(),
+        },
         amount: row.get("amount")?,
         held_at: row.get("held_at")?,
         promised_until: row.get("promised_until")?,

@@ -6,6 +6,7 @@ mod batches;
 mod catalog;
 mod contention;
 mod cooldown;
+mod halls;
 mod lifecycle;
 mod retention;
 mod schema;

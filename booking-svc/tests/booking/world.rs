@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use booking_svc::{
     Policy,
     app::{App, HoldSeats},
-    domain::{Availability, NewConcert, NewShow, Refusal, Reservation, Selection, Show, Status},
+    domain::{Availability, NewConcert, NewShow, Refusal, Reservation, Selection, Show, Status, show::Sale},
     error::Error,
     store,
 };
@@ -79,6 +79,9 @@ pub(crate) fn evening(concert_id: i64) -> NewShow {
         description: String::new(),
         price: PRICE,
         seat_count: 1,
+        sections: Vec::new(),
+        prices: Vec::new(),
+        sale: Sale::default(),
     }
 }
 

@@ -80,6 +80,7 @@ reasons! {
     HoldExpired "HOLD_EXPIRED" FailedPrecondition CONFLICT "The hold has lapsed.";
     AlreadyPaid "ALREADY_PAID" FailedPrecondition CONFLICT "The reservation is paid for already.";
     ReservationCancelled "RESERVATION_CANCELLED" FailedPrecondition CONFLICT "The reservation was cancelled.";
+    SalesNotOpen "SALES_NOT_OPEN" FailedPrecondition CONFLICT "The show is not on sale yet.";
     SalesClosed "SALES_CLOSED" FailedPrecondition CONFLICT "The show is no longer on sale.";
     HoldLimit "HOLD_LIMIT" FailedPrecondition CONFLICT "This user holds as many seats as one may.";
     RequestIdReused "REQUEST_ID_REUSED" AlreadyExists UNPROCESSABLE_ENTITY "The request id was used for another request.";

@@ -312,6 +312,7 @@ impl BookingService for Fakes {
         list_concerts: ListConcertsRequest => ListConcertsResponse;
         create_show: CreateShowRequest => CreateShowResponse;
         get_show: GetShowRequest => GetShowResponse;
+        get_seat_plan: GetSeatPlanRequest => GetSeatPlanResponse;
         list_shows: ListShowsRequest => ListShowsResponse;
         list_available_dates: ListAvailableDatesRequest => ListAvailableDatesResponse;
         list_seats: ListSeatsRequest => ListSeatsResponse;

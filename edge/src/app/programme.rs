@@ -3,8 +3,9 @@
 use boxoffice_proto::{
     Fault,
     booking::{
-        Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetShowRequest,
-        ListConcertsRequest, ListConcertsResponse, ListShowsRequest, ListShowsResponse, Show,
+        Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetSeatPlanRequest,
+        GetSeatPlanResponse, GetShowRequest, ListConcertsRequest, ListConcertsResponse, ListShowsRequest,
+        ListShowsResponse, Show,
     },
     json,
 };
@@ -58,6 +59,11 @@ pub(crate) async fn create_show(
 /// Reads one show.
 pub(crate) async fn show(edge: &Edge, show_id: i64) -> Result<Show, Fault> {
     ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)
+}
+
+/// The plan of a show's hall.
+pub(crate) async fn plan(edge: &Edge, show_id: i64) -> Result<GetSeatPlanResponse, Fault> {
+    ask!(edge.clients.booking, get_seat_plan(GetSeatPlanRequest { show_id }))
 }
 
 /// A page of a concert's shows, newest first.

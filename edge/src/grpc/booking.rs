@@ -5,10 +5,11 @@ use boxoffice_proto::{
         CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
         ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
         CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
-        GetReservationRequest, GetReservationResponse, GetShowRequest, GetShowResponse, HoldSeatsRequest,
-        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
-        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
-        ListSeatsResponse, ListShowsRequest, ListShowsResponse, booking_service_server::BookingService,
+        GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
+        GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
+        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
+        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
+        booking_service_server::BookingService,
     },
     fault::Answer,
 };
@@ -27,6 +28,10 @@ impl BookingService for Door {
     async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
         let show = programme::show(&self.edge, request.get_ref().show_id).await?;
         Ok(Response::new(GetShowResponse { show: Some(show) }))
+    }
+
+    async fn get_seat_plan(&self, request: Request<GetSeatPlanRequest>) -> Answer<GetSeatPlanResponse> {
+        Ok(Response::new(programme::plan(&self.edge, request.get_ref().show_id).await?))
     }
 
     async fn list_available_dates(

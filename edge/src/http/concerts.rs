@@ -1,6 +1,10 @@
 //! Concerts and their shows.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
 use boxoffice_proto::{
     Reason,
     booking::{ListConcertsRequest, ListShowsRequest},
@@ -9,9 +13,10 @@ use boxoffice_proto::{
 use super::{
     App,
     extract::{Body, IdempotencyKey, Page, Segment},
-    json::{self, Concert, Concerts, NewConcert, NewShow, Show, Shows},
+    json::{self, Concert, Concerts, NewConcert, NewShow, SeatPlan, Show, Shows},
     operation::Operation,
     problem::Problem,
+    tokens::tagged,
 };
 use crate::app::{Caller, programme};
 
@@ -30,6 +35,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .takes_key(),
     Operation::of::<boxoffice_proto::booking::GetShowRequest>("get_show", &[Reason::ShowNotFound]),
+    Operation::of::<boxoffice_proto::booking::GetSeatPlanRequest>("get_seat_plan", &[Reason::ShowNotFound]),
     Operation::of::<boxoffice_proto::booking::ListShowsRequest>("list_shows", &[Reason::ConcertNotFound]),
 ];
 
@@ -70,6 +76,9 @@ pub(super) async fn get_concert(
 }
 
 /// Create a show and its seats
+///
+/// Either all seats have one price (`price`, `seatCount`), or the hall has `sections`, each of rows or of
+/// standing room and with its price. The body may have 256 KiB.
 #[utoipa::path(post, path = "/v1/concerts/{concertId}/shows", tag = "booking", request_body = NewShow,
     params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
     responses((status = 201, description = "The show was created, with seats 1..seatCount.", body = Show,
@@ -92,6 +101,33 @@ pub(super) async fn create_show(
     responses((status = 200, description = "The show as it is now.", body = Show)))]
 pub(super) async fn get_show(State(edge): App, Segment(show_id): Segment<i64>) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Show::try_from(programme::show(&edge, show_id).await?)?)
+}
+
+/// Read the plan of a show's hall
+///
+/// Its sections and rows, the numbers of their seats, what stands on their tickets, and what they cost. The
+/// same answer for everyone, cacheable for a minute.
+#[utoipa::path(get, path = "/v1/shows/{showId}/plan", tag = "booking",
+    params(
+        ("showId" = i64, Path, description = "The number of the show.", example = 1),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the previous answer."),
+    ),
+    responses(
+        (status = 200, description = "The plan of the hall.", body = SeatPlan, headers(
+            ("ETag" = String, description = "The tag changes when the answer does."),
+            ("Cache-Control" = String, description = "It is always `public, max-age=60`."))),
+        (status = 304, description = "Nothing has changed since then.", headers(
+            ("Cache-Control" = String, description = "It is always `public, max-age=60`."))),
+    ))]
+pub(super) async fn get_seat_plan(
+    State(edge): App,
+    Segment(show_id): Segment<i64>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let plan = SeatPlan::from(programme::plan(&edge, show_id).await?);
+    let mut response = tagged(serde_json::to_vec(&plan).map_err(Problem::internal)?, &headers);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    Ok(response)
 }
 
 /// List a concert's shows, newest first

@@ -21,9 +21,6 @@ use super::{
 };
 use crate::app::{Caller, Edge};
 
-/// The most bytes of a body. The largest sensible one (a show with its description) is a quarter of it.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
-
 /// The value of the one variable segment of a path.
 pub(super) struct Segment<T>(pub(super) T);
 
@@ -100,7 +97,7 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'
     if all.next().is_some() { Err(Problem::field(name, "must be sent once at most")) } else { Ok(first) }
 }
 
-/// A JSON object of at most 64 KiB.
+/// A JSON object, of at most as many bytes as [`FromFields::LIMIT`] says.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: FromFields> FromRequest<Arc<Edge>> for Body<T> {
@@ -108,13 +105,15 @@ impl<T: FromFields> FromRequest<Arc<Edge>> for Body<T> {
 
     async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let too_large =
-            || Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "The body must not be larger than 64 KiB.");
+        let too_large = || {
+            let detail = format!("The body must not be larger than {} KiB.", T::LIMIT / 1024);
+            Problem::http(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        };
         let announced = parts
             .headers
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > BODY_LIMIT as u64) {
+        if announced.is_some_and(|length| length > T::LIMIT as u64) {
             return Err(too_large());
         }
         let media_type = single(&parts.headers, "Content-Type")?;
@@ -130,7 +129,7 @@ impl<T: FromFields> FromRequest<Arc<Edge>> for Body<T> {
             .extensions
             .get::<Bounds>()
             .ok_or_else(|| Problem::internal("a request came past the layers that bound it"))?;
-        let read = bounds.outside(tokio::time::timeout(arrival::WITHIN, to_bytes(body, BODY_LIMIT))).await;
+        let read = bounds.outside(tokio::time::timeout(arrival::WITHIN, to_bytes(body, T::LIMIT))).await;
         let bytes = read
             .ok_or_else(crowded)?
             .map_err(|_| {

@@ -11,6 +11,9 @@ use chrono::DateTime;
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
+/// The most bytes of a body that does not say otherwise. The largest sensible one is a quarter of it.
+const BODY_LIMIT: usize = 64 * 1024;
+
 /// A JSON object that is being read.
 pub(super) struct Fields {
     object: Map<String, Value>,
@@ -22,6 +25,9 @@ pub(super) struct Fields {
 
 /// A request body that is read field by field.
 pub(super) trait FromFields: Sized {
+    /// The most bytes of such a body.
+    const LIMIT: usize = BODY_LIMIT;
+
     /// Reads the fields of the body.
     fn read(fields: &mut Fields) -> Self;
 }
@@ -41,6 +47,11 @@ impl Fields {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Whether a field is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// The value of a field that must be there.
     fn need(&mut self, name: &str) -> Option<Value> {
         let value = self.take(name);
@@ -52,7 +63,7 @@ impl Fields {
 
     /// Notes that a field must be there, if it is not.
     fn require(&mut self, name: &str) {
-        if self.object.get(name).is_none_or(Value::is_null) {
+        if !self.has(name) {
             self.checks.refuse(name, "is required");
         }
     }
@@ -149,6 +160,34 @@ impl Fields {
             sorted.windows(2).all(|pair| matches!(pair, [a, b] if a != b))
         };
         self.or_wrong(name, numbers.filter(different), wrong)
+    }
+
+    /// A list of objects, each of which is read by itself; `None` when it is absent or no such list. What is
+    /// wrong inside is noted under names such as `rows[2].seats`.
+    pub(super) fn optional_objects<T: FromFields>(
+        &mut self,
+        name: &str,
+        length: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
+        let mut value = self.take(name)?;
+        let items = value.as_array_mut().map(std::mem::take).filter(|items| length.contains(&items.len()));
+        let Some(items) = items else {
+            let (least, most) = (length.start(), length.end());
+            self.checks.refuse(name, format!("must be a list of {least} to {most} objects"));
+            return None;
+        };
+        let mut all = Vec::with_capacity(items.len());
+        for (nth, item) in items.into_iter().enumerate() {
+            let part = format!("{name}[{nth}]");
+            let Value::Object(object) = item else {
+                self.checks.refuse(&part, "must be an object");
+                continue;
+            };
+            let mut inside = Self::new(object, self.knows_caller);
+            all.push(T::read(&mut inside));
+            self.checks.within(&part, inside.checks);
+        }
+        Some(all)
     }
 
     /// `true` or `false`; `None` when it is absent or wrong.
@@ -292,6 +331,27 @@ mod tests {
             json!([99_999_999_999_i64]),
         ] {
             assert_eq!(wrong(read, json!({"s": bad.clone()})), ["s"], "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_inside_a_list_is_told_by_where_it_stands() {
+        struct One;
+        impl FromFields for One {
+            fn read(fields: &mut Fields) -> Self {
+                fields.text("name", 1..=5);
+                Self
+            }
+        }
+        let read = |f: &mut Fields| drop(f.optional_objects::<One>("list", 1..=3));
+        assert!(wrong(read, json!({"list": [{"name": "a"}, {"name": "b", "else": 1}]})).is_empty());
+        assert!(wrong(read, json!({"list": null})).is_empty());
+        assert_eq!(
+            wrong(read, json!({"list": [{"name": "a"}, 7, {"name": 7}]})),
+            ["list[1]", "list[2].name"]
+        );
+        for bad in [json!([]), json!({}), json!("a"), json!([{}, {}, {}, {}])] {
+            assert_eq!(wrong(read, json!({"list": bad.clone()})), ["list"], "{bad}");
         }
     }
 

@@ -15,6 +15,7 @@ pub(super) struct Member {
 
 const SEATS: Member = Member { key: "seat_numbers", always: true };
 const LIMIT: Member = Member { key: "max_held_seats", always: true };
+const OPENS: Member = Member { key: "opens_at", always: true };
 const QUEUE: Member = Member { key: "queue_id", always: true };
 const WHY: Member = Member { key: "why", always: true };
 const ROLE: Member = Member { key: "role", always: true };
@@ -32,6 +33,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
     match reason {
         Reason::SeatTaken | Reason::SeatNotFound => &[SEATS],
         Reason::HoldLimit => &[LIMIT],
+        Reason::SalesNotOpen => &[OPENS],
         Reason::QueueNotFound => &[QUEUE],
         Reason::WalletNotFound => &[USER, PAYMENT, PAYMENT_STATUS],
         Reason::PaymentNotFound | Reason::RequestIdReused => &[PAYMENT],
@@ -82,7 +84,11 @@ pub(super) fn schema(key: &str) -> Value {
         }),
         "max_held_seats" => json!({
             "type": "integer", "format": "int64", "minimum": 1, "example": 50,
-            "description": "How many seats of one show a user may hold unpaid.",
+            "description": "How many seats of one show a user may hold unpaid, or where the show has a limit of its own, may have in all.",
+        }),
+        "opens_at" => json!({
+            "type": "string", "format": "date-time", "example": "2026-12-01T10:00:00.000000Z",
+            "description": "When the sale of the show opens.",
         }),
         "queue_id" => {
             json!({"type": "string", "example": "vip", "description": "The name that no queue has."})

@@ -114,6 +114,9 @@ pub(super) fn complete(
     for schema in ["NewConcert", "NewShow"] {
         document["components"]["schemas"][schema]["properties"]["title"]["pattern"] = json!(TITLE);
     }
+    for schema in ["NewSection", "NewRow"] {
+        document["components"]["schemas"][schema]["properties"]["name"]["pattern"] = json!(TITLE);
+    }
     document["components"]["schemas"]["OriginalNewToken"]["properties"]["requestedTime"] =
         json!({"description": "Accepted and not used: the order is that of arrival."});
     document["components"]["schemas"]["NewShow"]["properties"]["description"]["pattern"] = json!(DESCRIPTION);

@@ -284,7 +284,7 @@ pub(super) fn words(status: StatusCode) -> (&'static str, &'static str) {
             ("METHOD_NOT_ALLOWED", "This address does not take that method; Allow names those it takes.")
         }
         StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request took too long to arrive."),
-        StatusCode::PAYLOAD_TOO_LARGE => ("PAYLOAD_TOO_LARGE", "The body is larger than 64 KiB."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("PAYLOAD_TOO_LARGE", "The body is too large."),
         StatusCode::URI_TOO_LONG => ("URI_TOO_LONG", "The address is longer than 8 KiB."),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json, and not compressed.")
@@ -322,7 +322,10 @@ mod tests {
         ),
         (404, "WALLET_NOT_FOUND PAYMENT_NOT_FOUND NOT_FOUND"),
         (402, "INSUFFICIENT_FUNDS"),
-        (409, "SEAT_TAKEN HOLD_EXPIRED ALREADY_PAID RESERVATION_CANCELLED SALES_CLOSED HOLD_LIMIT"),
+        (
+            409,
+            "SEAT_TAKEN HOLD_EXPIRED ALREADY_PAID RESERVATION_CANCELLED SALES_NOT_OPEN SALES_CLOSED HOLD_LIMIT",
+        ),
         (422, "REQUEST_ID_REUSED"),
         (429, "QUEUE_FULL RATE_LIMITED"),
         (503, "UNAVAILABLE"),

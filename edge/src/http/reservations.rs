@@ -38,6 +38,7 @@ pub(super) const HOLD: &[Reason] = &[
     Reason::ShowNotFound,
     Reason::SeatNotFound,
     Reason::SeatTaken,
+    Reason::SalesNotOpen,
     Reason::SalesClosed,
     Reason::HoldLimit,
     Reason::RequestIdReused,
@@ -48,7 +49,8 @@ pub(super) const HOLD: &[Reason] = &[
 /// All of them or none, for a while (`expiresAt`), at the price of this moment. Of any number of concurrent
 /// requests for one seat exactly one wins; the others are told SEAT_TAKEN with `seatNumbers`. Who let three
 /// holds of a show end unpaid within ten minutes may have to wait before the next one: HOLD_LIMIT with
-/// `Retry-After`.
+/// `Retry-After`. A show may have rules of its own: when its sale opens (SALES_NOT_OPEN with `opensAt` and
+/// `Retry-After`) and closes, and how many seats one user may have, held and bought together (HOLD_LIMIT).
 #[utoipa::path(post, path = "/v1/reservations", tag = "booking", request_body = NewReservation,
     responses((status = 201, description = "The seats are held.", body = Reservation,
         headers(("Location" = String, description = "The address of the reservation.")))))]

@@ -123,6 +123,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(concerts::get_concert))
         .routes(routes!(concerts::create_show, concerts::list_shows))
         .routes(routes!(concerts::get_show))
+        .routes(routes!(concerts::get_seat_plan))
         .routes(routes!(seats::list_dates))
         .routes(routes!(seats::list_seats_of_date))
         .routes(routes!(seats::list_seats_of_show))

@@ -36,6 +36,7 @@ const request: Edges = { in: ["", "!", "~", a(128)], out: [a(129), "a b", "é", 
 const title: Edges = { in: ["a", a(200), "하".repeat(200), "a\nb"], out: ["", a(201), "a\u0000b", "a\u0085b"] };
 const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
 const page = range(0, 1_000);
+const sections = (count: number) => [...Array(count).keys()].map((nth) => ({ name: `${nth}`, price: 1, capacity: 1 }));
 const [none, nowhere] = [{ user_id: "nobody", reservation_id: id }, { user_id: "ann", queue_id: "rules-nowhere" }];
 const policy = {
   max_active: range(0, 1_000_000),
@@ -74,6 +75,14 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
       price: range(0, 1_000_000_000),
       seat_count: range(1, 100_000),
       request_id: request,
+      sections: { in: [[], sections(500)], out: [sections(501)] },
+      "sections[0].name": { in: ["a", a(100)], out: ["", a(101), "a\u0000b"] },
+      "sections[0].price": range(0, 1_000_000_000),
+      "sections[0].capacity": { in: [1, 100_000], out: [-1, 100_001] },
+      "sections[0].rows[0].name": { in: ["a", a(20)], out: ["", a(21), "a\u0000b"] },
+      "sections[0].rows[0].seats": range(1, 100_000),
+      "sections[0].rows[0].first_seat": range(1, 100_000),
+      max_seats_per_user: range(1, 100_000),
     },
   ],
   ListShows: [{ concert_id: 1e9 }, { page_size: page }],
@@ -116,17 +125,26 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
 function ruled(message: DescMessage, before = ""): string[] {
   return message.fields.flatMap((field) => {
     const path = `${before}${field.name}`;
-    const inside = field.message?.file.proto.package.startsWith("boxoffice.") ? ruled(field.message, `${path}.`) : [];
+    const within = `${path}${field.fieldKind === "list" ? "[0]" : ""}.`;
+    const inside = field.message?.file.proto.package.startsWith("boxoffice.") ? ruled(field.message, within) : [];
     return hasOption(field, rule) ? [path, ...inside] : inside;
   });
 }
 
+/** The first element of a list, apart from the field that is tried. */
+const elements: Record<string, (inner: string) => JsonObject> = {
+  "sections[0]": (inner) => ({ name: "a", price: 1, ...(inner.startsWith("rows") ? {} : { capacity: 1 }) }),
+  "rows[0]": () => ({ name: "a", seats: 1 }),
+};
+
 /** A request with one field as told; null leaves it out. */
 function changed(base: JsonObject, path: string, value: JsonValue): JsonObject {
-  const [name, inner] = path.split(".") as [string, string?];
-  if (inner) return { ...base, [name]: { [inner]: value } };
+  const [name, inner] = [path.split(".")[0]!, path.split(".").slice(1).join(".")];
   const { [name]: _, ...others } = base;
-  return value === null ? others : { ...others, [name]: value };
+  if (!inner) return value === null ? others : { ...others, [name]: value };
+  const element = elements[name];
+  const held = changed(element?.(inner) ?? {}, inner, value);
+  return { ...others, [name.replace("[0]", "")]: element ? [held] : held };
 }
 
 /** The fields that a service refuses in a request; any other answer but that it failed says that the request can be read. */

@@ -20,7 +20,7 @@ CONTRACT = """
 POST /v1/queues/{}/tokens, GET /v1/queues/{}, PUT /v1/queues/{},
 GET /v1/tokens/{}, DELETE /v1/tokens/{}, GET /v1/tokens/{}/events, GET /v1/tokens/{}/ws,
 POST /v1/concerts, GET /v1/concerts, GET /v1/concerts/{}, POST /v1/concerts/{}/shows, GET /v1/concerts/{}/shows,
-GET /v1/concerts/{}/dates, GET /v1/concerts/{}/seats, GET /v1/shows/{}/seats,
+GET /v1/concerts/{}/dates, GET /v1/concerts/{}/seats, GET /v1/shows/{}/seats, GET /v1/shows/{}/plan,
 POST /v1/reservations, GET /v1/reservations/{}, DELETE /v1/reservations/{}, GET /v1/users/{}/reservations,
 POST /v1/wallets/{}/charges, GET /v1/wallets/{}, GET /v1/wallets/{}/entries,
 POST /v1/payments, GET /v1/payments/{}, GET /v1/users/{}/payments, GET /v1/operator/journal,

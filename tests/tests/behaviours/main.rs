@@ -14,6 +14,7 @@ mod deadlines;
 mod doors;
 mod errors;
 mod failures;
+mod halls;
 mod idempotency;
 mod journal;
 mod knobs;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
             acceptance::TOGETHER,
             access::TOGETHER,
             failures::TOGETHER,
+            halls::TOGETHER,
             errors::TOGETHER,
             bad_input::TOGETHER,
             bad_messages::TOGETHER,

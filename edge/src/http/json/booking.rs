@@ -4,7 +4,7 @@ use boxoffice_proto::{booking as proto, bounds, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Hollow, Instant};
+use super::{Hollow, Instant, NewSection};
 use crate::http::fields::{Fields, FromFields};
 
 /// An event with one or more shows.
@@ -115,7 +115,7 @@ pub(crate) struct Show {
     /// Anything else that is to be known about it.
     #[schema(example = "")]
     description: String,
-    /// The price of one seat, in minor units.
+    /// The price of one seat, in minor units; the lowest one where sections have prices of their own.
     #[schema(minimum = 0, example = 50_000)]
     price: i64,
     /// The currency of the price: ISO 4217.
@@ -127,6 +127,16 @@ pub(crate) struct Show {
     /// How many seats it has: 1..seatCount.
     #[schema(minimum = 1, example = 50)]
     seat_count: i32,
+    /// When its sale opens; null when it is open from the beginning.
+    #[schema(required)]
+    opens_at: Option<Instant>,
+    /// When its sale closes; null when it closes as the show begins.
+    #[schema(required)]
+    closes_at: Option<Instant>,
+    /// How many of its seats one user may have, held and bought together; null when the operator's limit of
+    /// held seats counts instead.
+    #[schema(required, minimum = 1, example = 4)]
+    max_seats_per_user: Option<i32>,
 }
 
 impl TryFrom<proto::Show> for Show {
@@ -146,6 +156,9 @@ impl TryFrom<proto::Show> for Show {
             currency: show.currency,
             currency_exponent: show.currency_exponent,
             seat_count: show.seat_count,
+            opens_at: Instant::optional(show.opens_at.as_ref()),
+            closes_at: Instant::optional(show.closes_at.as_ref()),
+            max_seats_per_user: show.max_seats_per_user,
         })
     }
 }
@@ -177,12 +190,27 @@ pub(crate) struct NewShow {
     /// Anything else that is to be known about it.
     #[schema(max_length = 4000)]
     description: Option<String>,
-    /// The price of one seat, in minor units.
+    /// The price of one seat, in minor units. It is required without `sections`, and left out with them.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
-    price: i64,
-    /// How many seats; 50 when left out.
+    price: Option<i64>,
+    /// How many seats; 50 when left out. It is left out with `sections`.
     #[schema(minimum = 1, maximum = 100_000)]
     seat_count: Option<i32>,
+    /// The sections of the hall, instead of `price` and `seatCount`: at most 100,000 seats and 20,000 rows in
+    /// all. Seats are numbered on through the sections and their rows.
+    #[schema(min_items = 1, max_items = 500)]
+    sections: Option<Vec<NewSection>>,
+    /// When its sale opens, with any offset; at once when left out.
+    #[schema(value_type = Option<Instant>)]
+    opens_at: Option<i64>,
+    /// When its sale closes, with any offset: after it opens, and not after the end of the show. When left
+    /// out it closes as the show begins.
+    #[schema(value_type = Option<Instant>)]
+    closes_at: Option<i64>,
+    /// How many seats one user may have, held and bought together. When left out, the operator's limit of
+    /// held seats counts instead.
+    #[schema(minimum = 1, maximum = 100_000)]
+    max_seats_per_user: Option<i32>,
 }
 
 impl NewShow {
@@ -194,22 +222,38 @@ impl NewShow {
             duration_minutes: self.duration_minutes,
             title: self.title,
             description: self.description.unwrap_or_default(),
-            price: self.price,
+            price: self.price.unwrap_or_default(),
             seat_count: self.seat_count,
+            sections: self.sections.into_iter().flatten().map(NewSection::into_message).collect(),
+            opens_at: self.opens_at.map(time::timestamp),
+            closes_at: self.closes_at.map(time::timestamp),
+            max_seats_per_user: self.max_seats_per_user,
             request_id,
         }
     }
 }
 
 impl FromFields for NewShow {
+    // A hall of 5,000 rows with short names, and of more than 2,000 with names of ten characters, fits.
+    const LIMIT: usize = 256 * 1024;
+
     fn read(fields: &mut Fields) -> Self {
+        let has_sections = fields.has("sections");
         Self {
             starts_at: fields.instant("startsAt"),
             duration_minutes: fields.small("durationMinutes", bounds::MINUTES),
             title: fields.text("title", bounds::TITLE),
             description: fields.optional_text("description", bounds::DESCRIPTION),
-            price: fields.integer("price", bounds::PRICE),
+            price: if has_sections {
+                fields.optional_integer("price", bounds::PRICE)
+            } else {
+                Some(fields.integer("price", bounds::PRICE))
+            },
             seat_count: fields.optional_small("seatCount", bounds::SEATS),
+            sections: fields.optional_objects("sections", bounds::SECTIONS),
+            opens_at: fields.optional_instant("opensAt"),
+            closes_at: fields.optional_instant("closesAt"),
+            max_seats_per_user: fields.optional_small("maxSeatsPerUser", bounds::SEATS),
         }
     }
 }

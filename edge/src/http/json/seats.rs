@@ -4,7 +4,7 @@ use boxoffice_proto::booking as proto;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Hollow, Instant, UserIdText, whole, words};
+use super::{Hollow, Instant, ReservedSeat, UserIdText, price_of, whole, words};
 use crate::http::fields::{Fields, FromFields};
 
 words! {
@@ -13,7 +13,7 @@ words! {
 }
 
 words! {
-    /// What a seat is at this moment: SOLD when it is paid for, and once its show has begun.
+    /// What a seat is at this moment: SOLD when it is paid for, and once the sale of its show has closed.
     SeatStatus of proto::SeatStatus { Available, Held, Sold }
 }
 
@@ -73,7 +73,10 @@ impl TryFrom<proto::SeatMap> for FreeSeatsOfShow {
     fn try_from(map: proto::SeatMap) -> Result<Self, Hollow> {
         let show = whole(map.show)?;
         let free = map.seats.into_iter().filter(|seat| seat.status() == proto::SeatStatus::Available);
-        let seats = free.map(|seat| FreeSeat { seat_number: seat.seat_number, price: show.price });
+        let seats = free.map(|seat| FreeSeat {
+            seat_number: seat.seat_number,
+            price: price_of(seat.seat_number, &map.prices, show.price),
+        });
         Ok(Self { show_id: show.show_id, available_seats: seats.collect() })
     }
 }
@@ -98,17 +101,23 @@ pub(crate) struct Seat {
     seat_number: i32,
     /// The status of the seat.
     status: SeatStatus,
+    /// What it costs, in minor units.
+    #[schema(minimum = 0, example = 50_000)]
+    price: i64,
 }
 
 impl TryFrom<proto::SeatMap> for Seats {
     type Error = Hollow;
 
     fn try_from(map: proto::SeatMap) -> Result<Self, Hollow> {
+        let show = whole(map.show)?;
         let read = |seat: proto::Seat| {
-            Ok(Seat { seat_number: seat.seat_number, status: SeatStatus::read(seat.status)? })
+            let status = SeatStatus::read(seat.status)?;
+            let price = price_of(seat.seat_number, &map.prices, show.price);
+            Ok(Seat { seat_number: seat.seat_number, status, price })
         };
         let seats = map.seats.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { show_id: whole(map.show)?.show_id, seats })
+        Ok(Self { show_id: show.show_id, seats })
     }
 }
 
@@ -131,6 +140,8 @@ pub(crate) struct Reservation {
     /// The seats, rising.
     #[schema(example = json!([7, 8]))]
     seat_numbers: Vec<i32>,
+    /// The same seats, each with what stands on its ticket and what it cost.
+    seats: Vec<ReservedSeat>,
     /// What they cost together, fixed when they were held.
     #[schema(minimum = 0, example = 100_000)]
     amount: i64,
@@ -163,6 +174,7 @@ impl TryFrom<proto::Reservation> for Reservation {
             concert_id: hold.concert_id,
             show_id: hold.show_id,
             seat_numbers: hold.seat_numbers,
+            seats: hold.seats.into_iter().map(ReservedSeat::from).collect(),
             amount: hold.amount,
         })
     }

@@ -81,6 +81,7 @@ fn example(operation: &str, header: &str) -> Option<Value> {
         ("Retry-After", _) => return Some(json!(1)),
         ("ETag", _) => "\"9f2d5c1e0a7b4d38\"",
         ("Cache-Control", "get_queue") => "public, max-age=1, stale-while-revalidate=0",
+        ("Cache-Control", "get_seat_plan") => "public, max-age=60",
         ("Location", "issue_token") => "/v1/tokens/3fa85f64-5717-4562-b3fc-2c963f66afa6",
         ("Location", "put_queue") => "/v1/queues/vip",
         ("Location", "create_concert") => "/v1/concerts/1",

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// The operation that answers, the call that may follow, its parameter, and the member of the answer to use.
-const LINKS: [(&str, &str, &str, &str); 33] = [
+const LINKS: [(&str, &str, &str, &str); 34] = [
     ("put_queue", "get_queue", "queueId", "queueId"),
     ("put_queue", "issue_token", "queueId", "queueId"),
     ("issue_token", "get_token", "token", "token"),
@@ -24,6 +24,7 @@ const LINKS: [(&str, &str, &str, &str); 33] = [
     ("create_concert", "list_dates", "concertId", "concertId"),
     ("create_concert", "list_seats_of_date", "concertId", "concertId"),
     ("create_show", "get_show", "showId", "showId"),
+    ("create_show", "get_seat_plan", "showId", "showId"),
     ("create_show", "list_seats_of_show", "showId", "showId"),
     ("create_show", "list_shows", "concertId", "concertId"),
     ("hold_seats", "get_reservation", "reservationId", "reservationId"),

@@ -100,6 +100,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             "operator",
         ),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
+        (shows, "GetSeatPlan", booking::GetSeatPlanRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,
             "ListShows",

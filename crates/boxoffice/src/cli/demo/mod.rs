@@ -161,7 +161,7 @@ async fn stage(
             OnSale { concert: id, id: number(&show, "showId")?, title: text(&show, "title")?, seats };
         let starts = starts.get(..16).unwrap_or_default().replace('T', " ");
         print(&format!(
-            "         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats at {price:>7}\n",
+            "         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats from {price:>7}\n",
             on_sale.id, on_sale.title
         ));
         shows.push(on_sale);
