@@ -95,7 +95,7 @@ pub struct Policy {
     pub on_payment_failure: OnPaymentFailure,
     /// Where outcomes are sent as CloudEvents (HTTP POST). Without it each is one log line (target
     /// `boxoffice::events`).
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub events_url: Option<String>,
     /// Web origins (`scheme://host[:port]`) that may call REST and gRPC-Web from a browser, comma separated;
     /// `*` is any. None by default.

@@ -84,7 +84,9 @@ fn main() -> ExitCode {
         migrate,
         async move |database, shutdown| {
             let clock = Clock::system();
+            let metrics = metrics_addr.map(|addr| ("--metrics-addr", addr));
             let bound = [("--rest-addr", rest_addr), ("--grpc-addr", grpc_addr)];
+            let bound: Vec<_> = bound.into_iter().chain(metrics).collect();
             let mesh_tls = tls.client(&mesh)?;
             let doors =
                 access.doors_of_edge(&bound, mesh_tls.is_some(), clock.clone(), shutdown.clone()).await?;

@@ -1,5 +1,7 @@
 //! Any unary RPC by its path, request and answer as bytes: for what must hold of every method alike.
 
+use std::fmt::Display;
+
 use boxoffice_proto::DESCRIPTORS;
 use prost::{
     Message,
@@ -8,9 +10,9 @@ use prost::{
 use prost_types::FileDescriptorSet;
 use tonic::{
     Request, Status,
-    client::Grpc,
+    body::Body,
+    client::{Grpc, GrpcService},
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +59,11 @@ impl Decoder for Untouched {
 ///
 /// # Panics
 /// When the path is none.
-pub async fn call(channel: Channel, path: &str, message: &[u8]) -> Result<Bytes, Status> {
+pub async fn call<C>(channel: C, path: &str, message: &[u8]) -> Result<Bytes, Status>
+where
+    C: GrpcService<Body, ResponseBody = Body>,
+    C::Error: Display,
+{
     call_with(channel, path, message, &[]).await
 }
 
@@ -68,14 +74,18 @@ pub async fn call(channel: Channel, path: &str, message: &[u8]) -> Result<Bytes,
 ///
 /// # Panics
 /// When the path is none, or a value is no metadata.
-pub async fn call_with(
-    channel: Channel,
+pub async fn call_with<C>(
+    channel: C,
     path: &str,
     message: &[u8],
     metadata: &[(&'static str, String)],
-) -> Result<Bytes, Status> {
+) -> Result<Bytes, Status>
+where
+    C: GrpcService<Body, ResponseBody = Body>,
+    C::Error: Display,
+{
     let mut grpc = Grpc::new(channel);
-    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    grpc.ready().await.map_err(|error| Status::unavailable(format!("{error}")))?;
     let path = path.parse().expect("a path");
     let mut request = Request::new(Bytes::copy_from_slice(message));
     for (name, value) in metadata {

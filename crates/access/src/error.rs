@@ -22,21 +22,7 @@ impl From<Why> for Error {
     }
 }
 
-impl Error {
-    /// The `WWW-Authenticate` header that goes with a 401 (RFC 6750, section 3). Who sent no credentials is
-    /// told no error; who cannot be judged yet is not challenged.
-    #[must_use]
-    pub fn challenge(self) -> Option<String> {
-        match self {
-            Self::CredentialsMissing => Some("Bearer realm=\"boxoffice\"".to_owned()),
-            Self::CredentialsInvalid(why) => Some(format!(
-                "Bearer realm=\"boxoffice\", error=\"invalid_token\", error_description=\"{}\"",
-                why.sentence()
-            )),
-            Self::NotReady => None,
-        }
-    }
-}
+impl Error {}
 
 macro_rules! whys {
     ($($variant:ident $word:literal $sentence:literal;)+) => {
@@ -88,22 +74,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    #[test]
-    fn a_challenge_is_one_that_the_rfc_allows() {
-        for why in Why::ALL {
-            let sentence = why.sentence();
-            // RFC 6750, section 3: %x20-21 / %x23-5B / %x5D-7E.
-            assert!(
-                sentence.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && !b"\"\\".contains(&byte)),
-                "{sentence}"
-            );
-            let challenge = Error::from(*why).challenge().unwrap();
-            assert!(challenge.starts_with("Bearer realm=") && challenge.contains("error=\"invalid_token\""));
-        }
-        assert_eq!(Error::CredentialsMissing.challenge().as_deref(), Some("Bearer realm=\"boxoffice\""));
-        assert_eq!(Error::NotReady.challenge(), None);
-    }
 
     #[test]
     fn every_word_means_one_thing() {

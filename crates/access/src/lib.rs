@@ -26,7 +26,7 @@
 //! - `iss` is the issuer, letter by letter, `aud` is or holds the audience (RFC 8725, 3.8 and 3.9), and it is
 //!   before `exp` and not before `nbf`, with 60 seconds for clocks that differ; `iss`, `aud` and `exp` must
 //!   be there, and a claim of the wrong type counts as wrong, not as missing;
-//! - its user is a name: 1 to 255 visible characters, kept in Unicode's form C.
+//! - its user is a name: 1 to 64 visible characters, kept in Unicode's form C.
 //!
 //! Nothing that a token's header brings along (`jku`, `jwk`, `x5u`, `x5c`) is looked at (RFC 8725, 3.10). No
 //! error repeats any part of a token.

@@ -39,6 +39,28 @@ fn without_an_issuer_only_this_machine_may_call() {
     }
 }
 
+/// Programs that are apart and ask who calls must know each other, or a stranger is the edge.
+#[test]
+fn programs_apart_ask_callers_only_where_they_know_each_other() {
+    let apart = |words: &[&str], is_known: bool| {
+        let way = args(words).unwrap().way_apart(&[], is_known, "--mesh-ca (MESH_CA)");
+        way.map_err(|error| error.to_string())
+    };
+    let provider = ["--auth-issuer", "https://id.example"];
+    assert!(matches!(apart(&provider, true), Ok(Way::Secured(_))));
+    let refused = apart(&provider, false).unwrap_err();
+    for word in ["--auth-issuer", "--mesh-ca (MESH_CA)", "boxoffice keys", "--insecure-open"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    let trusting = [&provider[..], &["--insecure-open"]].concat();
+    assert!(matches!(apart(&trusting, false), Ok(Way::Secured(_))));
+    // The launcher's own issuer is in its folder, and that is not here.
+    let refused = apart(&["--auth-issuer", "local"], true).unwrap_err();
+    assert!(refused.contains("--auth-jwks (AUTH_JWKS)"), "{refused}");
+    let by_file = ["--auth-issuer", "local", "--auth-jwks", "keys/jwks.json"];
+    assert!(matches!(apart(&by_file, true), Ok(Way::Secured(_))));
+}
+
 #[test]
 fn an_issuer_is_a_safe_address_and_keeps_its_letters() {
     for good in [

@@ -339,7 +339,7 @@ fn nothing_that_is_told_repeats_a_token() {
     let secret = signer.sign(&signer.header(), &claims_with(json!({"iss": "hunter2", "sub": "hunter2"})));
     let why = verifier().verify(&secret, &set(&[&signer]), NOW_MICROS).unwrap_err();
     let error = crate::Error::from(why);
-    for told in [error.to_string(), format!("{error:?}"), error.challenge().unwrap()] {
+    for told in [error.to_string(), format!("{error:?}")] {
         assert!(!told.contains("hunter2") && secret.split('.').all(|part| !told.contains(part)), "{told}");
     }
 }

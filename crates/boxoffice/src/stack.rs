@@ -72,14 +72,15 @@ pub enum Databases {
 impl Addresses {
     /// The addresses that somebody could call, each with its flag.
     #[must_use]
-    pub const fn bound(&self) -> [(&'static str, SocketAddr); 5] {
-        [
+    pub fn bound(&self) -> Vec<(&'static str, SocketAddr)> {
+        let always = [
             ("--rest-addr", self.rest_addr),
             ("--grpc-addr", self.grpc_addr),
             ("--queue-addr", self.queue_addr),
             ("--booking-addr", self.booking_addr),
             ("--wallet-addr", self.wallet_addr),
-        ]
+        ];
+        always.into_iter().chain(self.metrics_addr.map(|addr| ("--metrics-addr", addr))).collect()
     }
 }
 

@@ -126,7 +126,9 @@ impl Limits {
     /// Whether this caller may ask for this now; it counts as asked.
     pub(crate) fn judge(&self, asker: &Asker, wish: Wish) -> Judged {
         let mut allowed = Vec::new();
-        if let Err(fault) = self.is_welcome(asker) {
+        if let (Some(limit), Err(fault)) = (&self.refused, self.is_welcome(asker)) {
+            let left = Left { remaining: 0, next: fault.retry_after.unwrap_or_default() };
+            allowed.push(Allowed { limit: "refused", rate: limit.rate(), left });
             return Judged { allowed, refused: Some(fault) };
         }
         let own = match wish {

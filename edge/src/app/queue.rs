@@ -2,6 +2,8 @@
 //!
 //! A place in a queue is a capability: who knows the unguessable token may look at it and follow it.
 
+use std::{collections::HashSet, time::Duration};
+
 use boxoffice_proto::{
     Fault, Reason, json,
     queue::{
@@ -40,8 +42,13 @@ pub(crate) async fn join(
 pub(crate) async fn place(edge: &Edge, polls: &Polls, token: Uuid) -> Result<Token, Fault> {
     edge.limits.poll(&token)?;
     let found = polls.get(token).await?;
-    edge.limits.advise(&token, found.poll_after.and_then(|after| after.try_into().ok()).unwrap_or_default());
+    edge.limits.advise(&token, advice(&found));
     Ok(found)
+}
+
+/// When a place may be asked for again.
+fn advice(place: &Token) -> Duration {
+    place.poll_after.and_then(|after| after.try_into().ok()).unwrap_or_default()
 }
 
 /// A user's live token in a queue.
@@ -49,13 +56,26 @@ pub(crate) async fn place_of(edge: &Edge, caller: &Caller, request: GetTokenRequ
     ask!(edge.clients.queue, get_token(caller.allow(request)?).token)
 }
 
-/// Many places, by their tokens.
+/// Many places, by their tokens. Each of them counts as a poll, so a batch with a place that is asked for too
+/// often is refused.
 pub(crate) async fn places(
     edge: &Edge,
     caller: &Caller,
     request: BatchGetTokensRequest,
 ) -> Result<BatchGetTokensResponse, Fault> {
-    ask!(edge.clients.queue, batch_get_tokens(caller.allow(request)?))
+    let request = caller.allow(request)?;
+    let asked: HashSet<Uuid> =
+        request.tokens.iter().filter_map(|token| Uuid::try_parse(token).ok()).collect();
+    for token in &asked {
+        edge.limits.poll(token)?;
+    }
+    let found = ask!(edge.clients.queue, batch_get_tokens(request))?;
+    for place in &found.tokens {
+        if let Ok(token) = Uuid::try_parse(&place.token) {
+            edge.limits.advise(&token, advice(place));
+        }
+    }
+    Ok(found)
 }
 
 /// Follows a place for a client that knows the state `known`. `None`: the token has ended, the client knows

@@ -356,9 +356,10 @@ impl Till {
     /// now.
     async fn admitted(&self, caller: &Caller, command: &Pay) -> Result<(Uuid, Reservation), Fault> {
         let user_id = Some(command.user_id.as_str());
+        // Whoever is known learns nothing of reservations that are not theirs, not even whether they exist.
         let request = GetReservationRequest {
             reservation_id: command.reservation_id.to_string(),
-            user_id: String::new(),
+            user_id: caller.user().unwrap_or_default().to_owned(),
         };
         let reservation = match ask!(self.clients.booking, get_reservation(request).reservation) {
             Ok(reservation) => reservation,

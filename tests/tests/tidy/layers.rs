@@ -165,3 +165,35 @@ fn every_internal_error_is_made_where_its_cause_is_logged() {
     }
     none(found);
 }
+
+/// What anybody may do at the edge, so that nobody is asked who they are.
+const FOR_ANYBODY: [&str; 8] = ["place", "follow", "get", "concert", "concerts", "show", "shows", "plan"];
+
+/// The use cases of a file at the edge that ask a service for something and do not ask whether their caller
+/// may. A service believes the edge, so nobody asks after them.
+fn unasked(name: &str, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = code(text).map(|(_, line)| line).collect();
+    let text = lines.join("\n");
+    let name_of = |case: &str| case.split('(').next().unwrap_or_default().to_owned();
+    let cases = text.split("pub(crate) async fn ").skip(1);
+    cases
+        .filter(|case| ["ask!(", "self.read("].iter().any(|word| case.contains(word)))
+        .filter(|case| {
+            !["caller.allow(", "may_read(caller", "(edge, caller, "].iter().any(|word| case.contains(word))
+        })
+        .map(name_of)
+        .filter(|case| !FOR_ANYBODY.contains(&&**case))
+        .map(|case| format!("{name}: {case} does not ask whether its caller may"))
+        .collect()
+}
+
+#[test]
+fn a_use_case_at_the_edge_asks_whether_its_caller_may() {
+    let cases =
+        ["queue", "hall", "programme", "wallet", "till"].map(|case| format!("edge/src/app/{case}.rs"));
+    let files: Vec<_> = rust().into_iter().filter(|(name, _)| cases.contains(name)).collect();
+    assert_eq!(files.len(), cases.len());
+    none(files.iter().flat_map(|(name, text)| unasked(name, text)).collect());
+    let forgetful = "pub(crate) async fn leave(edge: &Edge, caller: &Caller) -> Answer {\n    ask!(edge.queue, leave())\n}";
+    assert_eq!(unasked("a", forgetful), ["a: leave does not ask whether its caller may"]);
+}

@@ -66,7 +66,7 @@ impl IssueToken {
                 super::print(&format!("{token}\n"));
                 ExitCode::SUCCESS
             }
-            Err(_) => failed("--user: must be 1 to 255 visible characters, without spaces", WRONG_SETTING),
+            Err(_) => failed("--user: must be 1 to 64 visible characters, without spaces", WRONG_SETTING),
         }
     }
 }

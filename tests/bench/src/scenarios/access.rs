@@ -5,6 +5,7 @@ use std::{cell::RefCell, time::Duration};
 
 use access::{Issuer, Role, Roles};
 use chassis::clock::Clock;
+use serde_json::json;
 use tempfile::TempDir;
 use tests::{
     keys::Keys,
@@ -95,13 +96,12 @@ impl House {
         (tally, used)
     }
 
-    /// This many more users join the line `default`.
-    async fn join(&mut self, count: usize) -> (Tally, Used) {
-        let first = self.people.len();
+    /// Those from `first` on join a line; answers their places.
+    async fn enter(&self, line: &str, first: usize, count: usize) -> (Vec<Uuid>, (Tally, Used)) {
         let tokens = RefCell::new(vec![Uuid::nil(); count]);
         let build = |n: usize, out: &mut Vec<u8>| {
             let body = format_args!(r#"{{"userId":"{}"}}"#, crowd::name(first + n));
-            http::post(out, format_args!("/v1/queues/default/tokens"), None, body);
+            http::post(out, format_args!("/v1/queues/{line}/tokens"), None, body);
             self.sign(out, first + n);
             true
         };
@@ -111,9 +111,32 @@ impl House {
             Ok(())
         };
         let seen = self.turn(Until::Count(count), &Operation::new("joins", build, take)).await;
-        let joined = tokens.into_inner().into_iter().zip(first..);
+        (tokens.into_inner(), seen)
+    }
+
+    /// This many more users join the line `default`.
+    async fn join(&mut self, count: usize) -> (Tally, Used) {
+        let first = self.people.len();
+        let (tokens, seen) = self.enter("default", first, count).await;
+        let joined = tokens.into_iter().zip(first..);
         self.people.extend(joined.map(|(token, number)| Person { number, token, ticket: 0 }));
         seen
+    }
+
+    /// The last who joined also join the line `other`, with the bearer tokens that they have shown before.
+    async fn join_other(&self, count: usize) -> (Tally, Used) {
+        self.enter("other", self.people.len() - count, count).await.1
+    }
+
+    /// Makes the line `other`, which lets nobody in either.
+    async fn make_other(&self) {
+        let put =
+            self.stage.world.rest.put("/v1/queues/other", json!({"maxActive": 0, "maxWaiting": 10_000_000}));
+        let put = match self.operator() {
+            Some(operator) => put.header("authorization", &operator),
+            None => put,
+        };
+        let _made = put.expect(201).await;
     }
 
     /// Those from `first` on top up their wallets.
@@ -225,18 +248,24 @@ async fn finish(houses: [House; 2]) {
     }
 }
 
-/// Joins, each with a bearer token that was never seen before, and polls of those who joined.
+/// Joins with bearer tokens that were never seen before, joins with those that were, and polls of those who
+/// joined.
 async fn in_line(size: Size) {
     let (each, lasting) = (size.of(JOINS), Duration::from_secs(size.seconds(4)));
     let mut houses = House::both(NOBODY_ENTERS, each * ROUNDS).await;
-    let (mut joins, mut polls) = <(Compared, Compared)>::default();
+    for house in &houses {
+        house.make_other().await;
+    }
+    let (mut joins, mut known, mut polls) = <(Compared, Compared, Compared)>::default();
     for round in 1..=ROUNDS {
         begin(round, &houses);
         let [open, secured] = &mut houses;
         joins.add([open.join(each).await, secured.join(each).await]);
+        known.add([open.join_other(each).await, secured.join_other(each).await]);
         polls.add([open.poll(lasting).await, secured.poll(lasting).await]);
     }
     joins.tell("joins", &houses);
+    known.tell("joins by bearer tokens seen before", &houses);
     polls.tell("polls", &houses);
     finish(houses).await;
 }

@@ -19,6 +19,7 @@ use crate::{
     Size,
     crowd::{self, Person},
     load::{Open, Tally, open},
+    meter::resident,
     report::{self, Goal, Rounds, millis},
 };
 
@@ -103,21 +104,27 @@ pub(crate) async fn measure(size: Size) {
     let lasting = Duration::from_secs(size.seconds(10));
     let (mut alone, mut beside, mut ratio, mut errors) =
         (Rounds::default(), Rounds::default(), Rounds::default(), 0);
+    let memory = || stage.mesh().nodes.iter().map(|node| resident(node.process.pid())).sum::<u64>() >> 20;
+    let (mut unharmed, mut attacked) = (0, 0);
     for round in 1..=ROUNDS {
         println!("  round {round} of {ROUNDS}");
         let before = turn("alone", &stage, &people, lasting).await;
+        unharmed = unharmed.max(memory());
         let attack = Attack::on(stage.mesh()).await;
         let during = turn("beside attackers", &stage, &people, lasting).await;
+        attacked = attacked.max(memory());
         attack.end();
-        let [p99, attacked] = [&before, &during].map(|tally| millis(tally.latency.quantile(0.99)));
+        let [p99, p99_beside] = [&before, &during].map(|tally| millis(tally.latency.quantile(0.99)));
         alone.push(p99);
-        beside.push(attacked);
-        ratio.push(attacked / p99);
+        beside.push(p99_beside);
+        ratio.push(p99_beside / p99);
         errors += before.errors + during.errors;
     }
     report::fact("alone: p99 ms", &alone.told(2));
     report::fact("beside attackers: p99 ms", &beside.told(2));
     report::figure("p99 beside attackers, of that alone", &ratio, 2, Goal::AtMost(3.0));
     report::fact("errors", &errors.to_string());
+    report::fact("resident memory, at most MiB", &unharmed.to_string());
+    report::fact("resident memory beside attackers, at most MiB", &attacked.to_string());
     stage.finish().await;
 }

@@ -4,7 +4,9 @@
 use boxoffice_proto::{
     Reason,
     booking::{HoldSeatsRequest, booking_service_client::BookingServiceClient},
-    queue::{GetTokenRequest, IssueTokenRequest, queue_service_client::QueueServiceClient},
+    queue::{
+        BatchGetTokensRequest, GetTokenRequest, IssueTokenRequest, queue_service_client::QueueServiceClient,
+    },
 };
 use futures::future::join_all;
 use reqwest::Method;
@@ -148,6 +150,18 @@ async fn a_place_is_polled_as_often_as_advised_and_others_go_on(shape: Shape) {
             told = told.and(client.get_token(request()).await.map(|_| ()));
         }
         over_grpc(&told.unwrap_err());
+        // In a batch each place is a poll, however often it stands there.
+        let batch = |places: &[&str]| {
+            let tokens = places.iter().map(|&place| place.to_owned()).collect();
+            let mut client = client.clone();
+            async move { client.batch_get_tokens(BatchGetTokensRequest { tokens }).await }
+        };
+        over_grpc(&batch(&[&other, &mine]).await.unwrap_err());
+        let third = token(&world.join(&queue, &unique("user")).await);
+        let found = batch(&[&third, &third]).await.unwrap().into_inner();
+        assert_eq!(found.tokens.len(), 2);
+        let again = join_all((0..30).map(|_| batch(&[&third]))).await;
+        over_grpc(&again.into_iter().find_map(Result::err).unwrap());
         assert_eq!(poll(&other).await.status, 200, "somebody else");
     }
     world.finish().await;
@@ -195,13 +209,11 @@ async fn users_are_told_apart_where_they_are_known_and_limits_are_on(shape: Shap
     assert_eq!(told, "\"requests\";q=1200;w=60, \"joins\";q=2;w=3600", "limits are on by themselves");
     assert_eq!(join("ann").await.status, 200);
     over(&join("ann").await);
-    // The programs of a cluster speak TLS over gRPC; who calls is found out in the same place.
-    if shape != Shape::Cluster {
-        let mut call = Request::new(IssueTokenRequest::default());
-        call.metadata_mut().insert("authorization", secured.bearer("ann").unwrap().parse().unwrap());
-        let mut client = QueueServiceClient::new(secured.channel(Role::Edge).await);
-        over_grpc(&client.issue_token(call).await.unwrap_err());
-    }
+    let mut call = Request::new(IssueTokenRequest::default());
+    call.metadata_mut().insert("authorization", secured.bearer("ann").unwrap().parse().unwrap());
+    // In a cluster a program of the mesh passes ann's call on.
+    let mut client = QueueServiceClient::new(secured.channel(Role::Edge, "queue"));
+    over_grpc(&client.issue_token(call).await.unwrap_err());
     assert_eq!(join("bob").await.status, 201, "another user of the same network");
     // Nobody known is refused often; who is known goes on beside them.
     let nobody = async || rest.call(Method::GET, "/v1/wallets/ann").once().await;

@@ -1,5 +1,6 @@
 //! Who may do what: every RPC and every route tried as everybody, against the table written here again.
 
+mod credentials;
 mod limits;
 mod routes;
 mod rpcs;
@@ -31,24 +32,22 @@ use tests::{
     suite::{Scenario, Solo},
     world::{World, text},
 };
-use tonic::{Code, Request, Status, transport};
+use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
 pub(crate) const TOGETHER: &[Scenario] =
     tests::scenarios![what_services_do_among_themselves_is_not_done_at_the_edge];
 
 pub(crate) fn solos() -> Vec<Solo> {
-    let single = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres];
-        every_rpc_lets_in_whom_the_table_names_and_nobody_else,
-    ];
     let every = tests::solos![&[Shape::SingleSqlite, Shape::SinglePostgres, Shape::Cluster];
+        every_rpc_lets_in_whom_the_table_names_and_nobody_else,
         every_route_lets_in_whom_the_table_names_and_nobody_else,
         a_stranger_gets_nothing_of_a_victim,
         who_lets_holds_end_unpaid_waits_before_the_next_one,
         what_a_cashier_does_is_written_down_and_a_key_is_of_its_caller_alone,
     ];
     let cluster = tests::solos![&[Shape::Cluster]; a_service_knows_the_edge_and_asks_everybody_else];
-    [single as &[Solo], every, cluster, limits::SOLOS].concat()
+    [every as &[Solo], cluster, credentials::SOLOS, limits::SOLOS].concat()
 }
 
 /// Who calls: nobody known, bob, and ann whose everything is; and the roles.
@@ -82,7 +81,8 @@ impl Secured {
         let keys = folder.path().join("jwks.json");
         std::fs::write(&keys, issuer.jwks()).unwrap();
         let keys = keys.display().to_string();
-        let flags = [&["--auth-issuer", "local", "--auth-jwks", &keys, "--docs", "on"], flags].concat();
+        let docs: &[&str] = if flags.contains(&"--docs") { &[] } else { &["--docs", "on"] };
+        let flags = [&["--auth-issuer", "local", "--auth-jwks", &keys], docs, flags].concat();
         let keys = Keys::new();
         let mesh = if shape == Shape::Cluster {
             Mesh::start_wired(shape, &flags, None, &keys).await
@@ -128,13 +128,30 @@ impl Secured {
         call.once().await
     }
 
-    async fn channel(&self, service: Role) -> transport::Channel {
-        let address = self.mesh.grpc(service).remove(0);
-        transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap()
+    /// Whether the programs know each other by certificates.
+    fn is_apart(&self) -> bool {
+        !self.mesh.of(Role::Queue).is_empty()
+    }
+
+    /// Calls a program; where programs have certificates, with the one of this name.
+    fn channel(&self, program: Role, name: &str) -> Channel {
+        let at = self.mesh.grpc(program).remove(0);
+        let target: Target = if self.is_apart() {
+            let tls = self.keys.client(name, &self.keys.path("ca.crt"));
+            let target: Target = at.replace("http://", "https://").parse().unwrap();
+            target.secured("--url", Some(&tls), None).unwrap()
+        } else {
+            at.parse().unwrap()
+        };
+        Channel::new(&target)
     }
 
     /// Ann's things: a wallet, a paid and a held reservation, and an ACTIVE token.
     async fn furnish(&self) -> Ann {
+        self.furnish_charged_by("owner").await
+    }
+
+    async fn furnish_charged_by(&self, cashier: &str) -> Ann {
         let ask = |caller, method, path: &str, body, token: &str| {
             let (path, token) = (path.to_owned(), token.to_owned());
             async move { self.send(caller, method, &path, &body, &token).await.expect(201) }
@@ -145,7 +162,7 @@ impl Secured {
             "seatCount": 50});
         let show = ask("operator", Method::POST, &format!("/v1/concerts/{concert_id}/shows"), show, "").await;
         let show_id = show["showId"].as_i64().unwrap();
-        ask("owner", Method::POST, "/v1/wallets/ann/charges", json!({"amount": 50_000}), "").await;
+        ask(cashier, Method::POST, "/v1/wallets/ann/charges", json!({"amount": 50_000}), "").await;
         let join = || ask("owner", Method::POST, "/v1/queues/default/tokens", json!({}), "");
         let hold = |seat: i32, token: String| async move {
             let seats = json!({"showId": show_id, "seatNumbers": [seat]});
@@ -203,18 +220,21 @@ fn compare(what: &str, may: &str, caller: &str, told: Option<Reason>, wrong: &mu
 
 async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
     let secured = Secured::start(shape, &[]).await;
+    secured.keys.issue("olga", "olga", 2100);
     let ann = secured.furnish().await;
     let table = rpcs::rpcs(&ann);
+    // The same requests about nothing that is there: what the edge asks for is done.
+    let of_nobody = rpcs::rpcs(&Ann::default());
     let named: BTreeSet<_> = table.iter().map(|(_, name, ..)| (*name).to_owned()).collect();
     let all: BTreeSet<_> = raw::methods().into_iter().map(|method| method.name).collect();
     assert_eq!(named, all, "the table names every method");
     let mut wrong = Vec::new();
-    for (service, name, request, may) in &table {
+    for ((service, name, request, may), (.., of_nobody, _)) in table.iter().zip(&of_nobody) {
         // The edge is the one door for the public: it serves what the services serve.
         for door in BTreeMap::from([(*service as u8, *service), (Role::Edge as u8, Role::Edge)]).into_values()
         {
             let may = if door == *service { may } else { rpcs::at_edge(name).unwrap_or(may) };
-            let channel = secured.channel(door).await;
+            let channel = secured.channel(door, "olga");
             let page = Page::new(secured.mesh.grpc(door).remove(0), false, false);
             let path = raw::methods().into_iter().find(|method| method.name == *name).unwrap().path;
             for caller in CALLERS {
@@ -223,8 +243,8 @@ async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
                     bearer.into_iter().chain([("x-queue-token", ann.token.clone())]).collect();
                 let over_grpc = raw::call_with(channel.clone(), &path, request, &metadata).await.err();
                 let mut answers = vec![("gRPC", over_grpc)];
-                // Pages in browsers call the edge too, and are asked for the same.
-                if door == Role::Edge {
+                // Pages in browsers call the edge too, and are asked for the same. They have no certificate.
+                if door == Role::Edge && !secured.is_apart() {
                     let headers: Vec<_> = metadata.iter().map(|(name, value)| (*name, &**value)).collect();
                     answers.push(("gRPC-Web", page.call(&path, request, &headers).await.err()));
                 }
@@ -237,6 +257,16 @@ async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
                     let reason =
                         told.map(|status| Fault::from(&status).reason).filter(|told| REFUSALS.contains(told));
                     compare(&format!("{name} at {door:?} by {by}"), may, caller, reason, &mut wrong);
+                }
+            }
+            // The edge has asked, so a service asks it nothing.
+            if secured.is_apart() && door != Role::Edge {
+                let told = raw::call(secured.channel(door, "edge"), &path, of_nobody).await.err();
+                let reason = told.map(|status| Fault::from(&status).reason);
+                if reason
+                    .is_some_and(|reason| REFUSALS[..2].contains(&reason) || reason == Reason::NotAllowed)
+                {
+                    wrong.push(format!("{name} at {door:?} as the edge: {reason:?}"));
                 }
             }
         }
@@ -318,6 +348,18 @@ async fn a_stranger_gets_nothing_of_a_victim(shape: Shape) {
     for user in ["/v1/wallets/ann", "/v1/wallets/nobody"] {
         let _problem = mallory(&get, user, none.clone()).await.problem(403, "NOT_OWNER");
     }
+    // So it is where something would be done with it.
+    let ann = secured.furnish_charged_by("cashier").await;
+    let place = mallory(&post, "/v1/queues/default/tokens", json!({})).await.expect(201);
+    let place = place["token"].as_str().unwrap();
+    for reservation in [&*ann.held, "00000000-0000-0000-0000-000000000007"] {
+        let pay = json!({"reservationId": reservation});
+        let told = secured.send("mallory", post.clone(), "/v1/payments", &pay, place).await;
+        let _problem = told.problem(403, "NOT_OWNER");
+        let path = format!("/v1/reservations/{reservation}");
+        let told = secured.send("mallory", Method::DELETE, &path, &none, place).await;
+        let _problem = told.problem(403, "NOT_OWNER");
+    }
     for payment in [
         "/v1/payments/00000000-0000-0000-0000-000000000007",
         "/v1/reservations/00000000-0000-0000-0000-000000000007",
@@ -373,12 +415,7 @@ async fn who_lets_holds_end_unpaid_waits_before_the_next_one(shape: Shape) {
 async fn a_service_knows_the_edge_and_asks_everybody_else(shape: Shape) {
     let secured = Secured::start(shape, &[]).await;
     secured.keys.issue("olga", "olga", 2100);
-    let (_, at) = secured.mesh.of(Role::Queue)[0].grpc[0];
-    let client = |name: &str| {
-        let tls = secured.keys.client(name, &secured.keys.path("ca.crt"));
-        let target: Target = format!("https://{at}").parse().unwrap();
-        QueueServiceClient::new(Channel::new(&target.secured("--url", Some(&tls), None).unwrap()))
-    };
+    let client = |name: &str| QueueServiceClient::new(secured.channel(Role::Queue, name));
     let unknown = || queue::VerifyTokenRequest { token: Uuid::nil().to_string(), ..Default::default() };
     let reason = |status: Status| Fault::from(&status).reason;
     let told = client("edge").verify_token(unknown()).await.map_err(reason);
