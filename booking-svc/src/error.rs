@@ -77,6 +77,7 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::HoldExpired => Reason::HoldExpired,
         Refusal::ReservationCancelled => Reason::ReservationCancelled,
         Refusal::AlreadyPaid => Reason::AlreadyPaid,
+        Refusal::NotSold => Reason::RefundNotPossible,
         Refusal::PaymentUsed | Refusal::BeginsInThePast | Refusal::NeverOnSale | Refusal::ClosesTooLate => {
             Reason::InvalidArgument
         }
@@ -123,6 +124,7 @@ impl From<Refusal> for Fault {
             Refusal::HoldExpired => fault("The hold has lapsed; its seats are free again."),
             Refusal::ReservationCancelled => fault("The reservation was cancelled."),
             Refusal::AlreadyPaid => fault("The reservation is paid for already."),
+            Refusal::NotSold => fault("The reservation was not sold, so nothing can be taken back."),
             Refusal::BeginsInThePast => Self::invalid_field("starts_at", "must not be in the past"),
             Refusal::PaymentUsed => Self::invalid_field("payment_id", "has paid for another reservation"),
         }

@@ -9,6 +9,8 @@ pub const TITLE: RangeInclusive<usize> = 1..=200;
 pub const DESCRIPTION: RangeInclusive<usize> = 0..=4_000;
 /// Characters of the name of a time zone, as far as the edge looks at it.
 pub const TIME_ZONE: RangeInclusive<usize> = 0..=64;
+/// Characters of what is said about why a sale is undone.
+pub const WHY: RangeInclusive<usize> = 0..=200;
 /// Minutes that a show lasts: a day at most.
 pub const MINUTES: RangeInclusive<i32> = 1..=1_440;
 /// The price of one seat, in minor units of the currency.

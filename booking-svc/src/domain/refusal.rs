@@ -67,6 +67,9 @@ pub enum Refusal {
     /// The reservation is confirmed; where the request names a payment, by another one.
     #[error("the reservation is paid for")]
     AlreadyPaid,
+    /// The reservation is not one that was sold, so that nothing can be taken back.
+    #[error("the reservation was not sold")]
+    NotSold,
     /// The payment has confirmed another reservation.
     #[error("the payment has confirmed another reservation")]
     PaymentUsed,

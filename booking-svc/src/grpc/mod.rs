@@ -17,7 +17,7 @@ use boxoffice_proto::{
         GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        booking_service_server::BookingService,
+        RefundReservationRequest, RefundReservationResponse, booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
@@ -169,6 +169,15 @@ impl BookingService for Service {
         let ((id, user, request_id), payment) = read::confirm_reservation(&request.into_inner())?;
         let reservation = self.app.confirm_reservation(id, &user, payment, request_id).await;
         Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
+    }
+
+    async fn refund_reservation(
+        &self,
+        request: Request<RefundReservationRequest>,
+    ) -> Answer<RefundReservationResponse> {
+        let (id, user, payment) = read::refund_reservation(&request.into_inner())?;
+        let reservation = self.app.refund_reservation(id, &user, payment).await;
+        Ok(Response::new(RefundReservationResponse { reservation: answer(reservation)? }))
     }
 
     async fn cancel_reservation(

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod holds;
+pub mod refunds;
 pub mod seats;
 
 use chassis::db::{Error, Migrations};

@@ -306,6 +306,20 @@ impl BookingService for Fakes {
         self.serve("cancel_reservation", cancel).await
     }
 
+    async fn refund_reservation(
+        &self,
+        _: Request<RefundReservationRequest>,
+    ) -> Result<Response<RefundReservationResponse>, Status> {
+        let refund = |world: &mut World| {
+            if !matches!(world.hold, ReservationStatus::Confirmed | ReservationStatus::Refunded) {
+                return Err(no(Reason::RefundNotPossible));
+            }
+            world.hold = ReservationStatus::Refunded;
+            Ok(RefundReservationResponse { reservation: Some(world.reservation()) })
+        };
+        self.serve("refund_reservation", refund).await
+    }
+
     absent! {
         create_concert: CreateConcertRequest => CreateConcertResponse;
         get_concert: GetConcertRequest => GetConcertResponse;

@@ -9,7 +9,7 @@ use boxoffice_proto::{
         GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        booking_service_server::BookingService,
+        RefundReservationRequest, RefundReservationResponse, booking_service_server::BookingService,
     },
     fault::Answer,
 };
@@ -97,6 +97,13 @@ impl BookingService for Door {
         &self,
         request: Request<ConfirmReservationRequest>,
     ) -> Answer<ConfirmReservationResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
+    async fn refund_reservation(
+        &self,
+        request: Request<RefundReservationRequest>,
+    ) -> Answer<RefundReservationResponse> {
         Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 

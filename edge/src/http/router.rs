@@ -135,6 +135,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(wallets::list_entries))
         .routes(routes!(payments::pay))
         .routes(routes!(payments::get_payment))
+        .routes(routes!(payments::refund_payment))
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
         .routes(routes!(original::token::original_issue_token))

@@ -102,6 +102,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   GetReservation: [none, { reservation_id: uuid, user_id: { ...user, in: ["", ...user.in] } }],
   ListReservations: [{ user_id: "nobody" }, { user_id: user, page_size: page }],
   ConfirmReservation: [{ ...none, payment_id: id }, { reservation_id: uuid, user_id: user, payment_id: uuid, request_id: request }],
+  RefundReservation: [{ ...none, payment_id: id }, { reservation_id: uuid, user_id: user, payment_id: uuid }],
   CancelReservation: [none, { reservation_id: uuid, user_id: user, request_id: request }],
   ChargeWallet: [{ user_id: "rules", amount: 1 }, { user_id: user, amount: range(1, 1_000_000_000_000), request_id: request }],
   UseWallet: [{ user_id: "nobody", amount: 1 }, { user_id: user, amount: range(1, 1_000_000_000_000), request_id: request }],
@@ -118,6 +119,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   GetCheckout: [{ checkout_id: id }, { checkout_id: uuid, user_id: { ...user, in: ["", ...user.in] } }],
   ListCheckouts: [{}, { user_id: { ...user, in: ["", ...user.in] }, status: { in: [0, 4], out: [5, -1] }, page_size: page }],
   RetryCheckout: [{ checkout_id: id }, { checkout_id: uuid }],
+  RefundCheckout: [{ checkout_id: id }, { checkout_id: uuid, reason: { in: ["", a(200), "a\nb"], out: [a(201), "a\u0000b"] } }],
   ListOperatorActions: [{}, { who: word, what: word, target: word, page_size: page }],
 };
 

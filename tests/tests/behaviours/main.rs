@@ -30,6 +30,7 @@ mod overload;
 mod parked;
 mod pooler;
 mod reading;
+mod refunds;
 mod repeated;
 mod replicas;
 mod restarts;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
+            refunds::TOGETHER,
             venues::TOGETHER,
         ]
         .concat(),
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
             repeated::SOLOS,
             overload::SOLOS,
             parked::SOLOS,
+            refunds::SOLOS,
             journal::SOLOS,
         ]
         .concat(),

@@ -170,6 +170,17 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
         ),
         (
             shows,
+            "RefundReservation",
+            booking::RefundReservationRequest {
+                reservation_id: ann.held.clone(),
+                user_id: user_id(),
+                payment_id: id(),
+            }
+            .encode_to_vec(),
+            "",
+        ),
+        (
+            shows,
             "CancelReservation",
             booking::CancelReservationRequest {
                 reservation_id: ann.held.clone(),
@@ -265,6 +276,13 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             desk,
             "RetryCheckout",
             checkout::RetryCheckoutRequest { checkout_id: ann.payment.clone() }.encode_to_vec(),
+            "operator support",
+        ),
+        // Of no payment, since that of the others must not be undone.
+        (
+            desk,
+            "RefundCheckout",
+            checkout::RefundCheckoutRequest { checkout_id: id(), reason: none() }.encode_to_vec(),
             "operator support",
         ),
         (
