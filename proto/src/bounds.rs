@@ -17,6 +17,8 @@ pub const MINUTES: RangeInclusive<i32> = 1..=1_440;
 pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
 /// Characters of the name of a section.
 pub const SECTION: RangeInclusive<usize> = 1..=100;
+/// Characters of the name of a section whose price changes; empty where a show has no sections.
+pub const PRICED: RangeInclusive<usize> = 0..=100;
 /// Characters of the name of a row.
 pub const ROW: RangeInclusive<usize> = 1..=20;
 /// Sections of a hall.

@@ -18,7 +18,7 @@ use crate::domain::{self, Availability, Hall, State, Status, hall};
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 176;
+const SHOW: usize = 196;
 /// The most bytes that the price of a section takes in a seat map's message.
 const SECTION: usize = 16;
 

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod holds;
+pub mod mending;
 pub mod refunds;
 pub mod seats;
 

@@ -9,7 +9,8 @@ use boxoffice_proto::{
         GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        RefundReservationRequest, RefundReservationResponse, booking_service_server::BookingService,
+        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
+        UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
     },
     fault::Answer,
 };
@@ -56,6 +57,18 @@ impl BookingService for Door {
     async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
         answer!(self, request, |edge, caller, message| CreateShowResponse {
             show: Some(programme::create_show(edge, &caller, message).await?)
+        })
+    }
+
+    async fn update_concert(&self, request: Request<UpdateConcertRequest>) -> Answer<UpdateConcertResponse> {
+        answer!(self, request, |edge, caller, message| UpdateConcertResponse {
+            concert: Some(programme::update_concert(edge, &caller, message).await?)
+        })
+    }
+
+    async fn update_show(&self, request: Request<UpdateShowRequest>) -> Answer<UpdateShowResponse> {
+        answer!(self, request, |edge, caller, message| UpdateShowResponse {
+            show: Some(programme::update_show(edge, &caller, message).await?)
         })
     }
 

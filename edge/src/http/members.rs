@@ -54,6 +54,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         | Reason::ShowNotFound
         | Reason::NotFound
         | Reason::SalesClosed
+        | Reason::PreconditionFailed
         | Reason::QueueFull
         | Reason::RateLimited
         | Reason::Unavailable

@@ -22,6 +22,7 @@ mod lines;
 mod live;
 mod malformed;
 mod manners;
+mod mending;
 mod names;
 mod operations;
 mod original;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
             live::TOGETHER,
             malformed::TOGETHER,
             manners::TOGETHER,
+            mending::TOGETHER,
             names::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,

@@ -151,6 +151,18 @@ impl Stock {
                 request_id: id(),
                 ..show_message(concert_id)
             }),
+            "UpdateConcert" => pair(|n| booking::UpdateConcertRequest {
+                concert_id,
+                title: Some(["One", "Other"][n].to_owned()),
+                request_id: id(),
+                ..Default::default()
+            }),
+            "UpdateShow" => pair(|n| booking::UpdateShowRequest {
+                show_id: self.sale.show,
+                title: Some(["One", "Other"][n].to_owned()),
+                request_id: id(),
+                ..Default::default()
+            }),
             _ => return None,
         })
     }

@@ -46,6 +46,14 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             ALL,
         ),
         row(&get, format!("/v1/shows/{show_id}"), "/v1/shows/{showId}", json!(null), ALL),
+        row(
+            &Method::PATCH,
+            format!("/v1/concerts/{concert_id}"),
+            "/v1/concerts/{concertId}",
+            json!({}),
+            "operator",
+        ),
+        row(&Method::PATCH, format!("/v1/shows/{show_id}"), "/v1/shows/{showId}", json!({}), "operator"),
         row(&get, format!("/v1/shows/{show_id}/plan"), "/v1/shows/{showId}/plan", json!(null), ALL),
         row(
             &get,

@@ -99,6 +99,19 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             .encode_to_vec(),
             "operator",
         ),
+        (
+            shows,
+            "UpdateConcert",
+            booking::UpdateConcertRequest { concert_id: ann.concert_id, ..Default::default() }
+                .encode_to_vec(),
+            "operator",
+        ),
+        (
+            shows,
+            "UpdateShow",
+            booking::UpdateShowRequest { show_id: ann.show_id, ..Default::default() }.encode_to_vec(),
+            "operator",
+        ),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (shows, "GetSeatPlan", booking::GetSeatPlanRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
