@@ -77,9 +77,13 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::HoldExpired => Reason::HoldExpired,
         Refusal::ReservationCancelled => Reason::ReservationCancelled,
         Refusal::AlreadyPaid => Reason::AlreadyPaid,
-        Refusal::PaymentUsed | Refusal::BeginsInThePast | Refusal::NeverOnSale | Refusal::ClosesTooLate => {
-            Reason::InvalidArgument
-        }
+        Refusal::NotSold => Reason::RefundNotPossible,
+        Refusal::Outdated => Reason::PreconditionFailed,
+        Refusal::PaymentUsed
+        | Refusal::BeginsInThePast
+        | Refusal::NeverOnSale
+        | Refusal::ClosesTooLate
+        | Refusal::SectionNotFound(_) => Reason::InvalidArgument,
     }
 }
 
@@ -123,6 +127,13 @@ impl From<Refusal> for Fault {
             Refusal::HoldExpired => fault("The hold has lapsed; its seats are free again."),
             Refusal::ReservationCancelled => fault("The reservation was cancelled."),
             Refusal::AlreadyPaid => fault("The reservation is paid for already."),
+            Refusal::SectionNotFound(_) => {
+                Self::invalid_field("prices", "must name sections that the show has, each at most once")
+            }
+            Refusal::Outdated => {
+                fault("Somebody else has changed this meanwhile; read it again, and decide anew.")
+            }
+            Refusal::NotSold => fault("The reservation was not sold, so nothing can be taken back."),
             Refusal::BeginsInThePast => Self::invalid_field("starts_at", "must not be in the past"),
             Refusal::PaymentUsed => Self::invalid_field("payment_id", "has paid for another reservation"),
         }

@@ -9,12 +9,16 @@ pub const TITLE: RangeInclusive<usize> = 1..=200;
 pub const DESCRIPTION: RangeInclusive<usize> = 0..=4_000;
 /// Characters of the name of a time zone, as far as the edge looks at it.
 pub const TIME_ZONE: RangeInclusive<usize> = 0..=64;
+/// Characters of what is said about why a sale is undone.
+pub const WHY: RangeInclusive<usize> = 0..=200;
 /// Minutes that a show lasts: a day at most.
 pub const MINUTES: RangeInclusive<i32> = 1..=1_440;
 /// The price of one seat, in minor units of the currency.
 pub const PRICE: RangeInclusive<i64> = 0..=1_000_000_000;
 /// Characters of the name of a section.
 pub const SECTION: RangeInclusive<usize> = 1..=100;
+/// Characters of the name of a section whose price changes; empty where a show has no sections.
+pub const PRICED: RangeInclusive<usize> = 0..=100;
 /// Characters of the name of a row.
 pub const ROW: RangeInclusive<usize> = 1..=20;
 /// Sections of a hall.

@@ -24,7 +24,7 @@ use super::Memory;
 use crate::{
     domain::{Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey},
     error,
-    store::{holds, seats},
+    store::{holds, refunds, seats},
 };
 
 /// A request as it waits for its batch.
@@ -73,7 +73,8 @@ pub(super) async fn attempt(
         session.rollback().await;
         return Ok(answers);
     }
-    let shows: BTreeSet<_> = changes.holds.iter().map(|hold| (hold.show_id, hold.concert_id)).collect();
+    let shows = changes.holds.iter().chain(&changes.refunded);
+    let shows: BTreeSet<_> = shows.map(|hold| (hold.show_id, hold.concert_id)).collect();
     let _touches: Vec<_> = shows.into_iter().map(|(show, concert)| memory.touch(show, concert)).collect();
     match write(&mut session, &changes, now).await {
         // The one unique key that a batch can meet is that of the payment (I-PAID-ONCE). The requests of a
@@ -167,6 +168,8 @@ fn decide<'a>(
 }
 
 async fn write(session: &mut Session, changes: &Changes, now: i64) -> Result<(), Error> {
+    // What is given back is no longer sold, so that it can be freed, and taken again in this batch.
+    refunds::write(session, &changes.refunded).await?;
     seats::free(session, &changes.freed).await?;
     seats::write(session, &changes.seats, now).await?;
     holds::write(session, &changes.holds, now).await

@@ -98,6 +98,21 @@ impl App {
         result
     }
 
+    /// Takes back the seats of a sale for the payment that made it, which is refunded then (I-BACK-IFF-FREE).
+    /// A sale that was taken back already is answered as it is.
+    ///
+    /// # Errors
+    /// `ReservationNotFound`, `NotOwner`, `NotSold`, `AlreadyPaid` by another payment, or a failure of the
+    /// database.
+    pub async fn refund_reservation(
+        &self,
+        id: Uuid,
+        user_id: &str,
+        payment_id: Uuid,
+    ) -> Result<Reservation, Error> {
+        self.settle("refund_reservation", id, user_id, Command::Refund { payment_id }, None).await
+    }
+
     /// Cancels a hold and frees its seats. A hold that has ended unpaid already is answered as it is.
     ///
     /// # Errors

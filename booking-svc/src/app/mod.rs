@@ -3,6 +3,7 @@
 mod batch;
 mod coalesced;
 mod holding;
+mod mending;
 mod selling;
 mod sweeping;
 mod viewing;
@@ -28,9 +29,7 @@ use coalesced::{Coalesced, Touch};
 pub use holding::HoldSeats;
 pub use sweeping::sweep_until;
 
-/// The most concerts, and the most shows, that are cached. They never change, so they do not expire.
-const FACTS: u64 = 10_000;
-/// The most rows of halls that are cached, some 60 bytes each. Halls never change either.
+/// The most rows of halls that are cached, some 60 bytes each. Halls never change.
 const ROWS: u64 = 1_000_000;
 
 /// The use cases of the service, without gRPC.
@@ -40,17 +39,18 @@ pub struct App {
     clock: Clock,
     /// The zone of venues whose concerts name none.
     time_zone: Tz,
-    concerts: Cache<i64, Arc<Concert>>,
-    shows: Cache<i64, Arc<Show>>,
     halls: Cache<i64, Arc<Hall>>,
     memory: Arc<Memory>,
     reads: Group<Uuid, Option<Hold>>,
     requests: Group<Arc<Asked>, Result<Reservation, Denied>>,
 }
 
-/// The cache of seat maps (by show) and of dates with a free seat (by concert).
+/// The cache of concerts, shows, seat maps (by show) and dates with a free seat (by concert). What another
+/// replica has changed is in it a quarter of a second later.
 #[derive(Debug)]
 struct Memory {
+    concerts: Coalesced<Arc<Concert>>,
+    shows: Coalesced<Arc<Show>>,
     maps: Coalesced<Arc<[Availability]>>,
     dates: Coalesced<Arc<[String]>>,
 }
@@ -66,44 +66,40 @@ impl App {
     /// The use cases on a database. Must be called within a Tokio runtime, because each batch runs as a task.
     #[must_use]
     pub fn new(db: Db, clock: Clock, rules: Rules, time_zone: Tz) -> Self {
-        let memory = Arc::new(Memory { maps: Coalesced::new(), dates: Coalesced::new() });
+        let (maps, dates) = (Coalesced::new(), Coalesced::new());
+        let memory = Arc::new(Memory { concerts: Coalesced::new(), shows: Coalesced::new(), maps, dates });
         let reads = Group::of_reads(db.clone(), "read_holds", viewing::find);
         let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
         let attempt =
             move |db, asked| batch::attempt(db, ticking.clone(), rules, Arc::clone(&touched), asked);
         let requests = Group::of_writes(db.clone(), "holds", attempt);
-        let (concerts, shows) = (Cache::new(FACTS), Cache::new(FACTS));
         let weigh = |_: &i64, hall: &Arc<Hall>| u32::try_from(hall.rows()).unwrap_or(u32::MAX).max(1);
         let halls = Cache::builder().max_capacity(ROWS).weigher(weigh).build();
-        Self { db, clock, time_zone, concerts, shows, halls, memory, reads, requests }
+        Self { db, clock, time_zone, halls, memory, reads, requests }
     }
 
-    /// Reads a concert, from the cache where it is there.
+    /// A concert as it was a quarter of a second ago, or later.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.
     pub async fn concert(&self, concert_id: i64) -> Result<Arc<Concert>, Error> {
-        if let Some(concert) = self.concerts.get(&concert_id).await {
-            return Ok(concert);
-        }
-        let read = catalog::concert(&mut self.db.read().await?, concert_id).await?;
-        let concert = Arc::new(read.ok_or(Refusal::ConcertNotFound)?);
-        self.concerts.insert(concert_id, Arc::clone(&concert)).await;
-        Ok(concert)
+        let load = async {
+            let read = catalog::concert(&mut self.db.read().await?, concert_id).await?;
+            Ok(Arc::new(read.ok_or(Refusal::ConcertNotFound)?))
+        };
+        self.memory.concerts.get(concert_id, self.clock.now(), load).await
     }
 
-    /// Reads a show, from the cache where it is there.
+    /// A show as it was a quarter of a second ago, or later.
     ///
     /// # Errors
     /// `ShowNotFound`, or a failure of the database.
     pub async fn show(&self, show_id: i64) -> Result<Arc<Show>, Error> {
-        if let Some(show) = self.shows.get(&show_id).await {
-            return Ok(show);
-        }
-        let read = catalog::show(&mut self.db.read().await?, show_id).await?;
-        let show = Arc::new(read.ok_or(Refusal::ShowNotFound)?);
-        self.shows.insert(show_id, Arc::clone(&show)).await;
-        Ok(show)
+        let load = async {
+            let read = catalog::show(&mut self.db.read().await?, show_id).await?;
+            Ok(Arc::new(read.ok_or(Refusal::ShowNotFound)?))
+        };
+        self.memory.shows.get(show_id, self.clock.now(), load).await
     }
 
     /// Reads the hall of a show, from the cache where it is there.

@@ -109,6 +109,8 @@ pub struct Changes {
     pub seats: Vec<(SeatKey, SeatRow)>,
     /// The holds that are new or have changed, whole.
     pub holds: Vec<Hold>,
+    /// The holds whose sale was taken back, whole.
+    pub refunded: Vec<Hold>,
 }
 
 impl SeatRow {
@@ -123,7 +125,8 @@ impl Changes {
     /// Whether there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.freed.is_empty() && self.seats.is_empty() && self.holds.is_empty()
+        let Self { freed, seats, holds, refunded } = self;
+        freed.is_empty() && seats.is_empty() && holds.is_empty() && refunded.is_empty()
     }
 }
 
@@ -168,11 +171,10 @@ impl Locked {
     #[must_use]
     pub fn into_changes(mut self) -> Changes {
         let seats = self.changed_seats.into_iter().filter_map(|key| Some((key, *self.seats.get(&key)?)));
-        Changes {
-            freed: self.freed.into_iter().collect(),
-            seats: seats.collect(),
-            holds: self.changed_holds.iter().filter_map(|id| self.holds.remove(id)).collect(),
-        }
+        let (freed, seats) = (self.freed.into_iter().collect(), seats.collect());
+        let holds = self.changed_holds.iter().filter_map(|id| self.holds.remove(id));
+        let (refunded, holds) = holds.partition(|hold| matches!(hold.state, State::Refunded { .. }));
+        Changes { freed, seats, holds, refunded }
     }
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
@@ -261,8 +263,9 @@ impl Locked {
             match change {
                 Change::Extend { until } => row.held_until = until,
                 Change::Confirm { .. } => row.sold = true,
-                // I-SOLD-STAYS: only what exactly this hold has is freed.
-                Change::Cancel | Change::Lapse => {
+                // I-SOLD-STAYS: only what exactly this hold has is freed, and of what was sold only what its own
+                // payment gives back (I-BACK-IFF-FREE).
+                Change::Cancel | Change::Lapse | Change::Refund => {
                     self.seats.remove(&key);
                     self.freed.insert((key, after.reservation_id));
                 }
@@ -272,7 +275,7 @@ impl Locked {
         if let Some(holder) = self.holders.get_mut(&(after.user_id.clone(), after.show_id)) {
             let seats = i64::try_from(after.seats.len()).unwrap_or(0);
             let is_unpaid = matches!(change, Change::Cancel | Change::Lapse);
-            if is_unpaid {
+            if is_unpaid || change == Change::Refund {
                 holder.kept -= seats;
             }
             if before == Status::Held && after.status(now) != Status::Held {

@@ -65,7 +65,7 @@ impl Rows {
                     let closed = self.closed.get(&hold.reservation_id).copied();
                     holder.ended.push(closed.unwrap_or(i64::MAX).min(hold.expires_at));
                 }
-                Status::Confirmed => {}
+                Status::Confirmed | Status::Refunded => {}
             }
         }
         Locked::new(self.holds.clone(), self.seats.clone()).of(holders)
@@ -74,6 +74,18 @@ impl Rows {
     /// Writes what a batch changed, under the conditions of the statements. True when each row was written.
     fn write(&mut self, changes: Changes, now: i64) -> bool {
         let mut whole = true;
+        for hold in changes.refunded {
+            for seat in &hold.seats {
+                let row = self.seats.get_mut(&(hold.show_id, *seat));
+                if let Some(row) = row.filter(|row| row.hold_id == hold.reservation_id) {
+                    row.sold = false;
+                }
+            }
+            self.closed.insert(hold.reservation_id, now);
+            let before = self.holds.insert(hold.reservation_id, hold);
+            whole &=
+                before.is_some_and(|before| matches!(before.state, State::Held | State::Confirmed { .. }));
+        }
         for (key, hold) in changes.freed {
             if self.seats.get(&key).is_some_and(|row| row.hold_id == hold && !row.sold) {
                 self.seats.remove(&key);
@@ -151,6 +163,7 @@ fn wishes() -> impl Strategy<Value = (&'static str, Wish)> {
     let command = prop_oneof![
         (payment(), 1..200_i64).prop_map(|(payment_id, by)| Command::Extend { payment_id, by }),
         payment().prop_map(|payment_id| Command::Confirm { payment_id }),
+        payment().prop_map(|payment_id| Command::Refund { payment_id }),
         Just(Command::Cancel),
     ];
     let wish = prop_oneof![

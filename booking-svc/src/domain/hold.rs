@@ -5,10 +5,11 @@
 //!              ┌────┐
 //!              ▼    │
 //!  HoldSeats → HELD ┴─ Confirm ──▶ CONFIRMED
-//!              │  └─── Cancel ───▶ CANCELLED
+//!              │  └─── Cancel ───▶ CANCELLED      └─ Refund ──▶ REFUNDED
 //!              └────── the clock ▶ EXPIRED      (whether or not the row says so yet)
 //! ```
-//! CONFIRMED, CANCELLED and EXPIRED are final. A command that finds a HELD hold expired closes it, so that a
+//! CANCELLED, EXPIRED and REFUNDED are final, and so is CONFIRMED for everybody but its own payment, which
+//! may take the seats back when it is refunded (I-BACK-IFF-FREE). A command that finds a HELD hold expired closes it, so that a
 //! confirmation which was refused as late stays refused, also by a replica whose clock is slower
 //! (I-LATE-IS-LATE).
 
@@ -69,6 +70,15 @@ pub enum State {
     Expired,
     /// Closed because its user cancelled it; the seats are free.
     Cancelled,
+    /// Sold, and given back since: the money goes back to the user, and the seats are free.
+    Refunded {
+        /// The payment that confirmed it and is refunded.
+        payment_id: Uuid,
+        /// When it was confirmed, in microseconds since 1970 UTC.
+        sold_at: i64,
+        /// When it was given back, in microseconds since 1970 UTC.
+        at: i64,
+    },
 }
 
 /// What a hold is at one moment, by its state and the clock.
@@ -82,6 +92,8 @@ pub enum Status {
     Expired,
     /// Its user cancelled it.
     Cancelled,
+    /// It was paid for, and its payment is refunded.
+    Refunded,
 }
 
 /// A hold with the status that it had when it was read, which is what callers are told.
@@ -110,6 +122,11 @@ pub enum Command {
     },
     /// End the hold and free its seats.
     Cancel,
+    /// Take back the seats of a sale whose payment is refunded.
+    Refund {
+        /// The id of the payment that paid for them.
+        payment_id: Uuid,
+    },
 }
 
 /// A change of a hold's row and of its seats' rows.
@@ -129,6 +146,8 @@ pub enum Change {
     Cancel,
     /// The hold is closed as expired and its seats are freed.
     Lapse,
+    /// The confirmed hold becomes one that was refunded, and its seats are freed.
+    Refund,
 }
 
 /// What the rules decide about a command. A refusal can come with a change: see [`Hold::decide`].
@@ -181,6 +200,7 @@ impl Hold {
             State::Held | State::Expired => Status::Expired,
             State::Confirmed { .. } => Status::Confirmed,
             State::Cancelled => Status::Cancelled,
+            State::Refunded { .. } => Status::Refunded,
         }
     }
 
@@ -226,10 +246,11 @@ impl Hold {
                 Verdict { change: self.lapse(), answer: Err(Refusal::HoldExpired) }
             }
             (Status::Expired, Command::Cancel) => Verdict { change: self.lapse(), answer: Ok(()) },
-            (Status::Cancelled, Command::Extend { .. } | Command::Confirm { .. }) => {
+            (Status::Cancelled | Status::Refunded, Command::Extend { .. } | Command::Confirm { .. }) => {
                 Verdict::refuse(Refusal::ReservationCancelled)
             }
-            (Status::Cancelled, Command::Cancel) => Verdict::keep(),
+            (Status::Cancelled | Status::Refunded, Command::Cancel) => Verdict::keep(),
+            (_, Command::Refund { payment_id }) => self.refund(payment_id),
         }
     }
 
@@ -241,8 +262,26 @@ impl Hold {
             Change::Confirm { payment_id } => self.state = State::Confirmed { payment_id, at: now },
             Change::Cancel => self.state = State::Cancelled,
             Change::Lapse => self.state = State::Expired,
+            Change::Refund => {
+                if let State::Confirmed { payment_id, at: sold_at } = self.state {
+                    self.state = State::Refunded { payment_id, sold_at, at: now };
+                }
+            }
         }
         self
+    }
+
+    /// I-BACK-IFF-FREE: a sale is taken back by the payment that made it, and by no other. Whether the hold
+    /// has expired meanwhile is of no concern, since what is sold stays sold.
+    fn refund(&self, payment: Uuid) -> Verdict {
+        match self.state {
+            State::Confirmed { payment_id, .. } if payment_id == payment => Verdict::change(Change::Refund),
+            State::Refunded { payment_id, .. } if payment_id == payment => Verdict::keep(),
+            State::Confirmed { .. } => Verdict::refuse(Refusal::AlreadyPaid),
+            State::Held | State::Expired | State::Cancelled | State::Refunded { .. } => {
+                Verdict::refuse(Refusal::NotSold)
+            }
+        }
     }
 
     fn extend(&self, by: i64, now: i64) -> Verdict {
@@ -254,16 +293,18 @@ impl Hold {
     fn paid_by(&self, payment_id: Uuid) -> Verdict {
         match self.state {
             State::Confirmed { payment_id: paid, .. } if paid == payment_id => Verdict::keep(),
-            State::Confirmed { .. } | State::Held | State::Expired | State::Cancelled => {
-                Verdict::refuse(Refusal::AlreadyPaid)
-            }
+            State::Confirmed { .. }
+            | State::Held
+            | State::Expired
+            | State::Cancelled
+            | State::Refunded { .. } => Verdict::refuse(Refusal::AlreadyPaid),
         }
     }
 
     const fn lapse(&self) -> Option<Change> {
         match self.state {
             State::Held => Some(Change::Lapse),
-            State::Confirmed { .. } | State::Expired | State::Cancelled => None,
+            State::Confirmed { .. } | State::Expired | State::Cancelled | State::Refunded { .. } => None,
         }
     }
 }
@@ -299,6 +340,7 @@ mod tests {
         let command = prop_oneof![
             (payment(), 1..=MAX_EXTENSION).prop_map(|(payment_id, by)| Command::Extend { payment_id, by }),
             payment().prop_map(|payment_id| Command::Confirm { payment_id }),
+            payment().prop_map(|payment_id| Command::Refund { payment_id }),
             Just(Command::Cancel),
         ];
         (prop_oneof![4 => Just("ann"), 1 => Just("bob")], command, 0..200_i64)
@@ -318,6 +360,25 @@ mod tests {
         let closed = hold().apply(Change::Lapse, TTL);
         let again = closed.decide("ann", Command::Confirm { payment_id: Uuid::from_u128(1) }, TTL - 100);
         assert_eq!(again, Verdict::refuse(Refusal::HoldExpired));
+    }
+
+    #[test]
+    fn a_sale_is_taken_back_by_its_own_payment_alone_and_never_confirmed_again() {
+        let (paid, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let refund = |payment_id| Command::Refund { payment_id };
+        assert_eq!(hold().decide("ann", refund(paid), 0), Verdict::refuse(Refusal::NotSold));
+        let sold = hold().apply(Change::Confirm { payment_id: paid }, 1);
+        assert_eq!(sold.decide("ann", refund(other), 2), Verdict::refuse(Refusal::AlreadyPaid));
+        assert_eq!(sold.decide("bob", refund(paid), 2), Verdict::refuse(Refusal::NotOwner));
+        // Long after the hold would have expired.
+        assert_eq!(sold.decide("ann", refund(paid), 9 * TTL), Verdict::change(Change::Refund));
+        let back = sold.apply(Change::Refund, 9 * TTL);
+        assert_eq!(back.state, State::Refunded { payment_id: paid, sold_at: 1, at: 9 * TTL });
+        assert_eq!(back.decide("ann", refund(paid), 9 * TTL), Verdict::keep());
+        assert_eq!(back.decide("ann", refund(other), 9 * TTL), Verdict::refuse(Refusal::NotSold));
+        let late = Command::Confirm { payment_id: paid };
+        assert_eq!(back.decide("ann", late, 2), Verdict::refuse(Refusal::ReservationCancelled));
+        assert_eq!(back.decide("ann", Command::Cancel, 2), Verdict::keep());
     }
 
     #[test]
@@ -363,8 +424,13 @@ mod tests {
                 }
                 prop_assert!(hold.expires_at >= before.expires_at);
                 prop_assert!(hold.expires_at <= hold.promised_until + MAX_EXTENSION);
-                if before.state != State::Held {
-                    prop_assert_eq!(&hold, &before, "final states stay");
+                match (before.state, hold.state) {
+                    (State::Held, _) => {}
+                    (State::Confirmed { payment_id: paid, at }, State::Refunded { payment_id, sold_at, .. }) => {
+                        prop_assert_eq!((payment_id, sold_at), (paid, at), "by its own payment");
+                        prop_assert_eq!(command, Command::Refund { payment_id });
+                    }
+                    _ => prop_assert_eq!(&hold, &before, "final states stay"),
                 }
                 if user != "ann" {
                     prop_assert_eq!(&hold, &before);

@@ -67,6 +67,15 @@ pub enum Refusal {
     /// The reservation is confirmed; where the request names a payment, by another one.
     #[error("the reservation is paid for")]
     AlreadyPaid,
+    /// The hall of the show has no section of this name.
+    #[error("the show has no section {0:?}")]
+    SectionNotFound(String),
+    /// What is to be changed is not as it was when the request was made.
+    #[error("somebody has changed it meanwhile")]
+    Outdated,
+    /// The reservation is not one that was sold, so that nothing can be taken back.
+    #[error("the reservation was not sold")]
+    NotSold,
     /// The payment has confirmed another reservation.
     #[error("the payment has confirmed another reservation")]
     PaymentUsed,

@@ -1,5 +1,5 @@
-//! Concerts and shows, and what a new one is made of. Neither changes once it is created, so a replica may
-//! cache it without an expiry.
+//! Concerts and shows, and what a new one is made of. What may be changed of them later is in
+//! [`super::mending`].
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
@@ -134,7 +134,7 @@ impl NewConcert {
 impl NewShow {
     /// Whether it would be created more than a minute after its beginning, which is refused.
     pub(crate) const fn begins_in_the_past(&self, now: i64) -> bool {
-        self.starts_at < now - JUST_NOW
+        is_past(self.starts_at, now)
     }
 
     /// The show that is created at this time under this id, in this time zone.
@@ -158,7 +158,17 @@ impl NewShow {
     }
 }
 
+/// Whether a show that begins then has begun more than a minute ago.
+const fn is_past(starts_at: i64, now: i64) -> bool {
+    starts_at < now.saturating_sub(JUST_NOW)
+}
+
 impl Show {
+    /// Whether it began more than a minute ago.
+    pub(super) const fn begins_in_the_past(&self, now: i64) -> bool {
+        is_past(self.starts_at, now)
+    }
+
     /// Refuses to sell its seats before its sale opens and after it has closed (I-SALE).
     ///
     /// # Errors

@@ -31,7 +31,7 @@ pub(super) fn new_concert(request: &CreateConcertRequest) -> WithId<NewConcert> 
 }
 
 /// A time zone by its IANA name; `None` when it is empty.
-fn time_zone(checks: &mut Checks, name: &str) -> Option<Tz> {
+pub(super) fn time_zone(checks: &mut Checks, name: &str) -> Option<Tz> {
     if name.is_empty() {
         return None;
     }
@@ -49,6 +49,7 @@ pub(super) fn concert(concert: &domain::Concert) -> Concert {
         queue_id: concert.queue_id.clone(),
         created_at: Some(timestamp(concert.created_at)),
         time_zone: concert.time_zone.name().to_owned(),
+        etag: concert.etag(),
     }
 }
 
@@ -87,7 +88,7 @@ pub(super) fn new_show(request: &CreateShowRequest) -> WithId<NewShow> {
     Ok((new, request_id))
 }
 
-fn instant(checks: &mut Checks, field: &str, at: &Timestamp) -> i64 {
+pub(super) fn instant(checks: &mut Checks, field: &str, at: &Timestamp) -> i64 {
     micros(at).unwrap_or_else(|| {
         checks.refuse(field, "must be an instant of the years 1 to 9999");
         0
@@ -176,6 +177,7 @@ pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
         opens_at: show.sale.opens_at.map(timestamp),
         closes_at: show.sale.closes_at.map(timestamp),
         max_seats_per_user: show.sale.max_seats_per_user,
+        etag: show.etag(),
     }
 }
 

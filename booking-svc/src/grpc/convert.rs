@@ -18,7 +18,7 @@ use crate::domain::{self, Availability, Hall, State, Status, hall};
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 176;
+const SHOW: usize = 196;
 /// The most bytes that the price of a section takes in a seat map's message.
 const SECTION: usize = 16;
 
@@ -75,10 +75,12 @@ pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
         Status::Confirmed => ReservationStatus::Confirmed,
         Status::Expired => ReservationStatus::Expired,
         Status::Cancelled => ReservationStatus::Cancelled,
+        Status::Refunded => ReservationStatus::Refunded,
     };
-    let (confirmed_at, payment_id) = match hold.state {
-        State::Confirmed { payment_id, at } => (Some(timestamp(at)), payment_id.to_string()),
-        State::Held | State::Expired | State::Cancelled => (None, String::new()),
+    let (confirmed_at, refunded_at, payment_id) = match hold.state {
+        State::Confirmed { payment_id, at } => (Some(at), None, payment_id.to_string()),
+        State::Refunded { payment_id, sold_at, at } => (Some(sold_at), Some(at), payment_id.to_string()),
+        State::Held | State::Expired | State::Cancelled => (None, None, String::new()),
     };
     let seat = |(seat_number, place): (i32, domain::Place)| ReservedSeat {
         seat_number,
@@ -97,7 +99,8 @@ pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
         status: status.into(),
         held_at: Some(timestamp(hold.held_at)),
         expires_at: Some(timestamp(hold.expires_at)),
-        confirmed_at,
+        confirmed_at: confirmed_at.map(timestamp),
+        refunded_at: refunded_at.map(timestamp),
         payment_id,
         queue_id: hold.queue_id.clone(),
         seats: hold.tickets().map(seat).collect(),

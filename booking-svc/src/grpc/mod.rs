@@ -3,6 +3,7 @@
 
 mod catalog;
 mod convert;
+mod mending;
 mod read;
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use boxoffice_proto::{
         GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        booking_service_server::BookingService,
+        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
+        UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
@@ -73,6 +75,20 @@ impl BookingService for Service {
     async fn get_show(&self, request: Request<GetShowRequest>) -> Answer<GetShowResponse> {
         let show = self.app.show(request.into_inner().show_id).await.map_err(refuse)?;
         Ok(Response::new(GetShowResponse { show: Some(catalog::show(&show, self.currency)) }))
+    }
+
+    async fn update_concert(&self, request: Request<UpdateConcertRequest>) -> Answer<UpdateConcertResponse> {
+        let (change, etag, request_id) = mending::concert(request.get_ref())?;
+        let concert_id = request.get_ref().concert_id;
+        let concert = self.app.update_concert(concert_id, change, etag, request_id).await.map_err(refuse)?;
+        Ok(Response::new(UpdateConcertResponse { concert: Some(catalog::concert(&concert)) }))
+    }
+
+    async fn update_show(&self, request: Request<UpdateShowRequest>) -> Answer<UpdateShowResponse> {
+        let (change, etag, request_id) = mending::show(request.get_ref())?;
+        let show_id = request.get_ref().show_id;
+        let show = self.app.update_show(show_id, change, etag, request_id).await.map_err(refuse)?;
+        Ok(Response::new(UpdateShowResponse { show: Some(catalog::show(&show, self.currency)) }))
     }
 
     async fn get_seat_plan(&self, request: Request<GetSeatPlanRequest>) -> Answer<GetSeatPlanResponse> {
@@ -169,6 +185,15 @@ impl BookingService for Service {
         let ((id, user, request_id), payment) = read::confirm_reservation(&request.into_inner())?;
         let reservation = self.app.confirm_reservation(id, &user, payment, request_id).await;
         Ok(Response::new(ConfirmReservationResponse { reservation: answer(reservation)? }))
+    }
+
+    async fn refund_reservation(
+        &self,
+        request: Request<RefundReservationRequest>,
+    ) -> Answer<RefundReservationResponse> {
+        let (id, user, payment) = read::refund_reservation(&request.into_inner())?;
+        let reservation = self.app.refund_reservation(id, &user, payment).await;
+        Ok(Response::new(RefundReservationResponse { reservation: answer(reservation)? }))
     }
 
     async fn cancel_reservation(

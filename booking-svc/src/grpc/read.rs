@@ -5,7 +5,7 @@ use boxoffice_proto::{
     Fault,
     booking::{
         CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
-        HoldSeatsRequest, ListReservationsRequest, ListSeatsRequest,
+        HoldSeatsRequest, ListReservationsRequest, ListSeatsRequest, RefundReservationRequest,
     },
     time,
     validate::Checks,
@@ -120,6 +120,14 @@ pub(super) fn confirm_reservation(request: &ConfirmReservationRequest) -> Result
     Checks::of(|checks| {
         let whose = whose(checks, &request.reservation_id, &request.user_id, &request.request_id);
         (whose, checks.uuid("payment_id", &request.payment_id))
+    })
+}
+
+pub(super) fn refund_reservation(request: &RefundReservationRequest) -> Result<(Uuid, String, Uuid), Fault> {
+    Checks::of(|checks| {
+        let id = checks.uuid("reservation_id", &request.reservation_id);
+        let user = checks.user_id("user_id", &request.user_id);
+        (id, user, checks.uuid("payment_id", &request.payment_id))
     })
 }
 

@@ -1,4 +1,4 @@
-//! The rows of concerts and shows, which are written once and never change.
+//! The rows of concerts and shows: writing new ones, and reading. [`super::mending`] changes them.
 
 use std::ops::Range;
 
@@ -194,7 +194,7 @@ fn read_show(row: &Row) -> Result<Show, Error> {
 }
 
 /// The prices of a show's sections as their column has them; `None` where all seats have one price.
-fn prices_text(show: &Show) -> Result<Option<String>, Error> {
+pub(super) fn prices_text(show: &Show) -> Result<Option<String>, Error> {
     let text = || serde_json::to_string(&show.prices).map_err(corrupt);
     (!show.prices.is_empty()).then(text).transpose()
 }

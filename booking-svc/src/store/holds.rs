@@ -106,12 +106,13 @@ pub async fn read_ends(
     let sql = Sql {
         postgres: "SELECT name, show, h.ended FROM UNNEST((SELECT $4::text[]), (SELECT $5::bigint[])) AS a (name, show)
                    CROSS JOIN LATERAL (SELECT LEAST(expires_at, closed_at) AS ended FROM hold
-                       WHERE user_id = a.name AND show_id = a.show AND held_at > $1 AND status <> 'CONFIRMED') AS h
+                       WHERE user_id = a.name AND show_id = a.show AND held_at > $1 AND status <> 'CONFIRMED'
+                           AND refunded_payment_id IS NULL) AS h
                    WHERE h.ended > $2 AND h.ended <= $3",
         sqlite: "SELECT user_id AS name, show_id AS show, MIN(expires_at, COALESCE(closed_at, expires_at)) AS ended
                  FROM json_each($4) AS a CROSS JOIN hold
                  WHERE user_id = a.value ->> 0 AND show_id = a.value ->> 1 AND held_at > $1 AND status <> 'CONFIRMED'
-                     AND MIN(expires_at, COALESCE(closed_at, expires_at)) > $2
+                     AND refunded_payment_id IS NULL AND MIN(expires_at, COALESCE(closed_at, expires_at)) > $2
                      AND MIN(expires_at, COALESCE(closed_at, expires_at)) <= $3",
     };
     let mut args = args![since.saturating_sub(LONGEST), since, now];
@@ -132,7 +133,7 @@ macro_rules! select_hold {
     (from $from:literal, $rest:literal) => {
         concat!(
             "SELECT reservation_id, user_id, concert_id, show_id, queue_id, seats, places, amount, status, held_at, promised_until, ",
-            "expires_at, closed_at, payment_id FROM ",
+            "expires_at, closed_at, payment_id, refunded_payment_id, sold_at FROM ",
             $from,
             $rest
         )
@@ -217,8 +218,9 @@ pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<
 
 chassis::forget! {
     /// Removes holds that ended unpaid, in the order in which they were closed. No seat's row refers to one:
-    /// closing a hold frees its seats.
-    pub fn forget("hold", "reservation_id", "closed_at", "status IN ('EXPIRED', 'CANCELLED')")
+    /// closing a hold frees its seats. What was sold stays, also when it was refunded.
+    pub fn forget("hold", "reservation_id", "closed_at",
+        "status IN ('EXPIRED', 'CANCELLED') AND refunded_payment_id IS NULL")
 }
 
 /// Writes holds that are new, or that this transaction has locked and changed, and the reservations of
@@ -284,6 +286,7 @@ fn row(hold: &Hold, now: i64) -> Result<Vec<Value>, Error> {
         State::Confirmed { payment_id, at } => ("CONFIRMED", Some(at), Some(payment_id)),
         State::Expired => ("EXPIRED", Some(now), None),
         State::Cancelled => ("CANCELLED", Some(now), None),
+        State::Refunded { .. } => return Err(corrupt("a refund is written by the store of refunds")),
     };
     let places = || serde_json::to_string(&hold.places).map_err(corrupt);
     let places = (!hold.places.is_empty()).then(places).transpose()?;
@@ -316,7 +319,14 @@ fn read_hold(row: &Row) -> Result<Hold, Error> {
         "HELD" => State::Held,
         "CONFIRMED" => State::Confirmed { payment_id: payment()?, at: closed()? },
         "EXPIRED" => State::Expired,
-        "CANCELLED" => State::Cancelled,
+        "CANCELLED" => match row.get::<Option<Uuid>>("refunded_payment_id")? {
+            Some(payment_id) => {
+                let sold_at = row.get::<Option<i64>>("sold_at")?;
+                let sold_at = sold_at.ok_or_else(|| corrupt("a refunded hold without its sale"))?;
+                State::Refunded { payment_id, sold_at, at: closed()? }
+            }
+            None => State::Cancelled,
+        },
         other => return Err(corrupt(other)),
     };
     Ok(Hold {

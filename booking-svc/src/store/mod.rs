@@ -7,6 +7,8 @@
 
 pub mod catalog;
 pub mod holds;
+pub mod mending;
+pub mod refunds;
 pub mod seats;
 
 use chassis::db::{Error, Migrations};

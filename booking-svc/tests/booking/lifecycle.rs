@@ -96,6 +96,34 @@ async fn a_paid_seat_survives_every_sweep() {
 }
 
 #[tokio::test]
+async fn a_sale_that_is_taken_back_frees_its_seats_for_others_and_is_never_confirmed_again() {
+    for world in worlds().await {
+        let show = world.show(3).await;
+        let sold = world.hold("ann", &show, &[1, 2]).await.unwrap();
+        let not_sold = refusal(world.app.refund_reservation(id(&sold), "ann", PAYMENT).await);
+        assert_eq!(not_sold, Refusal::NotSold);
+        let sold = world.app.confirm_reservation(id(&sold), "ann", PAYMENT, None).await.unwrap();
+        world.clock.advance(10 * TTL);
+        let other = refusal(world.app.refund_reservation(id(&sold), "ann", OTHER_PAYMENT).await);
+        assert_eq!(other, Refusal::AlreadyPaid);
+        let undone = world.app.refund_reservation(id(&sold), "ann", PAYMENT).await.unwrap();
+        assert_eq!(undone.status, Status::Refunded);
+        assert_eq!(world.map(&show).await, [Availability::Available; 3]);
+        world.audit().await;
+        // The same again, also after somebody else has the seats; and a late confirmation.
+        let now_bobs = world.hold("bob", &show, &[2, 3]).await.unwrap();
+        world.app.confirm_reservation(id(&now_bobs), "bob", OTHER_PAYMENT, None).await.unwrap();
+        world.clock.advance(SECOND);
+        assert_eq!(world.app.refund_reservation(id(&sold), "ann", PAYMENT).await.unwrap(), undone);
+        let late = refusal(world.app.confirm_reservation(id(&sold), "ann", PAYMENT, None).await);
+        assert_eq!(late, Refusal::ReservationCancelled);
+        assert_eq!(world.map(&show).await, [Availability::Available, Availability::Sold, Availability::Sold]);
+        assert_eq!(world.app.reservation(id(&sold)).await.unwrap(), undone);
+        world.audit().await;
+    }
+}
+
+#[tokio::test]
 async fn an_old_hold_never_frees_a_seat_that_somebody_else_has_now() {
     for world in worlds().await {
         let show = world.show(2).await;

@@ -8,6 +8,7 @@ mod contention;
 mod cooldown;
 mod halls;
 mod lifecycle;
+mod mending;
 mod retention;
 mod schema;
 mod sizes;

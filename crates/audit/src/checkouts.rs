@@ -6,6 +6,7 @@ use futures::TryStreamExt;
 use crate::{
     Error, Options,
     law::Breaches,
+    outcomes::KNOWS_REFUNDS,
     report::{Law, Look},
     snapshot::{Snapshot, Sql},
 };
@@ -16,6 +17,10 @@ const ONE_LIVE: &str = "SELECT {id:reservation_id}, MIN({id:checkout_id}), MAX({
 /// Every status that is not final.
 const UNSETTLED: &str = "SELECT {id:checkout_id}, user_id, {id:reservation_id}, status, amount, created_at, attempts FROM checkout \
                          WHERE status NOT IN ('COMPLETED', 'FAILED', 'COMPENSATED') ORDER BY created_at, checkout_id";
+
+/// Every refund that is not done.
+const UNDONE: &str = "SELECT {id:checkout_id}, user_id, {id:reservation_id}, 'REFUNDING', amount, refund_asked_at, attempts FROM checkout \
+                      WHERE refund_asked_at IS NOT NULL AND refunded_at IS NULL ORDER BY refund_asked_at, checkout_id";
 
 /// How old an unsettled checkout may be, in microseconds, and as of when its age counts.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +54,20 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, age: &Age) -
         what: "{3} checkouts of one reservation are pending or completed",
     };
     one_live.judge(look, snapshot).await?;
-    let mut rows = snapshot.rows(UNSETTLED);
+    overdue(look, snapshot, UNSETTLED, age).await?;
+    if snapshot.has(KNOWS_REFUNDS).await? {
+        overdue(look, snapshot, UNDONE, age).await?;
+    }
+    Ok(())
+}
+
+async fn overdue(
+    look: &mut Look,
+    snapshot: &mut Snapshot,
+    unsettled: &'static str,
+    age: &Age,
+) -> Result<(), Error> {
+    let mut rows = snapshot.rows(unsettled);
     while let Some(row) = rows.try_next().await? {
         let (created, attempts): (i64, i64) = (row.get(5)?, row.get(6)?);
         let Some(age) = age.of(created) else { continue };

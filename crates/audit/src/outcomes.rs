@@ -9,15 +9,23 @@ use uuid::Uuid;
 use crate::{
     Error, Source,
     report::{Law, Look},
-    snapshot::{Row, Rows, Snapshot},
+    snapshot::{Row, Rows, Snapshot, Sql},
 };
 
 const CHECKOUTS: &str =
     "SELECT checkout_id, status, user_id, reservation_id, amount FROM checkout ORDER BY checkout_id";
+/// The same of a journal that knows of refunds.
+const UNDOABLE: &str = "SELECT checkout_id, CASE WHEN refunded_at IS NOT NULL THEN 'REFUNDED' \
+                        WHEN refund_asked_at IS NOT NULL THEN 'REFUNDING' ELSE status END, user_id, reservation_id, amount \
+                        FROM checkout ORDER BY checkout_id";
 const PAYMENTS: &str =
     "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
 const RESERVATIONS: &str =
     "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
+/// The same where sales can be taken back.
+const TAKEN_BACK: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation \
+                          UNION ALL SELECT refunded_payment_id, 'REFUNDED', user_id, reservation_id, amount FROM hold \
+                          WHERE refunded_payment_id IS NOT NULL ORDER BY 1";
 
 /// What one of the three tables says about the id of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +97,11 @@ pub(crate) async fn judge(
     journal: Option<&Source>,
     direct_calls: bool,
 ) -> Result<(), Error> {
-    let mut checkouts = Table::open(edge, CHECKOUTS).await?;
+    let is_undoable = edge.has(KNOWS_REFUNDS).await?;
+    let takes_back = booking.has(TAKES_BACK).await?;
+    let mut checkouts = Table::open(edge, if is_undoable { UNDOABLE } else { CHECKOUTS }).await?;
     let mut payments = Table::open(wallet, PAYMENTS).await?;
-    let mut reservations = Table::open(booking, RESERVATIONS).await?;
+    let mut reservations = Table::open(booking, if takes_back { TAKEN_BACK } else { RESERVATIONS }).await?;
     // Opened when it is first needed, which is after the snapshots were taken.
     let mut later: Option<Snapshot> = None;
     let mut read = 0;
@@ -104,7 +114,19 @@ pub(crate) async fn judge(
         read += 1;
         look.read("checkouts", read);
         if let Some(checkout) = checkout {
-            settled(look, &checkout, payment.as_ref(), &mine);
+            let Some((law, what)) = settled(look, &checkout, payment.as_ref(), &mine) else { continue };
+            // It was sold when the journal was read, and may have been refunded since.
+            if is_undoable && checkout.status == "COMPLETED" {
+                if later.is_none() {
+                    later = Snapshot::of(journal, "edge", &["checkout"]).await?;
+                }
+                if let Some(journal) = &mut later
+                    && journal.rows_of(UNDONE, id).try_next().await?.is_some()
+                {
+                    continue;
+                }
+            }
+            look.differs(law, what, ids("checkout", id, payment.as_ref(), &mine));
             continue;
         }
         if payment.as_ref().is_none_or(|payment| payment.status != "COMPLETED") && mine.is_empty() {
@@ -133,17 +155,37 @@ pub(crate) async fn judge(
 
 const KNOWN: &str = "SELECT status FROM checkout WHERE checkout_id = $1";
 
-/// Judges a checkout that has ended. One that has not is in flight, whatever its payment and its reservation
-/// are.
-fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Word]) {
+const UNDONE: &str = "SELECT status FROM checkout WHERE checkout_id = $1 AND refund_asked_at IS NOT NULL";
+
+/// A row if the journal knows of refunds.
+pub(crate) const KNOWS_REFUNDS: Sql = Sql {
+    postgres: "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('checkout') AND attname = 'refunded_at'",
+    sqlite: "SELECT 1 FROM pragma_table_info('checkout') WHERE name = 'refunded_at'",
+};
+/// A row if sales can be taken back.
+const TAKES_BACK: Sql = Sql {
+    postgres: "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('hold') AND attname = 'refunded_payment_id'",
+    sqlite: "SELECT 1 FROM pragma_table_info('hold') WHERE name = 'refunded_payment_id'",
+};
+
+/// Judges a checkout that has ended, and answers what is wrong with it. One that has not is in flight,
+/// whatever its payment and its reservation are.
+fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Word]) -> Option<(Law, String)> {
     let status = payment.map_or("", |payment| payment.status.as_str());
+    let same = |word: Option<&Word>, status: &str| {
+        word.is_some_and(|word| word.status == status && word.deal == checkout.deal)
+    };
+    let sold = |mine: &[Word], status: &str| mine.len() == 1 && same(mine.first(), status);
     let checked = look.checked();
     checked.checkouts += 1;
     let right = match checkout.status.as_str() {
         "COMPLETED" => {
             checked.completed += 1;
-            let same = |word: &Word| word.deal == checkout.deal;
-            status == "COMPLETED" && payment.is_some_and(same) && mine.len() == 1 && mine.iter().all(same)
+            status == "COMPLETED" && same(payment, "COMPLETED") && sold(mine, "CONFIRMED")
+        }
+        "REFUNDED" => {
+            checked.refunds += 1;
+            same(payment, "CANCELLED") && sold(mine, "REFUNDED")
         }
         "COMPENSATED" => {
             checked.compensated += 1;
@@ -160,24 +202,34 @@ fn settled(look: &mut Look, checkout: &Word, payment: Option<&Word>, mine: &[Wor
             true
         }
     };
-    if !right {
-        let what = format!(
-            "a checkout is {checkout}, its payment {}, its reservation {}",
-            told(payment),
-            told(mine)
-        );
-        // Paid without a reservation, or reserved without a payment; otherwise only the checkout disagrees.
-        let law = if (status == "COMPLETED") == mine.is_empty() { Law::PaidIffMine } else { Law::OneOutcome };
-        look.differs(law, what, ids("checkout", checkout.id, payment, mine));
+    if right {
+        return None;
     }
+    let what =
+        format!("a checkout is {checkout}, its payment {}, its reservation {}", told(payment), told(mine));
+    let is_free = mine.iter().all(|word| word.status == "REFUNDED") && !mine.is_empty();
+    let is_back = status == "CANCELLED";
+    let law = if checkout.status == "REFUNDED" || mine.iter().any(|word| word.status == "REFUNDED") {
+        // The money is back without the seats, or the seats without the money.
+        if is_back == is_free { Law::OneOutcome } else { Law::BackIffFree }
+    } else if (status == "COMPLETED") == mine.is_empty() {
+        // Paid without a reservation, or reserved without a payment; otherwise only the checkout disagrees.
+        Law::PaidIffMine
+    } else {
+        Law::OneOutcome
+    };
+    Some((law, what))
 }
 
 /// Reports a payment or a reservation that no checkout knows, neither before nor after the snapshots.
 fn stray(look: &mut Look, id: Uuid, payment: Option<&Word>, mine: &[Word]) {
-    let paid = payment.is_some_and(|payment| payment.status == "COMPLETED");
+    let is_told = |status, mine_is| {
+        let word = payment.is_some_and(|payment| payment.status == status);
+        word && mine.len() == 1 && mine[0].status == mine_is
+    };
     let what =
         format!("a payment that no checkout knows is {}, its reservation {}", told(payment), told(mine));
-    if paid && mine.len() == 1 {
+    if is_told("COMPLETED", "CONFIRMED") || is_told("CANCELLED", "REFUNDED") {
         look.differs(Law::OneOutcome, what, ids("payment", id, payment, mine));
     } else {
         look.differs(Law::PaidIffMine, what, ids("payment", id, payment, mine));
@@ -212,8 +264,7 @@ mod tests {
 
     fn judged(checkout: &str, payment: Option<Word>, mine: &[Word]) -> Option<Law> {
         let mut look = Look::new(None);
-        settled(&mut look, &word(checkout, 10), payment.as_ref(), mine);
-        look.conclude().differences.first().map(|difference| difference.law)
+        settled(&mut look, &word(checkout, 10), payment.as_ref(), mine).map(|(law, _)| law)
     }
 
     #[test]
@@ -233,10 +284,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_sale_that_was_undone_the_money_is_back_and_the_seats_are_free() {
+        let (back, free) = (|| Some(word("CANCELLED", 10)), || vec![word("REFUNDED", 10)]);
+        let (paid, mine) = (|| Some(word("COMPLETED", 10)), || vec![word("CONFIRMED", 10)]);
+        assert_eq!(judged("REFUNDED", back(), &free()), None);
+        for (payment, mine) in [(back(), mine()), (back(), vec![]), (paid(), free())] {
+            assert_eq!(judged("REFUNDED", payment, &mine), Some(Law::BackIffFree));
+        }
+        assert_eq!(judged("REFUNDED", paid(), &mine()), Some(Law::OneOutcome));
+        assert_eq!(judged("REFUNDED", Some(word("CANCELLED", 9)), &free()), Some(Law::OneOutcome));
+        assert_eq!(judged("COMPLETED", back(), &free()), Some(Law::OneOutcome));
+        assert_eq!(judged("COMPLETED", paid(), &free()), Some(Law::BackIffFree));
+        assert_eq!(judged("COMPENSATED", back(), &free()), Some(Law::OneOutcome));
+    }
+
+    #[test]
     fn one_that_is_in_flight_may_be_anywhere() {
         for mine in [vec![], vec![word("CONFIRMED", 10)]] {
             for payment in [None, Some(word("COMPLETED", 10)), Some(word("CANCELLED", 10))] {
-                assert_eq!(judged("PENDING", payment, &mine), None);
+                assert_eq!(judged("PENDING", payment.clone(), &mine), None);
+                assert_eq!(judged("REFUNDING", payment, &mine), None);
             }
         }
     }

@@ -67,6 +67,7 @@ fn summary(checked: &Checked) -> String {
         completed,
         failed,
         compensated,
+        refunds,
         in_flight,
         direct,
         ..
@@ -84,7 +85,7 @@ fn summary(checked: &Checked) -> String {
          seats      {seats} in {shows} shows: {sold} sold, {held} held; {holds} holds, {reservations} reservations\n\
          money      {wallets} wallets, {entries} entries, {payments} payments: \
          {charged} charged - {used} used - {paid} paid + {refunded} refunded = {sum} {equal} {balances}\n\
-         checkouts  {checkouts}: {completed} completed, {failed} failed, {compensated} compensated, {in_flight} in flight{direct}"
+         checkouts  {checkouts}: {completed} completed, {failed} failed, {compensated} compensated, {refunds} refunded, {in_flight} in flight{direct}"
     )
 }
 
@@ -110,7 +111,7 @@ pub fn json(report: &Report) -> Value {
             "wallets": c.wallets, "entries": c.entries, "payments": c.payments,
             "charged": c.charged.to_string(), "used": c.used.to_string(), "paid": c.paid.to_string(),
             "refunded": c.refunded.to_string(), "balances": c.balances.to_string(),
-            "checkouts": c.checkouts, "completed": c.completed, "failed": c.failed, "compensated": c.compensated,
+            "checkouts": c.checkouts, "completed": c.completed, "failed": c.failed, "compensated": c.compensated, "refunds": c.refunds,
             "inFlight": c.in_flight, "direct": c.direct,
         },
     })

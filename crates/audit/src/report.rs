@@ -39,6 +39,7 @@ laws! {
     PaidOnce "I-PAID-ONCE" "a hold is confirmed exactly when there is a reservation of it, by one payment";
     PaidIffMine "I-PAID-IFF-MINE" "a payment is completed if and only if its reservation is confirmed";
     OneOutcome "I-ONE-OUTCOME" "a settled checkout, its payment and its reservation tell one story";
+    BackIffFree "I-BACK-IFF-FREE" "the money of a sale is back if and only if its seats were taken back";
     OneLiveCheckout "I-ONE-LIVE-CHECKOUT" "a reservation is being paid for, or has been, by one checkout";
     Settled "I-SETTLED" "a checkout settles within its bound";
     ActionKept "I-ACTION-KEPT" "an operator's action is written before its outcome, which tells what it must";
@@ -92,6 +93,7 @@ pub struct Checked {
     pub completed: u64,
     pub failed: u64,
     pub compensated: u64,
+    pub refunds: u64,
     pub in_flight: u64,
     /// Payments and reservations that no checkout knows, where those are allowed.
     pub direct: u64,

@@ -195,6 +195,11 @@ impl Snapshot {
         row.ok_or_else(|| self.failed(sqlx::Error::RowNotFound))
     }
 
+    /// Whether a table has a column: a release before it may have been the last to run.
+    pub(crate) async fn has(&mut self, table_and_column: Sql) -> Result<bool, Error> {
+        Ok(self.rows(table_and_column).try_next().await?.is_some())
+    }
+
     fn failed(&self, cause: sqlx::Error) -> Error {
         Error::Database { service: self.service, place: self.place.to_string(), cause }
     }

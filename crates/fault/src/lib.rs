@@ -83,6 +83,8 @@ reasons! {
     SalesNotOpen "SALES_NOT_OPEN" FailedPrecondition CONFLICT "The show is not on sale yet.";
     SalesClosed "SALES_CLOSED" FailedPrecondition CONFLICT "The show is no longer on sale.";
     HoldLimit "HOLD_LIMIT" FailedPrecondition CONFLICT "This user holds as many seats as one may.";
+    RefundNotPossible "REFUND_NOT_POSSIBLE" FailedPrecondition CONFLICT "There is no sale that could be undone.";
+    PreconditionFailed "PRECONDITION_FAILED" Aborted PRECONDITION_FAILED "Somebody else has changed this meanwhile.";
     RequestIdReused "REQUEST_ID_REUSED" AlreadyExists UNPROCESSABLE_ENTITY "The request id was used for another request.";
     QueueFull "QUEUE_FULL" ResourceExhausted TOO_MANY_REQUESTS "The line is full at this moment.";
     RateLimited "RATE_LIMITED" ResourceExhausted TOO_MANY_REQUESTS "Too many requests at this moment.";

@@ -306,6 +306,20 @@ impl BookingService for Fakes {
         self.serve("cancel_reservation", cancel).await
     }
 
+    async fn refund_reservation(
+        &self,
+        _: Request<RefundReservationRequest>,
+    ) -> Result<Response<RefundReservationResponse>, Status> {
+        let refund = |world: &mut World| {
+            if !matches!(world.hold, ReservationStatus::Confirmed | ReservationStatus::Refunded) {
+                return Err(no(Reason::RefundNotPossible));
+            }
+            world.hold = ReservationStatus::Refunded;
+            Ok(RefundReservationResponse { reservation: Some(world.reservation()) })
+        };
+        self.serve("refund_reservation", refund).await
+    }
+
     absent! {
         create_concert: CreateConcertRequest => CreateConcertResponse;
         get_concert: GetConcertRequest => GetConcertResponse;
@@ -313,6 +327,8 @@ impl BookingService for Fakes {
         create_show: CreateShowRequest => CreateShowResponse;
         get_show: GetShowRequest => GetShowResponse;
         get_seat_plan: GetSeatPlanRequest => GetSeatPlanResponse;
+        update_concert: UpdateConcertRequest => UpdateConcertResponse;
+        update_show: UpdateShowRequest => UpdateShowResponse;
         list_shows: ListShowsRequest => ListShowsResponse;
         list_available_dates: ListAvailableDatesRequest => ListAvailableDatesResponse;
         list_seats: ListSeatsRequest => ListSeatsResponse;

@@ -16,8 +16,10 @@ use crate::clients::{Clients, ask};
 /// How many concerts and shows are remembered: far more than are on sale at once; an entry is some hundred
 /// bytes.
 const REMEMBERED: u64 = 10_000;
-/// An entry is forgotten when it was not used for this long. It never becomes wrong.
+/// An entry is forgotten when it was not used for this long. The concert of a show never becomes wrong.
 const IDLE: Duration = Duration::from_secs(600);
+/// How long the queue of a concert is remembered: an operator may give it another one.
+const QUEUE: Duration = Duration::from_secs(1);
 
 /// Decides who may pass. Cheap to clone.
 #[derive(Clone)]
@@ -29,7 +31,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(clients: Clients) -> Self {
-        let queue_of_concert = Cache::builder().max_capacity(REMEMBERED).time_to_idle(IDLE).build();
+        let queue_of_concert = Cache::builder().max_capacity(REMEMBERED).time_to_live(QUEUE).build();
         let concert_of_show = Cache::builder().max_capacity(REMEMBERED).time_to_idle(IDLE).build();
         Self { clients, queue_of_concert, concert_of_show }
     }
@@ -60,7 +62,12 @@ impl Gate {
         Ok(token)
     }
 
-    /// The queue that guards a concert. It never changes, so it is asked for once.
+    /// Forgets the queue of a concert, because the concert was changed.
+    pub(super) async fn forget(&self, concert_id: i64) {
+        self.queue_of_concert.invalidate(&concert_id).await;
+    }
+
+    /// The queue that guards a concert, as it was a second ago or later.
     ///
     /// # Errors
     /// CONCERT_NOT_FOUND.

@@ -20,6 +20,7 @@ mod news;
 mod polls;
 pub(crate) mod programme;
 pub(crate) mod queue;
+mod refund;
 mod relay;
 mod runner;
 mod running;

@@ -1,16 +1,16 @@
 //! The programme: concerts and their shows. Everyone may read it; operators write it.
 
 use boxoffice_proto::{
-    Fault,
+    Fault, Reason,
     booking::{
         Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetSeatPlanRequest,
         GetSeatPlanResponse, GetShowRequest, ListConcertsRequest, ListConcertsResponse, ListShowsRequest,
-        ListShowsResponse, Show,
+        ListShowsResponse, Show, UpdateConcertRequest, UpdateShowRequest,
     },
     json,
 };
 
-use super::{caller::Caller, edge::Edge};
+use super::{acting::before, caller::Caller, edge::Edge};
 use crate::clients::ask;
 
 /// Creates a concert.
@@ -26,6 +26,41 @@ pub(crate) async fn create_concert(
     let create = async move { ask!(booking, create_concert(request).concert) };
     let tell = |concert: &Concert| json::of("boxoffice.booking.v1.Concert", concert);
     edge.acting.act::<CreateConcertRequest, _>(caller, "", None, tell, create).await
+}
+
+/// Changes a concert.
+pub(crate) async fn update_concert(
+    edge: &Edge,
+    caller: &Caller,
+    request: UpdateConcertRequest,
+) -> Result<Concert, Fault> {
+    let request = caller.allow(request)?;
+    let request_id = edge.request_id::<UpdateConcertRequest>(caller, "", request.request_id);
+    let request = UpdateConcertRequest { request_id, ..request };
+    let tell = |concert: &Concert| json::of("boxoffice.booking.v1.Concert", concert);
+    let was = before(tell, concert(edge, request.concert_id).await, Reason::ConcertNotFound)?;
+    let (booking, concert_id) = (edge.clients.booking.clone(), request.concert_id);
+    let update = async move { ask!(booking, update_concert(request).concert) };
+    let target = concert_id.to_string();
+    let changed = edge.acting.act::<UpdateConcertRequest, _>(caller, &target, was, tell, update).await;
+    edge.gate.forget(concert_id).await;
+    changed
+}
+
+/// Changes a show.
+pub(crate) async fn update_show(
+    edge: &Edge,
+    caller: &Caller,
+    request: UpdateShowRequest,
+) -> Result<Show, Fault> {
+    let request = caller.allow(request)?;
+    let request_id = edge.request_id::<UpdateShowRequest>(caller, "", request.request_id);
+    let request = UpdateShowRequest { request_id, ..request };
+    let tell = |show: &Show| json::of("boxoffice.booking.v1.Show", show);
+    let was = before(tell, show(edge, request.show_id).await, Reason::ShowNotFound)?;
+    let (booking, target) = (edge.clients.booking.clone(), request.show_id.to_string());
+    let update = async move { ask!(booking, update_show(request).show) };
+    edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell, update).await
 }
 
 /// Reads one concert.

@@ -27,11 +27,11 @@ use super::{
 use crate::{
     clients::Clients,
     domain::{
-        checkout::{Checkout, RecordedCheckout},
+        checkout::{Checkout, RecordedCheckout, Refund},
         event,
         saga::{Ending, Next, STUCK_AFTER, Saga},
     },
-    store::{Journal, Settlement},
+    store::{Journal, Settlement, UNDONE},
 };
 
 /// How long a lease lasts, in microseconds, after it was last renewed.
@@ -217,18 +217,19 @@ impl Runner {
     /// Writes the ending, and tries until that succeeds. Answers what the journal holds then, since another
     /// runner may have been faster; `None` when this process stops.
     async fn settle(&self, begun: &Checkout, ending: Ending, rounds: i64) -> Option<RecordedCheckout> {
-        let status = ending.status();
+        let (is_refund, status) = (ending.is_refund(), ending.status());
+        let checkout = ended(begun, &ending, self.now());
         let refusal = ending.refusal(begun.checkout_id);
-        let checkout = Checkout {
-            status,
-            reason: refusal.as_ref().map(|fault| fault.reason.as_str().to_owned()),
-            settled_at: Some(self.now().max(begun.created_at)),
-            ..begun.clone()
-        };
         let settlement = Settlement { events: event::outcome(&checkout), checkout, refusal, rounds };
         let mut failures = 0;
         loop {
-            match self.0.journal.settle(&settlement).await {
+            let written = if is_refund {
+                let Settlement { checkout, events, .. } = &settlement;
+                self.0.journal.settle_refund(checkout, rounds, events).await
+            } else {
+                self.0.journal.settle(&settlement).await
+            };
+            match written {
                 Ok((settled, ours)) => {
                     if ours {
                         self.0.bell.notify_one();
@@ -236,6 +237,7 @@ impl Runner {
                         tracing::info!(
                             status = status.as_str(),
                             reason = settlement.checkout.reason,
+                            is_refund,
                             rounds,
                             "checkout settled"
                         );
@@ -310,9 +312,11 @@ impl Runner {
             metrics::counter!("checkouts_taken_over_total").increment(1);
             entry.checkout.story.taken_over(now);
             let runner = self.clone();
-            self.spawn(
-                async move { runner.run(turn, entry, Saga::resume(), now, TraceParent::random()).await },
-            );
+            self.spawn(async move {
+                let is_refund = entry.checkout.is_being_refunded();
+                let first = if is_refund { Saga::undo() } else { Saga::resume() };
+                runner.run(turn, entry, first, now, TraceParent::random()).await;
+            });
         }
     }
 
@@ -337,6 +341,18 @@ impl Runner {
             }
         }
     }
+}
+
+/// A checkout that has ended so at this time.
+fn ended(begun: &Checkout, ending: &Ending, now: i64) -> Checkout {
+    let (status, now) = (ending.status(), now.max(begun.created_at));
+    if let (true, Some(asked)) = (ending.is_refund(), begun.refund.clone()) {
+        let done_at = Some(now.max(asked.asked_at));
+        let (reason, refund) = (Some(UNDONE.to_owned()), Some(Refund { done_at, ..asked }));
+        return Checkout { status, reason, refund, ..begun.clone() };
+    }
+    let reason = ending.refusal_reason().map(|reason| reason.as_str().to_owned());
+    Checkout { status, reason, settled_at: Some(now), ..begun.clone() }
 }
 
 /// Alerts an operator, with a log line and a metric, when a step had no outcome for many rounds. The line is

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use boxoffice_proto::{
     Fault, Reason,
-    booking::{CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, Reservation},
+    booking::{
+        CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, RefundReservationRequest,
+        Reservation,
+    },
     queue::CompleteTokenRequest,
     time,
     wallet::{CancelPaymentRequest, CreatePaymentRequest, Payment, PaymentStatus},
@@ -22,6 +25,9 @@ use crate::{
 
 /// How long one step may take, with its retries on other replicas, before its outcome counts as unknown.
 const STEP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Why the wallet takes the payment of a sale back that is undone, as it is kept there.
+const REFUNDED: &str = "REFUNDED";
 
 /// What is known after a step.
 pub(super) struct Taken {
@@ -52,7 +58,9 @@ pub(super) async fn take(
             Saga::Confirm => confirm(clients, entry).await.into(),
             Saga::Complete => complete(clients, entry).await.into(),
             Saga::Release(_) => release(clients, entry).await.into(),
-            Saga::Refund(why) => refund(clients, entry, why.reason).await.into(),
+            Saga::Refund(why) => take_back(clients, entry, why.reason.as_str()).await.into(),
+            Saga::Unsell => unsell(clients, entry).await.into(),
+            Saga::Repay => take_back(clients, entry, REFUNDED).await.into(),
         }
     };
     let taken = context.scope(step).await;
@@ -129,10 +137,10 @@ async fn release(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
 }
 
 /// Takes the payment back, or bars it when it has not arrived yet.
-async fn refund(clients: &Clients, entry: &RecordedCheckout, why: Reason) -> Outcome {
+async fn take_back(clients: &Clients, entry: &RecordedCheckout, why: &str) -> Outcome {
     let request = CancelPaymentRequest {
         payment_id: entry.checkout.checkout_id.to_string(),
-        reason: why.as_str().to_owned(),
+        reason: why.to_owned(),
         request_id: String::new(),
     };
     match ask!(clients.wallet, cancel_payment(request)) {
@@ -142,6 +150,16 @@ async fn refund(clients: &Clients, entry: &RecordedCheckout, why: Reason) -> Out
         }
         Err(fault) => not_done(fault),
     }
+}
+
+/// Takes the seats back that were sold for this checkout's payment.
+async fn unsell(clients: &Clients, entry: &RecordedCheckout) -> Outcome {
+    let request = RefundReservationRequest {
+        reservation_id: entry.checkout.reservation_id.to_string(),
+        user_id: entry.checkout.user_id.clone(),
+        payment_id: entry.checkout.checkout_id.to_string(),
+    };
+    done(ask!(clients.booking, refund_reservation(request)))
 }
 
 /// Until when a reservation's hold lasts, in microseconds.

@@ -107,7 +107,7 @@ pub(crate) struct Till {
     journal: Journal,
     clients: Clients,
     gate: Gate,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) runner: Runner,
     pub(crate) acting: Acting,
 }
@@ -134,15 +134,14 @@ impl Till {
     /// Why it was refused, with metadata `payment_id` and `payment_status` (FAILED, CANCELLED) when a
     /// checkout was begun; a replay gets the same again.
     pub(crate) async fn pay(&self, caller: &Caller, command: Pay) -> Result<Checkout, Fault> {
-        let until = Instant::now() + PATIENCE;
-        let until = Context::current()
-            .map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)));
+        let until = patience();
         let arrived = self.clock.now();
         let user_id = caller.allow(PayRequest { user_id: command.user_id, ..PayRequest::default() })?.user_id;
         let command = Pay { user_id, ..command };
 
         let entry = self.attach_or_begin(caller, &command, arrived).await?;
-        let entry = self.outcome(entry, until).await?;
+        let is_open = |checkout: &Checkout| checkout.status == Status::Pending;
+        let entry = self.outcome(entry, until, is_open).await?;
         match entry.refusal {
             Some(refusal) => Err(refusal),
             None => Ok(entry.checkout),
@@ -164,7 +163,7 @@ impl Till {
     }
 
     /// A checkout of this user, or of anybody where none is named.
-    async fn read(&self, checkout_id: Uuid, user_id: &str) -> Result<Checkout, Fault> {
+    pub(super) async fn read(&self, checkout_id: Uuid, user_id: &str) -> Result<Checkout, Fault> {
         let none = || {
             Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title())
                 .with("payment_id", checkout_id)
@@ -172,7 +171,7 @@ impl Till {
         of_user(user_id, self.find(checkout_id).await?.ok_or_else(none))
     }
 
-    async fn find(&self, checkout_id: Uuid) -> Result<Option<Checkout>, Fault> {
+    pub(super) async fn find(&self, checkout_id: Uuid) -> Result<Option<Checkout>, Fault> {
         Ok(self.journal.get(checkout_id).await.map_err(Error::from)?.map(|entry| entry.checkout))
     }
 
@@ -378,12 +377,17 @@ impl Till {
         Ok((token, reservation))
     }
 
-    /// Waits for a checkout's outcome: its runner wakes the request when it is in this process, and otherwise
+    /// Waits for a checkout's outcome, as long as it `is_open`: its runner wakes the request when it is in this process, and otherwise
     /// the journal is read again and again. At `until` the checkout is answered as it is.
-    async fn outcome(&self, mut entry: RecordedCheckout, until: Instant) -> Result<RecordedCheckout, Error> {
+    pub(super) async fn outcome(
+        &self,
+        mut entry: RecordedCheckout,
+        until: Instant,
+        is_open: fn(&Checkout) -> bool,
+    ) -> Result<RecordedCheckout, Error> {
         let checkout_id = entry.checkout.checkout_id;
         let mut pause = LOOK_FIRST;
-        while entry.checkout.status == Status::Pending && Instant::now() < until {
+        while is_open(&entry.checkout) && Instant::now() < until {
             if let Some(mut outcome) = self.runner.follow(checkout_id) {
                 // Otherwise the time is up, or the runner stopped without an outcome and another one takes
                 // over; then the journal is read.
@@ -394,7 +398,7 @@ impl Till {
                 }
             } else {
                 entry = self.journal.get(checkout_id).await?.unwrap_or(entry);
-                if entry.checkout.status == Status::Pending {
+                if is_open(&entry.checkout) {
                     tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
                     pause = (pause * 3 / 2).min(LOOK_LATER);
                 }
@@ -415,10 +419,18 @@ impl Till {
     }
 }
 
-/// What the operators' journal keeps of a checkout that is tried again.
-fn tell(checkout: &Checkout) -> Value {
+/// Until when a request waits for its outcome.
+pub(super) fn patience() -> Instant {
+    let until = Instant::now() + PATIENCE;
+    Context::current()
+        .map_or(until, |context| until.min(context.deadline.checked_sub(WAY_BACK).unwrap_or(until)))
+}
+
+/// What the operators' journal keeps of a checkout that is tried again, or refunded.
+pub(super) fn tell(checkout: &Checkout) -> Value {
     json!({"checkout_id": checkout.checkout_id, "user_id": checkout.user_id, "amount": checkout.amount,
-        "status": checkout.status.as_str(), "attempts": checkout.attempts, "is_parked": checkout.parked_at.is_some()})
+        "status": checkout.status.as_str(), "attempts": checkout.attempts, "is_parked": checkout.parked_at.is_some(),
+        "refund_reason": checkout.refund.as_ref().map(|refund| &refund.reason)})
 }
 
 fn of_user(user_id: &str, found: Result<Checkout, Fault>) -> Result<Checkout, Fault> {
@@ -451,7 +463,7 @@ fn payable(reservation: &Reservation, user_id: &str) -> Result<(), Fault> {
         ReservationStatus::Held => Ok(()),
         ReservationStatus::Confirmed => refuse(Reason::AlreadyPaid),
         ReservationStatus::Expired => refuse(Reason::HoldExpired),
-        ReservationStatus::Cancelled => refuse(Reason::ReservationCancelled),
+        ReservationStatus::Cancelled | ReservationStatus::Refunded => refuse(Reason::ReservationCancelled),
         ReservationStatus::Unspecified => Err(hollow("get_reservation")),
     }
 }

@@ -4,7 +4,11 @@
 //! PENDING ──┬─▶ COMPLETED     paid, and the seats are the user's
 //!           ├─▶ FAILED        refused; no money moved
 //!           └─▶ COMPENSATED   debited, refused, refunded
+//!
+//! COMPLETED ─── a refund is asked for, and done ───▶ COMPENSATED
 //! ```
+//! A checkout that is COMPLETED stays so while it is refunded: the seats are the user's, or the money is on
+//! its way back.
 
 use fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -12,7 +16,7 @@ use uuid::Uuid;
 
 use super::story::Story;
 
-/// The status of a checkout. All but `Pending` are final.
+/// The status of a checkout. All but `Pending` are final, except that a `Completed` one can be refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Status {
     /// It is still being settled.
@@ -21,8 +25,19 @@ pub(crate) enum Status {
     Completed,
     /// Refused; no money moved.
     Failed,
-    /// The wallet was debited, a later step was refused, and the money was refunded.
+    /// The wallet was debited, and the money was refunded: a later step was refused, or the sale was undone.
     Compensated,
+}
+
+/// A refund of a checkout that was completed, asked for once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refund {
+    /// When it was asked for, in microseconds.
+    pub(crate) asked_at: i64,
+    /// Why, in the words of whoever asked; it may be empty.
+    pub(crate) reason: String,
+    /// When the money was back and the seats were free, in microseconds; none until then.
+    pub(crate) done_at: Option<i64>,
 }
 
 impl Status {
@@ -68,9 +83,16 @@ pub(crate) struct Checkout {
     pub(crate) parked_at: Option<i64>,
     /// The attempts, as far as they were written down.
     pub(crate) story: Story,
+    /// The refund that was asked for, if one was.
+    pub(crate) refund: Option<Refund>,
 }
 
 impl Checkout {
+    /// Whether its sale is being undone at this moment.
+    pub(crate) fn is_being_refunded(&self) -> bool {
+        self.refund.as_ref().is_some_and(|refund| refund.done_at.is_none())
+    }
+
     /// A checkout that begins.
     pub(crate) fn begun(
         checkout_id: Uuid,
@@ -91,6 +113,7 @@ impl Checkout {
             attempts: 1,
             parked_at: None,
             story: Story::default(),
+            refund: None,
         }
     }
 }

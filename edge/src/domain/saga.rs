@@ -7,7 +7,13 @@
 //!            │  │         └── refused ──▶ REFUND ◀───────┘
 //!            │  └ barred ───────────────▶ REFUND ──▶ compensated (money went back), failed (none had moved)
 //!            └ refused ──▶ RELEASE ──▶ failed             (policy `keep`: failed at once)
+//!
+//! UNSELL ──▶ REPAY ──▶ refunded                                     (a sale that is undone)
 //! ```
+//!
+//! A sale is undone from its end: booking takes the seats back for this payment, then the wallet gives the
+//! money back. Nobody ever has both, and after the first step no late message confirms the seats again. Once
+//! it is asked for, nothing may refuse it: what does shows a fault, for an operator to mend.
 //!
 //! Every step is idempotent by the checkout's id, so a runner that takes a checkout over begins at EXTEND and
 //! gets the answers that the steps had before. A call whose outcome is unknown is made again, with the same
@@ -46,6 +52,10 @@ pub(crate) enum Saga {
     Release(Fault),
     /// Take the payment back: booking refused.
     Refund(Fault),
+    /// Take the seats back from the user: the sale is undone.
+    Unsell,
+    /// Give the money back for the seats that were taken back.
+    Repay,
 }
 
 /// What is known of a call's effect once it was answered, or was not.
@@ -53,7 +63,7 @@ pub(crate) enum Saga {
 pub(crate) enum Outcome {
     /// It took effect (now or earlier).
     Done,
-    /// Only of [`Saga::Refund`]: the payment cannot move money any more.
+    /// Only of [`Saga::Refund`] and [`Saga::Repay`]: the payment cannot move money any more.
     TakenBack {
         /// Whether it had moved money, which went back.
         refunded: bool,
@@ -105,6 +115,8 @@ pub(crate) enum Ending {
     Failed(Fault),
     /// The wallet was debited, a later step was refused, and the money was refunded.
     Compensated(Fault),
+    /// The sale was undone: the seats are free and the money is back (I-BACK-IFF-FREE).
+    Refunded,
 }
 
 impl Saga {
@@ -114,9 +126,14 @@ impl Saga {
         if hold_left >= ENOUGH_HOLD { Self::Debit } else { Self::Extend }
     }
 
-    /// The first call of a runner that takes a checkout over.
+    /// The first call of a runner that takes over a checkout that is paid for.
     pub(crate) const fn resume() -> Self {
         Self::Extend
+    }
+
+    /// The first call of a runner that undoes a sale, whether or not another one began to.
+    pub(crate) const fn undo() -> Self {
+        Self::Unsell
     }
 
     /// The step's name in logs, metrics and the story.
@@ -127,7 +144,8 @@ impl Saga {
             Self::Confirm => "confirm_reservation",
             Self::Complete => "complete_token",
             Self::Release(_) => "cancel_reservation",
-            Self::Refund(_) => "cancel_payment",
+            Self::Refund(_) | Self::Repay => "cancel_payment",
+            Self::Unsell => "refund_reservation",
         }
     }
 
@@ -158,12 +176,16 @@ impl Saga {
             (Self::Refund(why), Outcome::TakenBack { refunded: false, reason }) => {
                 Next::End(Ending::Failed(first_cause(reason, why)))
             }
+            (Self::Unsell, Outcome::Done) => Next::Run(Self::Repay),
+            (Self::Repay, Outcome::TakenBack { .. }) => Next::End(Ending::Refunded),
             // A compensation never gives up, and an outcome that this call cannot have decides nothing.
-            (saga @ Self::Refund(_), Outcome::Done | Outcome::Refused(_) | Outcome::Barred(_)) => {
-                Next::Stuck(saga)
-            }
             (
-                saga @ (Self::Extend | Self::Confirm | Self::Complete | Self::Release(_)),
+                saga @ (Self::Refund(_) | Self::Repay),
+                Outcome::Done | Outcome::Refused(_) | Outcome::Barred(_),
+            )
+            | (saga @ Self::Unsell, Outcome::Refused(_))
+            | (
+                saga @ (Self::Extend | Self::Confirm | Self::Complete | Self::Release(_) | Self::Unsell),
                 Outcome::TakenBack { .. } | Outcome::Barred(_),
             )
             | (saga @ Self::Debit, Outcome::TakenBack { .. }) => Next::Stuck(saga),
@@ -179,7 +201,9 @@ impl Saga {
             | Self::Confirm
             | Self::Complete
             | Self::Release(_)
-            | Self::Refund(_)) => same,
+            | Self::Refund(_)
+            | Self::Unsell
+            | Self::Repay) => same,
         }
     }
 }
@@ -202,14 +226,27 @@ impl Ending {
         match self {
             Self::Completed => Status::Completed,
             Self::Failed(_) => Status::Failed,
-            Self::Compensated(_) => Status::Compensated,
+            Self::Compensated(_) | Self::Refunded => Status::Compensated,
+        }
+    }
+
+    /// Whether it is that of a sale that was undone.
+    pub(crate) fn is_refund(&self) -> bool {
+        *self == Self::Refunded
+    }
+
+    /// The reason of the refusal that ended it; none unless it was refused.
+    pub(crate) const fn refusal_reason(&self) -> Option<Reason> {
+        match self {
+            Self::Completed | Self::Refunded => None,
+            Self::Failed(fault) | Self::Compensated(fault) => Some(fault.reason),
         }
     }
 
     /// What the caller is told when the checkout was refused: the reason, and what became of the money.
     pub(crate) fn refusal(self, checkout_id: Uuid) -> Option<Fault> {
         let (mut fault, money, status) = match self {
-            Self::Completed => return None,
+            Self::Completed | Self::Refunded => return None,
             Self::Failed(fault) => (fault, "No money was taken.", "FAILED"),
             Self::Compensated(fault) => (fault, "The money is back in the wallet.", "CANCELLED"),
         };

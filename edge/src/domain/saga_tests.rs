@@ -19,6 +19,7 @@ enum Hold {
     Lapsed,
     Cancelled,
     Ours,
+    Refunded,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +52,8 @@ enum Call {
     Complete,
     Release,
     Refund,
+    Unsell,
+    Repay,
 }
 
 fn call_of(saga: &Saga) -> Call {
@@ -61,6 +64,8 @@ fn call_of(saga: &Saga) -> Call {
         Saga::Complete => Call::Complete,
         Saga::Release(_) => Call::Release,
         Saga::Refund(_) => Call::Refund,
+        Saga::Unsell => Call::Unsell,
+        Saga::Repay => Call::Repay,
     }
 }
 
@@ -89,10 +94,17 @@ impl World {
                     self.hold = Hold::Cancelled;
                     Outcome::Done
                 }
-                Hold::Lapsed | Hold::Cancelled => Outcome::Done,
+                Hold::Lapsed | Hold::Cancelled | Hold::Refunded => Outcome::Done,
             },
             Call::Debit => self.debit(),
-            Call::Refund => self.refund(),
+            Call::Refund | Call::Repay => self.refund(),
+            Call::Unsell => match self.hold {
+                Hold::Ours | Hold::Refunded => {
+                    self.hold = Hold::Refunded;
+                    Outcome::Done
+                }
+                Hold::Live | Hold::Lapsed | Hold::Cancelled => refused(Reason::RefundNotPossible),
+            },
             Call::Complete if self.token_live => Outcome::Done,
             Call::Complete => refused(Reason::TokenNotActive),
         }
@@ -102,7 +114,7 @@ impl World {
         match self.hold {
             Hold::Live | Hold::Ours => Outcome::Done,
             Hold::Lapsed => refused(Reason::HoldExpired),
-            Hold::Cancelled => refused(Reason::ReservationCancelled),
+            Hold::Cancelled | Hold::Refunded => refused(Reason::ReservationCancelled),
         }
     }
 
@@ -177,7 +189,16 @@ struct Scene {
     world: World,
     runners: Vec<Runner>,
     settled: Option<(Status, Option<Reason>)>,
+    undo: Undo,
     mishaps: u8,
+}
+
+/// Whether the sale is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Undo {
+    No,
+    Asked,
+    Done,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -190,7 +211,7 @@ impl Runner {
     fn at(saga: &Saga) -> Self {
         let why = match saga {
             Saga::Release(why) | Saga::Refund(why) => Some(why.reason),
-            Saga::Extend | Saga::Debit | Saga::Confirm | Saga::Complete => None,
+            Saga::Extend | Saga::Debit | Saga::Confirm | Saga::Complete | Saga::Unsell | Saga::Repay => None,
         };
         Self { call: call_of(saga), why }
     }
@@ -204,6 +225,8 @@ impl Runner {
             Call::Complete => Saga::Complete,
             Call::Release => Saga::Release(why()),
             Call::Refund => Saga::Refund(why()),
+            Call::Unsell => Saga::Unsell,
+            Call::Repay => Saga::Repay,
         }
     }
 }
@@ -228,6 +251,13 @@ impl Scene {
                 joined.runners.push(Runner::at(&Saga::resume()));
                 scenes.push(Self { mishaps, ..joined });
             }
+            // An operator asks for a refund of what the journal calls sold, or another runner of it joins.
+            let is_sold = matches!(self.settled, Some((Status::Completed, _)));
+            if is_sold && (self.undo == Undo::No || self.undo == Undo::Asked && self.runners.len() == 1) {
+                let mut asked = Self { mishaps, undo: Undo::Asked, ..self.clone() };
+                asked.runners.push(Runner::at(&Saga::undo()));
+                scenes.push(asked);
+            }
         }
         scenes
     }
@@ -248,8 +278,9 @@ impl Scene {
         scenes.push(mishap.after(index, served.clone(), unknown()));
         scenes.push(mishap.after(index, self.world.clone(), unknown()));
         scenes.push(mishap.after(index, self.world.clone().with_late(call), unknown()));
-        scenes.push(mishap.after(index, served, Next::Run(Saga::resume())));
-        scenes.push(mishap.after(index, self.world.clone(), Next::Run(Saga::resume())));
+        let taken_up = if matches!(call, Call::Unsell | Call::Repay) { Saga::undo() } else { Saga::resume() };
+        scenes.push(mishap.after(index, served, Next::Run(taken_up.clone())));
+        scenes.push(mishap.after(index, self.world.clone(), Next::Run(taken_up)));
         // A retry that extends first, because the hold ran low.
         scenes.push(mishap.after(index, self.world.clone().with_late(call), Next::Run(saga.again(0))));
     }
@@ -260,6 +291,10 @@ impl Scene {
             Next::Run(saga) | Next::Again(saga) | Next::Stuck(saga) => {
                 scene.runners[index] = Runner::at(&saga)
             }
+            Next::End(Ending::Refunded) => {
+                scene.runners.remove(index);
+                scene.undo = Undo::Done;
+            }
             Next::End(ending) => {
                 scene.runners.remove(index);
                 let status = ending.status();
@@ -268,6 +303,8 @@ impl Scene {
                 // seat.
                 match scene.settled {
                     None => scene.settled = Some((status, reason)),
+                    // A slow one that meets what the refund has taken back already takes back the rest.
+                    Some(_) if scene.undo != Undo::No => {}
                     Some((first, _)) => assert_eq!(first, status, "two runners disagree: {self:?}"),
                 }
             }
@@ -286,7 +323,12 @@ impl Scene {
         assert_eq!(paid, world.hold == Hold::Ours, "I-PAID-IFF-MINE: {self:?}");
         let allowed = match status {
             Status::Pending => false,
-            Status::Completed => paid && reason.is_none(),
+            Status::Completed if self.undo == Undo::No => paid && reason.is_none(),
+            // I-BACK-IFF-FREE
+            Status::Completed => {
+                let is_back = world.payment == Payment::Refunded && world.hold == Hold::Refunded;
+                self.undo == Undo::Done && is_back
+            }
             Status::Failed => {
                 matches!(world.payment, Payment::Absent | Payment::Failed | Payment::Barred)
                     && reason.is_some()
@@ -307,8 +349,13 @@ impl Scene {
 /// Walks every scene that can be reached, and judges each in which nothing is left to do. Returns (scenes,
 /// endings seen).
 fn explore(start: World, first: Saga, release: bool) -> (usize, HashSet<Status>) {
-    let origin =
-        Scene { world: start.clone(), runners: vec![Runner::at(&first)], settled: None, mishaps: MISHAPS };
+    let origin = Scene {
+        world: start.clone(),
+        runners: vec![Runner::at(&first)],
+        settled: None,
+        undo: Undo::No,
+        mishaps: MISHAPS,
+    };
     let (mut seen, mut stack, mut endings) = (HashSet::from([origin.clone()]), vec![origin], HashSet::new());
     while let Some(scene) = stack.pop() {
         if scene.runners.is_empty() && scene.world.late.is_empty() {
@@ -377,9 +424,16 @@ fn without_mishaps_a_checkout_settles_within_six_calls_from_anywhere() {
 #[test]
 fn an_unknown_outcome_never_leads_anywhere_but_to_the_same_question() {
     let why = || Fault::new(Reason::HoldExpired, "no");
-    for saga in
-        [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Release(why()), Saga::Refund(why())]
-    {
+    for saga in [
+        Saga::Extend,
+        Saga::Debit,
+        Saga::Confirm,
+        Saga::Complete,
+        Saga::Release(why()),
+        Saga::Refund(why()),
+        Saga::Unsell,
+        Saga::Repay,
+    ] {
         for reason in Reason::ALL {
             assert_eq!(saga.clone().next(Outcome::Unknown(*reason), true), Next::Again(saga.clone()));
             assert_eq!(saga.clone().next(Outcome::Broken(*reason), true), Next::Stuck(saga.clone()));
@@ -397,8 +451,15 @@ fn what_is_decided_does_not_depend_on_the_reason_that_the_user_is_told() {
     };
     for release in [true, false] {
         for reason in Reason::ALL {
-            for saga in [Saga::Extend, Saga::Debit, Saga::Confirm, Saga::Complete, Saga::Refund(no(*reason))]
-            {
+            for saga in [
+                Saga::Extend,
+                Saga::Debit,
+                Saga::Confirm,
+                Saga::Complete,
+                Saga::Refund(no(*reason)),
+                Saga::Unsell,
+                Saga::Repay,
+            ] {
                 for outcome in [Outcome::Refused as fn(Fault) -> Outcome, Outcome::Barred] {
                     let (this, other) = (outcome(no(*reason)), outcome(no(Reason::Internal)));
                     let (this, other) = (saga.clone().next(this, release), saga.clone().next(other, release));

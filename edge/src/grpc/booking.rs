@@ -9,7 +9,8 @@ use boxoffice_proto::{
         GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        booking_service_server::BookingService,
+        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
+        UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
     },
     fault::Answer,
 };
@@ -59,6 +60,18 @@ impl BookingService for Door {
         })
     }
 
+    async fn update_concert(&self, request: Request<UpdateConcertRequest>) -> Answer<UpdateConcertResponse> {
+        answer!(self, request, |edge, caller, message| UpdateConcertResponse {
+            concert: Some(programme::update_concert(edge, &caller, message).await?)
+        })
+    }
+
+    async fn update_show(&self, request: Request<UpdateShowRequest>) -> Answer<UpdateShowResponse> {
+        answer!(self, request, |edge, caller, message| UpdateShowResponse {
+            show: Some(programme::update_show(edge, &caller, message).await?)
+        })
+    }
+
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
         Ok(Response::new(programme::shows(&self.edge, request.into_inner()).await?))
     }
@@ -97,6 +110,13 @@ impl BookingService for Door {
         &self,
         request: Request<ConfirmReservationRequest>,
     ) -> Answer<ConfirmReservationResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
+    async fn refund_reservation(
+        &self,
+        request: Request<RefundReservationRequest>,
+    ) -> Answer<RefundReservationResponse> {
         Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 

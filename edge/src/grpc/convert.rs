@@ -32,6 +32,9 @@ pub(super) fn checkout(checkout: Checkout) -> Wire {
         attempts: i32::try_from(checkout.attempts).unwrap_or(i32::MAX),
         parked_at: checkout.parked_at.map(timestamp),
         timeline: checkout.story.lines().iter().map(attempt).collect(),
+        refund_asked_at: checkout.refund.as_ref().map(|refund| timestamp(refund.asked_at)),
+        refunded_at: checkout.refund.as_ref().and_then(|refund| refund.done_at).map(timestamp),
+        refund_reason: checkout.refund.map(|refund| refund.reason).unwrap_or_default(),
     }
 }
 

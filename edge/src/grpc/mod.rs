@@ -13,7 +13,8 @@ use boxoffice_proto::{
     checkout::{
         GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse,
         ListOperatorActionsRequest, ListOperatorActionsResponse, PayRequest, PayResponse,
-        RetryCheckoutRequest, RetryCheckoutResponse, checkout_service_server::CheckoutService,
+        RefundCheckoutRequest, RefundCheckoutResponse, RetryCheckoutRequest, RetryCheckoutResponse,
+        checkout_service_server::CheckoutService,
     },
     fault::Answer,
 };
@@ -68,6 +69,15 @@ impl CheckoutService for Service {
         let checkout_id = read::retry_checkout(request.get_ref())?;
         let checkout = self.till.retry(&self.caller(&request, None), checkout_id).await?;
         Ok(Response::new(RetryCheckoutResponse { checkout: Some(convert::checkout(checkout)) }))
+    }
+
+    async fn refund_checkout(
+        &self,
+        request: Request<RefundCheckoutRequest>,
+    ) -> Answer<RefundCheckoutResponse> {
+        let (checkout_id, reason) = read::refund_checkout(request.get_ref())?;
+        let checkout = self.till.refund(&self.caller(&request, None), checkout_id, reason).await?;
+        Ok(Response::new(RefundCheckoutResponse { checkout: Some(convert::checkout(checkout)) }))
     }
 
     async fn list_checkouts(&self, request: Request<ListCheckoutsRequest>) -> Answer<ListCheckoutsResponse> {

@@ -2,8 +2,11 @@
 //! first.
 
 use boxoffice_proto::{
-    Fault,
-    checkout::{CheckoutStatus, GetCheckoutRequest, ListCheckoutsRequest, PayRequest, RetryCheckoutRequest},
+    Fault, bounds,
+    checkout::{
+        CheckoutStatus, GetCheckoutRequest, ListCheckoutsRequest, PayRequest, RefundCheckoutRequest,
+        RetryCheckoutRequest,
+    },
     queue::{GetTokenRequest, WatchTokenRequest},
     validate::Checks,
 };
@@ -40,6 +43,14 @@ pub(super) fn get_checkout(request: &GetCheckoutRequest) -> Result<(Uuid, String
 /// The checkout that is to be tried again.
 pub(super) fn retry_checkout(request: &RetryCheckoutRequest) -> Result<Uuid, Fault> {
     Checks::of(|checks| checks.uuid("checkout_id", &request.checkout_id))
+}
+
+/// The checkout that is to be refunded, and why.
+pub(super) fn refund_checkout(request: &RefundCheckoutRequest) -> Result<(Uuid, String), Fault> {
+    Checks::of(|checks| {
+        let checkout_id = checks.uuid("checkout_id", &request.checkout_id);
+        (checkout_id, checks.text("reason", &request.reason, bounds::WHY))
+    })
 }
 
 /// The token that is asked for; `None`: a user's live one.

@@ -14,6 +14,7 @@ use super::{
     App,
     extract::{Body, IdempotencyKey, Page, Segment},
     json::{self, Concert, Concerts, NewConcert, NewShow, SeatPlan, Show, Shows},
+    mending,
     operation::Operation,
     problem::Problem,
     tokens::tagged,
@@ -66,13 +67,23 @@ pub(super) async fn list_concerts(State(edge): App, page: Page) -> Result<Respon
 
 /// Read a concert
 #[utoipa::path(get, path = "/v1/concerts/{concertId}", tag = "booking",
-    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
-    responses((status = 200, description = "The concert as it is now.", body = Concert)))]
+    params(
+        ("concertId" = i64, Path, description = "The number of the concert.", example = 1),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the previous answer."),
+    ),
+    responses(
+        (status = 200, description = "The concert as it is now.", body = Concert, headers(
+            ("ETag" = String, description = "The tag changes when the concert does."))),
+        (status = 304, description = "Nothing has changed since then."),
+    ))]
 pub(super) async fn get_concert(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    json::answer(StatusCode::OK, &Concert::try_from(programme::concert(&edge, concert_id).await?)?)
+    let concert = programme::concert(&edge, concert_id).await?;
+    let etag = concert.etag.clone();
+    mending::read(json::answer(StatusCode::OK, &Concert::try_from(concert)?)?, &etag, &headers)
 }
 
 /// Create a show and its seats
@@ -97,10 +108,23 @@ pub(super) async fn create_show(
 
 /// Read a show
 #[utoipa::path(get, path = "/v1/shows/{showId}", tag = "booking",
-    params(("showId" = i64, Path, description = "The number of the show.", example = 1)),
-    responses((status = 200, description = "The show as it is now.", body = Show)))]
-pub(super) async fn get_show(State(edge): App, Segment(show_id): Segment<i64>) -> Result<Response, Problem> {
-    json::answer(StatusCode::OK, &Show::try_from(programme::show(&edge, show_id).await?)?)
+    params(
+        ("showId" = i64, Path, description = "The number of the show.", example = 1),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the previous answer."),
+    ),
+    responses(
+        (status = 200, description = "The show as it is now.", body = Show, headers(
+            ("ETag" = String, description = "The tag changes when the show does."))),
+        (status = 304, description = "Nothing has changed since then."),
+    ))]
+pub(super) async fn get_show(
+    State(edge): App,
+    Segment(show_id): Segment<i64>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let show = programme::show(&edge, show_id).await?;
+    let etag = show.etag.clone();
+    mending::read(json::answer(StatusCode::OK, &Show::try_from(show)?)?, &etag, &headers)
 }
 
 /// Read the plan of a show's hall

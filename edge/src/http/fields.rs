@@ -52,6 +52,11 @@ impl Fields {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether a field is named, be it null.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
     /// The value of a field that must be there.
     fn need(&mut self, name: &str) -> Option<Value> {
         let value = self.take(name);

@@ -36,7 +36,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         Reason::SalesNotOpen => &[OPENS],
         Reason::QueueNotFound => &[QUEUE],
         Reason::WalletNotFound => &[USER, PAYMENT, PAYMENT_STATUS],
-        Reason::PaymentNotFound | Reason::RequestIdReused => &[PAYMENT],
+        Reason::PaymentNotFound | Reason::RequestIdReused | Reason::RefundNotPossible => &[PAYMENT],
         Reason::InsufficientFunds | Reason::ReservationNotFound => ENDED,
         Reason::NotOwner | Reason::HoldExpired | Reason::AlreadyPaid | Reason::ReservationCancelled => {
             UNPAYABLE
@@ -54,6 +54,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         | Reason::ShowNotFound
         | Reason::NotFound
         | Reason::SalesClosed
+        | Reason::PreconditionFailed
         | Reason::QueueFull
         | Reason::RateLimited
         | Reason::Unavailable

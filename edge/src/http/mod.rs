@@ -19,6 +19,7 @@ pub(crate) mod journal;
 mod json;
 mod limited;
 mod members;
+mod mending;
 mod middleware;
 mod object;
 mod openapi;

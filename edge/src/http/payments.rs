@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     App,
     extract::{Body, IdempotencyKey, Page, Segment, UserId},
-    json::{self, NewPayment, Payment, PaymentStatus, Payments},
+    json::{self, NewPayment, NewRefund, Payment, PaymentStatus, Payments},
     operation::{GATE_OF_USER, Operation},
     problem::Problem,
 };
@@ -21,6 +21,10 @@ use crate::app::{Caller, Filter, Pay, cursor};
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<boxoffice_proto::checkout::PayRequest>("pay", PAY).takes_token(GATE_OF_USER).takes_key(),
     Operation::of::<boxoffice_proto::checkout::GetCheckoutRequest>("get_payment", &[Reason::PaymentNotFound]),
+    Operation::of::<boxoffice_proto::checkout::RefundCheckoutRequest>(
+        "refund_payment",
+        &[Reason::PaymentNotFound, Reason::RefundNotPossible],
+    ),
     Operation::of::<boxoffice_proto::checkout::ListCheckoutsRequest>("list_payments", &[]),
 ];
 
@@ -50,7 +54,8 @@ pub(super) const PAY: &[Reason] = &[
             ("Retry-After" = i64, description = "When to ask, in seconds.")),
             example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
                 "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "PENDING", "reason": null,
-                "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": null})),
+                "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": null,
+                "refundAskedAt": null, "refundReason": null, "refundedAt": null})),
     ))]
 pub(super) async fn pay(
     State(edge): App,
@@ -69,8 +74,13 @@ pub(super) async fn pay(
 
 /// Says where the payment is, and when to ask while it settles.
 pub(super) fn settle(response: &mut Response, payment: &Payment) {
+    locate(response, payment, payment.status == PaymentStatus::Pending);
+}
+
+/// Says where the payment is, and when to ask while it is under way.
+fn locate(response: &mut Response, payment: &Payment, is_under_way: bool) {
     json::locate(response, &format!("/v1/payments/{}", payment.payment_id));
-    if payment.status == PaymentStatus::Pending {
+    if is_under_way {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
 }
@@ -85,6 +95,46 @@ pub(super) async fn get_payment(
     caller: Caller,
 ) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Payment::from(edge.till.payment(&caller, id).await?))
+}
+
+/// Refund a payment
+///
+/// Undoes a sale, exactly once: its seats are free again, its reservation is REFUNDED, and its money is back
+/// in the user's wallet. Asking again gets the same payment as it stands, and changes nothing; the first
+/// reason is kept. Only a payment that is COMPLETED can be refunded.
+#[utoipa::path(post, path = "/v1/payments/{paymentId}/refund", tag = "wallet", request_body = NewRefund,
+    params(("paymentId" = Uuid, Path, description = "The id of the payment.")),
+    responses(
+        (status = 200, description = "The money is back and the seats are free: the payment is CANCELLED.", body = Payment,
+            example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
+                "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "CANCELLED",
+                "reason": "RESERVATION_CANCELLED",
+                "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": "2026-12-24T19:30:00.012345Z",
+                "refundAskedAt": "2026-12-25T08:00:00.000000Z", "refundReason": "The buyer is ill.",
+                "refundedAt": "2026-12-25T08:00:00.012345Z"})),
+        (status = 202, description = "The refund goes on by itself: ask at `Location`.", body = Payment, headers(
+            ("Location" = String, description = "The address of the payment."),
+            ("Retry-After" = i64, description = "When to ask, in seconds.")),
+            example = json!({"paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
+                "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "COMPLETED", "reason": null,
+                "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": "2026-12-24T19:30:00.012345Z",
+                "refundAskedAt": "2026-12-25T08:00:00.000000Z", "refundReason": "The buyer is ill.", "refundedAt": null})),
+    ))]
+pub(super) async fn refund_payment(
+    State(edge): App,
+    Segment(id): Segment<Uuid>,
+    caller: Caller,
+    Body(new): Body<NewRefund>,
+) -> Result<Response, Problem> {
+    let checkout = edge.till.refund(&caller, id, new.reason.unwrap_or_default()).await?;
+    let is_going_on = checkout.is_being_refunded();
+    let payment = Payment::from(checkout);
+    if !is_going_on {
+        return json::answer(StatusCode::OK, &payment);
+    }
+    let mut response = json::answer(StatusCode::ACCEPTED, &payment)?;
+    locate(&mut response, &payment, true);
+    Ok(response)
 }
 
 /// List a user's payments, newest first

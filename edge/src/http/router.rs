@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     concerts, docs, journal, json,
     limited::{self, limited},
+    mending,
     middleware::{Bounds, observe},
     openapi, original, payments,
     problem::Problem,
@@ -120,9 +121,9 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
         .routes(routes!(queues::get_queue, queues::put_queue))
         .routes(routes!(concerts::create_concert, concerts::list_concerts))
-        .routes(routes!(concerts::get_concert))
+        .routes(routes!(concerts::get_concert, mending::update_concert))
         .routes(routes!(concerts::create_show, concerts::list_shows))
-        .routes(routes!(concerts::get_show))
+        .routes(routes!(concerts::get_show, mending::update_show))
         .routes(routes!(concerts::get_seat_plan))
         .routes(routes!(seats::list_dates))
         .routes(routes!(seats::list_seats_of_date))
@@ -135,6 +136,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(wallets::list_entries))
         .routes(routes!(payments::pay))
         .routes(routes!(payments::get_payment))
+        .routes(routes!(payments::refund_payment))
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
         .routes(routes!(original::token::original_issue_token))
@@ -154,6 +156,7 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
         "baggage",
         "content-type",
         "idempotency-key",
+        "if-match",
         "if-none-match",
         "last-event-id",
         "traceparent",
@@ -169,6 +172,6 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
         HeaderName::from_static("traceparent"),
     ];
     let cors = origins.cors()?;
-    let cors = cors.allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE]);
+    let cors = cors.allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE]);
     Some(cors.allow_headers(sent.map(HeaderName::from_static)).expose_headers(told))
 }

@@ -153,7 +153,7 @@ impl Known {
         Self(headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect())
     }
 
-    fn has(&self, tag: &HeaderValue) -> bool {
+    pub(super) fn has(&self, tag: &HeaderValue) -> bool {
         self.0.iter().any(|known| matches(known, tag))
     }
 }

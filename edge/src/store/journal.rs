@@ -16,6 +16,53 @@ use crate::domain::{
     story::Story,
 };
 
+/// A checkout that is paid for. Its index is `checkout_pending`.
+macro_rules! pending {
+    () => {
+        "status = 'PENDING'"
+    };
+}
+
+/// A checkout whose sale is being undone. Its index is `checkout_refunding`.
+macro_rules! refunding {
+    () => {
+        "refund_asked_at IS NOT NULL AND refunded_at IS NULL"
+    };
+}
+pub(super) use refunding;
+
+/// A checkout that is for a runner to go on with.
+macro_rules! under_way {
+    () => {
+        concat!("(", pending!(), " OR ", refunding!(), ")")
+    };
+}
+
+/// Takes over those of the oldest leases that are as told.
+macro_rules! take {
+    ($these:expr) => {
+        Sql {
+            postgres: concat!(
+                "WITH lapsed AS MATERIALIZED (SELECT checkout_id AS id FROM checkout WHERE lease_until < $2 AND ",
+                $these,
+                " ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED) \
+                 UPDATE checkout SET runner = $1, lease_until = $3, attempts = attempts + 1 \
+                 WHERE checkout_id IN (SELECT id FROM lapsed) RETURNING ",
+                entry_columns!()
+            ),
+            sqlite: concat!(
+                "UPDATE checkout SET runner = $1, lease_until = $3, attempts = attempts + 1 \
+                 WHERE checkout_id IN (SELECT checkout_id FROM checkout WHERE lease_until < $2 AND ",
+                $these,
+                " ORDER BY lease_until LIMIT $4) RETURNING ",
+                entry_columns!()
+            ),
+        }
+    };
+}
+const TAKE_PENDING: Sql = take!(pending!());
+const TAKE_REFUNDING: Sql = take!(refunding!());
+
 /// The journal. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Journal {
@@ -161,17 +208,19 @@ impl Journal {
     ) -> Result<(), Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE checkout SET lease_until = $2 WHERE checkout_id = ANY(ARRAY(SELECT c.checkout_id FROM checkout c \
-                       WHERE c.runner = $1 AND c.settled_at IS NULL AND c.checkout_id = ANY($3) FOR UPDATE SKIP LOCKED))",
+                       WHERE c.runner = $1 AND (c.settled_at IS NULL OR c.refund_asked_at IS NOT NULL) AND c.checkout_id = ANY($3) FOR UPDATE SKIP LOCKED))",
             sqlite: "UPDATE checkout SET lease_until = $2 \
-                     WHERE runner = $1 AND status = 'PENDING' AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
+                     WHERE runner = $1 AND (settled_at IS NULL OR refund_asked_at IS NOT NULL) AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
         };
         self.db.write(SQL, args![runner, lease_until, working_on]).await.map(drop)
     }
 
     /// Writes the story so far, for an operator who asks why a checkout takes long.
     pub(crate) async fn note(&self, checkout_id: Uuid, runner: Uuid, story: &Story) -> Result<(), Error> {
-        const SQL: &str =
-            "UPDATE checkout SET story = $3 WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'";
+        const SQL: &str = concat!(
+            "UPDATE checkout SET story = $3 WHERE checkout_id = $1 AND runner = $2 AND ",
+            under_way!()
+        );
         self.db.write(SQL, args![checkout_id, runner, tell(story)?]).await.map(drop)
     }
 
@@ -184,8 +233,11 @@ impl Journal {
         until: i64,
         story: &Story,
     ) -> Result<(), Error> {
-        const SQL: &str = "UPDATE checkout SET parked_at = COALESCE(parked_at, $3), lease_until = $4, story = $5 \
-                           WHERE checkout_id = $1 AND runner = $2 AND status = 'PENDING'";
+        const SQL: &str = concat!(
+            "UPDATE checkout SET parked_at = COALESCE(parked_at, $3), lease_until = $4, story = $5 \
+             WHERE checkout_id = $1 AND runner = $2 AND ",
+            under_way!()
+        );
         self.db.write(SQL, args![checkout_id, runner, now, until, tell(story)?]).await.map(drop)
     }
 
@@ -205,7 +257,7 @@ impl Journal {
     }
 
     /// Takes over checkouts whose lease has lapsed. Several replicas share them out without waiting for each
-    /// other.
+    /// other. Those that are paid for come first: somebody waits for them.
     pub(crate) async fn take_over(
         &self,
         runner: Uuid,
@@ -213,29 +265,21 @@ impl Journal {
         lease_until: i64,
         limit: i64,
     ) -> Result<Vec<RecordedCheckout>, Error> {
-        const LAPSED: &str =
-            "SELECT 1 AS one FROM checkout WHERE status = 'PENDING' AND lease_until < $1 LIMIT 1";
-        const SQL: Sql = Sql {
-            postgres: concat!(
-                "WITH lapsed AS MATERIALIZED (SELECT checkout_id AS id FROM checkout WHERE status = 'PENDING' AND lease_until < $2 \
-                 ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED) \
-                 UPDATE checkout SET runner = $1, lease_until = $3, attempts = attempts + 1 \
-                 WHERE checkout_id IN (SELECT id FROM lapsed) RETURNING ",
-                entry_columns!()
-            ),
-            sqlite: concat!(
-                "UPDATE checkout SET runner = $1, lease_until = $3, attempts = attempts + 1 \
-                 WHERE checkout_id IN (SELECT checkout_id FROM checkout WHERE status = 'PENDING' AND lease_until < $2 \
-                 ORDER BY lease_until LIMIT $4) RETURNING ",
-                entry_columns!()
-            ),
-        };
+        const LAPSED: &str = concat!(
+            "SELECT 1 AS one FROM checkout WHERE lease_until < $1 AND ",
+            pending!(),
+            " UNION ALL SELECT 1 FROM checkout WHERE lease_until < $1 AND ",
+            refunding!(),
+            " LIMIT 1"
+        );
         // Nearly always there is nothing, and a read is cheaper than a transaction.
         if self.db.read().await?.optional(LAPSED, args![now]).await?.is_none() {
             return Ok(Vec::new());
         }
         let mut session = self.db.begin().await?;
-        let taken = session.all(SQL, args![runner, now, lease_until, limit]).await?;
+        let mut taken = session.all(TAKE_PENDING, args![runner, now, lease_until, limit]).await?;
+        let more = limit - i64::try_from(taken.len()).unwrap_or(limit);
+        taken.extend(session.all(TAKE_REFUNDING, args![runner, now, lease_until, more]).await?);
         session.commit().await?;
         taken.iter().map(entry).collect()
     }
@@ -243,8 +287,11 @@ impl Journal {
     /// Releases the leases that this runner still has, so that another one takes the checkouts over at once.
     /// Answers how many they were.
     pub(crate) async fn release_leases(&self, runner: Uuid) -> Result<u64, Error> {
-        const SQL: &str = "UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND status = 'PENDING'";
-        self.db.write(SQL, args![runner]).await
+        const PENDING: &str =
+            concat!("UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND ", pending!());
+        const REFUNDING: &str =
+            concat!("UPDATE checkout SET lease_until = 0 WHERE runner = $1 AND ", refunding!());
+        Ok(self.db.write(PENDING, args![runner]).await? + self.db.write(REFUNDING, args![runner]).await?)
     }
 }
 

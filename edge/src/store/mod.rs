@@ -2,13 +2,15 @@
 //!
 //! A checkout that succeeds costs two writes: its row before the first step, its outcome with the events
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
-//! checkout is settled once, even when two runners have it.
+//! checkout is settled once, even when two runners have it. A refund is two writes more, to the same row
+//! ([`refunds`]).
 
 mod actions;
 mod clearing;
 mod grouped;
 mod journal;
 mod outbox;
+mod refunds;
 mod rows;
 
 pub(crate) use self::{
@@ -17,6 +19,7 @@ pub(crate) use self::{
     grouped::Settlement,
     journal::{Journal, Narrowed},
     outbox::{Outgoing, forget_told},
+    refunds::UNDONE,
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use chassis::db::{Error, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    checkout::{Checkout, RecordedCheckout, Status},
+    checkout::{Checkout, RecordedCheckout, Refund, Status},
     story::Story,
 };
 
@@ -15,7 +15,7 @@ use crate::domain::{
 macro_rules! entry_columns {
     () => {
         "checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, attempts, created_at, settled_at, \
-         parked_at, story"
+         parked_at, story, refund_asked_at, refund_reason, refunded_at"
     };
 }
 pub(super) use entry_columns;
@@ -39,9 +39,19 @@ pub(super) fn entry(row: &Row) -> Result<RecordedCheckout, Error> {
             Some(kept) => serde_json::from_str(&kept)?,
             None => Story::default(),
         },
+        refund: match row.get::<Option<i64>>("refund_asked_at")? {
+            Some(asked_at) => Some(Refund {
+                asked_at,
+                reason: row.get::<Option<String>>("refund_reason")?.unwrap_or_default(),
+                done_at: row.get("refunded_at")?,
+            }),
+            None => None,
+        },
     };
     let refusal = match (row.get::<Option<String>>("refusal")?, checkout.reason.as_deref()) {
         (Some(kept), _) => Some(read(&kept)?),
+        // It was not refused: it was paid for, and refunded.
+        (None, Some(_)) if checkout.refund.is_some() => None,
         // Of a row that an operator settled by hand the reason is all there is.
         (None, Some(word)) => {
             let reason = reason(word);

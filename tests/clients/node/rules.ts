@@ -37,6 +37,7 @@ const title: Edges = { in: ["a", a(200), "하".repeat(200), "a\nb"], out: ["", a
 const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
 const page = range(0, 1_000);
 const sections = (count: number) => [...Array(count).keys()].map((nth) => ({ name: `${nth}`, price: 1, capacity: 1 }));
+const priced = (count: number) => [...Array(count).keys()].map((nth) => ({ section: `${nth}`, price: 1 }));
 const [none, nowhere] = [{ user_id: "nobody", reservation_id: id }, { user_id: "ann", queue_id: "rules-nowhere" }];
 const policy = {
   max_active: range(0, 1_000_000),
@@ -85,6 +86,23 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
       max_seats_per_user: range(1, 100_000),
     },
   ],
+  UpdateConcert: [
+    { concert_id: 1e9 },
+    { title, time_zone: { in: ["Asia/Seoul"], out: ["", a(65)] }, queue_id: queue, request_id: request },
+  ],
+  UpdateShow: [
+    { show_id: 1e9 },
+    {
+      title,
+      description: { in: ["", a(4_000)], out: [a(4_001), "a\u0000b"] },
+      duration_minutes: range(1, 1_440),
+      max_seats_per_user: range(1, 100_000),
+      prices: { in: [[], priced(500)], out: [priced(501)] },
+      "prices[0].section": { in: ["", a(100)], out: [a(101), "a\u0000b"] },
+      "prices[0].price": range(0, 1_000_000_000),
+      request_id: request,
+    },
+  ],
   ListShows: [{ concert_id: 1e9 }, { page_size: page }],
   ListSeats: [{ concert_id: 1e9, date: "2031-05-01" }, { date: { in: ["2031-05-01"], out: ["x", "1.5.2031", "2031-05-01T19:00"] }, page_size: page }],
   HoldSeats: [
@@ -102,6 +120,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   GetReservation: [none, { reservation_id: uuid, user_id: { ...user, in: ["", ...user.in] } }],
   ListReservations: [{ user_id: "nobody" }, { user_id: user, page_size: page }],
   ConfirmReservation: [{ ...none, payment_id: id }, { reservation_id: uuid, user_id: user, payment_id: uuid, request_id: request }],
+  RefundReservation: [{ ...none, payment_id: id }, { reservation_id: uuid, user_id: user, payment_id: uuid }],
   CancelReservation: [none, { reservation_id: uuid, user_id: user, request_id: request }],
   ChargeWallet: [{ user_id: "rules", amount: 1 }, { user_id: user, amount: range(1, 1_000_000_000_000), request_id: request }],
   UseWallet: [{ user_id: "nobody", amount: 1 }, { user_id: user, amount: range(1, 1_000_000_000_000), request_id: request }],
@@ -118,6 +137,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   GetCheckout: [{ checkout_id: id }, { checkout_id: uuid, user_id: { ...user, in: ["", ...user.in] } }],
   ListCheckouts: [{}, { user_id: { ...user, in: ["", ...user.in] }, status: { in: [0, 4], out: [5, -1] }, page_size: page }],
   RetryCheckout: [{ checkout_id: id }, { checkout_id: uuid }],
+  RefundCheckout: [{ checkout_id: id }, { checkout_id: uuid, reason: { in: ["", a(200), "a\nb"], out: [a(201), "a\u0000b"] } }],
   ListOperatorActions: [{}, { who: word, what: word, target: word, page_size: page }],
 };
 
@@ -134,6 +154,7 @@ function ruled(message: DescMessage, before = ""): string[] {
 /** The first element of a list, apart from the field that is tried. */
 const elements: Record<string, (inner: string) => JsonObject> = {
   "sections[0]": (inner) => ({ name: "a", price: 1, ...(inner.startsWith("rows") ? {} : { capacity: 1 }) }),
+  "prices[0]": () => ({ section: "a", price: 1 }),
   "rows[0]": () => ({ name: "a", seats: 1 }),
 };
 

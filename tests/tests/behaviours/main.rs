@@ -22,6 +22,7 @@ mod lines;
 mod live;
 mod malformed;
 mod manners;
+mod mending;
 mod names;
 mod operations;
 mod original;
@@ -30,6 +31,7 @@ mod overload;
 mod parked;
 mod pooler;
 mod reading;
+mod refunds;
 mod repeated;
 mod replicas;
 mod restarts;
@@ -77,10 +79,12 @@ fn main() -> ExitCode {
             live::TOGETHER,
             malformed::TOGETHER,
             manners::TOGETHER,
+            mending::TOGETHER,
             names::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,
             reading::TOGETHER,
+            refunds::TOGETHER,
             venues::TOGETHER,
         ]
         .concat(),
@@ -121,6 +125,7 @@ fn main() -> ExitCode {
             repeated::SOLOS,
             overload::SOLOS,
             parked::SOLOS,
+            refunds::SOLOS,
             journal::SOLOS,
         ]
         .concat(),

@@ -2,6 +2,7 @@
 
 mod booking;
 mod journal;
+mod mending;
 mod plan;
 mod queue;
 mod seats;
@@ -17,7 +18,7 @@ use chassis::rfc3339::Rfc3339;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-pub(super) use self::{booking::*, journal::*, plan::*, queue::*, seats::*, wallet::*};
+pub(super) use self::{booking::*, journal::*, mending::*, plan::*, queue::*, seats::*, wallet::*};
 use super::problem::Problem;
 
 /// An answer of a service lacks a part that it always has: the service is not ours, or of a newer release.

@@ -9,7 +9,7 @@ use crate::http::fields::{Fields, FromFields};
 
 words! {
     /// What a reservation is.
-    ReservationStatus of proto::ReservationStatus { Held, Confirmed, Expired, Cancelled }
+    ReservationStatus of proto::ReservationStatus { Held, Confirmed, Expired, Cancelled, Refunded }
 }
 
 words! {
@@ -151,12 +151,15 @@ pub(crate) struct Reservation {
     held_at: Instant,
     /// When the hold lapses, or lapsed.
     expires_at: Instant,
-    /// When it was paid for; null unless CONFIRMED.
+    /// When it was paid for; null unless CONFIRMED or REFUNDED.
     #[schema(required)]
     confirmed_at: Option<Instant>,
-    /// The payment that confirmed it; null unless CONFIRMED.
+    /// The payment that confirmed it; null unless CONFIRMED or REFUNDED.
     #[schema(required)]
     payment_id: Option<String>,
+    /// When its seats were taken back because the sale was undone; null unless REFUNDED.
+    #[schema(required)]
+    refunded_at: Option<Instant>,
 }
 
 impl TryFrom<proto::Reservation> for Reservation {
@@ -168,6 +171,7 @@ impl TryFrom<proto::Reservation> for Reservation {
             held_at: Instant::read(hold.held_at.as_ref())?,
             expires_at: Instant::read(hold.expires_at.as_ref())?,
             confirmed_at: Instant::optional(hold.confirmed_at.as_ref()),
+            refunded_at: Instant::optional(hold.refunded_at.as_ref()),
             payment_id: Some(hold.payment_id).filter(|id| !id.is_empty()),
             reservation_id: hold.reservation_id,
             user_id: hold.user_id,

@@ -1,6 +1,6 @@
 //! Wallets, their entries, and payments.
 
-use boxoffice_proto::{validate::USER_ID, wallet as proto};
+use boxoffice_proto::{bounds, validate::USER_ID, wallet as proto};
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -145,7 +145,7 @@ impl FromFields for NewCharge {
     }
 }
 
-/// Where a payment stands. All but PENDING are final.
+/// Where a payment stands. All but PENDING are final, except that a COMPLETED one can be refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum PaymentStatus {
@@ -155,7 +155,7 @@ pub(crate) enum PaymentStatus {
     Completed,
     /// Refused; no money moved.
     Failed,
-    /// The wallet was debited, a later step was refused, and the money was refunded.
+    /// The wallet was debited, and the money was refunded: a later step was refused, or the sale was undone.
     Cancelled,
 }
 
@@ -165,7 +165,8 @@ pub(crate) enum PaymentStatus {
 #[schema(example = json!({
     "paymentId": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "userId": "ann",
     "reservationId": "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11", "amount": 50_000, "status": "COMPLETED", "reason": null,
-    "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": "2026-12-24T19:30:00.012345Z"}))]
+    "createdAt": "2026-12-24T19:30:00.000000Z", "settledAt": "2026-12-24T19:30:00.012345Z",
+    "refundAskedAt": null, "refundReason": null, "refundedAt": null}))]
 pub(crate) struct Payment {
     /// The id of the payment.
     #[schema(format = Uuid, example = "7c9e6679-7425-40de-944b-e07fc1f90ae7")]
@@ -181,7 +182,7 @@ pub(crate) struct Payment {
     pub(crate) amount: i64,
     /// Where it stands.
     pub(crate) status: PaymentStatus,
-    /// Why it did not complete; null when fine.
+    /// Why it did not complete, or RESERVATION_CANCELLED when the sale was undone; null when fine.
     #[schema(required)]
     pub(crate) reason: Option<String>,
     /// When it was begun.
@@ -189,6 +190,15 @@ pub(crate) struct Payment {
     /// When it ended; null while PENDING.
     #[schema(required)]
     pub(crate) settled_at: Option<Instant>,
+    /// When a refund was asked for; null unless one was.
+    #[schema(required)]
+    pub(crate) refund_asked_at: Option<Instant>,
+    /// Why the sale is undone, in the words of whoever asked; null unless a refund was asked for.
+    #[schema(required)]
+    pub(crate) refund_reason: Option<String>,
+    /// When the money was back and the seats were free; null until then.
+    #[schema(required)]
+    pub(crate) refunded_at: Option<Instant>,
 }
 
 impl From<Checkout> for Payment {
@@ -207,6 +217,9 @@ impl From<Checkout> for Payment {
             reason: checkout.reason,
             created_at: Instant(checkout.created_at),
             settled_at: checkout.settled_at.map(Instant),
+            refund_asked_at: checkout.refund.as_ref().map(|refund| Instant(refund.asked_at)),
+            refunded_at: checkout.refund.as_ref().and_then(|refund| refund.done_at).map(Instant),
+            refund_reason: checkout.refund.map(|refund| refund.reason),
         }
     }
 }
@@ -219,6 +232,21 @@ pub(crate) struct Payments {
     pub(crate) payments: Vec<Payment>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
+}
+
+/// Why a sale is undone.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"reason": "The buyer is ill."}))]
+pub(crate) struct NewRefund {
+    /// Why, in a few words; receivers of events are told.
+    #[schema(max_length = 200)]
+    pub(crate) reason: Option<String>,
+}
+
+impl FromFields for NewRefund {
+    fn read(fields: &mut Fields) -> Self {
+        Self { reason: fields.optional_text("reason", bounds::WHY) }
+    }
 }
 
 /// What to pay for.

@@ -88,7 +88,9 @@ fn example(operation: &str, header: &str) -> Option<Value> {
         ("Location", "create_show") => "/v1/shows/1",
         ("Location", "hold_seats") => "/v1/reservations/0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11",
         ("Location", "charge_wallet") => "/v1/wallets/ann",
-        ("Location", "pay" | "original_pay") => "/v1/payments/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        ("Location", "pay" | "original_pay" | "refund_payment") => {
+            "/v1/payments/7c9e6679-7425-40de-944b-e07fc1f90ae7"
+        }
         _ => return None,
     };
     Some(json!(text))

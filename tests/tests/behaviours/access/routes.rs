@@ -46,6 +46,14 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             ALL,
         ),
         row(&get, format!("/v1/shows/{show_id}"), "/v1/shows/{showId}", json!(null), ALL),
+        row(
+            &Method::PATCH,
+            format!("/v1/concerts/{concert_id}"),
+            "/v1/concerts/{concertId}",
+            json!({}),
+            "operator",
+        ),
+        row(&Method::PATCH, format!("/v1/shows/{show_id}"), "/v1/shows/{showId}", json!({}), "operator"),
         row(&get, format!("/v1/shows/{show_id}/plan"), "/v1/shows/{showId}/plan", json!(null), ALL),
         row(
             &get,
@@ -94,6 +102,14 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             "owner",
         ),
         row(&get, format!("/v1/payments/{payment}"), "/v1/payments/{paymentId}", json!(null), READERS),
+        // Of no payment, since that of the others must not be undone.
+        row(
+            &post,
+            format!("/v1/payments/{}/refund", uuid::Uuid::from_u128(7)),
+            "/v1/payments/{paymentId}/refund",
+            json!({}),
+            "operator support",
+        ),
         row(&get, "/v1/users/ann/payments".into(), "/v1/users/{userId}/payments", json!(null), READERS),
         row(
             &post,

@@ -99,6 +99,19 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             .encode_to_vec(),
             "operator",
         ),
+        (
+            shows,
+            "UpdateConcert",
+            booking::UpdateConcertRequest { concert_id: ann.concert_id, ..Default::default() }
+                .encode_to_vec(),
+            "operator",
+        ),
+        (
+            shows,
+            "UpdateShow",
+            booking::UpdateShowRequest { show_id: ann.show_id, ..Default::default() }.encode_to_vec(),
+            "operator",
+        ),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (shows, "GetSeatPlan", booking::GetSeatPlanRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
@@ -164,6 +177,17 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
                 user_id: user_id(),
                 payment_id: id(),
                 request_id: none(),
+            }
+            .encode_to_vec(),
+            "",
+        ),
+        (
+            shows,
+            "RefundReservation",
+            booking::RefundReservationRequest {
+                reservation_id: ann.held.clone(),
+                user_id: user_id(),
+                payment_id: id(),
             }
             .encode_to_vec(),
             "",
@@ -265,6 +289,13 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             desk,
             "RetryCheckout",
             checkout::RetryCheckoutRequest { checkout_id: ann.payment.clone() }.encode_to_vec(),
+            "operator support",
+        ),
+        // Of no payment, since that of the others must not be undone.
+        (
+            desk,
+            "RefundCheckout",
+            checkout::RefundCheckoutRequest { checkout_id: id(), reason: none() }.encode_to_vec(),
             "operator support",
         ),
         (

@@ -173,6 +173,53 @@ pub(super) const FAULTS: &[Fault] = &[
         &["I-ONE-LIVE-CHECKOUT reservation={bob} {both_pays}"],
     )
     .without("DROP INDEX checkout_one_live;"),
+    // --- sales that were undone
+    fault(
+        "a refund gave the money back, and its seats stayed sold",
+        "booking",
+        "INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at) \
+         SELECT reservation_id, refunded_payment_id, user_id, concert_id, show_id, seats, amount, sold_at FROM hold \
+         WHERE reservation_id = {id:eve}; \
+         UPDATE hold SET status = 'CONFIRMED', payment_id = refunded_payment_id, refunded_payment_id = NULL, sold_at = NULL \
+         WHERE reservation_id = {id:eve}; \
+         UPDATE seat SET sold = TRUE, hold_id = {id:eve}, held_until = 0 WHERE show_id = {show} AND seat_number = 7",
+        &["I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}"],
+    ),
+    fault(
+        "a refund freed the seats, and the money stayed out",
+        "wallet",
+        "DELETE FROM entry WHERE user_id = '{eve_user}' AND sequence = 4; \
+         UPDATE wallet SET balance = balance - 4000, entries = 3 WHERE user_id = '{eve_user}'; \
+         UPDATE payment SET status = 'COMPLETED', reason = '' WHERE payment_id = {id:eve_pay}",
+        &["I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}"],
+    )
+    .without(APPEND_ONLY),
+    fault(
+        "a sale that was undone is gone",
+        "booking",
+        "DELETE FROM hold WHERE reservation_id = {id:eve}",
+        &["I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}"],
+    ),
+    fault(
+        "the journal lost a refund",
+        "edge",
+        "UPDATE checkout SET status = 'COMPLETED', reason = NULL, refunded_at = NULL, refund_asked_at = NULL, refund_reason = NULL \
+         WHERE checkout_id = {id:eve_pay}",
+        &["I-ONE-OUTCOME checkout={eve_pay} reservation={eve}"],
+    ),
+    fault(
+        "a refund is overdue",
+        "edge",
+        "UPDATE checkout SET status = 'COMPLETED', reason = NULL, refunded_at = NULL, \
+         refund_asked_at = refund_asked_at - 3600000000 WHERE checkout_id = {id:eve_pay}",
+        &["I-SETTLED checkout={eve_pay} user={eve_user} reservation={eve}"],
+    ),
+    fault(
+        "a refund is in flight, which is no fault",
+        "edge",
+        "UPDATE checkout SET status = 'COMPLETED', reason = NULL, refunded_at = NULL WHERE checkout_id = {id:eve_pay}",
+        &[],
+    ),
     // --- seats
     fault(
         "a free seat is marked as sold",

@@ -9,7 +9,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 use super::*;
 
 /// The methods of HTTP that a binding may name.
-const VERBS: [&str; 4] = ["get", "put", "post", "delete"];
+const VERBS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 /// How the document names what the protos name otherwise: over REST a checkout is shown as a payment.
 const RENAMED: [(&str, &str); 1] = [("{payment_id}", "{checkout_id}")];
 /// Operations that are no binding: a WebSocket is not HTTP, and its RPC is found as the stream of events.

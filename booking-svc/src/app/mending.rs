@@ -1,0 +1,80 @@
+//! Changing concerts and shows.
+
+use chassis::idempotency::{Key, recall, record};
+
+use super::App;
+use crate::{
+    domain::{Concert, ConcertChange, Refusal, Show, ShowChange, mending::check_etag},
+    error::Error,
+    store::mending,
+};
+
+impl App {
+    /// Changes a concert, once per request id; with an `etag` only one that has this state.
+    ///
+    /// # Errors
+    /// `ConcertNotFound`, `Outdated`, `RequestIdReused`, or a failure of the database.
+    #[tracing::instrument(level = "debug", skip_all, fields(concert_id))]
+    pub async fn update_concert(
+        &self,
+        concert_id: i64,
+        change: ConcertChange,
+        etag: Option<String>,
+        request_id: Option<String>,
+    ) -> Result<Concert, Error> {
+        let key = request_id.map(|id| Key::new(id, "UpdateConcert", "", &(concert_id, &change, &etag)));
+        let _touches = (self.memory.concerts.touch(concert_id), self.memory.dates.touch(concert_id));
+        let attempt = async || {
+            let mut session = self.db.begin().await?;
+            if let Some(answer) = recall(&mut session, key.as_ref()).await? {
+                return Ok(answer);
+            }
+            // I-FASTER: whoever changes the same row waits here, and then meets the new state.
+            let found = mending::lock_concert(&mut session, concert_id).await?;
+            let before = found.ok_or(Refusal::ConcertNotFound)?;
+            check_etag(etag.as_deref(), &before.etag())?;
+            let after = change.of(before);
+            mending::write_concert(&mut session, &after).await?;
+            record(&mut session, key.as_ref(), &after, self.clock.now()).await?;
+            session.commit().await?;
+            Ok(after)
+        };
+        self.db.transact("update_concert", attempt).await
+    }
+
+    /// Changes a show, once per request id; with an `etag` only one that has this state. What is held and sold
+    /// of it stays as it is.
+    ///
+    /// # Errors
+    /// `ShowNotFound`, `Outdated`, `BeginsInThePast`, `NeverOnSale`, `ClosesTooLate`, `SectionNotFound`,
+    /// `RequestIdReused`, or a failure of the database.
+    #[tracing::instrument(level = "debug", skip_all, fields(show_id))]
+    pub async fn update_show(
+        &self,
+        show_id: i64,
+        change: ShowChange,
+        etag: Option<String>,
+        request_id: Option<String>,
+    ) -> Result<Show, Error> {
+        let key = request_id.map(|id| Key::new(id, "UpdateShow", "", &(show_id, &change, &etag)));
+        let known = self.show(show_id).await?;
+        let hall = self.hall(&known).await?;
+        let _touches = (self.memory.shows.touch(show_id), self.memory.touch(show_id, known.concert_id));
+        let attempt = async || {
+            let mut session = self.db.begin().await?;
+            if let Some(answer) = recall(&mut session, key.as_ref()).await? {
+                return Ok(answer);
+            }
+            let found = mending::lock_show(&mut session, show_id).await?;
+            let before = found.ok_or(Refusal::ShowNotFound)?;
+            check_etag(etag.as_deref(), &before.etag())?;
+            let now = self.clock.now();
+            let after = change.of(before, &hall, now)?;
+            mending::write_show(&mut session, &after).await?;
+            record(&mut session, key.as_ref(), &after, now).await?;
+            session.commit().await?;
+            Ok(after)
+        };
+        self.db.transact("update_show", attempt).await
+    }
+}
