@@ -69,6 +69,8 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::ShowNotFound => Reason::ShowNotFound,
         Refusal::SeatNotFound(_) => Reason::SeatNotFound,
         Refusal::SeatTaken(_) => Reason::SeatTaken,
+        Refusal::SeatsUnavailable { .. } => Reason::SeatsUnavailable,
+        Refusal::Overtaken => Reason::Unavailable,
         Refusal::SalesNotOpen { .. } => Reason::SalesNotOpen,
         Refusal::SalesClosed => Reason::SalesClosed,
         Refusal::HoldLimit(_) | Refusal::SeatLimit(_) | Refusal::CoolingDown { .. } => Reason::HoldLimit,
@@ -80,6 +82,7 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::NotSold => Reason::RefundNotPossible,
         Refusal::Outdated => Reason::PreconditionFailed,
         Refusal::PaymentUsed
+        | Refusal::NoSuchSection
         | Refusal::BeginsInThePast
         | Refusal::NeverOnSale
         | Refusal::ClosesTooLate
@@ -98,6 +101,17 @@ impl From<Refusal> for Fault {
             }
             Refusal::SeatTaken(seats) => fault("Somebody else has one of these seats; choose others.")
                 .with("seat_numbers", comma_list(seats)),
+            Refusal::SeatsUnavailable { available, together } => {
+                fault("There are not so many seats, or not side by side; ask for fewer, or apart.")
+                    .with("available", available)
+                    .with("together", together)
+            }
+            Refusal::Overtaken => {
+                fault("Others were faster several times; ask again.").retry_after(Duration::from_secs(1))
+            }
+            Refusal::NoSuchSection => {
+                Self::invalid_field("best_available.section", "must be a section of the show's hall")
+            }
             Refusal::SalesNotOpen { opens_at, wait } => fault("The show is not on sale yet.")
                 .with("opens_at", Rfc3339::of(*opens_at).as_str())
                 .retry_after(Duration::from_micros(wait.unsigned_abs())),

@@ -158,6 +158,7 @@ mod tests {
             seat_numbers: vec![1, 2, 3],
             request_id: "key".into(),
             replay_only: true,
+            best_available: None,
         };
         let read = |bytes: &[u8]| hold.subject(bytes);
         let zoe = Subject { user_id: "Zoë".into(), ..Subject::default() };

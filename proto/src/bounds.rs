@@ -27,6 +27,8 @@ pub const SECTIONS: RangeInclusive<usize> = 1..=500;
 pub const ROWS: usize = 20_000;
 /// What stands on the ticket of a row's first seat.
 pub const LABEL: RangeInclusive<i32> = 1..=100_000;
+/// Seats that one hold may have.
+pub const SELECTION: RangeInclusive<i32> = 1..=50;
 /// Seats of a show.
 pub const SEATS: RangeInclusive<i32> = 1..=100_000;
 

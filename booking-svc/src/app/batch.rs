@@ -1,7 +1,8 @@
 //! One attempt at a batch: everything that its transaction does.
 //!
 //! ```text
-//!   lock holds, seats and holders in one order ─► recall recorded answers
+//!   choose for those who name no seats ─► lock holds, seats and holders in one order
+//!   ─► recall recorded answers
 //!   ─► decide in memory, in the order in which the requests came
 //!   ─► write seats, holds, answers, each in one statement ─► commit ─► answer everybody
 //! ```
@@ -20,9 +21,11 @@ use chassis::{
     idempotency::{self, Key, Recorded},
 };
 
-use super::Memory;
+use super::{Memory, choosing};
 use crate::{
-    domain::{Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey},
+    domain::{
+        Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey, batch::seats_of,
+    },
     error,
     store::{holds, refunds, seats},
 };
@@ -102,22 +105,26 @@ async fn lock(
     for asked in batch {
         match &asked.request {
             Request::Settle { reservation_id, .. } => drop(ids.insert(*reservation_id)),
-            // A seat that the show does not have gets no row.
-            Request::Hold(hold) if hold.seats.beyond(&hold.show).is_empty() => new.push(hold),
-            Request::Hold(_) => {}
+            Request::Hold(hold) => new.push(hold),
         }
     }
+    let choices = choosing::choose(session, clock, &new).await?;
+    // A seat that the show does not have gets no row.
+    let seats_of = |new| seats_of(new, &choices).ok().filter(|seats| seats.beyond(&new.show).is_empty());
+    let new: Vec<_> = new.into_iter().filter_map(|new| Some((new, seats_of(new)?))).collect();
     let held = if ids.is_empty() { HashMap::new() } else { holds::lock(session, ids).await? };
     let mut wanted: BTreeSet<SeatKey> =
         held.values().flat_map(|hold| hold.seats.iter().map(|seat| (hold.show_id, *seat))).collect();
     let taken = if new.is_empty() {
         seats::lock(session, &wanted).await?
     } else {
-        wanted.extend(new.iter().flat_map(|new| new.seats.numbers().map(|seat| (new.show.show_id, seat))));
+        wanted
+            .extend(new.iter().flat_map(|(new, seats)| seats.numbers().map(|seat| (new.show.show_id, seat))));
         seats::lock_or_insert(session, &wanted).await?
     };
     let now = clock.now();
-    let locked = Locked::new(held, taken);
+    let new: Vec<_> = new.into_iter().map(|(new, _)| new).collect();
+    let locked = Locked::new(held, taken).with(choices);
     let may_hold: Vec<_> = new.into_iter().filter(|new| locked.may_grant(new, now)).collect();
     let holder = |new: &&NewHold| (new.user_id.clone(), new.show.show_id);
     let limited = may_hold.iter().copied().filter(|new| new.show.sale.max_seats_per_user.is_some());

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{App, batch::Asked};
 use crate::{
-    domain::{NewHold, Refusal, Request, Reservation, Selection, hold::Command},
+    domain::{NewHold, Refusal, Request, Reservation, Wanted, hold::Command},
     error::Error,
 };
 
@@ -20,16 +20,21 @@ pub struct HoldSeats {
     pub user_id: String,
     /// The id of the show.
     pub show_id: i64,
-    /// The seats' numbers.
-    pub seats: Selection,
+    /// The seats that are wanted, by their numbers or as a wish.
+    pub seats: Wanted,
 }
+
+/// How often seats are chosen for a request. Another one is faster only when it takes one of the chosen seats
+/// by its number at that very moment, or when seats run out.
+const CHOICES: usize = 8;
 
 impl App {
     /// Takes all of the seats or none of them (I-ALL-OR-NONE), once for a request id.
     ///
     /// # Errors
-    /// `ShowNotFound`, `SeatNotFound`, `SalesNotOpen`, `SalesClosed`, `HoldLimit`, `SeatLimit`, `SeatTaken`,
-    /// `RequestIdReused`, or a failure of the database.
+    /// `ShowNotFound`, `SeatNotFound`, `NoSuchSection`, `SalesNotOpen`, `SalesClosed`, `HoldLimit`,
+    /// `SeatLimit`, `SeatTaken`, `SeatsUnavailable`, `Overtaken`, `RequestIdReused`, or a failure of the
+    /// database.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = command.show_id, seats = command.seats.count()))]
     pub async fn hold_seats(
         &self,
@@ -43,10 +48,20 @@ impl App {
         let HoldSeats { user_id, seats, .. } = command;
         let reservation_id = Uuid::new_v4();
         let new = NewHold { reservation_id, user_id, show, hall, queue_id, seats };
-        let result = self.ask(Request::Hold(new), key).await;
+        let result = self.ask_until_chosen(new, key).await;
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| "HELD");
         metrics::counter!("booking_holds_total", "outcome" => outcome).increment(1);
         result
+    }
+
+    async fn ask_until_chosen(&self, new: NewHold, key: Option<Key>) -> Result<Reservation, Error> {
+        for _ in 1..CHOICES {
+            match self.ask(Request::Hold(new.clone()), key.clone()).await {
+                Err(Error::Refused(Refusal::Overtaken)) => {}
+                answer => return answer,
+            }
+        }
+        self.ask(Request::Hold(new), key).await
     }
 
     /// The answer that was recorded for this request, without holding anything.

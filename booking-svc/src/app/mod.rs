@@ -1,6 +1,7 @@
 //! The use cases: what happens in which transaction.
 
 mod batch;
+mod choosing;
 mod coalesced;
 mod holding;
 mod mending;

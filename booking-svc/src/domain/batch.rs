@@ -7,10 +7,11 @@ use std::{
     sync::Arc,
 };
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Hall, Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
+    Best, Hall, Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
     hold::{self, Change, Command, Verdict},
 };
 
@@ -55,6 +56,16 @@ pub struct Holder {
     pub ended: Vec<i64>,
 }
 
+/// Which seats a request is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Wanted {
+    /// All of these.
+    These(Selection),
+    /// The best that are free.
+    Best(Best),
+}
+
 /// A request to hold seats.
 #[derive(Clone, Debug)]
 pub struct NewHold {
@@ -68,9 +79,12 @@ pub struct NewHold {
     pub hall: Arc<Hall>,
     /// The id of the queue that admits users to the show's concert.
     pub queue_id: String,
-    /// The numbers of the seats, all of which are wanted or none.
-    pub seats: Selection,
+    /// The seats, all of which are wanted or none.
+    pub seats: Wanted,
 }
+
+/// What was chosen for the requests of a batch that leave the choice to us, by the ids of their holds.
+pub type Choices = HashMap<Uuid, Result<Selection, Refusal>>;
 
 /// One request of a batch.
 #[derive(Clone, Debug)]
@@ -94,6 +108,7 @@ pub struct Locked {
     holds: HashMap<Uuid, Hold>,
     seats: HashMap<SeatKey, SeatRow>,
     holders: HashMap<HolderKey, Holder>,
+    choices: Choices,
     changed_holds: BTreeSet<Uuid>,
     changed_seats: BTreeSet<SeatKey>,
     freed: BTreeSet<(SeatKey, Uuid)>,
@@ -121,6 +136,17 @@ impl SeatRow {
     }
 }
 
+impl Wanted {
+    /// The number of seats, 1 to [`MAX_SELECTION`](super::seats::MAX_SELECTION).
+    #[must_use]
+    pub fn count(&self) -> i64 {
+        match self {
+            Self::These(seats) => seats.count(),
+            Self::Best(wish) => wish.count.into(),
+        }
+    }
+}
+
 impl Changes {
     /// Whether there is nothing to write.
     #[must_use]
@@ -137,6 +163,12 @@ impl Locked {
         Self { holds, seats, ..Self::default() }
     }
 
+    /// Adds what was chosen. Another request may have been granted it since.
+    #[must_use]
+    pub fn with(self, choices: Choices) -> Self {
+        Self { choices, ..self }
+    }
+
     /// Adds the users who may get a hold ([`Self::may_grant`]). Who is not named has nothing and had nothing.
     #[must_use]
     pub fn of(self, holders: HashMap<HolderKey, Holder>) -> Self {
@@ -147,9 +179,11 @@ impl Locked {
     /// that an earlier request of the batch may end.
     #[must_use]
     pub fn may_grant(&self, new: &NewHold, now: i64) -> bool {
-        new.seats.numbers().all(|seat| {
-            let row = self.seats.get(&(new.show.show_id, seat));
-            row.is_none_or(|row| !row.is_taken(now) || self.holds.contains_key(&row.hold_id))
+        seats_of(new, &self.choices).is_ok_and(|seats| {
+            seats.numbers().all(|seat| {
+                let row = self.seats.get(&(new.show.show_id, seat));
+                row.is_none_or(|row| !row.is_taken(now) || self.holds.contains_key(&row.hold_id))
+            })
         })
     }
 
@@ -179,14 +213,19 @@ impl Locked {
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
         let NewHold { reservation_id, user_id, show, hall, queue_id, seats } = new;
-        seats.check(show, now)?;
+        match seats {
+            Wanted::These(seats) => seats.check(show, now)?,
+            Wanted::Best(_) => show.check_sale(now)?,
+        }
         check_limit(show, rules, &Holder::default(), seats.count())?;
+        let is_choice = matches!(seats, Wanted::Best(_));
+        let seats = seats_of(new, &self.choices)?.clone();
         // I-ALL-OR-NONE and I-SEAT-ONCE: one seat that somebody has refuses all of them.
         let has_holder =
             |seat: &i32| self.seats.get(&(show.show_id, *seat)).is_some_and(|row| row.is_taken(now));
         let taken: BTreeSet<i32> = seats.numbers().filter(has_holder).collect();
         if !taken.is_empty() {
-            return Err(Refusal::SeatTaken(taken));
+            return Err(if is_choice { Refusal::Overtaken } else { Refusal::SeatTaken(taken) });
         }
         let holder = self.holders.entry((user_id.clone(), show.show_id)).or_default();
         check_limit(show, rules, holder, seats.count())?;
@@ -299,6 +338,21 @@ impl Locked {
     fn put(&mut self, hold: Hold) {
         self.changed_holds.insert(hold.reservation_id);
         self.holds.insert(hold.reservation_id, hold);
+    }
+}
+
+/// The seats of a request: those that it names, or that were chosen for it.
+///
+/// # Errors
+/// Nothing could be chosen.
+pub fn seats_of<'a>(new: &'a NewHold, choices: &'a Choices) -> Result<&'a Selection, Refusal> {
+    match &new.seats {
+        Wanted::These(seats) => Ok(seats),
+        Wanted::Best(_) => match choices.get(&new.reservation_id) {
+            Some(Ok(seats)) => Ok(seats),
+            Some(Err(refusal)) => Err(refusal.clone()),
+            None => Err(Refusal::Overtaken),
+        },
     }
 }
 

@@ -187,7 +187,7 @@ fn requests(wishes: &[(&str, Wish)], first: usize) -> Vec<Request> {
                 show,
                 hall,
                 queue_id: "default".to_owned(),
-                seats: Selection::new(seats).unwrap(),
+                seats: Wanted::These(Selection::new(seats).unwrap()),
             })
         }
         Wish::Settle(back, command) => Request::Settle {

@@ -80,6 +80,12 @@ impl Hall {
         numbered(self.0.iter(), |section| section.size())
     }
 
+    /// How many seats it has, standing room included.
+    #[must_use]
+    pub fn seats(&self) -> i32 {
+        self.0.iter().fold(0, |sum, section| sum.saturating_add(section.size()))
+    }
+
     /// How many rows it has in all.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -2,19 +2,25 @@
 //! show is on. No I/O, no SQL, no protobuf; the time and the ids come in as arguments.
 
 pub mod batch;
+pub mod best;
 pub mod cooldown;
 pub mod dates;
 pub mod hall;
 pub mod hold;
 pub mod mending;
 pub mod refusal;
+pub mod seat_set;
 pub mod seats;
 pub mod show;
 
-pub use batch::{Changes, Holder, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow};
+pub use batch::{
+    Changes, Choices, Holder, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow, Wanted,
+};
+pub use best::Best;
 pub use hall::{Hall, HallRow, Place, Section};
 pub use hold::{Hold, Reservation, State, Status};
 pub use mending::{ConcertChange, ShowChange};
 pub use refusal::Refusal;
+pub use seat_set::SeatSet;
 pub use seats::{Availability, SeatMap, Selection};
 pub use show::{Concert, NewConcert, NewShow, Show};

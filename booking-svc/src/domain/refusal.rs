@@ -21,6 +21,20 @@ pub enum Refusal {
     /// Another hold or reservation has these seats.
     #[error("somebody has one of these seats")]
     SeatTaken(BTreeSet<i32>),
+    /// Fewer seats than were wished are free, or fewer go side by side.
+    #[error("there are not so many seats")]
+    SeatsUnavailable {
+        /// How many seats are free in the section, or in the hall.
+        available: i32,
+        /// How many of them go side by side at most.
+        together: i32,
+    },
+    /// The hall has no section with this name.
+    #[error("there is no such section")]
+    NoSuchSection,
+    /// Another request took the seats that were chosen for this one, which may choose again.
+    #[error("somebody was faster")]
+    Overtaken,
     /// The show's seats are not sold yet.
     #[error("the sale has not opened")]
     SalesNotOpen {

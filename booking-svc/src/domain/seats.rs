@@ -32,6 +32,11 @@ impl Selection {
         if seats.len() == numbers.len() { Ok(Self(seats)) } else { Err(NotASelection) }
     }
 
+    /// A selection of seats that were chosen: 1 to [`MAX_SELECTION`] different ones.
+    pub(super) fn chosen(seats: Vec<i32>) -> Self {
+        Self(BTreeSet::from_iter(seats))
+    }
+
     /// The number of seats, 1 to [`MAX_SELECTION`].
     #[must_use]
     pub fn count(&self) -> i64 {

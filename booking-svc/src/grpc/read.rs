@@ -7,7 +7,7 @@ use boxoffice_proto::{
         CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
         HoldSeatsRequest, ListReservationsRequest, ListSeatsRequest, RefundReservationRequest,
     },
-    time,
+    bounds, time,
     validate::Checks,
 };
 use chassis::page::{List, PageRequest};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     app::HoldSeats,
-    domain::{Selection, dates},
+    domain::{Best, Selection, Wanted, dates},
 };
 
 const SECOND: i64 = 1_000_000;
@@ -30,19 +30,29 @@ pub(super) fn hold_seats(request: &HoldSeatsRequest) -> WithId<HoldSeats> {
     let mut checks = Checks::default();
     let user_id = checks.user_id("user_id", &request.user_id);
     let request_id = checks.request_id(&request.request_id);
-    match Selection::new(&request.seat_numbers) {
-        Ok(seats) => {
-            checks.finish()?;
-            Ok((HoldSeats { user_id, show_id: request.show_id, seats }, request_id))
-        }
-        Err(error) => {
-            checks.refuse("seat_numbers", error.to_string());
-            Err(checks
-                .finish()
-                .err()
-                .unwrap_or_else(|| Fault::invalid_field("seat_numbers", error.to_string())))
-        }
+    let seats = wanted(&mut checks, request);
+    checks.finish()?;
+    let seats = seats.ok_or_else(|| Fault::invalid_field("seat_numbers", "must name seats"))?;
+    Ok((HoldSeats { user_id, show_id: request.show_id, seats }, request_id))
+}
+
+/// The seats that a request names, or wishes; `None` when something is wrong with them, which is noted.
+fn wanted(checks: &mut Checks, request: &HoldSeatsRequest) -> Option<Wanted> {
+    let Some(wish) = &request.best_available else {
+        let seats = Selection::new(&request.seat_numbers);
+        return seats
+            .map_err(|error| checks.refuse("seat_numbers", error.to_string()))
+            .map(Wanted::These)
+            .ok();
+    };
+    if !request.seat_numbers.is_empty() {
+        checks.refuse("seat_numbers", "must not be given beside best_available");
     }
+    Some(Wanted::Best(Best {
+        count: checks.range("best_available.count", wish.count, bounds::SELECTION),
+        section: checks.text("best_available.section", &wish.section, 0..=*bounds::SECTION.end()),
+        together: wish.together.unwrap_or(true),
+    }))
 }
 
 /// The shows on a page of seats when the request gives no page size. Release 0.1 had no pages here and

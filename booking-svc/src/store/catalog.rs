@@ -1,10 +1,10 @@
 //! The rows of concerts and shows: writing new ones, and reading. [`super::mending`] changes them.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use chassis::{
     args,
-    db::{Error, Row, Session},
+    db::{self, Dialect, Error, Row, Session},
 };
 use chrono_tz::Tz;
 
@@ -109,6 +109,22 @@ pub async fn hall(session: &mut Session, show_id: i64) -> Result<Hall, Error> {
 pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, Error> {
     let sql = select_show!("WHERE show_id = $1");
     session.optional(sql, args![show_id]).await?.map(|row| read_show(&row)).transpose()
+}
+
+/// Locks the rows of shows until the transaction ends, in their order. SQLite has one writer and needs none.
+///
+/// # Errors
+/// The database failed.
+pub async fn lock_shows(session: &mut Session, shows: &BTreeSet<i64>) -> Result<(), Error> {
+    if shows.is_empty() || session.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT s.show_id FROM UNNEST((SELECT $1::bigint[])) AS a (id)
+               CROSS JOIN LATERAL (SELECT show_id FROM show WHERE show_id = a.id FOR NO KEY UPDATE) AS s";
+    session
+        .all(sql, db::table(session.dialect(), shows.iter().map(|id| args![*id]).collect()))
+        .await
+        .map(drop)
 }
 
 /// At most `limit` shows of a concert with ids below `before`, highest first.

@@ -2,8 +2,9 @@
 //! decides a rule, but every write repeats the condition under which it is right, so that a stale read cannot
 //! make it wrong.
 //!
-//! Every transaction takes its locks in the same order, so that none deadlock: holds by their ids, then seats
-//! by (show, number), then `holder` rows by user and show, then the rows of recorded answers by their names.
+//! Every transaction takes its locks in the same order, so that none deadlock: shows whose seats it chooses,
+//! then holds by their ids, then seats by (show, number), then `holder` rows by user and show, then the rows
+//! of recorded answers by their names.
 
 pub mod catalog;
 pub mod holds;

@@ -119,6 +119,7 @@ fn hold_request(user: &str, show_id: i64, seats: &[i32], request_id: &str) -> Ho
         show_id,
         seat_numbers: seats.to_vec(),
         request_id: request_id.to_owned(),
+        best_available: None,
         replay_only: false,
     }
 }

@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use booking_svc::{
     Policy,
     app::{App, HoldSeats},
-    domain::{Availability, NewConcert, NewShow, Refusal, Reservation, Selection, Show, Status, show::Sale},
+    domain::{
+        Availability, NewConcert, NewShow, Refusal, Reservation, Selection, Show, Status, Wanted, show::Sale,
+    },
     error::Error,
     store,
 };
@@ -96,7 +98,8 @@ pub(crate) async fn hold_with_id(
     seats: &[i32],
     id: Option<&str>,
 ) -> Result<Reservation, Error> {
-    let command = HoldSeats { user_id: user.to_owned(), show_id, seats: Selection::new(seats).unwrap() };
+    let command =
+        HoldSeats { user_id: user.to_owned(), show_id, seats: Wanted::These(Selection::new(seats).unwrap()) };
     app.hold_seats(command, id.map(str::to_owned)).await
 }
 

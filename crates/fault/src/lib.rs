@@ -77,6 +77,7 @@ reasons! {
     NotFound "NOT_FOUND" NotFound NOT_FOUND "There is nothing here.";
     InsufficientFunds "INSUFFICIENT_FUNDS" FailedPrecondition PAYMENT_REQUIRED "The balance does not cover this.";
     SeatTaken "SEAT_TAKEN" Aborted CONFLICT "Somebody else has one of these seats.";
+    SeatsUnavailable "SEATS_UNAVAILABLE" FailedPrecondition CONFLICT "So many seats cannot be had like that.";
     HoldExpired "HOLD_EXPIRED" FailedPrecondition CONFLICT "The hold has lapsed.";
     AlreadyPaid "ALREADY_PAID" FailedPrecondition CONFLICT "The reservation is paid for already.";
     ReservationCancelled "RESERVATION_CANCELLED" FailedPrecondition CONFLICT "The reservation was cancelled.";

@@ -15,6 +15,8 @@ pub(super) struct Member {
 
 const SEATS: Member = Member { key: "seat_numbers", always: true };
 const LIMIT: Member = Member { key: "max_held_seats", always: true };
+const AVAILABLE: Member = Member { key: "available", always: true };
+const TOGETHER: Member = Member { key: "together", always: true };
 const OPENS: Member = Member { key: "opens_at", always: true };
 const QUEUE: Member = Member { key: "queue_id", always: true };
 const WHY: Member = Member { key: "why", always: true };
@@ -32,6 +34,7 @@ const UNPAYABLE: &[Member] = &[RESERVATION, PAYMENT, PAYMENT_STATUS];
 pub(super) const fn of(reason: Reason) -> &'static [Member] {
     match reason {
         Reason::SeatTaken | Reason::SeatNotFound => &[SEATS],
+        Reason::SeatsUnavailable => &[AVAILABLE, TOGETHER],
         Reason::HoldLimit => &[LIMIT],
         Reason::SalesNotOpen => &[OPENS],
         Reason::QueueNotFound => &[QUEUE],
@@ -70,7 +73,7 @@ pub(super) fn value(key: &str, text: &str) -> Value {
         "seat_numbers" => {
             text.split(',').map(str::parse).collect::<Result<Vec<i32>, _>>().ok().map(|seats| json!(seats))
         }
-        "max_held_seats" => text.parse::<i64>().ok().map(|limit| json!(limit)),
+        "max_held_seats" | "available" | "together" => text.parse::<i64>().ok().map(|number| json!(number)),
         _ => None,
     };
     read.unwrap_or_else(|| json!(text))
@@ -86,6 +89,14 @@ pub(super) fn schema(key: &str) -> Value {
         "max_held_seats" => json!({
             "type": "integer", "format": "int64", "minimum": 1, "example": 50,
             "description": "How many seats of one show a user may hold unpaid, or where the show has a limit of its own, may have in all.",
+        }),
+        "available" => json!({
+            "type": "integer", "format": "int32", "minimum": 0, "example": 7,
+            "description": "How many seats are free in the section that was asked for, or in the hall.",
+        }),
+        "together" => json!({
+            "type": "integer", "format": "int32", "minimum": 0, "example": 3,
+            "description": "How many of them go side by side at most.",
         }),
         "opens_at" => json!({
             "type": "string", "format": "date-time", "example": "2026-12-01T10:00:00.000000Z",

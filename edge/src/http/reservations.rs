@@ -2,8 +2,8 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
-    Reason,
-    booking::{CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListReservationsRequest},
+    Fault, Reason,
+    booking::{CancelReservationRequest, GetReservationRequest, ListReservationsRequest},
 };
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::app::{Caller, hall};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::of::<boxoffice_proto::booking::HoldSeatsRequest>("hold_seats", HOLD)
+    Operation::of::<boxoffice_proto::booking::HoldSeatsRequest>("hold_seats", HOLD_OR_CHOOSE)
         .takes_token(GATE_OF_USER)
         .takes_key(),
     Operation::of::<boxoffice_proto::booking::GetReservationRequest>(
@@ -31,6 +31,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .takes_token(GATE_OF_USER),
     Operation::of::<boxoffice_proto::booking::ListReservationsRequest>("list_reservations", &[]),
+];
+
+/// What holding may be refused with where the seats may be left to the service.
+const HOLD_OR_CHOOSE: &[Reason] = &[
+    Reason::ShowNotFound,
+    Reason::SeatNotFound,
+    Reason::SeatTaken,
+    Reason::SeatsUnavailable,
+    Reason::SalesNotOpen,
+    Reason::SalesClosed,
+    Reason::HoldLimit,
+    Reason::RequestIdReused,
 ];
 
 /// What holding may be refused with.
@@ -51,6 +63,11 @@ pub(super) const HOLD: &[Reason] = &[
 /// holds of a show end unpaid within ten minutes may have to wait before the next one: HOLD_LIMIT with
 /// `Retry-After`. A show may have rules of its own: when its sale opens (SALES_NOT_OPEN with `opensAt` and
 /// `Retry-After`) and closes, and how many seats one user may have, held and bought together (HOLD_LIMIT).
+///
+/// With `count` instead of `seatNumbers` the best seats are chosen that are free: side by side (`together`),
+/// leaving no single seat between others if that can be had, in the lowest row, and there the nearest to its
+/// middle. However many people ask at once, no two get the same seats. When there are none like that, the
+/// answer is SEATS_UNAVAILABLE with what there is.
 #[utoipa::path(post, path = "/v1/reservations", tag = "booking", request_body = NewReservation,
     responses((status = 201, description = "The seats are held.", body = Reservation,
         headers(("Location" = String, description = "The address of the reservation.")))))]
@@ -60,15 +77,20 @@ pub(super) async fn hold_seats(
     IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewReservation>,
 ) -> Result<Response, Problem> {
-    let request = HoldSeatsRequest {
-        user_id: new.user_id,
-        show_id: new.show_id,
-        seat_numbers: new.seat_numbers,
-        request_id: key.unwrap_or_default(),
-        replay_only: false,
-    };
-    let reservation = Reservation::try_from(hall::hold(&edge, &caller, request).await?)?;
+    let request = new.into_request(key.unwrap_or_default());
+    let held = hall::hold(&edge, &caller, request).await.map_err(with_our_names)?;
+    let reservation = Reservation::try_from(held)?;
     json::created(&format!("/v1/reservations/{}", reservation.reservation_id), &reservation)
+}
+
+/// What is wrong with a wish, under the names that its fields have here: they stand beside `showId`.
+fn with_our_names(mut fault: Fault) -> Fault {
+    for violation in &mut fault.violations {
+        if let Some(name) = violation.field.strip_prefix("best_available.") {
+            violation.field = name.to_owned();
+        }
+    }
+    fault
 }
 
 /// Read a reservation

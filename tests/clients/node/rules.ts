@@ -109,7 +109,9 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
     { user_id: "ann", show_id: 1e9, seat_numbers: [1] },
     {
       user_id: user,
-      seat_numbers: { in: [[1], [...Array(50).keys()]], out: [[], [...Array(51).keys()], [1, 1]] },
+      seat_numbers: { in: [[1], [...Array(50).keys()]], out: [[...Array(51).keys()], [1, 1]] },
+      "best_available.count": range(1, 50),
+      "best_available.section": { in: ["", a(100)], out: [a(101), "a\u0000b"] },
       request_id: request,
     },
   ],
@@ -161,7 +163,10 @@ const elements: Record<string, (inner: string) => JsonObject> = {
 /** A request with one field as told; null leaves it out. */
 function changed(base: JsonObject, path: string, value: JsonValue): JsonObject {
   const [name, inner] = [path.split(".")[0]!, path.split(".").slice(1).join(".")];
-  const { [name]: _, ...others } = base;
+  const { [name]: _, ...rest } = base;
+  const { seat_numbers: __, ...chosen } = rest;
+  // Seats are named or wished, and not both.
+  const others = name === "best_available" ? chosen : rest;
   if (!inner) return value === null ? others : { ...others, [name]: value };
   const element = elements[name];
   const held = changed(element?.(inner) ?? {}, inner, value);

@@ -18,7 +18,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
 ];
 
 /// Stalls of two rows (seats 1 to 5), standing room (6 to 8) and a balcony of one row (9 and 10).
-fn theatre() -> Value {
+pub(crate) fn theatre() -> Value {
     json!([
         {"name": "Stalls", "price": 900, "rows": [{"name": "A", "seats": 2, "firstSeat": 11}, {"name": "B", "seats": 3}]},
         {"name": "Floor", "price": 300, "capacity": 3},
@@ -36,7 +36,7 @@ fn body(sections: &Value, changes: Value) -> Value {
 }
 
 /// A show in this hall behind a queue that lets everybody in.
-async fn sale(world: &World, sections: &Value, changes: Value) -> (Sale, Value) {
+pub(crate) async fn sale(world: &World, sections: &Value, changes: Value) -> (Sale, Value) {
     let plain = world.sale(1, 1).await;
     let path = format!("/v1/concerts/{}/shows", plain.concert);
     let show = world.rest.post(&path, body(sections, changes)).expect(201).await;

@@ -1,6 +1,6 @@
 //! Seats and reservations.
 
-use boxoffice_proto::booking as proto;
+use boxoffice_proto::{booking as proto, bounds};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -194,7 +194,7 @@ pub(crate) struct Reservations {
     pub(crate) next_page_token: String,
 }
 
-/// Which seats to hold: all of them or none.
+/// Which seats to hold, all of them or none: either `seatNumbers`, or `count` of the best that are free.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({"userId": "ann", "showId": 1, "seatNumbers": [7, 8]}))]
 pub(crate) struct NewReservation {
@@ -204,17 +204,59 @@ pub(crate) struct NewReservation {
     /// The number of the show.
     #[schema(minimum = 1)]
     pub(crate) show_id: i64,
-    /// The numbers of the seats, all different.
+    /// The numbers of the seats, all different. It is left out when `count` is given.
     #[schema(min_items = 1, max_items = 50, minimum = 1)]
-    pub(crate) seat_numbers: Vec<i32>,
+    seat_numbers: Option<Vec<i32>>,
+    /// How many seats, which are chosen then: the best that are free. It is left out when `seatNumbers` are
+    /// given.
+    #[schema(minimum = 1, maximum = 50)]
+    count: Option<i32>,
+    /// The name of the section in which they are to be; anywhere when left out. It goes with `count`.
+    #[schema(max_length = 100)]
+    section: Option<String>,
+    /// Whether they must be side by side in one row, as they are when this is left out. It goes with `count`.
+    together: Option<bool>,
+}
+
+impl NewReservation {
+    /// The request to the service, under this id.
+    pub(crate) fn into_request(self, request_id: String) -> proto::HoldSeatsRequest {
+        let best_available = self.count.map(|count| proto::BestAvailable {
+            count,
+            section: self.section.unwrap_or_default(),
+            together: self.together,
+        });
+        proto::HoldSeatsRequest {
+            user_id: self.user_id,
+            show_id: self.show_id,
+            seat_numbers: self.seat_numbers.unwrap_or_default(),
+            best_available,
+            request_id,
+            ..proto::HoldSeatsRequest::default()
+        }
+    }
 }
 
 impl FromFields for NewReservation {
     fn read(fields: &mut Fields) -> Self {
+        let chooses = ["count", "section", "together"].into_iter().find(|name| fields.has(name));
+        let is_named = fields.has("seatNumbers");
+        if let Some(field) = chooses.filter(|_| is_named) {
+            fields.checks.refuse(field, "must not be given beside seatNumbers, which say which seats");
+        }
+        let user_id = fields.user_id("userId");
+        let show_id = fields.integer("showId", 1..=i64::MAX);
+        if is_named || chooses.is_none() {
+            let seat_numbers = Some(fields.smalls("seatNumbers", 1..=50, &(1..=i32::MAX)));
+            return Self { user_id, show_id, seat_numbers, count: None, section: None, together: None };
+        }
         Self {
-            user_id: fields.user_id("userId"),
-            show_id: fields.integer("showId", 1..=i64::MAX),
-            seat_numbers: fields.smalls("seatNumbers", 1..=50, &(1..=i32::MAX)),
+            user_id,
+            show_id,
+            seat_numbers: None,
+            count: Some(fields.small("count", bounds::SELECTION)),
+            section: fields.optional_text("section", 0..=*bounds::SECTION.end()),
+            together: fields.optional_bool("together"),
         }
     }
 }

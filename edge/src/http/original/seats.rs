@@ -190,7 +190,7 @@ pub(in crate::http) async fn original_reserve_seat(
         show_id: new.concert_option_id,
         seat_numbers: vec![new.seat_id],
         request_id: key.unwrap_or_default(),
-        replay_only: false,
+        ..HoldSeatsRequest::default()
     };
     let held = hall::hold(&edge, &caller, request).await?;
     let until = whole(held.expires_at.as_ref().and_then(time::micros))?;

@@ -1,0 +1,89 @@
+//! Seats that are left to the service to choose, as buyers meet it.
+
+use std::collections::HashSet;
+
+use boxoffice_proto::booking::{BestAvailable, HoldSeatsRequest};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tests::{
+    client::violated,
+    grpc::patiently,
+    requests::hold_message,
+    scenarios,
+    suite::Scenario,
+    world::{World, unique},
+};
+
+use crate::halls::{sale, theatre};
+
+pub(crate) const TOGETHER: &[Scenario] =
+    scenarios![the_best_seats_are_chosen_or_it_is_told_what_there_is, a_wish_names_seats_or_how_many];
+pub(crate) const ALONE: &[Scenario] = scenarios![three_hundred_who_want_two_get_three_hundred_pairs];
+
+async fn the_best_seats_are_chosen_or_it_is_told_what_there_is(world: World) {
+    let (sale, _) = sale(&world, &theatre(), json!({})).await;
+    let ann = world.buyer(&sale).await;
+    let ask = |wish: Value| {
+        let mut body = json!({"userId": ann.user, "showId": sale.show});
+        body.as_object_mut().unwrap().extend(wish.as_object().unwrap().clone());
+        world.rest.post("/v1/reservations", body).token(&ann.token)
+    };
+    let key = unique("click");
+    let first = ask(json!({"count": 2})).key(&key).expect(201).await;
+    assert_eq!(first["seatNumbers"], json!([1, 2]), "the first row has two");
+    assert_eq!(
+        ask(json!({"count": 2})).key(&key).expect(201).await,
+        first,
+        "a repetition gets the same seats"
+    );
+    let standing = ask(json!({"count": 2, "section": "Floor", "together": true})).expect(201).await;
+    assert_eq!(standing["seatNumbers"], json!([6, 7]));
+    let short = ask(json!({"count": 4})).send().await.problem(409, "SEATS_UNAVAILABLE");
+    assert_eq!((&short["available"], &short["together"]), (&json!(6), &json!(3)), "{short}");
+    let apart = ask(json!({"count": 5, "together": false})).expect(201).await;
+    assert_eq!(apart["seatNumbers"], json!([3, 4, 5, 8, 9]), "from the lowest row on");
+}
+
+async fn a_wish_names_seats_or_how_many(world: World) {
+    let (sale, _) = sale(&world, &theatre(), json!({})).await;
+    let ann = world.buyer(&sale).await;
+    for (wish, fields) in [
+        (json!({}), &["seatNumbers"][..]),
+        (json!({"seatNumbers": [1], "count": 1}), &["count"]),
+        (json!({"seatNumbers": [1], "together": true}), &["together"]),
+        (json!({"section": "Floor"}), &["count"]),
+        (json!({"count": 0}), &["count"]),
+        (json!({"count": 51, "together": "yes"}), &["count", "together"]),
+        (json!({"count": 1, "section": "Boxes"}), &["section"]),
+    ] {
+        let mut body = json!({"userId": ann.user, "showId": sale.show});
+        body.as_object_mut().unwrap().extend(wish.as_object().unwrap().clone());
+        let refusal = world.rest.post("/v1/reservations", body).token(&ann.token).send().await;
+        assert_eq!(violated(&refusal.problem(400, "INVALID_ARGUMENT")), fields, "{wish}");
+    }
+}
+
+async fn three_hundred_who_want_two_get_three_hundred_pairs(world: World) {
+    let rows: Vec<Value> = (1..=34).map(|row| json!({"name": row.to_string(), "seats": 20})).collect();
+    let (sale, _) = sale(&world, &json!([{"name": "Stalls", "price": 9, "rows": rows}]), json!({})).await;
+    let holds = (0..300).map(|_| {
+        let best_available = Some(BestAvailable { count: 2, ..BestAvailable::default() });
+        let hold = HoldSeatsRequest {
+            best_available,
+            request_id: unique("hold"),
+            ..hold_message(&unique("user"), sale.show, &[])
+        };
+        let grpc = world.grpc.clone();
+        tokio::spawn(async move {
+            let grpc = &grpc;
+            patiently(hold, |hold| async move { grpc.booking().hold_seats(hold).await }).await
+        })
+    });
+    let mut seats = HashSet::new();
+    for answer in join_all(holds).await {
+        let pair = answer.unwrap().unwrap().into_inner().reservation.unwrap().seat_numbers;
+        assert!(pair.len() == 2 && pair[0] + 1 == pair[1] && (pair[0] - 1) / 20 == (pair[1] - 1) / 20);
+        seats.extend(pair);
+    }
+    assert_eq!(seats.len(), 600, "no two got one seat");
+}
