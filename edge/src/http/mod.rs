@@ -25,6 +25,7 @@ mod openapi;
 mod operation;
 mod origin;
 mod original;
+mod pages;
 mod payments;
 mod problem;
 mod queues;
