@@ -4,7 +4,7 @@ mod limits;
 
 use std::{str::FromStr, time::Duration};
 
-use access::Doors;
+use access::{Doors, Switch};
 use chassis::{
     Error,
     channel::Target,
@@ -101,6 +101,9 @@ pub struct Policy {
     /// `*` is any. None by default.
     #[arg(long, env, default_value = "", hide_default_value = true)]
     pub cors_origins: Origins,
+    /// Whether buyers' pages are served: what is on, the waiting room, the hall and the basket.
+    #[arg(long, env, value_name = "on|off", default_value_t = Switch(true))]
+    pub pages: Switch,
     /// What one caller may ask for.
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -87,6 +87,12 @@ impl Access {
         self.jwks.as_deref()
     }
 
+    /// The claim, or the path to it, that tells in a token who its user is.
+    #[must_use]
+    pub fn user_claim(&self) -> &str {
+        &self.verifier.user_claim
+    }
+
     /// Who sends a request with this `Authorization` header. Waits for nothing, unless the token names a key
     /// that is not known: then up to five seconds for the issuer to tell it.
     ///

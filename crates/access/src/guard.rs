@@ -74,6 +74,13 @@ impl Doors {
         self.access.as_ref().and_then(|(access, _)| access.jwks())
     }
 
+    /// The claim, or the path to it, that tells in a bearer token who its user is; `None` where nobody is
+    /// asked.
+    #[must_use]
+    pub fn user_claim(&self) -> Option<&str> {
+        self.access.as_ref().map(|(access, _)| access.user_claim())
+    }
+
     /// Tells whether tokens can be judged, which a secured program cannot do without.
     pub fn readiness(&self) -> impl Fn() -> bool + Send + 'static {
         let access = self.access.clone();

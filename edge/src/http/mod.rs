@@ -26,6 +26,7 @@ mod openapi;
 mod operation;
 mod origin;
 mod original;
+mod pages;
 mod payments;
 mod problem;
 mod queues;

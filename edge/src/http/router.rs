@@ -23,7 +23,7 @@ use super::{
     limited::{self, limited},
     mending,
     middleware::{Bounds, observe},
-    openapi, original, payments,
+    openapi, original, pages, payments,
     problem::Problem,
     queues, reservations, seats, streams, tokens, wallets,
 };
@@ -51,11 +51,15 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
         .layer(axum::middleware::from_fn_with_state((bounds, Arc::clone(&edge)), each));
     let doors = &edge.doors;
     let mut pages = probes;
+    if policy.pages.0 {
+        pages = pages.merge(pages::router().with_state(Arc::clone(&edge)));
+    } else if doors.docs {
+        pages = pages.route("/", get(|| async { Redirect::to("/docs/") }));
+    }
     if doors.docs {
         let document: &'static [u8] =
             Vec::leak(openapi::complete(document, policy.browse, doors.are_secured().then_some(doors.house)));
         pages = pages
-            .route("/", get(|| async { Redirect::to("/docs/") }))
             .route("/openapi.json", get(move || async move { json::raw(StatusCode::OK, document.to_vec()) }))
             .merge(docs::router());
     }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use access::Doors;
+use access::{Doors, Switch};
 use chassis::{
     channel::Target,
     clock::Clock,
@@ -186,6 +186,7 @@ impl Mesh {
             },
             events_url: None,
             cors_origins: Origins::None,
+            pages: Switch(false),
             limits: edge::LimitArgs::default(),
         };
         let upstreams = Upstreams {

@@ -159,6 +159,7 @@ async fn caches_are_told_what_they_may_keep(world: World) {
         (format!("/api-orchestration/api/balance/{}", buyer.user), "no-store"),
         ("/openapi.json".to_owned(), "no-store"),
         ("/docs/".to_owned(), "no-store"),
+        ("/".to_owned(), "no-cache"),
     ] {
         let answer = world.rest.get(&path).send().await;
         assert_eq!((answer.status, answer.header("cache-control").as_str()), (200, kept), "{path}");
@@ -335,7 +336,7 @@ async fn a_compressed_call_is_told_what_is_taken(world: World) {
 }
 
 async fn the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame(world: World) {
-    for page in ["/docs/", "/docs/swagger-ui-bundle.js", "/openapi.json"] {
+    for page in ["/", "/me", "/shows/1", "/line/x", "/docs/", "/docs/swagger-ui-bundle.js", "/openapi.json"] {
         let answer = world.rest.get(page).send().await;
         assert_eq!(answer.status, 200, "{page}");
         let policy = answer.header("content-security-policy");

@@ -52,6 +52,15 @@ fn files() -> Vec<(String, PathBuf)> {
     found
 }
 
+/// The modules of the pages, and their tests.
+fn modules() -> Vec<(String, String)> {
+    let of_pages = |name: &str| name.starts_with("edge/pages/") || name.starts_with("tests/clients/pages/");
+    let modules = files()
+        .into_iter()
+        .filter(|(name, _)| of_pages(name) && (name.ends_with(".js") || name.ends_with(".mjs")));
+    modules.map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect()
+}
+
 fn rust() -> Vec<(String, String)> {
     let rust = files().into_iter().filter(|(name, _)| name.ends_with(".rs"));
     rust.map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect()
@@ -104,7 +113,28 @@ fn no_file_is_too_long() {
         let lines = text.lines().count();
         (lines > LONGEST).then(|| format!("{name} has {lines} lines, more than {LONGEST}"))
     };
-    none(rust().iter().filter_map(long).collect());
+    none(rust().iter().chain(&modules()).filter_map(long).collect());
+}
+
+#[test]
+fn the_modules_of_the_pages_are_sent_say_what_they_are_and_have_no_long_lines() {
+    let modules = modules();
+    let pages = fs::read_to_string(root().join("edge/src/http/pages.rs")).unwrap();
+    let mut found = Vec::new();
+    for (name, text) in &modules {
+        if let Some(module) = name.strip_prefix("edge/pages/")
+            && !pages.contains(&format!("include_str!(\"../../pages/{module}\")"))
+        {
+            found.push(format!("{name} is not among the modules of edge/src/http/pages.rs"));
+        }
+        if !text.starts_with("// ") {
+            found.push(format!("{name} does not begin with what it is"));
+        }
+        let long = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 110);
+        found.extend(long.map(|(at, _)| format!("{name}:{}: more than 110 columns", at + 1)));
+    }
+    assert!(modules.len() > 10, "the modules are where they are looked for");
+    none(found);
 }
 
 /// Lines of tests: of files that are nothing else, and of others from the first `#[cfg(test)]` on.
@@ -299,6 +329,7 @@ fn the_root_is_small() {
         "crates",
         "data",
         "deny.toml",
+        "docs",
         "findings",
         "k8s",
         "proto",

@@ -90,6 +90,7 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
     } = up;
     let opened = doors.clone();
     let scheme = if rest_tls.rest_tls_cert.is_some() { "https" } else { "http" };
+    let pages = edge.pages.0;
     let settings = Settings {
         addresses,
         connections,
@@ -104,7 +105,7 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         doors,
     };
     let stack = Stack::start(settings, clock).await?;
-    Opened { at: stack.addresses(), scheme, place, doors: opened, issuer: access.auth_issuer }
+    Opened { at: stack.addresses(), scheme, pages, place, doors: opened, issuer: access.auth_issuer }
         .tell(log.log_format);
     stack.run(shutdown).await
 }
@@ -114,6 +115,8 @@ struct Opened {
     at: Addresses,
     /// The scheme of REST.
     scheme: &'static str,
+    /// Whether buyers' pages are served.
+    pages: bool,
     place: String,
     doors: Doors,
     issuer: Option<Trusted>,
@@ -142,8 +145,10 @@ impl Opened {
     }
 
     fn for_people(&self) -> String {
-        let Self { at, scheme, place, doors, issuer } = self;
+        let Self { at, scheme, pages, place, doors, issuer } = self;
         let Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
+        let first =
+            if *pages { format!("  on sale          {scheme}://{rest_addr}/\n") } else { String::new() };
         let page = if doors.docs { "/docs" } else { "" };
         let metrics = match metrics_addr {
             Some(addr) => format!(" · http://{addr}/metrics"),
@@ -161,7 +166,7 @@ impl Opened {
         format!(
             "boxoffice is open. {place}.
 
-  REST, API page   {scheme}://{rest_addr}{page}
+{first}  REST, API page   {scheme}://{rest_addr}{page}
   gRPC             queue {queue_addr} · booking {booking_addr} · wallet {wallet_addr} · checkout {grpc_addr}
   health, metrics  {scheme}://{rest_addr}/readyz{metrics}
   callers          {callers}

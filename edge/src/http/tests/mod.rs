@@ -4,6 +4,7 @@
 
 mod limits;
 mod malformed;
+mod pages;
 mod queue;
 mod refusals;
 
@@ -12,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use access::Switch;
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
@@ -46,6 +48,14 @@ async fn build(
     limits: LimitArgs,
     shutdown: CancellationToken,
 ) -> (Front, tempfile::TempDir) {
+    let (on_payment_failure, cors_origins) = (OnPaymentFailure::Release, cors.parse().unwrap());
+    let pages = Switch(true);
+    let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins, pages, limits };
+    build_with(url, policy, shutdown).await
+}
+
+/// One that behaves like this.
+async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (Front, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = db::DbConfig::at(format!("sqlite:{}", folder.path().join("edge.db").display()));
     let db = db::Db::open(&config, &chassis::migrations!()).await.unwrap();
@@ -56,7 +66,6 @@ async fn build(
     let gate = app::Gate::new(clients.clone());
     let clock = Clock::system();
     let relay = app::Relay::new(journal.clone(), clock.clone(), None).unwrap();
-    let on_payment_failure = OnPaymentFailure::Release;
     let till = app::Till::new(
         journal,
         app::Acting::new(store::Actions::new(db), clock.clone()),
@@ -64,14 +73,12 @@ async fn build(
         gate.clone(),
         relay.bell(),
         clock.clone(),
-        on_payment_failure,
+        policy.on_payment_failure,
     );
-    let cors_origins = cors.parse().unwrap();
-    let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins, limits };
     let polls = app::Polls::new(clients.queue.clone());
     let followers = app::Followers::new(clients.clone(), shutdown);
     let mut doors = access::Doors::open();
-    doors.house.open_browsing = browse == Browse::Open;
+    doors.house.open_browsing = policy.browse == Browse::Open;
     let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);
     (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }

@@ -1,0 +1,152 @@
+// The public API, as the pages use it: JSON in and out, refusals as `Refusal`, and the server's clock.
+
+import { sleep } from "./dom.js";
+import { person } from "./person.js";
+
+/** @typedef {import("./types.js").Place} Place */
+
+/** A refusal of the API, or that there was no answer (`code` OFFLINE). */
+export class Refusal extends Error {
+  /**
+   * @param {number} status
+   * @param {Record<string, any>} problem
+   * @param {number} [retryAfter] in seconds
+   */
+  constructor(status, problem, retryAfter) {
+    super(problem.detail ?? problem.code);
+    this.status = status;
+    /** @type {string} The stable word to branch on. */
+    this.code = problem.code ?? "INTERNAL";
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether nobody knows what has become of the request, so that it is to be sent again. */
+  get isAway() {
+    return ["OFFLINE", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL"].includes(this.code);
+  }
+}
+
+/** By how many milliseconds the server's clock is ahead of this machine's. */
+let ahead = 0;
+/** How exactly that is known: half the time that the best answer took. */
+let within = Number.POSITIVE_INFINITY;
+
+/** The time by the server's clock, in milliseconds since 1970. */
+export const now = () => Date.now() + ahead;
+
+/** @param {Response} response @param {number} asked when the request was sent */
+function setClock(response, asked) {
+  const date = Date.parse(response.headers.get("date") ?? "");
+  const half = (Date.now() - asked) / 2;
+  // An answer from a cache has the date of its making, and a machine whose clock was set makes the best one
+  // stale.
+  const seems = date + 500 - (asked + half);
+  if (!Number.isFinite(date) || response.headers.has("age")) return;
+  if (half > within + 250 && Math.abs(seems - ahead) < 2_000) return;
+  // The header is cut to whole seconds, so half a second is added; the answer was written half-way.
+  ahead = seems;
+  within = half;
+}
+
+/** A key that no other request has. `crypto.randomUUID` is missing where a page comes over plain HTTP. */
+const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
+
+/**
+ * How something is asked: `place` is the queue token.
+ * @typedef {{method?: string, body?: unknown, key?: string, place?: string, signal?: AbortSignal,
+ *   tries?: number}} Options
+ */
+
+/**
+ * Asks the API. A request that may be sent again (it reads, or has an idempotency key) is sent again while
+ * the network or the server is away, `tries` times in all.
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<any>} the JSON of the answer, `null` without one
+ */
+export async function ask(path, { tries = 4, ...options } = {}) {
+  const mayRepeat = options.body === undefined || options.key !== undefined;
+  for (let nth = 1; ; nth += 1) {
+    try {
+      return await once(path, options);
+    } catch (error) {
+      if (!(error instanceof Refusal && error.isAway && mayRepeat) || nth >= tries) throw error;
+      const seconds = Math.min(5, error.retryAfter ?? 2 ** (nth - 1));
+      await sleep(seconds * 1_000 * (0.75 + Math.random() / 2), options.signal);
+    }
+  }
+}
+
+/** @param {string} path @param {Options} options */
+async function once(path, { method, body, key, place, signal }) {
+  const headers = new Headers({ accept: "application/json" });
+  if (body !== undefined) headers.set("content-type", "application/json");
+  if (key !== undefined) headers.set("idempotency-key", key);
+  if (place) headers.set("x-queue-token", place);
+  const bearer = person()?.bearer;
+  if (bearer) headers.set("authorization", `Bearer ${bearer}`);
+  const sent = body === undefined ? null : JSON.stringify(body);
+  const asked = Date.now();
+  /** @type {Response} */
+  let response;
+  try {
+    const verb = method ?? (sent === null ? "GET" : "POST");
+    response = await fetch(path, {
+      method: verb,
+      headers,
+      body: sent,
+      signal: signal ?? null,
+      cache: "no-cache",
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Refusal(0, { code: "OFFLINE" });
+  }
+  setClock(response, asked);
+  const text = await response.text().catch(() => {
+    throw new Refusal(0, { code: "OFFLINE" });
+  });
+  const json = read(text);
+  if (response.ok) return json;
+  const after = Number(response.headers.get("retry-after"));
+  const problem = json ?? { code: response.status >= 500 ? "UNAVAILABLE" : "INTERNAL" };
+  throw new Refusal(response.status, problem, after > 0 ? after : undefined);
+}
+
+/**
+ * @param {string} text
+ * @returns {any} the JSON, `null` where it is none, as of something between here and the edge
+ */
+function read(text) {
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Something that is to happen once. However often it is asked for, it is the same request until its outcome
+ * is known.
+ */
+export class Once {
+  /** @type {string | undefined} */
+  #key;
+
+  /** @param {string} path @param {Options & {body: unknown}} options @returns {Promise<any>} */
+  async ask(path, options) {
+    this.#key ??= newKey();
+    try {
+      const answer = await ask(path, { ...options, key: this.#key });
+      this.#key = undefined;
+      return answer;
+    } catch (error) {
+      if (error instanceof Refusal && !error.isAway) this.#key = undefined;
+      throw error;
+    }
+  }
+}

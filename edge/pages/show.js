@@ -1,0 +1,261 @@
+// A show's page: its line, its hall, its basket, in this order, and each wherever the person is.
+
+import { Once, ask, now } from "./api.js";
+import { SeatBasket } from "./basket.js";
+import { Part, entitle, focusOn, h, show } from "./dom.js";
+import { SeatHall } from "./hall.js";
+import { person, recall, remember } from "./person.js";
+import { problem, signInForm } from "./signing.js";
+import { WaitingRoom } from "./waiting.js";
+import { beginning, clock, count, money, moment, w } from "./words.js";
+
+/** @typedef {import("./types.js").Concert} Concert */
+/** @typedef {import("./types.js").Place} Place */
+/** @typedef {import("./types.js").Queue} Queue */
+/** @typedef {import("./types.js").Reservation} Reservation */
+/** @typedef {import("./types.js").Show} Show */
+
+/** Where a browser keeps the queue token of a person. @param {string} queueId @param {string} userId */
+export const placeOf = (queueId, userId) => `place.${queueId}.${userId}`;
+
+/** The page of a show. Set `showId`. */
+export class ShowPage extends Part {
+  showId = "";
+  /** @type {Show} */
+  #show = /** @type {any} */ (null);
+  /** @type {Queue} */
+  #queue = /** @type {any} */ (null);
+  #join = new Once();
+  #line = h("div");
+  #choice = h("div");
+
+  /** @override */
+  async begin() {
+    show(this, h("p", { class: "faint" }, w.loading));
+    try {
+      this.#show = await ask(`/v1/shows/${encodeURIComponent(this.showId)}`, { signal: this.stopped });
+      const concert = await ask(`/v1/concerts/${this.#show.concertId}`, { signal: this.stopped });
+      this.#queue = await ask(`/v1/queues/${concert.queueId}`, { signal: this.stopped });
+      entitle(this.#show.title);
+      show(this, ...this.#head(concert), this.#line, this.#choice);
+    } catch (error) {
+      if (!this.stopped.aborted)
+        show(
+          this,
+          h("h1", null, w.noPage),
+          problem(error, () => this.begin()),
+        );
+      return;
+    }
+    const on = (/** @type {string} */ name, /** @type {(detail: any) => void} */ work) =>
+      this.addEventListener(name, (event) => work(/** @type {CustomEvent} */ (event).detail), {
+        signal: this.stopped,
+      });
+    on("place", (place) => this.#placed(place));
+    on("over", (place) => this.#over(place));
+    on("held", (reservation) => this.#basket(reservation));
+    on("done", () => this.#choose());
+    this.every(500, () => this.#tick());
+    // Another tab may have joined, left or bought.
+    const elsewhere = (/** @type {StorageEvent} */ { key }) => {
+      if (key === `boxoffice.${this.#place}` && !this.#hasBasket) this.#resume();
+    };
+    addEventListener("storage", elsewhere, { signal: this.stopped });
+    this.#resume();
+  }
+
+  /** What is said of the show. @param {Concert} concert */
+  #head(concert) {
+    const { title, description, price, seatCount, durationMinutes, maxSeatsPerUser, opensAt, closesAt } =
+      this.#show;
+    const facts = [w.minutes(durationMinutes), w.seats(count(seatCount)), w.from(money(price, this.#show))];
+    const isOver = Date.parse(closesAt ?? this.#show.startsAt) <= now();
+    const opens = opensAt && Date.parse(opensAt) > now();
+    return [
+      h("p", { class: "faint" }, concert.title),
+      h("h1", null, title),
+      h("p", { class: "lead" }, beginning(this.#show, concert.timeZone)),
+      h(
+        "p",
+        { class: "faint" },
+        facts.join(" · "),
+        maxSeatsPerUser !== null && ` · ${w.atMost(maxSeatsPerUser)}`,
+      ),
+      description && h("p", { class: "prose" }, description),
+      isOver && h("p", { class: "notice" }, w.saleIsOver),
+      opens && h("p", { class: "notice" }, w.saleOpens(moment(opensAt))),
+      !isOver && closesAt && h("p", { class: "faint" }, w.saleCloses(moment(closesAt))),
+    ];
+  }
+
+  /** The name under which the place is kept. */
+  get #place() {
+    return placeOf(this.#queue.queueId, person()?.userId ?? "");
+  }
+
+  get #token() {
+    return person() === null ? null : recall(this.#place);
+  }
+
+  get #hasBasket() {
+    return this.#choice.firstElementChild instanceof SeatBasket;
+  }
+
+  /** Goes on where the person was, on this visit or on an earlier one. */
+  #resume() {
+    if (this.#token) this.#wait();
+    else this.#offer();
+  }
+
+  /** Offers to join the line. @param {Node} [before] */
+  #offer(before) {
+    show(this.#choice);
+    const user = person();
+    if (user === null)
+      return show(
+        this.#line,
+        before,
+        signInForm(() => this.#offer()),
+      );
+    const { waiting, registered, paused, opensAt } = this.#queue;
+    const opens = opensAt && Date.parse(opensAt) > now() ? opensAt : null;
+    const many = opens ? w.registeredNow(count(registered)) : w.lineNow(waiting, count(waiting));
+    show(
+      this.#line,
+      before,
+      h(
+        "section",
+        { class: "card", "aria-label": w.join },
+        opens && h("p", null, w.opensOn(moment(opens))),
+        opens &&
+          h(
+            "p",
+            null,
+            w.opensIn,
+            h("br"),
+            h("span", { class: "big clock", role: "timer" }, clock(Date.parse(opens) - now())),
+          ),
+        h("p", null, many),
+        paused && h("p", { class: "notice" }, w.paused),
+        h(
+          "button",
+          { class: "main", "data-key": "join", onclick: () => this.#joined() },
+          opens ? w.register : w.join,
+        ),
+        h("p", { class: "faint" }, w.joinWhy),
+        h("p", { class: "faint" }, `${w.asWho} `, h("a", { href: "/me" }, user.userId)),
+      ),
+    );
+  }
+
+  #tick() {
+    const left = this.#line.querySelector(":scope > .card .clock");
+    if (left && this.#queue.opensAt) left.textContent = clock(Date.parse(this.#queue.opensAt) - now());
+  }
+
+  async #joined() {
+    const button = this.#line.querySelector("button");
+    button?.setAttribute("aria-disabled", "true");
+    try {
+      const path = `/v1/queues/${this.#queue.queueId}/tokens`;
+      /** @type {Place} */
+      const place = await this.#join.ask(path, { body: { userId: person()?.userId }, signal: this.stopped });
+      remember(this.#place, place.token);
+      this.#wait();
+      focusOn(this.#line);
+    } catch (error) {
+      if (!this.stopped.aborted) this.#offer(problem(error));
+    }
+  }
+
+  #wait() {
+    const [token, now] = [this.#token ?? "", this.#line.firstElementChild];
+    if (now instanceof WaitingRoom && now.token === token) return;
+    const room = new WaitingRoom();
+    Object.assign(room, { token, showId: this.#show.showId });
+    show(this.#choice);
+    show(this.#line, room);
+  }
+
+  /** @param {Place} place */
+  #placed(place) {
+    const shown = this.#choice.firstElementChild;
+    if (place.status === "ACTIVE" && !shown) void this.#enter();
+    // Seats that are held stay held, whatever has become of the turn.
+    if (place.status === "WAITING" && shown instanceof SeatHall) show(this.#choice);
+  }
+
+  /** It is the person's turn: seats that they hold already, from this device or another one, come first. */
+  async #enter() {
+    const loading = h("p", { class: "faint" }, w.loading);
+    show(this.#choice, loading);
+    const path = `/v1/users/${encodeURIComponent(person()?.userId ?? "")}/reservations?pageSize=20`;
+    const found = await ask(path, { signal: this.stopped }).catch((error) => error);
+    if (this.stopped.aborted || !loading.isConnected) return;
+    if (found instanceof Error) {
+      return show(
+        this.#choice,
+        problem(found, () => void this.#enter()),
+      );
+    }
+    const { showId } = this.#show;
+    /** @type {Reservation | undefined} */
+    const held = found.reservations.find(
+      (/** @type {Reservation} */ one) => one.showId === showId && one.status === "HELD",
+    );
+    if (held) this.#basket(held);
+    else this.#choose();
+  }
+
+  #choose() {
+    if (!this.#token) return this.#offer();
+    const hall = new SeatHall();
+    Object.assign(hall, { show: this.#show, place: this.#token });
+    show(this.#choice, hall);
+  }
+
+  /** @param {Reservation} reservation */
+  #basket(reservation) {
+    const basket = new SeatBasket();
+    Object.assign(basket, { show: this.#show, reservation, place: this.#token ?? "" });
+    show(this.#choice, basket);
+  }
+
+  /** The place has ended. @param {Place | null} place */
+  #over(place) {
+    remember(this.#place, null);
+    if (this.#hasBasket) return show(this.#line);
+    const why = place ? w[/** @type {"LEFT"} */ (place.status)] : w.gone;
+    this.#offer(h("p", { class: "notice", role: "status" }, why));
+  }
+}
+
+/** The page of one place, for who kept its link. Set `token`, and `showId` where the link has it. */
+export class PlacePage extends Part {
+  token = "";
+  /** @type {string | null} */
+  showId = null;
+  #next = h("p");
+
+  /** @override */
+  begin() {
+    entitle(w.place);
+    const room = new WaitingRoom();
+    Object.assign(room, { token: this.token, showId: this.showId === null ? null : Number(this.showId) });
+    this.addEventListener("place", (event) => this.#placed(/** @type {CustomEvent} */ (event).detail), {
+      signal: this.stopped,
+    });
+    show(this, h("h1", { class: "unseen" }, w.place), room, this.#next);
+  }
+
+  /** The place is the person's on this device, too, if it is theirs. @param {Place} place */
+  #placed({ token, queueId, userId, status }) {
+    if (person()?.userId === userId) remember(placeOf(queueId, userId), token);
+    if (status !== "ACTIVE") return show(this.#next);
+    const href = this.showId === null ? "/" : `/shows/${encodeURIComponent(this.showId)}`;
+    show(this.#next, h("a", { class: "button main", href, "data-key": "next" }, w.toShows));
+  }
+}
+
+customElements.define("show-page", ShowPage);
+customElements.define("place-page", PlacePage);

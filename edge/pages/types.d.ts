@@ -1,0 +1,127 @@
+// What the public API answers, as far as the pages read it. For the type checker alone: it is not served.
+
+export interface Concert {
+  concertId: number;
+  title: string;
+  queueId: string;
+  timeZone: string;
+}
+
+export interface Priced {
+  currency: string;
+  currencyExponent: number;
+}
+
+export interface Show extends Priced {
+  showId: number;
+  concertId: number;
+  startsAt: string;
+  localDate: string;
+  localTime: string;
+  durationMinutes: number;
+  title: string;
+  description: string;
+  price: number;
+  seatCount: number;
+  opensAt: string | null;
+  closesAt: string | null;
+  maxSeatsPerUser: number | null;
+}
+
+export interface Queue {
+  queueId: string;
+  waiting: number;
+  registered: number;
+  active: number;
+  paused: boolean;
+  opensAt: string | null;
+}
+
+export interface Place {
+  token: string;
+  queueId: string;
+  userId: string;
+  status: "REGISTERED" | "WAITING" | "ACTIVE" | "COMPLETED" | "EXPIRED" | "LEFT";
+  priority: number;
+  ticket: number;
+  position: number;
+  waitingBehind: number;
+  estimatedWaitSecondsLow: number;
+  estimatedWaitSecondsHigh: number;
+  delayReason: "PAUSED" | "FULL" | "SLOWER" | null;
+  enteredAt: string;
+  activeUntil: string | null;
+  opensAt: string | null;
+  pollAfterSeconds: number;
+  requeues: number;
+}
+
+export interface ReservedSeat {
+  seatNumber: number;
+  section: string;
+  row: string;
+  label: number;
+  price: number;
+}
+
+export interface Reservation {
+  reservationId: string;
+  userId: string;
+  concertId: number;
+  showId: number;
+  seatNumbers: number[];
+  seats: ReservedSeat[];
+  amount: number;
+  status: "HELD" | "CONFIRMED" | "EXPIRED" | "CANCELLED" | "REFUNDED";
+  expiresAt: string;
+  paymentId: string | null;
+}
+
+export interface Payment {
+  paymentId: string;
+  amount: number;
+  status: "PENDING" | "COMPLETED" | "FAILED" | "CANCELLED";
+  reason: string | null;
+  createdAt: string;
+  settledAt: string | null;
+}
+
+export interface Wallet extends Priced {
+  userId: string;
+  balance: number;
+}
+
+export interface Entry {
+  kind: "CHARGE" | "USE" | "PAYMENT" | "REFUND";
+  amount: number;
+  balance: number;
+  createdAt: string;
+}
+
+export interface Row {
+  name: string;
+  firstSeat: number;
+  lastSeat: number;
+  firstLabel: number;
+}
+
+export interface Section {
+  name: string;
+  price: number;
+  standing: boolean;
+  firstSeat: number;
+  lastSeat: number;
+  rows: Row[];
+}
+
+export interface Plan {
+  showId: number;
+  sections: Section[];
+}
+
+/** What a tab knows of its place, and how it gets to know it. */
+export interface News {
+  place: Place | null;
+  link: "live" | "polling" | "away";
+  gone: boolean;
+}

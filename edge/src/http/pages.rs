@@ -1,0 +1,346 @@
+//! The on-sale in a browser: one document and the modules it loads. All of it is in the program, so that
+//! nothing has to be installed beside it and it works offline.
+//!
+//! Every page is the same document, whose modules read the address. The address of a module has the version
+//! of all modules in it, so that browsers and caches keep it for good and a new release is loaded at once.
+//! The page of a place also says without JavaScript where its user stands: it is written here, and loads
+//! itself again at the pace that the queue advises.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use axum::{
+    Extension, Router,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use flate2::{Compression, write::GzEncoder};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use self::words::{ENGLISH, KOREAN, Words};
+use super::{
+    App, json,
+    json::{Token, TokenStatus},
+    problem::Problem,
+};
+use crate::app::{Edge, Polls, queue};
+
+mod words;
+
+/// The document of all pages; what stands in braces is filled in.
+const DOCUMENT: &str = include_str!("../../pages/index.html");
+/// How long the page of a place waits for the queue. Then it is shown without the place, which its modules
+/// ask for again.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After how many seconds a page without JavaScript loads itself again, at the least and at the most.
+const REFRESH: std::ops::RangeInclusive<i64> = 5..=60;
+
+/// The modules, each below those that it stands on.
+const MODULES: &[(&str, &str)] = &[
+    ("api.js", include_str!("../../pages/api.js")),
+    ("person.js", include_str!("../../pages/person.js")),
+    ("dom.js", include_str!("../../pages/dom.js")),
+    ("words.js", include_str!("../../pages/words.js")),
+    ("english.js", include_str!("../../pages/english.js")),
+    ("korean.js", include_str!("../../pages/korean.js")),
+    ("place.js", include_str!("../../pages/place.js")),
+    ("waiting.js", include_str!("../../pages/waiting.js")),
+    ("seating.js", include_str!("../../pages/seating.js")),
+    ("states.js", include_str!("../../pages/states.js")),
+    ("picture.js", include_str!("../../pages/picture.js")),
+    ("hall.js", include_str!("../../pages/hall.js")),
+    ("basket.js", include_str!("../../pages/basket.js")),
+    ("signing.js", include_str!("../../pages/signing.js")),
+    ("sale.js", include_str!("../../pages/sale.js")),
+    ("show.js", include_str!("../../pages/show.js")),
+    ("mine.js", include_str!("../../pages/mine.js")),
+    ("main.js", include_str!("../../pages/main.js")),
+];
+const STYLE: (&str, &str) = ("style.css", include_str!("../../pages/style.css"));
+
+/// The parts as they are sent, made at the first request for any.
+static PARTS: LazyLock<Parts> = LazyLock::new(Parts::new);
+
+/// What the document loads.
+struct Parts {
+    /// The hash of all contents.
+    version: String,
+    parts: Vec<Part>,
+    /// The document, which lacks only what each request adds.
+    document: String,
+}
+
+/// One file, as it is and compressed.
+struct Part {
+    name: &'static str,
+    kind: &'static str,
+    plain: &'static [u8],
+    zipped: Vec<u8>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let mut hasher = DefaultHasher::new();
+        (MODULES, STYLE).hash(&mut hasher);
+        let version = format!("{:016x}", hasher.finish());
+        let modules =
+            MODULES.iter().map(|(name, text)| Part::new(name, "text/javascript; charset=utf-8", text));
+        let style = Part::new(STYLE.0, "text/css; charset=utf-8", STYLE.1);
+        // Without these hints a module would be asked for only when the one that needs it has been read.
+        let hints: String = MODULES
+            .iter()
+            .map(|(name, _)| format!("<link rel=\"modulepreload\" href=\"/assets/{version}/{name}\">\n  "))
+            .collect();
+        let document = DOCUMENT.replace("{modules}", hints.trim_end()).replace("{version}", &version);
+        Self { version, parts: modules.chain([style]).collect(), document }
+    }
+}
+
+impl Part {
+    fn new(name: &'static str, kind: &'static str, text: &'static str) -> Self {
+        let mut zip = GzEncoder::new(Vec::new(), Compression::best());
+        // Writing into memory does not fail; if it did, the part would be sent as it is.
+        let zipped = zip.write_all(text.as_bytes()).and_then(|()| zip.finish()).unwrap_or_default();
+        Self { name, kind, plain: text.as_bytes(), zipped }
+    }
+}
+
+/// The routes of the pages and of what they load.
+pub(super) fn router() -> Router<Arc<Edge>> {
+    Router::new()
+        .route("/", get(first))
+        .route("/me", get(page))
+        .route("/shows/{show}", get(page))
+        .route("/line/{token}", get(place))
+        .route("/assets/{version}/{part}", get(part))
+}
+
+async fn first(State(edge): App, headers: HeaderMap) -> Response {
+    if wants_json(&headers) { index(edge.doors.docs) } else { Page::new(&edge, &headers).render() }
+}
+
+async fn page(State(edge): App, headers: HeaderMap) -> Response {
+    Page::new(&edge, &headers).render()
+}
+
+/// The page of a place, whose modules cope with a token that nobody has and with a queue that is away.
+async fn place(
+    State(edge): App,
+    Extension(polls): Extension<Polls>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mut page = Page::new(&edge, &headers);
+    if let Ok(token) = token.parse::<Uuid>() {
+        let found = timeout(PATIENCE, queue::place(&edge, &polls, token)).await;
+        if let Ok(Ok(Ok(token))) = found.map(|found| found.map(Token::try_from)) {
+            page.tell(&token);
+        }
+    }
+    page.render()
+}
+
+/// A part. The version says for how long it may be kept: one of another release, which a replica may be asked
+/// for while a new one is rolled out, is answered with what there is, for this once.
+async fn part(Path((version, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    let Some(part) = PARTS.parts.iter().find(|part| part.name == name) else {
+        return Problem::http(StatusCode::NOT_FOUND, "The pages have no such part.").into_response();
+    };
+    let is_this = version == PARTS.version;
+    let kept = if is_this { "public, max-age=31536000, immutable" } else { "no-store" };
+    let kind = [(header::CONTENT_TYPE, part.kind), (header::CACHE_CONTROL, kept)];
+    if accepts(&headers, &header::ACCEPT_ENCODING, "gzip") && !part.zipped.is_empty() {
+        let coding = [(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")];
+        return (kind, coding, part.zipped.as_slice()).into_response();
+    }
+    (kind, part.plain).into_response()
+}
+
+/// The document for one request.
+struct Page {
+    words: &'static Words,
+    claim: String,
+    head: String,
+    main: String,
+}
+
+impl Page {
+    fn new(edge: &Edge, headers: &HeaderMap) -> Self {
+        let words = language(headers);
+        let claim = edge.doors.user_claim().unwrap_or_default();
+        let claim = claim.replace('&', "&amp;").replace('"', "&quot;");
+        Self {
+            words,
+            claim,
+            head: String::new(),
+            main: format!("<noscript><p>{}</p></noscript>", words.modules),
+        }
+    }
+
+    /// Adds what is said of a place, until the modules say it better. Nothing in it was written by anybody
+    /// but us.
+    fn tell(&mut self, token: &Token) {
+        let Words { position, behind, wait, .. } = self.words;
+        let again = token.poll_after_seconds;
+        if again > 0 {
+            let again = again.clamp(*REFRESH.start(), *REFRESH.end());
+            self.head = format!("<noscript><meta http-equiv=\"refresh\" content=\"{again}\"></noscript>");
+        }
+        let figures = if token.status == TokenStatus::Waiting {
+            let minutes = |seconds: i64| (seconds.max(0) + 59) / 60;
+            let range =
+                (minutes(token.estimated_wait_seconds_low), minutes(token.estimated_wait_seconds_high));
+            format!(
+                "<p class=\"place\">{}</p><p>{position}</p><p>{behind}: {}</p><p>{wait}: {} – {}</p>",
+                token.position, token.waiting_behind, range.0, range.1
+            )
+        } else {
+            String::new()
+        };
+        let said = self.words.status(token.status);
+        self.main = format!("<div class=\"card\"><h1>{said}</h1>{figures}</div>");
+    }
+
+    fn render(self) -> Response {
+        let filled = PARTS
+            .document
+            .replace("{language}", self.words.language)
+            .replace("{claim}", &self.claim)
+            .replace("{head}", &self.head)
+            .replace("{main}", &self.main);
+        let kind = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::VARY, "accept, accept-language"),
+        ];
+        (kind, filled).into_response()
+    }
+}
+
+/// Whether a client asks for JSON and not for a page.
+fn wants_json(headers: &HeaderMap) -> bool {
+    accepts(headers, &header::ACCEPT, "application/json") && !accepts(headers, &header::ACCEPT, "text/html")
+}
+
+/// Whether a header names this among what its client takes.
+fn accepts(headers: &HeaderMap, header: &HeaderName, what: &str) -> bool {
+    weighed(headers, header).any(|(name, weight)| name.eq_ignore_ascii_case(what) && weight > 0)
+}
+
+/// The entries of a header that lists what a client takes, each with its weight in thousandths.
+fn weighed<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = (&'a str, u32)> {
+    let entries = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
+    entries.flat_map(|text| text.split(',')).map(|entry| {
+        let mut parts = entry.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1_000, thousandths);
+        (name, weight)
+    })
+}
+
+/// A weight such as `0.8` in thousandths (RFC 9110, section 12.4.2); what is none weighs nothing.
+fn thousandths(weight: &str) -> u32 {
+    let (whole, rest) = weight.split_once('.').unwrap_or((weight, ""));
+    format!("{whole}{rest:0<3}").parse().unwrap_or(0)
+}
+
+/// The language that the browser's user likes best of those that the pages speak.
+fn language(headers: &HeaderMap) -> &'static Words {
+    let weight = |of: &str| {
+        let tags = weighed(headers, &header::ACCEPT_LANGUAGE);
+        let ours =
+            tags.filter(|(tag, _)| tag.split('-').next().is_some_and(|tag| tag.eq_ignore_ascii_case(of)));
+        ours.map(|(_, weight)| weight).max().unwrap_or(0)
+    };
+    if weight("ko") > weight("en") { &KOREAN } else { &ENGLISH }
+}
+
+/// Where a program finds what there is.
+fn index(docs: bool) -> Response {
+    let mut links = serde_json::json!({
+        "concerts": "/v1/concerts", "queue": "/v1/queues/default", "health": "/healthz", "ready": "/readyz",
+    });
+    if docs {
+        links["openapi"] = "/openapi.json".into();
+        links["docs"] = "/docs/".into();
+    }
+    let mut response = json::raw(StatusCode::OK, links.to_string().into_bytes());
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn headers(header: &HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header.clone(), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_page_speaks_the_language_that_is_liked_best() {
+        for (accepted, spoken) in [
+            ("", "en"),
+            ("fr, de;q=0.5", "en"),
+            ("ko", "ko"),
+            ("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "ko"),
+            ("en-US,en;q=0.9,ko;q=0.8", "en"),
+            ("fr, EN;q=0.5, KO;q=0.55", "ko"),
+            ("ko;q=0", "en"),
+            ("ko;q=x, en;q=0.1", "en"),
+        ] {
+            assert_eq!(language(&headers(&header::ACCEPT_LANGUAGE, accepted)).language, spoken, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn json_is_for_who_asks_for_it_and_for_no_browser() {
+        for (accepted, json) in [
+            ("application/json", true),
+            ("text/plain, application/json;q=0.5", true),
+            ("*/*", false),
+            ("text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8", false),
+            ("application/json;q=0", false),
+        ] {
+            assert_eq!(wants_json(&headers(&header::ACCEPT, accepted)), json, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_words_in_both_languages() {
+        let text = |name: &str| MODULES.iter().find(|(module, _)| *module == name).unwrap().1;
+        for reason in boxoffice_proto::Reason::ALL.iter().map(|reason| reason.as_str()) {
+            // Its words depend on what else the refusal tells.
+            if text("words.js").contains(&format!("code === \"{reason}\"")) {
+                continue;
+            }
+            for language in ["english.js", "korean.js"] {
+                assert!(
+                    text(language).contains(&format!(" {reason}:")),
+                    "{language} has no words for {reason}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_module_that_another_names_is_there_and_what_a_page_loads_is_small() {
+        for (name, text) in MODULES {
+            let named = text.split(" from \"./").skip(1).filter_map(|rest| rest.split('"').next());
+            for other in named {
+                assert!(MODULES.iter().any(|(module, _)| *module == other), "{name} needs {other}");
+            }
+        }
+        let sent: usize = PARTS.parts.iter().map(|part| part.zipped.len()).sum();
+        // With headers and the document it has to be below 60 KB.
+        assert!(sent < 50_000, "{sent} bytes");
+    }
+}

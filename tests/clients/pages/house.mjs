@@ -1,0 +1,235 @@
+// A mesh of the test's own, which can be killed and started again where it was; and browsers that look at it.
+
+import { ok } from "node:assert";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, openSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+];
+/** A limit for what should be there at once, on a machine that is busy with something else. */
+const PATIENCE = 90_000;
+
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** A port that nobody has. */
+const free = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+/** A mesh in one process. */
+export class House {
+  #process;
+
+  constructor(program, folder, more) {
+    Object.assign(this, { program, folder, more });
+    mkdirSync(folder, { recursive: true });
+  }
+
+  static async open(program, folder, ...more) {
+    const house = new House(program, folder, more);
+    house.at = `127.0.0.1:${await free()}`;
+    house.base = `http://${house.at}`;
+    house.bearer = more.includes("--auth-issuer") ? house.token("root", "operator,cashier") : null;
+    await house.start();
+    return house;
+  }
+
+  async start() {
+    const others = ["grpc", "queue", "booking", "wallet"].flatMap((name) => [
+      `--${name}-addr`,
+      "127.0.0.1:0",
+    ]);
+    const args = [
+      ...others,
+      "--rest-addr",
+      this.at,
+      "--data-dir",
+      `${this.folder}/data`,
+      "--log-format",
+      "json",
+    ];
+    const log = openSync(`${this.folder}/log`, "a");
+    this.#process = spawn(this.program, [...args, ...this.more], { stdio: ["ignore", "ignore", log] });
+    for (let tries = 0; ; tries += 1) {
+      const ready = await fetch(`${this.base}/readyz`).then(
+        (answer) => answer.ok,
+        () => false,
+      );
+      if (ready) return;
+      ok(tries < 3_000 && this.#process.exitCode === null, `the mesh did not start: ${this.folder}/log`);
+      await sleep(100);
+    }
+  }
+
+  /** Ends it as a lost machine ends. */
+  async kill() {
+    const gone = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await gone;
+  }
+
+  token(user, roles) {
+    const args = [
+      "token",
+      "--data-dir",
+      `${this.folder}/data`,
+      "--user",
+      user,
+      ...(roles ? ["--role", roles] : []),
+    ];
+    return execFileSync(this.program, args, { encoding: "utf8" }).trim();
+  }
+
+  /** Asks REST as whoever runs the sale. */
+  async run(method, path, body) {
+    const signed = this.bearer ? { authorization: `Bearer ${this.bearer}` } : {};
+    const headers = { "content-type": "application/json", ...signed };
+    const answer = await fetch(`${this.base}${path}`, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+    });
+    ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
+    return answer.json();
+  }
+
+  /** A concert with a hall behind a queue of its own. */
+  async sale(queueId, policy, more = {}) {
+    await this.run("PUT", `/v1/queues/${queueId}`, policy);
+    const concert = await this.run("POST", "/v1/concerts", {
+      title: `Gala of ${queueId}`,
+      queueId,
+      timeZone: "Asia/Seoul",
+    });
+    const rows = ["A", "B", "C"].map((name) => ({ name, seats: 12 }));
+    const sections = [
+      { name: "Stalls", price: 90_000, rows },
+      { name: "Floor", price: 50_000, capacity: 40 },
+    ];
+    const show = {
+      startsAt: "2031-05-01T10:00:00Z",
+      durationMinutes: 90,
+      title: `Evening of ${queueId}`,
+      sections,
+      ...more,
+    };
+    const { showId } = await this.run("POST", `/v1/concerts/${concert.concertId}/shows`, show);
+    return showId;
+  }
+}
+
+/** A browser of which every person has a profile. */
+export class Browser {
+  #browser;
+
+  static async open(executablePath) {
+    const browser = new Browser();
+    browser.#browser = await chromium.launch({ executablePath, headless: true, args: flags });
+    return browser;
+  }
+
+  close() {
+    return this.#browser.close();
+  }
+
+  /** A person with a profile of their own. */
+  async person(house, { name, ...options } = {}) {
+    const shape = {
+      locale: "en-US",
+      reducedMotion: "reduce",
+      viewport: { width: 1200, height: 900 },
+      ...options,
+    };
+    const context = await this.#browser.newContext(shape);
+    context.setDefaultTimeout(PATIENCE);
+    const person = new Person(house, context);
+    if (name) await context.addInitScript((name) => localStorage.setItem("boxoffice.name", name), name);
+    return person;
+  }
+}
+
+/** Somebody with a browser. What their pages do wrong is in `wrong`. */
+export class Person {
+  wrong = [];
+  /** How often a stream of events was asked for. */
+  streams = 0;
+
+  constructor(house, context) {
+    Object.assign(this, { house, context });
+    context.on("request", (request) => {
+      const url = new URL(request.url());
+      if (url.origin !== house.base && url.protocol !== "data:")
+        this.wrong.push(`elsewhere: ${request.url()}`);
+      if (url.pathname.endsWith("/events")) this.streams += 1;
+    });
+  }
+
+  async visit(path) {
+    const page = await this.context.newPage();
+    page.on("pageerror", (error) => this.wrong.push(String(error.stack ?? error)));
+    // What the page's own policy forbids it is told on the console alone.
+    page.on(
+      "console",
+      (message) => message.text().includes("Content Security Policy") && this.wrong.push(message.text()),
+    );
+    await page.goto(`${this.house.base}${path}`);
+    return page;
+  }
+
+  async leave() {
+    await this.context.close();
+    ok(this.wrong.length === 0, this.wrong.join("\n"));
+  }
+}
+
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+/** What was looked at. */
+export const seen = new Set();
+
+/**
+ * What must be true of every page in every state: no rule of accessibility is broken in the light nor in the
+ * dark, and on a phone nothing is wider than the phone.
+ */
+export async function sound(page, state) {
+  seen.add(state);
+  const size = page.viewportSize();
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await page.evaluate(
+      (values) => globalThis.axe.run({ runOnly: { type: "tag", values } }),
+      RULES,
+    );
+    const told = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => html + failureSummary)}`,
+    );
+    ok(told.length === 0, `${state} in the ${colorScheme}: ${told.join("\n")}`);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 320, height: 640 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  ok(wide <= 320, `${state} is ${wide} pixels wide on a phone`);
+  await page.setViewportSize(size);
+}
+
+/** Waits until a control is there and may be used, and presses it. */
+export const press = (page, key) => page.click(`[data-key="${key}"]:not([aria-disabled="true"])`);
+
+/** Waits until the page says this. */
+export const says = (page, text) => page.getByText(text).first().waitFor();
+
+/** Waits until the page tells how it hears of the place. */
+export const linked = (page, how) => page.waitForSelector(`[data-link="${how}"]`);

@@ -1,0 +1,362 @@
+// The on-sale as people use it, in a real browser: the whole of it by two at once, through kills of the
+// server and cuts of the network, by keyboard alone, in both languages, with and without JavaScript, in an
+// open and in a secured house.
+//
+//     node on_sale.mjs PROGRAM FOLDER BROWSER
+
+import { deepStrictEqual as same, ok } from "node:assert";
+import { Browser, House, linked, press, says, seen, sound } from "./house.mjs";
+
+const [program, folder, executable] = process.argv.slice(2);
+const browser = await Browser.open(executable);
+const house = await House.open(program, `${folder}/open`);
+
+/** What a page says of the place: its number. */
+const place = (page) => page.locator("waiting-room .big").first().innerText();
+/** Chooses a seat by the list beside the picture. */
+const choose = (page, seat) => page.click(`[data-seat="${seat}"]:not([aria-disabled="true"])`);
+/** Tops up what is missing, pays, and waits for the receipt. */
+async function pay(page) {
+  await press(page, "topUp");
+  await press(page, "pay");
+  await says(page, "Paid. The seats are yours.");
+}
+
+async function two_people_want_one_seat() {
+  const show = await house.sale("one", { maxActive: 1 });
+  const [ann, bob] = await Promise.all([
+    browser.person(house, { name: "ann" }),
+    browser.person(house, { name: "bob" }),
+  ]);
+  const page = await ann.visit("/");
+  await sound(page, "what is on");
+  await page.click(`a[href="/shows/${show}"]`);
+  await says(page, "Nobody is waiting at this moment.");
+  await says(page, "Thursday, May 1, 2031 at 7:00 PM (Asia/Seoul)");
+  await sound(page, "a show");
+  await press(page, "join");
+  await page.waitForSelector("canvas");
+  await sound(page, "the hall");
+
+  const other = await bob.visit(`/shows/${show}`);
+  await press(other, "join");
+  same(await place(other), "1", "Bob's place");
+  await linked(other, "live");
+  await sound(other, "the waiting room");
+  await other.waitForFunction(() => document.title.startsWith("1 · "));
+  await house.run("PUT", "/v1/queues/one", { maxActive: 5 });
+  await other.waitForSelector("canvas");
+
+  await choose(page, 6);
+  await choose(other, 6);
+  await says(page, "Stalls, Row A, Seat 6");
+  await Promise.all([press(page, "hold"), press(other, "hold")]);
+  const won = async (of) => {
+    await of.waitForSelector("seat-basket, [role=alert] .bad");
+    return (await of.locator("seat-basket").count()) > 0;
+  };
+  const wins = [await won(page), await won(other)];
+  same(wins.filter(Boolean).length, 1, "one of both has the seat");
+  const [first, second] = wins[0] ? [page, other] : [other, page];
+  await says(second, "Somebody else was faster: a seat is taken. Please choose another one.");
+  await sound(second, "a seat that is gone");
+  await sound(first, "the basket");
+  await pay(first);
+  await sound(first, "the receipt");
+  await second.selectOption('[data-key="section"]', "1");
+  await press(second, "best");
+  await press(second, "hold");
+  await pay(second);
+  await second.click('a[href="/me"] >> nth=-1');
+  await says(second, "Floor, Standing 5");
+  await says(second, "Topped up");
+  await sound(second, "my tickets");
+  await Promise.all([ann.leave(), bob.leave()]);
+}
+
+async function the_place_outlives_the_server_and_the_network() {
+  const show = await house.sale("lasting", { maxActive: 1 });
+  const cho = await browser.person(house, { name: "cho" });
+  await house.run("POST", "/v1/queues/lasting/tokens", { userId: "first" });
+  await house.run("POST", "/v1/queues/lasting/tokens", { userId: "second" });
+  const page = await cho.visit(`/shows/${show}`);
+  await press(page, "join");
+  await linked(page, "live");
+  same(await place(page), "2", "the place");
+
+  await house.kill();
+  await linked(page, "away");
+  await says(page, "Your place is kept, and this page comes back by itself.");
+  await sound(page, "the waiting room without a server");
+  await house.start();
+  await linked(page, "live");
+  same(await place(page), "2", "the place after the server was killed");
+
+  await cho.context.setOffline(true);
+  await linked(page, "away");
+  await cho.context.setOffline(false);
+  await linked(page, "live");
+  same(await place(page), "2", "the place after the network was away");
+
+  // Seven tabs of one person share one stream, also when the tab that has it is closed.
+  const before = cho.streams;
+  const tabs = await Promise.all(Array.from({ length: 6 }, () => cho.visit(`/shows/${show}`)));
+  for (const tab of tabs) await linked(tab, "live");
+  same(cho.streams, before, "no further streams");
+  await page.close();
+  await house.run("POST", "/v1/queues/lasting/tokens", { userId: "third" });
+  for (const tab of tabs)
+    await tab.getByText("Behind you").locator("xpath=../dd").getByText("1", { exact: true }).waitFor();
+  ok(cho.streams > before, "another tab has taken over");
+
+  const tab = tabs[0];
+  await press(tab, "leave");
+  await sound(tab, "asked whether to leave");
+  await press(tab, "really");
+  for (const each of tabs) await says(each, "You have left the line. You can join again.");
+  await cho.leave();
+}
+
+async function where_streams_do_not_get_through() {
+  const show = await house.sale("polled", { maxActive: 1 });
+  await house.run("POST", "/v1/queues/polled/tokens", { userId: "first" });
+  const max = await browser.person(house, { name: "max" });
+  await max.context.route("**/events", (route) => route.abort());
+  const page = await max.visit(`/shows/${show}`);
+  await press(page, "join");
+  await linked(page, "polling");
+  same(await place(page), "1", "the place");
+  await house.run("PUT", "/v1/queues/polled", { maxActive: 2 });
+  await page.waitForSelector("canvas");
+  await max.leave();
+}
+
+async function a_payment_outlives_the_server() {
+  const show = await house.sale("paying", { maxActive: 5 });
+  const dee = await browser.person(house, { name: "dee" });
+  const page = await dee.visit(`/shows/${show}`);
+  await press(page, "join");
+  await choose(page, 1);
+  await press(page, "hold");
+  await press(page, "topUp");
+  const sent = page.waitForRequest((request) => request.url().endsWith("/v1/payments"));
+  await press(page, "pay");
+  await sent;
+  await house.kill();
+  await says(page, "The payment is under way.");
+  await sound(page, "a payment under way");
+  await house.start();
+  await says(page, "Paid. The seats are yours.");
+  const { entries } = await house.run("GET", "/v1/wallets/dee/entries");
+  same(
+    entries.map(({ kind, amount }) => [kind, amount]),
+    [
+      ["PAYMENT", -90_000],
+      ["CHARGE", 90_000],
+    ],
+    "one debit",
+  );
+  await dee.leave();
+}
+
+async function a_hold_is_found_again_and_given_back() {
+  const show = await house.sale("again", { maxActive: 5 });
+  const eve = await browser.person(house, { name: "eve" });
+  const page = await eve.visit(`/shows/${show}`);
+  await press(page, "join");
+  await choose(page, 2);
+  await press(page, "hold");
+  await says(page, "Your seats are held");
+  await page.reload();
+  await says(page, "Your seats are held");
+  // The same person at another device, by the link of the place.
+  const token = await page.evaluate(() => localStorage.getItem("boxoffice.place.again.eve"));
+  const device = await browser.person(house, { name: "eve" });
+  const phone = await device.visit(`/line/${token}?show=${show}`);
+  await sound(phone, "a place by its link");
+  await press(phone, "next");
+  await says(phone, "Your seats are held");
+  await press(phone, "giveBack");
+  await phone.waitForSelector("canvas");
+  await choose(phone, 2);
+  await Promise.all([eve.leave(), device.leave()]);
+}
+
+async function by_keyboard_alone() {
+  const show = await house.sale("keys", { maxActive: 5 });
+  const fay = await browser.person(house, { name: "fay" });
+  const page = await fay.visit("/");
+  const key = () =>
+    page.evaluate(() => document.activeElement?.dataset.key ?? document.activeElement?.getAttribute("href"));
+  /** Goes with Tab to a control that may be used. */
+  const reach = async (wanted) => {
+    await page.waitForSelector(`[data-key="${wanted}"]:not([aria-disabled="true"]), [href="${wanted}"]`);
+    for (let tries = 0; (await key()) !== wanted; tries += 1) {
+      ok(tries < 200, `Tab leads to ${wanted}`);
+      await page.keyboard.press("Tab");
+    }
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    same(outline, "solid", `one sees that ${wanted} has the focus`);
+  };
+  await page.keyboard.press("Tab");
+  same(await key(), "#main", "the first thing is to skip to the content");
+  for (const step of [`/shows/${show}`, "join"]) {
+    await reach(step);
+    await page.keyboard.press("Enter");
+  }
+  await reach("howMany");
+  await page.keyboard.press("3");
+  await reach("best");
+  await page.keyboard.press("Enter");
+  await says(page, "Stalls, Row A, Seat 5");
+  await reach("seat5");
+  await page.keyboard.press("Space");
+  await page.waitForSelector('[data-seat="5"][aria-pressed="false"]');
+  same(await key(), "seat5", "the focus stays on the seat");
+  for (const step of ["hold", "topUp", "pay"]) {
+    await reach(step);
+    await page.keyboard.press("Enter");
+  }
+  await says(page, "Paid. The seats are yours.");
+  await fay.leave();
+}
+
+async function in_both_languages() {
+  const show = await house.sale("korean", { maxActive: 5 });
+  const gil = await browser.person(house, { name: "gil", locale: "ko-KR" });
+  const page = await gil.visit(`/shows/${show}`);
+  await says(page, "2031년 5월 1일 목요일 오후 7:00");
+  same(await page.getAttribute("html", "lang"), "ko");
+  await press(page, "join");
+  await page.waitForSelector("canvas");
+  await sound(page, "the hall in Korean");
+  await choose(page, 1);
+  await says(page, "₩90,000");
+  await press(page, "language");
+  await says(page, "Choose your seats");
+  await page.reload();
+  await says(page, "Choose your seats");
+  await gil.leave();
+}
+
+async function before_the_opening() {
+  const opensAt = new Date(Date.now() + 20_000).toISOString();
+  const show = await house.sale("opening", { maxActive: 5, opensAt });
+  const hal = await browser.person(house, { name: "hal" });
+  const page = await hal.visit(`/shows/${show}`);
+  await says(page, "The line opens on");
+  await sound(page, "a show before its line opens");
+  await press(page, "join");
+  await says(page, "You are registered");
+  ok(/^00:[012]\d$/.test(await page.locator("waiting-room .clock").innerText()), "the countdown");
+  await sound(page, "registered");
+  await page.waitForSelector("canvas");
+  await hal.leave();
+}
+
+async function what_is_sent_and_what_is_said_without_scripts() {
+  const show = await house.sale("bare", { maxActive: 1 });
+  await house.run("POST", "/v1/queues/bare/tokens", { userId: "first" });
+  const { token } = await house.run("POST", "/v1/queues/bare/tokens", { userId: "ida" });
+  const ida = await browser.person(house, { name: "ida" });
+  const page = await ida.context.newPage();
+  const wire = await ida.context.newCDPSession(page);
+  await wire.send("Network.enable");
+  let sent = 0;
+  wire.on("Network.loadingFinished", ({ encodedDataLength }) => (sent += encodedDataLength));
+  await page.goto(`${house.base}/line/${token}?show=${show}`);
+  await linked(page, "live");
+  ok(sent > 10_000 && sent < 60_000, `the first load of the waiting room was ${sent} bytes`);
+  console.log(`the first load of the waiting room: ${sent} bytes`);
+  await ida.leave();
+  const bare = await browser.person(house, { javaScriptEnabled: false });
+  const plain = await bare.visit(`/line/${token}`);
+  await says(plain, "You are in line");
+  same(await plain.locator(".place").innerText(), "1", "the place without scripts");
+  ok(
+    Number(await plain.locator("meta[http-equiv=refresh]").getAttribute("content")) >= 1,
+    "it renews itself",
+  );
+  await bare.leave();
+}
+
+async function what_is_not_there() {
+  const joe = await browser.person(house, { name: "joe" });
+  const page = await joe.visit("/shows/999999");
+  await says(page, "There is no such show.");
+  await sound(page, "a show that is not there");
+  const line = await joe.visit("/line/3fa85f64-5717-4562-b3fc-2c963f66afa6");
+  await says(line, "This place no longer exists.");
+  const mine = await joe.visit("/me");
+  await says(mine, "You have no tickets yet.");
+  await mine.click("summary");
+  await mine.fill('[data-key="who"]', "two words");
+  await press(mine, "signIn");
+  await says(mine, "A name has 1 to 64 visible letters and no spaces.");
+  await sound(mine, "a name that is none");
+  await mine.fill('[data-key="who"]', "josephine");
+  await press(mine, "signIn");
+  await says(mine, "josephine");
+  await joe.leave();
+}
+
+async function where_one_has_to_sign_in() {
+  const secured = await House.open(program, `${folder}/secured`, "--auth-issuer", "local");
+  const show = await secured.sale("signed", { maxActive: 5 });
+  const kim = await browser.person(secured);
+  const page = await kim.visit(`/shows/${show}`);
+  await says(page, "This box office asks who you are.");
+  await sound(page, "asked to sign in");
+  await page.fill('[data-key="who"]', "no token");
+  await press(page, "signIn");
+  await says(page, "This is no access token that is still valid.");
+  await page.fill('[data-key="who"]', secured.token("kim"));
+  await press(page, "signIn");
+  await press(page, "join");
+  await choose(page, 1);
+  await press(page, "hold");
+  await pay(page);
+  // Handed over by a link; a link does not make a person who has signed in another one.
+  await page.goto(`${secured.base}/me#access_token=${secured.token("mallory")}`);
+  await says(page, "kim");
+  same(
+    [page.url(), await page.getByText("mallory").count()],
+    [`${secured.base}/me`, 0],
+    "the address is clean",
+  );
+  await page.click("text=Sign out");
+  await page.goto(`${secured.base}/?from=shop#access_token=${secured.token("lee")}`);
+  await page.click('a[href="/me"]');
+  await says(page, "lee");
+  await kim.leave();
+  await secured.kill();
+}
+
+const scenes = [
+  two_people_want_one_seat,
+  the_place_outlives_the_server_and_the_network,
+  where_streams_do_not_get_through,
+  a_payment_outlives_the_server,
+  a_hold_is_found_again_and_given_back,
+  by_keyboard_alone,
+  in_both_languages,
+  before_the_opening,
+  what_is_sent_and_what_is_said_without_scripts,
+  what_is_not_there,
+  where_one_has_to_sign_in,
+];
+const only = process.argv[5];
+try {
+  for (const scene of scenes.filter(({ name }) => !only || name.includes(only))) {
+    await scene().catch((error) => {
+      error.message = `${scene.name}: ${error.message}`;
+      throw error;
+    });
+  }
+  console.log(
+    `the on-sale in a browser: ${scenes.length} scenes, ${seen.size} states looked at for everybody's use`,
+  );
+} finally {
+  await browser.close();
+  await house.kill();
+}
