@@ -1,5 +1,5 @@
-//! Changing concerts and shows that are on sale: whoever was slower is told, what is held keeps its price, and
-//! what depends on a show moves along.
+//! Changing concerts and shows that are on sale: whoever was slower is told, what is held keeps its price,
+//! and what depends on a show moves along.
 
 use std::time::Duration;
 

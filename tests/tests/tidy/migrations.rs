@@ -66,7 +66,9 @@ fn takes_away(sql: &str) -> Vec<String> {
                 _ => {}
             }
         }
-        let must_be_given = words.windows(2).filter(|pair| *pair == ["NOT", "NULL"]).count();
+        // A condition that something is not null takes nothing.
+        let conditions = words.windows(3).filter(|words| *words == ["IS", "NOT", "NULL"]).count();
+        let must_be_given = words.windows(2).filter(|pair| *pair == ["NOT", "NULL"]).count() - conditions;
         let have_a_default = words.iter().filter(|word| **word == "DEFAULT").count();
         if words.starts_with(&["ALTER", "TABLE"]) && must_be_given > have_a_default {
             found.push("NOT NULL without a DEFAULT".to_owned());
@@ -97,7 +99,8 @@ fn migrations_after_the_first_release_only_add() {
 fn a_migration_that_takes_away_is_seen() {
     let adds = "-- DROP TABLE t, RENAME it\nCREATE TABLE dropped (renamed TEXT NOT NULL);\n\
                 ALTER TABLE t ADD COLUMN told BIGINT NOT NULL DEFAULT 0; -- ALTER COLUMN\ndrop index t_old;\n\
-                ALTER TABLE t DROP CONSTRAINT t_u_fkey;";
+                ALTER TABLE t DROP CONSTRAINT t_u_fkey;\n\
+                ALTER TABLE t ADD COLUMN c TEXT CHECK (c IS NULL OR d IS NOT NULL);";
     assert_eq!(takes_away(adds), Vec::<String>::new());
     for sql in [
         "CREATE TABLE u (c TEXT); DROP TABLE t;",

@@ -424,11 +424,8 @@ async fn a_service_knows_the_edge_and_asks_everybody_else(shape: Shape) {
     assert_eq!(told.unwrap_err(), Reason::CredentialsMissing);
     let as_operator = |queue_id: &str| {
         let policy = Some(queue::QueuePolicy::default());
-        let mut request = Request::new(queue::CreateQueueRequest {
-            queue_id: queue_id.into(),
-            policy,
-            ..Default::default()
-        });
+        let create = queue::CreateQueueRequest { queue_id: queue_id.into(), policy, ..Default::default() };
+        let mut request = Request::new(create);
         let bearer = secured.bearer("operator").unwrap().parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);
         request
