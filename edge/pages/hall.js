@@ -138,15 +138,20 @@ export class SeatHall extends Part {
     return (this.#seating.sections[section]?.rows ?? []).flatMap((row) => broken(row, LISTED));
   }
 
+  /** Shows in the lists the row of a seat. @param {number} seat */
+  #lead(seat) {
+    const section = this.#seating.sectionOf(seat);
+    const row = this.#rows(section).findIndex((one) => seat >= one.firstSeat && seat <= one.lastSeat);
+    this.#at = { section, row: Math.max(0, row) };
+  }
+
   /**
    * A seat of the picture. One that is too small to be meant only leads to its row.
    * @param {number} seat
    * @param {boolean} isClose
    */
   #touched(seat, isClose) {
-    const section = this.#seating.sectionOf(seat);
-    const row = this.#rows(section).findIndex((one) => seat >= one.firstSeat && seat <= one.lastSeat);
-    this.#at = { section, row: Math.max(0, row) };
+    this.#lead(seat);
     if (isClose) this.#toggle(seat);
     else this.#render();
   }
@@ -169,6 +174,7 @@ export class SeatHall extends Part {
     if (seats.length === 0) return this.#warn(w.noneTogether);
     this.#warn("");
     this.#mine = new Set(seats);
+    this.#lead(seats[0] ?? 0);
     this.#hold = new Once();
     this.#render();
     say(`${w.yours}: ${seats.map((seat) => seatName(this.#seating.name(seat))).join("; ")}`);
@@ -347,8 +353,8 @@ const rowName = (row) =>
 /** A seat as people call it. @param {{section: string, row: string, label: string | number}} seat */
 export function seatName({ section, row, label }) {
   // Where people stand there are no rows; where there are no sections there are seats alone.
-  const number = section && !row ? `${w.standing} ${label}` : `${w.seat} ${label}`;
-  return [section, row && `${w.row} ${row}`, number].filter(Boolean).join(", ");
+  const number = section && !row ? w.standing(label) : w.seat(label);
+  return [section, row && w.rowOf(row), number].filter(Boolean).join(", ");
 }
 
 customElements.define("seat-hall", SeatHall);

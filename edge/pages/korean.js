@@ -68,8 +68,10 @@ export const korean = {
   yours: "선택함",
   section: "구역",
   row: "열",
-  seat: "좌석",
-  standing: "스탠딩",
+  rowOf: (name) => `${name}열`,
+  // The number stands by itself, since what a button shows has to be a word of its name.
+  seat: (label) => `좌석 ${label}`,
+  standing: (label) => `스탠딩 ${label}`,
   seatsOfRow: "이 열의 좌석",
   best: "추천 좌석",
   howMany: "매수",

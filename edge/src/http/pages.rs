@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// After how many seconds a page without JavaScript loads itself again, at the least and at the most.
 const REFRESH: std::ops::RangeInclusive<i64> = 5..=60;
 
+/// The route of what the document loads.
+pub(super) const PART: &str = "/assets/{version}/{part}";
+
 /// The modules, each below those that it stands on.
 const MODULES: &[(&str, &str)] = &[
     ("api.js", include_str!("../../pages/api.js")),
@@ -119,7 +122,7 @@ pub(super) fn router() -> Router<Arc<Edge>> {
         .route("/me", get(page))
         .route("/shows/{show}", get(page))
         .route("/line/{token}", get(place))
-        .route("/assets/{version}/{part}", get(part))
+        .route(PART, get(part))
 }
 
 async fn first(State(edge): App, headers: HeaderMap) -> Response {

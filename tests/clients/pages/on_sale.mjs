@@ -231,6 +231,7 @@ async function in_both_languages() {
   await page.waitForSelector("canvas");
   await sound(page, "the hall in Korean");
   await choose(page, 1);
+  await says(page, "Stalls, A열, 좌석 1");
   await says(page, "₩90,000");
   await press(page, "language");
   await says(page, "Choose your seats");

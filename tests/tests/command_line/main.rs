@@ -359,6 +359,19 @@ fn a_wrong_value_is_told_with_flag_and_variable_and_exit_code_2() {
 }
 
 #[test]
+fn the_pages_are_on_or_off() {
+    for name in ["boxoffice", "edge"] {
+        let refused = Run::of(binary(name)).args(&["--pages", "maybe"]).end();
+        assert_eq!(refused.code, Some(2), "{name}: {refused:?}");
+        assert!(
+            refused.err.contains("--pages") && refused.err.contains("on or off"),
+            "{name}: {}",
+            refused.err
+        );
+    }
+}
+
+#[test]
 fn only_a_currency_of_the_list_that_has_a_minor_unit_is_taken() {
     for name in ["boxoffice", "booking-svc", "wallet-svc"] {
         for wrong in ["KRX", "ZZZ", "XAU", "eur"] {

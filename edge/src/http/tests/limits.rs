@@ -51,7 +51,7 @@ async fn joins_are_counted_at_both_addresses_and_every_answer_says_what_is_left(
 }
 
 #[tokio::test]
-async fn requests_are_counted_and_probes_and_polls_are_not() {
+async fn requests_are_counted_and_probes_polls_and_parts_of_pages_are_not() {
     let requests = Some("2/h".parse().unwrap());
     let (front, ..) = scripted_within(LimitArgs { limit_requests: requests, ..LimitArgs::default() }).await;
     for left in [1, 0] {
@@ -62,7 +62,7 @@ async fn requests_are_counted_and_probes_and_polls_are_not() {
         );
     }
     assert_eq!(send(&front, HERE, get("/v1/concerts")).await.0, 429);
-    for free in ["/healthz", "/metrics", UNKNOWN] {
+    for free in ["/healthz", "/metrics", "/assets/0/main.js", UNKNOWN] {
         assert_ne!(send(&front, HERE, get(free)).await.0, 429, "{free}");
     }
 }
