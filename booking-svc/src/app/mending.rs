@@ -42,8 +42,8 @@ impl App {
         self.db.transact("update_concert", attempt).await
     }
 
-    /// Changes a show, once per request id; with an `etag` only one that has this state. What is held and sold
-    /// of it stays as it is.
+    /// Changes a show, once per request id; with an `etag` only one that has this state. What is held and
+    /// sold of it stays as it is.
     ///
     /// # Errors
     /// `ShowNotFound`, `Outdated`, `BeginsInThePast`, `NeverOnSale`, `ClosesTooLate`, `SectionNotFound`,

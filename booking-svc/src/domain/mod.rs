@@ -2,6 +2,7 @@
 //! show is on. No I/O, no SQL, no protobuf; the time and the ids come in as arguments.
 
 pub mod batch;
+pub mod books;
 pub mod cooldown;
 pub mod dates;
 pub mod hall;

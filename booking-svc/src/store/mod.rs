@@ -5,6 +5,7 @@
 //! Every transaction takes its locks in the same order, so that none deadlock: holds by their ids, then seats
 //! by (show, number), then `holder` rows by user and show, then the rows of recorded answers by their names.
 
+pub mod books;
 pub mod catalog;
 pub mod holds;
 pub mod mending;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod batches;
+mod books;
 mod catalog;
 mod contention;
 mod cooldown;

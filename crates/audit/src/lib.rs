@@ -21,8 +21,8 @@
 //!    states before this instant.
 //! 2. Then wallet and booking. Final states stay, so both snapshots show them: whatever disagrees with a
 //!    settled checkout is a fault. A checkout that was PENDING is in flight: whatever its payment and
-//!    reservation are, it is not judged but by its age. One that was sold may have been refunded since: if the
-//!    snapshots say so, the journal is asked again whether that was begun.
+//!    reservation are, it is not judged but by its age. One that was sold may have been refunded since: if
+//!    the snapshots say so, the journal is asked again whether that was begun.
 //! 3. A payment or a reservation that the first look at the journal does not know is looked up in the journal
 //!    again. If its checkout is there now, it was begun in between, and is in flight. If not, it never had
 //!    one: its row would be older than both.

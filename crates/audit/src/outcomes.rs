@@ -14,7 +14,7 @@ use crate::{
 
 const CHECKOUTS: &str =
     "SELECT checkout_id, status, user_id, reservation_id, amount FROM checkout ORDER BY checkout_id";
-/// The same of a journal that knows of refunds.
+/// The checkouts of a journal that knows of refunds.
 const UNDOABLE: &str = "SELECT checkout_id, CASE WHEN refunded_at IS NOT NULL THEN 'REFUNDED' \
                         WHEN refund_asked_at IS NOT NULL THEN 'REFUNDING' ELSE status END, user_id, reservation_id, amount \
                         FROM checkout ORDER BY checkout_id";
@@ -22,7 +22,7 @@ const PAYMENTS: &str =
     "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
 const RESERVATIONS: &str =
     "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
-/// The same where sales can be taken back.
+/// The reservations where sales can be taken back, and the sales that were.
 const TAKEN_BACK: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation \
                           UNION ALL SELECT refunded_payment_id, 'REFUNDED', user_id, reservation_id, amount FROM hold \
                           WHERE refunded_payment_id IS NOT NULL ORDER BY 1";

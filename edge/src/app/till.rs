@@ -376,8 +376,9 @@ impl Till {
         Ok((token, reservation))
     }
 
-    /// Waits for a checkout's outcome, as long as it `is_open`: its runner wakes the request when it is in this process, and otherwise
-    /// the journal is read again and again. At `until` the checkout is answered as it is.
+    /// Waits for a checkout's outcome, as long as it `is_open`: its runner wakes the request when it is in
+    /// this process, and otherwise the journal is read again and again. At `until` the checkout is
+    /// answered as it is.
     pub(super) async fn outcome(
         &self,
         mut entry: RecordedCheckout,

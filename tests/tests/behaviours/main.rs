@@ -7,6 +7,7 @@ mod acceptance;
 mod access;
 mod bad_input;
 mod bad_messages;
+mod books;
 mod contention;
 mod crashes;
 mod crowd;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
             errors::TOGETHER,
             bad_input::TOGETHER,
             bad_messages::TOGETHER,
+            books::TOGETHER,
             idempotency::TOGETHER,
             journal::TOGETHER,
             knobs::TOGETHER,
