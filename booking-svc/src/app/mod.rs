@@ -2,6 +2,7 @@
 
 mod batch;
 mod choosing;
+mod books;
 mod coalesced;
 mod holding;
 mod mending;
@@ -27,6 +28,7 @@ use crate::{
 use batch::{Asked, Denied};
 use coalesced::{Coalesced, Touch};
 
+pub use books::Books;
 pub use holding::HoldSeats;
 pub use sweeping::sweep_until;
 
@@ -46,20 +48,21 @@ pub struct App {
     requests: Group<Arc<Asked>, Result<Reservation, Denied>>,
 }
 
-/// The cache of concerts, shows, seat maps (by show) and dates with a free seat (by concert). What another
-/// replica has changed is in it a quarter of a second later.
+/// The cache of concerts, shows, seat maps and books (by show) and dates with a free seat (by concert).
+/// What another replica has changed is in it a quarter of a second later.
 #[derive(Debug)]
 struct Memory {
     concerts: Coalesced<Arc<Concert>>,
     shows: Coalesced<Arc<Show>>,
     maps: Coalesced<Arc<[Availability]>>,
     dates: Coalesced<Arc<[String]>>,
+    books: Coalesced<Arc<Books>>,
 }
 
 impl Memory {
     /// Announces that seats of this show are about to be taken, sold or freed.
-    fn touch(&self, show_id: i64, concert_id: i64) -> [Touch<'_>; 2] {
-        [self.maps.touch(show_id), self.dates.touch(concert_id)]
+    fn touch(&self, show_id: i64, concert_id: i64) -> [Touch<'_>; 3] {
+        [self.maps.touch(show_id), self.dates.touch(concert_id), self.books.touch(show_id)]
     }
 }
 
@@ -67,8 +70,9 @@ impl App {
     /// The use cases on a database. Must be called within a Tokio runtime, because each batch runs as a task.
     #[must_use]
     pub fn new(db: Db, clock: Clock, rules: Rules, time_zone: Tz) -> Self {
-        let (maps, dates) = (Coalesced::new(), Coalesced::new());
-        let memory = Arc::new(Memory { concerts: Coalesced::new(), shows: Coalesced::new(), maps, dates });
+        let (maps, dates, books) = (Coalesced::new(), Coalesced::new(), Coalesced::new());
+        let (concerts, shows) = (Coalesced::new(), Coalesced::new());
+        let memory = Arc::new(Memory { concerts, shows, maps, dates, books });
         let reads = Group::of_reads(db.clone(), "read_holds", viewing::find);
         let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
         let attempt =

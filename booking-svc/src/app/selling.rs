@@ -76,12 +76,19 @@ impl App {
         Ok(catalog::concerts(&mut self.db.read().await?, before, limit).await?)
     }
 
-    /// At most `limit` shows of a concert with ids below `before`, newest first.
+    /// At most `limit` shows of a concert that begin at an instant or later, with ids below `before`, newest
+    /// first.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.
-    pub async fn shows(&self, concert_id: i64, before: i64, limit: i64) -> Result<Vec<Show>, Error> {
+    pub async fn shows(
+        &self,
+        concert_id: i64,
+        from: i64,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<Show>, Error> {
         self.concert(concert_id).await?;
-        Ok(catalog::shows(&mut self.db.read().await?, concert_id, before, limit).await?)
+        Ok(catalog::shows(&mut self.db.read().await?, concert_id, from, before, limit).await?)
     }
 }

@@ -302,8 +302,8 @@ impl Locked {
             match change {
                 Change::Extend { until } => row.held_until = until,
                 Change::Confirm { .. } => row.sold = true,
-                // I-SOLD-STAYS: only what exactly this hold has is freed, and of what was sold only what its
-                // own payment gives back (I-BACK-IFF-FREE).
+                // I-SOLD-STAYS: only what exactly this hold has is freed, and of what was sold only what
+                // its own payment gives back (I-BACK-IFF-FREE).
                 Change::Cancel | Change::Lapse | Change::Refund => {
                     self.seats.remove(&key);
                     self.freed.insert((key, after.reservation_id));

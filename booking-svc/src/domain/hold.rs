@@ -8,10 +8,10 @@
 //!              │  └─── Cancel ───▶ CANCELLED      └─ Refund ──▶ REFUNDED
 //!              └────── the clock ▶ EXPIRED      (whether or not the row says so yet)
 //! ```
-//! CANCELLED, EXPIRED and REFUNDED are final, and so is CONFIRMED for everybody but its own payment, which
-//! may take the seats back when it is refunded (I-BACK-IFF-FREE). A command that finds a HELD hold expired
-//! closes it, so that a confirmation which was refused as late stays refused, also by a replica whose clock
-//! is slower (I-LATE-IS-LATE).
+//! CANCELLED, EXPIRED and REFUNDED are final, and so is CONFIRMED for everybody but its own payment,
+//! which may take the seats back when it is refunded (I-BACK-IFF-FREE). A command that finds a HELD hold
+//! expired closes it, so that a confirmation which was refused as late stays refused, also by a replica
+//! whose clock is slower (I-LATE-IS-LATE).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod best;
+pub mod books;
 pub mod cooldown;
 pub mod dates;
 pub mod hall;

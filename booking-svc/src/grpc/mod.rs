@@ -1,6 +1,7 @@
 //! The gRPC service: checks the form of each request's fields, calls the use case and converts its answer. It
 //! decides no rule.
 
+mod books;
 mod catalog;
 mod convert;
 mod mending;
@@ -15,15 +16,15 @@ use boxoffice_proto::{
         ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
         CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
         GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
-        GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
-        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
-        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
-        UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
+        GetShowRequest, GetShowResponse, GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest,
+        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
+        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
+        ListSeatsResponse, ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest,
+        ListShowsResponse, RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest,
+        UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
-use chassis::page::List;
 use tonic::{Request, Response, Status};
 
 use crate::{app::App, domain::Reservation, error::Error};
@@ -58,12 +59,7 @@ impl BookingService for Service {
     }
 
     async fn list_concerts(&self, request: Request<ListConcertsRequest>) -> Answer<ListConcertsResponse> {
-        let ListConcertsRequest { page_size, page_token } = request.into_inner();
-        let page = read::page(List::of("concerts", ""), page_size, &page_token, i64::MAX)?;
-        let found = self.app.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
-        let (concerts, next_page_token) =
-            page.answer(found, |concert| concert.concert_id, |concert| catalog::concert(&concert));
-        Ok(Response::new(ListConcertsResponse { concerts, next_page_token }))
+        Ok(Response::new(books::concerts(&self.app, request.get_ref()).await?))
     }
 
     async fn create_show(&self, request: Request<CreateShowRequest>) -> Answer<CreateShowResponse> {
@@ -98,12 +94,20 @@ impl BookingService for Service {
     }
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
-        let ListShowsRequest { concert_id, page_size, page_token } = request.into_inner();
-        let page = read::page(List::of("shows", concert_id), page_size, &page_token, i64::MAX)?;
-        let found = self.app.shows(concert_id, *page.from(), page.limit()).await.map_err(refuse)?;
-        let (shows, next_page_token) =
-            page.answer(found, |show| show.show_id, |show| catalog::show(&show, self.currency));
-        Ok(Response::new(ListShowsResponse { shows, next_page_token }))
+        Ok(Response::new(books::shows(&self.app, request.get_ref(), self.currency).await?))
+    }
+
+    async fn get_show_sales(&self, request: Request<GetShowSalesRequest>) -> Answer<GetShowSalesResponse> {
+        let show_id = request.into_inner().show_id;
+        let sales = self.app.sales(show_id).await.map_err(refuse)?;
+        Ok(Response::new(books::sales(show_id, &sales, self.currency)))
+    }
+
+    async fn list_show_reservations(
+        &self,
+        request: Request<ListShowReservationsRequest>,
+    ) -> Answer<ListShowReservationsResponse> {
+        Ok(Response::new(books::reservations(&self.app, request.get_ref()).await?))
     }
 
     async fn list_available_dates(

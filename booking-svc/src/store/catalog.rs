@@ -127,18 +127,22 @@ pub async fn lock_shows(session: &mut Session, shows: &BTreeSet<i64>) -> Result<
         .map(drop)
 }
 
-/// At most `limit` shows of a concert with ids below `before`, highest first.
+/// At most `limit` shows of a concert that begin at an instant or later, with ids below `before`, highest
+/// first.
 ///
 /// # Errors
 /// The database failed.
 pub async fn shows(
     session: &mut Session,
     concert_id: i64,
+    from: i64,
     before: i64,
     limit: i64,
 ) -> Result<Vec<Show>, Error> {
-    let sql = select_show!("WHERE concert_id = $1 AND show_id < $2 ORDER BY show_id DESC LIMIT $3");
-    session.all(sql, args![concert_id, before, limit]).await?.iter().map(read_show).collect()
+    let sql = select_show!(
+        "WHERE concert_id = $1 AND starts_at >= $2 AND show_id < $3 ORDER BY show_id DESC LIMIT $4"
+    );
+    session.all(sql, args![concert_id, from, before, limit]).await?.iter().map(read_show).collect()
 }
 
 /// At most `limit` shows of a concert that begin within a span of time, ordered by their beginning and then
@@ -175,7 +179,7 @@ pub async fn free_starts(session: &mut Session, concert_id: i64, now: i64) -> Re
     session.all(sql, args![concert_id, now]).await?.iter().map(|row| row.get("starts_at")).collect()
 }
 
-fn read_concert(row: &Row) -> Result<Concert, Error> {
+pub(super) fn read_concert(row: &Row) -> Result<Concert, Error> {
     Ok(Concert {
         concert_id: row.get("concert_id")?,
         title: row.get("title")?,

@@ -6,6 +6,7 @@
 //! then holds by their ids, then seats by (show, number), then `holder` rows by user and show, then the rows
 //! of recorded answers by their names.
 
+pub mod books;
 pub mod catalog;
 pub mod holds;
 pub mod mending;

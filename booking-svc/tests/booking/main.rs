@@ -4,6 +4,7 @@
 
 mod batches;
 mod best;
+mod books;
 mod catalog;
 mod contention;
 mod cooldown;

@@ -69,8 +69,11 @@ async fn shows_with_long_descriptions_come_in_more_pages_than_were_asked_for() {
         for _ in 0..250 {
             world.app.create_show(long.clone(), None).await.unwrap();
         }
-        let mut request =
-            ListShowsRequest { concert_id: first.concert_id, page_size: 1_000, page_token: String::new() };
+        let mut request = ListShowsRequest {
+            concert_id: first.concert_id,
+            page_size: 1_000,
+            ..ListShowsRequest::default()
+        };
         let (mut seen, mut pages) = (Vec::new(), 0);
         loop {
             let page = api.list_shows(Request::new(request.clone())).await.unwrap().into_inner();

@@ -22,7 +22,7 @@ const PAYMENTS: &str =
     "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
 const RESERVATIONS: &str =
     "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
-/// The reservations of a service whose sales can be taken back.
+/// The reservations where sales can be taken back, and the sales that were.
 const TAKEN_BACK: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation \
                           UNION ALL SELECT refunded_payment_id, 'REFUNDED', user_id, reservation_id, amount FROM hold \
                           WHERE refunded_payment_id IS NOT NULL ORDER BY 1";

@@ -37,6 +37,7 @@ laws! {
     SoldStays "I-SOLD-STAYS" "the seats that are sold are those of the confirmed reservations, held are those of live holds";
     AllOrNone "I-ALL-OR-NONE" "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats";
     PaidOnce "I-PAID-ONCE" "a hold is confirmed exactly when there is a reservation of it, by one payment";
+    Books "I-BOOKS" "the seats of a sale cost together what was paid for it";
     PaidIffMine "I-PAID-IFF-MINE" "a payment is completed if and only if its reservation is confirmed";
     OneOutcome "I-ONE-OUTCOME" "a settled checkout, its payment and its reservation tell one story";
     BackIffFree "I-BACK-IFF-FREE" "the money of a sale is back if and only if its seats were taken back";

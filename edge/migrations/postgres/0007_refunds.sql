@@ -6,7 +6,7 @@ ALTER TABLE checkout ADD COLUMN refund_asked_at BIGINT;
 ALTER TABLE checkout ADD COLUMN refund_reason TEXT;
 ALTER TABLE checkout ADD COLUMN refunded_at BIGINT CONSTRAINT checkout_refunded_is_undone CHECK (
     (refund_asked_at IS NULL) = (refund_reason IS NULL)
-    AND (refunded_at IS NULL OR refund_asked_at IS NOT NULL AND status = 'COMPENSATED')
+    AND (refunded_at IS NULL OR refunded_at >= COALESCE(refund_asked_at, refunded_at + 1))
     AND (refund_asked_at IS NULL OR status = CASE WHEN refunded_at IS NULL THEN 'COMPLETED' ELSE 'COMPENSATED' END)
 );
 -- Refunds that lost their runner.

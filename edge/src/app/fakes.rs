@@ -327,6 +327,8 @@ impl BookingService for Fakes {
         create_show: CreateShowRequest => CreateShowResponse;
         get_show: GetShowRequest => GetShowResponse;
         get_seat_plan: GetSeatPlanRequest => GetSeatPlanResponse;
+        get_show_sales: GetShowSalesRequest => GetShowSalesResponse;
+        list_show_reservations: ListShowReservationsRequest => ListShowReservationsResponse;
         update_concert: UpdateConcertRequest => UpdateConcertResponse;
         update_show: UpdateShowRequest => UpdateShowResponse;
         list_shows: ListShowsRequest => ListShowsResponse;

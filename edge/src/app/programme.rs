@@ -4,7 +4,8 @@ use boxoffice_proto::{
     Fault, Reason,
     booking::{
         Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetSeatPlanRequest,
-        GetSeatPlanResponse, GetShowRequest, ListConcertsRequest, ListConcertsResponse, ListShowsRequest,
+        GetSeatPlanResponse, GetShowRequest, GetShowSalesRequest, GetShowSalesResponse, ListConcertsRequest,
+        ListConcertsResponse, ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest,
         ListShowsResponse, Show, UpdateConcertRequest, UpdateShowRequest,
     },
     json,
@@ -68,7 +69,7 @@ pub(crate) async fn concert(edge: &Edge, concert_id: i64) -> Result<Concert, Fau
     ask!(edge.clients.booking, get_concert(GetConcertRequest { concert_id }).concert)
 }
 
-/// A page of concerts, newest first.
+/// A page of concerts, newest first, or by date from an instant on.
 pub(crate) async fn concerts(
     edge: &Edge,
     request: ListConcertsRequest,
@@ -96,12 +97,27 @@ pub(crate) async fn show(edge: &Edge, show_id: i64) -> Result<Show, Fault> {
     ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)
 }
 
+/// What a show has sold.
+pub(crate) async fn sales(edge: &Edge, caller: &Caller, show_id: i64) -> Result<GetShowSalesResponse, Fault> {
+    let request = caller.allow(GetShowSalesRequest { show_id })?;
+    ask!(edge.clients.booking, get_show_sales(request))
+}
+
+/// A page of those who have the seats of a show, by seat.
+pub(crate) async fn reservations(
+    edge: &Edge,
+    caller: &Caller,
+    request: ListShowReservationsRequest,
+) -> Result<ListShowReservationsResponse, Fault> {
+    ask!(edge.clients.booking, list_show_reservations(caller.allow(request)?))
+}
+
 /// The plan of a show's hall.
 pub(crate) async fn plan(edge: &Edge, show_id: i64) -> Result<GetSeatPlanResponse, Fault> {
     ask!(edge.clients.booking, get_seat_plan(GetSeatPlanRequest { show_id }))
 }
 
-/// A page of a concert's shows, newest first.
+/// A page of a concert's shows, newest first or by date.
 pub(crate) async fn shows(edge: &Edge, request: ListShowsRequest) -> Result<ListShowsResponse, Fault> {
     ask!(edge.clients.booking, list_shows(request))
 }

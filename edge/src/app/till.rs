@@ -378,8 +378,8 @@ impl Till {
     }
 
     /// Waits for a checkout's outcome, as long as it `is_open`: its runner wakes the request when it is in
-    /// this process, and otherwise the journal is read again and again. At `until` the checkout is answered
-    /// as it is.
+    /// this process, and otherwise the journal is read again and again. At `until` the checkout is
+    /// answered as it is.
     pub(super) async fn outcome(
         &self,
         mut entry: RecordedCheckout,

@@ -6,11 +6,12 @@ use boxoffice_proto::{
         ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
         CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
         GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
-        GetShowRequest, GetShowResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
-        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
-        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowsRequest, ListShowsResponse,
-        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
-        UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
+        GetShowRequest, GetShowResponse, GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest,
+        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
+        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
+        ListSeatsResponse, ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest,
+        ListShowsResponse, RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest,
+        UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
     },
     fault::Answer,
 };
@@ -58,6 +59,19 @@ impl BookingService for Door {
         answer!(self, request, |edge, caller, message| CreateShowResponse {
             show: Some(programme::create_show(edge, &caller, message).await?)
         })
+    }
+
+    async fn get_show_sales(&self, request: Request<GetShowSalesRequest>) -> Answer<GetShowSalesResponse> {
+        answer!(self, request, |edge, caller, message| programme::sales(edge, &caller, message.show_id)
+            .await?)
+    }
+
+    async fn list_show_reservations(
+        &self,
+        request: Request<ListShowReservationsRequest>,
+    ) -> Answer<ListShowReservationsResponse> {
+        answer!(self, request, |edge, caller, message| programme::reservations(edge, &caller, message)
+            .await?)
     }
 
     async fn update_concert(&self, request: Request<UpdateConcertRequest>) -> Answer<UpdateConcertResponse> {

@@ -12,7 +12,7 @@ use boxoffice_proto::{
 
 use super::{
     App,
-    extract::{Body, IdempotencyKey, Page, Segment},
+    extract::{Body, IdempotencyKey, Order, Page, Segment, ToCome},
     json::{self, Concert, Concerts, NewConcert, NewShow, SeatPlan, Show, Shows},
     mending,
     operation::Operation,
@@ -56,10 +56,17 @@ pub(super) async fn create_concert(
 }
 
 /// List concerts, newest first
-#[utoipa::path(get, path = "/v1/concerts", tag = "booking", params(Page),
+///
+/// With `from` those that have a show from then on, in the order of their next show.
+#[utoipa::path(get, path = "/v1/concerts", tag = "booking", params(Page, ToCome),
     responses((status = 200, description = "One page of concerts.", body = Concerts)))]
-pub(super) async fn list_concerts(State(edge): App, page: Page) -> Result<Response, Problem> {
-    let request = ListConcertsRequest { page_size: page.page_size, page_token: page.page_token };
+pub(super) async fn list_concerts(
+    State(edge): App,
+    page: Page,
+    to_come: ToCome,
+) -> Result<Response, Problem> {
+    let from = to_come.timestamp()?;
+    let request = ListConcertsRequest { page_size: page.page_size, page_token: page.page_token, from };
     let answer = programme::concerts(&edge, request).await?;
     let concerts = answer.concerts.into_iter().map(Concert::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Concerts { concerts, next_page_token: answer.next_page_token })
@@ -155,15 +162,22 @@ pub(super) async fn get_seat_plan(
 }
 
 /// List a concert's shows, newest first
+///
+/// With `order=startsAt` in the order in which they begin, and with `from` only those that begin then or
+/// later.
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/shows", tag = "booking",
-    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1), Page),
+    params(("concertId" = i64, Path, description = "The number of the concert.", example = 1), Page, ToCome, Order),
     responses((status = 200, description = "One page of shows.", body = Shows)))]
 pub(super) async fn list_shows(
     State(edge): App,
     Segment(concert_id): Segment<i64>,
     page: Page,
+    to_come: ToCome,
+    order: Order,
 ) -> Result<Response, Problem> {
-    let request = ListShowsRequest { concert_id, page_size: page.page_size, page_token: page.page_token };
+    let (from, order) = (to_come.timestamp()?, order.order);
+    let Page { page_size, page_token } = page;
+    let request = ListShowsRequest { concert_id, page_size, page_token, from, order };
     let answer = programme::shows(&edge, request).await?;
     let shows = answer.shows.into_iter().map(Show::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Shows { shows, next_page_token: answer.next_page_token })

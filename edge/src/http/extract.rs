@@ -8,8 +8,10 @@ use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
-use boxoffice_proto::{Fault, Reason, validate::Checks};
+use boxoffice_proto::{Fault, Reason, time, validate::Checks};
 use chassis::{arrival, idempotency::BRIEF, page};
+use chrono::{DateTime, NaiveDate};
+use prost_types::Timestamp;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -269,6 +271,56 @@ pub(super) struct Page {
     /// `nextPageToken` of the page before; left out for the first.
     #[param(required = false, pattern = "^[A-Za-z0-9_-]*$")]
     pub(super) page_token: String,
+}
+
+/// From when on, and in which order.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct ToCome {
+    /// Only what begins then or later: an instant, or a date, which begins at midnight UTC.
+    #[param(required = false, example = "2026-12-24T00:00:00Z")]
+    pub(super) from: Option<String>,
+}
+
+impl ToCome {
+    /// From when on, for the service.
+    pub(super) fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = &self.from else { return Ok(None) };
+        let at = DateTime::parse_from_rfc3339(text).map(|at| at.timestamp_micros());
+        let midnight = || {
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+            Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
+        };
+        let at = at.ok().or_else(midnight).map(time::timestamp).filter(|at| time::micros(at).is_some());
+        at.map(Some).ok_or_else(|| Problem::field("from", "must be an instant or a date, such as 2026-12-24"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ToCome {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::from_request_parts(parts, state).await?;
+        Ok(Self { from: params.get("from")?.map(str::to_owned) })
+    }
+}
+
+/// In which order shows are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct Order {
+    /// `startsAt` lists shows in the order in which they begin; newest first when left out.
+    #[param(required = false, pattern = "^(startsAt)?$", example = "startsAt")]
+    pub(super) order: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Order {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::from_request_parts(parts, state).await?;
+        Ok(Self { order: params.get("order")?.unwrap_or_default().to_owned() })
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Page {

@@ -93,8 +93,8 @@ fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
     (!tags.is_empty() && !tags.iter().any(|tag| tag == "*")).then_some(tags)
 }
 
-/// The state that a change is meant for: the present one if a tag names it, and otherwise one that is none,
-/// so that the service refuses. Weak tags match nothing here (RFC 9110).
+/// The state that a change is meant for: the present one if a tag names it, and otherwise one that is
+/// none, so that the service refuses. Weak tags match nothing here (RFC 9110).
 fn meant(tags: &[String], etag: &str) -> String {
     let quoted = format!("\"{etag}\"");
     if tags.contains(&quoted) { etag.to_owned() } else { "-".to_owned() }

@@ -18,8 +18,8 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{
-    concerts, journal, json::UserIdText, mending, operation::Operation, original, payments, problem, queues,
-    reservations, seats, streams, tokens, wallets,
+    books, concerts, journal, json::UserIdText, mending, operation::Operation, original, payments, problem,
+    queues, reservations, seats, streams, tokens, wallets,
 };
 use crate::config::Browse;
 
@@ -56,11 +56,12 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 10] = [
+    let ours: [&[Operation]; 11] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
         concerts::OPERATIONS,
+        books::OPERATIONS,
         mending::OPERATIONS,
         seats::OPERATIONS,
         reservations::OPERATIONS,

@@ -19,7 +19,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    concerts, docs, journal, json,
+    books, concerts, docs, journal, json,
     limited::{self, limited},
     mending,
     middleware::{Bounds, observe},
@@ -129,6 +129,8 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(concerts::create_show, concerts::list_shows))
         .routes(routes!(concerts::get_show, mending::update_show))
         .routes(routes!(concerts::get_seat_plan))
+        .routes(routes!(books::get_show_sales))
+        .routes(routes!(books::list_show_reservations))
         .routes(routes!(seats::list_dates))
         .routes(routes!(seats::list_seats_of_date))
         .routes(routes!(seats::list_seats_of_show))

@@ -103,7 +103,8 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
       request_id: request,
     },
   ],
-  ListShows: [{ concert_id: 1e9 }, { page_size: page }],
+  ListShows: [{ concert_id: 1e9 }, { page_size: page, order: { in: ["", "startsAt"], out: ["starts_at", "title"] } }],
+  ListShowReservations: [{ show_id: 1e9 }, { page_size: page }],
   ListSeats: [{ concert_id: 1e9, date: "2031-05-01" }, { date: { in: ["2031-05-01"], out: ["x", "1.5.2031", "2031-05-01T19:00"] }, page_size: page }],
   HoldSeats: [
     { user_id: "ann", show_id: 1e9, seat_numbers: [1] },

@@ -8,6 +8,7 @@ mod access;
 mod bad_input;
 mod bad_messages;
 mod best;
+mod books;
 mod contention;
 mod crashes;
 mod crowd;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             bad_input::TOGETHER,
             bad_messages::TOGETHER,
             best::TOGETHER,
+            books::TOGETHER,
             idempotency::TOGETHER,
             journal::TOGETHER,
             knobs::TOGETHER,

@@ -62,11 +62,8 @@ async fn who_was_slower_is_told_and_changes_nothing(world: World) {
     let journal = world.rest.get(&format!("/v1/operator/journal?target={}&what=UpdateShow", sale.show));
     let actions = journal.expect(200).await["actions"].as_array().unwrap().clone();
     let told: Vec<_> = actions.iter().map(|one| text(&one["outcome"])).collect();
-    assert_eq!(
-        told,
-        ["DONE", "DONE", "DONE", "REFUSED", "DONE"][told.len().saturating_sub(5)..],
-        "{actions:?}"
-    );
+    // What was asked of the service itself, past the edge, is not in it.
+    assert_eq!(told, ["DONE", "DONE", "REFUSED", "DONE"], "{actions:?}");
     assert_eq!(
         (&actions[0]["before"]["title"], &actions[0]["after"]["title"]),
         (&json!("Last"), &json!("Any"))

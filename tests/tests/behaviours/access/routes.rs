@@ -54,6 +54,14 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             "operator",
         ),
         row(&Method::PATCH, format!("/v1/shows/{show_id}"), "/v1/shows/{showId}", json!({}), "operator"),
+        row(&get, format!("/v1/shows/{show_id}/sales"), "/v1/shows/{showId}/sales", json!(null), "operator"),
+        row(
+            &get,
+            format!("/v1/shows/{show_id}/reservations"),
+            "/v1/shows/{showId}/reservations",
+            json!(null),
+            "operator",
+        ),
         row(&get, format!("/v1/shows/{show_id}/plan"), "/v1/shows/{showId}/plan", json!(null), ALL),
         row(
             &get,

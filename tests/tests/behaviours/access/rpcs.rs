@@ -113,6 +113,19 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             "operator",
         ),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
+        (
+            shows,
+            "GetShowSales",
+            booking::GetShowSalesRequest { show_id: ann.show_id }.encode_to_vec(),
+            "operator",
+        ),
+        (
+            shows,
+            "ListShowReservations",
+            booking::ListShowReservationsRequest { show_id: ann.show_id, ..Default::default() }
+                .encode_to_vec(),
+            "operator",
+        ),
         (shows, "GetSeatPlan", booking::GetSeatPlanRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,

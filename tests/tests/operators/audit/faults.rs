@@ -318,6 +318,12 @@ pub(super) const FAULTS: &[Fault] = &[
         "UPDATE hold SET seats = 'nonsense' WHERE reservation_id = {id:dan}",
         &["I-ALL-OR-NONE reservation={dan}", "I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
     ),
+    fault(
+        "the seats of a sale cost less than was paid",
+        "booking",
+        "UPDATE hold SET places = '[{\"section\":\"\",\"row\":\"\",\"label\":3,\"price\":3999}]' WHERE reservation_id = {id:bob}",
+        &["I-BOOKS reservation={bob}"],
+    ),
     // --- lines
     fault(
         "a user is in a line twice",

@@ -137,9 +137,11 @@ fn a_route_that_moves_is_seen() {
     let _body = pay.remove("requestBody").unwrap();
     let expected = [
         "the protos lack /boxoffice.booking.v1.BookingService/GetShow: get /v1/performances/{show_id}",
+        "the protos lack /boxoffice.booking.v1.BookingService/UpdateShow: patch /v1/performances/{show_id} with a body",
         "the protos lack /boxoffice.checkout.v1.CheckoutService/Pay: post /v1/payments",
         "the protos lack /boxoffice.queue.v1.QueueService/UpdateQueue: post /v1/queues/{queue_id} with a body",
         "REST lacks /boxoffice.booking.v1.BookingService/GetShow: get /v1/shows/{show_id}",
+        "REST lacks /boxoffice.booking.v1.BookingService/UpdateShow: patch /v1/shows/{show_id} with a body",
         "REST lacks /boxoffice.checkout.v1.CheckoutService/Pay: post /v1/payments with a body",
         "REST lacks /boxoffice.queue.v1.QueueService/UpdateQueue: put /v1/queues/{queue_id} with a body",
     ];

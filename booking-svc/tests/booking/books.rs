@@ -1,0 +1,51 @@
+//! The books of a show: whatever happens to its holds, the sums are those of their rows, on every replica.
+
+use booking_svc::domain::{Section, books::Sales};
+use uuid::Uuid;
+
+use crate::world::{DAY, START, TTL, evening, hold, id, worlds};
+
+/// Held, sold, free, gross, refunded.
+fn told(sales: &Sales) -> [i64; 5] {
+    [sales.held, sales.sold, sales.free(), sales.gross, sales.refunded]
+}
+
+#[tokio::test]
+async fn the_sums_follow_every_hold_by_section() {
+    for world in worlds().await {
+        let concert = world.show(1).await.concert_id;
+        let section = |name: &str| Section { name: name.to_owned(), rows: Vec::new(), capacity: 4 };
+        let new = booking_svc::domain::NewShow {
+            starts_at: START + 30 * DAY,
+            seat_count: 8,
+            price: 20,
+            sections: vec![section("Stalls"), section("Floor")],
+            prices: vec![50, 20],
+            ..evening(concert)
+        };
+        let show = world.app.create_show(new, None).await.unwrap();
+        let replica = world.replica(world.clock.clone());
+        let sums = async || {
+            // The other replica may serve what it read within the last quarter of a second.
+            world.clock.advance(250_000);
+            let books = world.app.sales(show.show_id).await.unwrap();
+            assert_eq!(replica.sales(show.show_id).await.unwrap(), books, "{}", world.database.name);
+            (told(&books.0), books.1.iter().map(|(_, sales)| told(sales)).collect::<Vec<_>>())
+        };
+        assert_eq!(sums().await, ([0, 0, 8, 0, 0], vec![[0, 0, 4, 0, 0]; 2]));
+        let both = hold(&world.app, "ann", show.show_id, &[4, 5]).await.unwrap();
+        let lapses = hold(&world.app, "bob", show.show_id, &[1]).await.unwrap();
+        assert_eq!(sums().await, ([3, 0, 5, 0, 0], vec![[2, 0, 2, 0, 0], [1, 0, 3, 0, 0]]));
+        let payment = Uuid::from_u128(1);
+        world.app.confirm_reservation(id(&both), "ann", payment, None).await.unwrap();
+        assert_eq!(sums().await, ([1, 2, 5, 70, 0], vec![[1, 1, 2, 50, 0], [0, 1, 3, 20, 0]]));
+        world.clock.advance(TTL);
+        assert_eq!(sums().await.0, [0, 2, 6, 70, 0], "{:?} has lapsed by the clock", id(&lapses));
+        world.app.refund_reservation(id(&both), "ann", payment).await.unwrap();
+        let again = hold(&world.app, "cid", show.show_id, &[5]).await.unwrap();
+        world.app.confirm_reservation(id(&again), "cid", Uuid::from_u128(2), None).await.unwrap();
+        assert_eq!(sums().await, ([0, 1, 7, 90, 70], vec![[0, 0, 4, 50, 50], [0, 1, 3, 40, 20]]));
+        let by_seat = world.app.reservations_by_seat(show.show_id, 0, 10).await.unwrap();
+        assert_eq!(by_seat.iter().map(|(seat, one)| (*seat, id(one))).collect::<Vec<_>>(), [(5, id(&again))]);
+    }
+}
