@@ -82,6 +82,7 @@ reasons! {
     ReservationCancelled "RESERVATION_CANCELLED" FailedPrecondition CONFLICT "The reservation was cancelled.";
     SalesClosed "SALES_CLOSED" FailedPrecondition CONFLICT "The show is no longer on sale.";
     HoldLimit "HOLD_LIMIT" FailedPrecondition CONFLICT "This user holds as many seats as one may.";
+    FailedPrecondition "FAILED_PRECONDITION" FailedPrecondition CONFLICT "This is not possible as things stand.";
     RequestIdReused "REQUEST_ID_REUSED" AlreadyExists UNPROCESSABLE_ENTITY "The request id was used for another request.";
     QueueFull "QUEUE_FULL" ResourceExhausted TOO_MANY_REQUESTS "The line is full at this moment.";
     RateLimited "RATE_LIMITED" ResourceExhausted TOO_MANY_REQUESTS "Too many requests at this moment.";

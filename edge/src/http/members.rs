@@ -52,6 +52,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         | Reason::ShowNotFound
         | Reason::NotFound
         | Reason::SalesClosed
+        | Reason::FailedPrecondition
         | Reason::QueueFull
         | Reason::RateLimited
         | Reason::Unavailable

@@ -18,7 +18,7 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{
-    concerts, journal, json::UserIdText, operation::Operation, original, payments, problem, queues,
+    concerts, draws, journal, json::UserIdText, operation::Operation, original, payments, problem, queues,
     reservations, seats, streams, tokens, wallets,
 };
 use crate::config::Browse;
@@ -56,10 +56,11 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 9] = [
+    let ours: [&[Operation]; 10] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
+        draws::OPERATIONS,
         concerts::OPERATIONS,
         seats::OPERATIONS,
         reservations::OPERATIONS,

@@ -12,6 +12,7 @@ mod crashes;
 mod crowd;
 mod deadlines;
 mod doors;
+mod draws;
 mod errors;
 mod failures;
 mod idempotency;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
             doors::TOGETHER,
             web::TOGETHER,
             waiting_room::TOGETHER,
+            draws::TOGETHER,
             acceptance::TOGETHER,
             access::TOGETHER,
             failures::TOGETHER,
@@ -109,6 +111,7 @@ fn main() -> ExitCode {
             errors::SOLOS,
             manners::SOLOS,
             restarts::SOLOS,
+            draws::SOLOS,
             replicas::SOLOS,
             outages::SOLOS,
             pooler::SOLOS,

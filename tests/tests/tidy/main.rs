@@ -299,6 +299,7 @@ fn the_root_is_small() {
         "crates",
         "data",
         "deny.toml",
+        "docs",
         "findings",
         "k8s",
         "proto",

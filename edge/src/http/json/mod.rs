@@ -1,6 +1,7 @@
 //! The JSON of the contract, and its conversions from and to messages of the services.
 
 mod booking;
+mod draw;
 mod journal;
 mod queue;
 mod seats;
@@ -16,7 +17,7 @@ use chassis::rfc3339::Rfc3339;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-pub(super) use self::{booking::*, journal::*, queue::*, seats::*, wallet::*};
+pub(super) use self::{booking::*, draw::*, journal::*, queue::*, seats::*, wallet::*};
 use super::problem::Problem;
 
 /// An answer of a service lacks a part that it always has: the service is not ours, or of a newer release.
