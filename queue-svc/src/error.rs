@@ -109,7 +109,7 @@ impl From<Error> for Fault {
                 "differs from the policy of the queue, which exists already: use UpdateQueue",
             ),
             Error::Policy(PolicyRefusal::NoInstant) => {
-                Self::invalid_field("policy.opens_at", "is needed where policy.opening is DRAW")
+                Self::invalid_field("policy.opens_at", "is needed where the opening is DRAW")
             }
             Error::Policy(PolicyRefusal::Fixed) => Self::new(
                 Reason::FailedPrecondition,
