@@ -3,6 +3,8 @@
 //! ```text
 //! # memory a waiter, and the cost of a poll, at these sizes
 //! cargo run --release -p queue-svc --example measure -- state 1000 1000000
+//! # what a draw costs among so many, and memory after it
+//! cargo run --release -p queue-svc --example measure -- draw 100000 1000000
 //! # durable joins a second, a thousand callers at once
 //! cargo run --release -p queue-svc --example measure -- joins DATABASE_URL
 //! # a thousand tokens read at once, one queue among twenty
@@ -21,7 +23,7 @@ use chassis::{
 use queue_svc::{
     Retention,
     app::{Lookup, Queues},
-    domain::{Command, QueuePolicy, QueueRow, QueueState, decide},
+    domain::{Command, Draw, DrawSecret, Opening, QueuePolicy, QueueRow, QueueState, decide},
     store,
 };
 use uuid::Uuid;
@@ -37,14 +39,52 @@ fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["state", sizes @ ..] => sizes.iter().for_each(|size| state(size.parse().unwrap())),
+        ["draw", sizes @ ..] => sizes.iter().for_each(|size| draw(size.parse().unwrap())),
         ["joins", url] => joins(url),
         ["batch", url] => batch(url),
-        _ => eprintln!("measure state SIZE... | measure joins DATABASE_URL | measure batch DATABASE_URL"),
+        _ => eprintln!(
+            "measure state SIZE... | measure draw SIZE... | measure joins DATABASE_URL | measure batch DATABASE_URL"
+        ),
     }
 }
 
 fn nobody_enters() -> QueuePolicy {
     QueuePolicy { max_active: 0, max_waiting: 10_000_000, ..QueuePolicy::default() }
+}
+
+fn draw(size: usize) {
+    let mut head = QueueRow::new(QueuePolicy::default(), 0);
+    let policy = QueuePolicy { opens_at: Some(2), opening: Opening::Draw, ..nobody_enters() };
+    head.set_policy(policy, &DrawSecret { secret: [1; 32], token_key: [2; 32] }).unwrap();
+    let mut state = QueueState::new(head);
+    for first in (0..size).step_by(1_000) {
+        let join = |user: usize| Command::Join {
+            token: Uuid::nil(),
+            user: format!("user-{user:09}").into(),
+            priority: 5,
+        };
+        let decision = decide(&state, &[], (first..first + 1_000).map(join).collect(), 1);
+        state.advance(decision.head, decision.rows, 1);
+    }
+    let began = Instant::now();
+    let tokens = state.registered();
+    let copied = began.elapsed();
+    let secret = state.head().due_draw(2).unwrap().secret;
+    let held = Arc::new(Draw::hold(&secret, &tokens, state.head().last_ticket));
+    let drawn = began.elapsed() - copied;
+    let head = state.head().after_draw(held.of(), 2);
+    state.advance(head, Vec::new(), 2);
+    let began = Instant::now();
+    state.deal(Arc::clone(&held));
+    let dealt = began.elapsed();
+    let began = Instant::now();
+    let proofs = tokens.iter().take(1_000).filter(|token| held.prove(token).is_some()).count();
+    println!(
+        "{} took part: {copied:.1?} to copy, {drawn:.1?} to draw, {dealt:.1?} to deal; {:.1?} a proof ({proofs}); {} bytes each counted",
+        held.of(),
+        began.elapsed() / 1_000,
+        state.memory() / size
+    );
 }
 
 fn state(size: usize) {

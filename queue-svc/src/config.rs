@@ -10,7 +10,7 @@ use chassis::{
 };
 
 use crate::{
-    domain::{OnExpiry, QueuePolicy},
+    domain::{OnExpiry, Opening, QueuePolicy},
     store,
 };
 
@@ -67,6 +67,7 @@ macro_rules! flags {
                     },
                     paused: false,
                     opens_at: None,
+                    opening: Opening::Fifo,
                 }
             }
         }

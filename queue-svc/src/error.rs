@@ -8,7 +8,7 @@ use chassis::{
     idempotency,
 };
 
-use crate::domain::TokenStatus;
+use crate::domain::{PolicyRefusal, TokenStatus};
 
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,18 @@ pub enum Error {
     /// The queue exists with another policy.
     #[error("the queue exists with another policy")]
     PolicyDiffers,
+    /// The policy cannot be as the request asks.
+    #[error("the policy was refused: {0:?}")]
+    Policy(PolicyRefusal),
+    /// The queue does not open by lot.
+    #[error("the queue has no draw")]
+    NoDraw,
+    /// The draw was not held yet.
+    #[error("the draw was not held yet")]
+    NotDrawnYet,
+    /// The token took no part in the draw.
+    #[error("the token has no lot")]
+    NoLot,
     /// The request id was used for another request.
     #[error("the request id was used for another request")]
     RequestIdReused,
@@ -95,6 +107,23 @@ impl From<Error> for Fault {
             Error::PolicyDiffers => Self::invalid_field(
                 "policy",
                 "differs from the policy of the queue, which exists already: use UpdateQueue",
+            ),
+            Error::Policy(PolicyRefusal::NoInstant) => {
+                Self::invalid_field("policy.opens_at", "is needed where the opening is DRAW")
+            }
+            Error::Policy(PolicyRefusal::Fixed) => Self::new(
+                Reason::FailedPrecondition,
+                "Somebody has joined this queue, so a draw cannot be set, moved or taken back any more: what was \
+                 announced to the first holds for all. Make another queue.",
+            ),
+            Error::NoDraw => Self::new(Reason::NotFound, "This queue does not open by lot."),
+            Error::NotDrawnYet => Self::new(
+                Reason::FailedPrecondition,
+                "The draw was not held yet. Ask again after the queue has opened.",
+            ),
+            Error::NoLot => Self::new(
+                Reason::NotFound,
+                "This token took no part in the draw: it was issued after the opening, or given back before.",
             ),
             Error::RequestIdReused => {
                 Self::new(Reason::RequestIdReused, "The request id was used for another request.")

@@ -1,8 +1,8 @@
 //! The use cases: what happens in which transaction.
 
 mod batch;
-mod choosing;
 mod books;
+mod choosing;
 mod coalesced;
 mod holding;
 mod mending;

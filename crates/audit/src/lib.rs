@@ -53,6 +53,8 @@
 
 mod actions;
 mod checkouts;
+pub mod draw;
+mod draws;
 mod error;
 mod law;
 mod lines;
@@ -148,7 +150,7 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
     let mut wallet = Snapshot::of(sources.wallet.as_ref(), "wallet", &["wallet", "entry", "payment"]).await?;
     let mut booking =
         Snapshot::of(sources.booking.as_ref(), "booking", &["show", "seat", "hold", "reservation"]).await?;
-    let mut queue = Snapshot::of(sources.queue.as_ref(), "queue", &["queue", "token"]).await?;
+    let mut queue = Snapshot::of(sources.queue.as_ref(), "queue", &["queue", "token", "draw"]).await?;
     // After the snapshots: a hold that lapsed before this instant may or may not have been tidied up in them,
     // and is judged as lapsed.
     let now = now();

@@ -1,5 +1,5 @@
-//! The queues: tickets in order, nobody overtaken, nobody twice in one queue, and no more admitted than its
-//! limits allow.
+//! The queues: tickets in order, nobody overtaken, nobody twice in one queue, no more admitted than its
+//! limits allow, and the order that was drawn where a queue opened by lot.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    draws::{self, Drawn},
     law::Breaches,
     report::{Difference, Doubt, Law, Look},
     snapshot::{Row, Snapshot, Sql},
@@ -64,6 +65,10 @@ struct QueueWalk {
     newest: Option<Token>,
     /// The highest ticket that was admitted.
     served: i64,
+    /// What was drawn, where the queue opened by lot.
+    drawn: Option<Drawn>,
+    /// The tokens of such a queue, which are judged in the order that was drawn.
+    dealt: Vec<Token>,
 }
 
 /// What was seen of a lane so far, and has not been reported yet.
@@ -76,7 +81,8 @@ struct LaneWalk {
 pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<(), Error> {
     let mut heads = heads(snapshot).await?;
     look.checked().lines = u64::try_from(heads.len()).unwrap_or(u64::MAX);
-    walk(look, snapshot, &mut heads).await?;
+    let mut drawn = draws::judge(look, snapshot).await?;
+    walk(look, snapshot, &mut heads, &mut drawn).await?;
     let twice = Breaches {
         law: Law::LineOne,
         sql: Sql::from(TWICE),
@@ -107,6 +113,7 @@ async fn walk(
     look: &mut Look,
     snapshot: &mut Snapshot,
     heads: &mut HashMap<String, QueueRow>,
+    drawn: &mut HashMap<String, Drawn>,
 ) -> Result<(), Error> {
     let mut rows = snapshot.rows(TOKENS);
     let mut line: Option<QueueWalk> = None;
@@ -115,11 +122,12 @@ async fn walk(
         if line.as_ref().is_none_or(|line| line.name != name) {
             line.take().into_iter().for_each(|line| line.close(look));
             let head = heads.remove(&name);
-            line = Some(QueueWalk::new(name, head));
+            let drawn = drawn.remove(&name);
+            line = Some(QueueWalk { name, head, drawn, ..QueueWalk::default() });
         }
         let token = Token::read(&row)?;
         if let Some(line) = &mut line {
-            line.next(look, token);
+            line.come(look, token);
         }
         let checked = look.checked();
         checked.tokens += 1;
@@ -152,14 +160,32 @@ impl Token {
 }
 
 impl QueueWalk {
-    fn new(name: String, head: Option<QueueRow>) -> Self {
-        Self { name, head, ..Self::default() }
-    }
-
     fn ids(&self, tokens: &[&Token]) -> Vec<(&'static str, String)> {
         let mut ids = vec![("line", self.name.clone())];
         ids.extend(tokens.iter().map(|token| ("token", token.id.to_string())));
         ids
+    }
+
+    /// The next token by the tickets as they are written. Of those who took part in a draw most have the
+    /// ticket of their coming still, until something else changes their row.
+    fn come(&mut self, look: &mut Look, mut token: Token) {
+        let Some(drawn) = &self.drawn else { return self.next(look, token) };
+        let (mine, theirs) = (drawn.ticket(&token.id), drawn.token(token.ticket));
+        let wrong = if token.ticket > drawn.after {
+            theirs.is_some_and(|other| *other != token.id).then_some("has the number of another token")
+        } else if token.status == WAITING {
+            mine.is_none().then_some("waits, came before the draw, and took no part")
+        } else {
+            mine.is_some().then_some("took part, and has ended with the ticket of its coming")
+        };
+        if let Some(wrong) = wrong {
+            let what = format!("ticket {} of {} {wrong}", token.ticket, self.name);
+            look.differs(Law::Draw, what, self.ids(&[&token]));
+        }
+        if token.ticket <= drawn.after && token.status == WAITING {
+            token.ticket = mine.unwrap_or(token.ticket);
+        }
+        self.dealt.push(token);
     }
 
     fn next(&mut self, look: &mut Look, token: Token) {
@@ -171,7 +197,9 @@ impl QueueWalk {
             look.differs(Law::LineOrder, what, self.ids(&both));
         }
         // A requeued token has a later ticket than its arrival deserves, by the rules.
-        if token.requeues == 0 {
+        // The order of coming is not that of a draw.
+        let by_lot = self.drawn.as_ref().is_some_and(|drawn| drawn.token(token.ticket).is_some());
+        if token.requeues == 0 && !by_lot {
             if let Some(before) = self.came.filter(|before| before.entered_at > token.entered_at) {
                 let what = format!("ticket {} of {name} came before ticket {}", token.ticket, before.ticket);
                 look.differs(Law::LineOrder, what, self.ids(&[&before, &token]));
@@ -224,7 +252,10 @@ impl QueueWalk {
         }
     }
 
-    fn close(self, look: &mut Look) {
+    fn close(mut self, look: &mut Look) {
+        let mut dealt = std::mem::take(&mut self.dealt);
+        dealt.sort_unstable_by_key(|token| token.ticket);
+        dealt.into_iter().for_each(|token| self.next(look, token));
         let Some(head) = self.head else {
             let what = format!("there are tokens of a line {} that is not there", self.name);
             return look.differs(Law::LineOrder, what, self.ids(&[]));

@@ -45,6 +45,7 @@ laws! {
     Settled "I-SETTLED" "a checkout settles within its bound";
     ActionKept "I-ACTION-KEPT" "an operator's action is written before its outcome, which tells what it must";
     LineOrder "I-LINE-ORDER" "tickets rise, none is given twice, and inside a lane nobody overtakes";
+    Draw "I-DRAW" "the order of a draw follows from its secret and from who took part, and everybody has the place that was drawn";
     LineOne "I-LINE-ONE" "a user has one live token in a line";
     LineCap "I-LINE-CAP" "no more are admitted at once than the line allows";
     LineRate "I-LINE-RATE" "no more are admitted in a minute than the line allows";

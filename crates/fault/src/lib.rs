@@ -86,6 +86,7 @@ reasons! {
     HoldLimit "HOLD_LIMIT" FailedPrecondition CONFLICT "This user holds as many seats as one may.";
     RefundNotPossible "REFUND_NOT_POSSIBLE" FailedPrecondition CONFLICT "There is no sale that could be undone.";
     PreconditionFailed "PRECONDITION_FAILED" Aborted PRECONDITION_FAILED "Somebody else has changed this meanwhile.";
+    FailedPrecondition "FAILED_PRECONDITION" FailedPrecondition CONFLICT "This is not possible as things stand.";
     RequestIdReused "REQUEST_ID_REUSED" AlreadyExists UNPROCESSABLE_ENTITY "The request id was used for another request.";
     QueueFull "QUEUE_FULL" ResourceExhausted TOO_MANY_REQUESTS "The line is full at this moment.";
     RateLimited "RATE_LIMITED" ResourceExhausted TOO_MANY_REQUESTS "Too many requests at this moment.";

@@ -253,6 +253,8 @@ impl QueueService for Fakes {
     absent! {
         create_queue: CreateQueueRequest => CreateQueueResponse;
         update_queue: UpdateQueueRequest => UpdateQueueResponse;
+        get_draw: GetDrawRequest => GetDrawResponse;
+        get_token_draw: GetTokenDrawRequest => GetTokenDrawResponse;
         get_queue: GetQueueRequest => GetQueueResponse;
         list_queues: ListQueuesRequest => ListQueuesResponse;
         issue_token: IssueTokenRequest => IssueTokenResponse;

@@ -7,9 +7,9 @@ use std::{collections::HashSet, time::Duration};
 use boxoffice_proto::{
     Fault, Reason, json,
     queue::{
-        BatchGetTokensRequest, BatchGetTokensResponse, CreateQueueRequest, GetQueueRequest, GetTokenRequest,
-        IssueTokenRequest, LeaveQueueRequest, ListQueuesRequest, ListQueuesResponse, Queue, QueuePolicy,
-        Token, UpdateQueueRequest,
+        BatchGetTokensRequest, BatchGetTokensResponse, CreateQueueRequest, Draw, GetDrawRequest,
+        GetQueueRequest, GetTokenDrawRequest, GetTokenRequest, IssueTokenRequest, LeaveQueueRequest,
+        ListQueuesRequest, ListQueuesResponse, Queue, QueuePolicy, Token, TokenDraw, UpdateQueueRequest,
     },
     validate::Checks,
 };
@@ -106,6 +106,16 @@ pub(crate) async fn leave(edge: &Edge, caller: &Caller, request: LeaveQueueReque
 /// A queue, as everyone may see it.
 pub(crate) async fn get(edge: &Edge, queue_id: String) -> Result<Queue, Fault> {
     ask!(edge.clients.queue, get_queue(GetQueueRequest { queue_id }).queue)
+}
+
+/// The draw of a queue, as everyone may see it.
+pub(crate) async fn draw(edge: &Edge, request: GetDrawRequest) -> Result<Draw, Fault> {
+    ask!(edge.clients.queue, get_draw(request).draw)
+}
+
+/// What was drawn for a token, for whoever knows the token.
+pub(crate) async fn token_draw(edge: &Edge, request: GetTokenDrawRequest) -> Result<TokenDraw, Fault> {
+    ask!(edge.clients.queue, get_token_draw(request).token_draw)
 }
 
 /// A page of the queues.

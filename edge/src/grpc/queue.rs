@@ -7,11 +7,11 @@ use boxoffice_proto::{
     fault::Answer,
     queue::{
         BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse,
-        CreateQueueRequest, CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest,
-        GetTokenResponse, IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse,
-        ListQueuesRequest, ListQueuesResponse, Token, UpdateQueueRequest, UpdateQueueResponse,
-        VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
-        queue_service_server::QueueService,
+        CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
+        GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
+        IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
+        ListQueuesResponse, Token, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
+        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt, stream};
@@ -33,6 +33,16 @@ impl QueueService for Door {
     async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
         let queue = queue::get(&self.edge, request.into_inner().queue_id).await?;
         Ok(Response::new(GetQueueResponse { queue: Some(queue) }))
+    }
+
+    async fn get_draw(&self, request: Request<GetDrawRequest>) -> Answer<GetDrawResponse> {
+        let draw = queue::draw(&self.edge, request.into_inner()).await?;
+        Ok(Response::new(GetDrawResponse { draw: Some(draw) }))
+    }
+
+    async fn get_token_draw(&self, request: Request<GetTokenDrawRequest>) -> Answer<GetTokenDrawResponse> {
+        let token_draw = queue::token_draw(&self.edge, request.into_inner()).await?;
+        Ok(Response::new(GetTokenDrawResponse { token_draw: Some(token_draw) }))
     }
 
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {

@@ -58,6 +58,7 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         | Reason::NotFound
         | Reason::SalesClosed
         | Reason::PreconditionFailed
+        | Reason::FailedPrecondition
         | Reason::QueueFull
         | Reason::RateLimited
         | Reason::Unavailable

@@ -13,6 +13,7 @@ mod concerts;
 mod connection;
 mod day;
 mod docs;
+mod draws;
 mod extract;
 mod fields;
 mod front;

@@ -18,8 +18,8 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{
-    books, concerts, journal, json::UserIdText, mending, operation::Operation, original, payments, problem,
-    queues, reservations, seats, streams, tokens, wallets,
+    books, concerts, draws, journal, json::UserIdText, mending, operation::Operation, original, payments,
+    problem, queues, reservations, seats, streams, tokens, wallets,
 };
 use crate::config::Browse;
 
@@ -56,10 +56,11 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 11] = [
+    let ours: [&[Operation]; 12] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
+        draws::OPERATIONS,
         concerts::OPERATIONS,
         books::OPERATIONS,
         mending::OPERATIONS,

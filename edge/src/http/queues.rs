@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use boxoffice_proto::{Reason, queue as proto};
+use boxoffice_proto::{Fault, Reason, queue as proto};
 
 use super::{
     App,
@@ -20,7 +20,7 @@ use crate::app::{self, Caller};
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<boxoffice_proto::queue::GetQueueRequest>("get_queue", &[Reason::QueueNotFound]),
-    Operation::of::<boxoffice_proto::queue::UpdateQueueRequest>("put_queue", &[]),
+    Operation::of::<boxoffice_proto::queue::UpdateQueueRequest>("put_queue", &[Reason::FailedPrecondition]),
 ];
 
 /// Read a queue
@@ -76,7 +76,21 @@ pub(super) async fn put_queue(
 ) -> Result<Response, Problem> {
     let location = format!("/v1/queues/{queue_id}");
     let policy = proto::QueuePolicy::from(policy);
-    let (queue, created) = app::queue::put(&edge, &caller, queue_id, policy).await?;
+    let (queue, created) = app::queue::put(&edge, &caller, queue_id, policy).await.map_err(of_the_body)?;
     let queue = Queue::try_from(queue)?;
     if created { json::created(&location, &queue) } else { json::answer(StatusCode::OK, &queue) }
+}
+
+/// Names a policy's fields as they stand in the body, which is the policy alone.
+fn of_the_body(fault: Fault) -> Fault {
+    if fault.reason != Reason::InvalidArgument {
+        return fault;
+    }
+    let mut violations = fault.violations;
+    for violation in &mut violations {
+        if let Some(member) = violation.field.strip_prefix("policy.") {
+            violation.field = member.to_owned();
+        }
+    }
+    Fault::invalid(violations)
 }

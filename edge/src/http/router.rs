@@ -19,7 +19,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    books, concerts, docs, journal, json,
+    books, concerts, docs, draws, journal, json,
     limited::{self, limited},
     mending,
     middleware::{Bounds, observe},
@@ -124,6 +124,8 @@ fn places() -> OpenApiRouter<Arc<Edge>> {
 fn sales() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
         .routes(routes!(queues::get_queue, queues::put_queue))
+        .routes(routes!(draws::get_draw))
+        .routes(routes!(draws::get_token_draw))
         .routes(routes!(concerts::create_concert, concerts::list_concerts))
         .routes(routes!(concerts::get_concert, mending::update_concert))
         .routes(routes!(concerts::create_show, concerts::list_shows))

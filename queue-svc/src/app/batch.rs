@@ -12,11 +12,14 @@ use chassis::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::queue::{Ask, Queue, Reply, ended};
+use super::{
+    drawing,
+    queue::{Ask, Queue, Reply, ended},
+};
 use crate::{
     domain::{
-        Command, CommandOutcome, Decision, QueueRow, QueueState, QueueView, TokenRow, TokenStatus, TokenView,
-        decide,
+        Command, CommandOutcome, Decision, PolicyRefusal, QueueRow, QueueState, QueueView, TokenRow,
+        TokenStatus, TokenView, decide,
     },
     error::Error,
     store,
@@ -52,17 +55,7 @@ pub(super) async fn attempt(
     heard: &[Uuid],
     distrust: bool,
 ) -> Result<Answers, Error> {
-    let (mut session, mut head) = locked(queue).await?;
-    if queue.is_behind(&head) {
-        session.rollback().await;
-        queue.catch_up().await?;
-        (session, head) = locked(queue).await?;
-    }
-    if distrust {
-        queue.reload(&mut session).await?;
-    } else {
-        queue.catch_up_locked(&mut session, &head).await?;
-    }
+    let mut session = ready(queue, distrust).await?;
     let recorded =
         idempotency::recall_all(&mut session, asks.iter().filter_map(|ask| ask.key.as_ref())).await?;
     let (plans, commands) = plan(asks, &recorded)?;
@@ -86,6 +79,27 @@ pub(super) async fn attempt(
     metrics::counter!("queue_admissions_total", "queue" => queue.id.to_string())
         .increment(decision.admitted as u64);
     Ok(publish(queue, &plans, &done, decision, &strangers))
+}
+
+/// A transaction that has locked the queue's row, with memory caught up to it. A draw that is due is held
+/// before.
+async fn ready(queue: &Arc<Queue>, distrust: bool) -> Result<Session, Error> {
+    loop {
+        let (mut session, mut head) = locked(queue).await?;
+        if queue.is_behind(&head) {
+            session.rollback().await;
+            queue.catch_up().await?;
+            (session, head) = locked(queue).await?;
+        }
+        if distrust {
+            queue.reload(&mut session).await?;
+        } else {
+            queue.catch_up_locked(&mut session, &head).await?;
+        }
+        if let Some(session) = drawing::open(queue, session).await? {
+            return Ok(session);
+        }
+    }
 }
 
 /// A transaction that has locked the queue's row, and that row.
@@ -143,7 +157,8 @@ fn strangers(queue: &Queue, plans: &[Plan], decision: &Decision) -> Vec<Uuid> {
         | CommandOutcome::Completed(_)
         | CommandOutcome::Left(_)
         | CommandOutcome::NotActive(_)
-        | CommandOutcome::PolicySet => None,
+        | CommandOutcome::PolicySet
+        | CommandOutcome::PolicyRefused(_) => None,
     });
     let replayed = plans.iter().filter_map(|plan| match plan {
         Plan::Replay(Recorded::Token { token, .. }) => Some(*token),
@@ -161,6 +176,7 @@ enum Done {
     Full(i64),
     NotActive(TokenStatus),
     NotFound,
+    PolicyRefused(PolicyRefusal),
 }
 
 /// The result of each command that was decided. For a token that memory does not know it follows from the
@@ -175,6 +191,7 @@ fn done(asks: &[Ask], plans: &[Plan], decision: &Decision, strangers: &Strangers
         CommandOutcome::Full(after) => Done::Full(*after),
         CommandOutcome::NotActive(status) => Done::NotActive(*status),
         CommandOutcome::PolicySet => Done::Queue,
+        CommandOutcome::PolicyRefused(refusal) => Done::PolicyRefused(*refusal),
         CommandOutcome::NotHere(token) => match strangers.get(token) {
             Some((_, row))
                 if matches!(ask.command, Command::Complete(_)) && row.status != TokenStatus::Completed =>
@@ -202,7 +219,7 @@ fn records<'a>(
         let recorded = match &done[*at] {
             Done::Token { row, created } => Recorded::Token { token: row.token, created: *created },
             Done::Queue => Recorded::Queue(queue()),
-            Done::Full(_) | Done::NotActive(_) | Done::NotFound => continue,
+            Done::Full(_) | Done::NotActive(_) | Done::NotFound | Done::PolicyRefused(_) => continue,
         };
         let text = serde_json::to_string(&recorded).map_err(db::Error::from)?;
         records.push((key, text));
@@ -270,10 +287,11 @@ fn publish(
                 Done::Full(after) => Err(Error::QueueFull(*after)),
                 Done::NotActive(status) => Err(Error::TokenNotActive(*status)),
                 Done::NotFound => Err(Error::TokenNotFound),
+                Done::PolicyRefused(refusal) => Err(Error::Policy(*refusal)),
             },
         };
         plans.iter().map(answer).collect()
     };
     // I-LINE-COMMITTED: the commit has succeeded, and only now does memory change.
-    if changed { queue.advance(head.version - 1, head, rows, dress) } else { queue.read(dress) }
+    if changed { queue.advance(head.version - 1, head, rows, None, dress) } else { queue.read(dress) }
 }

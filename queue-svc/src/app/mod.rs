@@ -6,6 +6,8 @@
 
 mod batch;
 mod crowd;
+mod drawing;
+mod draws;
 mod ended;
 mod follow;
 mod hearing;
@@ -23,11 +25,12 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{hearing::Ears, open::OpenQueues, queue::Queue};
 pub use self::{
+    draws::{DrawView, HeldView, TokenDrawView},
     queues::{Cursor, place},
     tokens::{Claim, Lookup},
 };
+use self::{hearing::Ears, open::OpenQueues, queue::Queue};
 use crate::{config::Retention, error::Error};
 
 /// The queues of this replica; clones share them.

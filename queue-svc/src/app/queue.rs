@@ -21,11 +21,12 @@ use uuid::Uuid;
 use super::{
     AllQueues,
     crowd::{Crowd, JoinPermit},
+    draws::{self, Prepared},
     ended::Ended,
     hearing::{Ears, News},
 };
 use crate::{
-    domain::{Command, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
+    domain::{Command, Draw, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
     error::Error,
     store,
 };
@@ -80,6 +81,8 @@ pub(super) struct Queue {
     pub(super) crowd: Crowd,
     pub(super) news: News,
     ears: Arc<Ears>,
+    /// The draw that is about to be held.
+    pub(super) prepared: Prepared,
     catching_up: Mutex<()>,
     begun: AtomicU64,
     done: AtomicU64,
@@ -100,6 +103,7 @@ impl Queue {
             crowd: Crowd::new(Arc::clone(&all.joining)),
             news: News::default(),
             ears: Arc::clone(&all.ears),
+            prepared: Prepared::default(),
             catching_up: Mutex::new(()),
             begun: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -116,6 +120,10 @@ impl Queue {
     /// The committed state under a read lock, for several reads. It must not be held during I/O.
     pub(super) fn look(&self) -> RwLockReadGuard<'_, QueueState> {
         self.state.read()
+    }
+
+    fn is_drawn(&self) -> bool {
+        self.read(|state| state.draw().is_some())
     }
 
     pub(super) fn version(&self) -> i64 {
@@ -211,13 +219,14 @@ impl Queue {
     }
 
     /// Brings memory to a later committed state and calls a function with it. The rows are those that changed
-    /// after the version `since`. When memory is older than that, because it was replaced meanwhile, it stays
-    /// as it is and catches up later.
+    /// after the version `since`, and the draw is there where memory may not have it yet. When memory is
+    /// older than that, because it was replaced meanwhile, it stays as it is and catches up later.
     pub(super) fn advance<T>(
         &self,
         since: i64,
         head: QueueRow,
         rows: Vec<TokenRow>,
+        draw: Option<Arc<Draw>>,
         look: impl FnOnce(&QueueState) -> T,
     ) -> T {
         // The rows are kept here before they leave the state, so that a token is always found in one of them.
@@ -225,8 +234,12 @@ impl Queue {
         let now = self.clock.now();
         let (version, seen) = {
             let mut state = self.state.write();
-            if state.version() >= since {
+            let draw = draw.filter(|_| state.draw().is_none());
+            let lacks = head.drawn.is_some() && state.draw().is_none() && draw.is_none();
+            if state.version() >= since && !lacks {
                 state.advance(head, rows, now);
+                // After the rows, which may have tickets of the coming.
+                draw.into_iter().for_each(|draw| state.deal(draw));
             }
             let state = parking_lot::RwLockWriteGuard::downgrade(state);
             (state.version(), look(&state))
@@ -305,10 +318,13 @@ impl Queue {
     fn is_far_behind(&self, head: &QueueRow) -> bool {
         let state = self.look();
         let (commits, live) = (head.version - state.version(), state.waiting() + state.active());
+        // The tickets of a draw are not read: they follow from it.
+        let drawn = head.drawn.filter(|_| state.draw().is_none()).map_or(0, |drawn| drawn.count);
+        let given = head.last_ticket - state.head().last_ticket - drawn;
         let age = self.clock.now().saturating_sub(state.head().decided_at);
         (commits > 0 && age > self.kept / 2)
             || commits > TOO_MANY_COMMITS
-            || head.last_ticket - state.head().last_ticket > live.max(TOO_MANY_TICKETS)
+            || given > live.max(TOO_MANY_TICKETS)
     }
 
     async fn follow(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
@@ -317,7 +333,8 @@ impl Queue {
             let Some(state) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
             self.replace_if(state, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
-            self.advance(mine, head, rows, |_| ());
+            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
     }
@@ -336,7 +353,8 @@ impl Queue {
         if head.version > mine
             && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
         {
-            self.advance(mine, head, rows, |_| ());
+            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
     }
@@ -369,6 +387,10 @@ pub(super) async fn load(
     // the queue's row was read.
     if let Some((head, rows)) = store::token::tail(session, queue_id, state.version()).await? {
         state.advance(head, rows, clock.now());
+    }
+    // After the rows, since most of them still have the tickets of the coming.
+    if let Some(draw) = draws::read(session, queue_id, state.head(), false).await? {
+        state.deal(draw);
     }
     Ok(Some(state))
 }

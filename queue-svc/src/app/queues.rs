@@ -1,10 +1,11 @@
 //! The use cases of queues: create, update, read and list.
 
 use chassis::idempotency::{self, Key};
+use rand::{TryRngCore as _, rngs::OsRng};
 
 use super::{Queues, batch::Recorded, queue::Reply};
 use crate::{
-    domain::{Command, PolicyPatch, QueuePolicy, QueueRow, QueueView},
+    domain::{Command, DrawSecret, PolicyPatch, QueuePolicy, QueueRow, QueueView},
     error::Error,
     store,
 };
@@ -18,11 +19,20 @@ pub fn place(queue: &QueueView) -> Cursor {
     (queue.created_at, queue.queue_id.clone())
 }
 
+/// The secret of a draw, from the operating system, so that nobody can have guessed it.
+fn secret() -> Result<DrawSecret, Error> {
+    let mut secret = DrawSecret { secret: [0; 32], token_key: [0; 32] };
+    for bytes in [&mut secret.secret, &mut secret.token_key] {
+        OsRng.try_fill_bytes(bytes).map_err(|error| Error::Internal(error.to_string()))?;
+    }
+    Ok(secret)
+}
+
 impl Queues {
     /// Creates a queue, or finds the one that exists with this very policy.
     ///
     /// # Errors
-    /// [`Error::PolicyDiffers`], [`Error::RequestIdReused`], or the database failed.
+    /// [`Error::PolicyDiffers`], [`Error::Policy`], [`Error::RequestIdReused`], or the database failed.
     pub async fn create_queue(
         &self,
         queue_id: &str,
@@ -53,7 +63,8 @@ impl Queues {
             return Ok(Some(view));
         }
         let now = self.0.clock.now();
-        let head = QueueRow::new(policy.clone(), now);
+        let mut head = QueueRow::new(QueuePolicy::default(), now);
+        head.set_policy(policy.clone(), &secret()?).map_err(Error::Policy)?;
         if !store::queue::insert(&mut session, queue_id, &head).await? {
             let there = store::queue::read(&mut session, queue_id).await?;
             if there.is_some_and(|there| there.policy != *policy) {
@@ -82,14 +93,15 @@ impl Queues {
     /// Changes a queue's policy. Tokens that the new policy admits are admitted in the same transaction.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::RequestIdReused`], or the batch failed.
+    /// [`Error::QueueNotFound`], [`Error::Policy`], [`Error::RequestIdReused`], or the batch failed.
     pub async fn update_queue(
         &self,
         queue_id: &str,
         patch: PolicyPatch,
         key: Option<Key>,
     ) -> Result<QueueView, Error> {
-        match self.find_queue(queue_id).await?.ask(Command::SetPolicy(patch), key).await? {
+        let command = Command::SetPolicy(patch, secret()?);
+        match self.find_queue(queue_id).await?.ask(command, key).await? {
             Reply::Queue(view) => Ok(view),
             Reply::Token { .. } => Err(Error::RequestIdReused),
         }

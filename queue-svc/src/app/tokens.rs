@@ -221,7 +221,7 @@ impl Queues {
     }
 
     /// The queue that issued a token, live or ended.
-    async fn queue_of(&self, id: &Uuid) -> Result<Arc<Queue>, Error> {
+    pub(super) async fn queue_of(&self, id: &Uuid) -> Result<Arc<Queue>, Error> {
         if let Some(queue) = self.0.open.read().with(id) {
             return Ok(Arc::clone(queue));
         }

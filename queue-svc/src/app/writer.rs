@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::queue::Reply;
 use super::{
-    batch,
+    batch, drawing,
     queue::{Ask, Queue},
 };
 use crate::{domain::QueueState, error::Error};
@@ -99,6 +99,10 @@ fn due(queue: &Queue) -> Instant {
 
 /// Runs a batch and answers its callers; false when it failed.
 async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
+    // Outside the time of a batch, because a million lots take a second.
+    if let Err(error) = drawing::prepare(queue).await {
+        tracing::debug!(queue = %queue.id, %error, "a draw could not be prepared");
+    }
     let began = Instant::now();
     let size = asks.len();
     let heard = queue.news.take();

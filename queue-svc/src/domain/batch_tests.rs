@@ -43,7 +43,7 @@ fn a_crowd_is_admitted_in_bounded_transactions_one_at_once_after_the_other() {
     state.advance(joined.head, joined.rows, 0);
     let mut sizes = Vec::new();
     let mut commands =
-        vec![Command::SetPolicy(PolicyPatch { paused: Some(false), ..PolicyPatch::default() })];
+        vec![Command::set_policy(PolicyPatch { paused: Some(false), ..PolicyPatch::default() })];
     loop {
         let decision = decide(&state, &[], std::mem::take(&mut commands), 0);
         if !decision.changed {
@@ -75,7 +75,7 @@ fn whoever_has_spoken_is_not_given_up_however_many_have() {
     assert!(ids.iter().all(|id| state.hear(id, now)));
     let heard = &ids[500..];
     state.reported(heard);
-    let open = Command::SetPolicy(PolicyPatch { max_active: Some(3), ..PolicyPatch::default() });
+    let open = Command::set_policy(PolicyPatch { max_active: Some(3), ..PolicyPatch::default() });
     let decision = decide(&state, heard, vec![open, Command::Complete(ids[3])], now);
     assert!(decision.rows.iter().all(|row| row.status.is_live()), "nobody is given up");
     assert_eq!(decision.outcomes[1], CommandOutcome::NotActive(TokenStatus::Waiting));

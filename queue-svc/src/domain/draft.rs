@@ -11,7 +11,10 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-use super::{LANES, OnExpiry, PolicyPatch, QueueRow, QueueState, SECOND, TokenRow, TokenStatus, state::Now};
+use super::{
+    DrawSecret, LANES, OnExpiry, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
+    TokenStatus, state::Now,
+};
 
 /// The most admissions of one decision, which keeps its transaction short; the next decision follows at once.
 pub const MAX_ADMITTED: usize = 2_000;
@@ -35,8 +38,16 @@ pub enum Command {
     Complete(Uuid),
     /// End a token because its user leaves.
     Leave(Uuid),
-    /// Change the policy.
-    SetPolicy(PolicyPatch),
+    /// Change the policy. The secret is that of the draw if the queue becomes one that opens by lot.
+    SetPolicy(PolicyPatch, DrawSecret),
+}
+
+#[cfg(test)]
+impl Command {
+    /// A change of a policy that sets no draw.
+    pub(super) const fn set_policy(patch: PolicyPatch) -> Self {
+        Self::SetPolicy(patch, DrawSecret { secret: [1; 32], token_key: [2; 32] })
+    }
 }
 
 /// The result of one command.
@@ -61,6 +72,8 @@ pub enum CommandOutcome {
     NotHere(Uuid),
     /// The policy is now as the command asked.
     PolicySet,
+    /// The policy cannot be as the command asked.
+    PolicyRefused(PolicyRefusal),
 }
 
 /// Everything that a batch changes, and what each command is answered.
@@ -146,9 +159,12 @@ impl<'a> Draft<'a> {
             Command::Join { token, user, priority } => self.join(token, user, priority),
             Command::Complete(token) => self.complete(&token),
             Command::Leave(token) => self.leave(&token),
-            Command::SetPolicy(patch) => {
-                self.head.policy = patch.apply(&self.head.policy);
-                CommandOutcome::PolicySet
+            Command::SetPolicy(patch, secret) => {
+                let policy = patch.apply(&self.head.policy);
+                match self.head.set_policy(policy, &secret) {
+                    Ok(()) => CommandOutcome::PolicySet,
+                    Err(refusal) => CommandOutcome::PolicyRefused(refusal),
+                }
             }
         }
     }
@@ -166,6 +182,9 @@ impl<'a> Draft<'a> {
         if self.head.policy.is_full(self.waiting) && !straight_in {
             return CommandOutcome::Full(self.retry_after());
         }
+        // I-DRAW: whoever leaves and registers again has the same token, and so the same lot.
+        let secret = self.head.secret.as_ref().filter(|_| self.head.is_closed());
+        let token = secret.map_or(token, |secret| secret.token_of(&user, &token));
         let row = TokenRow {
             token,
             user,

@@ -11,6 +11,7 @@
 //! Deciding happens on an overlay ([`draft`]) in which the commands of one batch see each other.
 
 mod draft;
+mod draw;
 mod estimate;
 mod lane;
 mod pace;
@@ -27,16 +28,21 @@ mod batch_tests;
 #[cfg(test)]
 mod clocks_tests;
 #[cfg(test)]
+mod draw_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod on_sale_tests;
 #[cfg(test)]
 mod opening_tests;
+#[cfg(test)]
+mod state_tests;
 
 pub use draft::{Command, CommandOutcome, Decision, MAX_ADMITTED, MAX_EXPIRED, decide};
+pub use draw::{ALGORITHM, BEACON, Draw, DrawSecret, Hash, Proof, token_hash};
 pub use pace::Delay;
-pub use policy::{OnExpiry, PolicyPatch, QueuePolicy};
-pub use queue::{Admissions, QueueRow};
+pub use policy::{OnExpiry, Opening, PolicyPatch, QueuePolicy};
+pub use queue::{Admissions, Drawn, PolicyRefusal, QueueRow};
 pub use state::QueueState;
 pub use token::{LANES, TokenRow, TokenStatus, queue_tag, tag_of, tagged};
 pub use view::{LaneView, QueueView, TokenView};

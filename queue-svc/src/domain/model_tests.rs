@@ -193,7 +193,7 @@ impl Model {
                 self.end(token, TokenStatus::Completed, |status| status == TokenStatus::Active)
             }
             Command::Leave(token) => self.end(token, TokenStatus::Left, TokenStatus::is_live),
-            Command::SetPolicy(patch) => self.policy = patch.apply(&self.policy),
+            Command::SetPolicy(patch, _) => self.policy = patch.apply(&self.policy),
         }
         self.admit(now);
     }
@@ -261,6 +261,7 @@ pub(super) fn policy() -> QueuePolicy {
         waiting_grace: 60 * SECOND,
         show_up_within: 15 * SECOND,
         opens_at: None,
+        opening: Opening::Fifo,
     }
 }
 
@@ -324,7 +325,7 @@ fn commands_of(step: &Step, model: &Model, next_id: &mut u128) -> Option<Command
         Step::Complete { pick: one } => Some(Command::Complete(pick(*one))),
         Step::Leave { pick: one } => Some(Command::Leave(pick(*one))),
         Step::Policy { max_active, per_minute, max_waiting, requeue, paused, patience } => {
-            Some(Command::SetPolicy(PolicyPatch {
+            Some(Command::set_policy(PolicyPatch {
                 max_active: Some(*max_active),
                 admit_per_minute: Some(*per_minute),
                 max_waiting: Some(*max_waiting),
@@ -424,7 +425,7 @@ proptest! {
         });
         let decision = decide(&state, &[], joins.collect(), now);
         state.advance(decision.head, decision.rows, now);
-        let open = decide(&state, &[], vec![Command::SetPolicy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
+        let open = decide(&state, &[], vec![Command::set_policy(PolicyPatch { max_active: Some(places), ..PolicyPatch::default() })], now);
         state.advance(open.head, open.rows, now);
         let mut order = Vec::new();
         while state.active() > 0 {

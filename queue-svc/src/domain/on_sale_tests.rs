@@ -118,7 +118,7 @@ impl Sale {
 
     fn second(&mut self, joins: i64, change: Option<PolicyPatch>) {
         let (heard, mut commands) = self.commands(joins);
-        commands.extend(change.map(Command::SetPolicy));
+        commands.extend(change.map(Command::set_policy));
         let decision = decide(&self.state, &heard, commands, self.now);
         if decision.changed {
             for row in &decision.rows {

@@ -94,7 +94,7 @@ fn a_registered_user_may_be_silent_until_the_opening_and_for_the_grace_after_it(
 fn an_opening_that_is_moved_moves_everything_with_it() {
     let mut state = closed(QueuePolicy::default());
     apply(&mut state, vec![join(1)], SECOND);
-    let opens = |at| Command::SetPolicy(PolicyPatch { opens_at: Some(Some(at)), ..PolicyPatch::default() });
+    let opens = |at| Command::set_policy(PolicyPatch { opens_at: Some(Some(at)), ..PolicyPatch::default() });
     apply(&mut state, vec![opens(9 * OPENS)], 2 * SECOND);
     apply(&mut state, vec![], 8 * OPENS);
     assert_eq!(statuses(&state, 1), [TokenStatus::Registered], "still in, though its day of waiting is over");

@@ -42,6 +42,33 @@ impl OnExpiry {
     }
 }
 
+/// In which order those who registered wait once the queue opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Opening {
+    /// They wait in the order of their coming.
+    #[default]
+    Fifo,
+    /// They wait in the order of a draw.
+    Draw,
+}
+
+impl Opening {
+    /// The number for it in a row.
+    #[must_use]
+    pub const fn code(self) -> i64 {
+        match self {
+            Self::Fifo => 1,
+            Self::Draw => 2,
+        }
+    }
+
+    /// The word with this [`Opening::code`], if there is one.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Fifo, Self::Draw].into_iter().find(|opening| opening.code() == code)
+    }
+}
+
 /// Makes the policy, a change of it, and its defaults from one list of the knobs.
 macro_rules! policy {
     (
@@ -111,6 +138,8 @@ policy! {
     show_up_within: i64 = 90 * SECOND;
     /// When the queue opens; `None`: it is open.
     opens_at: Option<i64> = None;
+    /// In which order those who registered wait once it opens.
+    opening: Opening = Opening::Fifo;
 }
 
 impl QueuePolicy {

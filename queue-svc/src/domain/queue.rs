@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    QueuePolicy,
+    DrawSecret, Opening, QueuePolicy,
     pace::{Pace, Speed},
     permits::Permits,
 };
@@ -26,6 +26,28 @@ pub struct QueueRow {
     pub admissions: Admissions,
     /// When the queue was created, in microseconds since 1970 UTC.
     pub created_at: i64,
+    /// The secret of the draw; set while the queue opens by one.
+    pub secret: Option<DrawSecret>,
+    /// What was drawn; set from the opening on of a queue that opens by lot.
+    pub drawn: Option<Drawn>,
+}
+
+/// The tickets of a draw: those of the numbers from 1 on follow `after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// The last ticket that was given before the draw.
+    pub after: i64,
+    /// How many tokens took part.
+    pub count: i64,
+}
+
+/// Why a policy cannot be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyRefusal {
+    /// A draw needs an instant at which it is held.
+    NoInstant,
+    /// Somebody has joined already, and so this cannot become a draw, or the draw another one.
+    Fixed,
 }
 
 /// What is remembered of recent admissions: which permits of the cap are taken, and how fast the queue moves.
@@ -49,14 +71,60 @@ impl QueueRow {
             decided_at: now,
             admissions: Admissions::default(),
             created_at: now,
+            secret: None,
+            drawn: None,
         }
     }
 
+    /// Changes the policy. `secret` is that of the draw if the queue becomes one that opens by lot.
+    ///
+    /// # Errors
+    /// A draw without an instant; or the opening of a queue that somebody has joined, where it is or was to
+    /// be a draw. What was announced to the first who registered holds for everybody.
+    pub fn set_policy(&mut self, policy: QueuePolicy, secret: &DrawSecret) -> Result<(), PolicyRefusal> {
+        let is_draw = policy.opening == Opening::Draw;
+        let other =
+            policy.opening != self.policy.opening || (is_draw && policy.opens_at != self.policy.opens_at);
+        // I-DRAW: the commitment and the instant stand before the first token is issued.
+        if other && (self.last_ticket > 0 || self.drawn.is_some()) {
+            return Err(PolicyRefusal::Fixed);
+        }
+        if is_draw && policy.opens_at.is_none() {
+            return Err(PolicyRefusal::NoInstant);
+        }
+        self.secret = is_draw.then(|| self.secret.take().unwrap_or_else(|| secret.clone()));
+        self.policy = policy;
+        Ok(())
+    }
+
     /// Whether the queue is not open yet, as of the last decision. It opens with the first decision that is
-    /// made at or after `opens_at`, and so exactly once and with whatever else that transaction does.
+    /// made at or after `opens_at`, and so exactly once and with whatever else that transaction does. One
+    /// that opens by lot opens with its draw.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.policy.opens_at.is_some_and(|opens_at| self.decided_at < opens_at)
+        match self.policy.opening {
+            Opening::Fifo => self.policy.opens_at.is_some_and(|opens_at| self.decided_at < opens_at),
+            Opening::Draw => self.drawn.is_none(),
+        }
+    }
+
+    /// The secret of a draw that is to be held now.
+    #[must_use]
+    pub fn due_draw(&self, now: i64) -> Option<&DrawSecret> {
+        let opens_at = self.policy.opens_at?;
+        self.secret.as_ref().filter(|_| self.is_closed() && opens_at <= self.decided_at.max(now))
+    }
+
+    /// The row after a draw in which this many took part. Their tickets are new and follow those of the
+    /// coming, so no ticket is used twice, and whoever joins from now on stands behind them.
+    #[must_use]
+    pub fn after_draw(&self, count: i64, now: i64) -> Self {
+        let mut after = self.clone();
+        after.pass(now, 0);
+        after.drawn = Some(Drawn { after: self.last_ticket, count });
+        after.last_ticket += count;
+        after.version += 1;
+        after
     }
 
     /// This many tokens that hold a place, as how many wait and how many are registered.

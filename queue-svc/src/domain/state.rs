@@ -11,13 +11,17 @@
 //! indexes 6 to 22, lane 8 to 16, deadline index about 30. `examples/measure.rs` measures it, and 300 bytes
 //! are allowed.
 
-use std::{collections::BTreeSet, hash::BuildHasher, sync::atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    hash::BuildHasher,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
 
 use super::{
-    LANES, QueueRow, TokenRow, TokenStatus,
+    Draw, LANES, QueueRow, TokenRow, TokenStatus,
     lane::Lane,
     pace::Speed,
     slab::{Slab, Slot},
@@ -44,6 +48,8 @@ pub struct QueueState {
     lanes: [Lane; LANES],
     deadlines: BTreeSet<(i64, u32)>,
     active: i64,
+    /// The draw by which the queue opened.
+    draw: Option<Arc<Draw>>,
     /// The speed of the queue as of `head`.
     speed: Speed,
     /// The time since which this replica can have heard of any user.
@@ -64,6 +70,7 @@ impl QueueState {
             lanes: Default::default(),
             deadlines: BTreeSet::new(),
             active: 0,
+            draw: None,
             listening: i64::MIN,
         }
     }
@@ -90,6 +97,39 @@ impl QueueState {
     #[must_use]
     pub const fn active(&self) -> i64 {
         self.active
+    }
+
+    /// The draw by which the queue opened, if it did so.
+    #[must_use]
+    pub const fn draw(&self) -> Option<&Arc<Draw>> {
+        self.draw.as_ref()
+    }
+
+    /// The tokens that take part in a draw that is held now.
+    #[must_use]
+    pub fn registered(&self) -> Vec<Uuid> {
+        let slots = self.by_token.iter().map(|at| self.slab.get(*at));
+        slots.filter(|slot| slot.status == TokenStatus::Waiting).map(|slot| slot.token).collect()
+    }
+
+    /// Takes over a draw: who took part has the ticket of the number from now on. Rows that were not written
+    /// since the draw still have the ticket of the coming, and this is the one place where it is replaced, on
+    /// the replica that held the draw as on those that read of it.
+    pub fn deal(&mut self, draw: Arc<Draw>) {
+        for (token, ticket) in draw.tickets() {
+            if let Some(at) = self.find(token) {
+                let slot = self.slab.get_mut(at);
+                if slot.status == TokenStatus::Waiting && slot.ticket <= draw.after() {
+                    slot.ticket = ticket;
+                }
+            }
+        }
+        for lane in 0..LANES {
+            let mut slots = self.lanes[lane].take();
+            slots.sort_by_cached_key(|at| self.slab.get(*at).ticket);
+            self.refill(lane, slots);
+        }
+        self.draw = Some(draw);
     }
 
     pub(super) const fn speed(&self) -> &Speed {
@@ -403,59 +443,6 @@ impl QueueState {
             + self.by_user.allocation_size()
             + lanes
             + deadlines
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::QueuePolicy;
-
-    fn waiting(number: i64) -> TokenRow {
-        TokenRow {
-            token: Uuid::from_u128(
-                u128::try_from(number).expect("positive").wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c),
-            ),
-            user: format!("user-{number}").into(),
-            status: TokenStatus::Waiting,
-            priority: 5,
-            ticket: number,
-            entered_at: number,
-            active_until: None,
-            valid_until: number + 1_000_000,
-            admitted_at: None,
-            heard_at: number,
-            requeues: 0,
-            version: 1,
-        }
-    }
-
-    #[test]
-    fn a_waiting_person_takes_less_than_three_hundred_bytes() {
-        for people in [10_000_i64, 100_000, 140_000] {
-            let mut state = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
-            state.load((1..=people).map(waiting).collect(), 0);
-            let each = state.memory() / usize::try_from(people).expect("positive");
-            assert!(each < 250, "{each} bytes with {people} waiting");
-        }
-    }
-
-    #[test]
-    fn a_row_that_arrives_out_of_ticket_order_takes_its_rightful_place() {
-        let mut state = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
-        state.load(vec![waiting(1), waiting(3), waiting(2)], 0);
-        let places: Vec<_> = (1..=3).map(|number| state.position(&waiting(number).token)).collect();
-        assert_eq!(places, [Some(1), Some(2), Some(3)]);
-    }
-
-    #[test]
-    fn old_news_changes_nothing() {
-        let mut state = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
-        let head = |version| QueueRow { version, ..QueueRow::new(QueuePolicy::default(), 0) };
-        let gone = TokenRow { status: TokenStatus::Left, ..waiting(1) };
-        assert!(state.advance(head(1), vec![waiting(1)], 0));
-        assert!(state.advance(head(2), vec![gone], 0));
-        assert!(!state.advance(head(1), vec![waiting(1)], 0));
-        assert_eq!((state.waiting(), state.version()), (0, 2));
+            + self.draw.as_ref().map_or(0, |draw| draw.memory())
     }
 }

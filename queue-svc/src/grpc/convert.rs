@@ -6,7 +6,8 @@ use boxoffice_proto::{
 };
 use uuid::Uuid;
 
-use crate::domain::{Delay, LaneView, OnExpiry, QueuePolicy, QueueView, TokenStatus, TokenView};
+use crate::app::{DrawView, HeldView, TokenDrawView};
+use crate::domain::{Delay, LaneView, OnExpiry, Opening, QueuePolicy, QueueView, TokenStatus, TokenView};
 
 pub(super) fn queue(view: QueueView) -> pb::Queue {
     pb::Queue {
@@ -54,6 +55,11 @@ macro_rules! policy {
                 .into(),
                 paused: Some(policy.paused),
                 opens_at: policy.opens_at.map(timestamp),
+                opening: match policy.opening {
+                    Opening::Fifo => pb::Opening::Fifo,
+                    Opening::Draw => pb::Opening::Draw,
+                }
+                .into(),
             }
         }
     };
@@ -82,6 +88,38 @@ pub(super) fn token(view: TokenView) -> pb::Token {
         estimated_wait_high: Some(duration(view.estimated_wait_high)),
         delay_reason: delay(view.delay).into(),
         opens_at: view.opens_at.map(timestamp),
+    }
+}
+
+pub(super) fn draw(view: DrawView) -> pb::Draw {
+    let held = view.held;
+    let told =
+        |of: fn(&HeldView) -> &[u8]| held.as_ref().map(|held| of(held).to_vec().into()).unwrap_or_default();
+    pb::Draw {
+        queue_id: view.queue_id.to_string(),
+        opens_at: view.opens_at.map(timestamp),
+        algorithm: view.algorithm.to_owned(),
+        commitment: view.commitment.to_vec().into(),
+        registered: view.registered,
+        secret: told(|held| &held.secret),
+        root: told(|held| &held.root),
+        beacon: told(|held| held.beacon),
+        seed: told(|held| &held.seed),
+    }
+}
+
+pub(super) fn token_draw(view: TokenDrawView) -> pb::TokenDraw {
+    pb::TokenDraw {
+        token: view.token.to_string(),
+        queue_id: view.queue_id.to_string(),
+        number: view.number,
+        of: view.of,
+        hash: view.hash.to_vec().into(),
+        proof: Some(pb::DrawProof {
+            index: view.proof.index,
+            size: view.proof.size,
+            path: view.proof.path.into_iter().map(|hash| hash.to_vec().into()).collect(),
+        }),
     }
 }
 

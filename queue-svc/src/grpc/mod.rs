@@ -10,10 +10,11 @@ use boxoffice_proto::{
     fault::{Answer, refuse},
     queue::{
         BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse,
-        CreateQueueRequest, CreateQueueResponse, GetQueueRequest, GetQueueResponse, GetTokenRequest,
-        GetTokenResponse, IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse,
-        ListQueuesRequest, ListQueuesResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
-        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
+        CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
+        GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
+        IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
+        ListQueuesResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse,
+        WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt};
@@ -63,6 +64,18 @@ impl QueueService for Service {
         let queue_id = read::queue_id(&request.into_inner())?;
         let view = self.queues.queue(&queue_id).await.map_err(refuse)?;
         Ok(Response::new(GetQueueResponse { queue: Some(convert::queue(view)) }))
+    }
+
+    async fn get_draw(&self, request: Request<GetDrawRequest>) -> Answer<GetDrawResponse> {
+        let queue_id = read::draw(&request.into_inner())?;
+        let view = self.queues.draw(&queue_id).await.map_err(refuse)?;
+        Ok(Response::new(GetDrawResponse { draw: Some(convert::draw(view)) }))
+    }
+
+    async fn get_token_draw(&self, request: Request<GetTokenDrawRequest>) -> Answer<GetTokenDrawResponse> {
+        let token = read::token_draw(&request.into_inner())?;
+        let view = self.queues.token_draw(token).await.map_err(refuse)?;
+        Ok(Response::new(GetTokenDrawResponse { token_draw: Some(convert::token_draw(view)) }))
     }
 
     async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {

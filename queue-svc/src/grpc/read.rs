@@ -7,9 +7,9 @@ use boxoffice_proto::{
     Fault,
     bounds::{DEFAULT_PRIORITY, PRIORITY},
     queue::{
-        CreateQueueRequest, GetQueueRequest, GetTokenRequest, IssueTokenRequest, ListQueuesRequest,
-        OnExpiry as WireOnExpiry, QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest,
-        WatchTokenRequest,
+        CreateQueueRequest, GetDrawRequest, GetQueueRequest, GetTokenDrawRequest, GetTokenRequest,
+        IssueTokenRequest, ListQueuesRequest, OnExpiry as WireOnExpiry, Opening as WireOpening,
+        QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
     },
     time::{micros, span_micros},
     validate::Checks,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     app::{Claim, Cursor},
-    domain::{OnExpiry, PolicyPatch, SECOND},
+    domain::{OnExpiry, Opening, PolicyPatch, SECOND},
 };
 
 /// The most tokens that one BatchGetTokens may ask for.
@@ -82,6 +82,7 @@ macro_rules! patch {
                 on_expiry: on_expiry(checks, policy.on_expiry),
                 paused: policy.paused,
                 opens_at: opens_at(checks, policy.opens_at.as_ref()).map(Some),
+                opening: opening(checks, policy.opening),
             }
         }
     };
@@ -96,6 +97,18 @@ fn on_expiry(checks: &mut Checks, word: i32) -> Option<OnExpiry> {
         Ok(WireOnExpiry::Expire) => Some(OnExpiry::Expire),
         Err(_) => {
             checks.refuse("policy.on_expiry", "must be ON_EXPIRY_REQUEUE or ON_EXPIRY_EXPIRE");
+            None
+        }
+    }
+}
+
+fn opening(checks: &mut Checks, word: i32) -> Option<Opening> {
+    match WireOpening::try_from(word) {
+        Ok(WireOpening::Unspecified) => None,
+        Ok(WireOpening::Fifo) => Some(Opening::Fifo),
+        Ok(WireOpening::Draw) => Some(Opening::Draw),
+        Err(_) => {
+            checks.refuse("policy.opening", "must be OPENING_FIFO or OPENING_DRAW");
             None
         }
     }
@@ -127,6 +140,16 @@ fn span(
 /// The id of the queue that a request reads.
 pub(super) fn queue_id(request: &GetQueueRequest) -> Result<String, Fault> {
     Checks::of(|checks| checks.queue_id("queue_id", &request.queue_id))
+}
+
+/// The id of the queue whose draw a request reads.
+pub(super) fn draw(request: &GetDrawRequest) -> Result<String, Fault> {
+    Checks::of(|checks| checks.queue_id("queue_id", &request.queue_id))
+}
+
+/// The token of whose lot a request asks.
+pub(super) fn token_draw(request: &GetTokenDrawRequest) -> Result<Uuid, Fault> {
+    Checks::of(|checks| checks.uuid("token", &request.token))
 }
 
 /// Which page of the queues to list.

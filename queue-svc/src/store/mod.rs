@@ -1,8 +1,9 @@
-//! All SQL of the service: the queues' rows ([`queue`]) and the tokens' rows ([`token`]). The chassis keeps
-//! the recorded answers of requests.
+//! All SQL of the service: the queues' rows ([`queue`]), the tokens' rows ([`token`]) and what was drawn
+//! ([`draw`]). The chassis keeps the recorded answers of requests.
 //!
 //! Every function works on a session that the caller opened, who decides what is one transaction.
 
+pub mod draw;
 pub mod queue;
 pub mod token;
 

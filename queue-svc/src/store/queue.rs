@@ -8,7 +8,7 @@ use chassis::{
 };
 
 use super::strange;
-use crate::domain::{OnExpiry, QueuePolicy, QueueRow};
+use crate::domain::{DrawSecret, Drawn, Hash, OnExpiry, Opening, QueuePolicy, QueueRow};
 
 const LOCK: Sql = Sql {
     postgres: "SELECT * FROM queue WHERE queue_id = $1 FOR UPDATE",
@@ -48,19 +48,26 @@ macro_rules! policy_columns {
     ($($number:ident)+) => {
         /// The columns of a policy, each with its type.
         const POLICY: &[(&str, &str)] =
-            &[$((stringify!($number), "BIGINT"),)+ ("on_expiry", "BIGINT"), ("paused", "BOOLEAN")];
+            &[
+            $((stringify!($number), "BIGINT"),)+
+            ("on_expiry", "BIGINT"),
+            ("paused", "BOOLEAN"),
+            ("opening", "BIGINT"),
+        ];
 
         /// The values of the columns [`POLICY`], in that order.
         fn policy_values(policy: &QueuePolicy) -> Vec<Value> {
-            args![$(policy.$number,)+ policy.on_expiry.code(), policy.paused]
+            args![$(policy.$number,)+ policy.on_expiry.code(), policy.paused, policy.opening.code()]
         }
 
         fn read_policy(row: &Row) -> Result<QueuePolicy, Error> {
             let on_expiry = row.get("on_expiry")?;
+            let opening = row.get("opening")?;
             Ok(QueuePolicy {
                 $($number: row.get(stringify!($number))?,)+
                 on_expiry: OnExpiry::from_code(on_expiry).ok_or_else(|| strange("on_expiry", on_expiry))?,
                 paused: row.get("paused")?,
+                opening: Opening::from_code(opening).ok_or_else(|| strange("opening", opening))?,
             })
         }
     };
@@ -77,6 +84,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("serving_ticket", "BIGINT"),
     ("decided_at", "BIGINT"),
     ("admissions", "TEXT"),
+    ("draw_secret", "BYTEA"),
+    ("token_key", "BYTEA"),
+    ("drawn_after", "BIGINT"),
+    ("drawn", "BIGINT"),
 ];
 
 /// The columns that a write changes, in the order of [`values`]. The parameter $1 is `queue_id`, and these
@@ -127,6 +138,12 @@ fn values(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
     let mut values = args![queue_id];
     values.extend(policy_values(&head.policy));
     values.extend(args![head.version, head.last_ticket, head.serving_ticket, head.decided_at, admissions]);
+    values.extend(args![
+        head.secret.as_ref().map(|secret| secret.secret.to_vec()),
+        head.secret.as_ref().map(|secret| secret.token_key.to_vec()),
+        head.drawn.map(|drawn| drawn.after),
+        head.drawn.map(|drawn| drawn.count)
+    ]);
     Ok(values)
 }
 
@@ -141,5 +158,21 @@ pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
         decided_at: row.get("decided_at")?,
         admissions: serde_json::from_str(&admissions)?,
         created_at: row.get("created_at")?,
+        secret: hash(row, "draw_secret")?
+            .zip(hash(row, "token_key")?)
+            .map(|(secret, token_key)| DrawSecret { secret, token_key }),
+        drawn: row
+            .get::<Option<i64>>("drawn_after")?
+            .zip(row.get("drawn")?)
+            .map(|(after, count)| Drawn { after, count }),
     })
+}
+
+fn hash(row: &Row, name: &str) -> Result<Option<Hash>, Error> {
+    let bytes: Option<Vec<u8>> = row.get(name)?;
+    let read = |bytes: Vec<u8>| {
+        let long = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        Hash::try_from(bytes).map_err(|_| strange(name, long))
+    };
+    bytes.map(read).transpose()
 }

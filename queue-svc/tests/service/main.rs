@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod crowd;
+mod drawing;
 mod harness;
 mod hearing;
 mod opening;

@@ -60,6 +60,8 @@ enum Scenario {
     Waiting(Size),
     /// The whole planned load at once, for 60 s, at its rates
     Planned(Size),
+    /// 100,000 registered: how soon a line that opens by lot is open, and what polls feel of it
+    Opening(Size),
     /// Open SSE streams: memory each, and what a moving line costs
     Streams(Size),
     /// Holds against the database's own limit, and a seat that everybody wants
@@ -103,6 +105,7 @@ impl Scenario {
             Self::Joins(_) => "joins",
             Self::Waiting(_) => "waiting",
             Self::Planned(_) => "planned",
+            Self::Opening(_) => "opening",
             Self::Streams(_) => "streams",
             Self::Holds(_) => "holds",
             Self::Checkouts(_) => "checkouts",
@@ -119,6 +122,7 @@ impl Scenario {
             | Self::Joins(size)
             | Self::Waiting(size)
             | Self::Planned(size)
+            | Self::Opening(size)
             | Self::Streams(size)
             | Self::Holds(size)
             | Self::Checkouts(size)
@@ -139,6 +143,7 @@ impl Scenario {
             Self::Joins(size) => scenarios::joins::measure(size).await,
             Self::Waiting(size) => scenarios::waiting::measure(size).await,
             Self::Planned(size) => scenarios::planned::measure(size).await,
+            Self::Opening(size) => scenarios::opening::measure(size).await,
             Self::Streams(size) => scenarios::streams::measure(size).await,
             Self::Holds(size) => scenarios::holds::measure(size).await,
             Self::Checkouts(size) => scenarios::checkouts::measure(size).await,

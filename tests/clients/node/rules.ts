@@ -48,6 +48,7 @@ const policy = {
   waiting_grace: span(0, 604_800),
   show_up_within: span(0, 86_400),
   on_expiry: { in: [0, 1, 2], out: [3, -1] },
+  opening: { in: [0, 1], out: [3, -1] },
 };
 const policies = Object.fromEntries(Object.entries(policy).map(([name, edges]) => [`policy.${name}`, edges]));
 
@@ -56,6 +57,8 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   CreateQueue: [{}, { queue_id: { ...queue, in: [a(64)], out: ["", ...queue.out] }, request_id: request, ...policies }],
   UpdateQueue: [{ queue_id: "rules-nowhere" }, { queue_id: { ...queue, in: [a(63)] }, request_id: request, ...policies }],
   GetQueue: [{}, { queue_id: queue }],
+  GetDraw: [{}, { queue_id: queue }],
+  GetTokenDraw: [{ token: id }, { token: uuid }],
   ListQueues: [{}, { page_size: page }],
   IssueToken: [nowhere, { queue_id: { ...queue, in: [a(63)] }, user_id: user, priority: range(0, 9), request_id: request }],
   GetToken: [{ token: id }, { token: { in: [id], out: uuid.out.slice(1) } }],

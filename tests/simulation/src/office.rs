@@ -2,11 +2,13 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use chassis::rfc3339::Rfc3339;
 use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
     history::{self, violated},
+    mesh::START,
     model::{Affairs, Model},
     person::{LINE, SETTLES_WITHIN, name},
     plan::{EDGES, OFFICE, Plan},
@@ -21,11 +23,16 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Opens the sale; its show.
 pub async fn open(plan: &Plan) -> i64 {
     let rules = &plan.sale;
-    let line = json!({
+    let mut line = json!({
         "maxActive": rules.max_active, "activeTtlSeconds": rules.active_seconds, "admitPerMinute": 6_000,
         "onExpiry": if rules.requeue { "REQUEUE" } else { "EXPIRE" },
         "waitingGraceSeconds": rules.grace_seconds, "showUpWithinSeconds": rules.show_up_seconds,
     });
+    if let Some(opens) = plan.draw {
+        let opens = Rfc3339::of(START + i64::try_from(opens.as_micros()).unwrap_or_default());
+        line["opening"] = json!("DRAW");
+        line["opensAt"] = json!(opens.as_str());
+    }
     until_done(&Request::put(format!("/v1/queues/{LINE}"), line).key("line")).await;
     let concert = json!({"title": "Gala", "queueId": LINE});
     let concert =
@@ -57,6 +64,14 @@ pub async fn close(plan: &Plan, model: &Rc<RefCell<Model>>) {
                 return;
             }
             sleep(AGAIN).await;
+        }
+    }
+    if plan.draw.is_some() {
+        let draw = until_done(&Request::get(format!("/v1/queues/{LINE}/draw"))).await;
+        let tokens = model.borrow().line.registered();
+        for token in tokens {
+            let drawn = until_known(&Request::get(format!("/v1/tokens/{token}/draw"))).await;
+            model.borrow_mut().line.drawn(&token, &draw, &drawn);
         }
     }
     model.borrow().judge(&all);

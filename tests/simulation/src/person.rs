@@ -187,7 +187,7 @@ impl Person {
             let token = place.text("token").to_owned();
             match place.text("status") {
                 "ACTIVE" => return Some(token),
-                "WAITING" => {}
+                "WAITING" | "REGISTERED" => {}
                 _ if self.chance(0.7) => {
                     place = self.join().await?;
                     continue;

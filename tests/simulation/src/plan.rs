@@ -41,6 +41,8 @@ pub struct Plan {
     pub commit_trouble: f64,
     /// How far each server's clock is off, in microseconds; others from the next start on.
     pub skew: i64,
+    /// When the line opens by lot, if it was not open from the beginning.
+    pub draw: Option<Duration>,
     /// What goes wrong.
     pub troubles: Vec<(Duration, Trouble)>,
     /// From when on nothing goes wrong.
@@ -106,7 +108,8 @@ impl Plan {
             keep: rng.random(),
         };
         let calm = rng.random_range(14_000..=20_000);
-        let troubles = troubles(&mut rng, calm);
+        let mut troubles = troubles(&mut rng, calm);
+        let draw = draw(seed, &mut troubles);
         Self {
             seed,
             sale,
@@ -120,6 +123,7 @@ impl Plan {
             loss: *[0.0, 0.0, 0.001, 0.004].choose(&mut rng).unwrap_or(&0.0),
             commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
             skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),
+            draw,
             troubles,
             calm: Duration::from_millis(calm),
         }
@@ -132,6 +136,25 @@ impl Plan {
     pub const fn tabs(&self, person: usize) -> u8 {
         if person.is_multiple_of(self.one_in) { 2 } else { 1 }
     }
+}
+
+/// When a seed's line opens by lot, and what happens at that moment to those who hold the draw. Other dice
+/// decide it than the rest, which is what it was before there were draws.
+fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0xD4A3);
+    if rng.random_bool(0.5) {
+        return None;
+    }
+    let opens = rng.random_range(3..=8) * 1_000;
+    for queue in QUEUES {
+        if rng.random_bool(0.5) {
+            // A server lives at least a tick.
+            let dies = opens + rng.random_range(0..=10) * 10 - 20;
+            troubles.push((Duration::from_millis(dies), Trouble::Crash(queue)));
+            troubles.push((Duration::from_millis(dies + 600), Trouble::Start(queue)));
+        }
+    }
+    Some(Duration::from_millis(opens))
 }
 
 fn troubles(rng: &mut StdRng, calm: u64) -> Vec<(Duration, Trouble)> {

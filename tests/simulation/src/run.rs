@@ -39,6 +39,10 @@ pub enum Sabotage {
     Line,
     /// A balance is changed in the file that the wallets leave.
     Ledger,
+    /// Two numbers are exchanged in what the line leaves of its draw.
+    Lots,
+    /// The one who is first in what the line leaves of its draw is second as well.
+    Twice,
 }
 
 /// Who comes, and how far they are.
@@ -80,7 +84,7 @@ fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
     match sabotage {
         Some(Sabotage::Price) => plan.sale.price += 1,
         Some(Sabotage::Line) => plan.sale.max_active = 0,
-        Some(Sabotage::Ledger) | None => {}
+        Some(Sabotage::Ledger | Sabotage::Lots | Sabotage::Twice) | None => {}
     }
     plan
 }

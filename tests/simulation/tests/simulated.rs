@@ -67,3 +67,15 @@ fn a_forged_balance_is_seen() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn numbers_that_were_exchanged_or_given_twice_are_seen() {
+    // It takes a seed whose line opens by lot for two at least.
+    for sabotage in [Sabotage::Lots, Sabotage::Twice] {
+        let seen = (1..=10).any(|seed| {
+            let outcome = run(seed, Some(sabotage));
+            outcome.history.violations.iter().any(|violation| violation.what.contains("I-DRAW"))
+        });
+        assert!(seen, "{sabotage:?}");
+    }
+}

@@ -23,9 +23,9 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     each_knob_is_taken_at_the_ends_of_its_range_and_told_again,
 ];
 
-/// The knobs without bounds: a word, a switch and an instant.
-const UNBOUNDED: [(&str, &str); 3] =
-    [("on_expiry", "onExpiry"), ("paused", "paused"), ("opens_at", "opensAt")];
+/// The knobs without bounds: two words, a switch and an instant.
+const UNBOUNDED: [(&str, &str); 4] =
+    [("on_expiry", "onExpiry"), ("paused", "paused"), ("opens_at", "opensAt"), ("opening", "opening")];
 
 fn properties(document: &Value, schema: &str) -> serde_json::Map<String, Value> {
     document["components"]["schemas"][schema]["properties"].as_object().unwrap().clone()
@@ -70,6 +70,8 @@ async fn each_knob_is_refused_beyond_its_range_over_rest(world: World) {
         ("paused", json!(1)),
         ("opensAt", json!("tomorrow")),
         ("opensAt", json!(1)),
+        ("opening", json!("LOTTERY")),
+        ("opening", json!(1)),
     ];
     for (member, value) in numbers.chain(words) {
         let problem =

@@ -14,6 +14,7 @@ mod crashes;
 mod crowd;
 mod deadlines;
 mod doors;
+mod draws;
 mod errors;
 mod failures;
 mod halls;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
             doors::TOGETHER,
             web::TOGETHER,
             waiting_room::TOGETHER,
+            draws::TOGETHER,
             acceptance::TOGETHER,
             access::TOGETHER,
             failures::TOGETHER,
@@ -120,6 +122,7 @@ fn main() -> ExitCode {
             errors::SOLOS,
             manners::SOLOS,
             restarts::SOLOS,
+            draws::SOLOS,
             replicas::SOLOS,
             outages::SOLOS,
             pooler::SOLOS,

@@ -51,7 +51,8 @@ It reads the services' own databases and compares what they say:
   seats      no seat in two hands; the sold ones are exactly those of the confirmed reservations
   checkouts  a payment is completed if and only if its reservation is confirmed; none is unsettled beyond --unsettled-after
   operators  an action of an operator was written before its outcome; one that was cut off is told
-  lines      tickets in order, nobody overtaken, no live token twice, no more inside than --max-active, no more a minute than may be
+  lines      tickets in order, nobody overtaken, draws as their secrets make them, no live token twice, no more inside than
+             --max-active, no more a minute than may be
 
 It only reads, one consistent snapshot a service, and never writes or locks: run it against the live mesh as often as you like. Payments
 in flight are told apart from faults by the order in which it looks; what still seems wrong is looked at twice.";

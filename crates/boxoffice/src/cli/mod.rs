@@ -8,6 +8,7 @@ mod places;
 mod postgres;
 mod token;
 mod up;
+mod verify_draw;
 
 use std::{
     fmt::Display,
@@ -34,7 +35,7 @@ pub(crate) struct Cli {
 const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
-`boxoffice audit`, `boxoffice backup`, `boxoffice keys` and `boxoffice token` have exit codes of their own, see there.
+`boxoffice audit`, `boxoffice backup`, `boxoffice keys`, `boxoffice token` and `boxoffice verify-draw` have exit codes of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -57,6 +58,8 @@ enum CliCommand {
     Demo(demo::Demo),
     /// Print a bearer token of the mesh's own issuer
     Token(token::IssueToken),
+    /// Check the draw of a queue that opened by lot
+    VerifyDraw(verify_draw::VerifyDraw),
     /// Make a private authority and the certificates of the services, for TLS between them
     Keys(keys::Keys),
 }
@@ -71,6 +74,7 @@ pub(crate) fn run() -> ExitCode {
         Some(CliCommand::Backup(backup)) => backup.run(),
         Some(CliCommand::Demo(demo)) => demo.run(),
         Some(CliCommand::Token(token)) => token.run(),
+        Some(CliCommand::VerifyDraw(verify)) => verify.run(),
         Some(CliCommand::Keys(keys)) => keys.run(),
     }
 }

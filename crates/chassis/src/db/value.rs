@@ -1,8 +1,8 @@
 //! Arguments and rows that mean the same in both dialects.
 //!
-//! Integers are 64 bits wide (`BIGINT`), ids `UUID` (a 16-byte BLOB on SQLite), and a list is one argument: a
-//! native array on PostgreSQL, a JSON text for `json_each` on SQLite (where a uuid is written as hex for
-//! `unhex`).
+//! Integers are 64 bits wide (`BIGINT`), ids `UUID` (a 16-byte BLOB on SQLite), bytes `BYTEA` (`BLOB` there),
+//! and a list is one argument: a native array on PostgreSQL, a JSON text for `json_each` on SQLite (where a
+//! uuid is written as hex for `unhex`).
 
 use serde_json::{Value as Json, json};
 use sqlx::{
@@ -26,6 +26,8 @@ pub enum Value {
     Text(Option<String>),
     /// An id, which is a UUID.
     Uuid(Option<Uuid>),
+    /// Bytes of any number.
+    Bytes(Option<Vec<u8>>),
     /// A list of numbers.
     I64s(Vec<Option<i64>>),
     /// A list of texts.
@@ -54,6 +56,8 @@ from! {
     Option<String> => |value| Self::Text(value);
     Uuid => |value| Self::Uuid(Some(value));
     Option<Uuid> => |value| Self::Uuid(value);
+    Vec<u8> => |value| Self::Bytes(Some(value));
+    Option<Vec<u8>> => |value| Self::Bytes(value);
     Vec<i64> => |value| Self::I64s(value.into_iter().map(Some).collect());
     Vec<Option<i64>> => |value| Self::I64s(value);
     Vec<String> => |value| Self::Texts(value.into_iter().map(Some).collect());
@@ -72,6 +76,7 @@ impl Value {
             Self::Bool(value) => query.bind(value),
             Self::Text(value) => query.bind(value),
             Self::Uuid(value) => query.bind(value),
+            Self::Bytes(value) => query.bind(value),
             Self::I64s(list) => query.bind(list),
             Self::Texts(list) => query.bind(list),
             Self::Uuids(list) => query.bind(list),
@@ -87,6 +92,7 @@ impl Value {
             Self::Bool(value) => query.bind(value),
             Self::Text(value) => query.bind(value),
             Self::Uuid(value) => query.bind(value),
+            Self::Bytes(value) => query.bind(value),
             Self::I64s(list) => query.bind(json!(list).to_string()),
             Self::Texts(list) => query.bind(json!(list).to_string()),
             Self::Uuids(list) => {
@@ -129,7 +135,7 @@ impl Value {
             Self::I64(value) => json!(value),
             Self::Text(value) => json!(value),
             Self::Uuid(value) => json!(value.map(hex)),
-            Self::Bool(_) | Self::I64s(_) | Self::Texts(_) | Self::Uuids(_) => Json::Null,
+            Self::Bool(_) | Self::Bytes(_) | Self::I64s(_) | Self::Texts(_) | Self::Uuids(_) => Json::Null,
         }
     }
 
@@ -138,9 +144,12 @@ impl Value {
         match self {
             Self::I64(_) => Self::I64s(Vec::new()),
             Self::Uuid(_) => Self::Uuids(Vec::new()),
-            Self::Text(_) | Self::Bool(_) | Self::I64s(_) | Self::Texts(_) | Self::Uuids(_) => {
-                Self::Texts(Vec::new())
-            }
+            Self::Text(_)
+            | Self::Bool(_)
+            | Self::Bytes(_)
+            | Self::I64s(_)
+            | Self::Texts(_)
+            | Self::Uuids(_) => Self::Texts(Vec::new()),
         }
     }
 

@@ -24,6 +24,11 @@ words! {
     OnExpiry of proto::OnExpiry { Requeue, Expire }
 }
 
+words! {
+    /// In which order those who registered wait once the queue opens: that of their coming, or by lot.
+    Opening of proto::Opening { Fifo, Draw }
+}
+
 /// A user's place in a queue. Whoever knows the token may read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -193,6 +198,8 @@ macro_rules! json {
             /// When the queue opens, or opened; null when it was open from the beginning.
             #[schema(required)]
             opens_at: Option<Instant>,
+            /// In which order those who registered wait once it is open.
+            opening: Opening,
             /// When the queue was created.
             created_at: Instant,
         }
@@ -216,6 +223,8 @@ macro_rules! json {
                     on_expiry: OnExpiry::read(policy.on_expiry)?,
                     paused: policy.paused.unwrap_or_default(),
                     opens_at: Instant::optional(policy.opens_at.as_ref()),
+                    // A service of an older release knows one order.
+                    opening: Opening::read(policy.opening).unwrap_or(Opening::Fifo),
                     created_at: Instant::read(queue.created_at.as_ref())?,
                 })
             }
@@ -242,6 +251,10 @@ macro_rules! json {
             /// When the queue opens. Until then nobody is admitted, and whoever joins is REGISTERED. An
             /// instant that has passed opens it at once.
             opens_at: Option<Instant>,
+            /// In which order those who registered wait once it is open: FIFO, that of their coming, or
+            /// DRAW, by lot. DRAW needs `opensAt` and is set before anybody joins; afterwards neither can be
+            /// changed.
+            opening: Option<Opening>,
         }
 
         impl FromFields for QueuePolicy {
@@ -252,6 +265,7 @@ macro_rules! json {
                     on_expiry: on_expiry(fields),
                     paused: fields.optional_bool("paused"),
                     opens_at: fields.optional_instant("opensAt").map(Instant),
+                    opening: opening(fields),
                 }
             }
         }
@@ -270,6 +284,12 @@ macro_rules! json {
                     on_expiry: on_expiry.into(),
                     paused: policy.paused,
                     opens_at: policy.opens_at.map(|at| time::timestamp(at.0)),
+                    opening: match policy.opening {
+                        None => proto::Opening::Unspecified,
+                        Some(Opening::Fifo) => proto::Opening::Fifo,
+                        Some(Opening::Draw) => proto::Opening::Draw,
+                    }
+                    .into(),
                 }
             }
         }
@@ -284,6 +304,17 @@ fn on_expiry(fields: &mut Fields) -> Option<OnExpiry> {
         "EXPIRE" => Some(OnExpiry::Expire),
         _ => {
             fields.checks.refuse("onExpiry", "must be REQUEUE or EXPIRE");
+            None
+        }
+    }
+}
+
+fn opening(fields: &mut Fields) -> Option<Opening> {
+    match fields.optional_text("opening", 0..=16)?.as_str() {
+        "FIFO" => Some(Opening::Fifo),
+        "DRAW" => Some(Opening::Draw),
+        _ => {
+            fields.checks.refuse("opening", "must be FIFO or DRAW");
             None
         }
     }

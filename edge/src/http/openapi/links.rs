@@ -4,11 +4,13 @@
 use serde_json::{Value, json};
 
 /// The operation that answers, the call that may follow, its parameter, and the member of the answer to use.
-const LINKS: [(&str, &str, &str, &str); 34] = [
+const LINKS: [(&str, &str, &str, &str); 36] = [
     ("put_queue", "get_queue", "queueId", "queueId"),
+    ("put_queue", "get_draw", "queueId", "queueId"),
     ("put_queue", "issue_token", "queueId", "queueId"),
     ("issue_token", "get_token", "token", "token"),
     ("issue_token", "token_events", "token", "token"),
+    ("issue_token", "get_token_draw", "token", "token"),
     ("issue_token", "leave_queue", "token", "token"),
     ("issue_token", "list_dates", "X-Queue-Token", "token"),
     ("issue_token", "list_seats_of_date", "X-Queue-Token", "token"),

@@ -301,6 +301,8 @@ impl QueueService for Script {
     }
 
     absent! {
+        get_draw: GetDrawRequest => GetDrawResponse;
+        get_token_draw: GetTokenDrawRequest => GetTokenDrawResponse;
         list_queues: ListQueuesRequest => ListQueuesResponse;
         get_token: GetTokenRequest => GetTokenResponse;
         watch_token: WatchTokenRequest => Self::WatchTokenStream;

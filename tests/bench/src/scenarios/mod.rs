@@ -7,6 +7,7 @@ pub(crate) mod checkouts;
 pub(crate) mod funnel;
 pub(crate) mod holds;
 pub(crate) mod joins;
+pub(crate) mod opening;
 pub(crate) mod planned;
 pub(crate) mod polls;
 pub(crate) mod prune;

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
+use audit::draw::{Hash, leads};
+use serde_json::Value;
+
 use super::STALE;
 use crate::{
     history::{count, violated},
@@ -21,6 +24,11 @@ pub struct Line {
     /// When a token was certainly admitted: by its token and its ticket, from the first time that it was told
     /// to the last time that whoever was told so asked.
     inside: BTreeMap<(String, i64), (Duration, Duration)>,
+    /// The tokens that were told to be registered, and the ticket that each was told after the draw.
+    registered: BTreeMap<String, Option<i64>>,
+    /// How far tickets are from numbers, and whose each number is.
+    numbers: BTreeMap<i64, String>,
+    after: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +62,9 @@ impl Line {
             joined: Vec::new(),
             admitted: BTreeMap::new(),
             inside: BTreeMap::new(),
+            registered: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            after: None,
         }
     }
 
@@ -81,6 +92,64 @@ impl Line {
         self.seen(user, answer);
     }
 
+    /// A place that was drawn stays, whoever tells it, until its token is sent back.
+    fn in_draw(&mut self, user: &str, answer: &Answer) {
+        let (token, ticket) = (answer.text("token"), answer.number("ticket"));
+        match answer.text("status") {
+            "REGISTERED" => {
+                self.registered.entry(token.to_owned()).or_default();
+            }
+            status @ ("WAITING" | "ACTIVE") if answer.number("requeues") == 0 => {
+                let Some(told) = self.registered.get_mut(token) else { return };
+                let before = *told.get_or_insert(ticket);
+                if before != ticket {
+                    let what =
+                        format!("token {token} is {status} with ticket {ticket}, and had {before} by lot");
+                    violated("DRAW", &[user], what);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The tokens that were told to be registered.
+    #[must_use]
+    pub fn registered(&self) -> Vec<String> {
+        self.registered.keys().cloned().collect()
+    }
+
+    /// What is told in the end of a token that was registered: it took part, its number is the one by which
+    /// it waited, and nobody else has it.
+    pub fn drawn(&mut self, token: &str, draw: &Answer, drawn: &Answer) {
+        if drawn.status == 404 {
+            // Who left before the draw took no part.
+            if self.registered.get(token).is_some_and(Option::is_some) {
+                violated("DRAW", &[token], format!("token {token} waited, and took no part"));
+            }
+            return;
+        }
+        count("numbers drawn");
+        let number = drawn.number("number");
+        let mut wrong = Vec::new();
+        if let Some(other) = self.numbers.insert(number, token.to_owned()) {
+            wrong.push(format!("{other} has its number too"));
+        }
+        if let Some(ticket) = self.registered.get(token).copied().flatten()
+            && *self.after.get_or_insert(ticket - number) != ticket - number
+        {
+            wrong.push(format!("it waited with ticket {ticket}"));
+        }
+        if drawn.number("of") != draw.number("registered") {
+            wrong.push(format!("so many took part: {}", draw.number("registered")));
+        }
+        if !in_the_tree(draw, drawn) {
+            wrong.push("its proof does not hold".to_owned());
+        }
+        for what in wrong {
+            violated("DRAW", &[token], format!("number {number} of token {token}: {what}"));
+        }
+    }
+
     /// Somebody was told where their token stands.
     pub fn seen(&mut self, user: &str, answer: &Answer) {
         let (token, ticket, status) = (answer.text("token"), answer.number("ticket"), answer.text("status"));
@@ -95,6 +164,7 @@ impl Line {
                 format!("token {token} is {status} although there is a newer one: {newest:?}"),
             );
         }
+        self.in_draw(user, answer);
         match status {
             "ACTIVE" => {
                 let told = (user.to_owned(), answer.received);
@@ -143,4 +213,25 @@ impl Line {
             }
         }
     }
+}
+
+/// Whether the proof of a token leads to the root of the draw.
+fn in_the_tree(draw: &Answer, drawn: &Answer) -> bool {
+    let proof = &drawn.body["proof"];
+    let path: Option<Vec<Hash>> = proof["path"].as_array().and_then(|path| path.iter().map(hash).collect());
+    let (Some(root), Some(own), Some(path)) = (hash(&draw.body["root"]), hash(&drawn.body["hash"]), path)
+    else {
+        return false;
+    };
+    let (Some(index), Some(size)) = (proof["index"].as_u64(), proof["size"].as_u64()) else { return false };
+    leads(&root, &own, index, size, &path)
+}
+
+fn hash(hex: &Value) -> Option<Hash> {
+    let hex = hex.as_str().filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(hash)
 }

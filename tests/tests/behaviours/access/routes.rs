@@ -17,6 +17,8 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
     let original = "/api-orchestration/api";
     vec![
         row(&get, "/v1/queues/default".into(), "/v1/queues/{queueId}", json!(null), ALL),
+        row(&get, "/v1/queues/default/draw".into(), "/v1/queues/{queueId}/draw", json!(null), ALL),
+        row(&get, format!("/v1/tokens/{token}/draw"), "/v1/tokens/{token}/draw", json!(null), ALL),
         row(&put, "/v1/queues/other".into(), "/v1/queues/{queueId}", json!({"maxActive": 7}), "operator"),
         row(
             &post,

@@ -31,6 +31,13 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             "operator",
         ),
         (queues, "GetQueue", queue::GetQueueRequest::default().encode_to_vec(), ALL),
+        (queues, "GetDraw", queue::GetDrawRequest::default().encode_to_vec(), ALL),
+        (
+            queues,
+            "GetTokenDraw",
+            queue::GetTokenDrawRequest { token: ann.token.clone() }.encode_to_vec(),
+            ALL,
+        ),
         (queues, "ListQueues", queue::ListQueuesRequest::default().encode_to_vec(), "operator"),
         (
             queues,
