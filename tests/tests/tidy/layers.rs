@@ -166,8 +166,9 @@ fn every_internal_error_is_made_where_its_cause_is_logged() {
     none(found);
 }
 
-/// What anybody may do at the edge, so that nobody is asked who they are.
-const FOR_ANYBODY: [&str; 8] = ["place", "follow", "get", "concert", "concerts", "show", "shows", "plan"];
+/// What anybody may do at the edge, or whoever knows a queue token, so that nobody is asked who they are.
+const FOR_ANYBODY: [&str; 10] =
+    ["place", "follow", "token_draw", "get", "draw", "concert", "concerts", "show", "shows", "plan"];
 
 /// The use cases of a file at the edge that ask a service for something and do not ask whether their caller
 /// may. A service believes the edge, so nobody asks after them.
