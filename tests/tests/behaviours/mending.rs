@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use boxoffice_proto::{
     Reason,
-    booking::{UpdateConcertRequest, UpdateShowRequest},
+    booking::{CancelReservationRequest, UpdateConcertRequest, UpdateShowRequest},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -64,10 +64,9 @@ async fn who_was_slower_is_told_and_changes_nothing(world: World) {
     let told: Vec<_> = actions.iter().map(|one| text(&one["outcome"])).collect();
     // What was asked of the service itself, past the edge, is not in it.
     assert_eq!(told, ["DONE", "DONE", "REFUSED", "DONE"], "{actions:?}");
-    assert_eq!(
-        (&actions[0]["before"]["title"], &actions[0]["after"]["title"]),
-        (&json!("Last"), &json!("Any"))
-    );
+    // What there was before is as a replica knew it, a quarter of a second ago or later.
+    assert!(actions[0]["before"]["title"].is_string(), "{actions:?}");
+    assert_eq!(actions[0]["after"]["title"], "Any");
 }
 
 async fn what_is_held_keeps_its_price_when_a_show_becomes_dearer(world: World) {
@@ -143,8 +142,13 @@ async fn a_concert_moves_behind_another_queue_and_into_another_time_zone(world: 
     eventually(Duration::from_secs(10), || async {
         let refused = world.holding(&before, sale.show, &[1]).send().await;
         if refused.status == 201 {
-            let path = format!("/v1/reservations/{}", text(&refused.body["reservationId"]));
-            let _ = world.rest.delete(&path).token(&before.token).expect(204).await;
+            // An edge that did not know of the change yet. Which queue the hold is of depends on the service.
+            let cancel = CancelReservationRequest {
+                reservation_id: text(&refused.body["reservationId"]),
+                user_id: user.clone(),
+                request_id: String::new(),
+            };
+            world.grpc.booking().cancel_reservation(cancel).await.unwrap();
         }
         holds(refused.code().to_owned(), |code| code == "TOKEN_WRONG_QUEUE")
     })
