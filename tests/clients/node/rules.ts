@@ -157,11 +157,12 @@ function ruled(message: DescMessage, before = ""): string[] {
   });
 }
 
-/** The first element of a list, apart from the field that is tried. */
+/** What stands around a field inside another one, or inside the first element of a list. */
 const elements: Record<string, (inner: string) => JsonObject> = {
   "sections[0]": (inner) => ({ name: "a", price: 1, ...(inner.startsWith("rows") ? {} : { capacity: 1 }) }),
   "prices[0]": () => ({ section: "a", price: 1 }),
   "rows[0]": () => ({ name: "a", seats: 1 }),
+  best_available: () => ({ count: 1 }),
 };
 
 /** A request with one field as told; null leaves it out. */
@@ -174,7 +175,7 @@ function changed(base: JsonObject, path: string, value: JsonValue): JsonObject {
   if (!inner) return value === null ? others : { ...others, [name]: value };
   const element = elements[name];
   const held = changed(element?.(inner) ?? {}, inner, value);
-  return { ...others, [name.replace("[0]", "")]: element ? [held] : held };
+  return name.endsWith("[0]") ? { ...others, [name.replace("[0]", "")]: [held] } : { ...others, [name]: held };
 }
 
 /** The fields that a service refuses in a request; any other answer but that it failed says that the request can be read. */
