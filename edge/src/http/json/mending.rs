@@ -12,7 +12,7 @@ use crate::http::fields::{Fields, FromFields};
 #[schema(rename_all = "camelCase", example = json!({"title": "Winter Gala"}))]
 pub(crate) struct ConcertChange {
     /// The name of the concert.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
     title: Option<String>,
     /// The time zone of its venue by its IANA name. Its shows begin at the same instants as before.
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9_+/-]*$")]
@@ -56,16 +56,16 @@ impl FromFields for ConcertChange {
 #[schema(rename_all = "camelCase", example = json!({"startsAt": "2030-12-24T20:00:00Z", "prices": [{"section": "Stalls", "price": 60_000}]}))]
 pub(crate) struct ShowChange {
     /// The name of the show.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
     title: Option<String>,
     /// Anything else that is to be known about it.
     #[schema(max_length = 4000)]
     description: Option<String>,
     /// When it begins, with any offset; not in the past.
-    #[schema(value_type = Option<Instant>)]
+    #[schema(value_type = Option<Instant>, nullable = false)]
     starts_at: Option<i64>,
     /// How long it lasts.
-    #[schema(minimum = 1, maximum = 1440)]
+    #[schema(minimum = 1, maximum = 1440, nullable = false)]
     duration_minutes: Option<i32>,
     /// When its sale opens, with any offset; null opens it.
     #[schema(value_type = Option<Instant>)]
@@ -77,7 +77,7 @@ pub(crate) struct ShowChange {
     #[schema(minimum = 1, maximum = 100_000)]
     max_seats_per_user: Option<i32>,
     /// New prices by section. What is held keeps its price.
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(min_items = 1, max_items = 500, nullable = false)]
     prices: Option<Vec<SectionPrice>>,
     #[schema(ignore)]
     mask: FieldMask,

@@ -20,6 +20,13 @@ impl Samples {
         if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
             return self.0.get(name).map_or(Value::Null, |schema| self.of(schema));
         }
+        if let Some(parts) = schema["allOf"].as_array() {
+            let members = parts.iter().filter_map(|part| match self.of(part) {
+                Value::Object(members) => Some(members),
+                _ => None,
+            });
+            return members.flatten().collect::<Map<_, _>>().into();
+        }
         if let Some(first) = schema["enum"].get(0) {
             return first.clone();
         }
