@@ -21,10 +21,7 @@ impl Samples {
             return self.0.get(name).map_or(Value::Null, |schema| self.of(schema));
         }
         if let Some(parts) = schema["allOf"].as_array() {
-            let members = parts.iter().filter_map(|part| match self.of(part) {
-                Value::Object(members) => Some(members),
-                _ => None,
-            });
+            let members = parts.iter().filter_map(|part| self.of(part).as_object().cloned());
             return members.flatten().collect::<Map<_, _>>().into();
         }
         if let Some(first) = schema["enum"].get(0) {
