@@ -56,9 +56,9 @@ export class ShowPage extends Part {
     on("held", (reservation) => this.#basket(reservation));
     on("done", () => this.#choose());
     this.every(500, () => this.#tick());
-    // Another tab may have joined, left or bought.
-    const elsewhere = (/** @type {StorageEvent} */ { key }) => {
-      if (key === `boxoffice.${this.#place}` && !this.#hasBasket) this.#resume();
+    // Another tab may have joined. That a place has ended its waiting room learns by itself, and says it.
+    const elsewhere = (/** @type {StorageEvent} */ { key, newValue }) => {
+      if (key === `boxoffice.${this.#place}` && newValue !== null && !this.#hasBasket) this.#resume();
     };
     addEventListener("storage", elsewhere, { signal: this.stopped });
     this.#resume();
