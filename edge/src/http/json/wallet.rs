@@ -239,7 +239,10 @@ pub(crate) struct Payments {
 #[schema(rename_all = "camelCase", example = json!({"reason": "The buyer is ill."}))]
 pub(crate) struct NewRefund {
     /// Why, in a few words; receivers of events are told.
-    #[schema(max_length = 200)]
+    #[schema(
+        max_length = 200,
+        pattern = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"
+    )]
     pub(crate) reason: Option<String>,
 }
 
