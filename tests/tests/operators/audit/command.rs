@@ -43,8 +43,8 @@ pub(super) async fn the_command_tells_and_exits_by_what_it_finds(shape: Shape) {
     let (code, told, error) = audit(&running).await;
     assert!(code == 0 && error.is_empty(), "{code}: {told} {error}");
     for words in [
-        "32000 charged - 0 used - 12000 paid + 0 refunded = 20000 = the balances",
-        "3: 2 completed, 1 failed",
+        "47000 charged - 0 used - 16000 paid + 4000 refunded = 35000 = the balances",
+        "4: 2 completed, 1 failed, 0 compensated, 1 refunded",
         "Nothing is wrong.",
     ] {
         assert!(told.contains(words), "{words} in {told}");
