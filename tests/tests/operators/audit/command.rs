@@ -90,7 +90,7 @@ async fn finds_a_fault(copy: &Copy, names: &Names) {
         "a balance of 7001",
         "add up to 7000",
         "\n1 difference.",
-        "but the balances are 20001",
+        "but the balances are 35001",
     ] {
         assert!(told.contains(words), "{words} in {told}");
     }
