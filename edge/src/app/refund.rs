@@ -62,30 +62,26 @@ impl Till {
     ) -> Result<Option<RecordedCheckout>, Fault> {
         let asked_at = self.clock.now();
         let refund = Refund { asked_at, reason, done_at: None };
-        // Where the payment is about to leave this process, whoever looks first takes the refund up.
-        let turn = self.runner.turn(checkout_id);
-        let lease_until = if turn.is_some() { asked_at + LEASE } else { 0 };
         let journal = self.runner.journal();
-        let asked = journal.ask_refund(checkout_id, &refund, self.runner.id(), lease_until).await;
+        let asked = journal.ask_refund(checkout_id, &refund, self.runner.id(), asked_at + LEASE).await;
         let entry = match asked.map_err(Error::from)? {
             Some(entry) => {
-                if let Some(turn) = turn {
-                    let (runner, entry) = (self.runner.clone(), entry.clone());
-                    let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
-                    self.runner.spawn(async move {
-                        runner.run(turn, entry, Saga::undo(), asked_at, trace).await;
-                    });
-                }
+                let runner = self.runner.clone();
+                let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
+                let begun = entry.clone();
+                self.runner.spawn(async move {
+                    // Only whoever has begun a refund takes a turn: somebody who merely asks for it would be
+                    // in the way of a runner that takes it over. The payment may still be about to leave.
+                    let turn = runner.next_turn(checkout_id).await;
+                    runner.run(turn, begun, Saga::undo(), asked_at, trace).await;
+                });
                 entry
             }
-            None => {
-                drop(turn);
-                match journal.get(checkout_id).await.map_err(Error::from)? {
-                    Some(entry) if entry.checkout.refund.is_some() => entry,
-                    Some(_) => return Err(not_possible(checkout_id)),
-                    None => return Ok(None),
-                }
-            }
+            None => match journal.get(checkout_id).await.map_err(Error::from)? {
+                Some(entry) if entry.checkout.refund.is_some() => entry,
+                Some(_) => return Err(not_possible(checkout_id)),
+                None => return Ok(None),
+            },
         };
         Ok(Some(self.outcome(entry, until, Checkout::is_being_refunded).await?))
     }

@@ -110,6 +110,11 @@ impl Runner {
         self.0.running.take(checkout_id)
     }
 
+    /// The right to run a checkout here, as soon as it does not run here any more.
+    pub(super) async fn next_turn(&self, checkout_id: Uuid) -> Turn {
+        self.0.running.next(checkout_id).await
+    }
+
     /// Where a checkout will appear once it is settled, if it runs here.
     pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Option<RecordedCheckout>>> {
         self.0.running.follow(checkout_id)

@@ -36,6 +36,19 @@ impl Running {
         Some(Turn { checkout_id, running: self.clone() })
     }
 
+    /// The right to run a checkout, as soon as it does not run in this process any more.
+    pub(super) async fn next(&self, checkout_id: Uuid) -> Turn {
+        loop {
+            if let Some(turn) = self.take(checkout_id) {
+                return turn;
+            }
+            if let Some(mut settled) = self.follow(checkout_id) {
+                // It ends when the turn that runs is over.
+                while settled.changed().await.is_ok() {}
+            }
+        }
+    }
+
     /// Where the settled checkout will appear, if it runs here.
     pub(super) fn follow(&self, checkout_id: Uuid) -> Option<watch::Receiver<Settled>> {
         self.0.lock().get(&checkout_id).map(watch::Sender::subscribe)
@@ -90,6 +103,21 @@ mod tests {
         turn.settled(entry(id));
         let outcome = waiter.wait_for(Option::is_some).await.unwrap().clone();
         assert_eq!(outcome, Some(entry(id)));
+        assert!(running.follow(id).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_next_turn_begins_when_the_present_one_is_over() {
+        let (running, id) = (Running::default(), Uuid::from_u128(1));
+        let turn = running.take(id).unwrap();
+        let next = tokio::spawn({
+            let running = running.clone();
+            async move { running.next(id).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished());
+        turn.settled(entry(id));
+        drop(next.await.unwrap());
         assert!(running.follow(id).is_none());
     }
 
