@@ -10,6 +10,7 @@ use boxoffice_proto::{
     },
     json,
 };
+use serde_json::Value;
 
 use super::{acting::before, caller::Caller, edge::Edge};
 use crate::clients::ask;
@@ -25,43 +26,66 @@ pub(crate) async fn create_concert(
     let request = CreateConcertRequest { request_id, ..request };
     let booking = edge.clients.booking.clone();
     let create = async move { ask!(booking, create_concert(request).concert) };
-    let tell = |concert: &Concert| json::of("boxoffice.booking.v1.Concert", concert);
-    edge.acting.act::<CreateConcertRequest, _>(caller, "", None, tell, create).await
+    edge.acting.act::<CreateConcertRequest, _>(caller, "", None, tell_concert, create).await
 }
 
-/// Changes a concert.
+/// Changes a concert. With `tags` it must have one of these states, in place of the request's `etag`.
 pub(crate) async fn update_concert(
     edge: &Edge,
     caller: &Caller,
     request: UpdateConcertRequest,
+    tags: &[String],
 ) -> Result<Concert, Fault> {
     let request = caller.allow(request)?;
     let request_id = edge.request_id::<UpdateConcertRequest>(caller, "", request.request_id);
-    let request = UpdateConcertRequest { request_id, ..request };
-    let tell = |concert: &Concert| json::of("boxoffice.booking.v1.Concert", concert);
-    let was = before(tell, concert(edge, request.concert_id).await, Reason::ConcertNotFound)?;
-    let (booking, concert_id) = (edge.clients.booking.clone(), request.concert_id);
+    let concert_id = request.concert_id;
+    let now = concert(edge, concert_id).await;
+    let etag = meant(request.etag, tags, now.as_ref().ok().map(|now| &now.etag));
+    let was = before(tell_concert, now, Reason::ConcertNotFound)?;
+    let request = UpdateConcertRequest { request_id, etag, ..request };
+    let (booking, target) = (edge.clients.booking.clone(), concert_id.to_string());
     let update = async move { ask!(booking, update_concert(request).concert) };
-    let target = concert_id.to_string();
-    let changed = edge.acting.act::<UpdateConcertRequest, _>(caller, &target, was, tell, update).await;
+    let changed =
+        edge.acting.act::<UpdateConcertRequest, _>(caller, &target, was, tell_concert, update).await;
     edge.gate.forget(concert_id).await;
     changed
 }
 
-/// Changes a show.
+/// Changes a show. With `tags` it must have one of these states, in place of the request's `etag`.
 pub(crate) async fn update_show(
     edge: &Edge,
     caller: &Caller,
     request: UpdateShowRequest,
+    tags: &[String],
 ) -> Result<Show, Fault> {
     let request = caller.allow(request)?;
     let request_id = edge.request_id::<UpdateShowRequest>(caller, "", request.request_id);
-    let request = UpdateShowRequest { request_id, ..request };
-    let tell = |show: &Show| json::of("boxoffice.booking.v1.Show", show);
-    let was = before(tell, show(edge, request.show_id).await, Reason::ShowNotFound)?;
+    let now = show(edge, request.show_id).await;
+    let etag = meant(request.etag, tags, now.as_ref().ok().map(|now| &now.etag));
+    let was = before(tell_show, now, Reason::ShowNotFound)?;
+    let request = UpdateShowRequest { request_id, etag, ..request };
     let (booking, target) = (edge.clients.booking.clone(), request.show_id.to_string());
     let update = async move { ask!(booking, update_show(request).show) };
-    edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell, update).await
+    edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell_show, update).await
+}
+
+/// The state that a change is meant for: the present one if a tag names it, and otherwise one that is none,
+/// so that the service refuses.
+fn meant(etag: String, tags: &[String], now: Option<&String>) -> String {
+    if tags.is_empty() {
+        return etag;
+    }
+    now.filter(|now| tags.contains(now)).map_or_else(|| "-".to_owned(), Clone::clone)
+}
+
+/// What the operators' journal keeps of a concert.
+fn tell_concert(concert: &Concert) -> Value {
+    json::of("boxoffice.booking.v1.Concert", concert)
+}
+
+/// What the operators' journal keeps of a show.
+fn tell_show(show: &Show) -> Value {
+    json::of("boxoffice.booking.v1.Show", show)
 }
 
 /// Reads one concert.
@@ -88,8 +112,7 @@ pub(crate) async fn create_show(
     let request = CreateShowRequest { request_id, ..request };
     let (booking, target) = (edge.clients.booking.clone(), request.concert_id.to_string());
     let create = async move { ask!(booking, create_show(request).show) };
-    let tell = |show: &Show| json::of("boxoffice.booking.v1.Show", show);
-    edge.acting.act::<CreateShowRequest, _>(caller, &target, None, tell, create).await
+    edge.acting.act::<CreateShowRequest, _>(caller, &target, None, tell_show, create).await
 }
 
 /// Reads one show.

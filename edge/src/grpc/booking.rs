@@ -76,13 +76,13 @@ impl BookingService for Door {
 
     async fn update_concert(&self, request: Request<UpdateConcertRequest>) -> Answer<UpdateConcertResponse> {
         answer!(self, request, |edge, caller, message| UpdateConcertResponse {
-            concert: Some(programme::update_concert(edge, &caller, message).await?)
+            concert: Some(programme::update_concert(edge, &caller, message, &[]).await?)
         })
     }
 
     async fn update_show(&self, request: Request<UpdateShowRequest>) -> Answer<UpdateShowResponse> {
         answer!(self, request, |edge, caller, message| UpdateShowResponse {
-            show: Some(programme::update_show(edge, &caller, message).await?)
+            show: Some(programme::update_show(edge, &caller, message, &[]).await?)
         })
     }
 

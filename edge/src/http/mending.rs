@@ -47,12 +47,8 @@ pub(super) async fn update_concert(
     headers: HeaderMap,
     Body(change): Body<ConcertChange>,
 ) -> Result<Response, Problem> {
-    let etag = match if_match(&headers) {
-        None => String::new(),
-        Some(tags) => meant(&tags, &programme::concert(&edge, concert_id).await?.etag),
-    };
-    let request = change.into_request(concert_id, etag);
-    let concert = programme::update_concert(&edge, &caller, request).await?;
+    let request = change.into_request(concert_id);
+    let concert = programme::update_concert(&edge, &caller, request, &if_match(&headers)).await?;
     let etag = concert.etag.clone();
     tagged(json::answer(StatusCode::OK, &Concert::try_from(concert)?)?, &etag)
 }
@@ -76,28 +72,26 @@ pub(super) async fn update_show(
     headers: HeaderMap,
     Body(change): Body<ShowChange>,
 ) -> Result<Response, Problem> {
-    let etag = match if_match(&headers) {
-        None => String::new(),
-        Some(tags) => meant(&tags, &programme::show(&edge, show_id).await?.etag),
-    };
-    let show = programme::update_show(&edge, &caller, change.into_request(show_id, etag)).await?;
+    let request = change.into_request(show_id);
+    let show = programme::update_show(&edge, &caller, request, &if_match(&headers)).await?;
     let etag = show.etag.clone();
     tagged(json::answer(StatusCode::OK, &Show::try_from(show)?)?, &etag)
 }
 
-/// The tags of `If-Match`; `None` without it, and for `*`, which whatever is there matches.
-fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
+/// The states that `If-Match` names; none without it, and for `*`, which whatever is there matches. A tag
+/// that is weak, or is not quoted, names a state that nothing ever has (RFC 9110, 13.1.1).
+fn if_match(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(header::IF_MATCH).iter();
-    let tags = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    let tags: Vec<String> = tags.map(|tag| tag.trim().to_owned()).collect();
-    (!tags.is_empty() && !tags.iter().any(|tag| tag == "*")).then_some(tags)
-}
-
-/// The state that a change is meant for: the present one if a tag names it, and otherwise one that is
-/// none, so that the service refuses. Weak tags match nothing here (RFC 9110).
-fn meant(tags: &[String], etag: &str) -> String {
-    let quoted = format!("\"{etag}\"");
-    if tags.contains(&quoted) { etag.to_owned() } else { "-".to_owned() }
+    let tags: Vec<&str> =
+        values.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim).collect();
+    if tags.contains(&"*") {
+        return Vec::new();
+    }
+    let state = |tag: &str| match tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(state) => state.to_owned(),
+        None => format!("W/{tag}"),
+    };
+    tags.into_iter().map(state).collect()
 }
 
 /// An answer with the tag of a state.

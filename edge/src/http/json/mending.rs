@@ -25,15 +25,15 @@ pub(crate) struct ConcertChange {
 }
 
 impl ConcertChange {
-    /// The request to the service, for a concert that has this state.
-    pub(crate) fn into_request(self, concert_id: i64, etag: String) -> proto::UpdateConcertRequest {
+    /// The request to the service.
+    pub(crate) fn into_request(self, concert_id: i64) -> proto::UpdateConcertRequest {
         proto::UpdateConcertRequest {
             concert_id,
             title: self.title,
             time_zone: self.time_zone,
             queue_id: self.queue_id,
             update_mask: Some(self.mask),
-            etag,
+            etag: String::new(),
             request_id: String::new(),
         }
     }
@@ -96,8 +96,8 @@ pub(crate) struct SectionPrice {
 }
 
 impl ShowChange {
-    /// The request to the service, for a show that has this state.
-    pub(crate) fn into_request(self, show_id: i64, etag: String) -> proto::UpdateShowRequest {
+    /// The request to the service.
+    pub(crate) fn into_request(self, show_id: i64) -> proto::UpdateShowRequest {
         let price = |SectionPrice { section, price }| proto::SectionPrice {
             section: section.unwrap_or_default(),
             price,
@@ -113,7 +113,7 @@ impl ShowChange {
             max_seats_per_user: self.max_seats_per_user,
             prices: self.prices.into_iter().flatten().map(price).collect(),
             update_mask: Some(self.mask),
-            etag,
+            etag: String::new(),
             request_id: String::new(),
         }
     }
