@@ -6,7 +6,7 @@
 //! and a thousand people may share a network. Only a token that was never answered, or not lately, is asked
 //! for like anything that may be made up: not after too many refusals.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use boxoffice_proto::{Fault, Reason, access::Asks, booking::HoldSeatsRequest, queue::IssueTokenRequest};
 use chassis::{
@@ -197,6 +197,15 @@ impl Limits {
         polls.poll(token, self.now()).map_err(|after| {
             over("polls", "This place is asked for more than three times as often as was advised.", after)
         })
+    }
+
+    /// Counts a poll of each place of a batch, once however often it stands there.
+    pub(super) fn poll_each(&self, tokens: &[String]) -> Result<(), Fault> {
+        if self.polls.is_none() || self.requests.is_none() {
+            return Ok(());
+        }
+        let places: HashSet<Uuid> = tokens.iter().filter_map(|token| Uuid::try_parse(token).ok()).collect();
+        places.iter().try_for_each(|place| self.poll(place))
     }
 
     /// Notes when a place may be asked for again.

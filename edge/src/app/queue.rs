@@ -2,7 +2,7 @@
 //!
 //! A place in a queue is a capability: who knows the unguessable token may look at it and follow it.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use boxoffice_proto::{
     Fault, Reason, json,
@@ -64,11 +64,7 @@ pub(crate) async fn places(
     request: BatchGetTokensRequest,
 ) -> Result<BatchGetTokensResponse, Fault> {
     let request = caller.allow(request)?;
-    let asked: HashSet<Uuid> =
-        request.tokens.iter().filter_map(|token| Uuid::try_parse(token).ok()).collect();
-    for token in &asked {
-        edge.limits.poll(token)?;
-    }
+    edge.limits.poll_each(&request.tokens)?;
     let found = ask!(edge.clients.queue, batch_get_tokens(request))?;
     for place in &found.tokens {
         if let Ok(token) = Uuid::try_parse(&place.token) {
