@@ -73,7 +73,13 @@ impl Role {
     /// Whether a separate program of this role understands a policy flag.
     pub(crate) fn takes(self, flag: &str) -> bool {
         match self {
-            _ if matches!(flag, "--max-connections" | "--insecure-open" | "--docs" | "--self-charge") => true,
+            _ if matches!(
+                flag,
+                "--max-connections" | "--insecure-open" | "--docs" | "--self-charge" | "--otlp-endpoint"
+            ) =>
+            {
+                true
+            }
             _ if flag.starts_with("--auth-") => true,
             Self::Launcher => true,
             Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),

@@ -13,6 +13,7 @@ pub mod collector;
 pub mod context;
 pub mod db;
 mod error;
+mod exporter;
 pub mod flags;
 pub mod health;
 pub mod hex;
@@ -33,6 +34,7 @@ pub mod testing;
 pub mod threads;
 pub mod ticks;
 pub mod tls;
+pub mod trace;
 
 pub use error::Error;
 

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error,
+    Error, exporter,
     telemetry::{self, LogArgs},
 };
 
@@ -49,6 +49,9 @@ where
         }
     };
     let code = runtime.block_on(async {
+        if let Err(error) = telemetry::send_traces(log, name, version) {
+            return failed(name, &error);
+        }
         let shutdown = CancellationToken::new();
         let program = program(shutdown.clone());
         tokio::select! {
@@ -56,6 +59,7 @@ where
             code = signals(name, shutdown) => code,
         }
     });
+    exporter::end();
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     code
 }

@@ -43,7 +43,8 @@ async fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
 
 async fn settle_one(journal: &Journal, clock: &Clock) -> Uuid {
     let checkout = Checkout::begun(Uuid::new_v4(), "ann".into(), Uuid::new_v4(), 1, clock.now());
-    let entry = RecordedCheckout { checkout: checkout.clone(), token: Uuid::nil(), refusal: None };
+    let entry =
+        RecordedCheckout { checkout: checkout.clone(), token: Uuid::nil(), refusal: None, trace: None };
     journal.begin(&entry, None, Uuid::nil(), clock.now()).await.unwrap();
     let checkout = Checkout { status: Status::Completed, settled_at: Some(clock.now()), ..checkout };
     let events = event::outcome(&checkout);

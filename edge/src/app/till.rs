@@ -18,7 +18,7 @@ use boxoffice_proto::{
 };
 use chassis::{
     clock::Clock,
-    context::{Context, TraceParent},
+    context::Context,
     idempotency::Key,
     page::{List, PageRequest},
 };
@@ -328,17 +328,21 @@ impl Till {
             reservation.amount,
             now,
         );
-        let entry = RecordedCheckout { checkout, token, refusal: None };
+        let context = Context::current().unwrap_or_else(|| Context::fresh(PATIENCE));
+        let trace = context.trace;
+        let sampled = trace.is_sampled().then(|| trace.to_string());
+        let entry = RecordedCheckout { checkout, token, refusal: None, trace: sampled };
         let hold_until = hold_until(reservation).unwrap_or(now);
 
         // From here on the work is a task of its own: it does not end when the caller's connection does.
         let (tell, told) = oneshot::channel();
         let (runner, key) = (self.runner.clone(), command.key());
-        let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
         let begun = entry.clone();
         self.runner.spawn(async move {
             let Some(turn) = runner.turn(begun.checkout.checkout_id) else { return };
-            let written = runner.journal().begin(&begun, key.as_ref(), runner.id(), now + LEASE).await;
+            let journal = runner.journal();
+            let writing = journal.begin(&begun, key.as_ref(), runner.id(), now + LEASE);
+            let written = context.scope(writing).await;
             let go = matches!(written, Ok(true));
             drop(tell.send(written));
             if go {

@@ -37,7 +37,7 @@ async fn on_both(test: impl AsyncFn(Journal)) {
 
 fn new(reservation_id: Uuid, created_at: i64) -> RecordedCheckout {
     let checkout = Checkout::begun(Uuid::new_v4(), ANN.into(), reservation_id, 150_000, created_at);
-    RecordedCheckout { checkout, token: Uuid::new_v4(), refusal: None }
+    RecordedCheckout { checkout, token: Uuid::new_v4(), refusal: None, trace: None }
 }
 
 fn settlement(entry: &RecordedCheckout, ending: Ending, settled_at: i64) -> Settlement {

@@ -11,6 +11,7 @@ use std::{
 
 use chassis::{
     clock::{Clock, micros},
+    context::{Context, TraceParent},
     db::{self, Db, Session},
     idempotency::Key,
 };
@@ -51,6 +52,8 @@ pub(super) struct Ask {
     /// The key of the request, when it has an id.
     pub(super) key: Option<Key>,
     pub(super) answer: oneshot::Sender<Result<Reply, Error>>,
+    /// The trace that the request belongs to.
+    pub(super) trace: Option<TraceParent>,
     /// The permit of a join; it is freed when the command is answered.
     _place: Option<JoinPermit>,
 }
@@ -209,7 +212,9 @@ impl Queue {
             .then(|| self.crowd.enter(self.clock.now()))
             .transpose()
             .map_err(|after| self.busy(after))?;
-        self.inbox.try_send(Ask { command, key, answer, _place: place }).map_err(|_| self.busy(SECOND))?;
+        let trace = Context::current().map(|context| context.trace);
+        let ask = Ask { command, key, answer, trace, _place: place };
+        self.inbox.try_send(ask).map_err(|_| self.busy(SECOND))?;
         answered.await.map_err(|_| Error::Unknown)?
     }
 

@@ -44,6 +44,7 @@ mod saga_faults;
 mod short_holds;
 mod streams;
 mod switchover;
+mod traces;
 mod venues;
 mod waiting_room;
 mod web;
@@ -133,6 +134,7 @@ fn main() -> ExitCode {
             repeated::SOLOS,
             overload::SOLOS,
             parked::SOLOS,
+            traces::SOLOS,
             refunds::SOLOS,
             journal::SOLOS,
         ]

@@ -1,4 +1,4 @@
-//! The logs and metrics of a process, installed once by [`lifecycle::run`](crate::lifecycle::run).
+//! The logs, metrics and traces of a process, installed once by [`lifecycle::run`](crate::lifecycle::run).
 //!
 //! Logging never blocks a request: lines go to bounded memory, from which a thread writes them ([`writer`]),
 //! and are dropped and counted when it is full.
@@ -8,6 +8,8 @@ mod json;
 mod measures;
 mod process;
 pub(crate) mod seldom;
+mod traces;
+pub(crate) use traces::begin as send_traces;
 mod writer;
 
 use std::{fmt, io, sync::OnceLock, thread, time::Duration};
@@ -58,13 +60,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// Flags about logs.
+/// Flags about logs and traces.
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogArgs {
     /// How log lines look: a tree a request for people, or a JSON object a line. What is logged: RUST_LOG,
     /// such as `debug`
     #[arg(long, env, value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
+    /// Where spans are sent, by OTLP over gRPC, such as http://127.0.0.1:4317; without it, where
+    /// OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere. What is sampled: OTEL_TRACES_SAMPLER
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Keeps the log's thread; dropping it writes what is still queued.
