@@ -62,6 +62,7 @@ mod money;
 mod outcomes;
 pub mod render;
 pub mod report;
+pub mod sales;
 pub mod seats;
 mod snapshot;
 mod sources;

@@ -8,10 +8,9 @@ use tokio::process::Command;
 
 use super::planted::{Copy, Names, apart, files, story};
 
-/// Exit code, stdout and stderr.
-async fn audit(args: &[String]) -> (i32, String, String) {
+/// Exit code, stdout and stderr of a command of the launcher's.
+pub(crate) async fn boxoffice(args: &[String]) -> (i32, String, String) {
     let command = Command::new(binary("boxoffice"))
-        .arg("audit")
         .args(args)
         .env_clear()
         .stdin(Stdio::null())
@@ -22,12 +21,16 @@ async fn audit(args: &[String]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
-fn owned(args: &[&str]) -> Vec<String> {
+async fn audit(args: &[String]) -> (i32, String, String) {
+    boxoffice(&[owned(&["audit"]), args.to_vec()].concat()).await
+}
+
+pub(super) fn owned(args: &[&str]) -> Vec<String> {
     args.iter().map(|&arg| arg.to_owned()).collect()
 }
 
 /// The arguments that lead it to this mesh.
-fn flags(databases: &Databases) -> Vec<String> {
+pub(super) fn flags(databases: &Databases) -> Vec<String> {
     match databases {
         Databases::Sqlite(folder) => owned(&["--data-dir", &folder.display().to_string()]),
         Databases::Postgres(urls) if urls.len() == 1 => owned(&["--database-url", &urls[0]]),
