@@ -37,6 +37,7 @@ use chassis::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::app::{EventBook, SubscriberState, TellingArgs, ToldEvent};
 pub use crate::config::{
     Browse, Config, LimitArgs, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities,
     Upstreams,
@@ -77,7 +78,8 @@ async fn run(
     let gate = app::Gate::new(clients.clone());
     let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
     let journal = store::Journal::new(db.clone());
-    let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
+    let events = store::Events::new(db.clone());
+    let relay = app::Relay::new(events, clock.clone(), &config.policy.telling)?;
     let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
         journal,

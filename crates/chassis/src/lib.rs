@@ -33,6 +33,7 @@ pub mod testing;
 pub mod threads;
 pub mod ticks;
 pub mod tls;
+pub mod web;
 
 pub use error::Error;
 

@@ -21,15 +21,16 @@ mod polls;
 pub(crate) mod programme;
 pub(crate) mod queue;
 mod refund;
-mod relay;
 mod runner;
 mod running;
 mod standing;
 mod steps;
+mod telling;
 mod till;
 pub(crate) mod wallet;
 mod wheel;
 
+pub use self::telling::{EventBook, SubscriberState, TellingArgs, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
     caller::Caller,
@@ -40,8 +41,8 @@ pub(crate) use self::{
     limits::{Allowed, Asker, Wish},
     news::{News, StreamEnd},
     polls::Polls,
-    relay::Relay,
     standing::standing,
+    telling::Relay,
     till::{Before, Filter, Pay, Till, cursor},
 };
 
