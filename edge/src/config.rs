@@ -1,6 +1,7 @@
 //! The configuration: typed, documented, and checked before any port opens.
 
 mod limits;
+mod telling;
 
 use std::{str::FromStr, time::Duration};
 
@@ -19,8 +20,8 @@ use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub(crate) use self::limits::Allowance;
-pub use self::limits::LimitArgs;
-use crate::{app::TellingArgs, store};
+pub use self::{limits::LimitArgs, telling::TellingArgs};
+use crate::store;
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a browser need not ask again whether a page may call.

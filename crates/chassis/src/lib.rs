@@ -5,6 +5,7 @@
 //! listeners, a [`clock::Clock`] and a shutdown token; only [`lifecycle::run`] touches what a process has
 //! once (signals, the log subscriber, the exit code).
 
+pub mod alerts;
 pub mod arrival;
 pub mod back_off;
 pub mod channel;

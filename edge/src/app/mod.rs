@@ -9,6 +9,7 @@
 mod acting;
 mod audience;
 mod batch;
+mod burning;
 mod caller;
 mod edge;
 mod followers;
@@ -30,9 +31,10 @@ mod till;
 pub(crate) mod wallet;
 mod wheel;
 
-pub use self::telling::{EventBook, SubscriberState, TellingArgs, ToldEvent};
+pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    burning::watch_until,
     caller::Caller,
     edge::Edge,
     followers::Followers,

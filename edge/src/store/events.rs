@@ -32,7 +32,7 @@ pub(crate) struct Event {
 /// A subscriber, and how far it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subscription {
-    /// Its name.
+    /// Its name, in which nothing of its address is secret.
     pub(crate) name: String,
     /// It has taken all events up to this position.
     pub(crate) position: i64,
@@ -55,7 +55,7 @@ pub(crate) struct Subscription {
 pub(crate) struct Failing {
     /// How often in a row.
     pub(crate) attempts: i64,
-    /// Since when.
+    /// Since when it does.
     pub(crate) since: i64,
     /// Why, the last time.
     pub(crate) why: String,
@@ -193,7 +193,7 @@ impl Events {
         row.as_ref().map(subscription).transpose()
     }
 
-    /// All subscribers.
+    /// All subscribers in the order of their names.
     pub(crate) async fn subscriptions(&self) -> Result<Vec<Subscription>, Error> {
         const SQL: &str = subscriptions!(" ORDER BY s.name");
         self.db.read().await?.all(SQL, args![]).await?.iter().map(subscription).collect()

@@ -44,6 +44,7 @@ mod saga_faults;
 mod short_holds;
 mod streams;
 mod switchover;
+mod telling;
 mod venues;
 mod waiting_room;
 mod web;
@@ -127,6 +128,7 @@ fn main() -> ExitCode {
             outages::SOLOS,
             pooler::SOLOS,
             switchover::SOLOS,
+            telling::SOLOS,
             saga_faults::SOLOS,
             saga_crashes::SOLOS,
             crashes::SOLOS,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use chassis::web::{Bounds, Web};
+use chassis::web::{Web, WebBounds, client_tls};
 use http::{Request, StatusCode, header::ACCEPT};
 use url::Url;
 
 /// A set of some hundred keys with their certificates. No connection is kept: ten minutes later it would be
 /// no longer there.
-const BOUNDS: Bounds = Bounds { within: Duration::from_secs(4), largest: 256 * 1024, idle: Duration::ZERO };
+const BOUNDS: WebBounds =
+    WebBounds { within: Duration::from_secs(4), largest: 256 * 1024, idle: Duration::ZERO };
 
 /// A client that fetches documents.
 #[derive(Clone, Debug)]
@@ -19,8 +20,8 @@ impl Fetcher {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub(crate) fn new() -> Result<Self, rustls::Error> {
-        Web::new(BOUNDS).map(Self)
+    pub(crate) fn new() -> Result<Self, String> {
+        client_tls(None).map(|tls| Self(Web::new(BOUNDS, tls)))
     }
 
     /// The document at an address; what went wrong is told with the address.

@@ -48,8 +48,8 @@ enum What {
     Tail {
         #[command(flatten)]
         place: EdgePlace,
-        /// Begin with the event of this id instead of now
-        #[arg(long, value_name = "ID")]
+        /// Begin with the event of this id, or the oldest there is, instead of now
+        #[arg(long, value_name = "ID|oldest")]
         from: Option<String>,
         /// End at the newest event instead of waiting for more
         #[arg(long)]
@@ -62,8 +62,8 @@ enum What {
         /// Its name, as `subscribers` lists it, or its address
         #[arg(long, value_name = "NAME|URL")]
         subscriber: String,
-        /// The id of the event to begin with
-        #[arg(long, value_name = "ID")]
+        /// The id of the event to begin with, or the oldest there is
+        #[arg(long, value_name = "ID|oldest")]
         from: String,
     },
 }
@@ -80,7 +80,7 @@ Exit codes: 0 done · 1 failed · 2 a wrong flag, no such subscriber, no such ev
 Examples:
   boxoffice events subscribers
   boxoffice events tail | jq -r .type
-  boxoffice events tail --from 6f1c…/payment --until-now
+  boxoffice events tail --from oldest --until-now
   boxoffice events replay --subscriber crm.example#3fa9c1d2 --from 6f1c…/payment
   boxoffice events replay --subscriber crm.example#3fa9c1d2 --from 9b02…/payment     also a later one: what is between is passed over";
 

@@ -54,7 +54,7 @@ impl EventBook {
         Ok(Self { events: Events::new(db.clone()), db })
     }
 
-    /// All subscribers, by their names.
+    /// All subscribers in the order of their names.
     ///
     /// # Errors
     /// The database failed.
@@ -70,12 +70,17 @@ impl EventBook {
         Ok(self.events.subscriptions().await?.into_iter().map(state).collect())
     }
 
-    /// The position right before an event; without one, the newest position there is.
+    /// The position right before an event; before all of them for `oldest`, and without an id the newest
+    /// position there is.
     ///
     /// # Errors
     /// There is no event of this id (any more), or the database failed.
     pub async fn before(&self, event_id: Option<&str>) -> Result<i64, Error> {
-        let Some(id) = event_id else { return Ok(self.events.newest().await?) };
+        let id = match event_id {
+            None => return Ok(self.events.newest().await?),
+            Some("oldest") => return Ok(0),
+            Some(id) => id,
+        };
         let position = self.events.position_of(id).await?;
         position.map(|position| position - 1).ok_or_else(|| {
             Error::Config(format!("--from: there is no event {id:?}, or it is older than --events-retention"))

@@ -1,41 +1,34 @@
-//! The flags that say who is told.
+//! Who is told, as the flags say it.
 
-use std::fmt;
-
-use chassis::{clock::Clock, web::Web};
+use chassis::{
+    clock::Clock,
+    web::{Web, client_tls},
+};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::{
     Receiver,
+    nats::{self, Nats},
     signature::SigningSecret,
     webhook::{BOUNDS, Webhook, name_of},
 };
-
-/// Where events go.
-#[derive(clap::Args, Clone, Default)]
-#[group(skip)]
-pub struct TellingArgs {
-    /// Where events are sent as CloudEvents (HTTP POST), http:// or https://; several: comma separated, or
-    /// the flag again. Each is told by itself. Without any, each event is one log line (target
-    /// `boxoffice::events`)
-    #[arg(long, env, hide_env_values = true)]
-    pub events_url: Vec<String>,
-    /// What events are signed with (Standard Webhooks): `whsec_…`; one for all, or one for each of
-    /// --events-url in the same order
-    #[arg(long, env, hide_env_values = true)]
-    pub events_secret: Vec<String>,
-}
-
-impl fmt::Debug for TellingArgs {
-    // Both may be secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TellingArgs")
-    }
-}
+use crate::config::TellingArgs;
 
 impl TellingArgs {
     /// The receivers, each with its name.
     pub(super) fn receivers(&self, clock: &Clock) -> Result<Vec<(String, Receiver)>, chassis::Error> {
+        let tls = client_tls(self.events_ca.as_deref()).map_err(|why| wrong("--events-ca", &why))?;
+        let mut receivers = self.webhooks(clock, &tls)?;
+        let servers = self.nats_url.as_slice();
+        if words(servers).next().is_some() {
+            let nats = Nats::new(words(servers), tls).map_err(|why| wrong("--nats-url", &why))?;
+            receivers.push((nats::NAME.to_owned(), Receiver::Nats(Box::new(nats))));
+        }
+        Ok(receivers)
+    }
+
+    fn webhooks(&self, clock: &Clock, tls: &ClientConfig) -> Result<Vec<(String, Receiver)>, chassis::Error> {
         let urls = self.urls()?;
         let secrets = words(&self.events_secret)
             .map(|text| SigningSecret::read(text).map_err(|why| wrong("--events-secret", &why)))
@@ -55,7 +48,7 @@ impl TellingArgs {
                 Err(wrong("--events-secret", "is of no use without --events-url"))
             };
         }
-        let web = Web::new(BOUNDS).map_err(|error| chassis::Error::Task(format!("no TLS: {error}")))?;
+        let web = Web::new(BOUNDS, tls.clone());
         let receiver = |(at, url): (usize, &Url)| {
             let secret = secrets.get(if secrets.len() == 1 { 0 } else { at }).cloned();
             let webhook = Webhook::new(web.clone(), url, secret, clock.clone())

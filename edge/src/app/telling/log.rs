@@ -8,9 +8,9 @@ use crate::store::Event;
 pub(super) const NAME: &str = "log";
 
 /// The log as a receiver of events; it takes each of them.
-pub(super) struct Log;
+pub(super) struct LogLines;
 
-impl Log {
+impl LogLines {
     /// Writes an event as a log line. It leaves out the reservation's id, which is all that is needed to read
     /// the reservation.
     pub(super) fn tell(&self, event: &Event) {

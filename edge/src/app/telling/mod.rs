@@ -11,6 +11,7 @@
 mod book;
 mod flags;
 mod log;
+mod nats;
 mod signature;
 mod subscriber;
 mod webhook;
@@ -26,12 +27,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::{
-    book::{EventBook, SubscriberState, ToldEvent},
-    flags::TellingArgs,
-};
-use self::{log::Log, subscriber::Subscriber};
-use crate::store::Events;
+pub use self::book::{EventBook, SubscriberState, ToldEvent};
+use self::{log::LogLines, subscriber::Subscriber};
+use crate::{config::TellingArgs, store::Events};
 
 /// The pause between two rounds, so that under load each has much to do.
 const REST: Duration = Duration::from_millis(100);
@@ -44,16 +42,18 @@ pub(crate) type Bell = Arc<Notify>;
 /// Where events go.
 enum Receiver {
     /// A line of the log for each.
-    Log(Log),
+    Log(LogLines),
     /// A request for each.
     Webhook(Box<webhook::Webhook>),
+    /// A message in a stream for each.
+    Nats(Box<nats::Nats>),
 }
 
 /// Why an event was not taken.
 #[derive(Debug)]
-struct Refusal {
+struct Missed {
     why: String,
-    /// How long the receiver wants to be left alone.
+    /// How long the receiver asks to be left alone.
     after: Option<Duration>,
     /// The receiver wants no events any more.
     gone: bool,
@@ -75,7 +75,7 @@ impl Relay {
     pub(crate) fn new(events: Events, clock: Clock, args: &TellingArgs) -> Result<Self, chassis::Error> {
         let mut receivers = args.receivers(&clock)?;
         if receivers.is_empty() {
-            receivers.push((log::NAME.to_owned(), Receiver::Log(Log)));
+            receivers.push((log::NAME.to_owned(), Receiver::Log(LogLines)));
         }
         Ok(Self { events, clock, receivers, bell: Bell::default() })
     }

@@ -16,7 +16,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{LOOK, REST, Receiver, Refusal};
+use super::{LOOK, Missed, REST, Receiver};
 use crate::store::{Event, Events, Failing, Progress, Subscription};
 
 /// Events of a batch.
@@ -24,10 +24,10 @@ const BATCH: i64 = 64;
 /// Subjects of a batch whose events are sent at the same time.
 const AT_ONCE: usize = 16;
 /// How long a batch goes on sending, in microseconds; what is left then is for the next one.
-const BATCH_WITHIN: i64 = 15 * SECOND;
+const BATCH_WITHIN: i64 = 5 * SECOND;
 /// How long the right to tell a subscriber lasts, in microseconds. A batch must end within half of it, lest
 /// two edges send at a time.
-const LEASE: i64 = 60 * SECOND;
+const LEASE: i64 = 30 * SECOND;
 /// The pauses after an event was not taken.
 const PAUSES: BackOff =
     BackOff { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(60), jitter: 0.0 };
@@ -42,7 +42,8 @@ pub(super) struct Subscriber {
     events: Events,
     clock: Clock,
     edge: Uuid,
-    /// What it has taken beyond its position.
+    /// Its position after the last round of ours, and what it has taken beyond that.
+    position: i64,
     ahead: BTreeSet<i64>,
     alerted_at: Option<i64>,
 }
@@ -51,7 +52,7 @@ pub(super) struct Subscriber {
 #[derive(Default)]
 struct Told {
     taken: Vec<i64>,
-    refused: Option<(Event, Refusal)>,
+    refused: Option<(Event, Missed)>,
 }
 
 impl Subscriber {
@@ -62,7 +63,7 @@ impl Subscriber {
         clock: Clock,
         edge: Uuid,
     ) -> Self {
-        Self { name, receiver, events, clock, edge, ahead: BTreeSet::new(), alerted_at: None }
+        Self { name, receiver, events, clock, edge, position: 0, ahead: BTreeSet::new(), alerted_at: None }
     }
 
     /// Tells it until `shutdown`, which waits for what is being sent.
@@ -140,8 +141,10 @@ impl Subscriber {
             let until_due = u64::try_from(known.due_at - now).unwrap_or(0);
             return Ok(Some(Duration::from_micros(until_due).min(LOOK)));
         }
-        // Events that were sent beyond its position by another edge, or before an operator moved it.
-        self.ahead.retain(|position| *position > known.position && *position <= known.position + BATCH * 16);
+        // Another edge has gone on, or an operator has moved it: what it took of us counts no more.
+        if known.position != self.position {
+            self.ahead.clear();
+        }
         let batch = self.events.after(known.position, BATCH).await?;
         let to = match (batch.last(), known.newest) {
             // What was between is forgotten.
@@ -150,9 +153,9 @@ impl Subscriber {
         };
         let pause = to.failing.is_none().then_some(REST);
         if self.events.advance(&self.name, self.edge, known.position, &to).await? {
+            self.position = to.position;
             Ok(pause)
         } else {
-            self.ahead.clear();
             Ok(Some(REST))
         }
     }
@@ -212,12 +215,12 @@ impl Subscriber {
     }
 
     /// Notes that an event was not taken, and says when to go on.
-    fn refused(&mut self, known: &Subscription, position: i64, event: &Event, refusal: Refusal) -> Progress {
+    fn refused(&mut self, known: &Subscription, position: i64, event: &Event, refusal: Missed) -> Progress {
         let (now, subscriber) = (self.clock.now(), self.name.as_str());
         let before = known.failing.as_ref().filter(|_| position == known.position);
         let attempts = before.map_or(0, |failing| failing.attempts) + 1;
         let since = before.map_or(now, |failing| failing.since);
-        let Refusal { why, after, gone } = refusal;
+        let Missed { why, after, gone } = refusal;
         let (kind, event_id) = (event.kind.as_str(), event.id.as_str());
         if gone {
             tracing::error!(
@@ -265,13 +268,14 @@ impl Subscriber {
 }
 
 impl Receiver {
-    async fn tell(&self, event: &Event) -> Result<(), Refusal> {
+    async fn tell(&self, event: &Event) -> Result<(), Missed> {
         match self {
             Self::Log(log) => {
                 log.tell(event);
                 Ok(())
             }
             Self::Webhook(webhook) => webhook.tell(event).await,
+            Self::Nats(nats) => nats.tell(event).await,
         }
     }
 }

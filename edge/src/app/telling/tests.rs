@@ -20,8 +20,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Relay, TellingArgs};
+use super::Relay;
 use crate::{
+    config::TellingArgs,
     domain::{
         checkout::{Checkout, RecordedCheckout, Status},
         event,
@@ -268,9 +269,21 @@ async fn what_cannot_work_is_refused_before_anything_starts_and_no_secret_is_rep
         ("https://x/,https://y/,https://z/", &format!("{good},{good}")),
         ("", good),
     ] {
-        let args = TellingArgs { events_url: vec![urls.to_owned()], events_secret: vec![secrets.to_owned()] };
+        let args = TellingArgs {
+            events_url: vec![urls.to_owned()],
+            events_secret: vec![secrets.to_owned()],
+            ..TellingArgs::default()
+        };
         let relay = Relay::new(events.clone(), Clock::system(), &args);
         let Err(chassis::Error::Config(why)) = relay.map(drop) else { panic!("{urls}") };
         assert!(why.contains("EVENTS_") && !why.contains("S3CR3T") && !why.contains("MfKQ"), "{why}");
+    }
+    for servers in ["S3CR3T", "http://S3CR3T@x", "nats://", "nats://x:S3CR3T"] {
+        let args = TellingArgs { nats_url: Some(servers.to_owned()), ..TellingArgs::default() };
+        let Err(chassis::Error::Config(why)) = Relay::new(events.clone(), Clock::system(), &args).map(drop)
+        else {
+            panic!("{servers}")
+        };
+        assert!(why.contains("--nats-url (NATS_URL)") && !why.contains("S3CR3T"), "{why}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chassis::{
     clock::{Clock, SECOND},
-    web::{Bounds, Web},
+    web::{Web, WebBounds},
 };
 use chrono::DateTime;
 use http::{
@@ -16,12 +16,12 @@ use http::{
 use ring::digest::{SHA256, digest};
 use url::Url;
 
-use super::{Refusal, signature::SigningSecret};
+use super::{Missed, signature::SigningSecret};
 use crate::store::Event;
 
 /// An event takes no longer; of what is answered nothing but the status and a header is needed.
-pub(super) const BOUNDS: Bounds =
-    Bounds { within: Duration::from_secs(5), largest: 64 * 1024, idle: Duration::from_secs(30) };
+pub(super) const BOUNDS: WebBounds =
+    WebBounds { within: Duration::from_secs(5), largest: 64 * 1024, idle: Duration::from_secs(30) };
 /// The longest that a receiver may ask to be left alone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -75,8 +75,8 @@ impl Webhook {
     }
 
     /// Sends one event.
-    pub(super) async fn tell(&self, event: &Event) -> Result<(), Refusal> {
-        let refused = |why: String| Refusal { why, after: None, gone: false };
+    pub(super) async fn tell(&self, event: &Event) -> Result<(), Missed> {
+        let refused = |why: String| Missed { why, after: None, gone: false };
         let request = self.request(event).map_err(|error| refused(error.to_string()))?;
         let answer = self.web.send(request).await.map_err(refused)?;
         let status = answer.status();
@@ -84,7 +84,7 @@ impl Webhook {
             return Ok(());
         }
         let after = pause(answer.headers(), self.clock.now());
-        Err(Refusal { why: format!("it answered {status}"), after, gone: status == StatusCode::GONE })
+        Err(Missed { why: format!("it answered {status}"), after, gone: status == StatusCode::GONE })
     }
 
     fn request(&self, event: &Event) -> http::Result<Request<http_body_util::Full<hyper::body::Bytes>>> {
