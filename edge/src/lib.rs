@@ -25,7 +25,7 @@ use boxoffice_proto::{
     wallet::wallet_service_server::WalletServiceServer,
 };
 use chassis::{
-    Serving,
+    Serving, alerts,
     channel::Channel,
     clock::Clock,
     db::{Db, DbConfig, Migrations},
@@ -37,9 +37,10 @@ use chassis::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::app::{EventBook, SubscriberState, ToldEvent};
 pub use crate::config::{
-    Browse, Config, LimitArgs, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities,
-    Upstreams,
+    Browse, Config, LimitArgs, Listeners, OnPaymentFailure, Origins, Policy, Retention, TellingArgs,
+    UpstreamIdentities, Upstreams,
 };
 
 /// How long streams may take to end when everything else has ended.
@@ -77,7 +78,7 @@ async fn run(
     let gate = app::Gate::new(clients.clone());
     let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
     let journal = store::Journal::new(db.clone());
-    let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
+    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &config.policy.telling)?;
     let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
         journal,
@@ -89,6 +90,7 @@ async fn run(
         config.policy.on_payment_failure,
     );
     let background = [
+        tokio::spawn(alert(db.clone(), clock.clone(), shutdown.clone())),
         tokio::spawn(till.clone().recover_until(shutdown.clone())),
         tokio::spawn(relay.run_until(shutdown.clone())),
         tokio::spawn(pruning),
@@ -131,6 +133,11 @@ async fn run(
     let closed = db.close().await;
     served?;
     Ok(closed?)
+}
+
+/// Watches the answers of this edge, and sends its alerts.
+async fn alert(db: Db, clock: Clock, shutdown: CancellationToken) {
+    tokio::join!(app::watch_until(shutdown.clone()), alerts::until(db, clock, shutdown));
 }
 
 /// The gRPC side: paying, and the services behind the edge through its use cases.

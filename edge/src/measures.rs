@@ -14,10 +14,8 @@ pub(crate) const MEASURES: &[Described] = &[
     ("checkouts_pending", "Checkouts that run in this process."),
     ("checkouts_taken_over_total", "Checkouts that were taken over from a process that did not finish them."),
     ("checkouts_total", "Checkouts that came to their end, by status."),
-    (
-        "events_total",
-        "Outcomes of checkouts as events, by what became of them: sent, missed by the receiver, or logged.",
-    ),
+    ("events_behind", "Events that a subscriber has not taken yet, by subscriber."),
+    ("events_total", "Events that were sent, by subscriber and by what became of them: taken, or missed."),
     ("http_panics_total", "HTTP handlers that panicked. Each is a fault of the program."),
     ("http_request_seconds", "How long an HTTP request took until its answer began, by method and route."),
     ("http_requests_total", "HTTP requests answered, by method, route and status."),

@@ -12,6 +12,7 @@
 //! - [`requests`] has the requests for shows and holds, [`raw`] calls any method by its path; [`patience`]
 //!   says how long to wait for anything.
 //! - [`collector`] takes the spans of traces.
+//! - [`receiver`] is told of events and alerts.
 //! - [`keys`] are the certificates of a mesh whose programs prove to each other who they are.
 //! - [`raw`] calls any method by its path; [`patience`] says how long to wait for anything.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
@@ -41,6 +42,7 @@ pub mod pages;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod receiver;
 pub mod requests;
 pub mod server;
 mod shape;

@@ -80,11 +80,11 @@ impl Role {
             {
                 true
             }
-            _ if flag.starts_with("--auth-") => true,
+            _ if flag.starts_with("--auth-") || flag.starts_with("--alert-") => true,
             Self::Launcher => true,
             Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
             Self::Edge => {
-                flag.starts_with("--limit-")
+                ["--limit-", "--events-", "--nats-"].iter().any(|known| flag.starts_with(known))
                     || matches!(flag, "--browse" | "--on-payment-failure" | "--trusted-proxies")
             }
             Self::Wallet => flag == "--currency",

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Identity, Issuer, Secured, Why, bearer,
-    keys::{KeySource, Keys, Web},
+    keys::{Fetcher, KeySource, Keys},
     measures,
     settings::{Jwks, Trusted},
     verifier::{Verifier, is_over},
@@ -49,7 +49,7 @@ impl Access {
     pub async fn open(secured: Secured, folder: &Path, clock: Clock) -> Result<Self, chassis::Error> {
         telemetry::describe(measures::MEASURES);
         let Secured { trusted, audience, jwks, user_claim, roles_claim } = secured;
-        let web = || Web::new().map_err(|error| chassis::Error::Task(format!("no TLS: {error}")));
+        let web = || Fetcher::new().map_err(|error| chassis::Error::Task(format!("no TLS: {error}")));
         let mut published = None;
         let source = match (jwks, &trusted) {
             (Some(Jwks::File(file)), _) => KeySource::File(file),

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, exporter,
+    Error, alerts, exporter,
     telemetry::{self, LogArgs},
 };
 
@@ -39,6 +39,7 @@ where
     F: Future<Output = Result<(), Error>>,
 {
     let _log = telemetry::init(log, version);
+    alerts::begin(name, &log.alerts);
     keep_files_private();
     open_as_many_files_as_allowed();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -9,6 +9,7 @@
 mod acting;
 mod audience;
 mod batch;
+mod burning;
 mod caller;
 mod edge;
 mod followers;
@@ -21,17 +22,19 @@ mod polls;
 pub(crate) mod programme;
 pub(crate) mod queue;
 mod refund;
-mod relay;
 mod runner;
 mod running;
 mod standing;
 mod steps;
+mod telling;
 mod till;
 pub(crate) mod wallet;
 mod wheel;
 
+pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    burning::watch_until,
     caller::Caller,
     edge::Edge,
     followers::Followers,
@@ -40,8 +43,8 @@ pub(crate) use self::{
     limits::{Allowed, Asker, Wish},
     news::{News, StreamEnd},
     polls::Polls,
-    relay::Relay,
     standing::standing,
+    telling::Relay,
     till::{Before, Filter, Pay, Till, cursor},
 };
 

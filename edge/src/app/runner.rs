@@ -21,9 +21,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    relay::Bell,
     running::{Running, Turn},
     steps,
+    telling::Bell,
 };
 use crate::{
     clients::Clients,

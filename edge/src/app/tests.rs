@@ -17,9 +17,10 @@ use uuid::Uuid;
 mod refunds;
 
 use super::{
-    Acting, Caller, Filter, Gate, Pay, Polls, Relay, Till,
+    Acting, Caller, Filter, Gate, Pay, Polls, Till,
     fakes::{Fakes, Mishap, PRICE, USER, World},
     runner::LEASE,
+    telling::Bell,
 };
 use crate::{
     clients::Clients,
@@ -68,7 +69,7 @@ impl Stage {
         let db = Db::open(&self.database, &chassis::migrations!()).await.unwrap();
         let acting = Acting::new(Actions::new(db.clone()), self.clock.clone());
         let journal = Journal::new(db);
-        let bell = Relay::new(journal.clone(), self.clock.clone(), None).unwrap().bell();
+        let bell = Bell::default();
         let gate = Gate::new(clients.clone());
         let till = Till::new(journal, acting, clients, gate, bell, self.clock.clone(), on_payment_failure);
         tokio::spawn(till.clone().recover_until(self.shutdown.clone()));

@@ -30,9 +30,9 @@ use super::{
     acting::{Acting, before},
     caller::Caller,
     gate::Gate,
-    relay::Bell,
     runner::{LEASE, Runner},
     steps::hold_until,
+    telling::Bell,
 };
 use crate::{
     clients::{Clients, ask, hollow},

@@ -7,18 +7,18 @@
 
 mod actions;
 mod clearing;
+mod events;
 mod grouped;
 mod journal;
-mod outbox;
 mod refunds;
 mod rows;
 
 pub(crate) use self::{
     actions::{Actions, ActionsOf},
     clearing::forget_workings,
+    events::{Event, Events, Failing, Progress, Subscription, forget_events, forget_subscribers},
     grouped::Settlement,
     journal::{Journal, Narrowed},
-    outbox::{Outgoing, forget_told},
     refunds::UNDONE,
 };
 

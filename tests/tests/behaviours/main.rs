@@ -44,6 +44,7 @@ mod saga_faults;
 mod short_holds;
 mod streams;
 mod switchover;
+mod telling;
 mod traces;
 mod venues;
 mod waiting_room;
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
             outages::SOLOS,
             pooler::SOLOS,
             switchover::SOLOS,
+            telling::SOLOS,
             saga_faults::SOLOS,
             saga_crashes::SOLOS,
             crashes::SOLOS,

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod events;
 mod export;
 mod keys;
 mod places;
@@ -36,7 +37,8 @@ pub(crate) struct Cli {
 const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
-`boxoffice audit`, `boxoffice backup`, `boxoffice export`, `boxoffice keys`, `boxoffice token` and `boxoffice verify-draw` have exit codes of their own, see there.
+`boxoffice audit`, `boxoffice backup`, `boxoffice events`, `boxoffice export`, `boxoffice keys`, `boxoffice token` and `boxoffice verify-draw` have exit codes
+of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -57,6 +59,8 @@ enum CliCommand {
     Backup(backup::Backup),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
+    /// Print what other systems are told, list who is told, and tell it again
+    Events(events::EventsCommand),
     /// Print every sale of a show, with what the ledger says of its money
     Export(export::Export),
     /// Print a bearer token of the mesh's own issuer
@@ -77,6 +81,7 @@ pub(crate) fn run() -> ExitCode {
         Some(CliCommand::Backup(backup)) => backup.run(),
         Some(CliCommand::Demo(demo)) => demo.run(),
         Some(CliCommand::Export(export)) => export.run(),
+        Some(CliCommand::Events(events)) => events.run(),
         Some(CliCommand::Token(token)) => token.run(),
         Some(CliCommand::VerifyDraw(verify)) => verify.run(),
         Some(CliCommand::Keys(keys)) => keys.run(),

@@ -3,6 +3,10 @@
 use super::Described;
 
 pub(super) const MEASURES: &[Described] = &[
+    (
+        "alerts_total",
+        "Messages about alerts, by what became of them: sent, missed by the chat, or dropped since there were too many.",
+    ),
     ("boxoffice_build_info", "1, with the version and the commit that this program is built from as labels."),
     ("connections_open", "Connections that clients have open."),
     (

@@ -23,7 +23,10 @@ use self::{
     json::Json,
     writer::{Lines, Thread},
 };
-use crate::flags;
+use crate::{
+    alerts::{AlertArgs, layer::Pick},
+    flags,
+};
 
 /// Logs that something in the background failed: as a warning when the failure is a passing one, and
 /// otherwise as an alert, since an operator must look. After the condition come the fields and the text of
@@ -44,7 +47,7 @@ const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 /// Histogram buckets of batch sizes (`…_size`): from one to more than any batch takes.
 const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
 /// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on.
-const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,tower=warn";
+const DEFAULT_FILTER: &str = "info,async_nats=warn,sqlx=warn,h2=warn,hyper=warn,tower=warn";
 
 /// How often recorded values are put into their buckets; until then each of them is kept.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -71,6 +74,9 @@ pub struct LogArgs {
     /// OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere. What is sampled: OTEL_TRACES_SAMPLER
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
+    /// Who is told of alerts besides.
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 /// Keeps the log's thread; dropping it writes what is still queued.
@@ -108,6 +114,7 @@ pub fn init(args: &LogArgs, version: &'static str) -> Guard {
     let installed = tracing_subscriber::registry()
         .with(Filter::new(filter))
         .with(layer(args.log_format, lines))
+        .with(Pick)
         .try_init();
     if installed.is_ok() {
         install_metrics();

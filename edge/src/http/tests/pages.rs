@@ -79,7 +79,7 @@ async fn where_the_pages_are_off_the_first_address_leads_to_the_api_page() {
     let policy = Policy {
         browse: Browse::Token,
         on_payment_failure: OnPaymentFailure::Release,
-        events_url: None,
+        telling: Default::default(),
         cors_origins: Origins::None,
         pages: Switch(false),
         limits: LimitArgs::default(),
