@@ -17,6 +17,7 @@ mod gate;
 pub(crate) mod hall;
 mod limits;
 mod news;
+mod notices;
 mod polls;
 pub(crate) mod programme;
 pub(crate) mod queue;
@@ -32,6 +33,7 @@ mod wheel;
 
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    batch::Places,
     caller::Caller,
     edge::Edge,
     followers::Followers,
@@ -39,6 +41,7 @@ pub(crate) use self::{
     gate::Gate,
     limits::{Allowed, Asker, Wish},
     news::{News, StreamEnd},
+    notices::{Notice, SeenPlace},
     polls::Polls,
     relay::Relay,
     standing::standing,

@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{
-    Fault, Reason,
-    queue::{Token, queue_service_client::QueueServiceClient},
-};
-use chassis::{channel::Channel, collector::Collector, context::Context};
+use boxoffice_proto::{Fault, Reason};
+use chassis::{collector::Collector, context::Context};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::batch::{BATCH, Lookup, look_up};
+use super::{
+    batch::{BATCH, Lookup, Places},
+    notices::SeenPlace,
+};
 
 /// Polls that may wait for a batch: two seconds' worth of the planned 11,000 a second. Further polls are told
 /// to come back later.
@@ -38,12 +38,12 @@ pub(crate) struct Polls {
 
 impl Polls {
     /// Starts the coalescer, in the runtime that this is called in.
-    pub(crate) fn new(queue: QueueServiceClient<Channel>) -> Self {
+    pub(crate) fn new(places: Places) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let size = metrics::histogram!("polls_batch_size");
         tokio::spawn(COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
             size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
-            Context::fresh(TIMEOUT).scope(answer(queue.clone(), polls))
+            Context::fresh(TIMEOUT).scope(answer(places.clone(), polls))
         }));
         Self { sender }
     }
@@ -52,7 +52,7 @@ impl Polls {
     ///
     /// # Errors
     /// TOKEN_NOT_FOUND; UNAVAILABLE when too many polls wait already; what the batch's call failed with.
-    pub(crate) async fn get(&self, token: Uuid) -> Result<Token, Fault> {
+    pub(crate) async fn get(&self, token: Uuid) -> Result<SeenPlace, Fault> {
         let (answer, answered) = oneshot::channel();
         self.sender.try_send((token, answer)).map_err(|_| {
             metrics::counter!("polls_shed_total").increment(1);
@@ -61,7 +61,7 @@ impl Polls {
         })?;
         let refused = |reason: Reason| Fault::new(reason, reason.title());
         match answered.await.unwrap_or_else(|_| Err(refused(Reason::Unavailable)))? {
-            Lookup::Found(token) => Ok(token),
+            Lookup::Found(place) => Ok(place),
             Lookup::Unknown => Err(refused(Reason::TokenNotFound)),
             Lookup::Unavailable => Err(refused(Reason::Unavailable).retry_after(AGAIN)),
         }
@@ -69,11 +69,11 @@ impl Polls {
 }
 
 /// Looks each token up once, and answers every poll that asked for it.
-async fn answer(queue: QueueServiceClient<Channel>, mut polls: Vec<Poll>) {
+async fn answer(places: Places, mut polls: Vec<Poll>) {
     polls.sort_unstable_by_key(|(token, _)| *token);
     let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
     ids.dedup();
-    let found = look_up(&queue, &ids).await;
+    let found = places.look_up(&ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {
