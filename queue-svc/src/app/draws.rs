@@ -5,11 +5,15 @@ use std::sync::Arc;
 use chassis::db::Session;
 use uuid::Uuid;
 
+use super::queue::Queue;
 use crate::{
     domain::{Draw, Hash, Proof, QueueRow},
     error::Error,
     store,
 };
+
+/// So many tokens are looked for at a time, which takes a few milliseconds.
+const PART: usize = 10_000;
 
 /// What is told of a queue's draw. Whatever follows from the secret is there from the opening on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +61,25 @@ impl Prepared {
     /// The draw that was worked out for this version; one for another is thrown away.
     pub(super) fn take(&self, version: i64) -> Option<Arc<Draw>> {
         self.0.lock().take().filter(|(of, _)| *of == version).map(|(_, draw)| draw)
+    }
+}
+
+/// A draw that is about to be dealt, with where those who took part are in memory, by their numbers.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) draw: Arc<Draw>,
+    pub(super) slots: Vec<u32>,
+}
+
+impl Located {
+    /// Finds them a part at a time, since readers and other tasks are not to wait.
+    pub(super) async fn of(queue: &Queue, draw: Arc<Draw>) -> Self {
+        let mut slots = Vec::with_capacity(draw.order().len());
+        for tokens in draw.order().chunks(PART) {
+            queue.read(|state| state.locate(tokens, &mut slots));
+            tokio::task::yield_now().await;
+        }
+        Self { draw, slots }
     }
 }
 

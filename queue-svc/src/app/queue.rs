@@ -21,12 +21,12 @@ use uuid::Uuid;
 use super::{
     AllQueues,
     crowd::{Crowd, JoinPermit},
-    draws::{self, Prepared},
+    draws::{self, Located, Prepared},
     ended::Ended,
     hearing::{Ears, News},
 };
 use crate::{
-    domain::{Command, Draw, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
+    domain::{Command, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
     error::Error,
     store,
 };
@@ -122,8 +122,13 @@ impl Queue {
         self.state.read()
     }
 
-    fn is_drawn(&self) -> bool {
-        self.read(|state| state.draw().is_some())
+    /// The draw that belongs to a row, where memory does not have it yet.
+    async fn read_draw(&self, session: &mut Session, head: &QueueRow) -> Result<Option<Located>, Error> {
+        let is_known = self.read(|state| state.draw().is_some());
+        match draws::read(session, &self.id, head, is_known).await? {
+            Some(draw) => Ok(Some(Located::of(self, draw).await)),
+            None => Ok(None),
+        }
     }
 
     pub(super) fn version(&self) -> i64 {
@@ -226,7 +231,7 @@ impl Queue {
         since: i64,
         head: QueueRow,
         rows: Vec<TokenRow>,
-        draw: Option<Arc<Draw>>,
+        draw: Option<Located>,
         look: impl FnOnce(&QueueState) -> T,
     ) -> T {
         // The rows are kept here before they leave the state, so that a token is always found in one of them.
@@ -239,7 +244,7 @@ impl Queue {
             if state.version() >= since && !lacks {
                 state.advance(head, rows, now);
                 // After the rows, which may have tickets of the coming.
-                draw.into_iter().for_each(|draw| state.deal(draw));
+                draw.into_iter().for_each(|Located { draw, slots }| state.deal(draw, &slots));
             }
             let state = parking_lot::RwLockWriteGuard::downgrade(state);
             (state.version(), look(&state))
@@ -333,7 +338,7 @@ impl Queue {
             let Some(state) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
             self.replace_if(state, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
-            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            let draw = self.read_draw(session, &head).await?;
             self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
@@ -353,7 +358,7 @@ impl Queue {
         if head.version > mine
             && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
         {
-            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            let draw = self.read_draw(session, &head).await?;
             self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
@@ -390,7 +395,7 @@ pub(super) async fn load(
     }
     // After the rows, since most of them still have the tickets of the coming.
     if let Some(draw) = draws::read(session, queue_id, state.head(), false).await? {
-        state.deal(draw);
+        state.deal(draw, &[]);
     }
     Ok(Some(state))
 }
