@@ -75,9 +75,12 @@ pub(super) fn is_final(token: &Token) -> bool {
     !matches!(token.status(), TokenStatus::Waiting | TokenStatus::Active | TokenStatus::Registered)
 }
 
-/// What is said in the queues, as far as anything is, as of the latest answers. Cheap to clone.
+/// What is said, by the id of the queue; of a queue in which nothing is, there is nothing.
+type ByQueue = HashMap<String, Arc<Notice>>;
+
+/// What is said in the queues as of the latest answers. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notices(Arc<Mutex<Arc<HashMap<String, Arc<Notice>>>>>);
+pub(super) struct Notices(Arc<Mutex<Arc<ByQueue>>>);
 
 impl Notices {
     /// Takes over what an answer tells. Of a queue that it does not tell of, what was known stays: a replica
