@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Queues,
-    draws::{DrawView, HeldView, Located, TokenDrawView},
+    draws::{DrawView, HeldView, TokenDrawView},
     queue::Queue,
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) async fn open(queue: &Arc<Queue>, mut session: Session) -> Result<Opt
     }
     let held = if prepared.is_some() { prepared } else { hold(queue, now).await? };
     let Some(draw) = held else { return Ok(Some(session)) };
-    let located = Located::of(queue, Arc::clone(&draw)).await;
+    let located = queue.locate(Arc::clone(&draw)).await;
     let head = queue.read(|state| state.head().after_draw(draw.of(), now));
     store::draw::insert(&mut session, &queue.id, &draw).await?;
     store::queue::write(&mut session, &queue.id, &head).await?;

@@ -5,15 +5,11 @@ use std::sync::Arc;
 use chassis::db::Session;
 use uuid::Uuid;
 
-use super::queue::Queue;
 use crate::{
     domain::{Draw, Hash, Proof, QueueRow},
     error::Error,
     store,
 };
-
-/// So many tokens are looked for at a time, which takes a few milliseconds.
-const PART: usize = 10_000;
 
 /// What is told of a queue's draw. Whatever follows from the secret is there from the opening on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,18 +65,6 @@ impl Prepared {
 pub(super) struct Located {
     pub(super) draw: Arc<Draw>,
     pub(super) slots: Vec<u32>,
-}
-
-impl Located {
-    /// Finds them a part at a time, since readers and other tasks are not to wait.
-    pub(super) async fn of(queue: &Queue, draw: Arc<Draw>) -> Self {
-        let mut slots = Vec::with_capacity(draw.order().len());
-        for tokens in draw.order().chunks(PART) {
-            queue.read(|state| state.locate(tokens, &mut slots));
-            tokio::task::yield_now().await;
-        }
-        Self { draw, slots }
-    }
 }
 
 /// The draw that belongs to a row, where memory does not have it yet.

@@ -26,7 +26,7 @@ use super::{
     hearing::{Ears, News},
 };
 use crate::{
-    domain::{Command, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
+    domain::{Command, Draw, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
     error::Error,
     store,
 };
@@ -39,6 +39,9 @@ const TOO_MANY_TICKETS: i64 = 20_000;
 /// A writer that is behind by more commits than this catches up before it locks the queue's row, so that
 /// other replicas need not wait meanwhile.
 const BEHIND: i64 = 100;
+
+/// The tokens of a draw that are looked for under one lock, which takes some milliseconds.
+const PART: usize = 10_000;
 
 /// The least step, in microseconds, by which the time since when this replica listens moves on, because every
 /// deadline is computed anew with it.
@@ -126,9 +129,19 @@ impl Queue {
     async fn read_draw(&self, session: &mut Session, head: &QueueRow) -> Result<Option<Located>, Error> {
         let is_known = self.read(|state| state.draw().is_some());
         match draws::read(session, &self.id, head, is_known).await? {
-            Some(draw) => Ok(Some(Located::of(self, draw).await)),
+            Some(draw) => Ok(Some(self.locate(draw).await)),
             None => Ok(None),
         }
+    }
+
+    /// Finds those who took part in a draw, a part at a time, since readers and other tasks are not to wait.
+    pub(super) async fn locate(&self, draw: Arc<Draw>) -> Located {
+        let mut slots = Vec::with_capacity(draw.order().len());
+        for tokens in draw.order().chunks(PART) {
+            self.read(|state| state.locate(tokens, &mut slots));
+            tokio::task::yield_now().await;
+        }
+        Located { draw, slots }
     }
 
     pub(super) fn version(&self) -> i64 {
