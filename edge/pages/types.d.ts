@@ -52,8 +52,15 @@ export interface Place {
   enteredAt: string;
   activeUntil: string | null;
   opensAt: string | null;
+  message: Message | null;
   pollAfterSeconds: number;
   requeues: number;
+}
+
+/** What the seller says to everybody in a queue. */
+export interface Message {
+  ko: string | null;
+  en: string | null;
 }
 
 export interface ReservedSeat {

@@ -3,8 +3,9 @@
 import { ask, now } from "./api.js";
 import { Part, focusOn, h, headline, say, show } from "./dom.js";
 import { follow, isFinal } from "./place.js";
-import { clock, count, inWords, moment, span, w } from "./words.js";
+import { clock, count, inWords, language, moment, span, w } from "./words.js";
 
+/** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").News} News */
 /** @typedef {import("./types.js").Place} Place */
 
@@ -38,18 +39,24 @@ export class WaitingRoom extends Part {
     const before = this.#news;
     this.#news = news;
     const { place, gone } = news;
-    if (place && place.status !== before.place?.status) this.#announce(place);
+    if (place) this.#announce(place, before.place);
     if (news.link === "away" && before.link !== "away") say(w.away);
     this.#render();
     if (place) this.tell("place", place);
     if (gone || (place && isFinal(place))) this.tell("over", place);
   }
 
-  /** @param {Place} place */
-  #announce({ status, position }) {
-    if (status === "ACTIVE") say(w.yourTurn);
-    else if (status === "WAITING") say(`${w.waiting}. ${w.place}: ${count(position)}`);
-    else say(status === "REGISTERED" ? w.registered : w[status]);
+  /** Says what is new. @param {Place} place @param {Place | null} before */
+  #announce({ status, position, message }, before) {
+    const news = [];
+    if (status !== before?.status) {
+      if (status === "ACTIVE") news.push(w.yourTurn);
+      else if (status === "WAITING") news.push(`${w.waiting}. ${w.place}: ${count(position)}`);
+      else news.push(status === "REGISTERED" ? w.registered : w[status]);
+    }
+    const text = spoken(message)?.text;
+    if (text && text !== spoken(before?.message ?? null)?.text) news.push(text);
+    if (news.length > 0) say(news.join(" "));
   }
 
   #tick() {
@@ -67,6 +74,7 @@ export class WaitingRoom extends Part {
     if (!place) return show(this, h("p", { class: "card faint" }, link === "away" ? w.away : w.loading));
     if (isFinal(place))
       return show(this, h("p", { class: "notice" }, w[/** @type {"LEFT"} */ (place.status)]));
+    const said = spoken(place.message);
     const connection = link === "away" ? w.away : link === "live" ? w.live : w.polling;
     show(
       this,
@@ -74,6 +82,7 @@ export class WaitingRoom extends Part {
         "section",
         { class: `card ${place.status.toLowerCase()}`, "aria-label": w.place },
         ...this.#state(place),
+        said && h("p", { class: "notice said", lang: said.lang }, said.text),
         this.#error && h("p", { class: "notice bad", role: "alert" }, this.#error),
         h(
           "div",
@@ -151,6 +160,13 @@ export class WaitingRoom extends Part {
       this.#render();
     }
   }
+}
+
+/** The seller's text in the language of the page, else in the other. @param {Message | null} message */
+function spoken(message) {
+  const lang = message?.[language] ? language : language === "ko" ? "en" : "ko";
+  const text = message?.[lang];
+  return text ? { lang, text } : null;
 }
 
 /** A figure with its name, in a list of such. @param {string} name @param {string} value */

@@ -96,8 +96,9 @@ async fn run(
         tokio::spawn(pruning),
     ];
 
-    let followers = app::Followers::new(clients.clone(), shutdown.clone());
-    let polls = app::Polls::new(clients.queue.clone());
+    let places = app::Places::new(clients.queue.clone());
+    let followers = app::Followers::new(places.clone(), shutdown.clone());
+    let polls = app::Polls::new(places);
     let mut doors = config.doors;
     doors.house.is_edge = true;
     doors.house.open_browsing = config.policy.browse == Browse::Open;
@@ -110,7 +111,7 @@ async fn run(
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
-        (runtime.clone(), rest.apart(app::Polls::new(queue)))
+        (runtime.clone(), rest.apart(app::Polls::new(app::Places::new(queue))))
     };
     let fronts = listeners.threads.runtimes().iter().map(apart).collect();
     let rest = async {

@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) token: TokenStatus,
     /// The version and the position of every token in a batch.
     pub(super) place: (i64, i64),
+    /// What is said to everybody in the queue.
+    pub(super) said: &'static str,
     /// The next mishap of each method.
     pub(super) mishaps: HashMap<&'static str, Mishap>,
     /// The hold lapses right after the debit.
@@ -69,6 +71,7 @@ impl Fakes {
             payments: HashMap::new(),
             token: TokenStatus::Active,
             place: (1, 0),
+            said: "",
             mishaps: HashMap::new(),
             lapses_after_debit: false,
             calls: HashMap::new(),
@@ -245,7 +248,9 @@ impl QueueService for Fakes {
                 ..Token::default()
             };
             let tokens = found.into_iter().map(token).collect();
-            Ok(BatchGetTokensResponse { tokens, not_found, ..BatchGetTokensResponse::default() })
+            let message = QueueMessage { en: world.said.into(), ..QueueMessage::default() };
+            let notices = vec![QueueNotice { queue_id: "default".into(), message: Some(message) }];
+            Ok(BatchGetTokensResponse { tokens, not_found, notices, ..BatchGetTokensResponse::default() })
         };
         self.serve("batch_get_tokens", read).await
     }

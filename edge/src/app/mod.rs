@@ -18,6 +18,7 @@ mod gate;
 pub(crate) mod hall;
 mod limits;
 mod news;
+mod notices;
 mod polls;
 pub(crate) mod programme;
 pub(crate) mod queue;
@@ -34,6 +35,7 @@ mod wheel;
 pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    batch::Places,
     burning::watch_until,
     caller::Caller,
     edge::Edge,
@@ -42,6 +44,7 @@ pub(crate) use self::{
     gate::Gate,
     limits::{Allowed, Asker, Wish},
     news::{News, StreamEnd},
+    notices::{Notice, SeenPlace},
     polls::Polls,
     standing::standing,
     telling::Relay,

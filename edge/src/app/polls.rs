@@ -6,12 +6,8 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{
-    Fault, Reason,
-    queue::{Token, queue_service_client::QueueServiceClient},
-};
+use boxoffice_proto::{Fault, Reason};
 use chassis::{
-    channel::Channel,
     collector::Collector,
     context::{Context, TraceParent},
     trace::Span,
@@ -19,7 +15,10 @@ use chassis::{
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::batch::{BATCH, Lookup, look_up};
+use super::{
+    batch::{BATCH, Lookup, Places},
+    notices::SeenPlace,
+};
 
 /// Polls that may wait for a batch: two seconds' worth of the planned 11,000 a second. Further polls are told
 /// to come back later.
@@ -44,14 +43,14 @@ pub(crate) struct Polls {
 
 impl Polls {
     /// Starts the coalescer, in the runtime that this is called in.
-    pub(crate) fn new(queue: QueueServiceClient<Channel>) -> Self {
+    pub(crate) fn new(places: Places) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let size = metrics::histogram!("polls_batch_size");
         tokio::spawn(COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
             size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
             let traces = polls.iter().filter_map(|((_, trace), _)| *trace);
             let (trace, span) = Span::shared(traces, || "polls".into());
-            let answering = answer(queue.clone(), polls, span);
+            let answering = answer(places.clone(), polls, span);
             Context::of(trace, TIMEOUT).scope(answering)
         }));
         Self { sender }
@@ -61,7 +60,7 @@ impl Polls {
     ///
     /// # Errors
     /// TOKEN_NOT_FOUND; UNAVAILABLE when too many polls wait already; what the batch's call failed with.
-    pub(crate) async fn get(&self, token: Uuid) -> Result<Token, Fault> {
+    pub(crate) async fn get(&self, token: Uuid) -> Result<SeenPlace, Fault> {
         let (answer, answered) = oneshot::channel();
         let trace = Context::current().map(|context| context.trace).filter(TraceParent::is_sampled);
         self.sender.try_send(((token, trace), answer)).map_err(|_| {
@@ -71,7 +70,7 @@ impl Polls {
         })?;
         let refused = |reason: Reason| Fault::new(reason, reason.title());
         match answered.await.unwrap_or_else(|_| Err(refused(Reason::Unavailable)))? {
-            Lookup::Found(token) => Ok(token),
+            Lookup::Found(place) => Ok(place),
             Lookup::Unknown => Err(refused(Reason::TokenNotFound)),
             Lookup::Unavailable => Err(refused(Reason::Unavailable).retry_after(AGAIN)),
         }
@@ -79,11 +78,11 @@ impl Polls {
 }
 
 /// Looks each token up once, and answers every poll that asked for it.
-async fn answer(queue: QueueServiceClient<Channel>, mut polls: Vec<Poll>, _told_until_answered: Span) {
+async fn answer(places: Places, mut polls: Vec<Poll>, _told_until_answered: Span) {
     polls.sort_unstable_by_key(|((token, _), _)| *token);
     let mut ids: Vec<Uuid> = polls.iter().map(|((token, _), _)| *token).collect();
     ids.dedup();
-    let found = look_up(&queue, &ids).await;
+    let found = places.look_up(&ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {

@@ -20,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use boxoffice_proto::queue::QueueMessage;
 use flate2::{Compression, write::GzEncoder};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -178,7 +179,7 @@ impl Page {
     fn new(edge: &Edge, headers: &HeaderMap) -> Self {
         let words = language(headers);
         let claim = edge.doors.user_claim().unwrap_or_default();
-        let claim = claim.replace('&', "&amp;").replace('"', "&quot;");
+        let claim = escaped(claim);
         Self {
             words,
             claim,
@@ -187,8 +188,8 @@ impl Page {
         }
     }
 
-    /// Adds what is said of a place, until the modules say it better. Nothing in it was written by anybody
-    /// but us.
+    /// Adds what is said of a place, until the modules say it better. Of all that is in it, others than we
+    /// have written only the seller's message, which is text.
     fn tell(&mut self, token: &Token) {
         let Words { position, behind, wait, .. } = self.words;
         let again = token.poll_after_seconds;
@@ -208,7 +209,18 @@ impl Page {
             String::new()
         };
         let said = self.words.status(token.status);
-        self.main = format!("<div class=\"card\"><h1>{said}</h1>{figures}</div>");
+        let message = token.message.as_ref().map(|notice| self.message(notice.message())).unwrap_or_default();
+        self.main = format!("<div class=\"card\"><h1>{said}</h1>{message}{figures}</div>");
+    }
+
+    /// What the seller says, in the language of the page if it is said in that, else in the other one.
+    fn message(&self, QueueMessage { ko, en }: &QueueMessage) -> String {
+        let texts =
+            [(KOREAN.language, ko), (ENGLISH.language, en)].into_iter().filter(|(_, text)| !text.is_empty());
+        let best = texts.max_by_key(|(language, _)| *language == self.words.language);
+        best.map_or_else(String::new, |(language, text)| {
+            format!("<p class=\"notice\" lang=\"{language}\">{}</p>", escaped(text))
+        })
     }
 
     fn render(self) -> Response {
@@ -225,6 +237,25 @@ impl Page {
         ];
         (kind, filled).into_response()
     }
+}
+
+/// A text as it stands in a document or in an attribute.
+fn escaped(text: &str) -> String {
+    let name = |character| match character {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        _ => None,
+    };
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match name(character) {
+            Some(name) => out.push_str(name),
+            None => out.push(character),
+        }
+    }
+    out
 }
 
 /// Whether a client asks for JSON and not for a page.

@@ -28,7 +28,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use boxoffice_proto::{Reason, queue as proto};
+use boxoffice_proto::Reason;
 use chassis::network::STALLED;
 use futures::{Stream, StreamExt, future::poll_fn};
 use rand::Rng;
@@ -39,7 +39,7 @@ use super::{
     App, extract::Segment, json::Token, operation::Operation, origin::NoForeignPage, problem::Problem,
 };
 use crate::{
-    app::{Following, News, Polls, StreamEnd, queue, standing},
+    app::{Following, News, Polls, SeenPlace, StreamEnd, queue, standing},
     domain::pace::EventId,
 };
 
@@ -131,7 +131,7 @@ impl Stream for Events {
         let news = this.following.poll_next_unpin(cx);
         let opening = this.opening.take();
         let part = match (news, opening) {
-            (Poll::Ready(Some(News::Token(token))), opening) => event(opening, *token),
+            (Poll::Ready(Some(News::Place(place))), opening) => event(opening, *place),
             (Poll::Ready(Some(News::Heartbeat)), None) => Some(Bytes::from_static(b":\n\n")),
             (Poll::Ready(Some(News::End(StreamEnd::Restart))), _) => {
                 Some(format!("retry: {}\n: come back\n\n", come_back()).into())
@@ -150,10 +150,10 @@ impl Stream for Events {
     }
 }
 
-/// A token as an event.
-fn event(retry: Option<u32>, token: proto::Token) -> Option<Bytes> {
-    let id = EventId::of(&standing(&token));
-    let token = Token::try_from(token).ok()?;
+/// A place as an event.
+fn event(retry: Option<u32>, place: SeenPlace) -> Option<Bytes> {
+    let id = EventId::of(&standing(&place));
+    let token = Token::try_from(place).ok()?;
     let mut event = Vec::with_capacity(EVENT);
     if let Some(retry) = retry {
         writeln!(event, "retry: {retry}").ok()?;
@@ -210,7 +210,7 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
         tokio::select! {
             news = following.next() => {
                 let message = match news {
-                    Some(News::Token(token)) => text(*token),
+                    Some(News::Place(place)) => text(*place),
                     Some(News::Heartbeat) if unanswered < UNANSWERED => {
                         unanswered += 1;
                         Some(Message::Ping(Bytes::new()))
@@ -272,7 +272,7 @@ async fn listen(socket: &mut WebSocket) {
     let _ = timeout(GOODBYE, rest).await;
 }
 
-fn text(token: proto::Token) -> Option<Message> {
-    let token = Token::try_from(token).ok()?;
+fn text(place: SeenPlace) -> Option<Message> {
+    let token = Token::try_from(place).ok()?;
     Some(Message::Text(serde_json::to_string(&token).ok()?.into()))
 }

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     AllQueues,
     crowd::{Crowd, JoinPermit},
-    draws::{self, Prepared},
+    draws::{self, Located, Prepared},
     ended::Ended,
     hearing::{Ears, News},
 };
@@ -40,6 +40,9 @@ const TOO_MANY_TICKETS: i64 = 20_000;
 /// A writer that is behind by more commits than this catches up before it locks the queue's row, so that
 /// other replicas need not wait meanwhile.
 const BEHIND: i64 = 100;
+
+/// The tokens of a draw that are looked for under one lock, which takes some milliseconds.
+const PART: usize = 10_000;
 
 /// The least step, in microseconds, by which the time since when this replica listens moves on, because every
 /// deadline is computed anew with it.
@@ -125,8 +128,23 @@ impl Queue {
         self.state.read()
     }
 
-    fn is_drawn(&self) -> bool {
-        self.read(|state| state.draw().is_some())
+    /// The draw that belongs to a row, where memory does not have it yet.
+    async fn read_draw(&self, session: &mut Session, head: &QueueRow) -> Result<Option<Located>, Error> {
+        let is_known = self.read(|state| state.draw().is_some());
+        match draws::read(session, &self.id, head, is_known).await? {
+            Some(draw) => Ok(Some(self.locate(draw).await)),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds those who took part in a draw, a part at a time, since readers and other tasks are not to wait.
+    pub(super) async fn locate(&self, draw: Arc<Draw>) -> Located {
+        let mut slots = Vec::with_capacity(draw.order().len());
+        for tokens in draw.order().chunks(PART) {
+            self.read(|state| state.locate(tokens, &mut slots));
+            tokio::task::yield_now().await;
+        }
+        Located { draw, slots }
     }
 
     pub(super) fn version(&self) -> i64 {
@@ -231,7 +249,7 @@ impl Queue {
         since: i64,
         head: QueueRow,
         rows: Vec<TokenRow>,
-        draw: Option<Arc<Draw>>,
+        draw: Option<Located>,
         look: impl FnOnce(&QueueState) -> T,
     ) -> T {
         // The rows are kept here before they leave the state, so that a token is always found in one of them.
@@ -244,7 +262,7 @@ impl Queue {
             if state.version() >= since && !lacks {
                 state.advance(head, rows, now);
                 // After the rows, which may have tickets of the coming.
-                draw.into_iter().for_each(|draw| state.deal(draw));
+                draw.into_iter().for_each(|Located { draw, slots }| state.deal(draw, &slots));
             }
             let state = parking_lot::RwLockWriteGuard::downgrade(state);
             (state.version(), look(&state))
@@ -338,7 +356,7 @@ impl Queue {
             let Some(state) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
             self.replace_if(state, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
-            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            let draw = self.read_draw(session, &head).await?;
             self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
@@ -358,7 +376,7 @@ impl Queue {
         if head.version > mine
             && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
         {
-            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            let draw = self.read_draw(session, &head).await?;
             self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
@@ -395,7 +413,7 @@ pub(super) async fn load(
     }
     // After the rows, since most of them still have the tickets of the coming.
     if let Some(draw) = draws::read(session, queue_id, state.head(), false).await? {
-        state.deal(draw);
+        state.deal(draw, &[]);
     }
     Ok(Some(state))
 }

@@ -241,7 +241,7 @@ async function in_both_languages() {
 }
 
 async function before_the_opening() {
-  const opensAt = new Date(Date.now() + 20_000).toISOString();
+  const opensAt = new Date(Date.now() + 30_000).toISOString();
   const show = await house.sale("opening", { maxActive: 5, opensAt });
   const hal = await browser.person(house, { name: "hal" });
   const page = await hal.visit(`/shows/${show}`);
@@ -249,8 +249,15 @@ async function before_the_opening() {
   await sound(page, "a show before its line opens");
   await press(page, "join");
   await says(page, "You are registered");
-  ok(/^00:[012]\d$/.test(await page.locator("waiting-room .clock").innerText()), "the countdown");
+  ok(/^00:[0123]\d$/.test(await page.locator("waiting-room .clock").innerText()), "the countdown");
+  const en = "We <b>begin</b> soon & on time";
+  await house.run("PUT", "/v1/queues/opening", { message: { ko: "곧 <b>시작</b>합니다", en } });
+  await says(page, en);
+  await page.waitForFunction((en) => document.getElementById("said")?.textContent === en, en);
   await sound(page, "registered");
+  await house.run("PUT", "/v1/queues/opening", { message: { ko: "잠시만요" } });
+  await page.waitForSelector('waiting-room .said[lang="ko"]');
+  await says(page, "잠시만요");
   await page.waitForSelector("canvas");
   await hal.leave();
 }
@@ -270,9 +277,11 @@ async function what_is_sent_and_what_is_said_without_scripts() {
   ok(sent > 10_000 && sent < 60_000, `the first load of the waiting room was ${sent} bytes`);
   console.log(`the first load of the waiting room: ${sent} bytes`);
   await ida.leave();
+  await house.run("PUT", "/v1/queues/bare", { message: { ko: "안녕", en: "Doors <i>open</i> at 7" } });
   const bare = await browser.person(house, { javaScriptEnabled: false });
   const plain = await bare.visit(`/line/${token}`);
   await says(plain, "You are in line");
+  await says(plain, "Doors <i>open</i> at 7");
   same(await plain.locator(".place").innerText(), "1", "the place without scripts");
   ok(
     Number(await plain.locator("meta[http-equiv=refresh]").getAttribute("content")) >= 1,

@@ -26,6 +26,7 @@ mod live;
 mod malformed;
 mod manners;
 mod mending;
+mod messages;
 mod names;
 mod operations;
 mod original;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
             malformed::TOGETHER,
             manners::TOGETHER,
             mending::TOGETHER,
+            messages::TOGETHER,
             names::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,

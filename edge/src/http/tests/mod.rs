@@ -76,8 +76,9 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         clock.clone(),
         policy.on_payment_failure,
     );
-    let polls = app::Polls::new(clients.queue.clone());
-    let followers = app::Followers::new(clients.clone(), shutdown);
+    let places = app::Places::new(clients.queue.clone());
+    let polls = app::Polls::new(places.clone());
+    let followers = app::Followers::new(places, shutdown);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
     let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);
