@@ -16,6 +16,7 @@ mod following;
 mod gate;
 pub(crate) mod hall;
 mod limits;
+mod metrics;
 mod news;
 mod polls;
 pub(crate) mod programme;
@@ -38,6 +39,7 @@ pub(crate) use self::{
     following::Following,
     gate::Gate,
     limits::{Allowed, Asker, Wish},
+    metrics::metrics,
     news::{News, StreamEnd},
     polls::Polls,
     relay::Relay,
