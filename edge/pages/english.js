@@ -56,6 +56,7 @@ export const english = {
   stay: "Stay",
   registered: "You are registered",
   opensOn: (/** @type {string} */ when) => `The line opens on ${when}.`,
+  checkDraw: "Check the draw",
   opensIn: "Until it opens",
   yourTurn: "It is your turn",
   turnFor: "Time to choose and pay",

@@ -172,7 +172,8 @@ export class ShowPage extends Part {
     const [token, now] = [this.#token ?? "", this.#line.firstElementChild];
     if (now instanceof WaitingRoom && now.token === token) return;
     const room = new WaitingRoom();
-    Object.assign(room, { token, showId: this.#show.showId });
+    const isDrawn = this.#queue.opening === "DRAW";
+    Object.assign(room, { token, showId: this.#show.showId, isDrawn });
     show(this.#choice);
     show(this.#line, room);
   }
@@ -245,7 +246,17 @@ export class PlacePage extends Part {
     this.addEventListener("place", (event) => this.#placed(/** @type {CustomEvent} */ (event).detail), {
       signal: this.stopped,
     });
+    const first = /** @type {EventListener} */ (
+      (/** @type {CustomEvent} */ { detail }) => void this.#ask(room, detail)
+    );
+    this.addEventListener("place", first, { signal: this.stopped, once: true });
     show(this, h("h1", { class: "unseen" }, w.place), room, this.#next);
+  }
+
+  /** Whether places are drawn by lot its line says. @param {WaitingRoom} room @param {Place} place */
+  async #ask(room, { queueId }) {
+    const queue = await ask(`/v1/queues/${queueId}`, { signal: this.stopped }).catch(() => null);
+    room.isDrawn = queue?.opening === "DRAW";
   }
 
   /** The place is the person's on this device, too, if it is theirs. @param {Place} place */

@@ -20,6 +20,9 @@ export class WaitingRoom extends Part {
   token = "";
   /** @type {number | null} */
   showId = null;
+  /** Whether places are drawn by lot. */
+  isDrawn = false;
+  #check = new DrawCheck();
   /** @type {News} */
   #news = { place: null, link: "polling", gone: false };
   #asksLeave = false;
@@ -83,6 +86,7 @@ export class WaitingRoom extends Part {
         { class: `card ${place.status.toLowerCase()}`, "aria-label": w.place },
         ...this.#state(place),
         said && h("p", { class: "notice said", lang: said.lang }, said.text),
+        this.isDrawn && Object.assign(this.#check, { place }),
         this.#error && h("p", { class: "notice bad", role: "alert" }, this.#error),
         h(
           "div",
@@ -169,7 +173,35 @@ function spoken(message) {
   return text ? { lang, text } : null;
 }
 
+/** Offers to check the draw of a place, and does it. Set `place`. */
+class DrawCheck extends Part {
+  place = /** @type {Place} */ (/** @type {unknown} */ (null));
+
+  /** @override */
+  begin() {
+    this.#say(null);
+  }
+
+  /** @param {Node | null} result */
+  #say(result) {
+    const onclick = () => this.#run();
+    const button = h("button", { class: "small", "data-key": "draw", onclick }, w.checkDraw);
+    show(this, h("p", null, button), result);
+  }
+
+  async #run() {
+    try {
+      // Only who asks for it loads it.
+      const { check } = await import("./draw.js");
+      this.#say(await check(this.place, this.stopped));
+    } catch (error) {
+      if (!this.stopped.aborted) this.#say(h("p", { class: "notice bad", role: "alert" }, inWords(error)));
+    }
+  }
+}
+
 /** A figure with its name, in a list of such. @param {string} name @param {string} value */
 export const figure = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
+customElements.define("draw-check", DrawCheck);
 customElements.define("waiting-room", WaitingRoom);

@@ -93,6 +93,12 @@ impl Access {
         &self.verifier.user_claim
     }
 
+    /// The claim, or the path to it, that tells in a token which roles its user has.
+    #[must_use]
+    pub fn roles_claim(&self) -> &str {
+        &self.verifier.roles_claim
+    }
+
     /// Who sends a request with this `Authorization` header. Waits for nothing, unless the token names a key
     /// that is not known: then up to five seconds for the issuer to tell it.
     ///

@@ -17,6 +17,7 @@ mod following;
 mod gate;
 pub(crate) mod hall;
 mod limits;
+mod metrics;
 mod news;
 mod notices;
 mod polls;
@@ -43,6 +44,7 @@ pub(crate) use self::{
     following::Following,
     gate::Gate,
     limits::{Allowed, Asker, Wish},
+    metrics::metrics,
     news::{News, StreamEnd},
     notices::{Notice, SeenPlace},
     polls::Polls,

@@ -36,6 +36,7 @@ mod reservations;
 mod router;
 mod seats;
 mod serve;
+mod stories;
 mod streams;
 #[cfg(test)]
 mod tests;

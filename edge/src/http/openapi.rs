@@ -19,7 +19,7 @@ use utoipa::OpenApi;
 use self::samples::Samples;
 use super::{
     books, concerts, draws, journal, json::UserIdText, mending, operation::Operation, original, payments,
-    problem, queues, reservations, seats, streams, tokens, wallets,
+    problem, queues, reservations, seats, stories, streams, tokens, wallets,
 };
 use crate::config::Browse;
 
@@ -56,7 +56,7 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 12] = [
+    let ours: [&[Operation]; 13] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
@@ -68,6 +68,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         reservations::OPERATIONS,
         wallets::OPERATIONS,
         payments::OPERATIONS,
+        stories::OPERATIONS,
         journal::OPERATIONS,
     ];
     ours.into_iter().chain(original::OPERATIONS).flatten()
@@ -89,7 +90,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         (name = "queue", description = "Queues, and places in them"),
         (name = "booking", description = "Concerts, shows, seats, reservations"),
         (name = "wallet", description = "Prepaid wallets and payments"),
-        (name = "operator", description = "What operators and cashiers have changed"),
+        (name = "operator", description = "For whoever runs the sale: all lines and payments, their stories, and who changed what"),
         (name = "operations", description = "For operators"),
         (name = "original", description = "The routes of the original API document, kept for its clients"),
     ),

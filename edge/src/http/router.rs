@@ -25,7 +25,7 @@ use super::{
     middleware::{Bounds, observe},
     openapi, original, pages, payments,
     problem::Problem,
-    queues, reservations, seats, streams, tokens, wallets,
+    queues, reservations, seats, stories, streams, tokens, wallets,
 };
 use crate::{
     app::Edge,
@@ -123,6 +123,7 @@ fn places() -> OpenApiRouter<Arc<Edge>> {
 /// All other documented routes.
 fn sales() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
+        .routes(routes!(queues::list_queues))
         .routes(routes!(queues::get_queue, queues::put_queue))
         .routes(routes!(draws::get_draw))
         .routes(routes!(draws::get_token_draw))
@@ -142,11 +143,14 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(wallets::charge_wallet))
         .routes(routes!(wallets::get_wallet))
         .routes(routes!(wallets::list_entries))
-        .routes(routes!(payments::pay))
+        .routes(routes!(payments::pay, stories::list_all_payments))
         .routes(routes!(payments::get_payment))
+        .routes(routes!(stories::get_payment_story))
+        .routes(routes!(stories::retry_payment))
         .routes(routes!(payments::refund_payment))
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
+        .routes(routes!(journal::get_metrics))
         .routes(routes!(original::token::original_issue_token))
         .routes(routes!(original::token::original_get_token))
         .routes(routes!(original::seats::original_list_dates))

@@ -262,6 +262,38 @@ async function before_the_opening() {
   await hal.leave();
 }
 
+async function the_draw_is_checked() {
+  const opensAt = new Date(Date.now() + 25_000).toISOString();
+  const show = await house.sale("drawn", { maxActive: 1, opensAt, opening: "DRAW" });
+  const hoa = await browser.person(house, { name: "hoa" });
+  const page = await hoa.visit(`/shows/${show}`);
+  await press(page, "join");
+  for (const userId of ["ada", "bea", "cem", "dan"])
+    await house.run("POST", "/v1/queues/drawn/tokens", { userId });
+  await press(page, "draw");
+  await says(page, "commitment is noted on this device");
+  await sound(page, "the draw before the opening");
+  const { commitment } = await house.run("GET", "/v1/queues/drawn/draw");
+  await says(page, commitment);
+  await page.waitForSelector("waiting-room .card:not(.registered)");
+  const verdicts = () => page.locator("draw-check li strong").allInnerTexts();
+  await press(page, "draw");
+  await says(page, "of 5 was drawn for you.");
+  same(await verdicts(), Array(5).fill("right"), "each step, and the commitment that was noted");
+  await sound(page, "the draw after the opening");
+  // A draw that is told otherwise is seen.
+  await page.route(/\/draw$/, async (route) => {
+    const answer = await route.fetch();
+    const told = await answer.json();
+    if (told.secret) told.secret = `${told.secret.startsWith("00") ? "11" : "00"}${told.secret.slice(2)}`;
+    await route.fulfill({ response: answer, json: told });
+  });
+  await press(page, "draw");
+  await says(page, "WRONG");
+  same(await verdicts(), ["WRONG", "WRONG", "right", "right", "right"]);
+  await hoa.leave();
+}
+
 async function what_is_sent_and_what_is_said_without_scripts() {
   const show = await house.sale("bare", { maxActive: 1 });
   await house.run("POST", "/v1/queues/bare/tokens", { userId: "first" });
@@ -351,6 +383,7 @@ const scenes = [
   by_keyboard_alone,
   in_both_languages,
   before_the_opening,
+  the_draw_is_checked,
   what_is_sent_and_what_is_said_without_scripts,
   what_is_not_there,
   where_one_has_to_sign_in,

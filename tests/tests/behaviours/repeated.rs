@@ -32,7 +32,7 @@ const READS: &[&str] = &["Get", "List", "BatchGet", "Watch", "Verify"];
 /// What changes something and takes no id, for it may be repeated by its nature.
 const BY_NATURE: &[&str] = &["RetryCheckout", "RefundCheckout", "RefundReservation"];
 /// Routes that change something and take no key, for the same reason.
-const ROUTES_BY_NATURE: &[&str] = &["/v1/payments/{paymentId}/refund"];
+const ROUTES_BY_NATURE: &[&str] = &["/v1/payments/{paymentId}/refund", "/v1/payments/{paymentId}/retry"];
 
 /// A request, and another one that must not pass under its id; `None` where there is none: what shows a token
 /// says nothing else, and another token has ids of its own.
@@ -401,9 +401,9 @@ async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], Stri
         "/v1/payments" => {
             (route.to_owned(), two(&|n| json!({"userId": user, "reservationId": holds[n]})), "")
         }
-        "/v1/payments/{paymentId}/refund" => {
+        "/v1/payments/{paymentId}/refund" | "/v1/payments/{paymentId}/retry" => {
             let payment = stock.world.paying(&buyer, &holds[0]).expect(201).await;
-            let path = format!("/v1/payments/{}/refund", text(&payment["paymentId"]));
+            let path = route.replace("{paymentId}", &text(&payment["paymentId"]));
             (path, two(&|n| json!({"reason": others[n]})), "")
         }
         "/queue-management/api/token" => {

@@ -8,6 +8,7 @@ mod mending;
 mod plan;
 mod queue;
 mod seats;
+mod story;
 mod wallet;
 
 use axum::{
@@ -21,7 +22,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use self::{
-    booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*, wallet::*,
+    booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*, story::*, wallet::*,
 };
 use super::problem::Problem;
 

@@ -165,6 +165,16 @@ impl From<proto::Lane> for QueueLane {
     }
 }
 
+/// A page of queues, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Queues {
+    /// The queues of this page.
+    pub(crate) queues: Vec<Queue>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
+}
+
 /// Makes what REST says of a queue and takes of a policy from the table of a policy's knobs.
 macro_rules! json {
     (

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::*;
 
 /// The contract's table, written again.
-const ROUTES: [&str; 39] = [
+const ROUTES: [&str; 44] = [
     "get /openapi.json",
     "get /docs/",
     "get /healthz",
@@ -43,6 +43,11 @@ const ROUTES: [&str; 39] = [
     "post /v1/payments",
     "get /v1/payments/{paymentId}",
     "get /v1/users/{userId}/payments",
+    "get /v1/queues",
+    "get /v1/operator/metrics",
+    "get /v1/payments",
+    "get /v1/payments/{paymentId}/story",
+    "post /v1/payments/{paymentId}/retry",
     "post /queue-management/api/token",
     "get /queue-management/api/token/{userId}",
     "get /api-orchestration/api/reservations/available-dates/{concertId}",

@@ -324,6 +324,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             checkout::ListOperatorActionsRequest::default().encode_to_vec(),
             "operator",
         ),
+        (desk, "GetMetrics", checkout::GetMetricsRequest {}.encode_to_vec(), "operator"),
     ]
 }
 
