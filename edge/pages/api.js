@@ -81,14 +81,21 @@ export async function ask(path, { tries = 4, ...options } = {}) {
   }
 }
 
-/** @param {string} path @param {Options} options */
-async function once(path, { method, body, key, place, signal }) {
-  const headers = new Headers({ accept: "application/json" });
-  if (body !== undefined) headers.set("content-type", "application/json");
-  if (key !== undefined) headers.set("idempotency-key", key);
+/** Headers that say who asks, and with which queue token. @param {string} [place] */
+export function identified(place) {
+  const headers = new Headers();
   if (place) headers.set("x-queue-token", place);
   const bearer = person()?.bearer;
   if (bearer) headers.set("authorization", `Bearer ${bearer}`);
+  return headers;
+}
+
+/** @param {string} path @param {Options} options */
+async function once(path, { method, body, key, place, signal }) {
+  const headers = identified(place);
+  headers.set("accept", "application/json");
+  if (body !== undefined) headers.set("content-type", "application/json");
+  if (key !== undefined) headers.set("idempotency-key", key);
   const sent = body === undefined ? null : JSON.stringify(body);
   const asked = Date.now();
   /** @type {Response} */

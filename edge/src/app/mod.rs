@@ -9,12 +9,15 @@
 mod acting;
 mod audience;
 mod batch;
+mod board;
 mod caller;
 mod edge;
 mod followers;
 mod following;
 mod gate;
 pub(crate) mod hall;
+mod hall_stream;
+mod halls;
 mod limits;
 mod news;
 mod polls;
@@ -24,6 +27,7 @@ mod refund;
 mod relay;
 mod runner;
 mod running;
+mod shared;
 mod standing;
 mod steps;
 mod till;
@@ -32,11 +36,14 @@ mod wheel;
 
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    board::HallMap,
     caller::Caller,
     edge::Edge,
     followers::Followers,
     following::Following,
     gate::Gate,
+    hall_stream::{HallNews, HallStream},
+    halls::Halls,
     limits::{Allowed, Asker, Wish},
     news::{News, StreamEnd},
     polls::Polls,

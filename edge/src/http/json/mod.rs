@@ -1,5 +1,6 @@
 //! The JSON of the contract, and its conversions from and to messages of the services.
 
+mod availability;
 mod booking;
 mod books;
 mod draw;
@@ -21,7 +22,8 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use self::{
-    booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*, wallet::*,
+    availability::*, booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*,
+    wallet::*,
 };
 use super::problem::Problem;
 

@@ -76,7 +76,8 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         policy.on_payment_failure,
     );
     let polls = app::Polls::new(clients.queue.clone());
-    let followers = app::Followers::new(clients.clone(), shutdown);
+    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let followers = (app::Followers::new(clients.clone(), shutdown), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
     let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);
