@@ -94,12 +94,12 @@ async function listen({ showId }, place, signal, tell) {
  * @returns {AsyncGenerator<{event: string, data: any}>}
  */
 async function* events(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const [reader, decoder] = [body.getReader(), new TextDecoder()];
   let text = "";
   for (;;) {
-    const { value, done } = await reader.read().catch(() => ({ value: "", done: true }));
+    const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
     if (done) return;
-    text += value;
+    text += decoder.decode(value, { stream: true });
     const parts = text.split("\n\n");
     text = parts.pop() ?? "";
     for (const part of parts) {
