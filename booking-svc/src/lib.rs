@@ -67,7 +67,7 @@ async fn run(
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency)))
+        .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency, shutdown.clone())))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
     // A failed listener ends the background tasks as well. A sweep that waits for a stalled database is

@@ -89,15 +89,22 @@ export async function askTagged(path, { tries = 4, ...options } = {}) {
   }
 }
 
-/** @param {string} path @param {Options} options */
-async function once(path, { method, body, key, place, match, signal }) {
-  const headers = new Headers({ accept: "application/json" });
-  if (body !== undefined) headers.set("content-type", "application/json");
-  if (key !== undefined) headers.set("idempotency-key", key);
-  if (match) headers.set("if-match", match);
+/** Headers that say who asks, and with which queue token. @param {string} [place] */
+export function identified(place) {
+  const headers = new Headers();
   if (place) headers.set("x-queue-token", place);
   const bearer = person()?.bearer;
   if (bearer) headers.set("authorization", `Bearer ${bearer}`);
+  return headers;
+}
+
+/** @param {string} path @param {Options} options */
+async function once(path, { method, body, key, place, match, signal }) {
+  const headers = identified(place);
+  headers.set("accept", "application/json");
+  if (body !== undefined) headers.set("content-type", "application/json");
+  if (key !== undefined) headers.set("idempotency-key", key);
+  if (match) headers.set("if-match", match);
   const sent = body === undefined ? null : JSON.stringify(body);
   const asked = Date.now();
   /** @type {Response} */

@@ -97,16 +97,16 @@ async fn run(
     ];
 
     let places = app::Places::new(clients.queue.clone());
-    let followers = app::Followers::new(places.clone(), shutdown.clone());
+    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let following = (app::Followers::new(places.clone(), shutdown.clone()), halls);
     let polls = app::Polls::new(places);
     let mut doors = config.doors;
     doors.house.is_edge = true;
     doors.house.open_browsing = config.policy.browse == Browse::Open;
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let edge = app::Edge::new(clients, gate, followers.clone(), till.clone(), doors, clock, &config.policy);
+    let edge = app::Edge::new(clients, gate, following.clone(), till.clone(), doors, clock, &config.policy);
     let edge = Arc::new(edge);
-    let grpc = grpc_server(&edge, polls.clone(), health.clone());
-    let grpc = grpc.for_pages(grpc::cors(&edge.origins));
+    let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
@@ -124,7 +124,8 @@ async fn run(
     // This is done also when a listener failed: requests in flight are finished and background tasks end.
     shutdown.cancel();
     // A WebSocket is no longer one of the server's connections, so the drain has not waited for it.
-    if tokio::time::timeout(GOODBYE, followers.ended()).await.is_err() {
+    let ended = async { tokio::join!(following.0.ended(), following.1.ended()) };
+    if tokio::time::timeout(GOODBYE, ended).await.is_err() {
         tracing::warn!("streams were still open after the drain; they are dropped");
     }
     till.drain().await;

@@ -25,7 +25,10 @@ pub(crate) const MEASURES: &[Described] = &[
     ),
     ("polls_batch_size", "Polls that one call of the queue service answered together."),
     ("polls_shed_total", "Polls refused because too many waited."),
-    ("stream_messages_total", "Messages about a place in a queue that were sent over streams."),
+    (
+        "stream_messages_total",
+        "Messages about a place in a queue, or about the seats of a show, that were sent over streams.",
+    ),
     ("streams_displaced_total", "Streams that were ended because their token opened too many newer ones."),
     ("streams_open", "Streams that are open."),
 ];

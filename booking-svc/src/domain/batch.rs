@@ -11,8 +11,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Best, Hall, Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
+    Best, Hall, Hold, Occupancy, Refusal, Reservation, Selection, Show, State, Status, cooldown,
     hold::{self, Change, Command, Verdict},
+    occupancy::NEVER,
 };
 
 /// A seat by its show and number. Every transaction locks seats in this order.
@@ -132,7 +133,13 @@ impl SeatRow {
     /// Whether nobody else can have the seat at this time (I-CLOCK).
     #[must_use]
     pub const fn is_taken(&self, now: i64) -> bool {
-        self.sold || self.held_until > now
+        self.free_from() > now
+    }
+
+    /// The instant from which the seat is free.
+    #[must_use]
+    pub const fn free_from(&self) -> i64 {
+        if self.sold { NEVER } else { self.held_until }
     }
 }
 
@@ -144,6 +151,27 @@ impl Wanted {
             Self::These(seats) => seats.count(),
             Self::Best(wish) => wish.count.into(),
         }
+    }
+}
+
+impl NewHold {
+    /// Refuses what nobody would be granted.
+    fn check(&self, rules: Rules, now: i64) -> Result<(), Refusal> {
+        match &self.seats {
+            Wanted::These(seats) => seats.check(&self.show, now)?,
+            Wanted::Best(_) => self.show.check_sale(now)?,
+        }
+        check_limit(&self.show, rules, &Holder::default(), self.seats.count())
+    }
+
+    /// The refusal of this request because somebody has one of its seats, where a batch that found the seats
+    /// like this would refuse it for that.
+    #[must_use]
+    pub fn taken(&self, rules: Rules, occupancy: &Occupancy, now: i64) -> Option<Refusal> {
+        let Wanted::These(seats) = &self.seats else { return None };
+        let taken: BTreeSet<i32> = seats.numbers().filter(|seat| occupancy.is_taken(*seat, now)).collect();
+        let is_the_reason = !taken.is_empty() && self.check(rules, now).is_ok();
+        is_the_reason.then_some(Refusal::SeatTaken(taken))
     }
 }
 
@@ -213,11 +241,7 @@ impl Locked {
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
         let NewHold { reservation_id, user_id, show, hall, queue_id, seats } = new;
-        match seats {
-            Wanted::These(seats) => seats.check(show, now)?,
-            Wanted::Best(_) => show.check_sale(now)?,
-        }
-        check_limit(show, rules, &Holder::default(), seats.count())?;
+        new.check(rules, now)?;
         let is_choice = matches!(seats, Wanted::Best(_));
         let seats = seats_of(new, &self.choices)?.clone();
         // I-ALL-OR-NONE and I-SEAT-ONCE: one seat that somebody has refuses all of them.

@@ -2,6 +2,7 @@
 //! it is moved.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod availability;
 mod batches;
 mod best;
 mod books;

@@ -7,7 +7,10 @@ use chassis::{
     idempotency::{BRIEF, OF_CALLER, of_caller},
 };
 
-use super::{acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till};
+use super::{
+    acting::Acting, caller::Caller, followers::Followers, gate::Gate, halls::Halls, limits::Limits,
+    till::Till,
+};
 use crate::{
     clients::Clients,
     config::{Origins, Policy},
@@ -19,6 +22,7 @@ pub(crate) struct Edge {
     pub(super) clients: Clients,
     pub(super) gate: Gate,
     pub(super) followers: Followers,
+    pub(super) halls: Halls,
     /// The doors find out who calls.
     pub(crate) doors: Doors,
     clock: Clock,
@@ -36,7 +40,7 @@ impl Edge {
     pub(crate) fn new(
         clients: Clients,
         gate: Gate,
-        followers: Followers,
+        (followers, halls): (Followers, Halls),
         till: Till,
         doors: Doors,
         clock: Clock,
@@ -44,7 +48,7 @@ impl Edge {
     ) -> Self {
         let limits = Limits::new(policy.limits.clone(), doors.are_secured());
         let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
-        Self { clients, gate, followers, doors, clock, till, limits, acting, origins }
+        Self { clients, gate, followers, halls, doors, clock, till, limits, acting, origins }
     }
 
     /// The time, in microseconds.

@@ -12,6 +12,7 @@ use boxoffice_proto::{
     time::timestamp,
     wallet::{wallet_service_server::*, *},
 };
+use hyper::body::Bytes;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -48,6 +49,8 @@ pub(super) struct World {
     pub(super) place: (i64, i64),
     /// What is said to everybody in the queue.
     pub(super) said: &'static str,
+    /// The version of what can be had of every show, and the bitmap of what cannot.
+    pub(super) hall: (i64, Bytes),
     /// The next mishap of each method.
     pub(super) mishaps: HashMap<&'static str, Mishap>,
     /// The hold lapses right after the debit.
@@ -72,6 +75,7 @@ impl Fakes {
             token: TokenStatus::Active,
             place: (1, 0),
             said: "",
+            hall: (1, Bytes::from_static(&[0, 0])),
             mishaps: HashMap::new(),
             lapses_after_debit: false,
             calls: HashMap::new(),
@@ -271,6 +275,23 @@ impl QueueService for Fakes {
 
 #[tonic::async_trait]
 impl BookingService for Fakes {
+    type WatchAvailabilityStream = tokio_stream::Empty<Result<WatchAvailabilityResponse, Status>>;
+
+    async fn get_availability(
+        &self,
+        request: Request<GetAvailabilityRequest>,
+    ) -> Result<Response<GetAvailabilityResponse>, Status> {
+        let GetAvailabilityRequest { show_id, known_version } = request.into_inner();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let read = |world: &mut World| {
+            let (version, taken) = world.hall.clone();
+            let availability = Availability { show_id, version, taken, ..Availability::default() };
+            let is_news = known_version != Some(version);
+            Ok(GetAvailabilityResponse { availability: is_news.then_some(availability) })
+        };
+        self.serve("get_availability", read).await
+    }
+
     async fn get_reservation(
         &self,
         _: Request<GetReservationRequest>,
@@ -341,6 +362,7 @@ impl BookingService for Fakes {
         list_shows: ListShowsRequest => ListShowsResponse;
         list_available_dates: ListAvailableDatesRequest => ListAvailableDatesResponse;
         list_seats: ListSeatsRequest => ListSeatsResponse;
+        watch_availability: WatchAvailabilityRequest => Self::WatchAvailabilityStream;
         hold_seats: HoldSeatsRequest => HoldSeatsResponse;
         list_reservations: ListReservationsRequest => ListReservationsResponse;
     }

@@ -9,6 +9,7 @@
 mod acting;
 mod audience;
 mod batch;
+mod board;
 mod burning;
 mod caller;
 mod edge;
@@ -16,6 +17,8 @@ mod followers;
 mod following;
 mod gate;
 pub(crate) mod hall;
+mod hall_stream;
+mod halls;
 mod limits;
 mod metrics;
 mod news;
@@ -26,6 +29,7 @@ pub(crate) mod queue;
 mod refund;
 mod runner;
 mod running;
+mod shared;
 mod standing;
 mod steps;
 mod telling;
@@ -36,6 +40,7 @@ mod wheel;
 pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    board::HallMap,
     batch::Places,
     burning::watch_until,
     caller::Caller,
@@ -43,6 +48,8 @@ pub(crate) use self::{
     followers::Followers,
     following::Following,
     gate::Gate,
+    hall_stream::{HallNews, HallStream},
+    halls::Halls,
     limits::{Allowed, Asker, Wish},
     metrics::metrics,
     news::{News, StreamEnd},

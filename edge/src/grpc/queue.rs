@@ -132,7 +132,7 @@ fn watch(following: Following) -> impl Stream<Item = Result<WatchTokenResponse, 
 }
 
 /// Why a stream is cut whose token has not ended.
-fn ended(end: StreamEnd) -> Status {
+pub(super) fn ended(end: StreamEnd) -> Status {
     let (detail, seconds) = match end {
         StreamEnd::Displaced => ("This token has newer streams.", 30),
         StreamEnd::Restart | StreamEnd::Final | StreamEnd::Unknown => ("This edge shuts down: come back.", 1),

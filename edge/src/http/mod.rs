@@ -8,6 +8,7 @@
 //! Everything that a client can send wrongly is answered with a [`problem`] document; nothing that it sends
 //! makes a 500.
 
+mod availability;
 mod books;
 mod concerts;
 mod connection;

@@ -19,7 +19,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    books, concerts, docs, draws, journal, json,
+    availability, books, concerts, docs, draws, journal, json,
     limited::{self, limited},
     mending,
     middleware::{Bounds, observe},
@@ -109,15 +109,17 @@ pub(super) fn table() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::with_openapi(openapi::head()).merge(places()).merge(sales().layer(compression()))
 }
 
-/// The routes of users who wait: small answers, and streams. They are never compressed, and the layer that
-/// could is left out: the state of its encoders, some 7 KB, would be a part of every poll and of every open
-/// stream.
+/// The routes of users who wait or look at seats: small answers, and streams. They are never compressed, and
+/// the layer that could is left out: the state of its encoders, some 7 KB, would be a part of every poll and
+/// of every open stream.
 fn places() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
         .routes(routes!(tokens::issue_token))
         .routes(routes!(tokens::get_token, tokens::leave_queue))
         .routes(routes!(streams::token_events))
         .routes(routes!(streams::token_socket))
+        .routes(routes!(availability::get_availability))
+        .routes(routes!(availability::availability_events))
 }
 
 /// All other documented routes.

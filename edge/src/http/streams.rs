@@ -57,7 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
 /// After how many milliseconds a client connects again whose stream was displaced by newer streams of its
 /// token: late, or the two would displace each other in turn.
-const COME_BACK_LATE: u32 = 30_000;
+pub(super) const COME_BACK_LATE: u32 = 30_000;
 /// Bytes that are reserved for an event, so that writing it needs no second allocation.
 const EVENT: usize = 768;
 /// The largest message a WebSocket client may send; none is expected.
@@ -107,13 +107,18 @@ pub(super) async fn token_events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let events = Events { following, opening: Some(come_back()) };
-    let mut response = Response::new(Body::from_stream(events));
+    Ok(opened(Body::from_stream(events)))
+}
+
+/// The answer that is a stream of events.
+pub(super) fn opened(events: Body) -> Response {
+    let mut response = Response::new(events);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // This tells a proxy (nginx) to pass events on as they come.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// The body of a stream of events.
@@ -164,7 +169,8 @@ fn event(retry: Option<u32>, place: SeenPlace) -> Option<Bytes> {
     Some(event.into())
 }
 
-fn come_back() -> u32 {
+/// After how many milliseconds a client whose stream was cut is to connect again.
+pub(super) fn come_back() -> u32 {
     rand::rng().random_range(COME_BACK_MILLIS)
 }
 

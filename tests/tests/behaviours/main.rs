@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod access;
+mod availability;
 mod bad_input;
 mod bad_messages;
 mod best;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             draws::TOGETHER,
             acceptance::TOGETHER,
             access::TOGETHER,
+            availability::TOGETHER,
             failures::TOGETHER,
             halls::TOGETHER,
             errors::TOGETHER,

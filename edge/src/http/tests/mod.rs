@@ -78,7 +78,8 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
     );
     let places = app::Places::new(clients.queue.clone());
     let polls = app::Polls::new(places.clone());
-    let followers = app::Followers::new(places, shutdown);
+    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let followers = (app::Followers::new(places, shutdown), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
     let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);

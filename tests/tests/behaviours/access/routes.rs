@@ -82,6 +82,20 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             "owner",
         ),
         row(&get, format!("/v1/shows/{show_id}/seats"), "/v1/shows/{showId}/seats", json!(null), "owner"),
+        row(
+            &get,
+            format!("/v1/shows/{show_id}/availability"),
+            "/v1/shows/{showId}/availability",
+            json!(null),
+            "owner",
+        ),
+        row(
+            &get,
+            format!("/v1/shows/{show_id}/availability/events"),
+            "/v1/shows/{showId}/availability/events",
+            json!(null),
+            "owner",
+        ),
         row(&post, "/v1/reservations".into(), "/v1/reservations", hold(5), "owner"),
         row(
             &get,

@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use super::{ALL, Ann, READERS};
 
+/// The stream that does not end by itself.
+pub(super) const ENDLESS: &str = "WatchAvailability";
+
 /// Each RPC of each service at its own port: the request, and who may make it there. The edge is another
 /// service, and none of these.
 pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)> {
@@ -150,6 +153,18 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             shows,
             "ListSeats",
             booking::ListSeatsRequest { show_id: ann.show_id, ..Default::default() }.encode_to_vec(),
+            "",
+        ),
+        (
+            shows,
+            "GetAvailability",
+            booking::GetAvailabilityRequest { show_id: ann.show_id, known_version: None }.encode_to_vec(),
+            "",
+        ),
+        (
+            shows,
+            ENDLESS,
+            booking::WatchAvailabilityRequest { show_id: ann.show_id, known_version: None }.encode_to_vec(),
             "",
         ),
         (
@@ -333,7 +348,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
 pub(super) fn at_edge(name: &str) -> Option<&'static str> {
     match name {
         "BatchGetTokens" => Some(ALL),
-        "ListAvailableDates" | "ListSeats" | "HoldSeats" => Some("owner"),
+        "ListAvailableDates" | "ListSeats" | "GetAvailability" | ENDLESS | "HoldSeats" => Some("owner"),
         "CancelReservation" => Some("support owner"),
         _ => None,
     }
