@@ -24,4 +24,4 @@ pub use mending::{ConcertChange, ShowChange};
 pub use refusal::Refusal;
 pub use seat_set::SeatSet;
 pub use seats::{Availability, SeatMap, Selection};
-pub use show::{Concert, NewConcert, NewShow, Show};
+pub use show::{Concert, NewConcert, NewShow, Show, Standing};

@@ -18,7 +18,7 @@ use crate::domain::{self, Availability, Hall, State, Status, hall};
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 196;
+const SHOW: usize = 199;
 /// The most bytes that the price of a section takes in a seat map's message.
 const SECTION: usize = 16;
 
@@ -153,6 +153,7 @@ mod tests {
                 max_seats_per_user: Some(100_000),
             },
             created_at: 253_402_300_799_999_999,
+            standing: domain::Standing::Cancelled,
         };
         let seats = lay_out(seat_count, &[1], &[2]);
         domain::SeatMap { show: Arc::new(show), hall: Arc::new(hall), seats }

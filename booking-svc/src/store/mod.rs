@@ -7,6 +7,7 @@
 //! of recorded answers by their names.
 
 pub mod books;
+pub mod cancelling;
 pub mod catalog;
 pub mod holds;
 pub mod mending;

@@ -5,6 +5,7 @@
 mod batches;
 mod best;
 mod books;
+mod cancelling;
 mod catalog;
 mod contention;
 mod cooldown;

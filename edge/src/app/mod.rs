@@ -9,6 +9,7 @@
 mod acting;
 mod audience;
 mod batch;
+mod call_off;
 mod caller;
 mod edge;
 mod followers;
@@ -16,6 +17,7 @@ mod following;
 mod gate;
 pub(crate) mod hall;
 mod limits;
+mod moves;
 mod news;
 mod polls;
 pub(crate) mod programme;

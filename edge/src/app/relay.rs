@@ -1,8 +1,9 @@
-//! The outbox's relay: sends the events of settled checkouts, at least once, and in order within a checkout.
+//! The outbox's relay: sends the events of settled checkouts and of shows, at least once, and in order
+//! within a checkout.
 //!
 //! With `--events-url` each event is an HTTP POST of a CloudEvent in structured mode. Any 2xx accepts it;
-//! after any other answer it is sent again later, without end. Without the flag each event is one log line of
-//! target `boxoffice::events` with its type, checkout and reason.
+//! after any other answer it is sent again later, without end. Without the flag each event is one log line
+//! of target `boxoffice::events` with its type, subject (a checkout or a show) and reason.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +39,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The pauses after an event was not accepted.
 const PAUSES: BackOff =
     BackOff { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(60), jitter: 0.0 };
-/// An operator is alerted after so many attempts (about a quarter of an hour), and again after as many more.
+/// An operator is alerted after so many attempts (about a quarter of an hour), and again after as many
+/// more.
 const ALERT_EVERY: i64 = 20;
 
 /// Notified when an event was written.
@@ -135,12 +137,12 @@ impl Relay {
     }
 }
 
-/// Writes an event as a log line. It leaves out the reservation's id, which is all that is needed to read the
-/// reservation.
+/// Writes an event as a log line. It leaves out the reservation's id, which is all that is needed to read
+/// the reservation.
 fn log(event: &Value) {
-    let (kind, checkout_id, reason) =
+    let (kind, subject, reason) =
         (event["type"].as_str(), event["subject"].as_str(), event["data"]["reason"].as_str());
-    tracing::info!(target: "boxoffice::events", kind, checkout_id, reason, "event");
+    tracing::info!(target: "boxoffice::events", kind, subject, reason, "event");
     count("logged");
 }
 

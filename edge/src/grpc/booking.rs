@@ -2,9 +2,10 @@
 
 use boxoffice_proto::{
     booking::{
-        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
-        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
-        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
+        CancelReservationRequest, CancelReservationResponse, CancelShowRequest, CancelShowResponse,
+        ConfirmReservationRequest, ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse,
+        CreateShowRequest, CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse,
+        FinishCancellingRequest, FinishCancellingResponse, GetConcertRequest, GetConcertResponse,
         GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
         GetShowRequest, GetShowResponse, GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest,
         HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
@@ -84,6 +85,19 @@ impl BookingService for Door {
         answer!(self, request, |edge, caller, message| UpdateShowResponse {
             show: Some(programme::update_show(edge, &caller, message, &[]).await?)
         })
+    }
+
+    async fn cancel_show(&self, request: Request<CancelShowRequest>) -> Answer<CancelShowResponse> {
+        answer!(self, request, |edge, caller, message| programme::cancelled(
+            programme::cancel_show(edge, &caller, message).await?
+        ))
+    }
+
+    async fn finish_cancelling(
+        &self,
+        request: Request<FinishCancellingRequest>,
+    ) -> Answer<FinishCancellingResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {

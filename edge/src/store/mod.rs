@@ -3,12 +3,14 @@
 //! A checkout that succeeds costs two writes: its row before the first step, its outcome with the events
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
 //! checkout is settled once, even when two runners have it. A refund is two writes more, to the same row
-//! ([`refunds`]).
+//! ([`refunds`]). Calling a show off has a row of its own kind, and begins refunds ([`call_offs`]).
 
 mod actions;
+mod call_offs;
 mod clearing;
 mod grouped;
 mod journal;
+mod moves;
 mod outbox;
 mod refunds;
 mod rows;
@@ -18,6 +20,7 @@ pub(crate) use self::{
     clearing::forget_workings,
     grouped::Settlement,
     journal::{Journal, Narrowed},
+    moves::Move,
     outbox::{Outgoing, forget_told},
     refunds::UNDONE,
 };

@@ -1,15 +1,16 @@
-//! The outbox: the events of settled checkouts, a row a checkout. Each event is sent at least once, and those
-//! of one row in order.
+//! The outbox: the events of settled checkouts, a row a checkout, and those of shows. Each event is sent at
+//! least once, and those of one row in order.
 
 use chassis::{
     args,
-    db::{Error, Row, Sql},
+    db::{Error, Row, Session, Sql},
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::journal::Journal;
 
-/// A checkout's events, claimed by a relay.
+/// Events of a row, claimed by a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outgoing {
     /// The number of the row.
@@ -105,6 +106,19 @@ impl Journal {
             "UPDATE outbox SET due_at = $2, told = $3 WHERE sequence = $1 AND published_at IS NULL";
         self.db.write(SQL, args![sequence, due_at, told]).await.map(drop)
     }
+}
+
+/// Queues an event of a show. The row says by an id whom it is about, and that of a show is its number.
+pub(super) async fn queue_of_show(
+    session: &mut Session,
+    show_id: i64,
+    event: &Value,
+    now: i64,
+) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO outbox (checkout_id, events, due_at, attempts) VALUES ($1, $2, $3, 0)";
+    let about = Uuid::from_u128(u128::from(show_id.unsigned_abs()));
+    let events = Value::from_iter([event.clone()]).to_string();
+    session.execute(SQL, args![about, events, now]).await.map(drop)
 }
 
 chassis::forget! {

@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_messages;
 mod best;
 mod books;
+mod called_off;
 mod contention;
 mod crashes;
 mod crowd;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
             bad_messages::TOGETHER,
             best::TOGETHER,
             books::TOGETHER,
+            called_off::TOGETHER,
             idempotency::TOGETHER,
             journal::TOGETHER,
             knobs::TOGETHER,
@@ -134,6 +136,7 @@ fn main() -> ExitCode {
             overload::SOLOS,
             parked::SOLOS,
             refunds::SOLOS,
+            called_off::SOLOS,
             journal::SOLOS,
         ]
         .concat(),
