@@ -176,6 +176,7 @@ export const english = {
     SALES_NOT_OPEN: "The sale of this show has not begun.",
     SALES_CLOSED: "The sale of this show has ended.",
     SHOW_CANCELLED: "This show was called off.",
+    SHOW_CANCELLED: "This show is called off.",
     REFUND_NOT_POSSIBLE: "This cannot be refunded.",
     PRECONDITION_FAILED: "Somebody else has changed this in the meantime. Please load the page again.",
     REQUEST_ID_REUSED: "This was sent before with other content. Please load the page again.",

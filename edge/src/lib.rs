@@ -106,7 +106,9 @@ async fn run(
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let edge = app::Edge::new(clients, gate, following.clone(), till.clone(), doors, clock, &config.policy);
     let edge = Arc::new(edge);
-    let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
+    let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
+    let grpc = grpc_server(&edge, polls.clone(), health.clone());
+    let grpc = grpc.for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
@@ -129,7 +131,7 @@ async fn run(
         tracing::warn!("streams were still open after the drain; they are dropped");
     }
     till.drain().await;
-    for task in background {
+    for task in background.into_iter().chain([of_shows]) {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }
     let closed = db.close().await;

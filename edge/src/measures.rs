@@ -4,6 +4,10 @@ use chassis::telemetry::Described;
 
 /// The name and the meaning of each metric.
 pub(crate) const MEASURES: &[Described] = &[
+    (
+        "call_offs_stuck_total",
+        "Times that calling a show off did not get on for some minutes. Somebody should look.",
+    ),
     ("checkout_steps_total", "Steps of checkouts that were taken, by step and outcome."),
     (
         "checkout_stuck_total",
@@ -25,6 +29,7 @@ pub(crate) const MEASURES: &[Described] = &[
     ),
     ("polls_batch_size", "Polls that one call of the queue service answered together."),
     ("polls_shed_total", "Polls refused because too many waited."),
+    ("shows_cancelled_total", "Shows that were called off and whose sales are all refunded."),
     (
         "stream_messages_total",
         "Messages about a place in a queue, or about the seats of a show, that were sent over streams.",

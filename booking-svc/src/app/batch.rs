@@ -27,7 +27,7 @@ use crate::{
         Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey, batch::seats_of,
     },
     error,
-    store::{changes, holds, refunds, seats},
+    store::{cancelling, changes, holds, refunds, seats},
 };
 
 /// A request as it waits for its batch.
@@ -138,9 +138,12 @@ async fn lock(
             .extend(new.iter().flat_map(|(new, seats)| seats.numbers().map(|seat| (new.show.show_id, seat))));
         seats::lock_or_insert(session, &wanted).await?
     };
+    // Read when what it is about is locked: see the store of what is called off.
+    let shows = new.iter().map(|(new, _)| new.show.show_id).chain(held.values().map(|hold| hold.show_id));
+    let called_off = cancelling::called_off(session, shows.collect()).await?;
     let now = clock.now();
     let new: Vec<_> = new.into_iter().map(|(new, _)| new).collect();
-    let locked = Locked::new(held, taken).with(choices);
+    let locked = Locked::new(held, taken).with(choices).without(called_off);
     let may_hold: Vec<_> = new.into_iter().filter(|new| locked.may_grant(new, now)).collect();
     let holder = |new: &&NewHold| (new.user_id.clone(), new.show.show_id);
     let limited = may_hold.iter().copied().filter(|new| new.show.sale.max_seats_per_user.is_some());

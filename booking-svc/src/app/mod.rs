@@ -2,6 +2,7 @@
 
 mod batch;
 mod books;
+mod cancelling;
 mod choosing;
 mod coalesced;
 mod holding;

@@ -110,6 +110,7 @@ pub struct Locked {
     seats: HashMap<SeatKey, SeatRow>,
     holders: HashMap<HolderKey, Holder>,
     choices: Choices,
+    called_off: BTreeSet<i64>,
     changed_holds: BTreeSet<Uuid>,
     changed_seats: BTreeSet<SeatKey>,
     freed: BTreeSet<(SeatKey, Uuid)>,
@@ -197,6 +198,12 @@ impl Locked {
         Self { choices, ..self }
     }
 
+    /// Adds those of the shows that are called off.
+    #[must_use]
+    pub fn without(self, called_off: BTreeSet<i64>) -> Self {
+        Self { called_off, ..self }
+    }
+
     /// Adds the users who may get a hold ([`Self::may_grant`]). Who is not named has nothing and had nothing.
     #[must_use]
     pub fn of(self, holders: HashMap<HolderKey, Holder>) -> Self {
@@ -241,6 +248,10 @@ impl Locked {
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
         let NewHold { reservation_id, user_id, show, hall, queue_id, seats } = new;
+        // I-CALLED-OFF: the show as it was remembered may not know yet.
+        if self.called_off.contains(&show.show_id) {
+            return Err(Refusal::ShowCancelled);
+        }
         new.check(rules, now)?;
         let is_choice = matches!(seats, Wanted::Best(_));
         let seats = seats_of(new, &self.choices)?.clone();
@@ -297,7 +308,12 @@ impl Locked {
         now: i64,
     ) -> Result<Reservation, Refusal> {
         let hold = self.holds.get(&id).ok_or(Refusal::ReservationNotFound)?.clone();
-        let verdict = match hold.decide(user_id, command, now) {
+        let verdict = if self.called_off.contains(&hold.show_id) {
+            hold.decide_called_off(user_id, command, now)
+        } else {
+            hold.decide(user_id, command, now)
+        };
+        let verdict = match verdict {
             // By the faster clock of a replica the hold had expired, and another hold took a seat of it. It
             // is closed with the refusal (I-LATE-IS-LATE), and gives back what it still has.
             Verdict { change: Some(Change::Extend { .. } | Change::Confirm { .. }), .. }

@@ -26,4 +26,4 @@ pub use occupancy::{Availability, HallView, Occupancy};
 pub use refusal::Refusal;
 pub use seat_set::SeatSet;
 pub use seats::{SeatMap, Selection};
-pub use show::{Concert, NewConcert, NewShow, Show};
+pub use show::{Concert, NewConcert, NewShow, Show, Standing};

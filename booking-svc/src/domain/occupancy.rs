@@ -18,8 +18,8 @@ pub enum Availability {
     Available,
     /// A live hold has the seat.
     Held,
-    /// The seat is sold, or the show's sale has closed, at the latest when the show begins unless the seller
-    /// says otherwise.
+    /// The seat is sold, or the show is called off, or its sale has closed, at the latest when the show
+    /// begins unless the seller says otherwise.
     Sold,
 }
 

@@ -58,7 +58,7 @@ impl Selection {
     /// Checks that the show has these seats and is on sale at this time.
     ///
     /// # Errors
-    /// `SeatNotFound` with the numbers that the show does not have, or `SalesClosed`.
+    /// `SeatNotFound` with the numbers that the show does not have, or as [`Show::check_sale`].
     pub fn check(&self, show: &Show, now: i64) -> Result<(), Refusal> {
         let beyond = self.beyond(show);
         if !beyond.is_empty() {
@@ -80,8 +80,8 @@ pub struct SeatMap {
 }
 
 impl SeatMap {
-    /// Each seat's number and what callers are told of it at this time: once the show's sale has closed,
-    /// every seat is told as sold.
+    /// Each seat's number and what callers are told of it at this time: once the show's sale has closed, or
+    /// the show is called off, every seat is told as sold.
     pub fn seen_at(&self, now: i64) -> impl Iterator<Item = (i32, Availability)> + '_ {
         let is_over = self.show.is_over(now);
         self.seats

@@ -20,7 +20,7 @@ use crate::domain::{self, Hall, HallView, State, Status, hall, occupancy};
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 196;
+const SHOW: usize = 199;
 /// The most bytes that the price of a section takes in a seat map's message.
 const SECTION: usize = 16;
 
@@ -176,6 +176,7 @@ mod tests {
                 max_seats_per_user: Some(100_000),
             },
             created_at: 253_402_300_799_999_999,
+            standing: domain::Standing::Cancelled,
         };
         let seats = Occupancy::new(0, seat_count, [(1, 1), (2, i64::MAX)]);
         domain::SeatMap { show: Arc::new(show), hall: Arc::new(hall), seats: Arc::new(seats) }

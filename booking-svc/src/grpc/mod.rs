@@ -12,17 +12,18 @@ use std::{pin::Pin, sync::Arc};
 use boxoffice_proto::{
     Currency, Fault, Reason, access,
     booking::{
-        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
-        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
-        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetAvailabilityRequest,
-        GetAvailabilityResponse, GetConcertRequest, GetConcertResponse, GetReservationRequest,
-        GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowResponse,
-        GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest, HoldSeatsResponse,
-        ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse,
-        ListReservationsRequest, ListReservationsResponse, ListSeatsRequest, ListSeatsResponse,
-        ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest, ListShowsResponse,
-        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
-        UpdateShowRequest, UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
+        CancelReservationRequest, CancelReservationResponse, CancelShowRequest, CancelShowResponse,
+        ConfirmReservationRequest, ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse,
+        CreateShowRequest, CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse,
+        FinishCancellingRequest, FinishCancellingResponse, GetAvailabilityRequest, GetAvailabilityResponse,
+        GetConcertRequest, GetConcertResponse, GetReservationRequest, GetReservationResponse,
+        GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowResponse, GetShowSalesRequest,
+        GetShowSalesResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
+        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
+        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
+        ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
+        RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest,
+        UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
         booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
@@ -101,6 +102,23 @@ impl BookingService for Service {
         let show_id = request.get_ref().show_id;
         let show = self.app.update_show(show_id, change, etag, request_id).await.map_err(refuse)?;
         Ok(Response::new(UpdateShowResponse { show: Some(catalog::show(&show, self.currency)) }))
+    }
+
+    async fn cancel_show(&self, request: Request<CancelShowRequest>) -> Answer<CancelShowResponse> {
+        let (show, left) = self.app.cancel_show(request.into_inner().show_id).await.map_err(refuse)?;
+        Ok(Response::new(CancelShowResponse {
+            show: Some(catalog::show(&show, self.currency)),
+            // There are at most 100,000 seats.
+            sales_left: i32::try_from(left).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn finish_cancelling(
+        &self,
+        request: Request<FinishCancellingRequest>,
+    ) -> Answer<FinishCancellingResponse> {
+        let show = self.app.finish_cancelling(request.into_inner().show_id).await.map_err(refuse)?;
+        Ok(Response::new(FinishCancellingResponse { show: Some(catalog::show(&show, self.currency)) }))
     }
 
     async fn get_seat_plan(&self, request: Request<GetSeatPlanRequest>) -> Answer<GetSeatPlanResponse> {

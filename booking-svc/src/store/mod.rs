@@ -7,6 +7,7 @@
 //! of recorded answers by their names, then the versions of shows' seats.
 
 pub mod books;
+pub mod cancelling;
 pub mod catalog;
 pub mod changes;
 pub mod holds;

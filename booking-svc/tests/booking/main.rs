@@ -6,6 +6,7 @@ mod availability;
 mod batches;
 mod best;
 mod books;
+mod cancelling;
 mod catalog;
 mod contention;
 mod cooldown;

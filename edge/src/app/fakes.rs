@@ -354,6 +354,8 @@ impl BookingService for Fakes {
         list_concerts: ListConcertsRequest => ListConcertsResponse;
         create_show: CreateShowRequest => CreateShowResponse;
         get_show: GetShowRequest => GetShowResponse;
+        cancel_show: CancelShowRequest => CancelShowResponse;
+        finish_cancelling: FinishCancellingRequest => FinishCancellingResponse;
         get_seat_plan: GetSeatPlanRequest => GetSeatPlanResponse;
         get_show_sales: GetShowSalesRequest => GetShowSalesResponse;
         list_show_reservations: ListShowReservationsRequest => ListShowReservationsResponse;

@@ -11,6 +11,7 @@ mod audience;
 mod batch;
 mod board;
 mod burning;
+mod call_off;
 mod caller;
 mod edge;
 mod followers;
@@ -21,6 +22,7 @@ mod hall_stream;
 mod halls;
 mod limits;
 mod metrics;
+mod moves;
 mod news;
 mod notices;
 mod polls;
@@ -40,8 +42,8 @@ mod wheel;
 pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
-    board::HallMap,
     batch::Places,
+    board::HallMap,
     burning::watch_until,
     caller::Caller,
     edge::Edge,

@@ -40,9 +40,9 @@ pub(super) const LEASE: i64 = 3 * SECOND;
 /// The deadline that the journal's writes would give to calls, of which they make none.
 const WRITE: Duration = Duration::from_secs(10);
 /// How often leases are renewed: two renewals may fail.
-const RENEWAL: Duration = Duration::from_secs(1);
+pub(super) const RENEWAL: Duration = Duration::from_secs(1);
 /// How often lapsed leases are looked for.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// The most checkouts that are taken over at a time, so that those of a replica that died with thousands are
 /// shared among the others.
 const TAKEN_AT_ONCE: i64 = 20;
@@ -61,7 +61,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs checkouts. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Runner(Arc<RunnerParts>);
+pub(crate) struct Runner(Arc<RunnerParts>);
 
 struct RunnerParts {
     id: Uuid,

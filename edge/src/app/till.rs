@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use super::{
     acting::{Acting, before},
+    call_off::or_called_off,
     caller::Caller,
     gate::Gate,
     runner::{LEASE, Runner},
@@ -374,7 +375,9 @@ impl Till {
             Err(fault) => return Err(fault),
         };
         let token = self.gate.admit(caller, &reservation.queue_id, user_id, true).await?;
-        payable(&reservation, &command.user_id)?;
+        if let Err(refusal) = payable(&reservation, &command.user_id) {
+            return Err(or_called_off(&self.clients, refusal, reservation.show_id).await);
+        }
         if command.price.is_some_and(|price| price != reservation.amount) {
             return Err(Fault::invalid_field("amount", "is not the price of this reservation"));
         }

@@ -4,17 +4,18 @@ use std::pin::Pin;
 
 use boxoffice_proto::{
     booking::{
-        AvailabilityChanges, CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
-        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
-        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetAvailabilityRequest,
-        GetAvailabilityResponse, GetConcertRequest, GetConcertResponse, GetReservationRequest,
-        GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowResponse,
-        GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest, HoldSeatsResponse,
-        ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse,
-        ListReservationsRequest, ListReservationsResponse, ListSeatsRequest, ListSeatsResponse,
-        ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest, ListShowsResponse,
-        RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse,
-        UpdateShowRequest, UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
+        AvailabilityChanges, CancelReservationRequest, CancelReservationResponse, CancelShowRequest,
+        CancelShowResponse, ConfirmReservationRequest, ConfirmReservationResponse, CreateConcertRequest,
+        CreateConcertResponse, CreateShowRequest, CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse,
+        FinishCancellingRequest, FinishCancellingResponse, GetAvailabilityRequest, GetAvailabilityResponse,
+        GetConcertRequest, GetConcertResponse, GetReservationRequest, GetReservationResponse,
+        GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowResponse, GetShowSalesRequest,
+        GetShowSalesResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
+        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
+        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
+        ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
+        RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest,
+        UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
         booking_service_server::BookingService, watch_availability_response::Message,
     },
     fault::Answer,
@@ -97,6 +98,19 @@ impl BookingService for Door {
         answer!(self, request, |edge, caller, message| UpdateShowResponse {
             show: Some(programme::update_show(edge, &caller, message, &[]).await?)
         })
+    }
+
+    async fn cancel_show(&self, request: Request<CancelShowRequest>) -> Answer<CancelShowResponse> {
+        answer!(self, request, |edge, caller, message| programme::cancelled(
+            programme::cancel_show(edge, &caller, message).await?
+        ))
+    }
+
+    async fn finish_cancelling(
+        &self,
+        request: Request<FinishCancellingRequest>,
+    ) -> Answer<FinishCancellingResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {

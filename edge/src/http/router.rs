@@ -133,6 +133,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(concerts::get_concert, mending::update_concert))
         .routes(routes!(concerts::create_show, concerts::list_shows))
         .routes(routes!(concerts::get_show, mending::update_show))
+        .routes(routes!(mending::cancel_show))
         .routes(routes!(concerts::get_seat_plan))
         .routes(routes!(books::get_show_sales))
         .routes(routes!(books::list_show_reservations))

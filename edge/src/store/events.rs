@@ -6,7 +6,7 @@
 
 use chassis::{
     args,
-    db::{self, Db, Error, Row, Sql},
+    db::{self, Db, Error, Row, Session, Sql},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -238,6 +238,20 @@ impl Events {
                            failure = NULL, gone_at = NULL WHERE name = $1";
         Ok(self.db.write(SQL, args![name, position]).await? > 0)
     }
+}
+
+/// Writes an event of a show into the outbox. The row says by an id whom it is about, and that of a show is
+/// its number.
+pub(super) async fn queue_of_show(
+    session: &mut Session,
+    show_id: i64,
+    event: &Value,
+    now: i64,
+) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO outbox (checkout_id, events, due_at, attempts) VALUES ($1, $2, $3, 0)";
+    let about = Uuid::from_u128(u128::from(show_id.unsigned_abs()));
+    let events = Value::from_iter([event.clone()]).to_string();
+    session.execute(SQL, args![about, events, now]).await.map(drop)
 }
 
 chassis::forget! {

@@ -24,18 +24,18 @@ use crate::{
     },
 };
 
-const NOW: i64 = 1_764_000_000_000_000;
+pub(super) const NOW: i64 = 1_764_000_000_000_000;
 const ANN: &str = "ann";
 
 /// Runs a test on a fresh database of each dialect.
-async fn on_both(test: impl AsyncFn(Journal)) {
+pub(super) async fn on_both(test: impl AsyncFn(Journal)) {
     for database in databases().await {
         eprintln!("on {}", database.name);
         test(Journal::new(Db::open(&database.config, &chassis::migrations!()).await.unwrap())).await;
     }
 }
 
-fn new(reservation_id: Uuid, created_at: i64) -> RecordedCheckout {
+pub(super) fn new(reservation_id: Uuid, created_at: i64) -> RecordedCheckout {
     let checkout = Checkout::begun(Uuid::new_v4(), ANN.into(), reservation_id, 150_000, created_at);
     RecordedCheckout { checkout, token: Uuid::new_v4(), refusal: None, trace: None }
 }
@@ -56,9 +56,17 @@ fn key(request_id: &str, entry: &RecordedCheckout) -> Key {
     Key::new(request_id.to_owned(), "Pay", &entry.checkout.user_id, &entry.checkout.reservation_id)
 }
 
-async fn begin(journal: &Journal, entry: &RecordedCheckout, request_id: Option<&str>) -> bool {
+pub(super) async fn begin(journal: &Journal, entry: &RecordedCheckout, request_id: Option<&str>) -> bool {
     let key = request_id.map(|id| key(id, entry));
     journal.begin(entry, key.as_ref(), Uuid::nil(), NOW + 3 * SECOND).await.unwrap()
+}
+
+/// A checkout that was paid.
+pub(super) async fn completed(journal: &Journal) -> RecordedCheckout {
+    let entry = new(Uuid::new_v4(), NOW);
+    assert!(begin(journal, &entry, None).await);
+    journal.settle(&settlement(&entry, Ending::Completed, NOW + 1)).await.unwrap();
+    entry
 }
 
 /// The checkout that an id stands for, when it comes with what `entry` was begun with.
@@ -67,7 +75,7 @@ async fn named(journal: &Journal, request_id: &str, entry: &RecordedCheckout) ->
     journal.known(Some(&key(request_id, entry)), user_id, *reservation_id).await.unwrap().named
 }
 
-async fn count(journal: &Journal, sql: &'static str) -> i64 {
+pub(super) async fn count(journal: &Journal, sql: &'static str) -> i64 {
     journal.db.read().await.unwrap().one(sql, Vec::new()).await.unwrap().get("n").unwrap()
 }
 

@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_messages;
 mod best;
 mod books;
+mod called_off;
 mod contention;
 mod crashes;
 mod crowd;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
             bad_messages::TOGETHER,
             best::TOGETHER,
             books::TOGETHER,
+            called_off::TOGETHER,
             idempotency::TOGETHER,
             journal::TOGETHER,
             knobs::TOGETHER,
@@ -142,6 +144,7 @@ fn main() -> ExitCode {
             parked::SOLOS,
             traces::SOLOS,
             refunds::SOLOS,
+            called_off::SOLOS,
             journal::SOLOS,
         ]
         .concat(),

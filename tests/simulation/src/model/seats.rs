@@ -147,9 +147,8 @@ impl Seats {
                 violated("HOLD-KEPT", &user, format!("told {hold:?}, now {now}"));
             }
             let paid = self.paid.get(id).map(String::as_str);
-            if paid.is_some_and(|payment| {
-                text(now, "status") != "CONFIRMED" || text(now, "paymentId") != payment
-            }) {
+            let stays = if self.plan.called_off.is_some() { "REFUNDED" } else { "CONFIRMED" };
+            if paid.is_some_and(|payment| text(now, "status") != stays || text(now, "paymentId") != payment) {
                 violated("SOLD-STAYS", &user, format!("paid for by {paid:?}, now {now}"));
             }
         }
@@ -168,7 +167,8 @@ impl Seats {
         let (id, from) = (text(reservation, "reservationId"), instant(reservation, "heldAt"));
         let until = match text(reservation, "status") {
             "CONFIRMED" => i64::MAX,
-            _ if self.touched.contains(id) => from,
+            // Calling the show off ends what is held at any time.
+            _ if self.touched.contains(id) || self.plan.called_off.is_some() => from,
             // Who looks for lapsed holds may have the clock that is most ahead, and who gave this one that
             // which is most behind.
             _ => from + self.hold_micros() - 2 * self.plan.skew,

@@ -66,6 +66,8 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             json!(null),
             "operator",
         ),
+        // Of no show, since that of the others must take place.
+        row(&post, "/v1/shows/0/cancel".into(), "/v1/shows/{showId}/cancel", json!(null), "operator"),
         row(&get, format!("/v1/shows/{show_id}/plan"), "/v1/shows/{showId}/plan", json!(null), ALL),
         row(
             &get,

@@ -122,6 +122,9 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             booking::UpdateShowRequest { show_id: ann.show_id, ..Default::default() }.encode_to_vec(),
             "operator",
         ),
+        // Of no show, since that of the others must take place.
+        (shows, "CancelShow", booking::CancelShowRequest { show_id: 0 }.encode_to_vec(), "operator"),
+        (shows, "FinishCancelling", booking::FinishCancellingRequest { show_id: 0 }.encode_to_vec(), ""),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,

@@ -46,8 +46,8 @@ pub(super) async fn the_command_tells_and_exits_by_what_it_finds(shape: Shape) {
     let (code, told, error) = audit(&running).await;
     assert!(code == 0 && error.is_empty(), "{code}: {told} {error}");
     for words in [
-        "47000 charged - 0 used - 16000 paid + 4000 refunded = 35000 = the balances",
-        "4: 2 completed, 1 failed, 0 compensated, 1 refunded",
+        "57000 charged - 0 used - 20000 paid + 8000 refunded = 45000 = the balances",
+        "5: 2 completed, 1 failed, 0 compensated, 2 refunded",
         "Nothing is wrong.",
     ] {
         assert!(told.contains(words), "{words} in {told}");
@@ -93,7 +93,7 @@ async fn finds_a_fault(copy: &Copy, names: &Names) {
         "a balance of 7001",
         "add up to 7000",
         "\n1 difference.",
-        "but the balances are 35001",
+        "but the balances are 45001",
     ] {
         assert!(told.contains(words), "{words} in {told}");
     }
