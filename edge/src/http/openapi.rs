@@ -59,7 +59,7 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 13] = [
+    let ours: [&[Operation]; 14] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
