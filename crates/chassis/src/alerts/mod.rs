@@ -62,7 +62,7 @@ pub struct AlertArgs {
     #[arg(long, env, hide_env_values = true, value_parser = ChatAddress)]
     pub alert_url: Option<Uri>,
     /// Kinds of alerts that are not sent, comma separated: the words that a message has in brackets
-    #[arg(long, env, value_name = "KIND", value_delimiter = ',')]
+    #[arg(long, env, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     pub alert_silence: Vec<String>,
 }
 
@@ -70,6 +70,17 @@ impl fmt::Debug for AlertArgs {
     // Whoever knows the address may write into the chat.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AlertArgs {{ alert_silence: {:?} }}", self.alert_silence)
+    }
+}
+
+/// Reads a kind from a command line: words in small letters, with hyphens.
+fn kind(text: &str) -> Result<String, String> {
+    let is_part = |letter: char| letter == '-' || letter.is_alphanumeric() && !letter.is_uppercase();
+    let text = text.trim();
+    if !text.is_empty() && text.chars().all(is_part) {
+        Ok(text.to_owned())
+    } else {
+        Err("write it as a message has it in brackets, such as a-checkout-is-parked".to_owned())
     }
 }
 
@@ -109,7 +120,7 @@ pub(crate) fn begin(program: &'static str, args: &AlertArgs) {
     if let Some(address) = args.alert_url.clone()
         && let Some(inbox) = layer::take()
     {
-        let silenced = args.alert_silence.iter().map(|kind| kind.trim().to_owned()).collect();
+        let silenced = args.alert_silence.clone();
         *UNSENT.lock() = Some(Unsent { program, address, silenced, inbox });
     }
 }

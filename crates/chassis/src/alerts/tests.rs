@@ -112,6 +112,9 @@ fn an_address_that_cannot_work_is_refused_and_not_repeated() {
         let why = read(bad).map(drop).unwrap_err().to_string();
         assert!(why.contains("--alert-url (ALERT_URL)") && !why.contains("S3CR3T"), "{why}");
     }
+    let silenced = |kinds: &str| <Line as clap::Parser>::try_parse_from(["toy", "--alert-silence", kinds]);
+    assert_eq!(silenced("a-kind, other").unwrap().alerts.alert_silence, ["a-kind", "other"]);
+    assert!(["?!", "A kind", ""].into_iter().all(|bad| silenced(bad).is_err()));
     let line = read("https://hooks.example/S3CR3T").unwrap();
     assert!(line.alerts.alert_url.is_some() && !format!("{line:?}").contains("S3CR3T"));
 }
