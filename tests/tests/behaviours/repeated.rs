@@ -409,8 +409,8 @@ async fn post(stock: &Stock, route: &str, seat: i32) -> Option<([Value; 2], Stri
             (path, two(&|n| json!({"reason": others[n]})), "")
         }
         "/v1/shows/{showId}/cancel" => {
-            let off = stock.world.show(concert, 100, 5).await;
-            (format!("/v1/shows/{off}/cancel"), two(&|_| json!({})), "showId")
+            let off = &stock.world.call_off(stock.world.show(concert, 100, 5).await).await["showId"];
+            (format!("/v1/shows/{off}/cancel"), two(&|_| json!({})), "")
         }
         "/queue-management/api/token" => {
             (route.to_owned(), two(&|n| json!({"userId": others[0], "priority": n})), "tokenValue")

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use audit::{Options, Sources};
@@ -16,7 +15,6 @@ use tempfile::TempDir;
 use tests::{
     audit::{of_urls, report, sources},
     databases::Databases,
-    eventually::{eventually, holds},
     mesh::Shape,
     world::{World, text, unique},
 };
@@ -58,12 +56,7 @@ pub(super) async fn story(world: &World) -> Names {
     let fay = world.buyer_with(&off, 10_000).await;
     let reservation = world.hold(&fay, off.show, &[1]).await;
     let payment = text(&world.paying(&fay, &reservation).expect(201).await["paymentId"]);
-    world.rest.post(&format!("/v1/shows/{}/cancel", off.show), json!({})).expect(202).await;
-    eventually(Duration::from_secs(15), || async {
-        let show = world.rest.get(&format!("/v1/shows/{}", off.show)).expect(200).await;
-        holds(show, |show| show["status"] == "CANCELLED")
-    })
-    .await;
+    world.call_off(off.show).await;
     names.extend([("fay_pay", payment), ("off", off.show.to_string())]);
     for (name, seat) in [("cid", 4), ("dan", 5)] {
         let buyer = world.buyer(&sale).await;
