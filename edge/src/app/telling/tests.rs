@@ -111,7 +111,8 @@ impl House {
     async fn sell(&self) -> Uuid {
         let now = self.clock.now();
         let checkout = Checkout::begun(Uuid::new_v4(), "ann".into(), Uuid::new_v4(), 1, now);
-        let entry = RecordedCheckout { checkout: checkout.clone(), token: Uuid::nil(), refusal: None };
+        let entry =
+            RecordedCheckout { checkout: checkout.clone(), token: Uuid::nil(), refusal: None, trace: None };
         self.journal.begin(&entry, None, Uuid::nil(), now).await.unwrap();
         let checkout = Checkout { status: Status::Completed, settled_at: Some(now), ..checkout };
         let events = event::outcome(&checkout);
