@@ -55,6 +55,13 @@ pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &migrations()).await?)
 }
 
+/// The doors as those of the edge, of which seats are read as is said.
+fn opened(mut doors: access::Doors, browse: Browse) -> access::Doors {
+    doors.house.is_edge = true;
+    doors.house.open_browsing = browse == Browse::Open;
+    doors
+}
+
 /// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, gRPC and gRPC-Web on the other,
 /// and in the background the recovery of checkouts that lost their runner and the relay of events.
 ///
@@ -100,15 +107,12 @@ async fn run(
     let halls = app::Halls::new(clients.clone(), shutdown.clone());
     let following = (app::Followers::new(places.clone(), shutdown.clone()), halls);
     let polls = app::Polls::new(places);
-    let mut doors = config.doors;
-    doors.house.is_edge = true;
-    doors.house.open_browsing = config.policy.browse == Browse::Open;
+    let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let edge = app::Edge::new(clients, gate, following.clone(), till.clone(), doors, clock, &config.policy);
     let edge = Arc::new(edge);
     let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
-    let grpc = grpc_server(&edge, polls.clone(), health.clone());
-    let grpc = grpc.for_pages(grpc::cors(&edge.origins));
+    let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();

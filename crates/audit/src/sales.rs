@@ -17,7 +17,7 @@ pub struct Sale {
     pub payment_id: String,
     /// The reservation that it confirmed.
     pub reservation_id: String,
-    /// Who bought it.
+    /// The id of the user whose payment it was.
     pub user_id: String,
     /// The numbers of its seats, rising.
     pub seats: Vec<i64>,

@@ -1,7 +1,7 @@
 //! Where the spans of this process go: which traces are sampled, and the queue to the collector.
 //!
-//! The batching is the SDK's. Its queue is bounded, and what does not fit is dropped: a collector that is slow
-//! or away costs nothing but the spans. What is sampled is decided once a trace, where it begins, and
+//! The batching is the SDK's. Its queue is bounded, and what does not fit is dropped: a collector that is
+//! slow or away costs nothing but the spans. What is sampled is decided once a trace, where it begins, and
 //! otherwise by whoever called ([`Sampler`]).
 
 use std::{sync::OnceLock, time::Duration};

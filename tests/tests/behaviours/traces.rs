@@ -42,7 +42,7 @@ async fn a_purchase_is_one_trace_through_every_process(shape: Shape) {
     let buyer = world.buyer_with(&sale, 5_000).await;
     let reservation = world.hold(&buyer, sale.show, &[1, 2]).await;
     let trace = new_trace();
-    let paying = world.paying(&buyer, &reservation).header("traceparent", &parent(&trace, true));
+    let paying = world.paying(&buyer, &reservation).header("traceparent", parent(&trace, true));
     assert_eq!(paying.expect(201).await["status"], "COMPLETED");
 
     let apart = world.mesh.nodes.len() > 1;
@@ -108,7 +108,7 @@ async fn a_purchase_is_one_trace_through_every_process(shape: Shape) {
     // A batch is told in the trace of one of its requests, and linked to those of the others.
     let joins: Vec<String> = (0..20).map(|_| new_trace()).collect();
     let joining = joins.iter().map(|trace| {
-        world.joining(&sale.queue, &unique("user")).header("traceparent", &parent(trace, true)).expect(201)
+        world.joining(&sale.queue, &unique("user")).header("traceparent", parent(trace, true)).expect(201)
     });
     join_all(joining).await;
     eventually(SENT, || async {
@@ -127,7 +127,7 @@ async fn a_purchase_is_one_trace_through_every_process(shape: Shape) {
     let (quiet, told) = (new_trace(), new_trace());
     for (trace, sampled) in [(&quiet, false), (&told, true)] {
         let polling = world.rest.get(&format!("/v1/tokens/{}", buyer.token));
-        let _ = polling.header("traceparent", &parent(trace, sampled)).send().await;
+        let _ = polling.header("traceparent", parent(trace, sampled)).send().await;
     }
     eventually(SENT, || async { holds(collector.of(&told).len(), |spans| *spans > 0) }).await;
     assert_eq!(collector.of(&quiet), []);
@@ -147,7 +147,7 @@ async fn a_checkout_that_is_taken_over_is_linked_to_the_trace_that_began_it(shap
         wallet.process.signal(Signal::Stop);
     }
     let trace = new_trace();
-    let paying = world.paying(&buyer, &reservation).header("traceparent", &parent(&trace, true));
+    let paying = world.paying(&buyer, &reservation).header("traceparent", parent(&trace, true));
     let paying = tokio::spawn(paying.send());
     let pending = eventually(SENT, || async {
         let request = ListCheckoutsRequest { user_id: buyer.user.clone(), ..ListCheckoutsRequest::default() };
