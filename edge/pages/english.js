@@ -175,7 +175,6 @@ export const english = {
     FAILED_PRECONDITION: "This is not possible as things stand. Look again later.",
     SALES_NOT_OPEN: "The sale of this show has not begun.",
     SALES_CLOSED: "The sale of this show has ended.",
-    SHOW_CANCELLED: "This show was called off.",
     SHOW_CANCELLED: "This show is called off.",
     REFUND_NOT_POSSIBLE: "This cannot be refunded.",
     PRECONDITION_FAILED: "Somebody else has changed this in the meantime. Please load the page again.",

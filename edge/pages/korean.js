@@ -170,7 +170,6 @@ export const korean = {
     SALES_NOT_OPEN: "아직 판매가 시작되지 않았습니다.",
     SALES_CLOSED: "판매가 종료되었습니다.",
     SHOW_CANCELLED: "취소된 공연입니다.",
-    SHOW_CANCELLED: "취소된 공연입니다.",
     REFUND_NOT_POSSIBLE: "환불할 수 없습니다.",
     PRECONDITION_FAILED: "그사이 다른 분이 내용을 바꿨습니다. 페이지를 새로고침해 주세요.",
     REQUEST_ID_REUSED: "이미 다른 내용으로 보낸 요청입니다. 페이지를 새로고침해 주세요.",

@@ -26,9 +26,9 @@ export interface Show extends Priced {
   opensAt: string | null;
   closesAt: string | null;
   maxSeatsPerUser: number | null;
-  /** Absent where shows cannot be called off. */
-  status?: "SCHEDULED" | "CANCELLING" | "CANCELLED";
-  refunds?: { total: number; done: number; parked: number } | null;
+  status: "SCHEDULED" | "CANCELLING" | "CANCELLED";
+  /** Of a show that is called off: how far its refunds are. */
+  refunds: { total: number; done: number; parked: number } | null;
 }
 
 export interface Queue {

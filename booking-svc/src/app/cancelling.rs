@@ -1,7 +1,7 @@
 //! Calling a show off: the mark, the holds that end with it, and the end when its sales are refunded
 //! (I-CALLED-OFF). The edge refunds them, and asks here for each step as often as it takes.
 
-use super::App;
+use super::{App, coalesced::FRESH};
 use crate::{
     domain::{Hold, Refusal, Show, Standing, hold::Change},
     error::Error,
@@ -35,6 +35,11 @@ impl App {
             Ok::<_, Error>(Show { standing: Standing::Cancelling, ..before })
         };
         let show = self.db.transact("call_off", mark).await?;
+        if show.standing == Standing::Cancelling {
+            // Until every replica has forgotten the show as it was, no seat of it comes free: a map that
+            // knew of the seat and not of the mark would offer it.
+            tokio::time::sleep(FRESH).await;
+        }
         // The holds are locked after the commit, so that whoever sells one of them meets the mark, or is
         // found among the sales.
         while cancelling::any_open(&mut self.db.read().await?, show_id).await? {

@@ -18,7 +18,7 @@ use moka::future::Cache;
 use tokio::{sync::Mutex, time::Instant};
 
 /// How long an answer is served.
-const FRESH: Duration = Duration::from_millis(250);
+pub(super) const FRESH: Duration = Duration::from_millis(250);
 const FRESH_MICROS: i64 = 250_000;
 /// The most answers that are kept; beyond that those requested least often are dropped.
 const CAPACITY: u64 = 512;

@@ -49,7 +49,7 @@ impl TraceParent {
 
     /// A new trace of which nothing is told.
     #[must_use]
-    pub(crate) fn not_sampled() -> Self {
+    pub fn not_sampled() -> Self {
         Self { trace: rand::random::<u128>().max(1), span: rand::random::<u64>().max(1), parent: 0, flags: 0 }
     }
 

@@ -38,6 +38,7 @@ export class BooksPage extends Part {
   #who = new Map();
   #isWhole = true;
   #seat = 0;
+  #off = h("div", { role: "status" });
   #sums = h("div");
   #trouble = h("div", { role: "alert" });
   #list = h("div");
@@ -103,14 +104,13 @@ export class BooksPage extends Part {
     };
     const number = { type: "number", min: 1, max: one.seatCount, "data-key": "seat", onchange: chosen };
     const { status } = one;
+    this.#standing();
     page(
       this,
       one.title,
       h("p", { class: "lead" }, beginning(one, concert.timeZone)),
       h("p", null, h("a", { href: `/operator/concerts/${concert.concertId}` }, concert.title)),
-      status &&
-        status !== "SCHEDULED" &&
-        h("p", { class: "notice bad" }, o.showStatus[status], this.#refunds()),
+      this.#off,
       this.#trouble,
       this.#sums,
       h("h2", null, o.hall),
@@ -120,11 +120,18 @@ export class BooksPage extends Part {
         h("div", null, this.#picture.canvas, h("ul", { class: "legend" }, legend)),
         h("div", null, h("label", null, o.seatNumber, h("input", number)), this.#one, this.#list),
       ),
-      h("h2", null, o.mend),
-      this.#mending(plan, concert, tag),
+      status === "SCHEDULED" && h("h2", null, o.mend),
+      status === "SCHEDULED" && this.#mending(plan, concert, tag),
       status === "SCHEDULED" && h("h2", null, o.callOff),
       status === "SCHEDULED" && this.#callOff(),
     );
+  }
+
+  /** Says whether it is called off, and how far its refunds are. */
+  #standing() {
+    const { status } = this.#show;
+    if (status === "SCHEDULED") return show(this.#off);
+    show(this.#off, h("p", { class: "notice bad" }, o.showStatus[status], this.#refunds()));
   }
 
   #refunds() {
@@ -181,6 +188,10 @@ export class BooksPage extends Part {
     try {
       const sales = await ask(`${this.#path}/sales`, { tries: 1, signal: this.stopped });
       this.#books(sales);
+      if (this.#show.status === "CANCELLING") {
+        this.#show = await ask(this.#path, { tries: 1, signal: this.stopped });
+        this.#standing();
+      }
       // The more there is to read, the less often.
       if (this.#nth === 0) await this.#people();
       this.#nth = (this.#nth + 1) % (SELDOM * this.#pages);

@@ -97,6 +97,7 @@ impl CallOffs {
         let now = self.runner.now();
         let event = event::show_cancelled(&facts(&show), now);
         self.runner.journal().close_show(show_id, left.into(), &event, now).await.map_err(Error::from)?;
+        self.runner.ring();
         Ok((show, left))
     }
 
@@ -199,8 +200,8 @@ impl CallOffs {
                     return Ok(Some(begun));
                 }
                 let finished = self.runner.journal().finish_call_off(show_id, self.runner.now()).await;
-                finished.map_err(Error::from)?;
-                Ok(None)
+                // Otherwise a refund is under way that somebody else began.
+                Ok(if finished.map_err(Error::from)? { None } else { Some(begun) })
             }
         }
     }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use boxoffice_proto::{Fault, Reason, booking::GetAvailabilityRequest};
-use chassis::context::Context;
+use chassis::context::{Context, TraceParent};
 use moka::future::Cache;
 use parking_lot::Mutex;
 use tokio::{
@@ -141,7 +141,8 @@ impl Registry {
         }
         let covers = known.asked.load(Ordering::SeqCst);
         let asking = self.ask(show_id, found.map.clone());
-        let outcome = Context::fresh(TIMEOUT).scope(asking).await;
+        let trace = Context::current().map_or_else(TraceParent::not_sampled, |context| context.trace);
+        let outcome = Context::of(trace, TIMEOUT).scope(asking).await;
         if let Ok(map) = &outcome {
             found.map = Some(Arc::clone(map));
         }

@@ -170,8 +170,8 @@ impl Journal {
         Ok(begun)
     }
 
-    /// Writes that all of it is done, once. A refund that is still under way leaves it as it is.
-    pub(crate) async fn finish_call_off(&self, show_id: i64, now: i64) -> Result<(), Error> {
+    /// Writes that all of it is done, once. A refund that is still under way leaves it as it is: `false`.
+    pub(crate) async fn finish_call_off(&self, show_id: i64, now: i64) -> Result<bool, Error> {
         const UNDER_WAY: &str = concat!(
             "SELECT 1 AS one FROM checkout WHERE called_off_show = $1 AND ",
             refunding!(),
@@ -181,11 +181,13 @@ impl Journal {
                            parked = 0 WHERE show_id = $1 AND done_at IS NULL AND closed_at IS NOT NULL";
         let finish = async || {
             let mut session = self.db.begin().await?;
-            if session.optional(UNDER_WAY, args![show_id]).await?.is_none() {
+            let is_through = session.optional(UNDER_WAY, args![show_id]).await?.is_none();
+            if is_through {
                 let begun = counted(&mut session, show_id).await?;
                 session.execute(SQL, args![show_id, now, begun.sales]).await?;
             }
-            session.commit().await
+            session.commit().await?;
+            Ok(is_through)
         };
         self.db.transact("finish_call_off", finish).await
     }

@@ -16,7 +16,7 @@ impl LogLines {
     pub(super) fn tell(&self, event: &Event) {
         let body: Value = serde_json::from_str(&event.body).unwrap_or_default();
         let (kind, reason) = (event.kind.as_str(), body["data"]["reason"].as_str());
-        let checkout_id = body["data"]["paymentId"].as_str();
-        tracing::info!(target: "boxoffice::events", kind, checkout_id, reason, "event");
+        let subject = event.subject.as_str();
+        tracing::info!(target: "boxoffice::events", kind, subject, reason, "event");
     }
 }

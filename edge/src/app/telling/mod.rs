@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use chassis::{clock::Clock, warn_or_alert};
 use futures::future::{join, join_all};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -90,15 +90,25 @@ impl Relay {
     pub(crate) async fn run_until(self, shutdown: CancellationToken) {
         let Self { events, clock, receivers, bell } = self;
         let (newest, _) = watch::channel(0);
+        // What waits in the outbox gets its position when every subscriber has its own: a new one is told all
+        // that comes after it.
+        let (greeting, mut greeted) = mpsc::channel::<()>(1);
         let edge = Uuid::new_v4();
         let tasks: Vec<_> = receivers
             .into_iter()
             .map(|(name, receiver)| {
-                Subscriber::new(name, receiver, events.clone(), clock.clone(), edge)
-                    .run_until(newest.subscribe(), shutdown.clone())
+                Subscriber::new(name, receiver, events.clone(), clock.clone(), edge).run_until(
+                    newest.subscribe(),
+                    greeting.clone(),
+                    shutdown.clone(),
+                )
             })
             .collect();
-        let ordering = shutdown.run_until_cancelled(order(&events, &clock, &bell, &newest));
+        drop(greeting);
+        let ordering = shutdown.run_until_cancelled(async {
+            greeted.recv().await;
+            order(&events, &clock, &bell, &newest).await;
+        });
         join(ordering, join_all(tasks)).await;
         if let Err(error) = events.release(edge, clock.now()).await {
             warn_or_alert!(

@@ -12,7 +12,10 @@ use chassis::{
     warn_or_alert,
 };
 use futures::{StreamExt, stream};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -66,15 +69,23 @@ impl Subscriber {
         Self { name, receiver, events, clock, edge, position: 0, ahead: BTreeSet::new(), alerted_at: None }
     }
 
-    /// Tells it until `shutdown`, which waits for what is being sent.
-    pub(super) async fn run_until(mut self, mut newest: watch::Receiver<i64>, shutdown: CancellationToken) {
-        let mut greeted = false;
+    /// Tells it until `shutdown`, which waits for what is being sent. `greeting` is dropped when it is known.
+    pub(super) async fn run_until(
+        mut self,
+        mut newest: watch::Receiver<i64>,
+        greeting: mpsc::Sender<()>,
+        shutdown: CancellationToken,
+    ) {
+        let mut greeting = Some(greeting);
         while !shutdown.is_cancelled() {
-            let round =
-                if greeted { self.round(&shutdown).await } else { self.greet().await.map(|()| Some(REST)) };
+            let round = if greeting.is_none() {
+                self.round(&shutdown).await
+            } else {
+                self.greet().await.map(|()| Some(REST))
+            };
             let pause = match round {
                 Ok(pause) => {
-                    greeted = true;
+                    greeting = None;
                     pause
                 }
                 Err(error) => {
