@@ -27,16 +27,19 @@ impl DbConfig {
 impl Db {
     /// Sets the gauges. The file system answers from memory, and a pool from its own counters.
     pub(crate) fn measure(&self) {
-        let (open, idle): (u32, usize) = match &self.pools {
-            Pools::Postgres(server) => server.connections(),
+        let (open, idle) = match &self.pools {
+            Pools::Postgres(server) => {
+                let (open, idle) = server.connections();
+                (open, unused(open, idle))
+            }
             Pools::Sqlite(file) => {
                 self.measure_room(file.path());
-                let pools = [&file.readers, &file.writer];
-                (pools.iter().map(|pool| pool.size()).sum(), pools.iter().map(|pool| pool.num_idle()).sum())
+                let pools = [&file.readers, &file.writer].map(|pool| (pool.size(), pool.num_idle()));
+                let open = pools.iter().map(|(open, _)| *open).sum();
+                (open, pools.iter().map(|(open, idle)| unused(*open, *idle)).sum())
             }
             Pools::Simulated(_) => return,
         };
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
         metrics::gauge!("db_connections_open", "database" => self.name.to_string()).set(open);
         metrics::gauge!("db_connections_idle", "database" => self.name.to_string()).set(idle);
     }
@@ -56,9 +59,20 @@ impl Db {
     }
 }
 
+/// How many connections of a pool nobody uses. The pool's own counter may be below zero for a moment, when a
+/// connection is taken before it was counted as given back, and tells that as a huge number (sqlx 0.9.0).
+fn unused(open: u32, idle: usize) -> u32 {
+    u32::try_from(idle).ok().filter(|idle| *idle <= open).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_that_is_below_zero_for_a_moment_counts_as_none() {
+        assert_eq!([2, 5, 6, usize::MAX].map(|idle| unused(5, idle)), [2, 5, 0, 0]);
+    }
 
     #[test]
     fn a_database_is_named_as_its_owner_names_it() {
