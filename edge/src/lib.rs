@@ -84,11 +84,10 @@ async fn run(
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
     let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
-    let journal = store::Journal::new(db.clone());
     let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &config.policy.telling)?;
     let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
-        journal,
+        store::Journal::new(db.clone()),
         acting,
         clients.clone(),
         gate.clone(),

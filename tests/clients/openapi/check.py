@@ -14,6 +14,8 @@ import urllib.request
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+# What an event of a stream has as its data.
+EVENTS = {"token": "Token", "snapshot": "Availability", "changes": "AvailabilityChanges"}
 SEED, EXAMPLES = "20261122", "8"
 # What there is for ever; more may come. (`{}` is any parameter.)
 CONTRACT = """
@@ -100,9 +102,9 @@ def problems(document):
                     if media_type == "text/event-stream":
                         if content["schema"]["type"] != "string":
                             yield f"{name}: a stream is a text to who reads it"
-                        data = next(line for line in content["example"].splitlines() if line.startswith("data: "))
-                        token = {"$ref": "#/components/schemas/Token"}
-                        yield from fits(f"{name}: data", token, json.loads(data.removeprefix("data: ")))
+                        for event, data in re.findall(r"event: (\w+)\n(?:\w+: .*\n)*?data: (.*)", content["example"]):
+                            schema = {"$ref": f"#/components/schemas/{EVENTS[event]}"}
+                            yield from fits(f"{name}: {event}", schema, json.loads(data))
 
 
 def main(base, folder):
