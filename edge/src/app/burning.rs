@@ -32,8 +32,11 @@ struct Watch {
     quiet: usize,
 }
 
-/// Watches until `shutdown`.
+/// Watches until `shutdown`, in a process whose metrics are kept.
 pub(crate) async fn watch_until(shutdown: CancellationToken) {
+    if !telemetry::has_metrics() {
+        return;
+    }
     let watch = Mutex::new(Watch::default());
     every(LOOK, &shutdown, || async {
         // Writing all metrics takes a while.

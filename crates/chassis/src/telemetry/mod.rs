@@ -46,8 +46,9 @@ macro_rules! warn_or_alert {
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// Histogram buckets of batch sizes (`…_size`): from one to more than any batch takes.
 const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
-/// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on.
-const DEFAULT_FILTER: &str = "info,async_nats=warn,sqlx=warn,h2=warn,hyper=warn,tower=warn";
+/// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on. What rustls
+/// warns of is what strangers send; whom we refuse we say ourselves, once a minute.
+const DEFAULT_FILTER: &str = "info,async_nats=warn,sqlx=warn,h2=warn,hyper=warn,tower=warn,rustls=error";
 
 /// How often recorded values are put into their buckets; until then each of them is kept.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -162,6 +163,12 @@ fn install_metrics() {
             tracing::warn!(%error, "no metrics: the recorder could not be installed")
         }
     }
+}
+
+/// Whether this process keeps its metrics: [`init`] was called.
+#[must_use]
+pub fn has_metrics() -> bool {
+    METRICS.get().is_some()
 }
 
 /// All metrics in the text format of Prometheus; empty where no recorder was installed.
