@@ -11,7 +11,10 @@ use chassis::{
 };
 use chrono_tz::Tz;
 
-use crate::{domain::Rules, store::holds};
+use crate::{
+    domain::Rules,
+    store::{changes, holds},
+};
 
 /// The rules about holds that an operator may set.
 #[derive(clap::Args, Clone, Debug)]
@@ -106,9 +109,14 @@ impl Config {
     pub fn old(&self) -> Vec<Old> {
         let mut old = self.requests.old().to_vec();
         old.push(Old::new("hold", self.retention.hold_retention, holds::forget));
+        old.push(Old::new("seat_change", LOG, changes::forget));
         old
     }
 }
+
+/// How long the log of the seats reaches back. Replicas follow it within a second; one that was suspended for
+/// longer reads the rows.
+const LOG: Duration = Duration::from_secs(600);
 
 const HOLD_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 

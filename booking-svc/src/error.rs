@@ -73,6 +73,7 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::Overtaken => Reason::Unavailable,
         Refusal::SalesNotOpen { .. } => Reason::SalesNotOpen,
         Refusal::SalesClosed => Reason::SalesClosed,
+        Refusal::ShowCancelled => Reason::ShowCancelled,
         Refusal::HoldLimit(_) | Refusal::SeatLimit(_) | Refusal::CoolingDown { .. } => Reason::HoldLimit,
         Refusal::ReservationNotFound => Reason::ReservationNotFound,
         Refusal::NotOwner => Reason::NotOwner,
@@ -116,6 +117,7 @@ impl From<Refusal> for Fault {
                 .with("opens_at", Rfc3339::of(*opens_at).as_str())
                 .retry_after(Duration::from_micros(wait.unsigned_abs())),
             Refusal::SalesClosed => fault("The show is no longer on sale."),
+            Refusal::ShowCancelled => fault("The show is called off."),
             Refusal::NeverOnSale => Self::invalid_field(
                 "closes_at",
                 "must be after opens_at; without it the sale closes at starts_at",

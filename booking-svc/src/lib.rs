@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, booking::booking_service_server::BookingServiceServer};
 use chassis::{
-    Serving,
+    Serving, alerts,
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
@@ -59,6 +59,7 @@ async fn run(
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
+    let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
     let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let rules = config.policy.rules(config.doors.know_callers());
     let app = Arc::new(app::App::new(db.clone(), clock, rules, config.policy.time_zone));
@@ -66,14 +67,14 @@ async fn run(
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency)))
+        .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency, shutdown.clone())))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
     // A failed listener ends the background tasks as well. A sweep that waits for a stalled database is
     // dropped.
     shutdown.cancel();
     let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
-    let _ended = pruning.await;
+    let _ended = (pruning.await, alerting.await);
     let closed = db.close().await;
     served?;
     Ok(closed?)

@@ -9,6 +9,10 @@ pub(crate) const MEASURES: &[Described] = &[
         "Confirmations of holds that were asked for, by outcome: CONFIRMED, or the reason of the refusal.",
     ),
     ("booking_holds_total", "Holds that were asked for, by outcome: HELD, or the reason of the refusal."),
+    (
+        "booking_seats_unlogged_total",
+        "Seats whose rows were changed by programs that write no log. They are written down in it when a replica finds them.",
+    ),
     ("booking_sweep_failures_total", "Sweeps that failed. The next one repeats them."),
     ("booking_swept_total", "Holds that lapsed and were closed, their seats free again."),
 ];

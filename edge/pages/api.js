@@ -56,9 +56,9 @@ const newKey = () =>
   );
 
 /**
- * How something is asked: `place` is the queue token.
- * @typedef {{method?: string, body?: unknown, key?: string, place?: string, signal?: AbortSignal,
- *   tries?: number}} Options
+ * How something is asked: `place` is the queue token, `match` the tag of what is to be changed.
+ * @typedef {{method?: string, body?: unknown, key?: string, place?: string, match?: string,
+ *   signal?: AbortSignal, tries?: number}} Options
  */
 
 /**
@@ -68,7 +68,15 @@ const newKey = () =>
  * @param {Options} [options]
  * @returns {Promise<any>} the JSON of the answer, `null` without one
  */
-export async function ask(path, { tries = 4, ...options } = {}) {
+export const ask = async (path, options = {}) => (await askTagged(path, options)).json;
+
+/**
+ * Asks the API like [`ask`], for the tag of the answer, too.
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<{json: any, tag: string}>}
+ */
+export async function askTagged(path, { tries = 4, ...options } = {}) {
   const mayRepeat = options.body === undefined || options.key !== undefined;
   for (let nth = 1; ; nth += 1) {
     try {
@@ -81,14 +89,22 @@ export async function ask(path, { tries = 4, ...options } = {}) {
   }
 }
 
-/** @param {string} path @param {Options} options */
-async function once(path, { method, body, key, place, signal }) {
-  const headers = new Headers({ accept: "application/json" });
-  if (body !== undefined) headers.set("content-type", "application/json");
-  if (key !== undefined) headers.set("idempotency-key", key);
+/** Headers that say who asks, and with which queue token. @param {string} [place] */
+export function identified(place) {
+  const headers = new Headers();
   if (place) headers.set("x-queue-token", place);
   const bearer = person()?.bearer;
   if (bearer) headers.set("authorization", `Bearer ${bearer}`);
+  return headers;
+}
+
+/** @param {string} path @param {Options} options */
+async function once(path, { method, body, key, place, match, signal }) {
+  const headers = identified(place);
+  headers.set("accept", "application/json");
+  if (body !== undefined) headers.set("content-type", "application/json");
+  if (key !== undefined) headers.set("idempotency-key", key);
+  if (match) headers.set("if-match", match);
   const sent = body === undefined ? null : JSON.stringify(body);
   const asked = Date.now();
   /** @type {Response} */
@@ -111,7 +127,7 @@ async function once(path, { method, body, key, place, signal }) {
     throw new Refusal(0, { code: "OFFLINE" });
   });
   const json = read(text);
-  if (response.ok) return json;
+  if (response.ok) return { json, tag: response.headers.get("etag") ?? "" };
   const after = Number(response.headers.get("retry-after"));
   const problem = json ?? { code: response.status >= 500 ? "UNAVAILABLE" : "INTERNAL" };
   throw new Refusal(response.status, problem, after > 0 ? after : undefined);

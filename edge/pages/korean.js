@@ -52,6 +52,7 @@ export const korean = {
   stay: "계속하기",
   registered: "등록되었습니다",
   opensOn: (when) => `${when}에 대기열이 열립니다.`,
+  checkDraw: "추첨 확인하기",
   opensIn: "시작까지 남은 시간",
   yourTurn: "입장하실 차례입니다",
   turnFor: "선택과 결제에 남은 시간",

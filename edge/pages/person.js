@@ -7,10 +7,14 @@
 /** @type {Map<string, string>} What is remembered where the browser keeps nothing: it lasts for one visit. */
 const memory = new Map();
 
+/** Where something is kept: what lets run a sale goes with its tab. @param {string} name */
+const storage = (name) =>
+  name === "bearer" && location.pathname.startsWith("/operator") ? sessionStorage : localStorage;
+
 /** @param {string} name @returns {string | null} */
 export function recall(name) {
   try {
-    return localStorage.getItem(`boxoffice.${name}`);
+    return storage(name).getItem(`boxoffice.${name}`);
   } catch {
     return memory.get(name) ?? null;
   }
@@ -19,8 +23,8 @@ export function recall(name) {
 /** @param {string} name @param {string | null} value `null` forgets it */
 export function remember(name, value) {
   try {
-    if (value === null) localStorage.removeItem(`boxoffice.${name}`);
-    else localStorage.setItem(`boxoffice.${name}`, value);
+    if (value === null) storage(name).removeItem(`boxoffice.${name}`);
+    else storage(name).setItem(`boxoffice.${name}`, value);
   } catch {
     if (value === null) memory.delete(name);
     else memory.set(name, value);
@@ -78,15 +82,25 @@ export function signOut() {
  * @returns {string | null} the user that a JWT names, unless it has expired or is none
  */
 function userOf(bearer) {
+  const exp = claimOf(bearer, "exp");
+  const user = claimOf(bearer, claim);
+  const isOver = typeof exp === "number" && exp * 1_000 < Date.now();
+  return typeof user === "string" && user && !isOver ? user : null;
+}
+
+/**
+ * @param {string} bearer
+ * @param {string} path the name of a claim, or the path to it
+ * @returns {unknown} what a JWT says there; nothing if it is none
+ */
+export function claimOf(bearer, path) {
   try {
     const part = (bearer.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
     const bytes = Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0));
     const claims = JSON.parse(new TextDecoder().decode(bytes));
-    const user = claims[claim] ?? claim.split(".").reduce((value, name) => value?.[name], claims);
-    const isOver = typeof claims.exp === "number" && claims.exp * 1_000 < Date.now();
-    return typeof user === "string" && user && !isOver ? user : null;
+    return claims[path] ?? path.split(".").reduce((value, name) => value?.[name], claims);
   } catch {
-    return null;
+    return undefined;
   }
 }
 

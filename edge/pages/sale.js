@@ -100,10 +100,10 @@ export class OnSale extends Part {
   }
 }
 
-/** The shows that have not begun, in the order of the calendar. @param {Show[]} shows */
+/** The shows that will begin, in the order of the calendar. @param {Show[]} shows */
 const upcoming = (shows) =>
   shows
-    .filter((one) => Date.parse(one.startsAt) > now())
+    .filter((one) => one.status === "SCHEDULED" && Date.parse(one.startsAt) > now())
     .sort((a, b) => Date.parse(a.startsAt) - Date.parse(b.startsAt));
 
 customElements.define("on-sale", OnSale);

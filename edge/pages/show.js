@@ -69,8 +69,9 @@ export class ShowPage extends Part {
     const { title, description, price, seatCount, durationMinutes, maxSeatsPerUser, opensAt, closesAt } =
       this.#show;
     const facts = [w.minutes(durationMinutes), w.seats(count(seatCount)), w.from(money(price, this.#show))];
-    const isOver = Date.parse(closesAt ?? this.#show.startsAt) <= now();
-    const opens = opensAt && Date.parse(opensAt) > now();
+    const isOff = this.#isOff;
+    const isOver = !isOff && Date.parse(closesAt ?? this.#show.startsAt) <= now();
+    const opens = !isOff && opensAt && Date.parse(opensAt) > now();
     return [
       h("p", { class: "faint" }, concert.title),
       h("h1", null, title),
@@ -82,9 +83,10 @@ export class ShowPage extends Part {
         maxSeatsPerUser !== null && ` · ${w.atMost(maxSeatsPerUser)}`,
       ),
       description && h("p", { class: "prose" }, description),
+      isOff && h("p", { class: "notice bad" }, w.refusals.SHOW_CANCELLED),
       isOver && h("p", { class: "notice" }, w.saleIsOver),
       opens && h("p", { class: "notice" }, w.saleOpens(moment(opensAt))),
-      !isOver && closesAt && h("p", { class: "faint" }, w.saleCloses(moment(closesAt))),
+      !isOff && !isOver && closesAt && h("p", { class: "faint" }, w.saleCloses(moment(closesAt))),
     ];
   }
 
@@ -101,8 +103,14 @@ export class ShowPage extends Part {
     return this.#choice.firstElementChild instanceof SeatBasket;
   }
 
+  /** Whether the show does not take place. */
+  get #isOff() {
+    return this.#show.status !== "SCHEDULED";
+  }
+
   /** Goes on where the person was, on this visit or on an earlier one. */
   #resume() {
+    if (this.#isOff) return show(this.#line);
     if (this.#token) this.#wait();
     else this.#offer();
   }
@@ -172,7 +180,8 @@ export class ShowPage extends Part {
     const [token, now] = [this.#token ?? "", this.#line.firstElementChild];
     if (now instanceof WaitingRoom && now.token === token) return;
     const room = new WaitingRoom();
-    Object.assign(room, { token, showId: this.#show.showId });
+    const isDrawn = this.#queue.opening === "DRAW";
+    Object.assign(room, { token, showId: this.#show.showId, isDrawn });
     show(this.#choice);
     show(this.#line, room);
   }
@@ -245,7 +254,17 @@ export class PlacePage extends Part {
     this.addEventListener("place", (event) => this.#placed(/** @type {CustomEvent} */ (event).detail), {
       signal: this.stopped,
     });
+    const first = /** @type {EventListener} */ (
+      (/** @type {CustomEvent} */ { detail }) => void this.#ask(room, detail)
+    );
+    this.addEventListener("place", first, { signal: this.stopped, once: true });
     show(this, h("h1", { class: "unseen" }, w.place), room, this.#next);
+  }
+
+  /** Whether places are drawn by lot its line says. @param {WaitingRoom} room @param {Place} place */
+  async #ask(room, { queueId }) {
+    const queue = await ask(`/v1/queues/${queueId}`, { signal: this.stopped }).catch(() => null);
+    room.isDrawn = queue?.opening === "DRAW";
   }
 
   /** The place is the person's on this device, too, if it is theirs. @param {Place} place */

@@ -26,6 +26,9 @@ export interface Show extends Priced {
   opensAt: string | null;
   closesAt: string | null;
   maxSeatsPerUser: number | null;
+  status: "SCHEDULED" | "CANCELLING" | "CANCELLED";
+  /** Of a show that is called off: how far its refunds are. */
+  refunds: { total: number; done: number; parked: number } | null;
 }
 
 export interface Queue {
@@ -35,6 +38,59 @@ export interface Queue {
   active: number;
   paused: boolean;
   opensAt: string | null;
+  opening: "FIFO" | "DRAW";
+  onExpiry: "REQUEUE" | "EXPIRE";
+  placesPerMinute: number;
+  delayReason: Place["delayReason"];
+  maxActive: number;
+  maxWaiting: number;
+  admitPerMinute: number;
+  activeTtlSeconds: number;
+  waitingTtlSeconds: number;
+  waitingGraceSeconds: number;
+  showUpWithinSeconds: number;
+}
+
+export interface Sales {
+  held: number;
+  sold: number;
+  free: number;
+  gross: number;
+  refunded: number;
+  net: number;
+}
+
+export interface ShowSales extends Sales, Priced {
+  showId: number;
+  sections: (Sales & { name: string })[];
+}
+
+/** What an operator or a cashier did. */
+export interface Action {
+  actionId: string;
+  who: string;
+  role: string | null;
+  what: string;
+  target: string;
+  before: object | null;
+  after: object | null;
+  outcome: "INTENT" | "DONE" | "REFUSED" | "UNKNOWN";
+  reason: string | null;
+  createdAt: string;
+}
+
+export interface Story {
+  paymentId: string;
+  attempts: number;
+  parkedAt: string | null;
+  steps: {
+    step: string;
+    outcome: "DONE" | "REFUSED" | "UNKNOWN";
+    reason: string | null;
+    firstAt: string;
+    lastAt: string;
+    times: number;
+  }[];
 }
 
 export interface Place {
@@ -52,8 +108,15 @@ export interface Place {
   enteredAt: string;
   activeUntil: string | null;
   opensAt: string | null;
+  message: Message | null;
   pollAfterSeconds: number;
   requeues: number;
+}
+
+/** What the seller says to everybody in a queue. */
+export interface Message {
+  ko: string | null;
+  en: string | null;
 }
 
 export interface ReservedSeat {
@@ -79,11 +142,16 @@ export interface Reservation {
 
 export interface Payment {
   paymentId: string;
+  userId: string;
+  reservationId: string;
   amount: number;
   status: "PENDING" | "COMPLETED" | "FAILED" | "CANCELLED";
   reason: string | null;
   createdAt: string;
   settledAt: string | null;
+  refundAskedAt: string | null;
+  refundReason: string | null;
+  refundedAt: string | null;
 }
 
 export interface Wallet extends Priced {

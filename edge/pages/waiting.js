@@ -3,8 +3,9 @@
 import { ask, now } from "./api.js";
 import { Part, focusOn, h, headline, say, show } from "./dom.js";
 import { follow, isFinal } from "./place.js";
-import { clock, count, inWords, moment, span, w } from "./words.js";
+import { clock, count, inWords, language, moment, span, w } from "./words.js";
 
+/** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").News} News */
 /** @typedef {import("./types.js").Place} Place */
 
@@ -19,6 +20,9 @@ export class WaitingRoom extends Part {
   token = "";
   /** @type {number | null} */
   showId = null;
+  /** Whether places are drawn by lot. */
+  isDrawn = false;
+  #check = new DrawCheck();
   /** @type {News} */
   #news = { place: null, link: "polling", gone: false };
   #asksLeave = false;
@@ -38,18 +42,24 @@ export class WaitingRoom extends Part {
     const before = this.#news;
     this.#news = news;
     const { place, gone } = news;
-    if (place && place.status !== before.place?.status) this.#announce(place);
+    if (place) this.#announce(place, before.place);
     if (news.link === "away" && before.link !== "away") say(w.away);
     this.#render();
     if (place) this.tell("place", place);
     if (gone || (place && isFinal(place))) this.tell("over", place);
   }
 
-  /** @param {Place} place */
-  #announce({ status, position }) {
-    if (status === "ACTIVE") say(w.yourTurn);
-    else if (status === "WAITING") say(`${w.waiting}. ${w.place}: ${count(position)}`);
-    else say(status === "REGISTERED" ? w.registered : w[status]);
+  /** Says what is new. @param {Place} place @param {Place | null} before */
+  #announce({ status, position, message }, before) {
+    const news = [];
+    if (status !== before?.status) {
+      if (status === "ACTIVE") news.push(w.yourTurn);
+      else if (status === "WAITING") news.push(`${w.waiting}. ${w.place}: ${count(position)}`);
+      else news.push(status === "REGISTERED" ? w.registered : w[status]);
+    }
+    const text = spoken(message)?.text;
+    if (text && text !== spoken(before?.message ?? null)?.text) news.push(text);
+    if (news.length > 0) say(news.join(" "));
   }
 
   #tick() {
@@ -67,6 +77,7 @@ export class WaitingRoom extends Part {
     if (!place) return show(this, h("p", { class: "card faint" }, link === "away" ? w.away : w.loading));
     if (isFinal(place))
       return show(this, h("p", { class: "notice" }, w[/** @type {"LEFT"} */ (place.status)]));
+    const said = spoken(place.message);
     const connection = link === "away" ? w.away : link === "live" ? w.live : w.polling;
     show(
       this,
@@ -74,6 +85,8 @@ export class WaitingRoom extends Part {
         "section",
         { class: `card ${place.status.toLowerCase()}`, "aria-label": w.place },
         ...this.#state(place),
+        said && h("p", { class: "notice said", lang: said.lang }, said.text),
+        this.isDrawn && Object.assign(this.#check, { place }),
         this.#error && h("p", { class: "notice bad", role: "alert" }, this.#error),
         h(
           "div",
@@ -153,7 +166,42 @@ export class WaitingRoom extends Part {
   }
 }
 
+/** The seller's text in the language of the page, else in the other. @param {Message | null} message */
+function spoken(message) {
+  const lang = message?.[language] ? language : language === "ko" ? "en" : "ko";
+  const text = message?.[lang];
+  return text ? { lang, text } : null;
+}
+
+/** Offers to check the draw of a place, and does it. Set `place`. */
+class DrawCheck extends Part {
+  place = /** @type {Place} */ (/** @type {unknown} */ (null));
+
+  /** @override */
+  begin() {
+    this.#say(null);
+  }
+
+  /** @param {Node | null} result */
+  #say(result) {
+    const onclick = () => this.#run();
+    const button = h("button", { class: "small", "data-key": "draw", onclick }, w.checkDraw);
+    show(this, h("p", null, button), result);
+  }
+
+  async #run() {
+    try {
+      // Only who asks for it loads it.
+      const { check } = await import("./draw.js");
+      this.#say(await check(this.place, this.stopped));
+    } catch (error) {
+      if (!this.stopped.aborted) this.#say(h("p", { class: "notice bad", role: "alert" }, inWords(error)));
+    }
+  }
+}
+
 /** A figure with its name, in a list of such. @param {string} name @param {string} value */
 export const figure = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
+customElements.define("draw-check", DrawCheck);
 customElements.define("waiting-room", WaitingRoom);

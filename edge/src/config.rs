@@ -1,6 +1,7 @@
 //! The configuration: typed, documented, and checked before any port opens.
 
 mod limits;
+mod telling;
 
 use std::{str::FromStr, time::Duration};
 
@@ -19,10 +20,9 @@ use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub(crate) use self::limits::Allowance;
-pub use self::limits::LimitArgs;
+pub use self::{limits::LimitArgs, telling::TellingArgs};
 use crate::store;
 
-/// How long events are kept that were sent.
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a browser need not ask again whether a page may call.
 const AN_HOUR: Duration = Duration::from_secs(3_600);
@@ -50,11 +50,15 @@ pub struct Retention {
     /// 3650d; the checkout itself is kept for good
     #[arg(long, env, default_value = "30d", value_parser = prune::retention)]
     pub checkout_retention: Duration,
+    /// How long events are kept, whether every subscriber has taken them or not, 1h to 3650d; until then
+    /// they can be replayed. A subscriber that no edge has told for so long begins anew
+    #[arg(long, env, default_value = "7d", value_parser = prune::retention)]
+    pub events_retention: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { checkout_retention: 30 * A_DAY }
+        Self { checkout_retention: 30 * A_DAY, events_retention: 7 * A_DAY }
     }
 }
 
@@ -63,7 +67,8 @@ impl Retention {
     #[must_use]
     pub fn old(&self) -> Vec<Old> {
         vec![
-            Old::new("outbox", A_DAY, store::forget_told),
+            Old::new("event", self.events_retention, store::forget_events),
+            Old::new("subscriber", self.events_retention, store::forget_subscribers),
             Old::new("checkout", self.checkout_retention, store::forget_workings),
         ]
     }
@@ -93,10 +98,9 @@ pub struct Policy {
     /// hold lapses.
     #[arg(long, env, value_enum, default_value_t = OnPaymentFailure::Release)]
     pub on_payment_failure: OnPaymentFailure,
-    /// Where outcomes are sent as CloudEvents (HTTP POST). Without it each is one log line (target
-    /// `boxoffice::events`).
-    #[arg(long, env, hide_env_values = true)]
-    pub events_url: Option<String>,
+    /// Who is told of events.
+    #[command(flatten)]
+    pub telling: TellingArgs,
     /// Web origins (`scheme://host[:port]`) that may call REST and gRPC-Web from a browser, comma separated;
     /// `*` is any. None by default.
     #[arg(long, env, default_value = "", hide_default_value = true)]

@@ -25,7 +25,7 @@ use boxoffice_proto::{
     wallet::wallet_service_server::WalletServiceServer,
 };
 use chassis::{
-    Serving,
+    Serving, alerts,
     channel::Channel,
     clock::Clock,
     db::{Db, DbConfig, Migrations},
@@ -37,9 +37,10 @@ use chassis::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::app::{EventBook, SubscriberState, ToldEvent};
 pub use crate::config::{
-    Browse, Config, LimitArgs, Listeners, OnPaymentFailure, Origins, Policy, Retention, UpstreamIdentities,
-    Upstreams,
+    Browse, Config, LimitArgs, Listeners, OnPaymentFailure, Origins, Policy, Retention, TellingArgs,
+    UpstreamIdentities, Upstreams,
 };
 
 /// How long streams may take to end when everything else has ended.
@@ -52,6 +53,13 @@ const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 /// The database is out of reach, or a migration failed.
 pub async fn migrate(database: &DbConfig) -> Result<(), chassis::Error> {
     Ok(Db::migrate(database, &migrations()).await?)
+}
+
+/// The doors as those of the edge, of which seats are read as is said.
+fn opened(mut doors: access::Doors, browse: Browse) -> access::Doors {
+    doors.house.is_edge = true;
+    doors.house.open_browsing = browse == Browse::Open;
+    doors
 }
 
 /// Runs the edge until `shutdown`: REST, SSE and WebSocket on one listener, gRPC and gRPC-Web on the other,
@@ -76,11 +84,10 @@ async fn run(
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
     let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
-    let journal = store::Journal::new(db.clone());
-    let relay = app::Relay::new(journal.clone(), clock.clone(), config.policy.events_url.as_deref())?;
+    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &config.policy.telling)?;
     let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
-        journal,
+        store::Journal::new(db.clone()),
         acting,
         clients.clone(),
         gate.clone(),
@@ -89,26 +96,27 @@ async fn run(
         config.policy.on_payment_failure,
     );
     let background = [
+        tokio::spawn(alert(db.clone(), clock.clone(), shutdown.clone())),
         tokio::spawn(till.clone().recover_until(shutdown.clone())),
         tokio::spawn(relay.run_until(shutdown.clone())),
         tokio::spawn(pruning),
     ];
 
-    let followers = app::Followers::new(clients.clone(), shutdown.clone());
-    let polls = app::Polls::new(clients.queue.clone());
-    let mut doors = config.doors;
-    doors.house.is_edge = true;
-    doors.house.open_browsing = config.policy.browse == Browse::Open;
+    let places = app::Places::new(clients.queue.clone());
+    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let following = (app::Followers::new(places.clone(), shutdown.clone()), halls);
+    let polls = app::Polls::new(places);
+    let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let edge = app::Edge::new(clients, gate, followers.clone(), till.clone(), doors, clock, &config.policy);
+    let edge = app::Edge::new(clients, gate, following.clone(), till.clone(), doors, clock, &config.policy);
     let edge = Arc::new(edge);
-    let grpc = grpc_server(&edge, polls.clone(), health.clone());
-    let grpc = grpc.for_pages(grpc::cors(&edge.origins));
+    let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
+    let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
-        (runtime.clone(), rest.apart(app::Polls::new(queue)))
+        (runtime.clone(), rest.apart(app::Polls::new(app::Places::new(queue))))
     };
     let fronts = listeners.threads.runtimes().iter().map(apart).collect();
     let rest = async {
@@ -121,16 +129,22 @@ async fn run(
     // This is done also when a listener failed: requests in flight are finished and background tasks end.
     shutdown.cancel();
     // A WebSocket is no longer one of the server's connections, so the drain has not waited for it.
-    if tokio::time::timeout(GOODBYE, followers.ended()).await.is_err() {
+    let ended = async { tokio::join!(following.0.ended(), following.1.ended()) };
+    if tokio::time::timeout(GOODBYE, ended).await.is_err() {
         tracing::warn!("streams were still open after the drain; they are dropped");
     }
     till.drain().await;
-    for task in background {
+    for task in background.into_iter().chain([of_shows]) {
         task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
     }
     let closed = db.close().await;
     served?;
     Ok(closed?)
+}
+
+/// Watches the answers of this edge, and sends its alerts.
+async fn alert(db: Db, clock: Clock, shutdown: CancellationToken) {
+    tokio::join!(app::watch_until(shutdown.clone()), alerts::until(db, clock, shutdown));
 }
 
 /// The gRPC side: paying, and the services behind the edge through its use cases.

@@ -4,6 +4,10 @@ use chassis::telemetry::Described;
 
 /// The name and the meaning of each metric.
 pub(crate) const MEASURES: &[Described] = &[
+    (
+        "call_offs_stuck_total",
+        "Times that calling a show off did not get on for some minutes. Somebody should look.",
+    ),
     ("checkout_steps_total", "Steps of checkouts that were taken, by step and outcome."),
     (
         "checkout_stuck_total",
@@ -14,10 +18,8 @@ pub(crate) const MEASURES: &[Described] = &[
     ("checkouts_pending", "Checkouts that run in this process."),
     ("checkouts_taken_over_total", "Checkouts that were taken over from a process that did not finish them."),
     ("checkouts_total", "Checkouts that came to their end, by status."),
-    (
-        "events_total",
-        "Outcomes of checkouts as events, by what became of them: sent, missed by the receiver, or logged.",
-    ),
+    ("events_behind", "Events that a subscriber has not taken yet, by subscriber."),
+    ("events_total", "Events that were sent, by subscriber and by what became of them: taken, or missed."),
     ("http_panics_total", "HTTP handlers that panicked. Each is a fault of the program."),
     ("http_request_seconds", "How long an HTTP request took until its answer began, by method and route."),
     ("http_requests_total", "HTTP requests answered, by method, route and status."),
@@ -27,7 +29,11 @@ pub(crate) const MEASURES: &[Described] = &[
     ),
     ("polls_batch_size", "Polls that one call of the queue service answered together."),
     ("polls_shed_total", "Polls refused because too many waited."),
-    ("stream_messages_total", "Messages about a place in a queue that were sent over streams."),
+    ("shows_cancelled_total", "Shows that were called off and whose sales are all refunded."),
+    (
+        "stream_messages_total",
+        "Messages about a place in a queue, or about the seats of a show, that were sent over streams.",
+    ),
     ("streams_displaced_total", "Streams that were ended because their token opened too many newer ones."),
     ("streams_open", "Streams that are open."),
 ];

@@ -32,6 +32,8 @@ pub const SELECTION: RangeInclusive<i32> = 1..=50;
 /// Seats of a show.
 pub const SEATS: RangeInclusive<i32> = 1..=100_000;
 
+/// Characters of what the seller says to everybody in a queue, in each language; empty: nothing.
+pub const MESSAGE: RangeInclusive<usize> = 0..=280;
 /// The lanes of a queue; the lowest is served first.
 pub const PRIORITY: RangeInclusive<i32> = 0..=9;
 /// The lane of a user who names none.

@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod currency;
 pub mod json;
 pub mod knobs;
+pub mod seats;
 pub mod time;
 pub mod validate;
 

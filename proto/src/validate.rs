@@ -121,6 +121,15 @@ impl Checks {
         text.map(Cow::into_owned).unwrap_or_default()
     }
 
+    /// A text as [`text`](Self::text), on one line and without any control character.
+    pub fn line(&mut self, field: &str, value: &str, length: RangeInclusive<usize>) -> String {
+        if value.chars().any(char::is_control) {
+            self.refuse(field, "must be one line without control characters");
+            return String::new();
+        }
+        self.text(field, value, length)
+    }
+
     /// A field that must be set.
     pub fn present<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
@@ -290,6 +299,15 @@ mod tests {
                     "{form:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_text_without_line_breaks() {
+        assert_eq!(kept(|c| c.line("m", " Zoe\u{308} \"&<b> ", 0..=9)).as_deref(), Some("Zo\u{eb} \"&<b>"));
+        assert_eq!(kept(|c| c.line("m", "", 0..=9)).as_deref(), Some(""));
+        for bad in ["a\nb", "a\t", "\r", "a\0b", "\u{85}", &"x".repeat(10)] {
+            assert_eq!(kept(|c| c.line("m", bad, 0..=9)), None, "{bad:?}");
         }
     }
 

@@ -75,12 +75,17 @@ fn draw(size: usize) {
     let head = state.head().after_draw(held.of(), 2);
     state.advance(head, Vec::new(), 2);
     let began = Instant::now();
-    state.deal(Arc::clone(&held));
+    let mut slots = Vec::with_capacity(tokens.len());
+    state.locate(held.order(), &mut slots);
+    let located = began.elapsed();
+    let began = Instant::now();
+    state.deal(Arc::clone(&held), &slots);
     let dealt = began.elapsed();
     let began = Instant::now();
     let proofs = tokens.iter().take(1_000).filter(|token| held.prove(token).is_some()).count();
     println!(
-        "{} took part: {copied:.1?} to copy, {drawn:.1?} to draw, {dealt:.1?} to deal; {:.1?} a proof ({proofs}); {} bytes each counted",
+        "{} took part: {copied:.1?} to copy, {drawn:.1?} to draw, {located:.1?} to find, {dealt:.1?} to deal while readers wait; \
+         {:.1?} a proof ({proofs}); {} bytes each counted",
         held.of(),
         began.elapsed() / 1_000,
         state.memory() / size

@@ -68,6 +68,7 @@ macro_rules! flags {
                     paused: false,
                     opens_at: None,
                     opening: Opening::Fifo,
+                    message: None,
                 }
             }
         }

@@ -17,7 +17,7 @@ use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::queue::queue_service_server::QueueServiceServer;
 pub use chassis::program::Listeners;
 use chassis::{
-    Serving,
+    Serving, alerts,
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
@@ -61,6 +61,7 @@ async fn run(
     queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
+    let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
     let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
@@ -72,7 +73,7 @@ async fn run(
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();
-    let _ended = pruning.await;
+    let _ended = (pruning.await, alerting.await);
     // No request is in flight any more, so each writer only finishes its present batch.
     queues.close().await;
     let closed = db.close().await;

@@ -11,6 +11,7 @@ import yaml
 
 import cluster
 import image
+import monitoring
 import programs
 import render
 import rules
@@ -261,7 +262,7 @@ def main(folder):
 
     for overlay in overlays.values():
         wrong += [*check(overlay), *valid(overlay), *started(overlay, known)]
-    wrong += [*image.all_of(ROOT, known, paths, drain, overlays.values()), *readme(overlays.values())]
+    wrong += [*image.all_of(ROOT, known, paths, drain, overlays.values()), *readme(overlays.values()), *monitoring.all_of(ROOT, list(overlays.values()))]
     if not wrong:
         wrong += blind(overlays, check)
     sys.exit("\n".join(wrong) or 0)

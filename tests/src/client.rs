@@ -210,6 +210,20 @@ impl Call {
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
+    /// Sends it once. Of a stream of events that has begun only the head is read, of anything else all.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn begun(self) -> Answer {
+        let what = self.what.clone();
+        let response = self.stream().await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let is_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if is_stream { String::new() } else { response.text().await.unwrap_or_default() };
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { what, status, headers, text, body }
+    }
+
     /// Sends it, again while the mesh is too busy, until it gets another answer than these.
     async fn until_not(mut self, busy: &[u16]) -> Answer {
         let patience = Patience::new(BUSY);

@@ -11,6 +11,8 @@
 //!   [`server`] is a PostgreSQL that may be crashed.
 //! - [`requests`] has the requests for shows and holds, [`raw`] calls any method by its path; [`patience`]
 //!   says how long to wait for anything.
+//! - [`collector`] takes the spans of traces.
+//! - [`receiver`] is told of events and alerts.
 //! - [`keys`] are the certificates of a mesh whose programs prove to each other who they are.
 //! - [`raw`] calls any method by its path; [`patience`] says how long to wait for anything.
 //! - [`suite`] runs scenarios against shared meshes, and fails when a mesh does not end cleanly.
@@ -27,6 +29,7 @@ pub use chassis::testing::patience;
 
 pub mod audit;
 pub mod client;
+pub mod collector;
 pub mod databases;
 pub mod eventually;
 pub mod faults;
@@ -39,6 +42,7 @@ pub mod pages;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod receiver;
 pub mod requests;
 pub mod server;
 mod shape;

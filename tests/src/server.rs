@@ -1,10 +1,19 @@
 //! A PostgreSQL server of one's own, for a scenario in which it is the server that fails; a replica of it,
-//! and a PgBouncer.
+//! a PgBouncer, and a NATS server.
 
 use std::{
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tokio::net::TcpStream;
+
+use crate::{
+    eventually::eventually,
+    process::{Process, Program},
 };
 
 /// A throwaway server. It is stopped and removed when this goes.
@@ -119,5 +128,75 @@ impl PgBouncer {
 impl Drop for PgBouncer {
     fn drop(&mut self) {
         let _ = Command::new(POOLER).arg("stop").arg(&self.dir).status();
+    }
+}
+
+/// A NATS server with JetStream. It is killed and removed when this goes.
+#[derive(Debug)]
+pub struct NatsServer {
+    process: Process,
+    address: SocketAddr,
+    dir: PathBuf,
+}
+
+impl NatsServer {
+    /// Starts one: the program that `NATS_SERVER` names, or the one that is installed.
+    ///
+    /// # Panics
+    /// When there is none, or it does not start.
+    pub async fn start() -> Self {
+        let dir = folder("nats");
+        std::fs::create_dir_all(&dir).expect("a temporary folder can be made");
+        let installed = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
+        let path = std::env::var_os("NATS_SERVER")
+            .map(PathBuf::from)
+            .or_else(|| installed.into_iter().map(PathBuf::from).find(|path| path.is_file()));
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = free.local_addr().expect("a bound socket has an address");
+        drop(free);
+        let args = ["-js", "-a", "127.0.0.1", "-p", &address.port().to_string(), "-sd", "store"];
+        let program = Program {
+            name: "nats".to_owned(),
+            path: path.expect("nats-server is not installed (Debian: apt-get install nats-server)"),
+            args: args.map(str::to_owned).to_vec(),
+            dir: dir.clone(),
+        };
+        let server = Self { process: Process::start(program), address, dir };
+        server.ready().await;
+        server
+    }
+
+    async fn ready(&self) {
+        eventually(Duration::from_secs(10), || async {
+            TcpStream::connect(self.address)
+                .await
+                .map(drop)
+                .map_err(|error| format!("{error}: {}", self.process.log()))
+        })
+        .await;
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after that, with what it had written down.
+    pub async fn restart(&self) {
+        self.process.restart();
+        self.ready().await;
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.process.kill();
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }

@@ -73,12 +73,18 @@ impl Role {
     /// Whether a separate program of this role understands a policy flag.
     pub(crate) fn takes(self, flag: &str) -> bool {
         match self {
-            _ if matches!(flag, "--max-connections" | "--insecure-open" | "--docs" | "--self-charge") => true,
-            _ if flag.starts_with("--auth-") => true,
+            _ if matches!(
+                flag,
+                "--max-connections" | "--insecure-open" | "--docs" | "--self-charge" | "--otlp-endpoint"
+            ) =>
+            {
+                true
+            }
+            _ if flag.starts_with("--auth-") || flag.starts_with("--alert-") => true,
             Self::Launcher => true,
             Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
             Self::Edge => {
-                flag.starts_with("--limit-")
+                ["--limit-", "--events-", "--nats-"].iter().any(|known| flag.starts_with(known))
                     || matches!(flag, "--browse" | "--on-payment-failure" | "--trusted-proxies")
             }
             Self::Wallet => flag == "--currency",

@@ -175,6 +175,12 @@ impl Court {
         Self { world, faults, sale, seat: Arc::default() }
     }
 
+    /// The show whose seats are on trial.
+    #[must_use]
+    pub const fn show(&self) -> i64 {
+        self.sale.show
+    }
+
     /// Closes it: everything stops cleanly, and the audit finds nothing.
     pub async fn close(self) {
         let Self { world, .. } = self;

@@ -153,6 +153,16 @@ impl World {
         int(&show.expect(201).await["showId"])
     }
 
+    /// Calls a show off, and waits until it is CANCELLED; its JSON.
+    pub async fn call_off(&self, show: i64) -> Value {
+        let path = format!("/v1/shows/{show}");
+        self.rest.post(&format!("{path}/cancel"), json!({})).expect(202).await;
+        eventually(Duration::from_secs(15), || async {
+            holds(self.rest.get(&path).expect(200).await, |show| show["status"] == "CANCELLED")
+        })
+        .await
+    }
+
     /// The call that joins a line.
     #[must_use]
     pub fn joining(&self, queue: &str, user: &str) -> Call {

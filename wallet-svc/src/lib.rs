@@ -21,7 +21,7 @@ use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, wallet::wallet_service_server::WalletServiceServer};
 pub use chassis::program::Listeners;
 use chassis::{
-    Serving,
+    Serving, alerts,
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
@@ -62,6 +62,7 @@ async fn run(
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
 
+    let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
     let pruning = tokio::spawn(prune::until(
         db.clone(),
         clock.clone(),
@@ -78,7 +79,7 @@ async fn run(
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();
-    let _ended = pruning.await;
+    let _ended = (pruning.await, alerting.await);
     let closed = db.close().await;
     served?;
     Ok(closed?)

@@ -4,14 +4,14 @@
 //!   choose for those who name no seats ─► lock holds, seats and holders in one order
 //!   ─► recall recorded answers
 //!   ─► decide in memory, in the order in which the requests came
-//!   ─► write seats, holds, answers, each in one statement ─► commit ─► answer everybody
+//!   ─► write seats, holds, answers, the seats' log, each in one statement ─► commit ─► answer everybody
 //! ```
 //! The requests that wait at one moment share one transaction ([`chassis::db::Group`]). Answers are recalled
 //! once the locks are there: an equal request that another replica committed meanwhile had the same locks, so
 //! its answer is found (I-SAME-ANSWER).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -27,7 +27,7 @@ use crate::{
         Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey, batch::seats_of,
     },
     error,
-    store::{holds, refunds, seats},
+    store::{cancelling, changes, holds, refunds, seats},
 };
 
 /// A request as it waits for its batch.
@@ -52,6 +52,21 @@ impl From<Denied> for error::Error {
             Denied::Reused => Self::RequestIdReused,
         }
     }
+}
+
+/// The recorded answers to requests, one for each key; `None` where there is none.
+pub(super) async fn recall(
+    db: Db,
+    keys: Arc<[Arc<Key>]>,
+) -> Result<Vec<Result<Option<Reservation>, Denied>>, Error> {
+    let mut session = db.read().await?;
+    let recorded = idempotency::recall_all(&mut session, keys.iter().map(AsRef::as_ref)).await?;
+    let answer = |key: &Arc<Key>| match recorded.answer(key) {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(idempotency::Error::Reused) => Ok(Err(Denied::Reused)),
+        Err(idempotency::Error::Db(error)) => Err(error),
+    };
+    keys.iter().map(answer).collect()
 }
 
 type Answers = Vec<Result<Reservation, Denied>>;
@@ -79,7 +94,7 @@ pub(super) async fn attempt(
     let shows = changes.holds.iter().chain(&changes.refunded);
     let shows: BTreeSet<_> = shows.map(|hold| (hold.show_id, hold.concert_id)).collect();
     let _touches: Vec<_> = shows.into_iter().map(|(show, concert)| memory.touch(show, concert)).collect();
-    match write(&mut session, &changes, now).await {
+    let seats = match write(&mut session, &changes, now).await {
         // The one unique key that a batch can meet is that of the payment (I-PAID-ONCE). The requests of a
         // batch that met it are made again one by one, so that it is found whose payment it was.
         Err(error) if error.is_unique() && batch.len() == 1 => {
@@ -87,8 +102,9 @@ pub(super) async fn attempt(
             return Ok(vec![Err(Denied::Refused(Refusal::PaymentUsed))]);
         }
         written => written?,
-    }
+    };
     idempotency::record_all(&mut session, &records, now).await?;
+    changes::record(&mut session, &seats, now).await?;
     session.commit().await?;
     Ok(answers)
 }
@@ -122,9 +138,12 @@ async fn lock(
             .extend(new.iter().flat_map(|(new, seats)| seats.numbers().map(|seat| (new.show.show_id, seat))));
         seats::lock_or_insert(session, &wanted).await?
     };
+    // Read when what it is about is locked: see the store of what is called off.
+    let shows = new.iter().map(|(new, _)| new.show.show_id).chain(held.values().map(|hold| hold.show_id));
+    let called_off = cancelling::called_off(session, shows.collect()).await?;
     let now = clock.now();
     let new: Vec<_> = new.into_iter().map(|(new, _)| new).collect();
-    let locked = Locked::new(held, taken).with(choices);
+    let locked = Locked::new(held, taken).with(choices).without(called_off);
     let may_hold: Vec<_> = new.into_iter().filter(|new| locked.may_grant(new, now)).collect();
     let holder = |new: &&NewHold| (new.user_id.clone(), new.show.show_id);
     let limited = may_hold.iter().copied().filter(|new| new.show.sale.max_seats_per_user.is_some());
@@ -174,10 +193,13 @@ fn decide<'a>(
     Ok((answers, records))
 }
 
-async fn write(session: &mut Session, changes: &Changes, now: i64) -> Result<(), Error> {
+/// Writes the changes, and answers from when on the seats are free that were changed.
+async fn write(session: &mut Session, changes: &Changes, now: i64) -> Result<BTreeMap<SeatKey, i64>, Error> {
     // What is given back is no longer sold, so that it can be freed, and taken again in this batch.
     refunds::write(session, &changes.refunded).await?;
-    seats::free(session, &changes.freed).await?;
+    let mut seats = changes::freed(seats::free(session, &changes.freed).await?);
     seats::write(session, &changes.seats, now).await?;
-    holds::write(session, &changes.holds, now).await
+    seats.extend(changes.seats.iter().map(|(seat, row)| (*seat, row.free_from())));
+    holds::write(session, &changes.holds, now).await?;
+    Ok(seats)
 }

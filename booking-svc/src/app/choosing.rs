@@ -31,7 +31,7 @@ pub(super) async fn choose(
         let now = clock.now();
         let unfree = seats::unfree(session, show_id, now).await?;
         let mut taken = SeatSet::none_of(hall.seats());
-        unfree.held.iter().chain(&unfree.sold).for_each(|seat| taken.insert(*seat));
+        unfree.into_iter().for_each(|seat| taken.insert(seat));
         let wishes: Vec<_> = new.iter().filter_map(|new| wish(new)).collect();
         let chosen = best::choose_for_all(hall, &wishes, asked_by_number(holds, show_id), &taken);
         choices.extend(new.iter().map(|new| new.reservation_id).zip(chosen));

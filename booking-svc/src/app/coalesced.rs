@@ -18,7 +18,7 @@ use moka::future::Cache;
 use tokio::{sync::Mutex, time::Instant};
 
 /// How long an answer is served.
-const FRESH: Duration = Duration::from_millis(250);
+pub(super) const FRESH: Duration = Duration::from_millis(250);
 const FRESH_MICROS: i64 = 250_000;
 /// The most answers that are kept; beyond that those requested least often are dropped.
 const CAPACITY: u64 = 512;
@@ -27,10 +27,41 @@ const CAPACITY: u64 = 512;
 /// the cache.
 const PLACES: usize = 4_096;
 
+/// How often this process has written what belongs to each key, or begun to write it and not heard of the
+/// outcome.
+#[derive(Debug)]
+pub(super) struct Generations(Box<[AtomicU64]>);
+
+impl Generations {
+    /// Nothing was written.
+    #[must_use]
+    pub(super) fn new() -> Self {
+        Self((0..PLACES).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// The present generation of a key.
+    #[must_use]
+    pub(super) fn of(&self, key: i64) -> u64 {
+        self.place(key).load(Ordering::SeqCst)
+    }
+
+    /// Announces a write. When the touch is dropped, after the commit and also when its outcome is unknown,
+    /// what was read before is no longer served.
+    #[must_use]
+    pub(super) fn touch(&self, key: i64) -> Touch<'_> {
+        Touch(self.place(key))
+    }
+
+    fn place(&self, key: i64) -> &AtomicU64 {
+        let place = usize::try_from(key.unsigned_abs()).unwrap_or(0) % PLACES;
+        &self.0[place]
+    }
+}
+
 /// The cached answers, by key.
 #[derive(Debug)]
 pub(super) struct Coalesced<T: Clone + Send + Sync + 'static> {
-    generations: Box<[AtomicU64]>,
+    generations: Generations,
     slots: Cache<i64, Arc<Mutex<Option<Loaded<T>>>>>,
 }
 
@@ -46,8 +77,7 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
     /// An empty cache.
     #[must_use]
     pub(super) fn new() -> Self {
-        let generations = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
-        Self { generations, slots: Cache::new(CAPACITY) }
+        Self { generations: Generations::new(), slots: Cache::new(CAPACITY) }
     }
 
     /// The answer for a key: the cached one while it is fresh, otherwise the one that `load` brings.
@@ -62,7 +92,7 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
     ) -> Result<T, E> {
         let slot = self.slots.get_with(key, async { Arc::default() }).await;
         let mut slot = slot.lock().await;
-        let generation = self.generation(key).load(Ordering::SeqCst);
+        let generation = self.generations.of(key);
         if let Some(loaded) = &*slot
             && loaded.generation == generation
             && loaded.at.elapsed() < FRESH
@@ -76,16 +106,10 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
         Ok(answer)
     }
 
-    /// Announces a write. When the touch is dropped, after the commit and also when its outcome is unknown,
-    /// an answer that was loaded before is no longer served.
+    /// Announces a write, as [`Generations::touch`] does.
     #[must_use]
     pub(super) fn touch(&self, key: i64) -> Touch<'_> {
-        Touch(self.generation(key))
-    }
-
-    fn generation(&self, key: i64) -> &AtomicU64 {
-        let place = usize::try_from(key.unsigned_abs()).unwrap_or(0) % PLACES;
-        &self.generations[place]
+        self.generations.touch(key)
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{App, batch::Asked};
 use crate::{
-    domain::{NewHold, Refusal, Request, Reservation, Wanted, hold::Command},
+    domain::{NewHold, Occupancy, Refusal, Request, Reservation, Wanted, hold::Command},
     error::Error,
 };
 
@@ -48,10 +48,44 @@ impl App {
         let HoldSeats { user_id, seats, .. } = command;
         let reservation_id = Uuid::new_v4();
         let new = NewHold { reservation_id, user_id, show, hall, queue_id, seats };
-        let result = self.ask_until_chosen(new, key).await;
+        let show = Arc::clone(&new.show);
+        let result = match self.answered_by_memory(&new, key.as_ref()).await {
+            Ok(None) => self.ask_until_chosen(new, key).await,
+            Ok(Some(answer)) => Ok(answer),
+            Err(error) => Err(error),
+        };
+        if let Err(Error::Refused(Refusal::SeatTaken(_))) = result {
+            // Where one was too late others will be, and what is remembered answers them. It is no matter to
+            // this request if it cannot be read.
+            drop(self.memory.seats.seats(&show).await);
+        }
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| "HELD");
         metrics::counter!("booking_holds_total", "outcome" => outcome).increment(1);
         result
+    }
+
+    /// What can be answered without a transaction: that somebody has one of the seats (I-TAKEN-NOW), or the
+    /// recorded answer to the same request. What is remembered only says where to look. It is answered with
+    /// what is committed after the request came, and the recorded answer is looked for after that: where the
+    /// seats are taken by an earlier attempt of the same request, its answer is found.
+    async fn answered_by_memory(
+        &self,
+        new: &NewHold,
+        key: Option<&Key>,
+    ) -> Result<Option<Reservation>, Error> {
+        let seats = &self.memory.seats;
+        let taken = |occupancy: &Occupancy| new.taken(self.rules, occupancy, self.clock.now());
+        let remembered = seats.remembered(new.show.show_id).await;
+        if remembered.is_none_or(|occupancy| taken(&occupancy).is_none()) {
+            return Ok(None);
+        }
+        let Some(refusal) = taken(&*seats.newest(&new.show).await?) else { return Ok(None) };
+        if let Some(key) = key
+            && let Some(answer) = self.recalls.ask(Arc::new(key.clone())).await??
+        {
+            return Ok(Some(answer));
+        }
+        Err(refusal.into())
     }
 
     async fn ask_until_chosen(&self, new: NewHold, key: Option<Key>) -> Result<Reservation, Error> {

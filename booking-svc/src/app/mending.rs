@@ -46,8 +46,8 @@ impl App {
     /// sold of it stays as it is.
     ///
     /// # Errors
-    /// `ShowNotFound`, `Outdated`, `BeginsInThePast`, `NeverOnSale`, `ClosesTooLate`, `SectionNotFound`,
-    /// `RequestIdReused`, or a failure of the database.
+    /// `ShowNotFound`, `ShowCancelled`, `Outdated`, `BeginsInThePast`, `NeverOnSale`, `ClosesTooLate`,
+    /// `SectionNotFound`, `RequestIdReused`, or a failure of the database.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id))]
     pub async fn update_show(
         &self,
@@ -67,6 +67,7 @@ impl App {
             }
             let found = mending::lock_show(&mut session, show_id).await?;
             let before = found.ok_or(Refusal::ShowNotFound)?;
+            before.check_standing()?;
             check_etag(etag.as_deref(), &before.etag())?;
             let now = self.clock.now();
             let after = change.of(before, &hall, now)?;

@@ -2,35 +2,41 @@
 
 mod batch;
 mod books;
+mod cancelling;
 mod choosing;
 mod coalesced;
 mod holding;
+mod memory;
 mod mending;
 mod selling;
 mod sweeping;
 mod viewing;
+mod watching;
 
 use std::sync::Arc;
 
 use chassis::{
     clock::Clock,
     db::{Db, Group},
+    idempotency::Key,
 };
 use chrono_tz::Tz;
 use moka::future::Cache;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Availability, Concert, Hall, Hold, Refusal, Reservation, Rules, Show},
+    domain::{Concert, Hall, Hold, Refusal, Reservation, Rules, Show},
     error::Error,
     store::catalog,
 };
 use batch::{Asked, Denied};
 use coalesced::{Coalesced, Touch};
+use memory::SeatMemory;
 
 pub use books::Books;
 pub use holding::HoldSeats;
 pub use sweeping::sweep_until;
+pub use watching::ViewStep;
 
 /// The most rows of halls that are cached, some 60 bytes each. Halls never change.
 const ROWS: u64 = 1_000_000;
@@ -46,15 +52,17 @@ pub struct App {
     memory: Arc<Memory>,
     reads: Group<Uuid, Option<Hold>>,
     requests: Group<Arc<Asked>, Result<Reservation, Denied>>,
+    rules: Rules,
+    recalls: Group<Arc<Key>, Result<Option<Reservation>, Denied>>,
 }
 
-/// The cache of concerts, shows, seat maps and books (by show) and dates with a free seat (by concert).
+/// The cache of concerts, shows and books (by show) and dates with a free seat (by concert), and the seats.
 /// What another replica has changed is in it a quarter of a second later.
 #[derive(Debug)]
 struct Memory {
     concerts: Coalesced<Arc<Concert>>,
     shows: Coalesced<Arc<Show>>,
-    maps: Coalesced<Arc<[Availability]>>,
+    seats: SeatMemory,
     dates: Coalesced<Arc<[String]>>,
     books: Coalesced<Arc<Books>>,
 }
@@ -62,7 +70,7 @@ struct Memory {
 impl Memory {
     /// Announces that seats of this show are about to be taken, sold or freed.
     fn touch(&self, show_id: i64, concert_id: i64) -> [Touch<'_>; 3] {
-        [self.maps.touch(show_id), self.dates.touch(concert_id), self.books.touch(show_id)]
+        [self.seats.touch(show_id), self.dates.touch(concert_id), self.books.touch(show_id)]
     }
 }
 
@@ -70,17 +78,19 @@ impl App {
     /// The use cases on a database. Must be called within a Tokio runtime, because each batch runs as a task.
     #[must_use]
     pub fn new(db: Db, clock: Clock, rules: Rules, time_zone: Tz) -> Self {
-        let (maps, dates, books) = (Coalesced::new(), Coalesced::new(), Coalesced::new());
+        let (dates, books) = (Coalesced::new(), Coalesced::new());
         let (concerts, shows) = (Coalesced::new(), Coalesced::new());
-        let memory = Arc::new(Memory { concerts, shows, maps, dates, books });
+        let seats = SeatMemory::new(db.clone(), clock.clone());
+        let memory = Arc::new(Memory { concerts, shows, seats, dates, books });
         let reads = Group::of_reads(db.clone(), "read_holds", viewing::find);
         let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
         let attempt =
             move |db, asked| batch::attempt(db, ticking.clone(), rules, Arc::clone(&touched), asked);
+        let recalls = Group::of_reads(db.clone(), "recall_holds", batch::recall);
         let requests = Group::of_writes(db.clone(), "holds", attempt);
         let weigh = |_: &i64, hall: &Arc<Hall>| u32::try_from(hall.rows()).unwrap_or(u32::MAX).max(1);
         let halls = Cache::builder().max_capacity(ROWS).weigher(weigh).build();
-        Self { db, clock, time_zone, halls, memory, reads, requests }
+        Self { db, clock, time_zone, halls, memory, reads, requests, rules, recalls }
     }
 
     /// A concert as it was a quarter of a second ago, or later.

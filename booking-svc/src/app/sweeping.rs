@@ -11,7 +11,7 @@ use super::App;
 use crate::{
     domain::{Hold, hold::Change},
     error::Error,
-    store::{holds, seats},
+    store::{changes, holds, seats},
 };
 
 /// How often the sweep looks for expired holds.
@@ -57,9 +57,10 @@ impl App {
             hold.seats.iter().map(move |seat| ((show, *seat), id)).collect::<Vec<_>>()
         };
         let freed: Vec<_> = lapsed.iter().flat_map(seats_of).collect();
-        seats::free(&mut session, &freed).await?;
+        let freed = seats::free(&mut session, &freed).await?;
         let closed: Vec<_> = lapsed.into_iter().map(|hold| hold.apply(Change::Lapse, now)).collect();
         holds::write(&mut session, &closed, now).await?;
+        changes::record(&mut session, &changes::freed(freed), now).await?;
         session.commit().await?;
         Ok(closed.len())
     }

@@ -1,4 +1,4 @@
-//! Reading: seat maps and dates through a cache of a quarter second, reservations from the database.
+//! Reading: seats from memory, dates through a cache of a quarter second, reservations from the database.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::App;
 use crate::{
-    domain::{Hold, Refusal, Reservation, SeatMap, Show, dates, seats::lay_out},
+    domain::{HallView, Hold, Refusal, Reservation, SeatMap, Show, dates},
     error::Error,
-    store::{catalog, holds, seats},
+    store::{catalog, holds},
 };
 
 /// Reads holds as they are committed, one answer for each id; `None` where no hold has the id.
@@ -38,19 +38,27 @@ impl App {
         Ok(catalog::shows_within(&mut self.db.read().await?, concert_id, span, after, limit).await?)
     }
 
-    /// The seats of a show, at most a quarter second old; writes of this replica are always in it.
+    /// The seats of a show, at most a tenth of a second old; writes of this replica are always in it.
     ///
     /// # Errors
     /// The database failed.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = show.show_id))]
     pub async fn seat_map(&self, show: Arc<Show>) -> Result<SeatMap, Error> {
-        let (now, hall) = (self.clock.now(), self.hall(&show).await?);
-        let load = async {
-            let unfree = seats::unfree(&mut self.db.read().await?, show.show_id, now).await?;
-            Ok::<_, Error>(lay_out(show.seat_count, &unfree.held, &unfree.sold))
-        };
-        let seats = self.memory.maps.get(show.show_id, now, load).await?;
+        let hall = self.hall(&show).await?;
+        let seats = self.memory.seats.seats(&show).await?;
         Ok(SeatMap { show, hall, seats })
+    }
+
+    /// What can be had of a show, as it was a tenth of a second ago, or later; writes of this replica are
+    /// always in it, and so is all that was in the view of the version `known`.
+    ///
+    /// # Errors
+    /// `ShowNotFound`, or a failure of the database.
+    #[tracing::instrument(level = "debug", skip_all, fields(show_id))]
+    pub async fn availability(&self, show_id: i64, known: Option<i64>) -> Result<Arc<HallView>, Error> {
+        let show = self.show(show_id).await?;
+        let hall = self.hall(&show).await?;
+        self.memory.seats.view(&show, hall, known).await
     }
 
     /// The dates of the venue on which a show of the concert whose sale has not closed has a free seat.

@@ -11,8 +11,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Best, Hall, Hold, Refusal, Reservation, Selection, Show, State, Status, cooldown,
+    Best, Hall, Hold, Occupancy, Refusal, Reservation, Selection, Show, State, Status, cooldown,
     hold::{self, Change, Command, Verdict},
+    occupancy::NEVER,
 };
 
 /// A seat by its show and number. Every transaction locks seats in this order.
@@ -109,6 +110,7 @@ pub struct Locked {
     seats: HashMap<SeatKey, SeatRow>,
     holders: HashMap<HolderKey, Holder>,
     choices: Choices,
+    called_off: BTreeSet<i64>,
     changed_holds: BTreeSet<Uuid>,
     changed_seats: BTreeSet<SeatKey>,
     freed: BTreeSet<(SeatKey, Uuid)>,
@@ -132,7 +134,13 @@ impl SeatRow {
     /// Whether nobody else can have the seat at this time (I-CLOCK).
     #[must_use]
     pub const fn is_taken(&self, now: i64) -> bool {
-        self.sold || self.held_until > now
+        self.free_from() > now
+    }
+
+    /// The instant from which the seat is free.
+    #[must_use]
+    pub const fn free_from(&self) -> i64 {
+        if self.sold { NEVER } else { self.held_until }
     }
 }
 
@@ -144,6 +152,27 @@ impl Wanted {
             Self::These(seats) => seats.count(),
             Self::Best(wish) => wish.count.into(),
         }
+    }
+}
+
+impl NewHold {
+    /// Refuses what nobody would be granted.
+    fn check(&self, rules: Rules, now: i64) -> Result<(), Refusal> {
+        match &self.seats {
+            Wanted::These(seats) => seats.check(&self.show, now)?,
+            Wanted::Best(_) => self.show.check_sale(now)?,
+        }
+        check_limit(&self.show, rules, &Holder::default(), self.seats.count())
+    }
+
+    /// The refusal of this request because somebody has one of its seats, where a batch that found the seats
+    /// like this would refuse it for that.
+    #[must_use]
+    pub fn taken(&self, rules: Rules, occupancy: &Occupancy, now: i64) -> Option<Refusal> {
+        let Wanted::These(seats) = &self.seats else { return None };
+        let taken: BTreeSet<i32> = seats.numbers().filter(|seat| occupancy.is_taken(*seat, now)).collect();
+        let is_the_reason = !taken.is_empty() && self.check(rules, now).is_ok();
+        is_the_reason.then_some(Refusal::SeatTaken(taken))
     }
 }
 
@@ -167,6 +196,12 @@ impl Locked {
     #[must_use]
     pub fn with(self, choices: Choices) -> Self {
         Self { choices, ..self }
+    }
+
+    /// Adds those of the shows that are called off.
+    #[must_use]
+    pub fn without(self, called_off: BTreeSet<i64>) -> Self {
+        Self { called_off, ..self }
     }
 
     /// Adds the users who may get a hold ([`Self::may_grant`]). Who is not named has nothing and had nothing.
@@ -213,11 +248,11 @@ impl Locked {
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
         let NewHold { reservation_id, user_id, show, hall, queue_id, seats } = new;
-        match seats {
-            Wanted::These(seats) => seats.check(show, now)?,
-            Wanted::Best(_) => show.check_sale(now)?,
+        // I-CALLED-OFF: the show as it was remembered may not know yet.
+        if self.called_off.contains(&show.show_id) {
+            return Err(Refusal::ShowCancelled);
         }
-        check_limit(show, rules, &Holder::default(), seats.count())?;
+        new.check(rules, now)?;
         let is_choice = matches!(seats, Wanted::Best(_));
         let seats = seats_of(new, &self.choices)?.clone();
         // I-ALL-OR-NONE and I-SEAT-ONCE: one seat that somebody has refuses all of them.
@@ -273,7 +308,12 @@ impl Locked {
         now: i64,
     ) -> Result<Reservation, Refusal> {
         let hold = self.holds.get(&id).ok_or(Refusal::ReservationNotFound)?.clone();
-        let verdict = match hold.decide(user_id, command, now) {
+        let verdict = if self.called_off.contains(&hold.show_id) {
+            hold.decide_called_off(user_id, command, now)
+        } else {
+            hold.decide(user_id, command, now)
+        };
+        let verdict = match verdict {
             // By the faster clock of a replica the hold had expired, and another hold took a seat of it. It
             // is closed with the refusal (I-LATE-IS-LATE), and gives back what it still has.
             Verdict { change: Some(Change::Extend { .. } | Change::Confirm { .. }), .. }

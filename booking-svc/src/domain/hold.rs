@@ -254,6 +254,19 @@ impl Hold {
         }
     }
 
+    /// Decides a command of a user on a hold of a show that is called off (I-CALLED-OFF). Nothing of it is
+    /// sold any more: a hold that is asked for its seats ends. What was sold before stays sold until it is
+    /// refunded.
+    #[must_use]
+    pub fn decide_called_off(&self, user_id: &str, command: Command, now: i64) -> Verdict {
+        let is_wish = matches!(command, Command::Extend { .. } | Command::Confirm { .. });
+        if !is_wish || self.user_id != user_id || matches!(self.state, State::Confirmed { .. }) {
+            return self.decide(user_id, command, now);
+        }
+        let change = (self.state == State::Held).then_some(Change::Cancel);
+        Verdict { change, answer: Err(Refusal::ShowCancelled) }
+    }
+
     /// The hold after a change was written at this time.
     #[must_use]
     pub fn apply(mut self, change: Change, now: i64) -> Self {
@@ -360,6 +373,29 @@ mod tests {
         let closed = hold().apply(Change::Lapse, TTL);
         let again = closed.decide("ann", Command::Confirm { payment_id: Uuid::from_u128(1) }, TTL - 100);
         assert_eq!(again, Verdict::refuse(Refusal::HoldExpired));
+    }
+
+    #[test]
+    fn of_a_show_that_is_called_off_a_hold_ends_and_a_sale_stays_until_it_is_refunded() {
+        let confirm = Command::Confirm { payment_id: Uuid::from_u128(1) };
+        let off = Err(Refusal::ShowCancelled);
+        let ends = Verdict { change: Some(Change::Cancel), answer: off.clone() };
+        for now in [0, 2 * TTL] {
+            assert_eq!(hold().decide_called_off("ann", confirm, now), ends);
+        }
+        assert_eq!(hold().decide_called_off("bob", confirm, 0), Verdict::refuse(Refusal::NotOwner));
+        for change in [Change::Cancel, Change::Lapse] {
+            let ended = hold().apply(change, 1);
+            assert_eq!(
+                ended.decide_called_off("ann", confirm, 2),
+                Verdict { change: None, answer: off.clone() }
+            );
+            assert_eq!(ended.decide_called_off("ann", Command::Cancel, 2), Verdict::keep());
+        }
+        let sold = hold().apply(Change::Confirm { payment_id: Uuid::from_u128(1) }, 1);
+        assert_eq!(sold.decide_called_off("ann", confirm, 2), Verdict::keep(), "it was sold before");
+        let refund = Command::Refund { payment_id: Uuid::from_u128(1) };
+        assert_eq!(sold.decide_called_off("ann", refund, 2), Verdict::change(Change::Refund));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub enum Refusal {
     /// The show has begun or its sale has closed, so its seats are no longer sold.
     #[error("the sale has closed")]
     SalesClosed,
+    /// The show is called off.
+    #[error("the show is called off")]
+    ShowCancelled,
     /// The show would be on sale at no time.
     #[error("the sale would close before it opens")]
     NeverOnSale,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hall, Refusal, Show};
+use super::{Availability, Hall, Occupancy, Refusal, Show};
 
 /// The most seats that one request may name.
 pub const MAX_SELECTION: usize = 50;
@@ -58,7 +58,7 @@ impl Selection {
     /// Checks that the show has these seats and is on sale at this time.
     ///
     /// # Errors
-    /// `SeatNotFound` with the numbers that the show does not have, or `SalesClosed`.
+    /// `SeatNotFound` with the numbers that the show does not have, or as [`Show::check_sale`].
     pub fn check(&self, show: &Show, now: i64) -> Result<(), Refusal> {
         let beyond = self.beyond(show);
         if !beyond.is_empty() {
@@ -68,18 +68,6 @@ impl Selection {
     }
 }
 
-/// What a seat map says about a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
-    /// The seat can be held now.
-    Available,
-    /// A live hold has the seat.
-    Held,
-    /// The seat is sold, or the show's sale has closed, at the latest when the show begins unless the seller
-    /// says otherwise.
-    Sold,
-}
-
 /// All seats of a show, as they were when they were read.
 #[derive(Clone, Debug)]
 pub struct SeatMap {
@@ -87,39 +75,19 @@ pub struct SeatMap {
     pub show: Arc<Show>,
     /// The show's hall.
     pub hall: Arc<Hall>,
-    /// The availability of each seat; seat 1 is the first.
-    pub seats: Arc<[Availability]>,
+    /// From when on each seat is free.
+    pub seats: Arc<Occupancy>,
 }
 
 impl SeatMap {
-    /// Each seat's number and what callers are told of it at this time: once the show's sale has closed,
-    /// every seat is told as sold.
+    /// Each seat's number and what callers are told of it at this time: once the show's sale has closed, or
+    /// the show is called off, every seat is told as sold.
     pub fn seen_at(&self, now: i64) -> impl Iterator<Item = (i32, Availability)> + '_ {
         let is_over = self.show.is_over(now);
-        let look = move |seat: &Availability| if is_over { Availability::Sold } else { *seat };
-        (1..).zip(self.seats.iter().map(look))
+        self.seats
+            .seen_at(now)
+            .map(move |(seat, look)| (seat, if is_over { Availability::Sold } else { look }))
     }
-}
-
-/// A show's seats, seat 1 first: available, except those named as held or sold. Numbers that the show does
-/// not have are ignored.
-#[must_use]
-pub fn lay_out(seat_count: i32, held: &[i32], sold: &[i32]) -> Arc<[Availability]> {
-    let mut seats = vec![Availability::Available; usize::try_from(seat_count).unwrap_or(0)];
-    let mut mark = |numbers: &[i32], look| {
-        for number in numbers {
-            let seat = number
-                .checked_sub(1)
-                .and_then(|index| usize::try_from(index).ok())
-                .and_then(|index| seats.get_mut(index));
-            if let Some(seat) = seat {
-                *seat = look;
-            }
-        }
-    };
-    mark(held, Availability::Held);
-    mark(sold, Availability::Sold);
-    seats.into()
 }
 
 #[cfg(test)]
@@ -135,16 +103,11 @@ mod tests {
         let map = SeatMap {
             show: Arc::new(show(3)),
             hall: Arc::new(Hall::of_one_row(3)),
-            seats: lay_out(3, &[2], &[3]),
+            seats: Arc::new(Occupancy::new(0, 3, [(2, 2_000), (3, i64::MAX)])),
         };
         let look = |now| map.seen_at(now).map(|(_, seat)| seat).collect::<Vec<_>>();
         assert_eq!(look(999), [Availability::Available, Availability::Held, Availability::Sold]);
         assert_eq!(look(1_000), [Availability::Sold; 3]);
-    }
-
-    #[test]
-    fn seats_that_are_not_there_are_ignored_in_a_layout() {
-        assert_eq!(lay_out(1, &[0, -5, 2, i32::MIN], &[i32::MAX])[..], [Availability::Available]);
     }
 
     proptest! {

@@ -79,6 +79,18 @@ pub struct Sale {
     pub max_seats_per_user: Option<i32>,
 }
 
+/// Whether a show takes place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// It takes place.
+    #[default]
+    Scheduled,
+    /// It is called off, and its sales are being refunded.
+    Cancelling,
+    /// It is called off, and all of its sales are refunded.
+    Cancelled,
+}
+
 /// One performance of a concert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Show {
@@ -109,6 +121,9 @@ pub struct Show {
     pub sale: Sale,
     /// When it was created, in microseconds since 1970 UTC.
     pub created_at: i64,
+    /// Whether it takes place.
+    #[serde(default, skip_serializing_if = "Standing::is_scheduled")]
+    pub standing: Standing,
 }
 
 /// How far in the past, in microseconds, a new show may begin. A caller who creates a show that begins at
@@ -154,7 +169,16 @@ impl NewShow {
             prices,
             sale,
             created_at,
+            standing: Standing::Scheduled,
         }
+    }
+}
+
+impl Standing {
+    /// Whether the show takes place.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    const fn is_scheduled(&self) -> bool {
+        matches!(self, Self::Scheduled)
     }
 }
 
@@ -169,11 +193,27 @@ impl Show {
         is_past(self.starts_at, now)
     }
 
-    /// Refuses to sell its seats before its sale opens and after it has closed (I-SALE).
+    /// Whether nobody gets its seats any more, because it does not take place (I-CALLED-OFF).
+    #[must_use]
+    pub const fn is_called_off(&self) -> bool {
+        !self.standing.is_scheduled()
+    }
+
+    /// Refuses to change or to sell what is called off.
     ///
     /// # Errors
-    /// `SalesNotOpen`, `SalesClosed`.
+    /// `ShowCancelled`.
+    pub const fn check_standing(&self) -> Result<(), Refusal> {
+        if self.is_called_off() { Err(Refusal::ShowCancelled) } else { Ok(()) }
+    }
+
+    /// Refuses to sell its seats before its sale opens and after it has closed (I-SALE), and when it is
+    /// called off.
+    ///
+    /// # Errors
+    /// `SalesNotOpen`, `SalesClosed`, `ShowCancelled`.
     pub fn check_sale(&self, now: i64) -> Result<(), Refusal> {
+        self.check_standing()?;
         match self.sale.opens_at {
             Some(opens_at) if now < opens_at => {
                 Err(Refusal::SalesNotOpen { opens_at, wait: opens_at.saturating_sub(now) })
@@ -183,10 +223,10 @@ impl Show {
         }
     }
 
-    /// Whether its sale has closed at this time.
+    /// Whether its sale has closed at this time, or it is called off.
     #[must_use]
     pub fn is_over(&self, now: i64) -> bool {
-        self.closes_at() <= now
+        self.is_called_off() || self.closes_at() <= now
     }
 
     /// When its sale closes.

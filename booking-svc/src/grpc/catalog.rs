@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use boxoffice_proto::{
     Currency,
-    booking::{Concert, CreateConcertRequest, CreateShowRequest, NewRow, NewSection, Show},
+    booking::{Concert, CreateConcertRequest, CreateShowRequest, NewRow, NewSection, Show, ShowStatus},
     bounds,
     time::{micros, timestamp},
     validate::Checks,
@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use prost_types::Timestamp;
 
 use super::read::WithId;
-use crate::domain::{self, HallRow, NewConcert, NewShow, Section, dates, show::Sale};
+use crate::domain::{self, HallRow, NewConcert, NewShow, Section, Standing, dates, show::Sale};
 
 /// The seats of a show whose request gives no number.
 const DEFAULT_SEATS: i32 = 50;
@@ -178,6 +178,13 @@ pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
         closes_at: show.sale.closes_at.map(timestamp),
         max_seats_per_user: show.sale.max_seats_per_user,
         etag: show.etag(),
+        status: match show.standing {
+            Standing::Scheduled => ShowStatus::Scheduled,
+            Standing::Cancelling => ShowStatus::Cancelling,
+            Standing::Cancelled => ShowStatus::Cancelled,
+        }
+        .into(),
+        refunds: None,
     }
 }
 

@@ -5,20 +5,22 @@ use std::ops::RangeInclusive;
 use boxoffice_proto::{
     Currency,
     booking::{
-        GetSeatPlanResponse, Reservation, ReservationStatus, ReservedSeat, Row, Seat, SeatMap, SeatPrice,
-        SeatStatus, Section,
+        Availability, GetSeatPlanResponse, Reservation, ReservationStatus, ReservedSeat, Row, Seat, SeatMap,
+        SeatPrice, SeatStatus, Section, SectionAvailability, WatchAvailabilityResponse,
+        watch_availability_response::Message,
     },
+    seats::changes,
     time::timestamp,
 };
 
 use super::catalog;
-use crate::domain::{self, Availability, Hall, State, Status, hall};
+use crate::domain::{self, Hall, HallView, State, Status, hall, occupancy};
 
 /// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 196;
+const SHOW: usize = 199;
 /// The most bytes that the price of a section takes in a seat map's message.
 const SECTION: usize = 16;
 
@@ -31,9 +33,9 @@ pub(super) fn weigh_map(show: &domain::Show) -> usize {
 pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> SeatMap {
     let seat = |(seat_number, look)| {
         let status = match look {
-            Availability::Available => SeatStatus::Available,
-            Availability::Held => SeatStatus::Held,
-            Availability::Sold => SeatStatus::Sold,
+            occupancy::Availability::Available => SeatStatus::Available,
+            occupancy::Availability::Held => SeatStatus::Held,
+            occupancy::Availability::Sold => SeatStatus::Sold,
         };
         Seat { seat_number, status: status.into() }
     };
@@ -47,6 +49,27 @@ pub(super) fn seat_map(map: &domain::SeatMap, now: i64, currency: Currency) -> S
         seats: map.seen_at(now).map(seat).collect(),
         prices: map.hall.sections().zip(map.show.section_prices()).map(price).collect(),
     }
+}
+
+pub(super) fn availability(view: &HallView) -> Availability {
+    let section = |(name, available): (&str, i32)| SectionAvailability { name: name.to_owned(), available };
+    Availability {
+        show_id: view.show_id,
+        version: view.version,
+        seat_count: view.taken.seats(),
+        available: view.available(),
+        sections: view.sections().map(section).collect(),
+        taken: view.taken.to_bytes().into(),
+    }
+}
+
+/// The message of a stream that has told one view and goes on to another; the first one is told whole.
+pub(super) fn watched(told: Option<&HallView>, view: &HallView) -> WatchAvailabilityResponse {
+    let message = match told {
+        None => Message::Snapshot(availability(view)),
+        Some(told) => Message::Changes(changes(&told.taken.to_bytes(), &view.taken.to_bytes(), view.version)),
+    };
+    WatchAvailabilityResponse { message: Some(message) }
 }
 
 pub(super) fn seat_plan(show: &domain::Show, hall: &Hall) -> GetSeatPlanResponse {
@@ -115,7 +138,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::domain::{seats::lay_out, show::Sale};
+    use crate::domain::{Occupancy, show::Sale};
 
     /// A hall of so many seats, in as many sections as there may be, with so many rows in all. All names are
     /// as long as they may be.
@@ -153,9 +176,10 @@ mod tests {
                 max_seats_per_user: Some(100_000),
             },
             created_at: 253_402_300_799_999_999,
+            standing: domain::Standing::Cancelled,
         };
-        let seats = lay_out(seat_count, &[1], &[2]);
-        domain::SeatMap { show: Arc::new(show), hall: Arc::new(hall), seats }
+        let seats = Occupancy::new(0, seat_count, [(1, 1), (2, i64::MAX)]);
+        domain::SeatMap { show: Arc::new(show), hall: Arc::new(hall), seats: Arc::new(seats) }
     }
 
     #[test]

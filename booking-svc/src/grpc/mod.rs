@@ -7,27 +7,36 @@ mod convert;
 mod mending;
 mod read;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use boxoffice_proto::{
     Currency, Fault, Reason, access,
     booking::{
-        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
-        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
-        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
-        GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
-        GetShowRequest, GetShowResponse, GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest,
-        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
-        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
-        ListSeatsResponse, ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest,
-        ListShowsResponse, RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest,
-        UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
+        CancelReservationRequest, CancelReservationResponse, CancelShowRequest, CancelShowResponse,
+        ConfirmReservationRequest, ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse,
+        CreateShowRequest, CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse,
+        FinishCancellingRequest, FinishCancellingResponse, GetAvailabilityRequest, GetAvailabilityResponse,
+        GetConcertRequest, GetConcertResponse, GetReservationRequest, GetReservationResponse,
+        GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowResponse, GetShowSalesRequest,
+        GetShowSalesResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
+        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
+        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
+        ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
+        RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest,
+        UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
+        booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
+use futures::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{app::App, domain::Reservation, error::Error};
+use crate::{
+    app::{self, App},
+    domain::Reservation,
+    error::Error,
+};
 use read::SeatsOf;
 
 /// The gRPC service `boxoffice.booking.v1.BookingService`, as a front of the use cases.
@@ -35,18 +44,26 @@ use read::SeatsOf;
 pub struct Service {
     app: Arc<App>,
     currency: Currency,
+    /// Ends the streams.
+    shutdown: CancellationToken,
 }
 
+/// The messages of a WatchAvailability.
+type HallMessages = Pin<Box<dyn Stream<Item = Result<WatchAvailabilityResponse, Status>> + Send>>;
+
 impl Service {
-    /// A service that calls these use cases and tells every price in this currency.
+    /// A service that calls these use cases, tells every price in this currency, and ends its streams at the
+    /// shutdown.
     #[must_use]
-    pub const fn new(app: Arc<App>, currency: Currency) -> Self {
-        Self { app, currency }
+    pub const fn new(app: Arc<App>, currency: Currency, shutdown: CancellationToken) -> Self {
+        Self { app, currency, shutdown }
     }
 }
 
 #[tonic::async_trait]
 impl BookingService for Service {
+    type WatchAvailabilityStream = HallMessages;
+
     async fn create_concert(&self, request: Request<CreateConcertRequest>) -> Answer<CreateConcertResponse> {
         let (new, request_id) = catalog::new_concert(&request.into_inner())?;
         let concert = self.app.create_concert(new, request_id).await.map_err(refuse)?;
@@ -85,6 +102,23 @@ impl BookingService for Service {
         let show_id = request.get_ref().show_id;
         let show = self.app.update_show(show_id, change, etag, request_id).await.map_err(refuse)?;
         Ok(Response::new(UpdateShowResponse { show: Some(catalog::show(&show, self.currency)) }))
+    }
+
+    async fn cancel_show(&self, request: Request<CancelShowRequest>) -> Answer<CancelShowResponse> {
+        let (show, left) = self.app.cancel_show(request.into_inner().show_id).await.map_err(refuse)?;
+        Ok(Response::new(CancelShowResponse {
+            show: Some(catalog::show(&show, self.currency)),
+            // There are at most 100,000 seats.
+            sales_left: i32::try_from(left).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn finish_cancelling(
+        &self,
+        request: Request<FinishCancellingRequest>,
+    ) -> Answer<FinishCancellingResponse> {
+        let show = self.app.finish_cancelling(request.into_inner().show_id).await.map_err(refuse)?;
+        Ok(Response::new(FinishCancellingResponse { show: Some(catalog::show(&show, self.currency)) }))
     }
 
     async fn get_seat_plan(&self, request: Request<GetSeatPlanRequest>) -> Answer<GetSeatPlanResponse> {
@@ -141,6 +175,30 @@ impl BookingService for Service {
             seat_maps.push(convert::seat_map(&map, self.app.now(), self.currency));
         }
         Ok(Response::new(ListSeatsResponse { seat_maps, next_page_token }))
+    }
+
+    async fn get_availability(
+        &self,
+        request: Request<GetAvailabilityRequest>,
+    ) -> Answer<GetAvailabilityResponse> {
+        let GetAvailabilityRequest { show_id, known_version } = request.into_inner();
+        let view = self.app.availability(show_id, known_version).await.map_err(refuse)?;
+        let is_news = known_version != Some(view.version);
+        Ok(Response::new(GetAvailabilityResponse {
+            availability: is_news.then(|| convert::availability(&view)),
+        }))
+    }
+
+    async fn watch_availability(
+        &self,
+        request: Request<WatchAvailabilityRequest>,
+    ) -> Answer<Self::WatchAvailabilityStream> {
+        let WatchAvailabilityRequest { show_id, known_version } = request.into_inner();
+        let views = self.app.watch_availability(show_id, known_version, &self.shutdown).await;
+        let views = views.map_err(refuse)?;
+        let message = |(told, view): app::ViewStep| convert::watched(told.as_deref(), &view);
+        let messages = views.map(move |views| views.map(message).map_err(refuse));
+        Ok(Response::new(Box::pin(messages)))
     }
 
     async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {

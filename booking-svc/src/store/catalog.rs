@@ -9,7 +9,7 @@ use chassis::{
 use chrono_tz::Tz;
 
 use super::{corrupt, small};
-use crate::domain::{Concert, Hall, Section, Show, show::Sale};
+use crate::domain::{Concert, Hall, Section, Show, Standing, show::Sale};
 
 /// The columns of a show besides its id, in the order in which [`insert_show`] fills them.
 macro_rules! show_columns {
@@ -24,7 +24,7 @@ macro_rules! select_show {
         concat!(
             "SELECT show_id, ",
             show_columns!(),
-            ", (SELECT time_zone FROM concert WHERE concert.concert_id = show.concert_id) AS time_zone FROM show ",
+            ", called_off_at, cancelled_at, (SELECT time_zone FROM concert WHERE concert.concert_id = show.concert_id) AS time_zone FROM show ",
             $rest
         )
     };
@@ -59,8 +59,8 @@ pub async fn concerts(session: &mut Session, before: i64, limit: i64) -> Result<
     session.all(sql, args![before, limit]).await?.iter().map(read_concert).collect()
 }
 
-/// Writes a show with the sections of its hall, if it has any, and returns the id that the database gives it.
-/// A seat gets a row only when it is held: see [`super::seats`].
+/// Writes a show with the sections of its hall, if it has any, and returns the id that the database gives
+/// it. A seat gets a row only when it is held: see [`super::seats`].
 ///
 /// # Errors
 /// The database failed.
@@ -111,7 +111,8 @@ pub async fn show(session: &mut Session, show_id: i64) -> Result<Option<Show>, E
     session.optional(sql, args![show_id]).await?.map(|row| read_show(&row)).transpose()
 }
 
-/// Locks the rows of shows until the transaction ends, in their order. SQLite has one writer and needs none.
+/// Locks the rows of shows until the transaction ends, in their order. SQLite has one writer and needs
+/// none.
 ///
 /// # Errors
 /// The database failed.
@@ -165,15 +166,15 @@ pub async fn shows_within(
     session.all(sql, args).await?.iter().map(read_show).collect()
 }
 
-/// The beginnings of those shows of a concert whose sale has not closed and that have a free seat. A sale
-/// closes before the show has ended, which is a day after its beginning at the latest. A show has a free seat
-/// when its taken seats are fewer than its seats. They are counted only for a show whose last seat has a row,
-/// which is rare before the show is nearly sold out.
+/// The beginnings of those shows of a concert that are not called off, whose sale has not closed and that
+/// have a free seat. A sale closes before the show has ended, which is a day after its beginning at the
+/// latest. A show has a free seat when its taken seats are fewer than its seats. They are counted only for
+/// a show whose last seat has a row, which is rare before the show is nearly sold out.
 ///
 /// # Errors
 /// The database failed.
 pub async fn free_starts(session: &mut Session, concert_id: i64, now: i64) -> Result<Vec<i64>, Error> {
-    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND starts_at > $2 - 86400000000 AND COALESCE(closes_at, starts_at) > $2 AND (
+    let sql = "SELECT starts_at FROM show WHERE concert_id = $1 AND called_off_at IS NULL AND starts_at > $2 - 86400000000 AND COALESCE(closes_at, starts_at) > $2 AND (
                    (SELECT seat_number FROM seat WHERE seat.show_id = show.show_id AND seat.seat_number = show.seat_count) IS NULL
                    OR seat_count > (SELECT COUNT(*) FROM seat WHERE seat.show_id = show.show_id AND (sold OR held_until > $2)))";
     session.all(sql, args![concert_id, now]).await?.iter().map(|row| row.get("starts_at")).collect()
@@ -210,6 +211,11 @@ fn read_show(row: &Row) -> Result<Show, Error> {
             max_seats_per_user: row.get::<Option<i64>>("max_seats_per_user")?.map(small).transpose()?,
         },
         created_at: row.get("created_at")?,
+        standing: match (row.get::<Option<i64>>("called_off_at")?, row.get::<Option<i64>>("cancelled_at")?) {
+            (None, _) => Standing::Scheduled,
+            (Some(_), None) => Standing::Cancelling,
+            (Some(_), Some(_)) => Standing::Cancelled,
+        },
     })
 }
 

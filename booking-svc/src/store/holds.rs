@@ -140,6 +140,8 @@ macro_rules! select_hold {
     };
 }
 
+pub(super) use select_hold;
+
 /// Reads holds by their ids. `(SELECT $1)` hides the length of the list from PostgreSQL's planner, so that
 /// one prepared plan serves lists of any length.
 ///
@@ -309,7 +311,7 @@ fn row(hold: &Hold, now: i64) -> Result<Vec<Value>, Error> {
     ])
 }
 
-fn read_hold(row: &Row) -> Result<Hold, Error> {
+pub(super) fn read_hold(row: &Row) -> Result<Hold, Error> {
     let closed =
         || row.get::<Option<i64>>("closed_at")?.ok_or_else(|| corrupt("a closed hold without its time"));
     let payment = || {

@@ -4,10 +4,12 @@
 //!
 //! Every transaction takes its locks in the same order, so that none deadlock: shows whose seats it chooses,
 //! then holds by their ids, then seats by (show, number), then `holder` rows by user and show, then the rows
-//! of recorded answers by their names.
+//! of recorded answers by their names, then the versions of shows' seats.
 
 pub mod books;
+pub mod cancelling;
 pub mod catalog;
+pub mod changes;
 pub mod holds;
 pub mod mending;
 pub mod refunds;

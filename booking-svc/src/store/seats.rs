@@ -124,13 +124,14 @@ pub async fn write(session: &mut Session, seats: &[(SeatKey, SeatRow)], now: i64
 }
 
 /// Frees seats that exactly these holds have and that are not sold (I-SOLD-STAYS), whether or not the holds
-/// have expired. Rows are locked in one order, so that a sweep and a request that cross do not deadlock.
+/// have expired, and answers which those are. Rows are locked in one order, so that a sweep and a request
+/// that cross do not deadlock.
 ///
 /// # Errors
 /// The database failed.
-pub async fn free(session: &mut Session, seats: &[(SeatKey, Uuid)]) -> Result<(), Error> {
+pub async fn free(session: &mut Session, seats: &[(SeatKey, Uuid)]) -> Result<Vec<SeatKey>, Error> {
     if seats.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let sql = Sql {
         postgres: "UPDATE seat SET hold_id = NULL, held_until = NULL
@@ -140,46 +141,34 @@ pub async fn free(session: &mut Session, seats: &[(SeatKey, Uuid)]) -> Result<()
                          WHERE NOT seat.sold
                          ORDER BY seat.show_id, seat.seat_number FOR UPDATE OF seat) AS mine
                    WHERE seat.show_id = mine.show_id AND seat.seat_number = mine.seat_number
-                   AND seat.hold_id = mine.hold_id AND NOT seat.sold",
+                   AND seat.hold_id = mine.hold_id AND NOT seat.sold RETURNING seat.show_id, seat.seat_number",
         sqlite: "UPDATE seat SET hold_id = NULL, held_until = NULL
                  FROM (SELECT value ->> 0 AS show, value ->> 1 AS number, unhex(value ->> 2) AS hold FROM json_each($1)) AS gone
-                 WHERE seat.show_id = gone.show AND seat.seat_number = gone.number AND seat.hold_id = gone.hold AND NOT seat.sold",
+                 WHERE seat.show_id = gone.show AND seat.seat_number = gone.number AND seat.hold_id = gone.hold AND NOT seat.sold
+                 RETURNING show_id, seat_number",
     };
     let rows = seats.iter().map(|((show, number), hold)| args![*show, *number, *hold]).collect();
-    session.execute(sql, db::table(session.dialect(), rows)).await.map(drop)
+    let freed = session.all(sql, db::table(session.dialect(), rows)).await?;
+    freed.iter().map(|row| Ok((row.get("show_id")?, small(row.get("seat_number")?)?))).collect()
 }
 
-/// The numbers of a show's seats that are not free.
-#[derive(Debug, Default)]
-pub struct Unfree {
-    /// The seats of live holds.
-    pub held: Vec<i32>,
-    /// The seats that are sold.
-    pub sold: Vec<i32>,
-}
-
-/// Reads which seats of a show are held or sold at this time. The numbers come as one text for each of the
-/// two, so that the answer has at most two rows however many seats there are.
+/// Reads which seats of a show are held or sold at this time. The numbers come as one text, so that the
+/// answer has one row however many seats there are.
 ///
 /// # Errors
 /// The database failed.
-pub async fn unfree(session: &mut Session, show_id: i64, now: i64) -> Result<Unfree, Error> {
+pub async fn unfree(session: &mut Session, show_id: i64, now: i64) -> Result<Vec<i32>, Error> {
     let sql = Sql {
-        postgres: "SELECT sold, string_agg(seat_number::text, ',') AS numbers FROM seat
-                   WHERE show_id = $1 AND (sold OR held_until > $2) GROUP BY sold",
-        sqlite: "SELECT sold, group_concat(seat_number, ',') AS numbers FROM seat
-                 WHERE show_id = $1 AND (sold OR held_until > $2) GROUP BY sold",
+        postgres: "SELECT string_agg(seat_number::text, ',') AS numbers FROM seat
+                   WHERE show_id = $1 AND (sold OR held_until > $2)",
+        sqlite: "SELECT group_concat(seat_number, ',') AS numbers FROM seat
+                 WHERE show_id = $1 AND (sold OR held_until > $2)",
     };
-    let mut unfree = Unfree::default();
-    for row in session.all(sql, args![show_id, now]).await? {
-        let numbers: String = row.get("numbers")?;
-        let numbers =
-            numbers.split(',').map(|number| number.parse().map_err(corrupt)).collect::<Result<_, _>>()?;
-        if row.get("sold")? {
-            unfree.sold = numbers;
-        } else {
-            unfree.held = numbers;
-        }
-    }
-    Ok(unfree)
+    let row = session.one(sql, args![show_id, now]).await?;
+    let numbers = row.get::<Option<String>>("numbers")?.unwrap_or_default();
+    numbers
+        .split(',')
+        .filter(|number| !number.is_empty())
+        .map(|number| number.parse().map_err(corrupt))
+        .collect()
 }

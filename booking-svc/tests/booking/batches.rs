@@ -63,6 +63,8 @@ async fn over_replicas_a_seat_has_one_winner_and_crossing_holds_are_all_or_none_
             held.sort_unstable();
             held.dedup();
             assert!(all > 0 && held.len() == all, "{} round {round}: {held:?}", world.database.name);
+            // What other replicas wrote is known within a tenth of a second.
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
             let shown = world.map(&show).await;
             let shown = shown.iter().filter(|seat| **seat != booking_svc::domain::Availability::Available);
             assert_eq!(shown.count(), all, "{}: a lost hold keeps nothing", world.database.name);

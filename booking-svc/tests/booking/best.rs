@@ -13,6 +13,7 @@ use boxoffice_proto::{
     booking::{BestAvailable, HoldSeatsRequest, booking_service_server::BookingService},
 };
 use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
 use crate::world::{TTL, World, evening, id, refusal, worlds};
@@ -140,7 +141,7 @@ async fn a_repeated_wish_gets_the_same_seats_and_its_id_serves_no_other() {
 async fn over_grpc_a_wish_is_granted_or_told_what_there_is() {
     for world in worlds().await {
         let show_id = hall(&world, 2, 6).await.show_id;
-        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap());
+        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap(), CancellationToken::new());
         let ask = async |wish: BestAvailable, seat_numbers: Vec<i32>| {
             let best_available = Some(wish);
             let (user_id, rest) = ("ann".to_owned(), HoldSeatsRequest::default());

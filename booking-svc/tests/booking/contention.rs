@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use booking_svc::domain::{Availability, Refusal, Status};
+use booking_svc::{
+    domain::{Availability, Refusal, Status},
+    error::Error,
+};
+use chassis::args;
 use futures::future::join_all;
 use uuid::Uuid;
 
-use crate::world::{hold, hold_with_id, id, limited, refusal, taken, worlds, worlds_with};
+use crate::world::{TTL, hold, hold_with_id, id, limited, refusal, taken, worlds, worlds_with};
 
 async fn one_seat(crowd: usize) {
     for world in worlds().await {
@@ -182,6 +186,50 @@ async fn of_many_payments_of_one_hold_at_once_one_confirms() {
         for loser in lost {
             assert_eq!(refusal(loser), Refusal::AlreadyPaid);
         }
+        world.audit().await;
+    }
+}
+
+/// I-TAKEN-NOW: whoever is too late waits for nobody; and a replica never refuses what another has given
+/// back.
+#[tokio::test]
+async fn who_is_too_late_is_refused_without_a_transaction_and_who_is_not_is_never() {
+    for world in worlds().await {
+        let (show, other) = (world.show(3).await, world.replica(world.clock.clone()));
+        let held = world.hold("ann", &show, &[1]).await.unwrap();
+        assert_eq!(
+            refusal(hold(&other, "bob", show.show_id, &[1]).await),
+            taken(&[1]),
+            "remembered from here on"
+        );
+        // Nobody else can write now: on SQLite nothing, on PostgreSQL not this seat.
+        let mut writer = world.db.begin().await.unwrap();
+        let lock = "UPDATE seat SET held_until = held_until WHERE show_id = $1 AND seat_number = 1";
+        writer.execute(lock, args![show.show_id]).await.unwrap();
+        assert_eq!(
+            refusal(hold(&other, "bob", show.show_id, &[1, 2]).await),
+            taken(&[1]),
+            "{}",
+            world.database.name
+        );
+        writer.rollback().await;
+        // What another replica frees is free in the next moment, whatever is remembered.
+        world.app.cancel_reservation(id(&held), "ann", None).await.unwrap();
+        let again = hold_with_id(&other, "bob", show.show_id, &[1, 2], Some("again")).await.unwrap();
+        // The seats are taken by the first attempt of this very request.
+        for app in [&*world.app, &other] {
+            assert_eq!(refusal(hold(app, "cid", show.show_id, &[2]).await), taken(&[2]));
+            let replayed = hold_with_id(app, "bob", show.show_id, &[1, 2], Some("again")).await.unwrap();
+            assert_eq!(id(&replayed), id(&again), "{}", world.database.name);
+            let reused = hold_with_id(app, "bob", show.show_id, &[2], Some("again")).await;
+            assert!(matches!(reused, Err(Error::RequestIdReused)), "{reused:?}");
+        }
+        // By the clock.
+        world.clock.advance(TTL);
+        hold(&other, "cid", show.show_id, &[1]).await.unwrap();
+        // Other reasons come first, as ever.
+        let beyond = hold(&other, "dan", show.show_id, &[1, 4]).await;
+        assert_eq!(refusal(beyond), Refusal::SeatNotFound([4].into()));
         world.audit().await;
     }
 }

@@ -17,6 +17,7 @@ use boxoffice_proto::{
     time::timestamp,
 };
 use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use uuid::Uuid;
 
@@ -238,7 +239,7 @@ fn message(concert_id: i64) -> CreateShowRequest {
 #[tokio::test]
 async fn a_plan_and_prices_and_rules_are_told_over_grpc() {
     for world in worlds().await {
-        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap());
+        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap(), CancellationToken::new());
         let concert_id = world.show(1).await.concert_id;
         let show =
             api.create_show(Request::new(message(concert_id))).await.unwrap().into_inner().show.unwrap();

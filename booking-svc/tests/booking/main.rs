@@ -2,9 +2,11 @@
 //! it is moved.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod availability;
 mod batches;
 mod best;
 mod books;
+mod cancelling;
 mod catalog;
 mod contention;
 mod cooldown;

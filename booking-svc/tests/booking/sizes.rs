@@ -8,6 +8,7 @@ use boxoffice_proto::{
     booking::{ListSeatsRequest, ListShowsRequest, booking_service_server::BookingService},
 };
 use prost::Message;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
 use crate::world::{DAY, START, another_show, evening, new_show, worlds};
@@ -18,7 +19,7 @@ const LIMIT: usize = 4 * 1024 * 1024;
 #[tokio::test]
 async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
     for world in worlds().await {
-        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap());
+        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap(), CancellationToken::new());
         let first = new_show(&world.app, 100_000, START + DAY).await;
         let mut shows = vec![first.show_id];
         for _ in 1..6 {
@@ -63,7 +64,7 @@ async fn a_day_of_large_halls_comes_in_pages_of_whole_shows() {
 #[tokio::test]
 async fn shows_with_long_descriptions_come_in_more_pages_than_were_asked_for() {
     for world in worlds().await {
-        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap());
+        let api = Service::new(Arc::clone(&world.app), "KRW".parse().unwrap(), CancellationToken::new());
         let first = new_show(&world.app, 1, START + DAY).await;
         let long = NewShow { description: "\u{1f39f}".repeat(4_000), ..evening(first.concert_id) };
         for _ in 0..250 {

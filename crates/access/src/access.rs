@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Identity, Issuer, Secured, Why, bearer,
-    keys::{KeySource, Keys, Web},
+    keys::{Fetcher, KeySource, Keys},
     measures,
     settings::{Jwks, Trusted},
     verifier::{Verifier, is_over},
@@ -49,7 +49,7 @@ impl Access {
     pub async fn open(secured: Secured, folder: &Path, clock: Clock) -> Result<Self, chassis::Error> {
         telemetry::describe(measures::MEASURES);
         let Secured { trusted, audience, jwks, user_claim, roles_claim } = secured;
-        let web = || Web::new().map_err(|error| chassis::Error::Task(format!("no TLS: {error}")));
+        let web = || Fetcher::new().map_err(|error| chassis::Error::Task(format!("no TLS: {error}")));
         let mut published = None;
         let source = match (jwks, &trusted) {
             (Some(Jwks::File(file)), _) => KeySource::File(file),
@@ -91,6 +91,12 @@ impl Access {
     #[must_use]
     pub fn user_claim(&self) -> &str {
         &self.verifier.user_claim
+    }
+
+    /// The claim, or the path to it, that tells in a token which roles its user has.
+    #[must_use]
+    pub fn roles_claim(&self) -> &str {
+        &self.verifier.roles_claim
     }
 
     /// Who sends a request with this `Authorization` header. Waits for nothing, unless the token names a key

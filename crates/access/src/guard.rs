@@ -81,6 +81,13 @@ impl Doors {
         self.access.as_ref().map(|(access, _)| access.user_claim())
     }
 
+    /// The claim, or the path to it, that tells in a bearer token which roles its user has; `None` where
+    /// nobody is asked.
+    #[must_use]
+    pub fn roles_claim(&self) -> Option<&str> {
+        self.access.as_ref().map(|(access, _)| access.roles_claim())
+    }
+
     /// Tells whether tokens can be judged, which a secured program cannot do without.
     pub fn readiness(&self) -> impl Fn() -> bool + Send + 'static {
         let access = self.access.clone();

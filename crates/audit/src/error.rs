@@ -14,6 +14,12 @@ pub enum Error {
         /// Where it was looked for.
         path: String,
     },
+    /// The command needs a database that it was not told of.
+    #[error("{service}: its database is needed for this; give its address too")]
+    NotGiven {
+        /// The service whose database it is.
+        service: &'static str,
+    },
     /// The database is not that of this service.
     #[error(
         "{service}: {place} has no table {table}: another database, another schema, or the service has never run"

@@ -52,6 +52,7 @@
 //! read without creating anything beside it.
 
 mod actions;
+mod called_off;
 mod checkouts;
 pub mod draw;
 mod draws;
@@ -62,6 +63,7 @@ mod money;
 mod outcomes;
 pub mod render;
 pub mod report;
+pub mod sales;
 pub mod seats;
 mod snapshot;
 mod sources;
@@ -164,12 +166,14 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
         let age = checkouts::Age::new(options, now);
         checkouts::judge(&mut look, edge, &age).await?;
         actions::judge(&mut look, edge, &age).await?;
+        called_off::judge(&mut look, edge, booking.as_mut(), &age).await?;
     }
     if let Some(wallet) = &mut wallet {
         money::judge(&mut look, wallet).await?;
     }
     if let Some(booking) = &mut booking {
         seats::judge(&mut look, booking, now).await?;
+        called_off::judge_shows(&mut look, booking).await?;
     }
     if let Some(queue) = &mut queue {
         lines::judge(&mut look, queue).await?;

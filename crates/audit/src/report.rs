@@ -41,6 +41,7 @@ laws! {
     PaidIffMine "I-PAID-IFF-MINE" "a payment is completed if and only if its reservation is confirmed";
     OneOutcome "I-ONE-OUTCOME" "a settled checkout, its payment and its reservation tell one story";
     BackIffFree "I-BACK-IFF-FREE" "the money of a sale is back if and only if its seats were taken back";
+    CalledOff "I-CALLED-OFF" "of a show that is cancelled no sale is left, and each of its refunds is done";
     OneLiveCheckout "I-ONE-LIVE-CHECKOUT" "a reservation is being paid for, or has been, by one checkout";
     Settled "I-SETTLED" "a checkout settles within its bound";
     ActionKept "I-ACTION-KEPT" "an operator's action is written before its outcome, which tells what it must";

@@ -24,13 +24,13 @@ const CLAIMS: Sql = Sql {
                CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN r.seats ~ '^\\[[0-9]+(,[0-9]+)*\\]$' THEN r.seats ELSE '[]' END::jsonb) AS s (number) \
                UNION ALL SELECT h.show_id, CAST(s.number AS BIGINT), 2, h.reservation_id, h.expires_at, 0 FROM hold h \
                CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN h.seats ~ '^\\[[0-9]+(,[0-9]+)*\\]$' THEN h.seats ELSE '[]' END::jsonb) AS s (number) \
-               WHERE h.status = 'HELD' AND h.expires_at > {now} ORDER BY 1, 2, 3, 4",
+               WHERE h.status = 'HELD' AND h.expires_at > {number} ORDER BY 1, 2, 3, 4",
     sqlite: "SELECT show_id, seat_number, 0, hold_id, held_until, CAST(sold AS BIGINT) FROM seat WHERE hold_id IS NOT NULL \
              UNION ALL SELECT r.show_id, s.value, 1, r.reservation_id, NULL, 1 FROM reservation r \
              JOIN json_each(CASE WHEN json_valid(r.seats) THEN r.seats ELSE '[]' END) AS s \
              UNION ALL SELECT h.show_id, s.value, 2, h.reservation_id, h.expires_at, 0 FROM hold h \
              JOIN json_each(CASE WHEN json_valid(h.seats) THEN h.seats ELSE '[]' END) AS s \
-             WHERE h.status = 'HELD' AND h.expires_at > {now} ORDER BY 1, 2, 3, 4",
+             WHERE h.status = 'HELD' AND h.expires_at > {number} ORDER BY 1, 2, 3, 4",
 };
 
 const LAWS: [Breaches; 4] = [
@@ -145,7 +145,7 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64) ->
 
 async fn walk(look: &mut Look, snapshot: &mut Snapshot, now: i64) -> Result<(), Error> {
     let live_after = now.saturating_add(SLACK);
-    let mut rows = snapshot.rows_at(CLAIMS, live_after);
+    let mut rows = snapshot.rows_with(CLAIMS, live_after);
     let mut seat: Option<SeatClaims> = None;
     let mut read = 0;
     while let Some(row) = rows.try_next().await? {

@@ -150,16 +150,16 @@ impl Snapshot {
 
     /// The rows of a query, one after the other.
     pub(crate) fn rows(&mut self, sql: impl Into<Sql>) -> Rows<'_> {
-        self.rows_at(sql, 0)
+        self.rows_with(sql, 0)
     }
 
-    /// The rows of a query, with this instant in place of `{now}`.
-    pub(crate) fn rows_at(&mut self, sql: impl Into<Sql>, now: i64) -> Rows<'_> {
+    /// The rows of a query, with this number, an instant or an id, in place of `{number}`.
+    pub(crate) fn rows_with(&mut self, sql: impl Into<Sql>, number: i64) -> Rows<'_> {
         let sql = sql.into();
         let (service, place) = (self.service, &self.place);
         let failed = move |cause| Error::Database { service, place: place.to_string(), cause };
         let spelled = |text: &str, id: fn(&str) -> String| {
-            AssertSqlSafe(spell(text, id).replace("{now}", &now.to_string()))
+            AssertSqlSafe(spell(text, id).replace("{number}", &number.to_string()))
         };
         match &mut self.link {
             Link::Postgres(link) => {

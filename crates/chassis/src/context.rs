@@ -8,7 +8,7 @@ use std::{fmt, future::Future, time::Duration};
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use crate::hex;
+use crate::{exporter, hex};
 
 /// The header of the W3C Trace Context recommendation.
 pub const TRACEPARENT: &str = "traceparent";
@@ -23,28 +23,68 @@ tokio::task_local! {
     static CURRENT: Context;
 }
 
-/// A trace and the span of the caller in it.
+/// A place in a trace: a span of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
     trace: u128,
     span: u64,
+    /// The span that this one is a part of; 0 for a trace's first one, and for one that was read.
+    parent: u64,
     flags: u8,
 }
+
+/// The flag of a trace that is recorded.
+const SAMPLED: u8 = 1;
 
 impl TraceParent {
     /// Characters of a header of version 00, which we write; headers of later versions begin alike.
     const LENGTH: usize = 55;
 
-    /// A new trace.
+    /// A new trace, which is sampled if the sampler of this process says so.
     #[must_use]
     pub fn random() -> Self {
-        Self { trace: rand::random::<u128>().max(1), span: rand::random::<u64>().max(1), flags: 1 }
+        let new = Self::not_sampled();
+        Self { flags: u8::from(exporter::samples(new.trace, None)), ..new }
     }
 
-    /// The same trace, seen from a new span.
+    /// A new trace of which nothing is told.
+    #[must_use]
+    pub fn not_sampled() -> Self {
+        Self { trace: rand::random::<u128>().max(1), span: rand::random::<u64>().max(1), parent: 0, flags: 0 }
+    }
+
+    /// The same trace, seen from a new span within this one.
     #[must_use]
     pub fn child(self) -> Self {
-        Self { span: rand::random::<u64>().max(1), ..self }
+        Self { span: rand::random::<u64>().max(1), parent: self.span, ..self }
+    }
+
+    /// The span of a request that came with this place of its caller.
+    fn of_request(self) -> Self {
+        let sampled = exporter::samples(self.trace, Some(self.is_sampled()));
+        Self { flags: self.flags & !SAMPLED | u8::from(sampled), ..self.child() }
+    }
+
+    /// Whether its spans are recorded.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED == SAMPLED
+    }
+
+    /// Whether both belong to one trace.
+    #[must_use]
+    pub const fn is_same_trace(self, other: Self) -> bool {
+        self.trace == other.trace
+    }
+
+    /// The ids of the trace and of the span.
+    pub(crate) const fn ids(&self) -> (u128, u64) {
+        (self.trace, self.span)
+    }
+
+    /// The id of the span that this one is a part of, if it is known.
+    pub(crate) const fn parent(&self) -> Option<u64> {
+        if self.parent == 0 { None } else { Some(self.parent) }
     }
 
     /// The trace's id, 32 hex digits: what people search logs for.
@@ -79,7 +119,7 @@ impl TraceParent {
         let trace = u128::from_str_radix(trace, 16).ok()?;
         let span = u64::from_str_radix(span, 16).ok()?;
         let flags = u8::from_str_radix(flags, 16).ok()?;
-        (trace != 0 && span != 0).then_some(Self { trace, span, flags })
+        (trace != 0 && span != 0).then_some(Self { trace, span, parent: 0, flags })
     }
 
     /// As a header.
@@ -122,7 +162,13 @@ impl Context {
     /// A new trace, with a deadline this far from now.
     #[must_use]
     pub fn fresh(timeout: Duration) -> Self {
-        Self { trace: TraceParent::random(), deadline: Instant::now() + timeout }
+        Self::of(TraceParent::random(), timeout)
+    }
+
+    /// This place in a trace, with a deadline this far from now.
+    #[must_use]
+    pub fn of(trace: TraceParent, timeout: Duration) -> Self {
+        Self { trace, deadline: Instant::now() + timeout }
     }
 
     /// What the caller sent along; a missing or malformed trace is replaced by a new one, and the caller's
@@ -132,7 +178,7 @@ impl Context {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let trace = text(TRACEPARENT)
             .and_then(TraceParent::parse)
-            .map_or_else(TraceParent::random, TraceParent::child);
+            .map_or_else(TraceParent::random, TraceParent::of_request);
         let asked = text(GRPC_TIMEOUT)
             .and_then(parse_timeout)
             .map_or(default_timeout, |asked| asked - HEADSTART.min(asked / 10));

@@ -88,6 +88,7 @@ impl Health {
         tokio::spawn(async move {
             every(PING_EVERY, &shutdown, || async {
                 let there = db.ping().await.is_ok();
+                db.measure();
                 // After the shutdown its connections may be closed: that is no news about the database.
                 if !shutdown.is_cancelled() {
                     db.set_away(!there);

@@ -5,6 +5,7 @@
 //! listeners, a [`clock::Clock`] and a shutdown token; only [`lifecycle::run`] touches what a process has
 //! once (signals, the log subscriber, the exit code).
 
+pub mod alerts;
 pub mod arrival;
 pub mod back_off;
 pub mod channel;
@@ -13,6 +14,7 @@ pub mod collector;
 pub mod context;
 pub mod db;
 mod error;
+mod exporter;
 pub mod flags;
 pub mod health;
 pub mod hex;
@@ -33,6 +35,8 @@ pub mod testing;
 pub mod threads;
 pub mod ticks;
 pub mod tls;
+pub mod trace;
+pub mod web;
 
 pub use error::Error;
 

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error,
+    Error, alerts, exporter,
     telemetry::{self, LogArgs},
 };
 
@@ -39,6 +39,7 @@ where
     F: Future<Output = Result<(), Error>>,
 {
     let _log = telemetry::init(log, version);
+    alerts::begin(name, &log.alerts);
     keep_files_private();
     open_as_many_files_as_allowed();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -49,6 +50,9 @@ where
         }
     };
     let code = runtime.block_on(async {
+        if let Err(error) = telemetry::send_traces(log, name, version) {
+            return failed(name, &error);
+        }
         let shutdown = CancellationToken::new();
         let program = program(shutdown.clone());
         tokio::select! {
@@ -56,6 +60,7 @@ where
             code = signals(name, shutdown) => code,
         }
     });
+    exporter::end();
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     code
 }

@@ -83,6 +83,7 @@ reasons! {
     ReservationCancelled "RESERVATION_CANCELLED" FailedPrecondition CONFLICT "The reservation was cancelled.";
     SalesNotOpen "SALES_NOT_OPEN" FailedPrecondition CONFLICT "The show is not on sale yet.";
     SalesClosed "SALES_CLOSED" FailedPrecondition CONFLICT "The show is no longer on sale.";
+    ShowCancelled "SHOW_CANCELLED" FailedPrecondition CONFLICT "The show is called off.";
     HoldLimit "HOLD_LIMIT" FailedPrecondition CONFLICT "This user holds as many seats as one may.";
     RefundNotPossible "REFUND_NOT_POSSIBLE" FailedPrecondition CONFLICT "There is no sale that could be undone.";
     PreconditionFailed "PRECONDITION_FAILED" Aborted PRECONDITION_FAILED "Somebody else has changed this meanwhile.";

@@ -2,11 +2,12 @@
 
 use boxoffice_proto::{
     Fault,
-    queue::{BatchGetTokensRequest, BatchGetTokensResponse, Token, queue_service_client::QueueServiceClient},
+    queue::{BatchGetTokensRequest, BatchGetTokensResponse, queue_service_client::QueueServiceClient},
 };
 use chassis::channel::Channel;
 use uuid::Uuid;
 
+use super::notices::{Notices, SeenPlace};
 use crate::clients::{call, hollow};
 
 /// The most tokens that one call may ask for.
@@ -19,52 +20,69 @@ pub(super) const BATCH: usize = 1_000;
     reason = "nearly all are found, and a box would cost each poll an allocation"
 )]
 pub(super) enum Lookup {
-    /// The token as it is now.
-    Found(Token),
+    /// The place as it is now.
+    Found(SeenPlace),
     /// There is no such token.
     Unknown,
     /// The service could not look up this one at the moment.
     Unavailable,
 }
 
-/// Looks up these tokens, which are all different: what was found of each, in their order.
-///
-/// # Errors
-/// What the whole call failed with.
-pub(super) async fn look_up(queue: &QueueServiceClient<Channel>, ids: &[Uuid]) -> Result<Vec<Lookup>, Fault> {
-    let answer = call(|| {
-        let mut queue = queue.clone();
-        let request = BatchGetTokensRequest { tokens: ids.iter().map(Uuid::to_string).collect() };
-        async move { queue.batch_get_tokens(request).await }
-    });
-    in_order(ids, answer.await?).ok_or_else(|| hollow("batch_get_tokens"))
+/// Looks up places by many tokens at once. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Places {
+    queue: QueueServiceClient<Channel>,
+    notices: Notices,
+}
+
+impl Places {
+    pub(crate) fn new(queue: QueueServiceClient<Channel>) -> Self {
+        Self { queue, notices: Notices::default() }
+    }
+
+    /// Looks up these tokens, which are all different: what was found of each, in their order.
+    ///
+    /// # Errors
+    /// What the whole call failed with.
+    pub(super) async fn look_up(&self, ids: &[Uuid]) -> Result<Vec<Lookup>, Fault> {
+        let answer = call(|| {
+            let mut queue = self.queue.clone();
+            let request = BatchGetTokensRequest { tokens: ids.iter().map(Uuid::to_string).collect() };
+            async move { queue.batch_get_tokens(request).await }
+        });
+        in_order(ids, answer.await?, &self.notices).ok_or_else(|| hollow("batch_get_tokens"))
+    }
 }
 
 /// Each of the answer's three lists is in the order of the request, so one walk along all of them finds what
 /// belongs to which id.
-fn in_order(ids: &[Uuid], answer: BatchGetTokensResponse) -> Option<Vec<Lookup>> {
-    let BatchGetTokensResponse { tokens, not_found, unavailable } = answer;
+fn in_order(ids: &[Uuid], answer: BatchGetTokensResponse, notices: &Notices) -> Option<Vec<Lookup>> {
+    let BatchGetTokensResponse { tokens, not_found, unavailable, notices: told } = answer;
     if tokens.len() + not_found.len() + unavailable.len() != ids.len() {
         return None;
     }
-    let (mut tokens, mut unavailable) = (tokens.into_iter().peekable(), unavailable.into_iter().peekable());
+    notices.learn(told);
+    let mut places = notices.places(tokens).peekable();
+    let mut unavailable = unavailable.into_iter().peekable();
     let mut text = Uuid::encode_buffer();
     let found = ids
         .iter()
         .map(|id| {
             let id: &str = id.hyphenated().encode_lower(&mut text);
-            if let Some(token) = tokens.next_if(|token| token.token == id) {
-                return Lookup::Found(token);
+            if let Some(place) = places.next_if(|place| place.token.token == id) {
+                return Lookup::Found(place);
             }
             let is_unavailable = unavailable.next_if(|other| other == id).is_some();
             if is_unavailable { Lookup::Unavailable } else { Lookup::Unknown }
         })
         .collect();
-    (tokens.next().is_none() && unavailable.next().is_none()).then_some(found)
+    (places.next().is_none() && unavailable.next().is_none()).then_some(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use boxoffice_proto::queue::Token;
+
     use super::*;
 
     fn token(id: Uuid) -> Token {
@@ -78,17 +96,19 @@ mod tests {
             tokens: vec![token(ids[0]), token(ids[3])],
             not_found: vec![ids[1].to_string()],
             unavailable: vec![ids[2].to_string()],
+            notices: Vec::new(),
         };
-        let found = |n: usize| Lookup::Found(token(ids[n]));
+        let found = |n: usize| Lookup::Found(token(ids[n]).into());
         let expected = vec![found(0), Lookup::Unknown, Lookup::Unavailable, found(3)];
-        assert_eq!(in_order(&ids, answer), Some(expected));
+        assert_eq!(in_order(&ids, answer, &Notices::default()), Some(expected));
     }
 
     #[test]
     fn an_answer_that_is_not_whole_is_none() {
         let ids = [1, 2].map(Uuid::from_u128);
         let of = |tokens| BatchGetTokensResponse { tokens, ..BatchGetTokensResponse::default() };
-        assert!(in_order(&ids, of(vec![token(ids[0])])).is_none());
-        assert!(in_order(&ids, of(vec![token(ids[1]), token(ids[0])])).is_none());
+        for tokens in [vec![token(ids[0])], vec![token(ids[1]), token(ids[0])]] {
+            assert!(in_order(&ids, of(tokens), &Notices::default()).is_none());
+        }
     }
 }

@@ -6,22 +6,31 @@ use chassis::{
     clock::Clock,
     idempotency::{BRIEF, OF_CALLER, of_caller},
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{acting::Acting, caller::Caller, followers::Followers, gate::Gate, limits::Limits, till::Till};
+use super::{
+    acting::Acting, call_off::CallOffs, caller::Caller, followers::Followers, gate::Gate, halls::Halls,
+    limits::Limits, moves::Moves, till::Till,
+};
 use crate::{
     clients::Clients,
     config::{Origins, Policy},
 };
 
-/// The services, the gate before them, and what the edge itself runs. There is one a process, and every door
-/// shares it.
+/// The services, the gate before them, and what the edge itself runs. There is one a process, and every
+/// door shares it.
 pub(crate) struct Edge {
     pub(super) clients: Clients,
     pub(super) gate: Gate,
     pub(super) followers: Followers,
+    pub(super) halls: Halls,
     /// The doors find out who calls.
     pub(crate) doors: Doors,
     clock: Clock,
+    /// Shows that are called off.
+    pub(crate) call_offs: CallOffs,
+    /// Shows that move.
+    pub(crate) moves: Moves,
     /// The use cases of paying.
     pub(crate) till: Till,
     /// How much one caller may ask for.
@@ -36,7 +45,7 @@ impl Edge {
     pub(crate) fn new(
         clients: Clients,
         gate: Gate,
-        followers: Followers,
+        (followers, halls): (Followers, Halls),
         till: Till,
         doors: Doors,
         clock: Clock,
@@ -44,7 +53,34 @@ impl Edge {
     ) -> Self {
         let limits = Limits::new(policy.limits.clone(), doors.are_secured());
         let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
-        Self { clients, gate, followers, doors, clock, till, limits, acting, origins }
+        let call_offs = CallOffs::new(till.runner.clone(), clients.clone());
+        let moves = Moves::new(till.runner.journal().clone(), clients.clone(), clock.clone());
+        Self {
+            clients,
+            gate,
+            followers,
+            halls,
+            doors,
+            clock,
+            call_offs,
+            moves,
+            till,
+            limits,
+            acting,
+            origins,
+        }
+    }
+
+    /// Goes on with shows that are called off, and tells of those that moved, also where another edge
+    /// began it, until `shutdown`.
+    pub(crate) fn look_after_shows(
+        &self,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (call_offs, moves) = (self.call_offs.clone(), self.moves.clone());
+        async move {
+            tokio::join!(call_offs.recover_until(shutdown.clone()), moves.recover_until(shutdown));
+        }
     }
 
     /// The time, in microseconds.
@@ -56,9 +92,9 @@ impl Edge {
     /// own, so that a call that the edge repeats is done once. Ids of one moment are neighbours in the
     /// services' tables.
     ///
-    /// The services take an id for that of the user whom the request is about. So the id of whoever acts in a
-    /// role is made the caller's own, and so is one that is spelled like that. What is no id stays as it is,
-    /// for the service to refuse.
+    /// The services take an id for that of the user whom the request is about. So the id of whoever acts
+    /// in a role is made the caller's own, and so is one that is spelled like that. What is no id stays as
+    /// it is, for the service to refuse.
     pub(super) fn request_id<R: Asks>(&self, caller: &Caller, user_id: &str, given: String) -> String {
         if given.is_empty() {
             return format!("{BRIEF}{:016x}{:016x}", self.now(), rand::random::<u64>());

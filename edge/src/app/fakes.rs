@@ -12,6 +12,7 @@ use boxoffice_proto::{
     time::timestamp,
     wallet::{wallet_service_server::*, *},
 };
+use hyper::body::Bytes;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -46,6 +47,10 @@ pub(super) struct World {
     pub(super) token: TokenStatus,
     /// The version and the position of every token in a batch.
     pub(super) place: (i64, i64),
+    /// What is said to everybody in the queue.
+    pub(super) said: &'static str,
+    /// The version of what can be had of every show, and the bitmap of what cannot.
+    pub(super) hall: (i64, Bytes),
     /// The next mishap of each method.
     pub(super) mishaps: HashMap<&'static str, Mishap>,
     /// The hold lapses right after the debit.
@@ -69,6 +74,8 @@ impl Fakes {
             payments: HashMap::new(),
             token: TokenStatus::Active,
             place: (1, 0),
+            said: "",
+            hall: (1, Bytes::from_static(&[0, 0])),
             mishaps: HashMap::new(),
             lapses_after_debit: false,
             calls: HashMap::new(),
@@ -245,7 +252,9 @@ impl QueueService for Fakes {
                 ..Token::default()
             };
             let tokens = found.into_iter().map(token).collect();
-            Ok(BatchGetTokensResponse { tokens, not_found, ..BatchGetTokensResponse::default() })
+            let message = QueueMessage { en: world.said.into(), ..QueueMessage::default() };
+            let notices = vec![QueueNotice { queue_id: "default".into(), message: Some(message) }];
+            Ok(BatchGetTokensResponse { tokens, not_found, notices, ..BatchGetTokensResponse::default() })
         };
         self.serve("batch_get_tokens", read).await
     }
@@ -266,6 +275,23 @@ impl QueueService for Fakes {
 
 #[tonic::async_trait]
 impl BookingService for Fakes {
+    type WatchAvailabilityStream = tokio_stream::Empty<Result<WatchAvailabilityResponse, Status>>;
+
+    async fn get_availability(
+        &self,
+        request: Request<GetAvailabilityRequest>,
+    ) -> Result<Response<GetAvailabilityResponse>, Status> {
+        let GetAvailabilityRequest { show_id, known_version } = request.into_inner();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let read = |world: &mut World| {
+            let (version, taken) = world.hall.clone();
+            let availability = Availability { show_id, version, taken, ..Availability::default() };
+            let is_news = known_version != Some(version);
+            Ok(GetAvailabilityResponse { availability: is_news.then_some(availability) })
+        };
+        self.serve("get_availability", read).await
+    }
+
     async fn get_reservation(
         &self,
         _: Request<GetReservationRequest>,
@@ -328,6 +354,8 @@ impl BookingService for Fakes {
         list_concerts: ListConcertsRequest => ListConcertsResponse;
         create_show: CreateShowRequest => CreateShowResponse;
         get_show: GetShowRequest => GetShowResponse;
+        cancel_show: CancelShowRequest => CancelShowResponse;
+        finish_cancelling: FinishCancellingRequest => FinishCancellingResponse;
         get_seat_plan: GetSeatPlanRequest => GetSeatPlanResponse;
         get_show_sales: GetShowSalesRequest => GetShowSalesResponse;
         list_show_reservations: ListShowReservationsRequest => ListShowReservationsResponse;
@@ -336,6 +364,7 @@ impl BookingService for Fakes {
         list_shows: ListShowsRequest => ListShowsResponse;
         list_available_dates: ListAvailableDatesRequest => ListAvailableDatesResponse;
         list_seats: ListSeatsRequest => ListSeatsResponse;
+        watch_availability: WatchAvailabilityRequest => Self::WatchAvailabilityStream;
         hold_seats: HoldSeatsRequest => HoldSeatsResponse;
         list_reservations: ListReservationsRequest => ListReservationsResponse;
     }

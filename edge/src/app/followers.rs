@@ -14,7 +14,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use boxoffice_proto::{Fault, Reason, queue::Token};
+use boxoffice_proto::{Fault, Reason};
 use chassis::context::Context;
 use parking_lot::Mutex;
 use tokio::{
@@ -27,16 +27,14 @@ use uuid::Uuid;
 
 use super::{
     audience::Audience,
-    batch::{BATCH, Lookup, look_up},
+    batch::{BATCH, Lookup, Places},
     following::Following,
     news::{Slot, StreamEnd},
+    notices::SeenPlace,
     standing::standing,
     wheel::Wheel,
 };
-use crate::{
-    clients::Clients,
-    domain::pace::{Band, EventId, Memory, SECOND, Tick, Verdict},
-};
+use crate::domain::pace::{Band, EventId, Memory, SECOND, SPREAD, Standing, Tick, Verdict};
 
 /// How many streams may be open at once. At some 20 KiB each this is 2 GiB; further clients have to poll,
 /// which costs the edge nothing between two polls.
@@ -56,9 +54,9 @@ pub(crate) struct Followers(Arc<Registry>);
 
 /// What the followers share.
 struct Registry {
-    clients: Clients,
+    places: Places,
     shutdown: CancellationToken,
-    places: Arc<Semaphore>,
+    seats: Arc<Semaphore>,
     audience: Arc<Audience>,
     /// Where followers run, whichever thread's request opens the first stream.
     runtime: Handle,
@@ -69,7 +67,7 @@ struct Registry {
 /// A stream that is handed over to its follower.
 struct Joined {
     slot: Arc<Slot>,
-    first: Token,
+    first: SeenPlace,
     id: Uuid,
     told: EventId,
 }
@@ -83,11 +81,11 @@ pub(super) struct Followed {
 }
 
 impl Followers {
-    pub(crate) fn new(clients: Clients, shutdown: CancellationToken) -> Self {
-        let places = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
+    pub(crate) fn new(places: Places, shutdown: CancellationToken) -> Self {
+        let seats = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
         let (audience, runtime) = (Arc::default(), Handle::current());
         let inboxes = Mutex::default();
-        Self(Arc::new(Registry { clients, shutdown, places, audience, runtime, inboxes }))
+        Self(Arc::new(Registry { places, shutdown, seats, audience, runtime, inboxes }))
     }
 
     /// Follows a token that was looked up a moment ago, for a client that was sent the state `told` before:
@@ -96,13 +94,13 @@ impl Followers {
     ///
     /// # Errors
     /// UNAVAILABLE when as many streams are open as there may be.
-    pub(crate) fn follow(&self, first: Token, told: Option<EventId>) -> Result<Following, Fault> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {
+    pub(crate) fn follow(&self, first: SeenPlace, told: Option<EventId>) -> Result<Following, Fault> {
+        let place = Arc::clone(&self.0.seats).try_acquire_owned().map_err(|_| {
             let detail = "As many streams are open as there may be: poll GET /v1/tokens/{token} instead.";
             Fault::new(Reason::Unavailable, detail).retry_after(Duration::from_secs(10))
         })?;
         let (slot, now) = (Arc::<Slot>::default(), standing(&first));
-        let id = Uuid::try_parse(&first.token).ok().filter(|_| !now.is_final);
+        let id = Uuid::try_parse(&first.token.token).ok().filter(|_| !now.is_final);
         let seat = id.map(|id| self.0.audience.attend(id, Arc::clone(&slot)));
         let following = Following::new(Arc::clone(&slot), place, seat);
         if told.is_none_or(|told| told.is_news(&now)) {
@@ -121,7 +119,7 @@ impl Followers {
 
     /// Waits until no stream is open any more: after shutdown each one still has its end to send.
     pub(crate) async fn ended(&self) {
-        drop(self.0.places.acquire_many(STREAMS).await);
+        drop(self.0.seats.acquire_many(STREAMS).await);
     }
 }
 
@@ -133,12 +131,12 @@ impl Registry {
             joined.slot.end(StreamEnd::Restart);
             return;
         }
-        let unsent = match inboxes.get(&joined.first.queue_id) {
+        let unsent = match inboxes.get(&joined.first.token.queue_id) {
             Some(inbox) => inbox.send(joined).err().map(|unsent| unsent.0),
             None => Some(joined),
         };
         if let Some(joined) = unsent {
-            let queue_id = joined.first.queue_id.clone();
+            let queue_id = joined.first.token.queue_id.clone();
             let (sender, inbox) = mpsc::unbounded_channel();
             self.runtime.spawn(Follower::new(Arc::clone(self), queue_id.clone(), inbox).run());
             // It cannot fail: the receiver is in the task that was just started.
@@ -160,6 +158,8 @@ struct Follower {
     due: Vec<Followed>,
     /// Being looked up.
     asked: Vec<Followed>,
+    /// Which message of the seller's was seen last in the queue.
+    notice: Option<u32>,
 }
 
 impl Follower {
@@ -172,6 +172,7 @@ impl Follower {
             began: Instant::now(),
             due: Vec::new(),
             asked: Vec::new(),
+            notice: None,
         }
     }
 
@@ -211,6 +212,7 @@ impl Follower {
     fn place(&mut self, joined: Joined) {
         let Joined { slot, first, id, told } = joined;
         let (now, first) = (self.now(), standing(&first));
+        self.hear(&first);
         let (band, memory) = (Band::of(&first), Memory::new(told, &first, now));
         self.wheel.push(now + band.first_pause(&id, now), Followed { slot, token: id, memory, band });
     }
@@ -232,7 +234,7 @@ impl Follower {
             self.asked.sort_unstable_by_key(|followed| followed.token);
             let mut ids: Vec<Uuid> = self.asked.iter().map(|followed| followed.token).collect();
             ids.dedup();
-            match Context::fresh(TIMEOUT).scope(look_up(&self.all.clients.queue, &ids)).await {
+            match Context::fresh(TIMEOUT).scope(self.all.places.look_up(&ids)).await {
                 Ok(tokens) => self.tell(&ids, tokens),
                 Err(fault) => {
                     tracing::debug!(%fault, queue_id = self.queue_id, "the followed tokens could not be looked up");
@@ -246,11 +248,11 @@ impl Follower {
     fn tell(&mut self, ids: &[Uuid], found: Vec<Lookup>) {
         let now = self.now();
         let mut found = ids.iter().zip(found).peekable();
-        for mut followed in self.asked.drain(..) {
+        for mut followed in std::mem::take(&mut self.asked) {
             // Both are sorted; several streams may follow one token.
             while found.next_if(|(id, _)| **id < followed.token).is_some() {}
-            let token = match found.peek() {
-                Some((_, Lookup::Found(token))) => token,
+            let place = match found.peek() {
+                Some((_, Lookup::Found(place))) => place,
                 Some((_, Lookup::Unavailable)) => {
                     self.wheel.push(now + wait(&mut followed, now), followed);
                     continue;
@@ -260,12 +262,12 @@ impl Follower {
                     continue;
                 }
             };
-            let seen = standing(token);
+            let seen = standing(place);
             followed.band = Band::of(&seen);
             match followed.memory.judge(&seen, now) {
                 Verdict::Tell => {
                     metrics::counter!("stream_messages_total").increment(1);
-                    followed.slot.tell(Box::new(token.clone()));
+                    followed.slot.tell(Box::new(place.clone()));
                 }
                 Verdict::Heartbeat => followed.slot.beat(),
                 Verdict::Keep => {}
@@ -273,9 +275,24 @@ impl Follower {
             if seen.is_final {
                 followed.slot.end(StreamEnd::Final);
             } else {
-                self.wheel.push(now + followed.band.pause(&followed.token, now), followed);
+                self.hear(&seen);
+                let pause = followed.band.pause(&followed.token, now).min(self.longest());
+                self.wheel.push(now + pause, followed);
             }
         }
+    }
+
+    /// Notes what the seller says. Something new is told to all soon, spread over a while.
+    fn hear(&mut self, seen: &Standing) {
+        if std::mem::replace(&mut self.notice, seen.notice) != seen.notice {
+            self.wheel.hurry(SPREAD);
+        }
+    }
+
+    /// The longest pause: where few follow, no look falls into most ticks, and it would take long until one
+    /// finds what the seller says anew. All of them together are one call.
+    fn longest(&self) -> Tick {
+        if self.wheel.len() < BATCH { SPREAD } else { Tick::MAX }
     }
 
     /// Lets every stream that is due wait, since queue-svc did not answer; heartbeats go on.

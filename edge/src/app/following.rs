@@ -61,7 +61,10 @@ mod tests {
     use futures::{FutureExt, StreamExt};
     use tokio::sync::Semaphore;
 
-    use super::{super::news::StreamEnd, *};
+    use super::{
+        super::{news::StreamEnd, notices::SeenPlace},
+        *,
+    };
 
     fn pair() -> (Arc<Slot>, Following) {
         let slot = Arc::<Slot>::default();
@@ -69,8 +72,8 @@ mod tests {
         (Arc::clone(&slot), Following::new(slot, place, None))
     }
 
-    fn at(position: i64) -> Box<Token> {
-        Box::new(Token { position, ..Token::default() })
+    fn at(position: i64) -> Box<SeenPlace> {
+        Box::new(Token { position, ..Token::default() }.into())
     }
 
     #[tokio::test]
@@ -81,7 +84,7 @@ mod tests {
             slot.beat();
         }
         slot.end(StreamEnd::Final);
-        assert_eq!(following.next().await, Some(News::Token(at(1))));
+        assert_eq!(following.next().await, Some(News::Place(at(1))));
         assert_eq!(following.next().await, Some(News::End(StreamEnd::Final)));
         assert_eq!(following.next().await, None);
     }
@@ -95,7 +98,7 @@ mod tests {
         slot.beat();
         tokio::task::yield_now().await;
         slot.tell(at(7));
-        assert_eq!(reader.await.unwrap(), (Some(News::Heartbeat), Some(News::Token(at(7)))));
+        assert_eq!(reader.await.unwrap(), (Some(News::Heartbeat), Some(News::Place(at(7)))));
     }
 
     #[tokio::test]

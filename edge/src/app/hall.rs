@@ -1,21 +1,21 @@
 //! The hall: which seats are free, and holding them. Dates and seats are read by who shows an ACTIVE token of
 //! the concert's queue, or by everyone where browsing is open; seats are held by the user of such a token.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use boxoffice_proto::{
     Fault, Reason,
     booking::{
-        CancelReservationRequest, GetReservationRequest, HoldSeatsRequest, ListAvailableDatesRequest,
-        ListReservationsRequest, ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, Reservation,
-        ReservationStatus, SeatMap,
+        CancelReservationRequest, GetAvailabilityRequest, GetReservationRequest, HoldSeatsRequest,
+        ListAvailableDatesRequest, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
+        ListSeatsResponse, Reservation, ReservationStatus, SeatMap, WatchAvailabilityRequest,
     },
 };
 use chassis::context::Context;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tracing::{Instrument, Span};
 
-use super::{caller::Caller, edge::Edge};
+use super::{board::HallMap, caller::Caller, edge::Edge, hall_stream::HallStream};
 use crate::clients::{ask, whole};
 
 /// How long a later page of a date's seats may take. The request's own deadline is for the beginning of its
@@ -39,6 +39,29 @@ pub(crate) async fn seats(edge: &Edge, caller: &Caller, show_id: i64) -> Result<
     }
     let maps = ask!(edge.clients.booking, list_seats(request))?.seat_maps;
     whole(maps.into_iter().next(), "list_seats")
+}
+
+/// What can be had of a show, at a moment after this request came.
+pub(crate) async fn availability(
+    edge: &Edge,
+    caller: &Caller,
+    request: GetAvailabilityRequest,
+) -> Result<Arc<HallMap>, Fault> {
+    let GetAvailabilityRequest { show_id, .. } = caller.allow(request)?;
+    edge.admit_to_browse(caller, edge.gate.queue_of_show(show_id)).await?;
+    edge.halls.map(show_id).await
+}
+
+/// Follows what can be had of a show, for a client that was told the version in the request.
+pub(crate) async fn watch(
+    edge: &Edge,
+    caller: &Caller,
+    request: WatchAvailabilityRequest,
+) -> Result<HallStream, Fault> {
+    let WatchAvailabilityRequest { show_id, known_version } = caller.allow(request)?;
+    edge.admit_to_browse(caller, edge.gate.queue_of_show(show_id)).await?;
+    let token = if edge.doors.house.open_browsing { None } else { Some(caller.queue_token()?) };
+    edge.halls.follow(show_id, known_version, token).await
 }
 
 /// A page of seats, of one show or of a concert's shows on a date.

@@ -9,39 +9,56 @@
 mod acting;
 mod audience;
 mod batch;
+mod board;
+mod burning;
+mod call_off;
 mod caller;
 mod edge;
 mod followers;
 mod following;
 mod gate;
 pub(crate) mod hall;
+mod hall_stream;
+mod halls;
 mod limits;
+mod metrics;
+mod moves;
 mod news;
+mod notices;
 mod polls;
 pub(crate) mod programme;
 pub(crate) mod queue;
 mod refund;
-mod relay;
 mod runner;
 mod running;
+mod shared;
 mod standing;
 mod steps;
+mod telling;
 mod till;
 pub(crate) mod wallet;
 mod wheel;
 
+pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    batch::Places,
+    board::HallMap,
+    burning::watch_until,
     caller::Caller,
     edge::Edge,
     followers::Followers,
     following::Following,
     gate::Gate,
+    hall_stream::{HallNews, HallStream},
+    halls::Halls,
     limits::{Allowed, Asker, Wish},
+    metrics::metrics,
     news::{News, StreamEnd},
+    notices::{Notice, SeenPlace},
     polls::Polls,
-    relay::Relay,
     standing::standing,
+    telling::Relay,
     till::{Before, Filter, Pay, Till, cursor},
 };
 

@@ -6,14 +6,15 @@
 
 use std::task::{Context, Poll, Waker};
 
-use boxoffice_proto::queue::Token;
 use parking_lot::Mutex;
+
+use super::notices::SeenPlace;
 
 /// What a stream has to send its client.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
-    /// The token as it is now.
-    Token(Box<Token>),
+    /// The place as it is now.
+    Place(Box<SeenPlace>),
     /// A sign that the connection is alive.
     Heartbeat,
     /// The end of the stream.
@@ -39,7 +40,7 @@ pub(super) struct Slot(Mutex<Latest>);
 
 #[derive(Debug, Default)]
 struct Latest {
-    token: Option<Box<Token>>,
+    place: Option<Box<SeenPlace>>,
     heartbeat: bool,
     end: Option<StreamEnd>,
     /// The stream is gone: nobody takes news any more.
@@ -49,17 +50,17 @@ struct Latest {
 }
 
 impl Slot {
-    /// Puts in a state of the token, in place of whatever was not taken.
-    pub(super) fn tell(&self, token: Box<Token>) {
+    /// Puts in a state of the place, in place of whatever was not taken.
+    pub(super) fn tell(&self, place: Box<SeenPlace>) {
         self.change(|latest| {
-            latest.token = Some(token);
+            latest.place = Some(place);
             latest.heartbeat = false;
         });
     }
 
     /// Puts in a heartbeat, unless a state is waiting to be taken.
     pub(super) fn beat(&self) {
-        self.change(|latest| latest.heartbeat = latest.token.is_none());
+        self.change(|latest| latest.heartbeat = latest.place.is_none());
     }
 
     /// Ends the stream once a state that is waiting was taken.
@@ -70,8 +71,8 @@ impl Slot {
     /// Takes the news, or has `cx` woken when there is some.
     pub(super) fn take(&self, cx: &Context<'_>) -> Poll<News> {
         let mut latest = self.0.lock();
-        if let Some(token) = latest.token.take() {
-            return Poll::Ready(News::Token(token));
+        if let Some(place) = latest.place.take() {
+            return Poll::Ready(News::Place(place));
         }
         if let Some(end) = latest.end {
             return Poll::Ready(News::End(end));

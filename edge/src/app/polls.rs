@@ -6,15 +6,19 @@
 
 use std::time::Duration;
 
-use boxoffice_proto::{
-    Fault, Reason,
-    queue::{Token, queue_service_client::QueueServiceClient},
+use boxoffice_proto::{Fault, Reason};
+use chassis::{
+    collector::Collector,
+    context::{Context, TraceParent},
+    trace::Span,
 };
-use chassis::{channel::Channel, collector::Collector, context::Context};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::batch::{BATCH, Lookup, look_up};
+use super::{
+    batch::{BATCH, Lookup, Places},
+    notices::SeenPlace,
+};
 
 /// Polls that may wait for a batch: two seconds' worth of the planned 11,000 a second. Further polls are told
 /// to come back later.
@@ -28,7 +32,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// When to poll again for a token that the service could not look up.
 const AGAIN: Duration = Duration::from_secs(1);
 
-type Poll = (Uuid, oneshot::Sender<Result<Lookup, Fault>>);
+/// A token, the trace of who asks for it, and the way to them.
+type Poll = ((Uuid, Option<TraceParent>), oneshot::Sender<Result<Lookup, Fault>>);
 
 /// Looks up tokens for many callers at once. Cheap to clone; the coalescer ends with the last clone.
 #[derive(Clone)]
@@ -38,12 +43,15 @@ pub(crate) struct Polls {
 
 impl Polls {
     /// Starts the coalescer, in the runtime that this is called in.
-    pub(crate) fn new(queue: QueueServiceClient<Channel>) -> Self {
+    pub(crate) fn new(places: Places) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let size = metrics::histogram!("polls_batch_size");
         tokio::spawn(COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
             size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
-            Context::fresh(TIMEOUT).scope(answer(queue.clone(), polls))
+            let traces = polls.iter().filter_map(|((_, trace), _)| *trace);
+            let (trace, span) = Span::shared(traces, || "polls".into());
+            let answering = answer(places.clone(), polls, span);
+            Context::of(trace, TIMEOUT).scope(answering)
         }));
         Self { sender }
     }
@@ -52,16 +60,17 @@ impl Polls {
     ///
     /// # Errors
     /// TOKEN_NOT_FOUND; UNAVAILABLE when too many polls wait already; what the batch's call failed with.
-    pub(crate) async fn get(&self, token: Uuid) -> Result<Token, Fault> {
+    pub(crate) async fn get(&self, token: Uuid) -> Result<SeenPlace, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.sender.try_send((token, answer)).map_err(|_| {
+        let trace = Context::current().map(|context| context.trace).filter(TraceParent::is_sampled);
+        self.sender.try_send(((token, trace), answer)).map_err(|_| {
             metrics::counter!("polls_shed_total").increment(1);
             Fault::new(Reason::Unavailable, "Too many are asking at this moment.")
                 .retry_after(Duration::from_secs(2))
         })?;
         let refused = |reason: Reason| Fault::new(reason, reason.title());
         match answered.await.unwrap_or_else(|_| Err(refused(Reason::Unavailable)))? {
-            Lookup::Found(token) => Ok(token),
+            Lookup::Found(place) => Ok(place),
             Lookup::Unknown => Err(refused(Reason::TokenNotFound)),
             Lookup::Unavailable => Err(refused(Reason::Unavailable).retry_after(AGAIN)),
         }
@@ -69,17 +78,17 @@ impl Polls {
 }
 
 /// Looks each token up once, and answers every poll that asked for it.
-async fn answer(queue: QueueServiceClient<Channel>, mut polls: Vec<Poll>) {
-    polls.sort_unstable_by_key(|(token, _)| *token);
-    let mut ids: Vec<Uuid> = polls.iter().map(|(token, _)| *token).collect();
+async fn answer(places: Places, mut polls: Vec<Poll>, _told_until_answered: Span) {
+    polls.sort_unstable_by_key(|((token, _), _)| *token);
+    let mut ids: Vec<Uuid> = polls.iter().map(|((token, _), _)| *token).collect();
     ids.dedup();
-    let found = look_up(&queue, &ids).await;
+    let found = places.look_up(&ids).await;
     let mut polls = polls.into_iter().peekable();
     match found {
         Ok(found) => {
             for (id, answer) in ids.iter().zip(found) {
-                while let Some((_, caller)) = polls.next_if(|(asked, _)| asked == id) {
-                    if polls.peek().is_none_or(|(asked, _)| asked != id) {
+                while let Some((_, caller)) = polls.next_if(|((asked, _), _)| asked == id) {
+                    if polls.peek().is_none_or(|((asked, _), _)| asked != id) {
                         // The last poll for a token, which is mostly the only one, gets it without a copy.
                         drop(caller.send(Ok(answer)));
                         break;

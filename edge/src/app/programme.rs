@@ -3,16 +3,17 @@
 use boxoffice_proto::{
     Fault, Reason,
     booking::{
-        Concert, CreateConcertRequest, CreateShowRequest, GetConcertRequest, GetSeatPlanRequest,
-        GetSeatPlanResponse, GetShowRequest, GetShowSalesRequest, GetShowSalesResponse, ListConcertsRequest,
-        ListConcertsResponse, ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest,
-        ListShowsResponse, Show, UpdateConcertRequest, UpdateShowRequest,
+        CancelShowRequest, CancelShowResponse, Concert, CreateConcertRequest, CreateShowRequest,
+        GetConcertRequest, GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowSalesRequest,
+        GetShowSalesResponse, ListConcertsRequest, ListConcertsResponse, ListShowReservationsRequest,
+        ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, Show, UpdateConcertRequest,
+        UpdateShowRequest,
     },
     json,
 };
 use serde_json::Value;
 
-use super::{acting::before, caller::Caller, edge::Edge};
+use super::{acting::before, caller::Caller, edge::Edge, moves::starts_at};
 use crate::clients::ask;
 
 /// Creates a concert.
@@ -62,11 +63,36 @@ pub(crate) async fn update_show(
     let request_id = edge.request_id::<UpdateShowRequest>(caller, "", request.request_id);
     let now = show(edge, request.show_id).await;
     let etag = meant(request.etag, tags, now.as_ref().ok().map(|now| &now.etag));
+    let began_at = now.as_ref().ok().map(starts_at);
     let was = before(tell_show, now, Reason::ShowNotFound)?;
     let request = UpdateShowRequest { request_id, etag, ..request };
-    let (booking, target) = (edge.clients.booking.clone(), request.show_id.to_string());
-    let update = async move { ask!(booking, update_show(request).show) };
+    let (moves, target) = (edge.moves.clone(), request.show_id.to_string());
+    let update = async move { moves.update(began_at, request).await };
     edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell_show, update).await
+}
+
+/// Calls a show off. Its sales are refunded by themselves from then on.
+pub(crate) async fn cancel_show(
+    edge: &Edge,
+    caller: &Caller,
+    request: CancelShowRequest,
+) -> Result<Show, Fault> {
+    let CancelShowRequest { show_id } = caller.allow(request)?;
+    let was = before(tell_show, show(edge, show_id).await, Reason::ShowNotFound)?;
+    let (call_offs, is_there) = (edge.call_offs.clone(), was.is_some());
+    let cancel = async move {
+        if !is_there {
+            return Err(Fault::new(Reason::ShowNotFound, Reason::ShowNotFound.title()));
+        }
+        call_offs.begin(show_id).await
+    };
+    edge.acting.act::<CancelShowRequest, _>(caller, &show_id.to_string(), was, tell_show, cancel).await
+}
+
+/// A show that was called off, as the contract's answer has it.
+pub(crate) fn cancelled(show: Show) -> CancelShowResponse {
+    let sales_left = show.refunds.map_or(0, |refunds| refunds.total - refunds.done);
+    CancelShowResponse { show: Some(show), sales_left }
 }
 
 /// The state that a change is meant for: the present one if a tag names it, and otherwise one that is none,
@@ -115,9 +141,12 @@ pub(crate) async fn create_show(
     edge.acting.act::<CreateShowRequest, _>(caller, &target, None, tell_show, create).await
 }
 
-/// Reads one show.
+/// Reads one show, with how far its refunds are if it is called off.
 pub(crate) async fn show(edge: &Edge, show_id: i64) -> Result<Show, Fault> {
-    ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)
+    let mut shows = [ask!(edge.clients.booking, get_show(GetShowRequest { show_id }).show)?];
+    edge.call_offs.tell_refunds(&mut shows).await?;
+    let [show] = shows;
+    Ok(show)
 }
 
 /// What a show has sold.
@@ -142,5 +171,7 @@ pub(crate) async fn plan(edge: &Edge, show_id: i64) -> Result<GetSeatPlanRespons
 
 /// A page of a concert's shows, newest first or by date.
 pub(crate) async fn shows(edge: &Edge, request: ListShowsRequest) -> Result<ListShowsResponse, Fault> {
-    ask!(edge.clients.booking, list_shows(request))
+    let mut page = ask!(edge.clients.booking, list_shows(request))?;
+    edge.call_offs.tell_refunds(&mut page.shows).await?;
+    Ok(page)
 }

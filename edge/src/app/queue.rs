@@ -17,7 +17,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    acting::before, caller::Caller, edge::Edge, following::Following, polls::Polls, standing::standing,
+    acting::before, caller::Caller, edge::Edge, following::Following, notices::SeenPlace, polls::Polls,
+    standing::standing,
 };
 use crate::{
     clients::{ask, whole},
@@ -39,10 +40,10 @@ pub(crate) async fn join(
 
 /// A place, by its token: a poll, which may not come more often than is free. `polls` are those of the thread
 /// that asks.
-pub(crate) async fn place(edge: &Edge, polls: &Polls, token: Uuid) -> Result<Token, Fault> {
+pub(crate) async fn place(edge: &Edge, polls: &Polls, token: Uuid) -> Result<SeenPlace, Fault> {
     edge.limits.poll(&token)?;
     let found = polls.get(token).await?;
-    edge.limits.advise(&token, advice(&found));
+    edge.limits.advise(&token, advice(&found.token));
     Ok(found)
 }
 
@@ -176,7 +177,11 @@ pub(crate) async fn put(
     policy: QueuePolicy,
 ) -> Result<(Queue, bool), Fault> {
     let (policy, request_id) = (Some(policy), String::new());
-    let change = UpdateQueueRequest { queue_id: queue_id.clone(), policy, request_id: request_id.clone() };
+    let change = UpdateQueueRequest {
+        queue_id: queue_id.clone(),
+        policy: policy.clone(),
+        request_id: request_id.clone(),
+    };
     match update(edge, caller, change.clone()).await {
         Err(fault) if fault.reason == Reason::QueueNotFound => {}
         done => return done.map(|queue| (queue, false)),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     acting::before,
     caller::Caller,
-    runner::LEASE,
+    runner::{LEASE, Runner},
     till::{Till, patience, tell},
 };
 use crate::{
@@ -69,12 +69,7 @@ impl Till {
                 let runner = self.runner.clone();
                 let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
                 let begun = entry.clone();
-                self.runner.spawn(async move {
-                    // Only whoever has begun a refund takes a turn: somebody who merely asks for it would be
-                    // in the way of a runner that takes it over. The payment may still be about to leave.
-                    let turn = runner.next_turn(checkout_id).await;
-                    runner.run(turn, begun, Saga::undo(), asked_at, trace).await;
-                });
+                self.runner.spawn(async move { runner.undo(begun, asked_at, trace).await });
                 entry
             }
             None => match journal.get(checkout_id).await.map_err(Error::from)? {
@@ -84,6 +79,16 @@ impl Till {
             },
         };
         Ok(Some(self.outcome(entry, until, Checkout::is_being_refunded).await?))
+    }
+}
+
+impl Runner {
+    /// Undoes a sale to the end, or until this process stops. Only whoever has begun its refund may: somebody
+    /// who merely asks for it would be in the way of a runner that takes it over.
+    pub(super) async fn undo(&self, begun: RecordedCheckout, asked_at: i64, trace: TraceParent) {
+        // The payment may still be about to leave.
+        let turn = self.next_turn(begun.checkout.checkout_id).await;
+        self.run(turn, begun, Saga::undo(), asked_at, trace).await;
     }
 }
 

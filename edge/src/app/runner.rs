@@ -10,8 +10,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use chassis::{
     back_off::BackOff,
     clock::{Clock, SECOND},
-    context::TraceParent,
+    context::{Context, TraceParent},
     ticks::every,
+    trace::{Span, SpanKind},
     warn_or_alert,
 };
 use tokio::{runtime::Handle, sync::watch};
@@ -20,9 +21,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    relay::Bell,
     running::{Running, Turn},
     steps,
+    telling::Bell,
 };
 use crate::{
     clients::Clients,
@@ -36,10 +37,12 @@ use crate::{
 
 /// How long a lease lasts, in microseconds, after it was last renewed.
 pub(super) const LEASE: i64 = 3 * SECOND;
+/// The deadline that the journal's writes would give to calls, of which they make none.
+const WRITE: Duration = Duration::from_secs(10);
 /// How often leases are renewed: two renewals may fail.
-const RENEWAL: Duration = Duration::from_secs(1);
+pub(super) const RENEWAL: Duration = Duration::from_secs(1);
 /// How often lapsed leases are looked for.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// The most checkouts that are taken over at a time, so that those of a replica that died with thousands are
 /// shared among the others.
 const TAKEN_AT_ONCE: i64 = 20;
@@ -58,7 +61,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs checkouts. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Runner(Arc<RunnerParts>);
+pub(crate) struct Runner(Arc<RunnerParts>);
 
 struct RunnerParts {
     id: Uuid,
@@ -101,6 +104,11 @@ impl Runner {
         &self.0.journal
     }
 
+    /// Says that an event was written.
+    pub(super) fn ring(&self) {
+        self.0.bell.notify_one();
+    }
+
     pub(super) fn now(&self) -> i64 {
         self.0.clock.now()
     }
@@ -134,16 +142,27 @@ impl Runner {
         hold_until: i64,
         trace: TraceParent,
     ) {
+        // A span of its own: a checkout may outlive the request that began it. One that was taken over is a
+        // trace of its own, linked to the one in which it was begun.
+        let trace = trace.child();
+        let mut told_of = Span::begin(trace, SpanKind::Internal, || "checkout".into());
+        told_of.set("boxoffice.checkout.id", || entry.checkout.checkout_id.to_string());
+        let begun_in = entry.trace.as_deref().and_then(TraceParent::parse);
+        if let Some(begun_in) = begun_in.filter(|begun_in| !begun_in.is_same_trace(trace)) {
+            told_of.link(begun_in);
+        }
         let span = tracing::info_span!(
             "checkout", checkout_id = %entry.checkout.checkout_id, trace_id = trace.trace_id(), span_id = trace.span_id()
         );
         let work = async {
             let (ending, rounds) = self.drive(&mut entry, first, hold_until, trace).await?;
+            told_of.set("boxoffice.checkout.status", || ending.status().as_str());
             self.settle(&entry.checkout, ending, rounds).await
         };
         // Without an outcome the turn ends here and the lease lapses or is released. Another replica takes
         // the checkout over, or this one does when a parked checkout is due again.
-        if let Some(settled) = work.instrument(span).await {
+        let work = Context::of(trace, WRITE).scope(work.instrument(span));
+        if let Some(settled) = work.await {
             turn.settled(settled);
         }
     }
@@ -160,7 +179,7 @@ impl Runner {
         let (mut saga, mut rounds, mut stuck) = (first, 0, 0);
         loop {
             let step = saga.name();
-            let taken = steps::take(&self.0.clients, trace.child(), entry, &saga).await;
+            let taken = steps::take(&self.0.clients, trace, entry, &saga).await;
             hold_until = taken.hold_until.unwrap_or(hold_until);
             tracing::debug!(step, outcome = ?taken.outcome, "step");
             entry.checkout.story.note(step, taken.outcome.tried(), self.now());
@@ -237,7 +256,7 @@ impl Runner {
             match written {
                 Ok((settled, ours)) => {
                     if ours {
-                        self.0.bell.notify_one();
+                        self.ring();
                         metrics::counter!("checkouts_total", "status" => status.as_str()).increment(1);
                         tracing::info!(
                             status = status.as_str(),

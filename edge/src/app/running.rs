@@ -92,7 +92,7 @@ mod tests {
             settled_at: Some(1),
             ..Checkout::begun(checkout_id, "ann".into(), Uuid::from_u128(2), 1, 0)
         };
-        RecordedCheckout { checkout, token: Uuid::nil(), refusal: None }
+        RecordedCheckout { checkout, token: Uuid::nil(), refusal: None, trace: None }
     }
 
     #[tokio::test]

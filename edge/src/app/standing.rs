@@ -1,18 +1,14 @@
 //! A token of the contract, as the rules about streams see it.
 
-use boxoffice_proto::queue::{Token, TokenStatus};
-
+use super::notices::{SeenPlace, is_final};
 use crate::domain::pace::Standing;
 
-/// What the rules need to know of a token.
-pub(crate) fn standing(token: &Token) -> Standing {
+/// What the rules need to know of a place.
+pub(crate) fn standing(SeenPlace { token, notice }: &SeenPlace) -> Standing {
     Standing {
         version: token.version,
         status: token.status,
-        is_final: !matches!(
-            token.status(),
-            TokenStatus::Waiting | TokenStatus::Active | TokenStatus::Registered
-        ),
+        is_final: is_final(token),
         ticket: token.ticket,
         position: token.position,
         waiting_behind: token.waiting_behind,
@@ -22,5 +18,6 @@ pub(crate) fn standing(token: &Token) -> Standing {
         delay_reason: token.delay_reason,
         poll_after: token.poll_after.as_ref().map(|after| after.seconds),
         opens_at: token.opens_at.as_ref().map(|at| at.seconds),
+        notice: notice.as_ref().map(|notice| notice.mark()),
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn take(
     entry: &RecordedCheckout,
     saga: &Saga,
 ) -> Taken {
-    let context = Context { trace, ..Context::fresh(STEP_TIMEOUT) };
+    let context = Context::of(trace, STEP_TIMEOUT);
     let step = async {
         match saga {
             Saga::Extend => extend(clients, entry).await,

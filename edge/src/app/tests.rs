@@ -17,9 +17,10 @@ use uuid::Uuid;
 mod refunds;
 
 use super::{
-    Acting, Caller, Filter, Gate, Pay, Polls, Relay, Till,
+    Acting, Caller, Filter, Gate, Pay, Places, Polls, Till,
     fakes::{Fakes, Mishap, PRICE, USER, World},
     runner::LEASE,
+    telling::Bell,
 };
 use crate::{
     clients::Clients,
@@ -68,7 +69,7 @@ impl Stage {
         let db = Db::open(&self.database, &chassis::migrations!()).await.unwrap();
         let acting = Acting::new(Actions::new(db.clone()), self.clock.clone());
         let journal = Journal::new(db);
-        let bell = Relay::new(journal.clone(), self.clock.clone(), None).unwrap().bell();
+        let bell = Bell::default();
         let gate = Gate::new(clients.clone());
         let till = Till::new(journal, acting, clients, gate, bell, self.clock.clone(), on_payment_failure);
         tokio::spawn(till.clone().recover_until(self.shutdown.clone()));
@@ -418,7 +419,7 @@ async fn a_replica_that_stops_leaves_what_is_stuck_to_another_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_in_flight_share_calls_and_each_gets_its_own_answer() {
     let (fakes, upstreams) = Fakes::start(0, NOW).await;
-    let polls = Polls::new(Clients::new(&upstreams).queue);
+    let polls = Polls::new(Places::new(Clients::new(&upstreams).queue));
     let asked = (0..500_u128).map(|n| {
         let polls = polls.clone();
         tokio::spawn(async move { (n, polls.get(Uuid::from_u128((1 << 96) | (n / 2))).await) })
@@ -426,7 +427,7 @@ async fn polls_in_flight_share_calls_and_each_gets_its_own_answer() {
     for poll in asked.collect::<Vec<_>>() {
         let (n, answer) = poll.await.unwrap();
         match answer {
-            Ok(token) => assert_eq!(token.token, Uuid::from_u128((1 << 96) | (n / 2)).to_string()),
+            Ok(place) => assert_eq!(place.token.token, Uuid::from_u128((1 << 96) | (n / 2)).to_string()),
             Err(Fault { reason, .. }) => assert_eq!((reason, n / 2), (Reason::TokenNotFound, 0)),
         }
     }

@@ -18,7 +18,7 @@ use boxoffice_proto::{
 };
 use chassis::{
     clock::Clock,
-    context::{Context, TraceParent},
+    context::Context,
     idempotency::Key,
     page::{List, PageRequest},
 };
@@ -28,11 +28,12 @@ use uuid::Uuid;
 
 use super::{
     acting::{Acting, before},
+    call_off::or_called_off,
     caller::Caller,
     gate::Gate,
-    relay::Bell,
     runner::{LEASE, Runner},
     steps::hold_until,
+    telling::Bell,
 };
 use crate::{
     clients::{Clients, ask, hollow},
@@ -328,17 +329,21 @@ impl Till {
             reservation.amount,
             now,
         );
-        let entry = RecordedCheckout { checkout, token, refusal: None };
+        let context = Context::current().unwrap_or_else(|| Context::fresh(PATIENCE));
+        let trace = context.trace;
+        let sampled = trace.is_sampled().then(|| trace.to_string());
+        let entry = RecordedCheckout { checkout, token, refusal: None, trace: sampled };
         let hold_until = hold_until(reservation).unwrap_or(now);
 
         // From here on the work is a task of its own: it does not end when the caller's connection does.
         let (tell, told) = oneshot::channel();
         let (runner, key) = (self.runner.clone(), command.key());
-        let trace = Context::current().map_or_else(TraceParent::random, |context| context.trace);
         let begun = entry.clone();
         self.runner.spawn(async move {
             let Some(turn) = runner.turn(begun.checkout.checkout_id) else { return };
-            let written = runner.journal().begin(&begun, key.as_ref(), runner.id(), now + LEASE).await;
+            let journal = runner.journal();
+            let writing = journal.begin(&begun, key.as_ref(), runner.id(), now + LEASE);
+            let written = context.scope(writing).await;
             let go = matches!(written, Ok(true));
             drop(tell.send(written));
             if go {
@@ -370,7 +375,9 @@ impl Till {
             Err(fault) => return Err(fault),
         };
         let token = self.gate.admit(caller, &reservation.queue_id, user_id, true).await?;
-        payable(&reservation, &command.user_id)?;
+        if let Err(refusal) = payable(&reservation, &command.user_id) {
+            return Err(or_called_off(&self.clients, refusal, reservation.show_id).await);
+        }
         if command.price.is_some_and(|price| price != reservation.amount) {
             return Err(Fault::invalid_field("amount", "is not the price of this reservation"));
         }

@@ -27,6 +27,19 @@ impl<T> Wheel<T> {
         self.len == 0
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes whatever is due later than in so many ticks due within them, spread over them.
+    pub(super) fn hurry(&mut self, within: Tick) {
+        for later in within + 1..SPAN {
+            let tick = self.at.saturating_add(later);
+            let bucket = std::mem::take(self.bucket(tick));
+            self.bucket(self.at.saturating_add(1 + later % within)).extend(bucket);
+        }
+    }
+
     /// Inserts an item. When it is due already it is due at the next tick.
     pub(super) fn push(&mut self, due: Tick, thing: T) {
         let due = due.clamp(self.at.saturating_add(1), self.at.saturating_add(SPAN - 1));
@@ -85,6 +98,19 @@ mod tests {
         assert_eq!(taken(&mut wheel, 62), [0; 0]);
         assert_eq!(taken(&mut wheel, 63), [63]);
         assert!(wheel.is_empty() && wheel.next().is_none());
+    }
+
+    #[test]
+    fn in_a_hurry_nothing_is_lost_and_little_comes_at_once() {
+        let mut wheel = Wheel::default();
+        for due in 1..=63 {
+            wheel.push(due, due);
+        }
+        wheel.hurry(20);
+        let counts: Vec<usize> = (1..=20).map(|now| taken(&mut wheel, now).len()).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 63);
+        assert!(counts.iter().all(|count| (3..=4).contains(count)), "{counts:?}");
+        assert!(wheel.is_empty());
     }
 
     #[test]

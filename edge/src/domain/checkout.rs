@@ -127,4 +127,6 @@ pub(crate) struct RecordedCheckout {
     pub(crate) token: Uuid,
     /// The refusal that ended it, which a replay is told again word by word.
     pub(crate) refusal: Option<Fault>,
+    /// The trace in which it was begun, as a `traceparent`, if that is sampled.
+    pub(crate) trace: Option<String>,
 }

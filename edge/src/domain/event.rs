@@ -1,10 +1,13 @@
-//! The events of a settled checkout for other systems: one about the payment and one about the reservation,
-//! and one about its refund if it is refunded later; as CloudEvents 1.0.
+//! The events for other systems, as CloudEvents 1.0: of a settled checkout one about the payment and one
+//! about the reservation, and one about its refund if it is refunded later; of a show that it is called
+//! off, or has moved.
 //!
-//! An event's id is derived from the checkout's, so that a receiver recognises an event that is sent again.
+//! An event's id is derived from that of what happened, so that a receiver recognises an event that is sent
+//! again.
 
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::checkout::{Checkout, Refund, Status};
 
@@ -37,26 +40,66 @@ pub(crate) fn outcome(checkout: &Checkout) -> Vec<Value> {
 }
 
 fn event(checkout: &Checkout, about: &str, kind: &'static str, data: &Value) -> Value {
-    let id = format!("{}/{about}", checkout.checkout_id);
+    let subject = checkout.checkout_id.to_string();
     let refunded_at = checkout.refund.as_ref().and_then(|refund| refund.done_at);
     let at = refunded_at.or(checkout.settled_at).unwrap_or(checkout.created_at);
-    let time = DateTime::from_timestamp_micros(at).unwrap_or_default();
+    cloud_event(&format!("{subject}/{about}"), kind, &subject, at, data)
+}
+
+/// What is told of a show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShowFacts<'a> {
+    /// The number of the show.
+    pub(crate) show_id: i64,
+    /// The number of its concert.
+    pub(crate) concert_id: i64,
+    /// The title of the show.
+    pub(crate) title: &'a str,
+    /// When it begins, or was to begin, in microseconds.
+    pub(crate) starts_at: i64,
+}
+
+/// The event of a show that is called off.
+pub(crate) fn show_cancelled(show: &ShowFacts<'_>, at: i64) -> Value {
+    let ShowFacts { show_id, concert_id, title, starts_at } = *show;
+    let data = json!({
+        "showId": show_id, "concertId": concert_id, "title": title, "startsAt": instant(starts_at),
+    });
+    let (id, subject) = (format!("show/{show_id}/cancelled"), show_id.to_string());
+    cloud_event(&id, "boxoffice.show.cancelled", &subject, at, &data)
+}
+
+/// The event of a show that begins at another time than before.
+pub(crate) fn show_moved(show: &ShowFacts<'_>, before: i64, move_id: Uuid, at: i64) -> Value {
+    let ShowFacts { show_id, concert_id, title, starts_at } = *show;
+    let data = json!({
+        "showId": show_id, "concertId": concert_id, "title": title, "startsAt": instant(starts_at),
+        "previousStartsAt": instant(before),
+    });
+    let id = format!("show/{show_id}/{move_id}");
+    cloud_event(&id, "boxoffice.show.changed", &show_id.to_string(), at, &data)
+}
+
+fn cloud_event(id: &str, kind: &'static str, subject: &str, at: i64, data: &Value) -> Value {
     json!({
         "specversion": "1.0",
         "id": id,
         "source": "boxoffice/edge",
         "type": kind,
-        "subject": checkout.checkout_id,
-        "time": time.to_rfc3339_opts(SecondsFormat::Micros, true),
+        "subject": subject,
+        "time": instant(at),
         "datacontenttype": "application/json",
         "data": data,
     })
 }
 
+fn instant(at: i64) -> String {
+    let time = DateTime::from_timestamp_micros(at).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn settled(status: Status, reason: Option<&str>) -> Checkout {
@@ -97,6 +140,17 @@ mod tests {
         let (kind, time) = (json!("boxoffice.payment.refunded"), json!("1970-01-01T00:00:03.500000Z"));
         assert_eq!(told, [(&kind, &time, &json!("rain"))]);
         assert_ne!(events[0]["id"], outcome(&settled(Status::Completed, None))[0]["id"]);
+    }
+
+    #[test]
+    fn a_show_is_told_with_when_it_was_to_begin_and_each_move_by_itself() {
+        let show = ShowFacts { show_id: 3, concert_id: 2, title: "Gala", starts_at: 5_000_000 };
+        let off = show_cancelled(&show, 1);
+        assert_eq!((&off["subject"], &off["type"]), (&json!("3"), &json!("boxoffice.show.cancelled")));
+        assert_eq!(off["data"]["startsAt"], "1970-01-01T00:00:05.000000Z");
+        let moved = |id| show_moved(&show, 4_000_000, Uuid::from_u128(id), 1);
+        assert_eq!(moved(7)["data"]["previousStartsAt"], "1970-01-01T00:00:04.000000Z");
+        assert_ne!(moved(7)["id"], moved(8)["id"]);
     }
 
     #[test]

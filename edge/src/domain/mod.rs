@@ -2,6 +2,7 @@
 //! time and ids come in as arguments.
 
 pub(crate) mod action;
+pub(crate) mod call_off;
 pub(crate) mod checkout;
 pub(crate) mod event;
 pub(crate) mod pace;

@@ -9,8 +9,10 @@
 //! | the others | every 4 to 6 s | a step of 1 % of the position; any change, after 12 s of silence |
 //! | REGISTERED | every 4 to 6 s; when the queue opens within that, every second | the opening |
 //!
-//! A change of the token itself (admitted, sent back, ended) is sent whenever it is seen. A client that was
-//! sent nothing for 12 s gets a heartbeat, with the present state in it when anything in it has changed.
+//! A change of the token itself (admitted, sent back, ended), and whatever the seller says anew to all, is
+//! sent whenever it is seen. So that what is said is seen soon, no look is later than [`SPREAD`] where few
+//! follow, or once one look has found it. A client that was sent nothing for 12 s gets a heartbeat, with the
+//! present state in it when anything in it has changed.
 
 use std::{fmt, str::FromStr};
 
@@ -23,6 +25,8 @@ pub(crate) const SECOND: Tick = 10;
 /// After this long without a message a heartbeat is sent. Tokens far behind are looked up every five seconds,
 /// so their clients get one every 12 to 18 s.
 const SILENCE: Tick = 12 * SECOND;
+/// Something new that the seller says reaches every stream within this time after the first that is told.
+pub(crate) const SPREAD: Tick = 2 * SECOND;
 
 /// Up to this position each step is sent at once.
 const FRONT: i64 = 10;
@@ -60,6 +64,8 @@ pub(crate) struct Standing {
     pub(crate) poll_after: Option<i64>,
     /// When the queue opens, in seconds since 1970, where it is not open yet.
     pub(crate) opens_at: Option<i64>,
+    /// Which message the seller has for everybody in the queue, by a number of its own.
+    pub(crate) notice: Option<u32>,
 }
 
 /// Identifies a state of a token that a client was sent: its position, and a hash of whatever else is worth a
@@ -74,7 +80,9 @@ pub(crate) struct EventId {
 impl EventId {
     /// The id of this state.
     pub(crate) fn of(now: &Standing) -> Self {
-        let state = hash(&[now.status.into(), now.ticket, now.active_until, now.requeues.into()]);
+        let own = [now.status.into(), now.ticket, now.active_until, now.requeues.into()];
+        // Where nothing is said the hash is that of the releases that know of no messages.
+        let state = hash(own.into_iter().chain(now.notice.map(i64::from)));
         Self { version: now.version, position: now.position, state }
     }
 
@@ -179,17 +187,13 @@ impl Memory {
 
 /// A hash of what may change while the token and its position do not.
 fn aside(token: &Standing) -> u32 {
-    hash(&[
-        token.estimated_wait,
-        token.waiting_behind,
-        token.delay_reason.into(),
-        token.opens_at.unwrap_or(0),
-    ])
+    let opens_at = token.opens_at.unwrap_or(0);
+    hash([token.estimated_wait, token.waiting_behind, token.delay_reason.into(), opens_at])
 }
 
 /// A hash of these numbers, the same on every edge and in every release.
-fn hash(parts: &[i64]) -> u32 {
-    let mixed = parts.iter().fold(0, |mixed: u64, part| {
+fn hash(parts: impl IntoIterator<Item = i64>) -> u32 {
+    let mixed = parts.into_iter().fold(0, |mixed: u64, part| {
         (mixed ^ part.cast_unsigned()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
     });
     u32::try_from(mixed >> 32).unwrap_or_default()

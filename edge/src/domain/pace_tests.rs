@@ -41,11 +41,12 @@ fn who_comes_back_is_told_what_changed_and_never_what_is_older() {
     assert!(!told.is_news(&waiting(57, 3)));
     assert!(told.is_news(&waiting(57, 2)) && told.is_news(&waiting(58, 2)));
     assert!(!told.is_news(&waiting(58, 3)), "only heard of");
-    let changes: [&dyn Fn(&mut Standing); 4] = [
+    let changes: [&dyn Fn(&mut Standing); 5] = [
         &|token| token.status = ACTIVE,
         &|token| token.ticket = 9,
         &|token| token.active_until = 5,
         &|token| token.requeues = 1,
+        &|token| token.notice = Some(0),
     ];
     for change in changes {
         let mut token = waiting(58, 3);

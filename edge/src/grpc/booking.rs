@@ -1,27 +1,41 @@
 //! `BookingService` at the edge.
 
+use std::pin::Pin;
+
 use boxoffice_proto::{
     booking::{
-        CancelReservationRequest, CancelReservationResponse, ConfirmReservationRequest,
-        ConfirmReservationResponse, CreateConcertRequest, CreateConcertResponse, CreateShowRequest,
-        CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse, GetConcertRequest, GetConcertResponse,
-        GetReservationRequest, GetReservationResponse, GetSeatPlanRequest, GetSeatPlanResponse,
-        GetShowRequest, GetShowResponse, GetShowSalesRequest, GetShowSalesResponse, HoldSeatsRequest,
-        HoldSeatsResponse, ListAvailableDatesRequest, ListAvailableDatesResponse, ListConcertsRequest,
-        ListConcertsResponse, ListReservationsRequest, ListReservationsResponse, ListSeatsRequest,
-        ListSeatsResponse, ListShowReservationsRequest, ListShowReservationsResponse, ListShowsRequest,
-        ListShowsResponse, RefundReservationRequest, RefundReservationResponse, UpdateConcertRequest,
-        UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse, booking_service_server::BookingService,
+        AvailabilityChanges, CancelReservationRequest, CancelReservationResponse, CancelShowRequest,
+        CancelShowResponse, ConfirmReservationRequest, ConfirmReservationResponse, CreateConcertRequest,
+        CreateConcertResponse, CreateShowRequest, CreateShowResponse, ExtendHoldRequest, ExtendHoldResponse,
+        FinishCancellingRequest, FinishCancellingResponse, GetAvailabilityRequest, GetAvailabilityResponse,
+        GetConcertRequest, GetConcertResponse, GetReservationRequest, GetReservationResponse,
+        GetSeatPlanRequest, GetSeatPlanResponse, GetShowRequest, GetShowResponse, GetShowSalesRequest,
+        GetShowSalesResponse, HoldSeatsRequest, HoldSeatsResponse, ListAvailableDatesRequest,
+        ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
+        ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
+        ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
+        RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest,
+        UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
+        booking_service_server::BookingService, watch_availability_response::Message,
     },
     fault::Answer,
 };
-use tonic::{Request, Response};
+use futures::{Stream, stream};
+use tonic::{Request, Response, Status};
 
-use super::door::{Door, answer};
-use crate::app::{hall, programme};
+use super::{
+    door::{Door, answer},
+    queue::ended,
+};
+use crate::app::{HallNews, HallStream, StreamEnd, hall, programme};
+
+/// The messages of a WatchAvailability.
+type HallMessages = Pin<Box<dyn Stream<Item = Result<WatchAvailabilityResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl BookingService for Door {
+    type WatchAvailabilityStream = HallMessages;
+
     async fn get_concert(&self, request: Request<GetConcertRequest>) -> Answer<GetConcertResponse> {
         let concert = programme::concert(&self.edge, request.get_ref().concert_id).await?;
         Ok(Response::new(GetConcertResponse { concert: Some(concert) }))
@@ -86,12 +100,42 @@ impl BookingService for Door {
         })
     }
 
+    async fn cancel_show(&self, request: Request<CancelShowRequest>) -> Answer<CancelShowResponse> {
+        answer!(self, request, |edge, caller, message| programme::cancelled(
+            programme::cancel_show(edge, &caller, message).await?
+        ))
+    }
+
+    async fn finish_cancelling(
+        &self,
+        request: Request<FinishCancellingRequest>,
+    ) -> Answer<FinishCancellingResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
     async fn list_shows(&self, request: Request<ListShowsRequest>) -> Answer<ListShowsResponse> {
         Ok(Response::new(programme::shows(&self.edge, request.into_inner()).await?))
     }
 
     async fn list_seats(&self, request: Request<ListSeatsRequest>) -> Answer<ListSeatsResponse> {
         answer!(self, request, |edge, caller, message| hall::seats_page(edge, &caller, message).await?)
+    }
+
+    async fn get_availability(
+        &self,
+        request: Request<GetAvailabilityRequest>,
+    ) -> Answer<GetAvailabilityResponse> {
+        let (caller, message) = (self.caller(&request), request.into_inner());
+        let known = message.known_version;
+        let map = hall::availability(&self.edge, &caller, message).await?;
+        let is_news = known != Some(map.message.version);
+        Ok(Response::new(GetAvailabilityResponse { availability: is_news.then(|| map.message.clone()) }))
+    }
+
+    async fn watch_availability(&self, request: Request<WatchAvailabilityRequest>) -> Answer<HallMessages> {
+        let caller = self.caller(&request);
+        let following = hall::watch(&self.edge, &caller, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(messages(following))))
     }
 
     async fn hold_seats(&self, request: Request<HoldSeatsRequest>) -> Answer<HoldSeatsResponse> {
@@ -142,4 +186,20 @@ impl BookingService for Door {
             reservation: Some(hall::release(edge, &caller, message).await?)
         })
     }
+}
+
+/// What a stream tells, as messages: a heartbeat is a change of no seat.
+fn messages(following: HallStream) -> impl Stream<Item = Result<WatchAvailabilityResponse, Status>> {
+    stream::unfold(following, async |mut following| {
+        let message = match following.next().await? {
+            HallNews::Map(map) => Message::Snapshot(map.message.clone()),
+            HallNews::Change(change) => Message::Changes(change.message.clone()),
+            HallNews::Heartbeat(version) => {
+                Message::Changes(AvailabilityChanges { version, ..AvailabilityChanges::default() })
+            }
+            HallNews::End(StreamEnd::Final | StreamEnd::Unknown) => return None,
+            HallNews::End(end) => return Some((Err(ended(end)), following)),
+        };
+        Some((Ok(WatchAvailabilityResponse { message: Some(message) }), following))
+    })
 }

@@ -11,10 +11,10 @@ mod wallet;
 use access::Doors;
 use boxoffice_proto::{
     checkout::{
-        GetCheckoutRequest, GetCheckoutResponse, ListCheckoutsRequest, ListCheckoutsResponse,
-        ListOperatorActionsRequest, ListOperatorActionsResponse, PayRequest, PayResponse,
-        RefundCheckoutRequest, RefundCheckoutResponse, RetryCheckoutRequest, RetryCheckoutResponse,
-        checkout_service_server::CheckoutService,
+        GetCheckoutRequest, GetCheckoutResponse, GetMetricsRequest, GetMetricsResponse, ListCheckoutsRequest,
+        ListCheckoutsResponse, ListOperatorActionsRequest, ListOperatorActionsResponse, PayRequest,
+        PayResponse, RefundCheckoutRequest, RefundCheckoutResponse, RetryCheckoutRequest,
+        RetryCheckoutResponse, checkout_service_server::CheckoutService,
     },
     fault::Answer,
 };
@@ -24,7 +24,7 @@ use tower_http::cors::CorsLayer;
 
 pub(crate) use self::{door::Door, limited::Limited};
 use crate::{
-    app::{Caller, Till, acted, actions_page, cursor},
+    app::{Caller, Till, acted, actions_page, cursor, metrics},
     config::Origins,
 };
 
@@ -97,5 +97,10 @@ impl CheckoutService for Service {
         let found = self.till.acting.list(&caller, &of, &page).await?;
         let (actions, next_page_token) = page.answer(found, acted, convert::action);
         Ok(Response::new(ListOperatorActionsResponse { actions, next_page_token }))
+    }
+
+    async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Answer<GetMetricsResponse> {
+        let text = metrics(&self.caller(&request, None))?;
+        Ok(Response::new(GetMetricsResponse { text }))
     }
 }

@@ -57,7 +57,7 @@ impl QueueService for Door {
         let token = match (read::token_of(&request)?, asker) {
             (Some(token), asker) => {
                 asker.map_or(Ok(()), |asker| limits.admit_poll(&token, || asker))?;
-                queue::place(&self.edge, &self.polls, token).await?
+                queue::place(&self.edge, &self.polls, token).await?.into()
             }
             (None, asker) => {
                 let judged = asker.map(|asker| limits.judge(&asker, Wish::Other));
@@ -118,8 +118,8 @@ impl QueueService for Door {
 fn watch(following: Following) -> impl Stream<Item = Result<WatchTokenResponse, Status>> {
     let messages = following.scan(None, |present: &mut Option<Token>, news| {
         let message = match news {
-            News::Token(token) => {
-                *present = Some(*token);
+            News::Place(place) => {
+                *present = Some((*place).into());
                 Some(Ok(present.clone()))
             }
             News::Heartbeat => Some(Ok(present.clone())),
@@ -132,7 +132,7 @@ fn watch(following: Following) -> impl Stream<Item = Result<WatchTokenResponse, 
 }
 
 /// Why a stream is cut whose token has not ended.
-fn ended(end: StreamEnd) -> Status {
+pub(super) fn ended(end: StreamEnd) -> Status {
     let (detail, seconds) = match end {
         StreamEnd::Displaced => ("This token has newer streams.", 30),
         StreamEnd::Restart | StreamEnd::Final | StreamEnd::Unknown => ("This edge shuts down: come back.", 1),

@@ -130,7 +130,7 @@ pub(super) async fn get_show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let show = programme::show(&edge, show_id).await?;
-    let etag = show.etag.clone();
+    let etag = mending::tag_of(&show);
     mending::read(json::answer(StatusCode::OK, &Show::try_from(show)?)?, &etag, &headers)
 }
 

@@ -92,6 +92,11 @@ impl Fields {
         self.optional_string(name).map(|text| self.checks.text(name, &text, length))
     }
 
+    /// A text of one line; `None` when it is absent or not a text.
+    pub(super) fn optional_line(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
+        self.optional_string(name).map(|text| self.checks.line(name, &text, length))
+    }
+
     /// A text that must be there.
     pub(super) fn text(&mut self, name: &str, length: RangeInclusive<usize>) -> String {
         self.require(name);
@@ -165,6 +170,19 @@ impl Fields {
             sorted.windows(2).all(|pair| matches!(pair, [a, b] if a != b))
         };
         self.or_wrong(name, numbers.filter(different), wrong)
+    }
+
+    /// An object that is read by itself; `None` when it is absent or none. What is wrong inside is noted
+    /// under names such as `message.en`.
+    pub(super) fn optional_object<T: FromFields>(&mut self, name: &str) -> Option<T> {
+        let Value::Object(object) = self.take(name)? else {
+            self.checks.refuse(name, "must be an object");
+            return None;
+        };
+        let mut inside = Self::new(object, self.knows_caller);
+        let read = T::read(&mut inside);
+        self.checks.within(name, inside.checks);
+        Some(read)
     }
 
     /// A list of objects, each of which is read by itself; `None` when it is absent or no such list. What is

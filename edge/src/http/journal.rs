@@ -1,21 +1,23 @@
-//! What operators and cashiers have done.
+//! What operators and cashiers have done, and what an operator may know of this edge.
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use boxoffice_proto::checkout::ListOperatorActionsRequest;
+use boxoffice_proto::checkout::{GetMetricsRequest, ListOperatorActionsRequest};
 use utoipa::IntoParams;
 
 use super::{
     App,
     extract::{Page, Params},
-    json::{self, JournalEntry, JournalPage},
+    json::{self, JournalEntry, JournalPage, Metrics},
     operation::Operation,
     problem::Problem,
 };
-use crate::app::{Caller, acted, actions_page};
+use crate::app::{Caller, acted, actions_page, metrics};
 
 /// What each operation may be refused with.
-pub(super) const OPERATIONS: &[Operation] =
-    &[Operation::of::<ListOperatorActionsRequest>("list_operator_actions", &[])];
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::of::<ListOperatorActionsRequest>("list_operator_actions", &[]),
+    Operation::of::<GetMetricsRequest>("get_metrics", &[]),
+];
 
 /// The parameters that narrow the list of actions.
 #[derive(IntoParams)]
@@ -62,4 +64,14 @@ pub(super) async fn list_operator_actions(
     let (entries, next_page_token) = page.cut(entries, |(at, _)| *at, |(_, entry)| size(entry));
     let actions = entries.into_iter().map(|(_, entry)| entry).collect();
     json::answer(StatusCode::OK, &JournalPage { actions, next_page_token })
+}
+
+/// Read the metrics of this edge
+///
+/// Those of the replica that answers, and of no other: the same as at its `/metrics`, for operators who
+/// cannot reach that address.
+#[utoipa::path(get, path = "/v1/operator/metrics", tag = "operator",
+    responses((status = 200, description = "The metrics as they are now.", body = Metrics)))]
+pub(super) async fn get_metrics(caller: Caller) -> Result<Response, Problem> {
+    json::answer(StatusCode::OK, &Metrics { text: metrics(&caller)? })
 }

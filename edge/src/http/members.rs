@@ -41,9 +41,11 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         Reason::WalletNotFound => &[USER, PAYMENT, PAYMENT_STATUS],
         Reason::PaymentNotFound | Reason::RequestIdReused | Reason::RefundNotPossible => &[PAYMENT],
         Reason::InsufficientFunds | Reason::ReservationNotFound => ENDED,
-        Reason::NotOwner | Reason::HoldExpired | Reason::AlreadyPaid | Reason::ReservationCancelled => {
-            UNPAYABLE
-        }
+        Reason::NotOwner
+        | Reason::HoldExpired
+        | Reason::AlreadyPaid
+        | Reason::ReservationCancelled
+        | Reason::ShowCancelled => UNPAYABLE,
         Reason::CredentialsInvalid => &[WHY],
         Reason::NotAllowed => &[ROLE],
         Reason::InvalidArgument

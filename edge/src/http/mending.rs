@@ -1,11 +1,14 @@
-//! Changing concerts and shows, by whoever knows their state.
+//! Changing concerts and shows, by whoever knows their state, and calling shows off.
 
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use boxoffice_proto::Reason;
+use boxoffice_proto::{
+    Reason,
+    booking::{CancelShowRequest, ShowRefunds},
+};
 
 use super::{
     App,
@@ -25,14 +28,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::of::<boxoffice_proto::booking::UpdateShowRequest>(
         "update_show",
-        &[Reason::ShowNotFound, Reason::PreconditionFailed],
+        &[Reason::ShowNotFound, Reason::ShowCancelled, Reason::PreconditionFailed],
     ),
+    Operation::of::<CancelShowRequest>("cancel_show", &[Reason::ShowNotFound]),
 ];
 
 /// Change a concert
 ///
-/// What is left out stays. With `If-Match`, the `ETag` of the concert as it was read, the change is made only
-/// if nobody was faster; without it the last one wins.
+/// What is left out stays. With `If-Match`, the `ETag` of the concert as it was read, the change is made
+/// only if nobody was faster; without it the last one wins.
 #[utoipa::path(patch, path = "/v1/concerts/{concertId}", tag = "booking", request_body = ConcertChange,
     params(
         ("concertId" = i64, Path, description = "The number of the concert.", example = 1),
@@ -55,9 +59,9 @@ pub(super) async fn update_concert(
 
 /// Change a show
 ///
-/// What is left out stays, and null takes a rule of its sale away. What is held keeps its price, and what is
-/// sold stays sold. With `If-Match`, the `ETag` of the show as it was read, the change is made only if nobody
-/// was faster; without it the last one wins.
+/// What is left out stays, and null takes a rule of its sale away. What is held keeps its price, and what
+/// is sold stays sold. With `If-Match`, the `ETag` of the show as it was read, the change is made only if
+/// nobody was faster; without it the last one wins.
 #[utoipa::path(patch, path = "/v1/shows/{showId}", tag = "booking", request_body = ShowChange,
     params(
         ("showId" = i64, Path, description = "The number of the show.", example = 1),
@@ -94,10 +98,43 @@ fn if_match(headers: &HeaderMap) -> Vec<String> {
     tags.into_iter().map(state).collect()
 }
 
+/// Call a show off
+///
+/// For good, whether or not it has begun. From this moment on nobody gets its seats, and its holds end.
+/// Each of its sales is refunded, exactly once, by itself: the show is CANCELLING, and `refunds` tells how
+/// far that is, until it is CANCELLED. Calling it off again changes nothing, and is answered with the show
+/// as it is.
+#[utoipa::path(post, path = "/v1/shows/{showId}/cancel", tag = "booking",
+    params(("showId" = i64, Path, description = "The number of the show.", example = 1)),
+    responses((status = 202, description = "The show is called off; its refunds go on by themselves: ask at `Location`.", body = Show, headers(
+        ("Location" = String, description = "The address of the show."),
+        ("Retry-After" = i64, description = "When to ask, in seconds.")),
+        example = json!(json::called_off_show()))))]
+pub(super) async fn cancel_show(
+    State(edge): App,
+    Segment(show_id): Segment<i64>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let show = Show::try_from(programme::cancel_show(&edge, &caller, CancelShowRequest { show_id }).await?)?;
+    let mut response = json::answer(StatusCode::ACCEPTED, &show)?;
+    json::locate(&mut response, &format!("/v1/shows/{show_id}"));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    Ok(response)
+}
+
 /// An answer with the tag of a state.
 pub(super) fn tagged(mut response: Response, etag: &str) -> Result<Response, Problem> {
     response.headers_mut().insert(header::ETAG, tag(etag)?);
     Ok(response)
+}
+
+/// What a show as it is read is known by: it changes when the show does, and while it is called off with
+/// each count of its refunds.
+pub(super) fn tag_of(show: &boxoffice_proto::booking::Show) -> String {
+    match show.refunds {
+        Some(ShowRefunds { total, done, parked }) => format!("{}-{total}-{done}-{parked}", show.etag),
+        None => show.etag.clone(),
+    }
 }
 
 /// An answer to a read with the tag of a state: 304 when the client has it already.

@@ -24,6 +24,7 @@ use chassis::{
     context::{Context, TRACEPARENT, TraceParent},
     meters::Meters,
     server::panic_text,
+    trace::{Span, SpanKind},
 };
 use futures::FutureExt;
 use metrics::Counter;
@@ -139,6 +140,8 @@ pub(super) struct Asked<'a> {
     purpose: Purpose,
     context: Context,
     began: Instant,
+    /// What a collector of traces is told of it.
+    traced: Span,
     /// The refusal of a request that is not handled at all.
     absurd: Option<Problem>,
 }
@@ -167,7 +170,8 @@ impl<'a> Asked<'a> {
             route if is_probe(method, route) => Purpose::Probe,
             _ => Purpose::Other,
         };
-        Self { method, uri, route, purpose, context, began, absurd: absurd(uri, version, headers) }
+        let traced = traced(context, method, uri, route, version, headers);
+        Self { method, uri, route, purpose, context, began, traced, absurd: absurd(uri, version, headers) }
     }
 
     fn span(&self) -> tracing::Span {
@@ -185,6 +189,42 @@ impl<'a> Asked<'a> {
             Purpose::Probe | Purpose::Other => self.span(),
         }
     }
+}
+
+/// Begins the span of a request, by the conventions for HTTP servers. The path is the route's template: a
+/// path as it came may hold a place in line, which is for its user alone.
+fn traced(
+    context: Context,
+    method: &Method,
+    uri: &Uri,
+    route: &str,
+    version: Version,
+    headers: &HeaderMap,
+) -> Span {
+    let label = match method_label(method) {
+        "other" => "_OTHER",
+        known => known,
+    };
+    let mut span = Span::begin(context.trace, SpanKind::Server, || match label {
+        "_OTHER" => format!("HTTP {route}").into(),
+        known => format!("{known} {route}").into(),
+    });
+    if span.is_recorded() {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        span.set("http.request.method", || label);
+        span.set("http.route", || route.to_owned());
+        span.set("url.path", || route.to_owned());
+        span.set("url.scheme", || uri.scheme_str().unwrap_or("http").to_owned());
+        span.set("network.protocol.version", || if version == Version::HTTP_2 { "2" } else { "1.1" });
+        for (attribute, name) in
+            [("server.address", header::HOST), ("user_agent.original", header::USER_AGENT)]
+        {
+            if let Some(value) = text(name) {
+                span.set(attribute, || value);
+            }
+        }
+    }
+    span
 }
 
 /// Does it for a request of the router, whose handler is `work`.
@@ -212,6 +252,7 @@ pub(super) async fn around(
     let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
     let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
+    let mut traced = std::mem::take(&mut asked.traced);
     let Asked { method, uri, route, purpose, context, began, .. } = asked;
     let problem = match problem::of(&mut response) {
         // A probe's 503 is an answer, and stays as it is.
@@ -227,6 +268,11 @@ pub(super) async fn around(
     finish_headers(response.headers_mut(), context.trace);
 
     let (status, took) = (response.status(), began.elapsed());
+    traced.set("http.response.status_code", || i64::from(status.as_u16()));
+    if status.is_server_error() {
+        traced.fail(|| status.as_str().to_owned());
+    }
+    drop(traced);
     let label = method_label(method);
     bounds.meters.record(route, (label, status), took, || {
         let seconds =

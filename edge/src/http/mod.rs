@@ -8,6 +8,7 @@
 //! Everything that a client can send wrongly is answered with a [`problem`] document; nothing that it sends
 //! makes a 500.
 
+mod availability;
 mod books;
 mod concerts;
 mod connection;
@@ -36,6 +37,7 @@ mod reservations;
 mod router;
 mod seats;
 mod serve;
+mod stories;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -18,8 +18,11 @@ use utoipa::OpenApi;
 
 use self::samples::Samples;
 use super::{
-    books, concerts, draws, journal, json::UserIdText, mending, operation::Operation, original, payments,
-    problem, queues, reservations, seats, streams, tokens, wallets,
+    availability, books, concerts, draws, journal,
+    json::{AvailabilityChanges, UserIdText},
+    mending,
+    operation::Operation,
+    original, payments, problem, queues, reservations, seats, stories, streams, tokens, wallets,
 };
 use crate::config::Browse;
 
@@ -56,7 +59,7 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let ours: [&[Operation]; 12] = [
+    let ours: [&[Operation]; 14] = [
         tokens::OPERATIONS,
         streams::OPERATIONS,
         queues::OPERATIONS,
@@ -65,9 +68,11 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         books::OPERATIONS,
         mending::OPERATIONS,
         seats::OPERATIONS,
+        availability::OPERATIONS,
         reservations::OPERATIONS,
         wallets::OPERATIONS,
         payments::OPERATIONS,
+        stories::OPERATIONS,
         journal::OPERATIONS,
     ];
     ours.into_iter().chain(original::OPERATIONS).flatten()
@@ -89,11 +94,11 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         (name = "queue", description = "Queues, and places in them"),
         (name = "booking", description = "Concerts, shows, seats, reservations"),
         (name = "wallet", description = "Prepaid wallets and payments"),
-        (name = "operator", description = "What operators and cashiers have changed"),
+        (name = "operator", description = "For whoever runs the sale: all lines and payments, their stories, and who changed what"),
         (name = "operations", description = "For operators"),
         (name = "original", description = "The routes of the original API document, kept for its clients"),
     ),
-    components(schemas(problem::Document<'static>, UserIdText))
+    components(schemas(problem::Document<'static>, UserIdText, AvailabilityChanges<'static>))
 )]
 struct Outline;
 
@@ -125,8 +130,12 @@ pub(super) fn complete(
     document["components"]["schemas"]["NewShow"]["properties"]["description"]["pattern"] = json!(DESCRIPTION);
     headers::define(&mut document);
     let samples = Samples::new(&document);
-    document["paths"]["/v1/tokens/{token}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"] =
-        events(&samples);
+    for (path, events) in [
+        ("/v1/tokens/{token}/events", token_events(&samples)),
+        ("/v1/shows/{showId}/availability/events", availability_events(&samples)),
+    ] {
+        document["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"] = events;
+    }
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, id, summary, media_type, example) in OPERATIONS {
             paths.insert(path.to_owned(), json!({"get": operation(id, summary, media_type, example)}));
@@ -162,14 +171,35 @@ fn operation(id: &str, summary: &str, media_type: &str, example: &str) -> Value 
     json!({"tags": ["operations"], "operationId": id, "summary": summary, "responses": responses})
 }
 
+/// The content of the stream of a token.
+fn token_events(samples: &Samples) -> Value {
+    let token = samples.of(&json!({"$ref": "#/components/schemas/Token"}));
+    let what = "`event` is `token`; `data` is the token's JSON, as `GET /v1/tokens/{token}` answers it;";
+    events(what, &format!("event: token\nid: {EVENT_ID}\ndata: {token}\n\n"))
+}
+
+/// The content of the stream of what can be had of a show.
+fn availability_events(samples: &Samples) -> Value {
+    let sample = |name| samples.of(&json!({"$ref": format!("#/components/schemas/{name}")}));
+    let (snapshot, changes) = (sample("Availability"), sample("AvailabilityChanges"));
+    let what = "`event` is `snapshot`, and `data` what `GET /v1/shows/{showId}/availability` answers; or `event` is `changes`, and `data` is \
+        AvailabilityChanges;";
+    let example = format!(
+        "event: snapshot\nid: {}\ndata: {snapshot}\n\nevent: changes\nid: {}\ndata: {changes}\n\n",
+        snapshot["version"], changes["version"]
+    );
+    events(what, &example)
+}
+
 /// The content of a stream of events. OpenAPI 3.1 has no schema for events, so it is a text whose description
 /// and example show what is in it.
-fn events(samples: &Samples) -> Value {
-    let token = samples.of(&json!({"$ref": "#/components/schemas/Token"}));
-    let description = "Events as the HTML standard has them, each a few lines `name: value` and an empty line. `event` is `token`; `data` \
-        is the token's JSON, as `GET /v1/tokens/{token}` answers it; `id` is what to send back as `Last-Event-ID`; `retry` is when to come \
-        back after the stream was cut, in milliseconds. A line that begins with a colon keeps the connection open.";
-    let example = format!("retry: 2750\nevent: token\nid: {EVENT_ID}\ndata: {token}\n\n");
+fn events(what: &str, example: &str) -> Value {
+    let description = format!(
+        "Events as the HTML standard has them, each a few lines `name: value` and an empty line. {what} `id` is what to send back as \
+        `Last-Event-ID`; `retry` is when to come back after the stream was cut, in milliseconds. A line that begins with a colon keeps \
+        the connection open."
+    );
+    let example = format!("retry: 2750\n{example}");
     json!({"schema": {"type": "string", "description": description}, "example": example})
 }
 

@@ -1,7 +1,8 @@
-//! The on-sale in a browser: one document and the modules it loads. All of it is in the program, so that
-//! nothing has to be installed beside it and it works offline.
+//! The on-sale and the box office in a browser: one document and the modules it loads. All of it is in the
+//! program, so that nothing has to be installed beside it and it works offline.
 //!
-//! Every page is the same document, whose modules read the address. The address of a module has the version
+//! Every page is the same document, whose modules read the address: those of buyers, or those of whoever runs
+//! the sale, which buyers do not load. The address of a module has the version
 //! of all modules in it, so that browsers and caches keep it for good and a new release is loaded at once.
 //! The page of a place also says without JavaScript where its user stands: it is written here, and loads
 //! itself again at the pace that the queue advises.
@@ -20,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use boxoffice_proto::queue::QueueMessage;
 use flate2::{Compression, write::GzEncoder};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -43,10 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REFRESH: std::ops::RangeInclusive<i64> = 5..=60;
 
 /// The route of what the document loads.
-pub(super) const PART: &str = "/assets/{version}/{part}";
+pub(super) const PART: &str = "/assets/{version}/{*part}";
 
-/// The modules, each below those that it stands on.
-const MODULES: &[(&str, &str)] = &[
+/// The modules of the on-sale, each below those that it stands on; the last one begins.
+const BUYERS: &[(&str, &str)] = &[
     ("api.js", include_str!("../../pages/api.js")),
     ("person.js", include_str!("../../pages/person.js")),
     ("dom.js", include_str!("../../pages/dom.js")),
@@ -66,7 +68,46 @@ const MODULES: &[(&str, &str)] = &[
     ("mine.js", include_str!("../../pages/mine.js")),
     ("main.js", include_str!("../../pages/main.js")),
 ];
-const STYLE: (&str, &str) = ("style.css", include_str!("../../pages/style.css"));
+/// The modules of the on-sale that are loaded only when somebody asks for what they do.
+const LATER: &[(&str, &str)] = &[("draw.js", include_str!("../../pages/draw.js"))];
+/// The modules of the box office, in the same order.
+const OPERATORS: &[(&str, &str)] = &[
+    ("operator/english.js", include_str!("../../pages/operator/english.js")),
+    ("operator/korean.js", include_str!("../../pages/operator/korean.js")),
+    ("operator/words.js", include_str!("../../pages/operator/words.js")),
+    ("operator/person.js", include_str!("../../pages/operator/person.js")),
+    ("operator/table.js", include_str!("../../pages/operator/table.js")),
+    ("operator/forms.js", include_str!("../../pages/operator/forms.js")),
+    ("operator/chart.js", include_str!("../../pages/operator/chart.js")),
+    ("operator/metrics.js", include_str!("../../pages/operator/metrics.js")),
+    ("operator/watch.js", include_str!("../../pages/operator/watch.js")),
+    ("operator/board.js", include_str!("../../pages/operator/board.js")),
+    ("operator/journal.js", include_str!("../../pages/operator/journal.js")),
+    ("operator/lines.js", include_str!("../../pages/operator/lines.js")),
+    ("operator/shows.js", include_str!("../../pages/operator/shows.js")),
+    ("operator/planner.js", include_str!("../../pages/operator/planner.js")),
+    ("operator/find.js", include_str!("../../pages/operator/find.js")),
+    ("operator/books.js", include_str!("../../pages/operator/books.js")),
+    ("operator/audit.js", include_str!("../../pages/operator/audit.js")),
+    ("operator/main.js", include_str!("../../pages/operator/main.js")),
+];
+/// What the box office has of the on-sale.
+const SHARED: &[&str] = &[
+    "api.js",
+    "person.js",
+    "dom.js",
+    "words.js",
+    "english.js",
+    "korean.js",
+    "signing.js",
+    "seating.js",
+    "picture.js",
+];
+/// The sheet of all pages, and what the box office has beyond it.
+const STYLES: &[(&str, &str)] = &[
+    ("style.css", include_str!("../../pages/style.css")),
+    ("operator/style.css", include_str!("../../pages/operator/style.css")),
+];
 
 /// The parts as they are sent, made at the first request for any.
 static PARTS: LazyLock<Parts> = LazyLock::new(Parts::new);
@@ -76,8 +117,9 @@ struct Parts {
     /// The hash of all contents.
     version: String,
     parts: Vec<Part>,
-    /// The document, which lacks only what each request adds.
-    document: String,
+    /// The documents of the on-sale and of the box office, which lack only what each request adds.
+    on_sale: String,
+    box_office: String,
 }
 
 /// One file, as it is and compressed.
@@ -91,19 +133,35 @@ struct Part {
 impl Parts {
     fn new() -> Self {
         let mut hasher = DefaultHasher::new();
-        (MODULES, STYLE).hash(&mut hasher);
+        (BUYERS, LATER, OPERATORS, STYLES).hash(&mut hasher);
         let version = format!("{:016x}", hasher.finish());
-        let modules =
-            MODULES.iter().map(|(name, text)| Part::new(name, "text/javascript; charset=utf-8", text));
-        let style = Part::new(STYLE.0, "text/css; charset=utf-8", STYLE.1);
-        // Without these hints a module would be asked for only when the one that needs it has been read.
-        let hints: String = MODULES
-            .iter()
-            .map(|(name, _)| format!("<link rel=\"modulepreload\" href=\"/assets/{version}/{name}\">\n  "))
-            .collect();
-        let document = DOCUMENT.replace("{modules}", hints.trim_end()).replace("{version}", &version);
-        Self { version, parts: modules.chain([style]).collect(), document }
+        let modules = BUYERS.iter().chain(LATER).chain(OPERATORS);
+        let modules = modules.map(|(name, text)| Part::new(name, "text/javascript; charset=utf-8", text));
+        let styles = STYLES.iter().map(|(name, text)| Part::new(name, "text/css; charset=utf-8", text));
+        let shared = BUYERS.iter().filter(|(name, _)| SHARED.contains(name));
+        Self {
+            parts: modules.chain(styles).collect(),
+            on_sale: document(&version, &STYLES[..1], BUYERS.iter(), "main.js"),
+            box_office: document(&version, STYLES, shared.chain(OPERATORS), "operator/main.js"),
+            version,
+        }
     }
+}
+
+/// The document that loads these sheets and modules, and begins with one of the modules.
+fn document<'a>(
+    version: &str,
+    styles: &[(&str, &str)],
+    modules: impl Iterator<Item = &'a (&'static str, &'static str)>,
+    main: &str,
+) -> String {
+    let link =
+        |kind: &str, name: &str| format!("<link rel=\"{kind}\" href=\"/assets/{version}/{name}\">\n  ");
+    let styles = styles.iter().map(|(name, _)| link("stylesheet", name));
+    // Without these hints a module would be asked for only when the one that needs it has been read.
+    let links: String = styles.chain(modules.map(|(name, _)| link("modulepreload", name))).collect();
+    let document = DOCUMENT.replace("{links}", links.trim_end()).replace("{begin}", main);
+    document.replace("{version}", version)
 }
 
 impl Part {
@@ -122,6 +180,8 @@ pub(super) fn router() -> Router<Arc<Edge>> {
         .route("/me", get(page))
         .route("/shows/{show}", get(page))
         .route("/line/{token}", get(place))
+        .route("/operator", get(box_office))
+        .route("/operator/{*page}", get(box_office))
         .route(PART, get(part))
 }
 
@@ -131,6 +191,10 @@ async fn first(State(edge): App, headers: HeaderMap) -> Response {
 
 async fn page(State(edge): App, headers: HeaderMap) -> Response {
     Page::new(&edge, &headers).render()
+}
+
+async fn box_office(State(edge): App, headers: HeaderMap) -> Response {
+    Page { document: &PARTS.box_office, ..Page::new(&edge, &headers) }.render()
 }
 
 /// The page of a place, whose modules cope with a token that nobody has and with a queue that is away.
@@ -168,8 +232,10 @@ async fn part(Path((version, name)): Path<(String, String)>, headers: HeaderMap)
 
 /// The document for one request.
 struct Page {
+    document: &'static str,
     words: &'static Words,
     claim: String,
+    roles: String,
     head: String,
     main: String,
 }
@@ -177,18 +243,19 @@ struct Page {
 impl Page {
     fn new(edge: &Edge, headers: &HeaderMap) -> Self {
         let words = language(headers);
-        let claim = edge.doors.user_claim().unwrap_or_default();
-        let claim = claim.replace('&', "&amp;").replace('"', "&quot;");
+        let attribute = |text: Option<&str>| escaped(text.unwrap_or_default());
         Self {
+            document: &PARTS.on_sale,
             words,
-            claim,
+            claim: attribute(edge.doors.user_claim()),
+            roles: attribute(edge.doors.roles_claim()),
             head: String::new(),
             main: format!("<noscript><p>{}</p></noscript>", words.modules),
         }
     }
 
-    /// Adds what is said of a place, until the modules say it better. Nothing in it was written by anybody
-    /// but us.
+    /// Adds what is said of a place, until the modules say it better. Of all that is in it, others than we
+    /// have written only the seller's message, which is text.
     fn tell(&mut self, token: &Token) {
         let Words { position, behind, wait, .. } = self.words;
         let again = token.poll_after_seconds;
@@ -208,14 +275,26 @@ impl Page {
             String::new()
         };
         let said = self.words.status(token.status);
-        self.main = format!("<div class=\"card\"><h1>{said}</h1>{figures}</div>");
+        let message = token.message.as_ref().map(|notice| self.message(notice.message())).unwrap_or_default();
+        self.main = format!("<div class=\"card\"><h1>{said}</h1>{message}{figures}</div>");
+    }
+
+    /// What the seller says, in the language of the page if it is said in that, else in the other one.
+    fn message(&self, QueueMessage { ko, en }: &QueueMessage) -> String {
+        let texts =
+            [(KOREAN.language, ko), (ENGLISH.language, en)].into_iter().filter(|(_, text)| !text.is_empty());
+        let best = texts.max_by_key(|(language, _)| *language == self.words.language);
+        best.map_or_else(String::new, |(language, text)| {
+            format!("<p class=\"notice\" lang=\"{language}\">{}</p>", escaped(text))
+        })
     }
 
     fn render(self) -> Response {
-        let filled = PARTS
+        let filled = self
             .document
             .replace("{language}", self.words.language)
             .replace("{claim}", &self.claim)
+            .replace("{roles}", &self.roles)
             .replace("{head}", &self.head)
             .replace("{main}", &self.main);
         let kind = [
@@ -225,6 +304,25 @@ impl Page {
         ];
         (kind, filled).into_response()
     }
+}
+
+/// A text as it stands in a document or in an attribute.
+fn escaped(text: &str) -> String {
+    let name = |character| match character {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        _ => None,
+    };
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match name(character) {
+            Some(name) => out.push_str(name),
+            None => out.push(character),
+        }
+    }
+    out
 }
 
 /// Whether a client asks for JSON and not for a page.
@@ -319,7 +417,7 @@ mod tests {
 
     #[test]
     fn every_refusal_has_words_in_both_languages() {
-        let text = |name: &str| MODULES.iter().find(|(module, _)| *module == name).unwrap().1;
+        let text = |name: &str| BUYERS.iter().find(|(module, _)| *module == name).unwrap().1;
         for reason in boxoffice_proto::Reason::ALL.iter().map(|reason| reason.as_str()) {
             // Its words depend on what else the refusal tells.
             if text("words.js").contains(&format!("code === \"{reason}\"")) {
@@ -334,15 +432,30 @@ mod tests {
         }
     }
 
+    fn is_of_buyers(name: &str) -> bool {
+        !name.starts_with("operator/")
+    }
+
     #[test]
     fn every_module_that_another_names_is_there_and_what_a_page_loads_is_small() {
-        for (name, text) in MODULES {
-            let named = text.split(" from \"./").skip(1).filter_map(|rest| rest.split('"').next());
-            for other in named {
-                assert!(MODULES.iter().any(|(module, _)| *module == other), "{name} needs {other}");
+        let all: Vec<_> = BUYERS.iter().chain(LATER).chain(OPERATORS).collect();
+        let found = |name: &str| all.iter().any(|(module, _)| *module == name);
+        for (name, text) in &all {
+            for named in text.split(" from \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                let folder = name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+                let other = match named.strip_prefix("../") {
+                    Some(above) => above.to_owned(),
+                    None => folder + named.strip_prefix("./").unwrap(),
+                };
+                assert!(found(&other), "{name} needs {named}");
+                assert!(!is_of_buyers(name) || is_of_buyers(&other), "buyers load {other}");
+                let is_hinted = is_of_buyers(name) || !is_of_buyers(&other) || SHARED.contains(&&*other);
+                assert!(is_hinted, "the box office is not told of {other}");
             }
         }
-        let sent: usize = PARTS.parts.iter().map(|part| part.zipped.len()).sum();
+        let is_later = |name: &str| LATER.iter().any(|(later, _)| *later == name);
+        let of_buyers = PARTS.parts.iter().filter(|part| is_of_buyers(part.name) && !is_later(part.name));
+        let sent: usize = of_buyers.map(|part| part.zipped.len()).sum();
         // With headers and the document it has to be below 60 KB.
         assert!(sent < 50_000, "{sent} bytes");
     }

@@ -36,6 +36,7 @@ pub(super) const PAY: &[Reason] = &[
     Reason::HoldExpired,
     Reason::AlreadyPaid,
     Reason::ReservationCancelled,
+    Reason::ShowCancelled,
     Reason::RequestIdReused,
 ];
 

@@ -9,8 +9,8 @@ use boxoffice_proto::{Fault, Reason, queue as proto};
 
 use super::{
     App,
-    extract::{Body, QueueId, Segment},
-    json::{self, Queue, QueuePolicy},
+    extract::{Body, Page, QueueId, Segment},
+    json::{self, Queue, QueuePolicy, Queues},
     operation::Operation,
     problem::Problem,
     tokens::tagged,
@@ -19,9 +19,20 @@ use crate::app::{self, Caller};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::of::<boxoffice_proto::queue::ListQueuesRequest>("list_queues", &[]),
     Operation::of::<boxoffice_proto::queue::GetQueueRequest>("get_queue", &[Reason::QueueNotFound]),
     Operation::of::<boxoffice_proto::queue::UpdateQueueRequest>("put_queue", &[Reason::FailedPrecondition]),
 ];
+
+/// List the queues, newest first
+#[utoipa::path(get, path = "/v1/queues", tag = "operator", params(Page),
+    responses((status = 200, description = "One page of queues.", body = Queues)))]
+pub(super) async fn list_queues(State(edge): App, caller: Caller, page: Page) -> Result<Response, Problem> {
+    let request = proto::ListQueuesRequest { page_size: page.page_size, page_token: page.page_token };
+    let answer = app::queue::list(&edge, &caller, request).await?;
+    let queues = answer.queues.into_iter().map(Queue::try_from).collect::<Result<_, _>>()?;
+    json::answer(StatusCode::OK, &Queues { queues, next_page_token: answer.next_page_token })
+}
 
 /// Read a queue
 ///

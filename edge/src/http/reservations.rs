@@ -41,6 +41,7 @@ const HOLD_OR_CHOOSE: &[Reason] = &[
     Reason::SeatsUnavailable,
     Reason::SalesNotOpen,
     Reason::SalesClosed,
+    Reason::ShowCancelled,
     Reason::HoldLimit,
     Reason::RequestIdReused,
 ];
@@ -52,6 +53,7 @@ pub(super) const HOLD: &[Reason] = &[
     Reason::SeatTaken,
     Reason::SalesNotOpen,
     Reason::SalesClosed,
+    Reason::ShowCancelled,
     Reason::HoldLimit,
     Reason::RequestIdReused,
 ];

@@ -19,13 +19,13 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    books, concerts, docs, draws, journal, json,
+    availability, books, concerts, docs, draws, journal, json,
     limited::{self, limited},
     mending,
     middleware::{Bounds, observe},
     openapi, original, pages, payments,
     problem::Problem,
-    queues, reservations, seats, streams, tokens, wallets,
+    queues, reservations, seats, stories, streams, tokens, wallets,
 };
 use crate::{
     app::Edge,
@@ -109,20 +109,23 @@ pub(super) fn table() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::with_openapi(openapi::head()).merge(places()).merge(sales().layer(compression()))
 }
 
-/// The routes of users who wait: small answers, and streams. They are never compressed, and the layer that
-/// could is left out: the state of its encoders, some 7 KB, would be a part of every poll and of every open
-/// stream.
+/// The routes of users who wait or look at seats: small answers, and streams. They are never compressed, and
+/// the layer that could is left out: the state of its encoders, some 7 KB, would be a part of every poll and
+/// of every open stream.
 fn places() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
         .routes(routes!(tokens::issue_token))
         .routes(routes!(tokens::get_token, tokens::leave_queue))
         .routes(routes!(streams::token_events))
         .routes(routes!(streams::token_socket))
+        .routes(routes!(availability::get_availability))
+        .routes(routes!(availability::availability_events))
 }
 
 /// All other documented routes.
 fn sales() -> OpenApiRouter<Arc<Edge>> {
     OpenApiRouter::new()
+        .routes(routes!(queues::list_queues))
         .routes(routes!(queues::get_queue, queues::put_queue))
         .routes(routes!(draws::get_draw))
         .routes(routes!(draws::get_token_draw))
@@ -130,6 +133,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(concerts::get_concert, mending::update_concert))
         .routes(routes!(concerts::create_show, concerts::list_shows))
         .routes(routes!(concerts::get_show, mending::update_show))
+        .routes(routes!(mending::cancel_show))
         .routes(routes!(concerts::get_seat_plan))
         .routes(routes!(books::get_show_sales))
         .routes(routes!(books::list_show_reservations))
@@ -142,11 +146,14 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(wallets::charge_wallet))
         .routes(routes!(wallets::get_wallet))
         .routes(routes!(wallets::list_entries))
-        .routes(routes!(payments::pay))
+        .routes(routes!(payments::pay, stories::list_all_payments))
         .routes(routes!(payments::get_payment))
+        .routes(routes!(stories::get_payment_story))
+        .routes(routes!(stories::retry_payment))
         .routes(routes!(payments::refund_payment))
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
+        .routes(routes!(journal::get_metrics))
         .routes(routes!(original::token::original_issue_token))
         .routes(routes!(original::token::original_get_token))
         .routes(routes!(original::seats::original_list_dates))

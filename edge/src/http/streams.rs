@@ -28,7 +28,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use boxoffice_proto::{Reason, queue as proto};
+use boxoffice_proto::Reason;
 use chassis::network::STALLED;
 use futures::{Stream, StreamExt, future::poll_fn};
 use rand::Rng;
@@ -39,7 +39,7 @@ use super::{
     App, extract::Segment, json::Token, operation::Operation, origin::NoForeignPage, problem::Problem,
 };
 use crate::{
-    app::{Following, News, Polls, StreamEnd, queue, standing},
+    app::{Following, News, Polls, SeenPlace, StreamEnd, queue, standing},
     domain::pace::EventId,
 };
 
@@ -57,7 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 const COME_BACK_MILLIS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
 /// After how many milliseconds a client connects again whose stream was displaced by newer streams of its
 /// token: late, or the two would displace each other in turn.
-const COME_BACK_LATE: u32 = 30_000;
+pub(super) const COME_BACK_LATE: u32 = 30_000;
 /// Bytes that are reserved for an event, so that writing it needs no second allocation.
 const EVENT: usize = 768;
 /// The largest message a WebSocket client may send; none is expected.
@@ -107,13 +107,18 @@ pub(super) async fn token_events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let events = Events { following, opening: Some(come_back()) };
-    let mut response = Response::new(Body::from_stream(events));
+    Ok(opened(Body::from_stream(events)))
+}
+
+/// The answer that is a stream of events.
+pub(super) fn opened(events: Body) -> Response {
+    let mut response = Response::new(events);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // This tells a proxy (nginx) to pass events on as they come.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// The body of a stream of events.
@@ -131,7 +136,7 @@ impl Stream for Events {
         let news = this.following.poll_next_unpin(cx);
         let opening = this.opening.take();
         let part = match (news, opening) {
-            (Poll::Ready(Some(News::Token(token))), opening) => event(opening, *token),
+            (Poll::Ready(Some(News::Place(place))), opening) => event(opening, *place),
             (Poll::Ready(Some(News::Heartbeat)), None) => Some(Bytes::from_static(b":\n\n")),
             (Poll::Ready(Some(News::End(StreamEnd::Restart))), _) => {
                 Some(format!("retry: {}\n: come back\n\n", come_back()).into())
@@ -150,10 +155,10 @@ impl Stream for Events {
     }
 }
 
-/// A token as an event.
-fn event(retry: Option<u32>, token: proto::Token) -> Option<Bytes> {
-    let id = EventId::of(&standing(&token));
-    let token = Token::try_from(token).ok()?;
+/// A place as an event.
+fn event(retry: Option<u32>, place: SeenPlace) -> Option<Bytes> {
+    let id = EventId::of(&standing(&place));
+    let token = Token::try_from(place).ok()?;
     let mut event = Vec::with_capacity(EVENT);
     if let Some(retry) = retry {
         writeln!(event, "retry: {retry}").ok()?;
@@ -164,7 +169,8 @@ fn event(retry: Option<u32>, token: proto::Token) -> Option<Bytes> {
     Some(event.into())
 }
 
-fn come_back() -> u32 {
+/// After how many milliseconds a client whose stream was cut is to connect again.
+pub(super) fn come_back() -> u32 {
     rand::rng().random_range(COME_BACK_MILLIS)
 }
 
@@ -210,7 +216,7 @@ async fn talk(mut socket: WebSocket, mut following: Following) {
         tokio::select! {
             news = following.next() => {
                 let message = match news {
-                    Some(News::Token(token)) => text(*token),
+                    Some(News::Place(place)) => text(*place),
                     Some(News::Heartbeat) if unanswered < UNANSWERED => {
                         unanswered += 1;
                         Some(Message::Ping(Bytes::new()))
@@ -272,7 +278,7 @@ async fn listen(socket: &mut WebSocket) {
     let _ = timeout(GOODBYE, rest).await;
 }
 
-fn text(token: proto::Token) -> Option<Message> {
-    let token = Token::try_from(token).ok()?;
+fn text(place: SeenPlace) -> Option<Message> {
+    let token = Token::try_from(place).ok()?;
     Some(Message::Text(serde_json::to_string(&token).ok()?.into()))
 }

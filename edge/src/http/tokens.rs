@@ -187,6 +187,7 @@ fn token_tag(token: &Token) -> HeaderValue {
         active_until,
         valid_until,
         opens_at,
+        message,
         requeues,
         token: _,
         queue_id: _,
@@ -200,6 +201,9 @@ fn token_tag(token: &Token) -> HeaderValue {
     let wait = [*estimated_wait_seconds, *estimated_wait_seconds_low, *estimated_wait_seconds_high];
     let reason = delay_reason.map_or(0, |reason| reason as u8 + 1);
     (place, wait, reason, *status as u8, priority, requeues).hash(&mut hasher);
+    if let Some(message) = message {
+        message.mark().hash(&mut hasher);
+    }
     tag(hasher.finish())
 }
 
@@ -260,7 +264,8 @@ mod tests {
         let same = tag(&|_| ());
         let second = |seconds: i64| Some(boxoffice_proto::time::duration(seconds * 1_000_000));
         assert_eq!(tag(&|token| token.poll_after = second(9)), same);
-        let changes: [&dyn Fn(&mut proto::Token); 10] = [
+        let say = |en: &str| Some(proto::QueueMessage { en: en.into(), ..Default::default() });
+        let changes: [&dyn Fn(&mut proto::Token); 12] = [
             &|token| token.status = proto::TokenStatus::Active.into(),
             &|token| token.position = 6,
             &|token| token.ticket = 1,
@@ -271,10 +276,12 @@ mod tests {
             &|token| token.valid_until = Some(timestamp(3)),
             &|token| token.requeues = 1,
             &|token| token.opens_at = Some(timestamp(3)),
+            &|token| token.message = say("a"),
+            &|token| token.message = say("b"),
         ];
         let mut tags: Vec<_> = changes.iter().map(|change| tag(*change)).chain([same]).collect();
         tags.sort_unstable_by_key(|tag| tag.as_bytes().to_vec());
         tags.dedup();
-        assert_eq!(tags.len(), 11);
+        assert_eq!(tags.len(), 13);
     }
 }

@@ -112,13 +112,13 @@ const PENDING: Sql = Sql {
 
 const BEGIN: Sql = Sql {
     postgres: "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, runner, lease_until, attempts, \
-               created_at) SELECT id, user_id, reservation_id, token, amount, 'PENDING', runner, lease_until, 1, created_at \
-               FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::bigint[], $8::bigint[]) \
-               AS n (id, user_id, reservation_id, token, amount, runner, lease_until, created_at) \
+               created_at, trace) SELECT id, user_id, reservation_id, token, amount, 'PENDING', runner, lease_until, 1, created_at, trace \
+               FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::bigint[], $8::bigint[], $9::text[]) \
+               AS n (id, user_id, reservation_id, token, amount, runner, lease_until, created_at, trace) \
                ON CONFLICT DO NOTHING RETURNING checkout_id",
     sqlite: "INSERT INTO checkout (checkout_id, user_id, reservation_id, token, amount, status, runner, lease_until, attempts, \
-             created_at) SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), unhex(value ->> 3), value ->> 4, 'PENDING', \
-             unhex(value ->> 5), value ->> 6, 1, value ->> 7 FROM json_each($1) WHERE true \
+             created_at, trace) SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), unhex(value ->> 3), value ->> 4, 'PENDING', \
+             unhex(value ->> 5), value ->> 6, 1, value ->> 7, value ->> 8 FROM json_each($1) WHERE true \
              ON CONFLICT DO NOTHING RETURNING checkout_id",
 };
 
@@ -214,7 +214,8 @@ pub(super) async fn begin(db: Db, new: Arc<[Begin]>) -> Result<Vec<bool>, Error>
             checkout.amount,
             begin.runner,
             begin.lease_until,
-            checkout.created_at
+            checkout.created_at,
+            begin.entry.trace.clone()
         ]
     };
     let mut begun: HashSet<Uuid> =

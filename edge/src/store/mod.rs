@@ -3,22 +3,25 @@
 //! A checkout that succeeds costs two writes: its row before the first step, its outcome with the events
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
 //! checkout is settled once, even when two runners have it. A refund is two writes more, to the same row
-//! ([`refunds`]).
+//! ([`refunds`]). Calling a show off has a row of its own kind, and begins refunds ([`call_offs`]).
 
 mod actions;
+mod call_offs;
 mod clearing;
+mod events;
 mod grouped;
 mod journal;
-mod outbox;
+mod moves;
 mod refunds;
 mod rows;
 
 pub(crate) use self::{
     actions::{Actions, ActionsOf},
     clearing::forget_workings,
+    events::{Event, Events, Failing, Progress, Subscription, forget_events, forget_subscribers},
     grouped::Settlement,
     journal::{Journal, Narrowed},
-    outbox::{Outgoing, forget_told},
+    moves::Move,
     refunds::UNDONE,
 };
 

@@ -15,7 +15,7 @@ use crate::domain::{
 macro_rules! entry_columns {
     () => {
         "checkout_id, user_id, reservation_id, token, amount, status, reason, refusal, attempts, created_at, settled_at, \
-         parked_at, story, refund_asked_at, refund_reason, refunded_at"
+         parked_at, story, refund_asked_at, refund_reason, refunded_at, trace"
     };
 }
 pub(super) use entry_columns;
@@ -59,7 +59,7 @@ pub(super) fn entry(row: &Row) -> Result<RecordedCheckout, Error> {
         }
         (None, None) => None,
     };
-    Ok(RecordedCheckout { checkout, token: row.get("token")?, refusal })
+    Ok(RecordedCheckout { checkout, token: row.get("token")?, refusal, trace: row.get("trace")? })
 }
 
 /// A story as it is written.

@@ -13,7 +13,7 @@ use chassis::{
 };
 use uuid::Uuid;
 
-use super::{Journal, Narrowed, Settlement};
+use super::{Events, Failing, Journal, Narrowed, Progress, Settlement};
 use crate::{
     config::Retention,
     domain::{
@@ -24,20 +24,20 @@ use crate::{
     },
 };
 
-const NOW: i64 = 1_764_000_000_000_000;
+pub(super) const NOW: i64 = 1_764_000_000_000_000;
 const ANN: &str = "ann";
 
 /// Runs a test on a fresh database of each dialect.
-async fn on_both(test: impl AsyncFn(Journal)) {
+pub(super) async fn on_both(test: impl AsyncFn(Journal)) {
     for database in databases().await {
         eprintln!("on {}", database.name);
         test(Journal::new(Db::open(&database.config, &chassis::migrations!()).await.unwrap())).await;
     }
 }
 
-fn new(reservation_id: Uuid, created_at: i64) -> RecordedCheckout {
+pub(super) fn new(reservation_id: Uuid, created_at: i64) -> RecordedCheckout {
     let checkout = Checkout::begun(Uuid::new_v4(), ANN.into(), reservation_id, 150_000, created_at);
-    RecordedCheckout { checkout, token: Uuid::new_v4(), refusal: None }
+    RecordedCheckout { checkout, token: Uuid::new_v4(), refusal: None, trace: None }
 }
 
 fn settlement(entry: &RecordedCheckout, ending: Ending, settled_at: i64) -> Settlement {
@@ -56,9 +56,17 @@ fn key(request_id: &str, entry: &RecordedCheckout) -> Key {
     Key::new(request_id.to_owned(), "Pay", &entry.checkout.user_id, &entry.checkout.reservation_id)
 }
 
-async fn begin(journal: &Journal, entry: &RecordedCheckout, request_id: Option<&str>) -> bool {
+pub(super) async fn begin(journal: &Journal, entry: &RecordedCheckout, request_id: Option<&str>) -> bool {
     let key = request_id.map(|id| key(id, entry));
     journal.begin(entry, key.as_ref(), Uuid::nil(), NOW + 3 * SECOND).await.unwrap()
+}
+
+/// A checkout that was paid.
+pub(super) async fn completed(journal: &Journal) -> RecordedCheckout {
+    let entry = new(Uuid::new_v4(), NOW);
+    assert!(begin(journal, &entry, None).await);
+    journal.settle(&settlement(&entry, Ending::Completed, NOW + 1)).await.unwrap();
+    entry
 }
 
 /// The checkout that an id stands for, when it comes with what `entry` was begun with.
@@ -67,7 +75,7 @@ async fn named(journal: &Journal, request_id: &str, entry: &RecordedCheckout) ->
     journal.known(Some(&key(request_id, entry)), user_id, *reservation_id).await.unwrap().named
 }
 
-async fn count(journal: &Journal, sql: &'static str) -> i64 {
+pub(super) async fn count(journal: &Journal, sql: &'static str) -> i64 {
     journal.db.read().await.unwrap().one(sql, Vec::new()).await.unwrap().get("n").unwrap()
 }
 
@@ -355,42 +363,72 @@ async fn lists_page_newest_first_and_narrow_by_user_and_status() {
 }
 
 #[tokio::test]
-async fn events_are_claimed_a_checkout_at_a_time_until_they_are_told() {
+async fn events_get_rising_positions_in_their_order_and_are_forgotten_by_age() {
     on_both(async |journal| {
+        let events = Events::new(journal.db.clone());
+        assert_eq!(events.order(NOW).await.unwrap(), None);
         let entries = [new(Uuid::new_v4(), NOW), new(Uuid::new_v4(), NOW)];
         for entry in &entries {
             begin(&journal, entry, None).await;
             journal.settle(&settlement(entry, Ending::Completed, NOW)).await.unwrap();
         }
-        let claim = async |now| journal.claim_events(now, now + SECOND, 10).await.unwrap();
-        let first = claim(NOW).await;
-        assert_eq!(first.len(), 2);
-        for row in &first {
-            let kinds = row.events.iter().map(|event| &event["type"]);
-            assert!(kinds.eq(["boxoffice.payment.completed", "boxoffice.reservation.confirmed"]));
-        }
-        assert_eq!(claim(NOW).await, [], "what is claimed is left alone");
+        assert_eq!(events.order(NOW).await.unwrap(), Some(4));
+        assert_eq!(count(&journal, "SELECT count(*) AS n FROM outbox").await, 0);
+        let told = events.after(0, 10).await.unwrap();
+        let seen: Vec<_> =
+            told.iter().map(|one| (one.position, one.subject.clone(), one.kind.as_str())).collect();
+        let [first, second] = entries.map(|entry| entry.checkout.checkout_id.to_string());
+        let (payment, reservation) = ("boxoffice.payment.completed", "boxoffice.reservation.confirmed");
+        assert_eq!(
+            seen,
+            [
+                (1, first.clone(), payment),
+                (2, first.clone(), reservation),
+                (3, second.clone(), payment),
+                (4, second, reservation)
+            ]
+        );
+        assert_eq!(events.position_of(&format!("{first}/reservation")).await.unwrap(), Some(2));
+        assert_eq!(events.after(3, 10).await.unwrap(), told[3..]);
 
-        journal.mark_published(vec![first[0].sequence], NOW).await.unwrap();
-        journal.postpone(first[1].sequence, 1, NOW + 5 * SECOND).await.unwrap();
-        assert_eq!(claim(NOW + 2 * SECOND).await, []);
-        let again = claim(NOW + 5 * SECOND).await;
-        let seen: Vec<_> = again.iter().map(|row| (row.sequence, row.told, row.attempts)).collect();
-        assert_eq!(seen, [(first[1].sequence, 1, 2)]);
-
-        let told = std::cell::RefCell::new(Vec::new());
-        let tell = |event: &serde_json::Value| told.borrow_mut().push(event["type"].clone());
-        assert_eq!(journal.tell_events(NOW + 9 * SECOND, 10, tell).await.unwrap(), 1);
-        assert_eq!(*told.borrow(), ["boxoffice.reservation.confirmed"], "the first one was told before");
-        assert_eq!(journal.tell_events(NOW + 9 * SECOND, 10, |_| unreachable!()).await.unwrap(), 0);
-
-        let all = "SELECT count(*) AS n FROM outbox";
-        let clock = Clock::manual(NOW + 24 * 3_600 * SECOND);
+        let all = "SELECT count(*) AS n FROM event";
+        let clock = Clock::manual(NOW + 7 * 24 * 3_600 * SECOND);
         prune::round(&journal.db, &clock, &Retention::default().old()).await;
-        assert_eq!(count(&journal, all).await, 2);
+        assert_eq!(count(&journal, all).await, 4);
         clock.advance(1);
         prune::round(&journal.db, &clock, &Retention::default().old()).await;
-        assert_eq!(count(&journal, all).await, 1, "what was told is kept for a day");
+        assert_eq!((count(&journal, all).await, events.newest().await.unwrap()), (0, 4), "positions go on");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_by_one_edge_at_a_time_and_moved_by_nobody_else() {
+    on_both(async |journal| {
+        let events = Events::new(journal.db.clone());
+        let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+        let failing = Some(Failing { attempts: 2, since: NOW, why: "it answered 503".into() });
+        let to = |position| Progress { position, due_at: NOW + 7, failing: failing.clone(), gone_at: None };
+        assert!(events.subscribe("crm", one, NOW).await.unwrap());
+        assert!(!events.subscribe("crm", other, NOW).await.unwrap(), "it is known");
+        assert!(events.lease("crm", one, NOW, NOW + SECOND).await.unwrap());
+        assert!(!events.lease("crm", other, NOW, NOW + SECOND).await.unwrap());
+        assert!(!events.advance("crm", other, 0, &to(5)).await.unwrap());
+        assert!(!events.advance("crm", one, 1, &to(5)).await.unwrap(), "it was not there");
+        assert!(events.advance("crm", one, 0, &to(5)).await.unwrap());
+        let known = events.subscription("crm").await.unwrap().unwrap();
+        assert_eq!((known.position, known.due_at, &known.failing), (5, NOW + 7, &failing));
+        assert!(events.lease("crm", other, NOW + SECOND, NOW + 9 * SECOND).await.unwrap(), "it lapsed");
+        assert!(!events.advance("crm", one, 5, &to(6)).await.unwrap());
+        events.release(other, NOW).await.unwrap();
+        assert!(events.lease("crm", one, NOW, NOW + SECOND).await.unwrap(), "it was let go");
+        assert!(events.replay("crm", 2).await.unwrap() && !events.replay("erp", 2).await.unwrap());
+        let known = events.subscription("crm").await.unwrap().unwrap();
+        assert_eq!((known.position, known.due_at, known.failing), (2, 0, None));
+
+        let clock = Clock::manual(NOW + 8 * 24 * 3_600 * SECOND);
+        prune::round(&journal.db, &clock, &Retention::default().old()).await;
+        assert_eq!(events.subscription("crm").await.unwrap(), None, "no edge tells it any more");
     })
     .await;
 }

@@ -59,13 +59,14 @@ pub(super) async fn open(queue: &Arc<Queue>, mut session: Session) -> Result<Opt
     }
     let held = if prepared.is_some() { prepared } else { hold(queue, now).await? };
     let Some(draw) = held else { return Ok(Some(session)) };
+    let located = queue.locate(Arc::clone(&draw)).await;
     let head = queue.read(|state| state.head().after_draw(draw.of(), now));
     store::draw::insert(&mut session, &queue.id, &draw).await?;
     store::queue::write(&mut session, &queue.id, &head).await?;
     session.commit().await?;
     tracing::info!(queue = %queue.id, registered = draw.of(), "the queue is open, by lot");
     // I-LINE-COMMITTED: the commit has succeeded, and only now does memory change.
-    queue.advance(head.version - 1, head, Vec::new(), Some(draw), |_| ());
+    queue.advance(head.version - 1, head, Vec::new(), Some(located), |_| ());
     Ok(None)
 }
 

@@ -60,6 +60,13 @@ impl Prepared {
     }
 }
 
+/// A draw that is about to be dealt, with where those who took part are in memory, by their numbers.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) draw: Arc<Draw>,
+    pub(super) slots: Vec<u32>,
+}
+
 /// The draw that belongs to a row, where memory does not have it yet.
 pub(super) async fn read(
     session: &mut Session,

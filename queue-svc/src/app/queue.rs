@@ -11,6 +11,7 @@ use std::{
 
 use chassis::{
     clock::{Clock, micros},
+    context::{Context, TraceParent},
     db::{self, Db, Session},
     idempotency::Key,
 };
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use super::{
     AllQueues,
     crowd::{Crowd, JoinPermit},
-    draws::{self, Prepared},
+    draws::{self, Located, Prepared},
     ended::Ended,
     hearing::{Ears, News},
 };
@@ -40,6 +41,9 @@ const TOO_MANY_TICKETS: i64 = 20_000;
 /// other replicas need not wait meanwhile.
 const BEHIND: i64 = 100;
 
+/// The tokens of a draw that are looked for under one lock, which takes some milliseconds.
+const PART: usize = 10_000;
+
 /// The least step, in microseconds, by which the time since when this replica listens moves on, because every
 /// deadline is computed anew with it.
 const MOVES: i64 = 10 * SECOND;
@@ -51,6 +55,8 @@ pub(super) struct Ask {
     /// The key of the request, when it has an id.
     pub(super) key: Option<Key>,
     pub(super) answer: oneshot::Sender<Result<Reply, Error>>,
+    /// The trace that the request belongs to.
+    pub(super) trace: Option<TraceParent>,
     /// The permit of a join; it is freed when the command is answered.
     _place: Option<JoinPermit>,
 }
@@ -122,8 +128,23 @@ impl Queue {
         self.state.read()
     }
 
-    fn is_drawn(&self) -> bool {
-        self.read(|state| state.draw().is_some())
+    /// The draw that belongs to a row, where memory does not have it yet.
+    async fn read_draw(&self, session: &mut Session, head: &QueueRow) -> Result<Option<Located>, Error> {
+        let is_known = self.read(|state| state.draw().is_some());
+        match draws::read(session, &self.id, head, is_known).await? {
+            Some(draw) => Ok(Some(self.locate(draw).await)),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds those who took part in a draw, a part at a time, since readers and other tasks are not to wait.
+    pub(super) async fn locate(&self, draw: Arc<Draw>) -> Located {
+        let mut slots = Vec::with_capacity(draw.order().len());
+        for tokens in draw.order().chunks(PART) {
+            self.read(|state| state.locate(tokens, &mut slots));
+            tokio::task::yield_now().await;
+        }
+        Located { draw, slots }
     }
 
     pub(super) fn version(&self) -> i64 {
@@ -209,7 +230,9 @@ impl Queue {
             .then(|| self.crowd.enter(self.clock.now()))
             .transpose()
             .map_err(|after| self.busy(after))?;
-        self.inbox.try_send(Ask { command, key, answer, _place: place }).map_err(|_| self.busy(SECOND))?;
+        let trace = Context::current().map(|context| context.trace);
+        let ask = Ask { command, key, answer, trace, _place: place };
+        self.inbox.try_send(ask).map_err(|_| self.busy(SECOND))?;
         answered.await.map_err(|_| Error::Unknown)?
     }
 
@@ -226,7 +249,7 @@ impl Queue {
         since: i64,
         head: QueueRow,
         rows: Vec<TokenRow>,
-        draw: Option<Arc<Draw>>,
+        draw: Option<Located>,
         look: impl FnOnce(&QueueState) -> T,
     ) -> T {
         // The rows are kept here before they leave the state, so that a token is always found in one of them.
@@ -239,7 +262,7 @@ impl Queue {
             if state.version() >= since && !lacks {
                 state.advance(head, rows, now);
                 // After the rows, which may have tickets of the coming.
-                draw.into_iter().for_each(|draw| state.deal(draw));
+                draw.into_iter().for_each(|Located { draw, slots }| state.deal(draw, &slots));
             }
             let state = parking_lot::RwLockWriteGuard::downgrade(state);
             (state.version(), look(&state))
@@ -333,7 +356,7 @@ impl Queue {
             let Some(state) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
             self.replace_if(state, |ours, loaded| loaded.version() > ours.version());
         } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
-            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            let draw = self.read_draw(session, &head).await?;
             self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
@@ -353,7 +376,7 @@ impl Queue {
         if head.version > mine
             && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
         {
-            let draw = draws::read(session, &self.id, &head, self.is_drawn()).await?;
+            let draw = self.read_draw(session, &head).await?;
             self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
@@ -390,7 +413,7 @@ pub(super) async fn load(
     }
     // After the rows, since most of them still have the tickets of the coming.
     if let Some(draw) = draws::read(session, queue_id, state.head(), false).await? {
-        state.deal(draw);
+        state.deal(draw, &[]);
     }
     Ok(Some(state))
 }

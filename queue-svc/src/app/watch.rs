@@ -136,6 +136,7 @@ impl Following {
         let anew = told.status != view.status
             || told.ticket != view.ticket
             || told.opens_at != view.opens_at
+            || told.message != view.message
             || told.active_until != view.active_until;
         let step = told.position != view.position;
         let quiet = self.told_at.elapsed() >= QUIET;

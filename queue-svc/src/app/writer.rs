@@ -13,7 +13,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{back_off::BackOff, db::Contended, warn_or_alert};
+use chassis::{back_off::BackOff, context::Context, db::Contended, trace::Span, warn_or_alert};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -106,13 +106,17 @@ async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
     let began = Instant::now();
     let size = asks.len();
     let heard = queue.news.take();
-    let result = match time::timeout(BATCH_TIMEOUT, attempts(queue, &asks, &heard)).await {
+    let (trace, mut span) = Span::shared(asks.iter().filter_map(|ask| ask.trace), || "queue batch".into());
+    span.set("boxoffice.batch.size", || i64::try_from(size).unwrap_or(i64::MAX));
+    let work = Context::of(trace, BATCH_TIMEOUT).scope(attempts(queue, &asks, &heard));
+    let result = match time::timeout(BATCH_TIMEOUT, work).await {
         Ok(result) => result,
         Err(_late) => {
             tracing::warn!(queue = %queue.id, size, "a batch took too long; its outcome is unknown");
             Err(Error::Unknown)
         }
     };
+    drop(span);
     metrics::counter!("queue_batches_total", "queue" => queue.id.to_string()).increment(1);
     if let Ok(size) = u32::try_from(size) {
         metrics::histogram!("queue_batch_size", "queue" => queue.id.to_string()).record(size);

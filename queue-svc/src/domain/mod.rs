@@ -41,7 +41,7 @@ mod state_tests;
 pub use draft::{Command, CommandOutcome, Decision, MAX_ADMITTED, MAX_EXPIRED, decide};
 pub use draw::{ALGORITHM, BEACON, Draw, DrawSecret, Hash, Proof, token_hash};
 pub use pace::Delay;
-pub use policy::{OnExpiry, Opening, PolicyPatch, QueuePolicy};
+pub use policy::{Message, OnExpiry, Opening, PolicyPatch, QueuePolicy, Texts};
 pub use queue::{Admissions, Drawn, PolicyRefusal, QueueRow};
 pub use state::QueueState;
 pub use token::{LANES, TokenRow, TokenStatus, queue_tag, tag_of, tagged};

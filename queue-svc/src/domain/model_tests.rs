@@ -262,6 +262,7 @@ pub(super) fn policy() -> QueuePolicy {
         show_up_within: 15 * SECOND,
         opens_at: None,
         opening: Opening::Fifo,
+        message: None,
     }
 }
 

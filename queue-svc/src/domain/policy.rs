@@ -1,5 +1,7 @@
 //! A queue's policy: how it admits tokens, and when a live token's time is over.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -69,6 +71,46 @@ impl Opening {
     }
 }
 
+/// What the seller says to everybody in a queue, in at least one language. A copy shares the texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Texts", into = "Texts")]
+pub struct Message(Arc<Texts>);
+
+/// A message in each language; empty where nothing is said in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Texts {
+    /// The text in Korean.
+    pub ko: String,
+    /// The text in English.
+    pub en: String,
+}
+
+impl Message {
+    /// The message with these texts; none where all are empty.
+    #[must_use]
+    pub fn of(texts: Texts) -> Option<Self> {
+        (texts != Texts::default()).then(|| texts.into())
+    }
+
+    /// The message in each language.
+    #[must_use]
+    pub fn texts(&self) -> &Texts {
+        &self.0
+    }
+}
+
+impl From<Texts> for Message {
+    fn from(texts: Texts) -> Self {
+        Self(Arc::new(texts))
+    }
+}
+
+impl From<Message> for Texts {
+    fn from(message: Message) -> Self {
+        Arc::unwrap_or_clone(message.0)
+    }
+}
+
 /// Makes the policy, a change of it, and its defaults from one list of the knobs.
 macro_rules! policy {
     (
@@ -106,7 +148,7 @@ macro_rules! policy {
             pub fn apply(&self, to: &QueuePolicy) -> QueuePolicy {
                 QueuePolicy {
                     $($knob: self.$knob.unwrap_or(to.$knob),)+
-                    $($new: self.$new.unwrap_or(to.$new),)+
+                    $($new: self.$new.clone().unwrap_or_else(|| to.$new.clone()),)+
                 }
             }
         }
@@ -140,6 +182,8 @@ policy! {
     opens_at: Option<i64> = None;
     /// In which order those who registered wait once it opens.
     opening: Opening = Opening::Fifo;
+    /// What the seller says to everybody in the queue.
+    message: Option<Message> = None;
 }
 
 impl QueuePolicy {

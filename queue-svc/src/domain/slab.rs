@@ -149,7 +149,9 @@ impl Slab {
 
     /// Frees a slot; when it was the last one, all memory is given back.
     pub(super) fn remove(&mut self, at: u32) {
-        self.get_mut(at).user = Box::default();
+        let slot = self.get_mut(at);
+        // Nobody who looks for the token by where it was may take this slot for it.
+        (slot.user, slot.token) = (Box::default(), Uuid::nil());
         self.free.push(at);
         if self.free.len() == self.capacity() {
             *self = Self::default();
@@ -159,6 +161,12 @@ impl Slab {
     pub(super) fn get(&self, at: u32) -> &Slot {
         let (chunk, index) = split(at);
         &self.chunks[chunk][index]
+    }
+
+    /// Whether this token is there.
+    pub(super) fn has(&self, at: u32, token: &Uuid) -> bool {
+        let (chunk, index) = split(at);
+        self.chunks.get(chunk).and_then(|chunk| chunk.get(index)).is_some_and(|slot| slot.token == *token)
     }
 
     pub(super) fn get_mut(&mut self, at: u32) -> &mut Slot {

@@ -112,22 +112,38 @@ impl QueueState {
         slots.filter(|slot| slot.status == TokenStatus::Waiting).map(|slot| slot.token).collect()
     }
 
+    /// Adds where these tokens are in memory, for [`deal`](Self::deal).
+    pub fn locate(&self, tokens: &[Uuid], into: &mut Vec<u32>) {
+        into.extend(tokens.iter().map(|token| self.find(token).unwrap_or(u32::MAX)));
+    }
+
     /// Takes over a draw: who took part has the ticket of the number from now on. Rows that were not written
     /// since the draw still have the ticket of the coming, and this is the one place where it is replaced, on
     /// the replica that held the draw as on those that read of it.
-    pub fn deal(&mut self, draw: Arc<Draw>) {
+    ///
+    /// Readers wait meanwhile, so most of the work is done before: `located` says where those who took part
+    /// were in memory a moment ago, by their numbers. Who is not there any more, or was left out, is looked
+    /// up.
+    pub fn deal(&mut self, draw: Arc<Draw>, located: &[u32]) {
+        let (first, last) = (draw.after() + 1, draw.after() + draw.of());
+        let mut lanes: [Lane; LANES] = Default::default();
+        let mut located = located.iter();
         for (token, ticket) in draw.tickets() {
-            if let Some(at) = self.find(token) {
-                let slot = self.slab.get_mut(at);
-                if slot.status == TokenStatus::Waiting && slot.ticket <= draw.after() {
-                    slot.ticket = ticket;
-                }
+            let there = located.next().copied().filter(|at| self.slab.has(*at, token));
+            let Some(at) = there.or_else(|| self.find(token)) else { continue };
+            let slot = self.slab.get_mut(at);
+            if slot.status == TokenStatus::Waiting && (slot.ticket < first || slot.ticket == ticket) {
+                slot.ticket = ticket;
+                slot.place = lanes[slot.lane()].push(at, ticket);
             }
         }
-        for lane in 0..LANES {
-            let mut slots = self.lanes[lane].take();
-            slots.sort_by_cached_key(|at| self.slab.get(*at).ticket);
-            self.refill(lane, slots);
+        // Whoever else waits has come since, or was sent back, and stands behind.
+        for (number, dealt) in lanes.into_iter().enumerate() {
+            let mut slots = std::mem::replace(&mut self.lanes[number], dealt).take();
+            let is_later = |at: &u32| self.slab.get(*at).ticket > last;
+            let later = slots.len() - slots.iter().rev().take_while(|at| is_later(at)).count();
+            let later = slots.split_off(later);
+            self.refill(number, later);
         }
         self.draw = Some(draw);
     }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Delay, OnExpiry, QueuePolicy, QueueState, SECOND, TokenRow, TokenStatus, estimate::Estimate, slab::Slot,
+    Delay, Message, OnExpiry, QueuePolicy, QueueState, SECOND, TokenRow, TokenStatus, estimate::Estimate,
+    slab::Slot,
 };
 
 /// Up to each of these places, after how many seconds a user polls; further back it is `FAR`.
@@ -40,6 +41,7 @@ pub struct TokenView {
     pub requeues: u32,
     pub version: i64,
     pub opens_at: Option<i64>,
+    pub message: Option<Message>,
 }
 
 /// A lane in which tokens wait.
@@ -138,6 +140,7 @@ impl QueueState {
             requeues: slot.requeues,
             version: slot.version,
             opens_at,
+            message: policy.message.clone(),
         }
     }
 
@@ -202,6 +205,7 @@ impl TokenView {
             requeues: row.requeues,
             version: row.version,
             opens_at: None,
+            message: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Conversion of domain values into protobuf messages.
 
+use std::collections::HashSet;
+
 use boxoffice_proto::{
     queue as pb,
     time::{duration, timestamp},
@@ -7,7 +9,9 @@ use boxoffice_proto::{
 use uuid::Uuid;
 
 use crate::app::{DrawView, HeldView, TokenDrawView};
-use crate::domain::{Delay, LaneView, OnExpiry, Opening, QueuePolicy, QueueView, TokenStatus, TokenView};
+use crate::domain::{
+    Delay, LaneView, Message, OnExpiry, Opening, QueuePolicy, QueueView, Texts, TokenStatus, TokenView,
+};
 
 pub(super) fn queue(view: QueueView) -> pb::Queue {
     pb::Queue {
@@ -60,6 +64,7 @@ macro_rules! policy {
                     Opening::Draw => pb::Opening::Draw,
                 }
                 .into(),
+                message: policy.message.as_ref().map(message),
             }
         }
     };
@@ -67,7 +72,35 @@ macro_rules! policy {
 
 boxoffice_proto::knobs!(policy);
 
+fn message(message: &Message) -> pb::QueueMessage {
+    let Texts { ko, en } = message.texts();
+    pb::QueueMessage { ko: ko.clone(), en: en.clone() }
+}
+
+/// What is said where these tokens are live, once for each queue.
+pub(super) fn notices<'a>(views: impl Iterator<Item = &'a TokenView>) -> Vec<pb::QueueNotice> {
+    let mut queues: HashSet<&str> = HashSet::new();
+    let mut last = "";
+    let mut notices = Vec::new();
+    for view in views.filter(|view| view.status.is_live()) {
+        // Nearly always all tokens are in one queue.
+        if last != &*view.queue_id && queues.insert(&view.queue_id) {
+            let message = view.message.as_ref().map(message);
+            notices.push(pb::QueueNotice { queue_id: view.queue_id.to_string(), message });
+        }
+        last = &view.queue_id;
+    }
+    notices
+}
+
+/// A token by itself, with what is said in its queue.
 pub(super) fn token(view: TokenView) -> pb::Token {
+    let message = view.message.as_ref().map(message);
+    pb::Token { message, ..token_of_many(view) }
+}
+
+/// A token beside others, for which [`notices`] tells what is said.
+pub(super) fn token_of_many(view: TokenView) -> pb::Token {
     pb::Token {
         token: view.token.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned(),
         queue_id: view.queue_id.to_string(),
@@ -88,6 +121,7 @@ pub(super) fn token(view: TokenView) -> pb::Token {
         estimated_wait_high: Some(duration(view.estimated_wait_high)),
         delay_reason: delay(view.delay).into(),
         opens_at: view.opens_at.map(timestamp),
+        message: None,
     }
 }
 

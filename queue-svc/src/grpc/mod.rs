@@ -107,13 +107,18 @@ impl QueueService for Service {
         let asked = request.into_inner().tokens;
         let ids = read::batch(&asked)?;
         let found = self.queues.tokens(&ids).await;
+        let views = found.iter().filter_map(|lookup| match lookup {
+            Lookup::Found(view) => Some(view),
+            Lookup::Unknown | Lookup::Unavailable => None,
+        });
         let mut answer = BatchGetTokensResponse {
             tokens: Vec::with_capacity(ids.len()),
+            notices: convert::notices(views),
             ..BatchGetTokensResponse::default()
         };
         for (word, lookup) in asked.into_iter().zip(found) {
             match lookup {
-                Lookup::Found(view) => answer.tokens.push(convert::token(view)),
+                Lookup::Found(view) => answer.tokens.push(convert::token_of_many(view)),
                 Lookup::Unknown => answer.not_found.push(word),
                 Lookup::Unavailable => answer.unavailable.push(word),
             }
@@ -153,7 +158,7 @@ impl QueueService for Service {
 #[cfg(test)]
 mod tests {
     use boxoffice_proto::{
-        queue::{DelayReason, Token, TokenStatus},
+        queue::{DelayReason, QueueMessage, QueueNotice, Token, TokenStatus},
         time::{duration, timestamp},
     };
     use chassis::page;
@@ -185,9 +190,20 @@ mod tests {
             estimated_wait_high: span,
             delay_reason: DelayReason::Unspecified.into(),
             opens_at: at,
+            message: None,
         };
-        let batch =
-            BatchGetTokensResponse { tokens: vec![token; MAX_BATCH], ..BatchGetTokensResponse::default() };
+        // Each token may be in a queue of its own, in which something else is said.
+        let said = QueueMessage { ko: "\u{1f39f}".repeat(280), en: "\u{1f39f}".repeat(280) };
+        let notice = QueueNotice { queue_id: "q".repeat(64), message: Some(said) };
+        let batch = BatchGetTokensResponse {
+            tokens: vec![token; MAX_BATCH],
+            notices: vec![notice; MAX_BATCH],
+            ..BatchGetTokensResponse::default()
+        };
+        // What gRPC clients take unless they are told otherwise.
+        assert!(batch.encoded_len() < 4 << 20, "{} bytes", batch.encoded_len());
+        let usual = BatchGetTokensResponse { notices: vec![batch.notices[0].clone()], ..batch };
+        let batch = usual;
         assert!(batch.encoded_len() < page::MAX_BYTES / 2, "{} bytes", batch.encoded_len());
     }
 }

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 
 use boxoffice_proto::{
     Fault,
-    bounds::{DEFAULT_PRIORITY, PRIORITY},
+    bounds::{self, DEFAULT_PRIORITY, PRIORITY},
     queue::{
         CreateQueueRequest, GetDrawRequest, GetQueueRequest, GetTokenDrawRequest, GetTokenRequest,
-        IssueTokenRequest, ListQueuesRequest, OnExpiry as WireOnExpiry, Opening as WireOpening,
+        IssueTokenRequest, ListQueuesRequest, OnExpiry as WireOnExpiry, Opening as WireOpening, QueueMessage,
         QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
     },
     time::{micros, span_micros},
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     app::{Claim, Cursor},
-    domain::{OnExpiry, Opening, PolicyPatch, SECOND},
+    domain::{Message, OnExpiry, Opening, PolicyPatch, SECOND, Texts},
 };
 
 /// The most tokens that one BatchGetTokens may ask for.
@@ -83,6 +83,7 @@ macro_rules! patch {
                 paused: policy.paused,
                 opens_at: opens_at(checks, policy.opens_at.as_ref()).map(Some),
                 opening: opening(checks, policy.opening),
+                message: policy.message.map(|said| message(checks, &said)),
             }
         }
     };
@@ -112,6 +113,11 @@ fn opening(checks: &mut Checks, word: i32) -> Option<Opening> {
             None
         }
     }
+}
+
+fn message(checks: &mut Checks, said: &QueueMessage) -> Option<Message> {
+    let ko = checks.line("policy.message.ko", &said.ko, bounds::MESSAGE);
+    Message::of(Texts { ko, en: checks.line("policy.message.en", &said.en, bounds::MESSAGE) })
 }
 
 fn opens_at(checks: &mut Checks, at: Option<&prost_types::Timestamp>) -> Option<i64> {

@@ -8,7 +8,7 @@ use chassis::{
 };
 
 use super::strange;
-use crate::domain::{DrawSecret, Drawn, Hash, OnExpiry, Opening, QueuePolicy, QueueRow};
+use crate::domain::{DrawSecret, Drawn, Hash, Message, OnExpiry, Opening, QueuePolicy, QueueRow, Texts};
 
 const LOCK: Sql = Sql {
     postgres: "SELECT * FROM queue WHERE queue_id = $1 FOR UPDATE",
@@ -53,21 +53,35 @@ macro_rules! policy_columns {
             ("on_expiry", "BIGINT"),
             ("paused", "BOOLEAN"),
             ("opening", "BIGINT"),
+            ("message_ko", "TEXT"),
+            ("message_en", "TEXT"),
         ];
 
         /// The values of the columns [`POLICY`], in that order.
         fn policy_values(policy: &QueuePolicy) -> Vec<Value> {
-            args![$(policy.$number,)+ policy.on_expiry.code(), policy.paused, policy.opening.code()]
+            let text = |of: fn(&Texts) -> &String| {
+                policy.message.as_ref().map(|message| of(message.texts()).clone()).filter(|text| !text.is_empty())
+            };
+            args![
+                $(policy.$number,)+
+                policy.on_expiry.code(),
+                policy.paused,
+                policy.opening.code(),
+                text(|texts| &texts.ko),
+                text(|texts| &texts.en)
+            ]
         }
 
         fn read_policy(row: &Row) -> Result<QueuePolicy, Error> {
             let on_expiry = row.get("on_expiry")?;
             let opening = row.get("opening")?;
+            let text = |name: &str| row.get::<Option<String>>(name).map(Option::unwrap_or_default);
             Ok(QueuePolicy {
                 $($number: row.get(stringify!($number))?,)+
                 on_expiry: OnExpiry::from_code(on_expiry).ok_or_else(|| strange("on_expiry", on_expiry))?,
                 paused: row.get("paused")?,
                 opening: Opening::from_code(opening).ok_or_else(|| strange("opening", opening))?,
+                message: Message::of(Texts { ko: text("message_ko")?, en: text("message_en")? }),
             })
         }
     };

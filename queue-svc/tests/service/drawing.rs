@@ -150,7 +150,7 @@ async fn what_a_draw_refuses() {
         };
         assert_eq!(reason(draw(client).await), Reason::NotFound, "{}", database.name);
         let no_instant = pb::QueuePolicy { opens_at: None, ..by_lot(0) };
-        assert_eq!(reason(change(no_instant).await), Reason::InvalidArgument);
+        assert_eq!(reason(change(no_instant.clone()).await), Reason::InvalidArgument);
         let request = pb::CreateQueueRequest {
             queue_id: "new".to_owned(),
             policy: Some(no_instant),

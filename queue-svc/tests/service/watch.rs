@@ -9,7 +9,7 @@ use chassis::{
 };
 use pb::TokenStatus::{Active, Completed, Waiting};
 
-use crate::harness::{Client, Replica, complete, join, leave, policy, reason};
+use crate::harness::{Client, Replica, complete, get, join, leave, policy, queue, reason, update};
 
 async fn watch(
     client: &Client,
@@ -96,6 +96,54 @@ async fn a_follower_far_back_is_told_about_once_a_second_and_never_left_behind()
         }
         assert!(messages <= 3, "{messages} messages for 20 steps in a moment");
         replica.stop().await;
+    }
+}
+
+/// The policy that says this to everybody.
+fn says(ko: &str, en: &str) -> pb::QueuePolicy {
+    let message = Some(pb::QueueMessage { ko: ko.into(), en: en.into() });
+    pb::QueuePolicy { message, ..pb::QueuePolicy::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_seller_says_reaches_all_who_wait_at_every_replica() {
+    for database in databases().await {
+        let clock = Clock::system();
+        let policy = queue_svc::Policy { max_active: 1, ..policy() };
+        let one = Replica::start(&database.config, policy.clone(), &clock).await;
+        let other = Replica::start(&database.config, policy, &clock).await;
+        let mut tokens = Vec::new();
+        for user in 0..30 {
+            tokens.push(join(&one.client, &format!("u{user}")).await.unwrap().token);
+        }
+        let mut stream = watch(&other.client, &tokens[29]).await.unwrap();
+        assert_eq!(next(&mut stream).await.unwrap().message, None, "{}", database.name);
+        let said = update(&one.client, says(" 잠시만요 ", "Cafe\u{301}")).await.policy.unwrap().message;
+        let expected = Some(pb::QueueMessage { ko: "잠시만요".into(), en: "Caf\u{e9}".into() });
+        assert_eq!(said, expected);
+        assert_eq!(next(&mut stream).await.unwrap().message, expected);
+        // Each alone says it, and many together once.
+        assert_eq!(get(&other.client, &tokens[0]).await.unwrap().message, expected, "who is admitted, too");
+        let request = pb::BatchGetTokensRequest { tokens: tokens.clone() };
+        let batch = other.client.clone().batch_get_tokens(request).await.unwrap().into_inner();
+        assert!(batch.tokens.iter().all(|token| token.message.is_none()));
+        assert_eq!(
+            batch.notices,
+            [pb::QueueNotice { queue_id: "default".into(), message: expected.clone() }]
+        );
+        // Another knob leaves it as it is; a new message replaces it whole; an empty one takes it away.
+        let paused = pb::QueuePolicy { paused: Some(true), ..pb::QueuePolicy::default() };
+        assert_eq!(update(&one.client, paused).await.policy.unwrap().message, expected);
+        let english = update(&one.client, says("", "Hello")).await.policy.unwrap().message.unwrap();
+        assert_eq!((english.ko.as_str(), english.en.as_str()), ("", "Hello"));
+        assert_eq!(leave(&one.client, &tokens[5], "").await.unwrap().message, None, "it has ended");
+        one.stop().await;
+        let again = Replica::start(&database.config, queue_svc::Policy::default(), &clock).await;
+        assert_eq!(queue(&again.client).await.policy.unwrap().message, Some(english), "it is kept");
+        assert_eq!(update(&again.client, says("", "")).await.policy.unwrap().message, None);
+        while next(&mut stream).await.unwrap().message.is_some() {}
+        again.stop().await;
+        other.stop().await;
     }
 }
 

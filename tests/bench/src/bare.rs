@@ -1,4 +1,5 @@
-//! What polls are compared with: an axum handler that answers some 200 bytes of JSON and does nothing else.
+//! What polls are compared with: an axum handler that answers some 200 bytes of JSON and does nothing else;
+//! and one that answers as many bytes as the map of 12,000 seats has.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -37,11 +38,20 @@ async fn answer() -> Json<Small> {
     })
 }
 
+/// The bytes of a map of 12,000 seats: a bit each, in base64, and what stands around it.
+const MAP: [u8; 2_120] = [b'A'; 2_120];
+
+async fn map() -> &'static [u8] {
+    &MAP
+}
+
 /// Serves until it is killed; the first line it prints is where.
 pub(crate) async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("{}", listener.local_addr().expect("a bound socket has an address"));
-    axum::serve(listener, Router::new().route("/", get(answer))).await.expect("it serves");
+    axum::serve(listener, Router::new().route("/", get(answer)).route("/map", get(map)))
+        .await
+        .expect("it serves");
 }
 
 /// The handler in a process of its own, killed with its owner.

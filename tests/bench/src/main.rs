@@ -74,6 +74,8 @@ enum Scenario {
     Prune(Size),
     /// Polls beside silent connections and half calls, against polls alone
     Attacks(Size),
+    /// The seat map of 12,000 seats while 500 a second are held, against a bare axum handler, and live
+    Availability(Size),
     /// The same requests at an open house and at a secured one, and polls over mutual TLS against plaintext
     Access(Size),
 }
@@ -113,6 +115,7 @@ impl Scenario {
             Self::Prune(_) => "prune",
             Self::Attacks(_) => "attacks",
             Self::Access(_) => "access",
+            Self::Availability(_) => "availability",
         }
     }
 
@@ -129,7 +132,8 @@ impl Scenario {
             | Self::Funnel(size)
             | Self::Prune(size)
             | Self::Attacks(size)
-            | Self::Access(size) => size,
+            | Self::Access(size)
+            | Self::Availability(size) => size,
         }
     }
 
@@ -151,6 +155,7 @@ impl Scenario {
             Self::Prune(size) => scenarios::prune::measure(size).await,
             Self::Attacks(size) => scenarios::attacks::measure(size).await,
             Self::Access(size) => scenarios::access::measure(size).await,
+            Self::Availability(size) => scenarios::availability::measure(size).await,
         }
     }
 }

@@ -155,8 +155,8 @@ def main():
     leave(concert, show, his)
     acts = call("GET", "/v1/operator/journal?what=UpdateQueue&target=default", who="root")["actions"]
     same([(act["who"], act["outcome"]) for act in acts], [("root", "OPERATOR_ACTION_OUTCOME_DONE")] * 2, "what was written down")
-    # An RPC without an address in the protos has none here.
-    call("GET", "/v1/queues", who="root", status=404)
+    # An address that the protos do not name is none here.
+    call("GET", "/v1/wallets", who="root", status=404)
     print(f"sold through a gateway: {sold}")
 
 

@@ -35,6 +35,7 @@ const queue: Edges = { in: ["", "Q.q_9-", a(64)], out: [a(65), "a b", "a/b", "ä
 const request: Edges = { in: ["", "!", "~", a(128)], out: [a(129), "a b", "é", "a\n"] };
 const title: Edges = { in: ["a", a(200), "하".repeat(200), "a\nb"], out: ["", a(201), "a\u0000b", "a\u0085b"] };
 const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
+const line = (most: number): Edges => ({ in: ["", "a b", a(most), "하".repeat(most)], out: [a(most + 1), "a\nb", "a\u0000b", "a\u0085b"] });
 const page = range(0, 1_000);
 const sections = (count: number) => [...Array(count).keys()].map((nth) => ({ name: `${nth}`, price: 1, capacity: 1 }));
 const priced = (count: number) => [...Array(count).keys()].map((nth) => ({ section: `${nth}`, price: 1 }));
@@ -49,6 +50,8 @@ const policy = {
   show_up_within: span(0, 86_400),
   on_expiry: { in: [0, 1, 2], out: [3, -1] },
   opening: { in: [0, 1], out: [3, -1] },
+  "message.ko": line(280),
+  "message.en": line(280),
 };
 const policies = Object.fromEntries(Object.entries(policy).map(([name, edges]) => [`policy.${name}`, edges]));
 

@@ -14,6 +14,8 @@ import urllib.request
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+# What an event of a stream has as its data.
+EVENTS = {"token": "Token", "snapshot": "Availability", "changes": "AvailabilityChanges"}
 SEED, EXAMPLES = "20261122", "8"
 # What there is for ever; more may come. (`{}` is any parameter.)
 CONTRACT = """
@@ -24,6 +26,7 @@ GET /v1/concerts/{}/dates, GET /v1/concerts/{}/seats, GET /v1/shows/{}/seats, GE
 POST /v1/reservations, GET /v1/reservations/{}, DELETE /v1/reservations/{}, GET /v1/users/{}/reservations,
 POST /v1/wallets/{}/charges, GET /v1/wallets/{}, GET /v1/wallets/{}/entries,
 POST /v1/payments, GET /v1/payments/{}, GET /v1/users/{}/payments, GET /v1/operator/journal,
+GET /v1/operator/metrics, GET /v1/queues, GET /v1/payments, GET /v1/payments/{}/story, POST /v1/payments/{}/retry,
 POST /queue-management/api/token, GET /queue-management/api/token/{},
 GET /api-orchestration/api/reservations/available-dates/{}, GET /api-orchestration/api/reservations/available-seats,
 POST /api-orchestration/api/reservations/reserve-seat, POST /api-orchestration/api/balance/charge,
@@ -99,9 +102,9 @@ def problems(document):
                     if media_type == "text/event-stream":
                         if content["schema"]["type"] != "string":
                             yield f"{name}: a stream is a text to who reads it"
-                        data = next(line for line in content["example"].splitlines() if line.startswith("data: "))
-                        token = {"$ref": "#/components/schemas/Token"}
-                        yield from fits(f"{name}: data", token, json.loads(data.removeprefix("data: ")))
+                        for event, data in re.findall(r"event: (\w+)\n(?:\w+: .*\n)*?data: (.*)", content["example"]):
+                            schema = {"$ref": f"#/components/schemas/{EVENTS[event]}"}
+                            yield from fits(f"{name}: {event}", schema, json.loads(data))
 
 
 def main(base, folder):

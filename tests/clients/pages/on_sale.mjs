@@ -241,7 +241,7 @@ async function in_both_languages() {
 }
 
 async function before_the_opening() {
-  const opensAt = new Date(Date.now() + 20_000).toISOString();
+  const opensAt = new Date(Date.now() + 30_000).toISOString();
   const show = await house.sale("opening", { maxActive: 5, opensAt });
   const hal = await browser.person(house, { name: "hal" });
   const page = await hal.visit(`/shows/${show}`);
@@ -249,10 +249,49 @@ async function before_the_opening() {
   await sound(page, "a show before its line opens");
   await press(page, "join");
   await says(page, "You are registered");
-  ok(/^00:[012]\d$/.test(await page.locator("waiting-room .clock").innerText()), "the countdown");
+  ok(/^00:[0123]\d$/.test(await page.locator("waiting-room .clock").innerText()), "the countdown");
+  const en = "We <b>begin</b> soon & on time";
+  await house.run("PUT", "/v1/queues/opening", { message: { ko: "곧 <b>시작</b>합니다", en } });
+  await says(page, en);
+  await page.waitForFunction((en) => document.getElementById("said")?.textContent === en, en);
   await sound(page, "registered");
+  await house.run("PUT", "/v1/queues/opening", { message: { ko: "잠시만요" } });
+  await page.waitForSelector('waiting-room .said[lang="ko"]');
+  await says(page, "잠시만요");
   await page.waitForSelector("canvas");
   await hal.leave();
+}
+
+async function the_draw_is_checked() {
+  const opensAt = new Date(Date.now() + 25_000).toISOString();
+  const show = await house.sale("drawn", { maxActive: 1, opensAt, opening: "DRAW" });
+  const hoa = await browser.person(house, { name: "hoa" });
+  const page = await hoa.visit(`/shows/${show}`);
+  await press(page, "join");
+  for (const userId of ["ada", "bea", "cem", "dan"])
+    await house.run("POST", "/v1/queues/drawn/tokens", { userId });
+  await press(page, "draw");
+  await says(page, "commitment is noted on this device");
+  await sound(page, "the draw before the opening");
+  const { commitment } = await house.run("GET", "/v1/queues/drawn/draw");
+  await says(page, commitment);
+  await page.waitForSelector("waiting-room .card:not(.registered)");
+  const verdicts = () => page.locator("draw-check li strong").allInnerTexts();
+  await press(page, "draw");
+  await says(page, "of 5 was drawn for you.");
+  same(await verdicts(), Array(5).fill("right"), "each step, and the commitment that was noted");
+  await sound(page, "the draw after the opening");
+  // A draw that is told otherwise is seen.
+  await page.route(/\/draw$/, async (route) => {
+    const answer = await route.fetch();
+    const told = await answer.json();
+    if (told.secret) told.secret = `${told.secret.startsWith("00") ? "11" : "00"}${told.secret.slice(2)}`;
+    await route.fulfill({ response: answer, json: told });
+  });
+  await press(page, "draw");
+  await says(page, "WRONG");
+  same(await verdicts(), ["WRONG", "WRONG", "right", "right", "right"]);
+  await hoa.leave();
 }
 
 async function what_is_sent_and_what_is_said_without_scripts() {
@@ -270,9 +309,11 @@ async function what_is_sent_and_what_is_said_without_scripts() {
   ok(sent > 10_000 && sent < 60_000, `the first load of the waiting room was ${sent} bytes`);
   console.log(`the first load of the waiting room: ${sent} bytes`);
   await ida.leave();
+  await house.run("PUT", "/v1/queues/bare", { message: { ko: "안녕", en: "Doors <i>open</i> at 7" } });
   const bare = await browser.person(house, { javaScriptEnabled: false });
   const plain = await bare.visit(`/line/${token}`);
   await says(plain, "You are in line");
+  await says(plain, "Doors <i>open</i> at 7");
   same(await plain.locator(".place").innerText(), "1", "the place without scripts");
   ok(
     Number(await plain.locator("meta[http-equiv=refresh]").getAttribute("content")) >= 1,
@@ -342,6 +383,7 @@ const scenes = [
   by_keyboard_alone,
   in_both_languages,
   before_the_opening,
+  the_draw_is_checked,
   what_is_sent_and_what_is_said_without_scripts,
   what_is_not_there,
   where_one_has_to_sign_in,

@@ -184,7 +184,7 @@ impl Mesh {
             } else {
                 OnPaymentFailure::Release
             },
-            events_url: None,
+            telling: Default::default(),
             cors_origins: Origins::None,
             pages: Switch(false),
             limits: edge::LimitArgs::default(),

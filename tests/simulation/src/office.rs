@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    history::{self, violated},
+    history::{self, count, violated},
     mesh::START,
     model::{Affairs, Model},
     person::{LINE, SETTLES_WITHIN, name},
@@ -46,9 +46,25 @@ pub async fn open(plan: &Plan) -> i64 {
         .number("showId")
 }
 
+/// Calls the show off: nobody gets its seats any more when this is over.
+pub async fn call_off(show: i64) {
+    until_done(&Request::post(format!("/v1/shows/{show}/cancel"), json!({}))).await;
+    count("shows called off");
+}
+
 /// Reads everybody's affairs once nothing is in flight any more, and has the model judge them.
-pub async fn close(plan: &Plan, model: &Rc<RefCell<Model>>) {
+pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
     let until = history::now().max(plan.calm) + SETTLES_WITHIN;
+    while plan.called_off.is_some() {
+        let told = until_done(&Request::get(format!("/v1/shows/{show}"))).await;
+        if told.text("status") == "CANCELLED" {
+            break;
+        }
+        if history::now() > until {
+            return violated("SETTLED", &[OFFICE], format!("still being called off: {}", told.body));
+        }
+        sleep(AGAIN).await;
+    }
     let mut all = Vec::new();
     for number in 0..plan.people {
         let user = name(number);

@@ -266,9 +266,15 @@ impl Person {
 
     /// Looks which seats are free, and chooses some; now and then without looking.
     async fn choose(&mut self) -> Option<Vec<i64>> {
-        let answer =
-            self.ask(&Request::get(format!("/v1/shows/{}/seats", self.show)), |_| String::new()).await?;
-        let mut free = self.scene.model.borrow().seats.seen(&self.name, &answer);
+        let mut free = if self.chance(0.5) {
+            let path = format!("/v1/shows/{}/availability", self.show);
+            let answer = self.ask(&Request::get(path), |_| String::new()).await?;
+            self.scene.model.borrow_mut().seats.map_seen(&self.name, &answer)
+        } else {
+            let path = format!("/v1/shows/{}/seats", self.show);
+            let answer = self.ask(&Request::get(path), |_| String::new()).await?;
+            self.scene.model.borrow().seats.seen(&self.name, &answer)
+        };
         if self.chance(0.15) {
             free = (1..=i64::from(self.scene.plan.sale.seats)).collect();
         }

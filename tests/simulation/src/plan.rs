@@ -43,6 +43,8 @@ pub struct Plan {
     pub skew: i64,
     /// When the line opens by lot, if it was not open from the beginning.
     pub draw: Option<Duration>,
+    /// When the show is called off, if it is.
+    pub called_off: Option<Duration>,
     /// What goes wrong.
     pub troubles: Vec<(Duration, Trouble)>,
     /// From when on nothing goes wrong.
@@ -110,6 +112,7 @@ impl Plan {
         let calm = rng.random_range(14_000..=20_000);
         let mut troubles = troubles(&mut rng, calm);
         let draw = draw(seed, &mut troubles);
+        let called_off = called_off(seed, &mut troubles);
         Self {
             seed,
             sale,
@@ -124,6 +127,7 @@ impl Plan {
             commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
             skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),
             draw,
+            called_off,
             troubles,
             calm: Duration::from_millis(calm),
         }
@@ -155,6 +159,24 @@ fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> 
         }
     }
     Some(Duration::from_millis(opens))
+}
+
+/// When a seed's show is called off, in one of four, and who dies around that moment. Other dice decide it
+/// than the rest, as for draws.
+fn called_off(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0xCA0F);
+    if !rng.random_bool(0.25) {
+        return None;
+    }
+    let at = rng.random_range(4_000..=12_000);
+    for server in EDGES.into_iter().chain(BOOKINGS).chain(WALLETS) {
+        if rng.random_bool(0.3) {
+            let dies = at + rng.random_range(0..=80) * 10 - 100;
+            troubles.push((Duration::from_millis(dies), Trouble::Crash(server)));
+            troubles.push((Duration::from_millis(dies + 600), Trouble::Start(server)));
+        }
+    }
+    Some(Duration::from_millis(at))
 }
 
 fn troubles(rng: &mut StdRng, calm: u64) -> Vec<(Duration, Trouble)> {

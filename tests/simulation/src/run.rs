@@ -147,11 +147,16 @@ impl Cast {
     }
 
     async fn office(self) -> turmoil::Result {
-        self.show.set(Some(office::open(&self.scene.plan).await));
-        while self.gone.get() < CROWDS.len() || history::now() < self.scene.plan.calm {
+        let (plan, show) = (&self.scene.plan, office::open(&self.scene.plan).await);
+        self.show.set(Some(show));
+        if let Some(at) = plan.called_off {
+            sleep(at.saturating_sub(history::now())).await;
+            office::call_off(show).await;
+        }
+        while self.gone.get() < CROWDS.len() || history::now() < plan.calm {
             sleep(LOOK).await;
         }
-        office::close(&self.scene.plan, &self.scene.model).await;
+        office::close(plan, show, &self.scene.model).await;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ fn words(actions: &[Value]) -> Vec<String> {
 async fn what_operators_change_is_written_down_and_what_users_do_is_not(world: World) {
     let queue = world.queue(json!({"maxActive": 7})).await;
     let path = format!("/v1/queues/{queue}");
-    let change = json!({"maxActive": 8, "opensAt": "2099-12-24T20:00:00+09:00"});
+    let change = json!({"maxActive": 8, "opensAt": "2099-12-24T20:00:00+09:00", "message": {"en": "Soon"}});
     world.rest.put(&path, change).expect(200).await;
     let actions = about(&world.rest, &queue).await;
     assert_eq!(words(&actions), ["UpdateQueue DONE", "CreateQueue DONE", "UpdateQueue REFUSED"]);
@@ -43,6 +43,8 @@ async fn what_operators_change_is_written_down_and_what_users_do_is_not(world: W
     let most = |state: &Value| state["policy"]["max_active"].clone();
     assert_eq!((most(&change["before"]), most(&change["after"])), (json!(7), json!(8)));
     assert_eq!(change["after"]["policy"]["opens_at"], json!("2099-12-24T11:00:00Z"));
+    let said = |state: &Value| state["policy"]["message"].clone();
+    assert_eq!((said(&change["before"]), said(&change["after"])), (json!(null), json!({"en": "Soon"})));
     assert_eq!((&change["who"], &change["role"]), (&json!("anyone"), &json!(null)));
     assert_eq!((&refused["reason"], &refused["before"]), (&json!("QUEUE_NOT_FOUND"), &json!(null)));
     assert!(text(&change["createdAt"]) <= text(&change["endedAt"]) && text(&change["traceId"]).len() == 32);

@@ -23,9 +23,14 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     each_knob_is_taken_at_the_ends_of_its_range_and_told_again,
 ];
 
-/// The knobs without bounds: two words, a switch and an instant.
-const UNBOUNDED: [(&str, &str); 4] =
-    [("on_expiry", "onExpiry"), ("paused", "paused"), ("opens_at", "opensAt"), ("opening", "opening")];
+/// The knobs that are no numbers: two words, a switch, an instant and a message.
+const UNBOUNDED: [(&str, &str); 5] = [
+    ("on_expiry", "onExpiry"),
+    ("paused", "paused"),
+    ("opens_at", "opensAt"),
+    ("opening", "opening"),
+    ("message", "message"),
+];
 
 fn properties(document: &Value, schema: &str) -> serde_json::Map<String, Value> {
     document["components"]["schemas"][schema]["properties"].as_object().unwrap().clone()
@@ -72,10 +77,18 @@ async fn each_knob_is_refused_beyond_its_range_over_rest(world: World) {
         ("opensAt", json!(1)),
         ("opening", json!("LOTTERY")),
         ("opening", json!(1)),
+        ("message", json!("Hello")),
+        ("message.en", json!({"message": {"en": 1}})),
+        ("message.ko", json!({"message": {"ko": "x".repeat(281), "en": "x".repeat(280)}})),
+        ("message.ko", json!({"message": {"ko": "two\nlines"}})),
     ];
     for (member, value) in numbers.chain(words) {
-        let problem =
-            world.rest.put(&path, json!({member: value})).send().await.problem(400, "INVALID_ARGUMENT");
+        let problem = world
+            .rest
+            .put(&path, if member.contains('.') { value.clone() } else { json!({member: value}) })
+            .send()
+            .await
+            .problem(400, "INVALID_ARGUMENT");
         assert_eq!(violated(&problem), [member], "{value}");
     }
     assert_eq!(world.line(&queue).await, before, "nothing changed");

@@ -5,10 +5,12 @@
 
 mod acceptance;
 mod access;
+mod availability;
 mod bad_input;
 mod bad_messages;
 mod best;
 mod books;
+mod called_off;
 mod contention;
 mod crashes;
 mod crowd;
@@ -26,6 +28,7 @@ mod live;
 mod malformed;
 mod manners;
 mod mending;
+mod messages;
 mod names;
 mod operations;
 mod original;
@@ -44,6 +47,8 @@ mod saga_faults;
 mod short_holds;
 mod streams;
 mod switchover;
+mod telling;
+mod traces;
 mod venues;
 mod waiting_room;
 mod web;
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
             draws::TOGETHER,
             acceptance::TOGETHER,
             access::TOGETHER,
+            availability::TOGETHER,
             failures::TOGETHER,
             halls::TOGETHER,
             errors::TOGETHER,
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
             bad_messages::TOGETHER,
             best::TOGETHER,
             books::TOGETHER,
+            called_off::TOGETHER,
             idempotency::TOGETHER,
             journal::TOGETHER,
             knobs::TOGETHER,
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
             malformed::TOGETHER,
             manners::TOGETHER,
             mending::TOGETHER,
+            messages::TOGETHER,
             names::TOGETHER,
             operations::TOGETHER,
             original::TOGETHER,
@@ -127,13 +135,16 @@ fn main() -> ExitCode {
             outages::SOLOS,
             pooler::SOLOS,
             switchover::SOLOS,
+            telling::SOLOS,
             saga_faults::SOLOS,
             saga_crashes::SOLOS,
             crashes::SOLOS,
             repeated::SOLOS,
             overload::SOLOS,
             parked::SOLOS,
+            traces::SOLOS,
             refunds::SOLOS,
+            called_off::SOLOS,
             journal::SOLOS,
         ]
         .concat(),

@@ -132,7 +132,7 @@ async fn no_route_answers_garbage_with_a_5xx(world: World) {
                 let answer = call(&plain).send().await;
                 assert_eq!(answer.status, 405, "{}: {}", answer.what, answer.text);
                 refusal(&answer);
-            } else if matches!(method, "POST" | "PUT") {
+            } else if operations[method.to_lowercase()].get("requestBody").is_some() {
                 for body in bodies {
                     let code = call(&plain).raw("application/json", body).send().await;
                     assert_eq!(refusal(&code), "INVALID_ARGUMENT", "{} {body:?}", code.what);
@@ -373,6 +373,10 @@ async fn no_method_answers_a_broken_message_with_an_internal_error(world: World)
     assert!(methods.len() > 30, "{methods:?}");
     for method in methods {
         for (what, message) in messages {
+            // A request without fields skips what it does not know, whatever it is.
+            if method.name == "GetMetrics" && what.starts_with("a text") {
+                continue;
+            }
             let answer = raw::call(servers(&world, &method.path).next(), &method.path, message).await;
             told(answer, Reason::InvalidArgument, &format!("{}: {what}", method.path));
         }

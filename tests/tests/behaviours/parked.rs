@@ -10,6 +10,7 @@ use boxoffice_proto::{
         RetryCheckoutRequest, checkout_service_client::CheckoutServiceClient,
     },
 };
+use serde_json::json;
 use tests::{
     eventually::{eventually, holds},
     faults::{Mishap::Refused, Rule},
@@ -108,6 +109,18 @@ async fn a_refund_that_keeps_being_refused_is_parked_and_seen_until_an_operator_
         again.text
     );
 
+    // Over REST as over gRPC.
+    let listed = world.rest.get("/v1/payments?parked=true&status=PENDING").expect(200).await;
+    assert_eq!(listed["payments"][0]["paymentId"], first.body["paymentId"], "{listed}");
+    let path = format!("/v1/payments/{}", checkout.checkout_id);
+    let story = world.rest.get(&format!("{path}/story")).expect(200).await;
+    let last = story["steps"].as_array().and_then(|steps| steps.last()).unwrap();
+    assert_eq!(
+        (&last["step"], &last["outcome"], &last["reason"], &last["times"], story["parkedAt"].is_string()),
+        (&json!("cancel_payment"), &json!("REFUSED"), &json!("INVALID_ARGUMENT"), &json!(UNTIL_PARKED), true),
+        "{story}"
+    );
+
     // The cause is mended (it refuses no more), and an operator says so at some edge.
     let edge = || CheckoutServiceClient::new(world.grpc.checkout.next());
     let checkout_id = checkout.checkout_id.clone();
@@ -130,6 +143,8 @@ async fn a_refund_that_keeps_being_refused_is_parked_and_seen_until_an_operator_
     );
     assert_eq!(parked(&world, &user).await, []);
     // Retried once more by a nervous operator: nothing moves.
+    let again = world.rest.post(&format!("{path}/retry"), json!({})).expect(200).await;
+    assert_eq!(again["status"], "CANCELLED", "{again}");
     let settled = edge()
         .retry_checkout(RetryCheckoutRequest { checkout_id })
         .await

@@ -11,7 +11,6 @@ use tests::{
     eventually::{eventually, holds},
     mesh::Shape,
     patience::timeout,
-    process::binary,
     solos,
     suite::Solo,
     world::World,
@@ -20,6 +19,7 @@ use tokio::process::Command;
 
 use crate::{
     audit::{
+        command::boxoffice,
         load::People,
         planted::{apart, strict},
     },
@@ -36,19 +36,6 @@ pub(crate) fn solos() -> Vec<Solo> {
 
 const BACKUPS: usize = 8;
 const SOON: Duration = Duration::from_secs(60);
-
-/// Exit code, stdout and stderr of a command of the launcher's.
-async fn boxoffice(args: &[String]) -> (i32, String, String) {
-    let command = Command::new(binary("boxoffice"))
-        .args(args)
-        .env_clear()
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = timeout(SOON, command).await.unwrap().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-}
 
 fn words(words: &[&str], more: &[String]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).chain(more.iter().cloned()).collect()

@@ -8,7 +8,7 @@ use tests::{
     process::binary,
     solos,
     suite::Solo,
-    world::{World, int},
+    world::{World, int, text},
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -40,7 +40,7 @@ async fn demo(base: &str) -> String {
 async fn seen(world: &World) -> Vec<String> {
     let get = async |path: String| world.rest.get(&path).expect(200).await;
     let mut seen = vec![get("/v1/concerts".to_owned()).await["concerts"].to_string()];
-    for concert in 1..=5 {
+    for concert in 1..=6 {
         seen.push(get(format!("/v1/concerts/{concert}/shows")).await.to_string());
     }
     for user in ["ann", "bob", "cho", "dee", "eli", "fay"] {
@@ -63,12 +63,15 @@ async fn the_demo_fills_a_mesh_once_however_often_it_is_run(shape: Shape) {
         "demo-eli  had not enough money",
         "demo-fay  holds seats 201, 202",
         "is number 17 in line",
+        "20 fans registered at demo-opening, which opens by lot at ",
     ] {
         assert!(told.contains(words), "{words} in {told}");
     }
     let first = seen(&world).await;
     let line = world.rest.get("/v1/queues/demo-busy").expect(200).await;
     assert_eq!((int(&line["active"]), int(&line["waiting"])), (3, 17));
+    let draw = world.rest.get("/v1/queues/demo-opening/draw").expect(200).await;
+    assert_eq!((int(&draw["registered"]), text(&draw["algorithm"]).as_str()), (20, "boxoffice-draw-1"));
     assert_eq!(world.balance("demo-ann").await, 300_000 - 2 * 77_000);
     assert_eq!(world.balance("demo-eli").await, 5_000);
     assert_eq!(demo(&base).await, told, "the second run tells the same");
@@ -104,8 +107,8 @@ async fn a_demo_that_is_cut_off_anywhere_is_finished_by_the_next(shape: Shape) {
     let concerts = world.rest.get("/v1/concerts").expect(200).await;
     assert_eq!(
         concerts["concerts"].as_array().unwrap().len(),
-        6,
-        "five, and the one that was there: {concerts}"
+        7,
+        "six, and the one that was there: {concerts}"
     );
     assert_eq!(world.balance("demo-ann").await, 300_000 - 2 * 77_000);
     assert_eq!(world.balance("demo-bob").await, 100_000 - 33_000);

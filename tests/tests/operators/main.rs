@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod draws;
 mod ending;
 mod files;
 mod rolling;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
             &audit::solos(),
             &backup::solos(),
             &demo::solos(),
+            draws::SOLOS,
             ending::SOLOS,
             &files::solos(),
             rolling::SOLOS,

@@ -127,6 +127,7 @@ const NAMES_INTERNAL: &[(&str, &str)] = &[
     ("crates/fault/src/lib.rs", "`Fault::internal`, the one that makes it, and the table of codes"),
     ("crates/fault/src/wire.rs", "the reason of a status that names none"),
     ("crates/chassis/src/server/calls.rs", "what a panic answered: logged with its cause"),
+    ("crates/chassis/src/trace.rs", "the mark of a span whose call ended with it"),
     ("crates/chassis/src/server/refusal.rs", "what a library answered: logged with its cause"),
     ("edge/src/http/members.rs", "the list of reasons"),
     ("booking-svc/src/error.rs", "a word for the metrics"),

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{fetch::Web, set::KeySet, source::KeySource};
+pub(crate) use self::{fetch::Fetcher, set::KeySet, source::KeySource};
 
 /// How often keys are fetched. An issuer that takes a key back is heard within that time.
 const EVERY: Duration = Duration::from_secs(600);

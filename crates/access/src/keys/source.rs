@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use serde::Deserialize;
 use url::Url;
 
-use super::{KeySet, fetch::Web};
+use super::{KeySet, fetch::Fetcher};
 use crate::settings::web_url;
 
 /// Where an issuer's keys are.
@@ -16,9 +16,9 @@ pub(crate) enum KeySource {
     /// In a file with a JWK set.
     File(PathBuf),
     /// A JWK set on the network.
-    Jwks(Web, Url),
+    Jwks(Fetcher, Url),
     /// Where the issuer's discovery document says (OpenID Connect Discovery 1.0).
-    Discovery(Web, String),
+    Discovery(Fetcher, String),
 }
 
 impl KeySource {
@@ -50,7 +50,7 @@ impl fmt::Display for KeySource {
 
 /// The address of the keys. The document must be the issuer's own (section 4.3: its `issuer` is exactly the
 /// one that was asked for), or somebody's keys would do for another one's tokens.
-async fn discover(web: &Web, issuer: &str) -> Result<Url, String> {
+async fn discover(web: &Fetcher, issuer: &str) -> Result<Url, String> {
     #[derive(Deserialize)]
     struct Document {
         issuer: String,

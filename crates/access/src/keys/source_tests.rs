@@ -23,7 +23,7 @@ fn good() -> String {
 }
 
 async fn at(base: &str, path: &str) -> Result<KeySet, String> {
-    KeySource::Jwks(Web::new().unwrap(), format!("{base}{path}").parse().unwrap()).fetch().await
+    KeySource::Jwks(Fetcher::new().unwrap(), format!("{base}{path}").parse().unwrap()).fetch().await
 }
 
 /// What comes of a discovery document.
@@ -36,7 +36,7 @@ async fn discovered(
         let told = document(&format!("http://{address}")).to_string();
         Router::new().route(&path, get(async || told)).route("/jwks", get(async || good()))
     });
-    KeySource::Discovery(Web::new().unwrap(), format!("{}{issuer_path}", base.await)).fetch().await
+    KeySource::Discovery(Fetcher::new().unwrap(), format!("{}{issuer_path}", base.await)).fetch().await
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 mod audit;
 mod backup;
 mod demo;
+mod events;
+mod export;
 mod keys;
 mod places;
 mod postgres;
@@ -35,7 +37,8 @@ pub(crate) struct Cli {
 const VERSION: &str = built::version!();
 
 const EXAMPLES: &str = "\
-`boxoffice audit`, `boxoffice backup`, `boxoffice keys`, `boxoffice token` and `boxoffice verify-draw` have exit codes of their own, see there.
+`boxoffice audit`, `boxoffice backup`, `boxoffice events`, `boxoffice export`, `boxoffice keys`, `boxoffice token` and `boxoffice verify-draw` have exit codes
+of their own, see there.
 
 Examples:
   boxoffice                                                      SQLite under ./data, everything on 127.0.0.1
@@ -56,6 +59,10 @@ enum CliCommand {
     Backup(backup::Backup),
     /// Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought
     Demo(demo::Demo),
+    /// Print what other systems are told, list who is told, and tell it again
+    Events(events::EventsCommand),
+    /// Print every sale of a show, with what the ledger says of its money
+    Export(export::Export),
     /// Print a bearer token of the mesh's own issuer
     Token(token::IssueToken),
     /// Check the draw of a queue that opened by lot
@@ -73,6 +80,8 @@ pub(crate) fn run() -> ExitCode {
         Some(CliCommand::Audit(audit)) => audit.run(),
         Some(CliCommand::Backup(backup)) => backup.run(),
         Some(CliCommand::Demo(demo)) => demo.run(),
+        Some(CliCommand::Export(export)) => export.run(),
+        Some(CliCommand::Events(events)) => events.run(),
         Some(CliCommand::Token(token)) => token.run(),
         Some(CliCommand::VerifyDraw(verify)) => verify.run(),
         Some(CliCommand::Keys(keys)) => keys.run(),

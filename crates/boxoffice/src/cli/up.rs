@@ -147,8 +147,13 @@ impl Opened {
     fn for_people(&self) -> String {
         let Self { at, scheme, pages, place, doors, issuer } = self;
         let Addresses { rest_addr, metrics_addr, grpc_addr, queue_addr, booking_addr, wallet_addr } = at;
-        let first =
-            if *pages { format!("  on sale          {scheme}://{rest_addr}/\n") } else { String::new() };
+        let first = if *pages {
+            format!(
+                "  on sale          {scheme}://{rest_addr}/ · box office {scheme}://{rest_addr}/operator\n"
+            )
+        } else {
+            String::new()
+        };
         let page = if doors.docs { "/docs" } else { "" };
         let metrics = match metrics_addr {
             Some(addr) => format!(" · http://{addr}/metrics"),

@@ -25,7 +25,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, uri::Authority};
 use tokio::time::{self, Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, body::Body};
@@ -37,8 +37,9 @@ use self::{
 };
 pub use self::{retry::retry, target::Target};
 use crate::{
-    context::{Context, GRPC_TIMEOUT, TRACEPARENT, timeout_header},
+    context::{Context, GRPC_TIMEOUT, TRACEPARENT, TraceParent, timeout_header},
     in_process::InProcess,
+    trace::{Span, SpanKind},
 };
 
 /// How long a call may take when its caller set no deadline.
@@ -61,6 +62,8 @@ struct ChannelParts {
     /// Whether there is no other way to the service than within the process.
     only_in_process: bool,
     replicas: Arc<Replicas>,
+    /// The first of the target's addresses, by which traces name the service.
+    authority: Option<Authority>,
     /// The task that looks the target's names up while a clone of the channel exists; `None` when the target
     /// has IP addresses only.
     _follower: Option<AbortOnDropHandle<()>>,
@@ -88,6 +91,7 @@ impl Channel {
             in_process: target.in_process.clone(),
             only_in_process: target.endpoints.is_empty(),
             replicas,
+            authority: target.endpoints.first().map(|one| one.authority.clone()),
             _follower: follower,
         }))
     }
@@ -105,15 +109,36 @@ impl Service<Request<Body>> for Channel {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let context = Context::current().unwrap_or_else(|| Context::fresh(DEFAULT_TIMEOUT));
         let time = context.remaining().min(ATTEMPT_TIMEOUT);
-        request.headers_mut().insert(TRACEPARENT, context.trace.child().header());
+        let trace = context.trace.child();
+        request.headers_mut().insert(TRACEPARENT, trace.header());
         request.headers_mut().insert(GRPC_TIMEOUT, timeout_header(time));
         // The clone keeps the names followed while the call is on its way.
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { Ok(inner.ask(request, time).await.unwrap_or_else(Status::into_http)) })
+        let mut span = inner.span(trace, request.uri().path());
+        Box::pin(async move {
+            let answer = inner.ask(request, time).await.unwrap_or_else(Status::into_http);
+            span.answered(grpc_status(&answer).unwrap_or(Code::Ok));
+            Ok(answer)
+        })
     }
 }
 
 impl ChannelParts {
+    /// The span of a call; its path is one of ours.
+    fn span(&self, trace: TraceParent, path: &str) -> Span {
+        let method = || path.trim_start_matches('/').to_owned();
+        let mut span = Span::begin(trace, SpanKind::Client, || method().into());
+        span.set("rpc.system.name", || "grpc");
+        span.set("rpc.method", method);
+        if let Some(authority) = &self.authority {
+            span.set("server.address", || authority.host().to_owned());
+            if let Some(port) = authority.port_u16() {
+                span.set("server.port", || i64::from(port));
+            }
+        }
+        span
+    }
+
     async fn ask(&self, request: Request<Body>, time: Duration) -> Result<Response<Body>, Status> {
         let until = Instant::now() + time;
         let server = match self.in_process.server() {

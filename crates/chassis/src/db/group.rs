@@ -7,19 +7,25 @@
 //! that only reads are repeated like this whatever it failed with. When it is unknown whether a batch was
 //! committed, the outcome is unknown to each of its callers.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Db, Error};
-use crate::collector::Collector;
+use crate::{
+    collector::Collector,
+    context::{Context, TraceParent},
+    trace::Span,
+};
 
 /// A batch is large enough to share the cost of a transaction and small enough to keep it short. As few run
 /// at the same time as leave connections to other work.
 const COLLECTOR: Collector = Collector { most: 128, lanes: 4 };
 /// How many requests may wait for a batch; further callers wait until there is room (backpressure).
 const MAX_PENDING: usize = 1_024;
+/// The deadline that a batch would give to calls, of which it makes none.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Collects requests of one kind into batches. Cheap to clone; the batches end with the last clone.
 pub struct Group<A, B> {
@@ -27,7 +33,8 @@ pub struct Group<A, B> {
     batches: Arc<Batches<A, B>>,
 }
 
-type Ask<A, B> = (A, oneshot::Sender<Reply<B>>);
+/// A request, the trace that it belongs to, and the way to its caller.
+type Ask<A, B> = ((A, Option<TraceParent>), oneshot::Sender<Reply<B>>);
 
 enum Reply<B> {
     Outcome(B),
@@ -103,7 +110,7 @@ impl<A: Clone + Send + Sync + 'static, B: Send + 'static> Group<A, B> {
     pub async fn ask(&self, what: A) -> Result<B, Error> {
         let (answer, told) = oneshot::channel();
         self.inbox
-            .send((what.clone(), answer))
+            .send(((what.clone(), Context::current().map(|context| context.trace)), answer))
             .await
             .map_err(|_| unknown("batches have ended".to_owned()))?;
         match told.await {
@@ -125,9 +132,13 @@ impl<A, B> Batches<A, B> {
 
     async fn commit(self: Arc<Self>, asks: Vec<Ask<A, B>>) {
         let (whats, answers): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
+        let (whats, traces): (Vec<_>, Vec<_>) = whats.into_iter().unzip();
+        let (trace, mut span) = Span::shared(traces.into_iter().flatten(), || self.name.into());
         let size = u32::try_from(answers.len()).unwrap_or(u32::MAX);
         metrics::histogram!("db_group_size", "transaction" => self.name).record(size);
-        match self.attempts(whats.into()).await {
+        span.set("boxoffice.batch.size", || i64::from(size));
+        let work = Context::of(trace, WITHIN).scope(self.attempts(whats.into()));
+        match work.await {
             Ok(outcomes) => tell(answers, outcomes.into_iter().map(Reply::Outcome)),
             Err(error) if self.writes && error.is_unavailable() => {
                 let why = error.to_string();

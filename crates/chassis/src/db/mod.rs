@@ -8,12 +8,14 @@
 mod error;
 mod group;
 mod line;
+mod measured;
 mod open;
 mod pool;
 mod postgres;
 mod session;
 mod simulated;
 mod snapshots;
+mod spans;
 mod sqlite;
 mod value;
 
@@ -138,6 +140,8 @@ macro_rules! migrations {
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
+    /// The name in metrics.
+    name: Arc<str>,
     /// Set while the database is known to be out of reach: requests are then refused at once, instead of each
     /// waiting for the acquire timeout.
     away: Arc<AtomicBool>,
@@ -202,6 +206,13 @@ impl Db {
     /// None could be begun in time, or the database is out of reach.
     pub async fn begin(&self) -> Result<Session, Error> {
         self.there()?;
+        let span = spans::begin(self.dialect(), "BEGIN");
+        let begun = self.begun().await;
+        spans::end(span, &begun);
+        begun
+    }
+
+    async fn begun(&self) -> Result<Session, Error> {
         Ok(Session(match &self.pools {
             Pools::Postgres(server) => {
                 Link::Postgres(self.writers.wait(server.begin()).await.map_err(Error::Unavailable)?)

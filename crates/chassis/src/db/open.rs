@@ -39,7 +39,8 @@ impl Db {
         };
         let pools = opened
             .map_err(|error| Error::Other(format!("{} cannot be opened: {error}", config.place()).into()))?;
-        Ok(Self { pools, away: Arc::default(), readers: Line::default(), writers: Line::default() })
+        let name = config.name().into();
+        Ok(Self { pools, name, away: Arc::default(), readers: Line::default(), writers: Line::default() })
     }
 
     /// Brings the tables up to date, and nothing else.

@@ -6,6 +6,7 @@ use sqlx::{Sqlite, Transaction, pool::PoolConnection};
 use super::{
     Dialect, Error, Row, Value, postgres,
     simulated::{Lent, at_once},
+    spans,
 };
 
 /// A statement: the same text for both dialects, or one for each.
@@ -15,6 +16,15 @@ pub struct Sql {
     pub postgres: &'static str,
     /// The text for SQLite.
     pub sqlite: &'static str,
+}
+
+impl Sql {
+    const fn of(self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Postgres => self.postgres,
+            Dialect::Sqlite => self.sqlite,
+        }
+    }
 }
 
 impl From<&'static str> for Sql {
@@ -38,29 +48,36 @@ pub(super) enum Link {
 macro_rules! run {
     ($session:ident, $sql:ident, $args:ident, $method:ident, |$answer:ident| $wrap_postgres:expr, $wrap_sqlite:expr) => {{
         let sql: Sql = $sql.into();
-        match &mut $session.0 {
-            Link::Postgres(held) => {
-                let query = sqlx::query(sql.postgres).persistent(held.keeps_statements());
-                let answer = bind(query, $args, Value::bind_postgres).$method(held.link()).await;
-                let $answer = held.heard(answer)?;
-                Ok($wrap_postgres)
-            }
-            Link::SqliteRead(link) => {
-                let $answer =
-                    bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
-                Ok($wrap_sqlite)
-            }
-            Link::SqliteWrite(link) => {
-                let $answer =
-                    bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
-                Ok($wrap_sqlite)
-            }
-            Link::Simulated(link) => {
-                let $answer =
-                    at_once(bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(link.link()?))?;
-                Ok($wrap_sqlite)
+        let span = spans::begin($session.dialect(), sql.of($session.dialect()));
+        let result = async {
+            match &mut $session.0 {
+                Link::Postgres(held) => {
+                    let query = sqlx::query(sql.postgres).persistent(held.keeps_statements());
+                    let answer = bind(query, $args, Value::bind_postgres).$method(held.link()).await;
+                    let $answer = held.heard(answer)?;
+                    Ok($wrap_postgres)
+                }
+                Link::SqliteRead(link) => {
+                    let $answer =
+                        bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                    Ok($wrap_sqlite)
+                }
+                Link::SqliteWrite(link) => {
+                    let $answer =
+                        bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(&mut **link).await?;
+                    Ok($wrap_sqlite)
+                }
+                Link::Simulated(link) => {
+                    let $answer = at_once(
+                        bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(link.link()?),
+                    )?;
+                    Ok($wrap_sqlite)
+                }
             }
         }
+        .await;
+        spans::end(span, &result);
+        result
     }};
 }
 
@@ -116,13 +133,19 @@ impl Session {
     /// # Errors
     /// The database failed.
     pub async fn commit(self) -> Result<(), Error> {
-        match self.0 {
-            Link::Postgres(held) => held.commit().await?,
-            Link::SqliteWrite(transaction) => transaction.commit().await?,
-            Link::Simulated(link) => link.commit()?,
-            Link::SqliteRead(_) => {}
+        let span = spans::begin(self.dialect(), "COMMIT");
+        let result = async {
+            match self.0 {
+                Link::Postgres(held) => held.commit().await?,
+                Link::SqliteWrite(transaction) => transaction.commit().await?,
+                Link::Simulated(link) => link.commit()?,
+                Link::SqliteRead(_) => {}
+            }
+            Ok(())
         }
-        Ok(())
+        .await;
+        spans::end(span, &result);
+        result
     }
 
     /// Undoes the transaction now rather than when it is dropped.

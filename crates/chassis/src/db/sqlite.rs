@@ -147,6 +147,11 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 }
 
 impl File {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.options.get_filename()
+    }
+
     /// Closes every connection; the last one removes the log and its index.
     pub(super) async fn close(&self) -> Result<(), Error> {
         self.stop.cancel();

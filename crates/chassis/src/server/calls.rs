@@ -19,7 +19,13 @@ use super::{
     message::{self, Guard},
     refusal::{no_grpc, panic_text, told},
 };
-use crate::{arrival, channel::grpc_status, context::Context, meters::Meters};
+use crate::{
+    arrival,
+    channel::grpc_status,
+    context::Context,
+    meters::Meters,
+    trace::{Span, SpanKind},
+};
 
 /// The deadline of a call whose caller set none, and the longest that any caller gets.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -178,7 +184,11 @@ impl Bounds {
         S: Service<Request<Body>, Response = Response<Body>>,
     {
         let Identity { name: server, domain, .. } = self.identity;
-        let method = method(request.uri().path()).to_owned();
+        let path = request.uri().path();
+        let method = method(path).to_owned();
+        let mut told_of = Span::begin(context.trace, SpanKind::Server, || full_name(path).into());
+        told_of.set("rpc.system.name", || "grpc");
+        told_of.set("rpc.method", || full_name(path));
         let frequent = self.identity.is_frequent(&method);
         let trace = context.trace;
         macro_rules! span {
@@ -208,6 +218,7 @@ impl Bounds {
             };
             let response = told(response, domain);
             let code = grpc_status(&response).unwrap_or(Code::Ok);
+            told_of.answered(code);
             self.finished(&method, frequent, code, began.elapsed());
             Ok(response)
         };
@@ -245,6 +256,13 @@ fn method(path: &str) -> &str {
     if plain { name } else { UNKNOWN }
 }
 
+/// The name of the method with that of its service, as traces show it.
+fn full_name(path: &str) -> String {
+    let known = method(path) != UNKNOWN && path.len() <= 3 * METHOD_LENGTH;
+    let plain = known && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"./_".contains(&b));
+    if plain { path.trim_start_matches('/').to_owned() } else { "_OTHER".to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,10 +271,11 @@ mod tests {
     fn a_name_that_nobody_gave_a_method_is_not_repeated() {
         assert_eq!(method("/toy.v1.ToyService/GetToy"), "GetToy");
         assert_eq!(method("/grpc.health.v1.Health/Check"), "Check");
+        assert_eq!(full_name("/toy.v1.ToyService/GetToy"), "toy.v1.ToyService/GetToy");
         for made_up in
             ["", "/", "/a/", "/a/b c", "/a/%0a", "/a/\u{1b}[31m", &format!("/a/{}", "x".repeat(49))]
         {
-            assert_eq!(method(made_up), UNKNOWN, "{made_up}");
+            assert_eq!((method(made_up), full_name(made_up)), (UNKNOWN, "_OTHER".to_owned()), "{made_up}");
         }
     }
 }

@@ -3,6 +3,10 @@
 use super::Described;
 
 pub(super) const MEASURES: &[Described] = &[
+    (
+        "alerts_total",
+        "Messages about alerts, by what became of them: sent, missed by the chat, or dropped since there were too many.",
+    ),
     ("boxoffice_build_info", "1, with the version and the commit that this program is built from as labels."),
     ("connections_open", "Connections that clients have open."),
     (
@@ -13,12 +17,17 @@ pub(super) const MEASURES: &[Described] = &[
         "db_contended_total",
         "Transactions that lost against others and were made again, by the transaction's name.",
     ),
+    ("db_connections_idle", "Connections to the database that nobody uses at this moment, by database."),
+    ("db_connections_open", "Connections to the database, by database."),
+    ("db_disk_free_bytes", "Bytes that are left to us on the disk of a SQLite file, by database."),
+    ("db_disk_size_bytes", "Bytes of the disk that a SQLite file is on, by database."),
     ("db_group_size", "Asks that one group commit did together, by the transaction's name."),
     ("db_refused_total", "Asks for a database connection that were refused because too many waited in vain."),
     (
         "db_retired_total",
         "Times that all database connections were given up: the server was gone, going, or took no writes.",
     ),
+    ("db_size_bytes", "Bytes of a SQLite file, its write-ahead log apart, by database."),
     (
         "db_transaction_seconds",
         "How long a transaction took, with all its attempts, by the transaction's name.",
@@ -48,4 +57,9 @@ pub(super) const MEASURES: &[Described] = &[
         "tls_reloads_total",
         "Times that changed certificates were read, by outcome: used, or refused and those before kept.",
     ),
+    (
+        "trace_spans_ended_total",
+        "Spans that were handed over for a collector of traces; those that it was not offered were too many at once.",
+    ),
+    ("trace_spans_total", "Spans that were offered to a collector of traces, by outcome: sent or failed."),
 ];

@@ -1,4 +1,4 @@
-//! The logs and metrics of a process, installed once by [`lifecycle::run`](crate::lifecycle::run).
+//! The logs, metrics and traces of a process, installed once by [`lifecycle::run`](crate::lifecycle::run).
 //!
 //! Logging never blocks a request: lines go to bounded memory, from which a thread writes them ([`writer`]),
 //! and are dropped and counted when it is full.
@@ -8,6 +8,8 @@ mod json;
 mod measures;
 mod process;
 pub(crate) mod seldom;
+mod traces;
+pub(crate) use traces::begin as send_traces;
 mod writer;
 
 use std::{fmt, io, sync::OnceLock, thread, time::Duration};
@@ -21,7 +23,10 @@ use self::{
     json::Json,
     writer::{Lines, Thread},
 };
-use crate::flags;
+use crate::{
+    alerts::{AlertArgs, layer::Pick},
+    flags,
+};
 
 /// Logs that something in the background failed: as a warning when the failure is a passing one, and
 /// otherwise as an alert, since an operator must look. After the condition come the fields and the text of
@@ -41,8 +46,9 @@ macro_rules! warn_or_alert {
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// Histogram buckets of batch sizes (`…_size`): from one to more than any batch takes.
 const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
-/// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on.
-const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,tower=warn";
+/// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on. What rustls
+/// warns of is what strangers send; whom we refuse we say ourselves, once a minute.
+const DEFAULT_FILTER: &str = "info,async_nats=warn,sqlx=warn,h2=warn,hyper=warn,tower=warn,rustls=error";
 
 /// How often recorded values are put into their buckets; until then each of them is kept.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -58,13 +64,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Flags about logs.
+/// Flags about logs and traces.
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogArgs {
     /// How log lines look: a tree a request for people, or a JSON object a line. What is logged: RUST_LOG,
     /// such as `debug`
     #[arg(long, env, value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
+    /// Where spans are sent, by OTLP over gRPC, such as http://127.0.0.1:4317; without it, where
+    /// OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere. What is sampled: OTEL_TRACES_SAMPLER
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+    /// Who is told of alerts besides.
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 /// Keeps the log's thread; dropping it writes what is still queued.
@@ -102,6 +115,7 @@ pub fn init(args: &LogArgs, version: &'static str) -> Guard {
     let installed = tracing_subscriber::registry()
         .with(Filter::new(filter))
         .with(layer(args.log_format, lines))
+        .with(Pick)
         .try_init();
     if installed.is_ok() {
         install_metrics();
@@ -149,6 +163,12 @@ fn install_metrics() {
             tracing::warn!(%error, "no metrics: the recorder could not be installed")
         }
     }
+}
+
+/// Whether this process keeps its metrics: [`init`] was called.
+#[must_use]
+pub fn has_metrics() -> bool {
+    METRICS.get().is_some()
 }
 
 /// All metrics in the text format of Prometheus; empty where no recorder was installed.

@@ -2,9 +2,10 @@
 
 use boxoffice_proto::{booking as proto, bounds, time};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Hollow, Instant, NewSection};
+use super::{Hollow, Instant, NewSection, words};
 use crate::http::fields::{Fields, FromFields};
 
 /// An event with one or more shows.
@@ -88,6 +89,27 @@ impl FromFields for NewConcert {
     }
 }
 
+words! {
+    /// Whether a show takes place: SCHEDULED, or it is called off, and its sales are being refunded
+    /// (CANCELLING) or all are (CANCELLED).
+    ShowStatus of proto::ShowStatus { Scheduled, Cancelling, Cancelled }
+}
+
+/// How far the refunds of a show that is called off are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"total": 120, "done": 87, "parked": 0}))]
+pub(crate) struct ShowRefunds {
+    /// How many sales are to be refunded, as far as they are known.
+    #[schema(minimum = 0)]
+    total: i32,
+    /// How many of them are.
+    #[schema(minimum = 0)]
+    done: i32,
+    /// How many of them wait for an operator.
+    #[schema(minimum = 0)]
+    parked: i32,
+}
+
 /// One performance of a concert.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -137,6 +159,11 @@ pub(crate) struct Show {
     /// held seats counts instead.
     #[schema(required, minimum = 1, example = 4)]
     max_seats_per_user: Option<i32>,
+    /// Whether it takes place.
+    status: ShowStatus,
+    /// How far the refunds of its sales are when it is called off; null otherwise.
+    #[schema(required)]
+    refunds: Option<ShowRefunds>,
 }
 
 impl TryFrom<proto::Show> for Show {
@@ -159,8 +186,25 @@ impl TryFrom<proto::Show> for Show {
             opens_at: Instant::optional(show.opens_at.as_ref()),
             closes_at: Instant::optional(show.closes_at.as_ref()),
             max_seats_per_user: show.max_seats_per_user,
+            // A release of before knows no status: every show takes place.
+            status: if show.status == 0 { ShowStatus::Scheduled } else { ShowStatus::read(show.status)? },
+            refunds: show.refunds.map(|proto::ShowRefunds { total, done, parked }| ShowRefunds {
+                total,
+                done,
+                parked,
+            }),
         })
     }
+}
+
+/// An example of a show that has just been called off.
+pub(crate) fn called_off_show() -> Value {
+    json!({
+        "showId": 1, "concertId": 1, "startsAt": "2026-12-24T19:30:00.000000Z", "localDate": "2026-12-25", "localTime": "04:30",
+        "durationMinutes": 120, "title": "Opening night", "description": "", "price": 50_000, "currency": "KRW",
+        "currencyExponent": 0, "seatCount": 50, "opensAt": null, "closesAt": null, "maxSeatsPerUser": null,
+        "status": "CANCELLING", "refunds": {"total": 12, "done": 0, "parked": 0},
+    })
 }
 
 /// A page of shows, newest first.

@@ -1,4 +1,4 @@
-//! Entries of the operators' journal.
+//! Entries of the operators' journal, and the metrics of an edge.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -100,4 +100,12 @@ pub(crate) struct JournalPage {
     pub(crate) actions: Vec<JournalEntry>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_token: String,
+}
+
+/// The metrics of one edge.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Metrics {
+    /// All of them, in the text format of Prometheus.
+    #[schema(example = "# TYPE http_requests_total counter\n")]
+    pub(crate) text: String,
 }

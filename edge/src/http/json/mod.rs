@@ -1,5 +1,6 @@
 //! The JSON of the contract, and its conversions from and to messages of the services.
 
+mod availability;
 mod booking;
 mod books;
 mod draw;
@@ -8,6 +9,7 @@ mod mending;
 mod plan;
 mod queue;
 mod seats;
+mod story;
 mod wallet;
 
 use axum::{
@@ -21,7 +23,8 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use self::{
-    booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*, wallet::*,
+    availability::*, booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*,
+    story::*, wallet::*,
 };
 use super::problem::Problem;
 

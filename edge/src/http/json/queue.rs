@@ -1,11 +1,19 @@
 //! Tokens and queues.
 
-use boxoffice_proto::{bounds::PRIORITY, queue as proto, time};
-use serde::Serialize;
+use std::sync::Arc;
+
+use boxoffice_proto::{
+    bounds::{self, PRIORITY},
+    queue as proto, time,
+};
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{Hollow, Instant, advice, seconds, whole, words};
-use crate::http::fields::{Fields, FromFields};
+use crate::{
+    app::{Notice, SeenPlace},
+    http::fields::{Fields, FromFields},
+};
 
 words! {
     /// Where a token stands. WAITING, ACTIVE and REGISTERED (the queue is not open yet) are live, the others
@@ -78,6 +86,10 @@ pub(crate) struct Token {
     /// When the queue opens, by the server's clock (the header `Date` tells it); null unless REGISTERED.
     #[schema(required)]
     pub(crate) opens_at: Option<Instant>,
+    /// What the seller says to everybody in the queue; null while nothing is said, and once final.
+    #[schema(required, value_type = Option<Message>)]
+    #[serde(serialize_with = "said")]
+    pub(crate) message: Option<Arc<Notice>>,
     /// When to ask again; 0 once final.
     #[schema(minimum = 0, example = 1)]
     pub(crate) poll_after_seconds: i64,
@@ -90,6 +102,14 @@ impl TryFrom<proto::Token> for Token {
     type Error = Hollow;
 
     fn try_from(token: proto::Token) -> Result<Self, Hollow> {
+        SeenPlace::from(token).try_into()
+    }
+}
+
+impl TryFrom<SeenPlace> for Token {
+    type Error = Hollow;
+
+    fn try_from(SeenPlace { token, notice }: SeenPlace) -> Result<Self, Hollow> {
         let status = TokenStatus::read(token.status)?;
         let active_until =
             Instant::optional(token.active_until.as_ref()).filter(|_| status == TokenStatus::Active);
@@ -107,6 +127,7 @@ impl TryFrom<proto::Token> for Token {
             active_until,
             valid_until: Instant::read(token.valid_until.as_ref())?,
             opens_at: Instant::optional(token.opens_at.as_ref()),
+            message: notice,
             poll_after_seconds: advice(token.poll_after.as_ref()),
             requeues: token.requeues,
             token: token.token,
@@ -142,6 +163,16 @@ impl From<proto::Lane> for QueueLane {
         let proto::Lane { priority, waiting, next_ticket, last_ticket } = lane;
         Self { priority, waiting, next_ticket, last_ticket }
     }
+}
+
+/// A page of queues, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Queues {
+    /// The queues of this page.
+    pub(crate) queues: Vec<Queue>,
+    /// Where the next page starts; empty on the last.
+    pub(crate) next_page_token: String,
 }
 
 /// Makes what REST says of a queue and takes of a policy from the table of a policy's knobs.
@@ -200,6 +231,10 @@ macro_rules! json {
             opens_at: Option<Instant>,
             /// In which order those who registered wait once it is open.
             opening: Opening,
+            /// What the seller says to everybody in the queue; null while nothing is said.
+            #[schema(required, value_type = Option<Message>)]
+            #[serde(serialize_with = "said")]
+            message: Option<Arc<Notice>>,
             /// When the queue was created.
             created_at: Instant,
         }
@@ -225,6 +260,7 @@ macro_rules! json {
                     opens_at: Instant::optional(policy.opens_at.as_ref()),
                     // A service of an older release knows one order.
                     opening: Opening::read(policy.opening).unwrap_or(Opening::Fifo),
+                    message: policy.message.and_then(Notice::of),
                     created_at: Instant::read(queue.created_at.as_ref())?,
                 })
             }
@@ -255,6 +291,9 @@ macro_rules! json {
             /// DRAW, by lot. DRAW needs `opensAt` and is set before anybody joins; afterwards neither can be
             /// changed.
             opening: Option<Opening>,
+            /// What to say to everybody in the queue, in place of what was said before; null: nothing any
+            /// more. It is with the next answer or event of each.
+            message: Option<Message>,
         }
 
         impl FromFields for QueuePolicy {
@@ -266,6 +305,7 @@ macro_rules! json {
                     paused: fields.optional_bool("paused"),
                     opens_at: fields.optional_instant("opensAt").map(Instant),
                     opening: opening(fields),
+                    message: message(fields),
                 }
             }
         }
@@ -290,6 +330,10 @@ macro_rules! json {
                         Some(Opening::Draw) => proto::Opening::Draw,
                     }
                     .into(),
+                    message: policy.message.map(|Message { ko, en }| proto::QueueMessage {
+                        ko: ko.unwrap_or_default(),
+                        en: en.unwrap_or_default(),
+                    }),
                 }
             }
         }
@@ -318,6 +362,39 @@ fn opening(fields: &mut Fields) -> Option<Opening> {
             None
         }
     }
+}
+
+/// What the seller says to everybody in a queue, in one language or two; null where nothing is said in it.
+#[derive(Default, ToSchema)]
+#[schema(as = QueueMessage, rename_all = "camelCase", example = json!({"ko": "곧 시작합니다.", "en": "We begin in a moment."}))]
+pub(crate) struct Message {
+    /// The text in Korean, without line breaks.
+    #[schema(max_length = 280, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    ko: Option<String>,
+    /// The text in English, without line breaks.
+    #[schema(max_length = 280, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    en: Option<String>,
+}
+
+impl FromFields for Message {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            ko: fields.optional_line("ko", bounds::MESSAGE),
+            en: fields.optional_line("en", bounds::MESSAGE),
+        }
+    }
+}
+
+/// What is to be said from now on: null is a message without a text.
+fn message(fields: &mut Fields) -> Option<Message> {
+    let is_taken_away = fields.names("message") && !fields.has("message");
+    let new = fields.optional_object("message");
+    if is_taken_away { Some(Message::default()) } else { new }
+}
+
+/// Writes what is said as it was written once for everybody.
+fn said<S: Serializer>(notice: &Option<Arc<Notice>>, serializer: S) -> Result<S::Ok, S::Error> {
+    notice.as_ref().map(|notice| notice.json()).serialize(serializer)
 }
 
 /// Who joins, and in which lane.

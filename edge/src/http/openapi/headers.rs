@@ -85,7 +85,7 @@ fn example(operation: &str, header: &str) -> Option<Value> {
         ("Location", "issue_token") => "/v1/tokens/3fa85f64-5717-4562-b3fc-2c963f66afa6",
         ("Location", "put_queue") => "/v1/queues/vip",
         ("Location", "create_concert") => "/v1/concerts/1",
-        ("Location", "create_show") => "/v1/shows/1",
+        ("Location", "create_show" | "cancel_show") => "/v1/shows/1",
         ("Location", "hold_seats") => "/v1/reservations/0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11",
         ("Location", "charge_wallet") => "/v1/wallets/ann",
         ("Location", "pay" | "original_pay" | "refund_payment") => {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// The operation that answers, the call that may follow, its parameter, and the member of the answer to use.
-const LINKS: [(&str, &str, &str, &str); 36] = [
+const LINKS: [(&str, &str, &str, &str); 40] = [
     ("put_queue", "get_queue", "queueId", "queueId"),
     ("put_queue", "get_draw", "queueId", "queueId"),
     ("put_queue", "issue_token", "queueId", "queueId"),
@@ -15,6 +15,8 @@ const LINKS: [(&str, &str, &str, &str); 36] = [
     ("issue_token", "list_dates", "X-Queue-Token", "token"),
     ("issue_token", "list_seats_of_date", "X-Queue-Token", "token"),
     ("issue_token", "list_seats_of_show", "X-Queue-Token", "token"),
+    ("issue_token", "get_availability", "X-Queue-Token", "token"),
+    ("issue_token", "availability_events", "X-Queue-Token", "token"),
     ("issue_token", "hold_seats", "X-Queue-Token", "token"),
     ("issue_token", "pay", "X-Queue-Token", "token"),
     ("issue_token", "cancel_reservation", "X-Queue-Token", "token"),
@@ -28,6 +30,8 @@ const LINKS: [(&str, &str, &str, &str); 36] = [
     ("create_show", "get_show", "showId", "showId"),
     ("create_show", "get_seat_plan", "showId", "showId"),
     ("create_show", "list_seats_of_show", "showId", "showId"),
+    ("create_show", "get_availability", "showId", "showId"),
+    ("create_show", "availability_events", "showId", "showId"),
     ("create_show", "list_shows", "concertId", "concertId"),
     ("hold_seats", "get_reservation", "reservationId", "reservationId"),
     ("hold_seats", "cancel_reservation", "reservationId", "reservationId"),

@@ -50,7 +50,8 @@ async fn build(
 ) -> (Front, tempfile::TempDir) {
     let (on_payment_failure, cors_origins) = (OnPaymentFailure::Release, cors.parse().unwrap());
     let pages = Switch(true);
-    let policy = Policy { browse, on_payment_failure, events_url: None, cors_origins, pages, limits };
+    let policy =
+        Policy { browse, on_payment_failure, telling: Default::default(), cors_origins, pages, limits };
     build_with(url, policy, shutdown).await
 }
 
@@ -65,7 +66,7 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
     let gate = app::Gate::new(clients.clone());
     let clock = Clock::system();
-    let relay = app::Relay::new(journal.clone(), clock.clone(), None).unwrap();
+    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &Default::default()).unwrap();
     let till = app::Till::new(
         journal,
         app::Acting::new(store::Actions::new(db), clock.clone()),
@@ -75,8 +76,10 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         clock.clone(),
         policy.on_payment_failure,
     );
-    let polls = app::Polls::new(clients.queue.clone());
-    let followers = app::Followers::new(clients.clone(), shutdown);
+    let places = app::Places::new(clients.queue.clone());
+    let polls = app::Polls::new(places.clone());
+    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let followers = (app::Followers::new(places, shutdown), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
     let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);

@@ -25,11 +25,12 @@ async fn get(
 #[tokio::test]
 async fn every_page_is_the_document_in_the_language_of_who_asks_also_when_nothing_behind_it_answers() {
     let (front, _folder) = alone(Browse::Token, "").await;
-    for path in ["/", "/me", "/shows/1", &format!("/line/{TOKEN}"), "/line/x"] {
+    for path in ["/", "/me", "/shows/1", &format!("/line/{TOKEN}"), "/line/x", "/operator", "/operator/find"]
+    {
         let (status, headers, body) = get(&front, path, header::ACCEPT_LANGUAGE, "ko,en;q=0.5").await;
         let page = String::from_utf8(body).unwrap();
         assert_eq!((status, &headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-cache".parse().unwrap()));
-        assert!(page.contains("<html lang=\"ko\" data-claim=\"\">"), "{path}: {page}");
+        assert!(page.contains("<html lang=\"ko\" data-claim=\"\" data-roles=\"\">"), "{path}: {page}");
         assert!(!page.contains('{') && !page.contains("http-equiv"), "{path}: nothing is left to fill in");
     }
 }
@@ -79,7 +80,7 @@ async fn where_the_pages_are_off_the_first_address_leads_to_the_api_page() {
     let policy = Policy {
         browse: Browse::Token,
         on_payment_failure: OnPaymentFailure::Release,
-        events_url: None,
+        telling: Default::default(),
         cors_origins: Origins::None,
         pages: Switch(false),
         limits: LimitArgs::default(),

@@ -79,7 +79,7 @@ async fn a_first_join_is_201_and_a_second_200_with_the_same_address() {
             "token": TOKEN, "queueId": "default", "userId": "42", "status": "WAITING", "priority": 5, "ticket": 42, "position": 2,
             "waitingBehind": 0, "estimatedWaitSeconds": 2, "estimatedWaitSecondsLow": 0, "estimatedWaitSecondsHigh": 0,
             "delayReason": null, "enteredAt": "1970-01-01T00:00:01.000000Z", "activeUntil": null,
-            "validUntil": "1970-01-01T00:00:09.000000Z", "opensAt": null, "pollAfterSeconds": 1, "requeues": 0,
+            "validUntil": "1970-01-01T00:00:09.000000Z", "opensAt": null, "message": null, "pollAfterSeconds": 1, "requeues": 0,
         });
         assert_eq!(body, told);
     }

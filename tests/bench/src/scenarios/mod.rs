@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod attacks;
+pub(crate) mod availability;
 pub(crate) mod checkouts;
 pub(crate) mod funnel;
 pub(crate) mod holds;

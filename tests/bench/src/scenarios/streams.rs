@@ -42,10 +42,10 @@ const FIRST_EVENT: Duration = Duration::from_secs(20);
 
 /// What the streams have told.
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     open: Cell<usize>,
-    events: Cell<u64>,
-    ended: Cell<usize>,
+    pub(super) events: Cell<u64>,
+    pub(super) ended: Cell<usize>,
     buffer: RefCell<Vec<u8>>,
 }
 
@@ -73,12 +73,12 @@ impl Heard {
 }
 
 /// Opens one stream and waits for what it tells first.
-async fn opened(to: SocketAddr, n: usize, person: &Person, heard: &Heard) -> TcpStream {
+async fn opened(to: SocketAddr, n: usize, path: &str, heard: &Heard) -> TcpStream {
     let host = u8::try_from(n / STREAMS_AN_ADDRESS + 2).expect("few addresses");
     let mut connection = Connection::bound(to, ([127, 0, 0, host], 0).into());
     let stream = connection.open().await.expect("the edge takes connections");
     let mut request = Vec::new();
-    http::get(&mut request, format_args!("/v1/tokens/{}/events", person.token), None);
+    http::get(&mut request, format_args!("{path}"), None);
     stream.write_all(&request).await.expect("the edge listens");
     let stream = connection.into_stream().expect("it is open");
     let before = heard.events.get();
@@ -87,14 +87,19 @@ async fn opened(to: SocketAddr, n: usize, person: &Person, heard: &Heard) -> Tcp
     stream
 }
 
-/// Opens streams until there are so many.
-async fn open_until(to: SocketAddr, people: &[Person], count: usize, heard: &Rc<Heard>) -> Duration {
+/// Opens streams until there are so many, the n-th of them at its path.
+pub(super) async fn open_until(
+    to: SocketAddr,
+    path: impl Fn(usize) -> String,
+    count: usize,
+    heard: &Rc<Heard>,
+) -> Duration {
     let began = Instant::now();
     let next = Cell::new(heard.open.get());
     let opener = || async {
         while next.get() < count {
             let n = next.replace(next.get() + 1);
-            let stream = opened(to, n, &people[n], heard).await;
+            let stream = opened(to, n, &path(n), heard).await;
             heard.open.set(heard.open.get() + 1);
             let heard = Rc::clone(heard);
             tokio::task::spawn_local(async move {
@@ -109,7 +114,7 @@ async fn open_until(to: SocketAddr, people: &[Person], count: usize, heard: &Rc<
 }
 
 /// Files that this process may have open, less what it needs for itself.
-fn open_files() -> usize {
+pub(super) fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap_or_default();
     line.split_ascii_whitespace()
@@ -142,7 +147,8 @@ async fn streams(size: Size) {
     let before = meter::resident(edge);
     for count in [size.of(SURE).min(most), most] {
         let opened_before = heard.open.get();
-        let took = open_until(stage.rest, &people, count, &heard).await;
+        let path = |n: usize| format!("/v1/tokens/{}/events", people[n].token);
+        let took = open_until(stage.rest, path, count, &heard).await;
         sleep(SETTLE).await;
         let each = meter::resident(edge).saturating_sub(before) as f64 / count as f64;
         println!(

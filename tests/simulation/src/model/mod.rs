@@ -32,6 +32,8 @@ pub struct Model {
     pub seats: Seats,
     /// Charges and payments.
     pub money: Money,
+    /// Whether the show is called off in this run: nobody has its seats in the end, nor has paid for them.
+    called_off: bool,
     /// What the first answer to each key named.
     keys: BTreeMap<String, String>,
 }
@@ -58,7 +60,8 @@ impl Model {
         Self {
             line: Line::new(plan),
             seats: Seats::new(plan),
-            money: Money::default(),
+            money: Money::new(plan),
+            called_off: plan.called_off.is_some(),
             keys: BTreeMap::new(),
         }
     }
@@ -92,6 +95,9 @@ impl Model {
         for affairs in all {
             self.money.judge(affairs);
             paid_iff_mine(affairs);
+            if self.called_off {
+                nothing_is_left(affairs);
+            }
         }
     }
 }
@@ -126,6 +132,15 @@ fn paid_iff_mine(affairs: &Affairs) {
         if !affairs.payments.iter().any(|payment| text(payment, "paymentId") == id) {
             violated("PAID-IFF-MINE", &who, format!("confirmed without a payment: {reservation}"));
         }
+    }
+}
+
+/// Of a show that was called off nothing is held or sold.
+fn nothing_is_left(affairs: &Affairs) {
+    let had = affairs.reservations.iter().filter(|one| matches!(text(one, "status"), "HELD" | "CONFIRMED"));
+    let paid = affairs.payments.iter().filter(|one| text(one, "status") == "COMPLETED");
+    for left in had.chain(paid) {
+        violated("CALLED-OFF", &[&affairs.user], format!("the show was called off, and there is {left}"));
     }
 }
 

@@ -1,20 +1,23 @@
 //! Money: an acknowledged charge is in the wallet, once; what was never sent is not; a payment took what it
 //! says or nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use serde_json::Value;
 
 use super::Affairs;
 use crate::{
     history::{count, violated},
+    plan::Plan,
     rest::{number, text},
 };
 
 /// What was sent and told of everybody's wallet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Money {
     purses: BTreeMap<String, Purse>,
+    /// Whether what was paid may be given back, because the show is called off in this run.
+    gives_back: bool,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +29,15 @@ struct Purse {
 }
 
 impl Money {
+    pub(super) fn new(plan: &Rc<Plan>) -> Self {
+        Self { purses: BTreeMap::new(), gives_back: plan.called_off.is_some() }
+    }
+
+    /// Whether a payment that was told to be the one may be told to be the other later.
+    fn may_become(&self, told: &str, now: &str) -> bool {
+        told == now || self.gives_back && told == "COMPLETED" && now == "CANCELLED"
+    }
+
     /// Somebody sends a charge of an amount that they never sent before.
     pub fn charging(&mut self, user: &str, amount: i64) {
         self.purses.entry(user.to_owned()).or_default().charges.insert(amount, false);
@@ -50,8 +62,9 @@ impl Money {
     pub fn settled(&mut self, user: &str, payment: &str, status: &str) {
         count(format!("payments told {status}"));
         let told = &mut self.purses.entry(user.to_owned()).or_default().payments;
-        let first = told.entry(payment.to_owned()).or_insert_with(|| status.to_owned());
-        if first != status {
+        let first = told.entry(payment.to_owned()).or_insert_with(|| status.to_owned()).clone();
+        // Of two tabs the one may be told later what was so earlier.
+        if !self.may_become(&first, status) && !self.may_become(status, &first) {
             violated("ONE-OUTCOME", &[user], format!("payment {payment} was {first}, then {status}"));
         }
     }
@@ -74,7 +87,7 @@ impl Money {
             violated("LEDGER-NO-GAP", &[user], format!("entries are numbered {sequence:?}"));
         }
         purse.judge_charges(affairs);
-        purse.judge_payments(affairs);
+        purse.judge_payments(affairs, |told, now| self.may_become(told, now));
     }
 }
 
@@ -98,7 +111,7 @@ impl Purse {
         }
     }
 
-    fn judge_payments(&self, affairs: &Affairs) {
+    fn judge_payments(&self, affairs: &Affairs, may_become: impl Fn(&str, &str) -> bool) {
         let user = [affairs.user.as_str()];
         let moved = |id: &str| -> i64 {
             let of_it = affairs.entries.iter().filter(|entry| text(entry, "paymentId") == id);
@@ -114,7 +127,7 @@ impl Purse {
         let known = |id: &str| affairs.payments.iter().find(|payment| text(payment, "paymentId") == id);
         for (id, told) in &self.payments {
             let now = known(id).map(|payment| text(payment, "status"));
-            if now != Some(told) {
+            if !now.is_some_and(|now| may_become(told, now)) {
                 violated("ONE-OUTCOME", &user, format!("payment {id} was told to be {told} and is {now:?}"));
             }
         }

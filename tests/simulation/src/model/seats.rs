@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::{Affairs, STALE, instant, seat_numbers};
@@ -27,6 +28,8 @@ pub struct Seats {
     paid: BTreeMap<String, String>,
     /// Which reservation a seat was sold by, and when that was told first.
     sold: BTreeMap<i64, (String, Duration)>,
+    /// What each version of a map said that cannot be had, by the show and the version.
+    maps: BTreeMap<(i64, i64), String>,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,7 @@ impl Seats {
             touched: BTreeSet::new(),
             paid: BTreeMap::new(),
             sold: BTreeMap::new(),
+            maps: BTreeMap::new(),
         }
     }
 
@@ -119,18 +123,51 @@ impl Seats {
             if status == "AVAILABLE" {
                 free.push(number);
             }
-            if let Some((reservation, told_at)) = self.sold.get(&number)
-                && *told_at + STALE < answer.sent
-                && status != "SOLD"
-            {
-                let what = format!(
-                    "seat {number} was sold by {reservation} at {told_at:?}, and is {status} at {:?}",
-                    answer.sent
-                );
-                violated("SOLD-STAYS", &[user], what);
+            if status != "SOLD" {
+                self.not_sold(user, number, status, answer);
             }
         }
         free
+    }
+
+    /// Somebody was shown the compact map, whose versions are told again and again, by replicas whose clocks
+    /// differ (I-MAP-VERSION). Answers the seats that are free.
+    pub fn map_seen(&mut self, user: &str, answer: &Answer) -> Vec<i64> {
+        if answer.status != 200 {
+            return Vec::new();
+        }
+        count("maps read");
+        let (map, taken) = (&answer.body, answer.text("taken").to_owned());
+        let version = (number(map, "showId"), number(map, "version"));
+        let known = self.maps.entry(version).or_insert_with(|| taken.clone());
+        if *known != taken {
+            violated("MAP-VERSION", &[user], format!("{version:?} said {known}, and now {taken}"));
+        }
+        let bytes = STANDARD.decode(&taken).unwrap_or_default();
+        let is_taken = |seat: i64| {
+            let bit = usize::try_from(seat - 1).unwrap_or_default();
+            bytes.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+        };
+        let free: Vec<i64> = (1..=number(map, "seatCount")).filter(|seat| !is_taken(*seat)).collect();
+        if i64::try_from(free.len()).ok() != Some(number(map, "available")) {
+            violated("AS-ASKED", &[user], format!("a map that does not add up: {map}"));
+        }
+        for seat in &free {
+            self.not_sold(user, *seat, "free", answer);
+        }
+        free
+    }
+
+    /// Somebody was told that a seat is not sold.
+    fn not_sold(&self, user: &str, seat: i64, status: &str, answer: &Answer) {
+        if let Some((reservation, told_at)) = self.sold.get(&seat)
+            && *told_at + STALE < answer.sent
+        {
+            let when = answer.sent;
+            let what =
+                format!("seat {seat} was sold by {reservation} at {told_at:?}, and is {status} at {when:?}");
+            violated("SOLD-STAYS", &[user], what);
+        }
     }
 
     pub(super) fn judge(&self, all: &[Affairs]) {
@@ -147,9 +184,8 @@ impl Seats {
                 violated("HOLD-KEPT", &user, format!("told {hold:?}, now {now}"));
             }
             let paid = self.paid.get(id).map(String::as_str);
-            if paid.is_some_and(|payment| {
-                text(now, "status") != "CONFIRMED" || text(now, "paymentId") != payment
-            }) {
+            let stays = if self.plan.called_off.is_some() { "REFUNDED" } else { "CONFIRMED" };
+            if paid.is_some_and(|payment| text(now, "status") != stays || text(now, "paymentId") != payment) {
                 violated("SOLD-STAYS", &user, format!("paid for by {paid:?}, now {now}"));
             }
         }
@@ -168,7 +204,8 @@ impl Seats {
         let (id, from) = (text(reservation, "reservationId"), instant(reservation, "heldAt"));
         let until = match text(reservation, "status") {
             "CONFIRMED" => i64::MAX,
-            _ if self.touched.contains(id) => from,
+            // Calling the show off ends what is held at any time.
+            _ if self.touched.contains(id) || self.plan.called_off.is_some() => from,
             // Who looks for lapsed holds may have the clock that is most ahead, and who gave this one that
             // which is most behind.
             _ => from + self.hold_micros() - 2 * self.plan.skew,

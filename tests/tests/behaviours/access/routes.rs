@@ -16,6 +16,8 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
     };
     let original = "/api-orchestration/api";
     vec![
+        row(&get, "/v1/queues".into(), "/v1/queues", json!(null), "operator"),
+        row(&get, "/v1/operator/metrics".into(), "/v1/operator/metrics", json!(null), "operator"),
         row(&get, "/v1/queues/default".into(), "/v1/queues/{queueId}", json!(null), ALL),
         row(&get, "/v1/queues/default/draw".into(), "/v1/queues/{queueId}/draw", json!(null), ALL),
         row(&get, format!("/v1/tokens/{token}/draw"), "/v1/tokens/{token}/draw", json!(null), ALL),
@@ -64,6 +66,8 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             json!(null),
             "operator",
         ),
+        // Of no show, since that of the others must take place.
+        row(&post, "/v1/shows/0/cancel".into(), "/v1/shows/{showId}/cancel", json!(null), "operator"),
         row(&get, format!("/v1/shows/{show_id}/plan"), "/v1/shows/{showId}/plan", json!(null), ALL),
         row(
             &get,
@@ -80,6 +84,20 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             "owner",
         ),
         row(&get, format!("/v1/shows/{show_id}/seats"), "/v1/shows/{showId}/seats", json!(null), "owner"),
+        row(
+            &get,
+            format!("/v1/shows/{show_id}/availability"),
+            "/v1/shows/{showId}/availability",
+            json!(null),
+            "owner",
+        ),
+        row(
+            &get,
+            format!("/v1/shows/{show_id}/availability/events"),
+            "/v1/shows/{showId}/availability/events",
+            json!(null),
+            "owner",
+        ),
         row(&post, "/v1/reservations".into(), "/v1/reservations", hold(5), "owner"),
         row(
             &get,
@@ -112,6 +130,27 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
             "owner",
         ),
         row(&get, format!("/v1/payments/{payment}"), "/v1/payments/{paymentId}", json!(null), READERS),
+        row(
+            &get,
+            "/v1/payments?parked=true".into(),
+            "/v1/payments",
+            json!(null),
+            "user cashier operator support owner",
+        ),
+        row(
+            &get,
+            format!("/v1/payments/{payment}/story"),
+            "/v1/payments/{paymentId}/story",
+            json!(null),
+            READERS,
+        ),
+        row(
+            &post,
+            format!("/v1/payments/{payment}/retry"),
+            "/v1/payments/{paymentId}/retry",
+            json!(null),
+            "operator support",
+        ),
         // Of no payment, since that of the others must not be undone.
         row(
             &post,

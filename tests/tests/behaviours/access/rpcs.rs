@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use super::{ALL, Ann, READERS};
 
+/// The stream that does not end by itself.
+pub(super) const ENDLESS: &str = "WatchAvailability";
+
 /// Each RPC of each service at its own port: the request, and who may make it there. The edge is another
 /// service, and none of these.
 pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)> {
@@ -119,6 +122,9 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             booking::UpdateShowRequest { show_id: ann.show_id, ..Default::default() }.encode_to_vec(),
             "operator",
         ),
+        // Of no show, since that of the others must take place.
+        (shows, "CancelShow", booking::CancelShowRequest { show_id: 0 }.encode_to_vec(), "operator"),
+        (shows, "FinishCancelling", booking::FinishCancellingRequest { show_id: 0 }.encode_to_vec(), ""),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,
@@ -150,6 +156,18 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             shows,
             "ListSeats",
             booking::ListSeatsRequest { show_id: ann.show_id, ..Default::default() }.encode_to_vec(),
+            "",
+        ),
+        (
+            shows,
+            "GetAvailability",
+            booking::GetAvailabilityRequest { show_id: ann.show_id, known_version: None }.encode_to_vec(),
+            "",
+        ),
+        (
+            shows,
+            ENDLESS,
+            booking::WatchAvailabilityRequest { show_id: ann.show_id, known_version: None }.encode_to_vec(),
             "",
         ),
         (
@@ -324,6 +342,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             checkout::ListOperatorActionsRequest::default().encode_to_vec(),
             "operator",
         ),
+        (desk, "GetMetrics", checkout::GetMetricsRequest {}.encode_to_vec(), "operator"),
     ]
 }
 
@@ -332,7 +351,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
 pub(super) fn at_edge(name: &str) -> Option<&'static str> {
     match name {
         "BatchGetTokens" => Some(ALL),
-        "ListAvailableDates" | "ListSeats" | "HoldSeats" => Some("owner"),
+        "ListAvailableDates" | "ListSeats" | "GetAvailability" | ENDLESS | "HoldSeats" => Some("owner"),
         "CancelReservation" => Some("support owner"),
         _ => None,
     }

@@ -220,6 +220,40 @@ pub(super) const FAULTS: &[Fault] = &[
         "UPDATE checkout SET status = 'COMPLETED', reason = NULL, refunded_at = NULL WHERE checkout_id = {id:eve_pay}",
         &[],
     ),
+    // --- shows that are called off
+    fault(
+        "a show is cancelled, and its sales stand",
+        "booking",
+        "UPDATE show SET called_off_at = 1, cancelled_at = 1 WHERE show_id = {show}",
+        &[
+            "I-CALLED-OFF show={show} reservation={ann} payment={ann_pay}",
+            "I-CALLED-OFF show={show} reservation={bob} payment={bob_pay}",
+        ],
+    ),
+    fault(
+        "a refund is counted as done that is not",
+        "edge",
+        "UPDATE checkout SET status = 'COMPLETED', reason = NULL, refunded_at = NULL WHERE checkout_id = {id:fay_pay}",
+        &["I-CALLED-OFF show={off}"],
+    ),
+    fault(
+        "a show is called off for the journal alone",
+        "booking",
+        "UPDATE show SET cancelled_at = NULL WHERE show_id = {off}",
+        &["I-CALLED-OFF show={off}"],
+    ),
+    fault(
+        "calling a show off is overdue",
+        "edge",
+        "UPDATE call_off SET done_at = NULL, asked_at = asked_at - 3600000000 WHERE show_id = {off}",
+        &["I-CALLED-OFF show={off}"],
+    ),
+    fault(
+        "a show is being called off, which is no fault",
+        "edge",
+        "UPDATE call_off SET done_at = NULL WHERE show_id = {off}",
+        &[],
+    ),
     // --- seats
     fault(
         "a free seat is marked as sold",

@@ -10,10 +10,10 @@ mod season;
 use std::{process::ExitCode, time::Duration};
 
 use api::{Api, Failure, With, number, text};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use clap::Args;
 use reqwest::Url;
-use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, VISITORS, Visitor};
+use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, OPENING, OPENS_AFTER, VISITORS, Visitor};
 use serde_json::{Value, json};
 
 use super::{block_on, failed, print};
@@ -28,7 +28,7 @@ const PATIENCE: u32 = 30;
 /// Where the mesh is.
 #[derive(Args)]
 #[command(
-    long_about = "Fill a running mesh with a season: concerts, shows, wallets, a line, and a few tickets bought\n\n\
+    long_about = "Fill a running mesh with a season: concerts, shows, wallets, a line, an opening by lot, and a few tickets bought\n\n\
                   Everything goes through the public REST API, the tickets through line, hold and payment. Run again it changes \
                   nothing. Start it against a fresh mesh: what it makes stays.",
     after_help = "Exit codes: 0 done · 1 the mesh does not answer, or refused something · 2 a wrong flag or variable"
@@ -82,6 +82,7 @@ impl Demo {
         let api = Api::new(&self.rest_addr)?;
         let busy = json!({"maxActive": BUSY_ACTIVE});
         let line = api.put(&format!("/v1/queues/{BUSY}"), busy).await?;
+        let opens_at = opening(&api).await?;
         print(&format!("The season at {}:\n\n", self.rest_addr));
         let today = today();
         let mut shows = Vec::new();
@@ -98,24 +99,43 @@ impl Demo {
         }
         let mut last = Value::Null;
         for fan in 1..=FANS {
-            last = api
-                .post(
-                    &format!("/v1/queues/{BUSY}/tokens"),
-                    json!({"userId": format!("demo-fan-{fan}")}),
-                    With::default(),
-                )
-                .await?;
+            let body = json!({"userId": format!("demo-fan-{fan}")});
+            api.post(&format!("/v1/queues/{OPENING}/tokens"), body.clone(), With::default()).await?;
+            last = api.post(&format!("/v1/queues/{BUSY}/tokens"), body, With::default()).await?;
         }
         print(&format!(
             "\nThe line: {FANS} fans at {BUSY}, which lets {} in at once; the last is number {} in line.\n",
             number(&line, "maxActive")?,
             number(&last, "position")?
         ));
+        let at = opens_at.get(11..19).unwrap_or_default();
+        print(&format!(
+            "An opening: {FANS} fans registered at {OPENING}, which opens by lot at {at} UTC; register, too.\n"
+        ));
         if let Some(ann) = ann {
             print(&what_to_try(&self.rest_addr, &ann, &text(&last, "token")?, &shows[1][1]));
         }
         Ok(())
     }
+}
+
+/// Makes the queue that opens by lot, unless it is there, and answers when it opens. Whoever registered has
+/// been told the instant, so that a later run cannot move it.
+async fn opening(api: &Api) -> Result<String, Failure> {
+    let path = format!("/v1/queues/{OPENING}");
+    let queue = match api.get(&path).await {
+        Err(failure) if failure.code() == "QUEUE_NOT_FOUND" => {
+            let at = today() + TimeDelta::seconds(OPENS_AFTER);
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let message = json!({"en": "Everybody who is here at the opening has the same chance.",
+                "ko": "시작할 때 등록한 모든 분께 같은 기회가 주어집니다."});
+            let policy =
+                json!({"maxActive": BUSY_ACTIVE, "opening": "DRAW", "opensAt": at, "message": message});
+            api.put(&path, policy).await
+        }
+        there => there,
+    };
+    text(&queue?, "opensAt")
 }
 
 fn today() -> DateTime<Utc> {
@@ -297,6 +317,7 @@ Try next:
   curl -s {base}/v1/wallets/demo-ann/entries
   curl -sN {base}/v1/tokens/{fan}/events        a place in line, live
   curl -s {base}/v1/queues/{BUSY}
+  curl -s {base}/v1/queues/{OPENING}/draw       a fair opening: what binds the seller before it, and who is first after it
   curl -s {base}/v1/shows/{id}/seats -H \"X-Queue-Token: $(curl -s {base}/v1/queues/{DEFAULT}/tokens \\
     -H 'Content-Type: application/json' -d '{{\"userId\":\"me\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\"
   boxoffice audit                               is all of it as it must be?

@@ -39,8 +39,12 @@ pub(super) const DEFAULT: &str = "default";
 pub(super) const BUSY: &str = "demo-busy";
 /// How many may be admitted there at the same time.
 pub(super) const BUSY_ACTIVE: i64 = 3;
-/// How many join it.
+/// How many join it, and the one that opens.
 pub(super) const FANS: usize = 20;
+/// A queue that opens by lot, soon after the first run.
+pub(super) const OPENING: &str = "demo-opening";
+/// After how many seconds it opens: so long that one can register from a browser.
+pub(super) const OPENS_AFTER: i64 = 120;
 
 pub(super) const VISITORS: &[Visitor] = &[
     Visitor { user: "demo-ann", charge: 300_000, wants: (1, 1, 101), seats: 2, pays: true },

@@ -40,6 +40,11 @@ pub(in crate::db) struct Address {
 }
 
 impl Address {
+    /// The database's name; without one a server takes the user's.
+    pub(in crate::db) fn database(&self) -> &str {
+        self.options.get_database().unwrap_or_else(|| self.options.get_username())
+    }
+
     /// Reads a URL. What is wrong with it is told without its password.
     pub(in crate::db) fn read(url: &str) -> Result<Self, Error> {
         Self::parse(url).map_err(|why| Error::Other(why.into()))

@@ -193,6 +193,11 @@ impl Server {
         Ok(Held { link: HeldLink::Transaction(self.heard(begun)?), server: self.clone() })
     }
 
+    /// How many connections are open, and how many of them nobody uses.
+    pub(super) fn connections(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
     /// Has every connection that exists now closed instead of used again.
     pub(super) fn retire(&self) {
         metrics::counter!("db_retired_total").increment(1);

@@ -1,0 +1,241 @@
+//! Alerts reach people: what is logged with `alert = true` is written into the program's database, and sent
+//! from there to a chat.
+//!
+//! ```text
+//! a line of the log ─▶ bounded memory ─▶ a row of its kind: how many, the latest ─▶ a message a minute
+//! ```
+//!
+//! Whoever logs waits for nothing: what finds no room in memory is counted and stays in the log. A kind of
+//! alert is one row, in which equal ones of all replicas are added up, so a receiver that is away for an hour
+//! loses nothing, and a thousand alerts of a kind are one message. A kind is sent at once, and then not again
+//! for a minute. Nothing in here is an alert itself, or an alert that cannot be sent would make the next one.
+
+pub(crate) mod layer;
+mod store;
+
+use std::{ffi::OsStr, fmt, time::Duration};
+
+use clap::{
+    Arg, Command,
+    builder::{StringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
+use http::{Request, StatusCode, Uri, header::CONTENT_TYPE};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    layer::{Alert, Inbox},
+    store::{Folded, Store},
+};
+use crate::{
+    back_off::BackOff,
+    clock::{Clock, SECOND, micros},
+    db::Db,
+    rfc3339::Rfc3339,
+    web::{Web, WebBounds, client_tls},
+};
+
+/// How often what was logged is written down.
+const STORE_EVERY: Duration = Duration::from_millis(500);
+/// How often to look for what is to be sent.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a kind that was sent is folded until it is sent again, in microseconds.
+const FOLD: i64 = 60 * SECOND;
+/// How long whoever takes a kind has for sending it, in microseconds; afterwards another replica does.
+const CLAIM: i64 = 30 * SECOND;
+/// A chat takes no longer than this, and says no more than `ok`.
+const BOUNDS: WebBounds =
+    WebBounds { within: Duration::from_secs(10), largest: 64 * 1024, idle: Duration::from_secs(0) };
+/// The pauses after a message was not taken.
+const PAUSES: BackOff =
+    BackOff { base: Duration::from_secs(2), factor: 2, cap: Duration::from_secs(300), jitter: 0.2 };
+
+/// Flags about alerts.
+#[derive(clap::Args, Clone, Default)]
+#[group(skip)]
+pub struct AlertArgs {
+    /// A chat's webhook that is told of alerts, http:// or https://: a POST of `{"text": "…"}`, as Slack and
+    /// many others take it. Alerts stand in the log in any case
+    #[arg(long, env, hide_env_values = true, value_parser = ChatAddress)]
+    pub alert_url: Option<Uri>,
+    /// Kinds of alerts that are not sent, comma separated: the words that a message has in brackets
+    #[arg(long, env, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
+    pub alert_silence: Vec<String>,
+}
+
+impl fmt::Debug for AlertArgs {
+    // Whoever knows the address may write into the chat.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AlertArgs {{ alert_silence: {:?} }}", self.alert_silence)
+    }
+}
+
+/// Reads a kind from a command line: words in small letters, with hyphens.
+fn kind(text: &str) -> Result<String, String> {
+    let is_part = |letter: char| letter == '-' || letter.is_alphanumeric() && !letter.is_uppercase();
+    let text = text.trim();
+    if !text.is_empty() && text.chars().all(is_part) {
+        Ok(text.to_owned())
+    } else {
+        Err("write it as a message has it in brackets, such as a-checkout-is-parked".to_owned())
+    }
+}
+
+/// The value parser of a chat's address. An error is told without it.
+#[derive(Clone, Copy, Debug)]
+struct ChatAddress;
+
+impl TypedValueParser for ChatAddress {
+    type Value = Uri;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Uri, clap::Error> {
+        let text = StringValueParser::new().parse_ref(command, arg, value)?;
+        let address = text.parse().ok().filter(|uri: &Uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        address.ok_or_else(|| {
+            let why = "--alert-url (ALERT_URL): must begin with http:// or https:// and name a host\n";
+            clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command)
+        })
+    }
+}
+
+/// What this process sends, until one of its services does so.
+struct Unsent {
+    program: &'static str,
+    address: Uri,
+    silenced: Vec<String>,
+    inbox: Inbox,
+}
+
+/// Like the log, alerts are something that a process has once.
+static UNSENT: Mutex<Option<Unsent>> = Mutex::new(None);
+
+/// Begins to pick up the alerts of this process, if they are to be sent.
+pub(crate) fn begin(program: &'static str, args: &AlertArgs) {
+    if let Some(address) = args.alert_url.clone()
+        && let Some(inbox) = layer::take()
+    {
+        let silenced = args.alert_silence.clone();
+        *UNSENT.lock() = Some(Unsent { program, address, silenced, inbox });
+    }
+}
+
+/// Stores and sends the alerts of this process until `shutdown`, by way of this database, which has a table
+/// `alert`; what is in memory then is still stored. Does nothing where no alerts are to be sent, or another
+/// service of this process sends them.
+pub async fn until(db: Db, clock: Clock, shutdown: CancellationToken) {
+    let Some(Unsent { program, address, silenced, mut inbox }) = UNSENT.lock().take() else { return };
+    let tls = match client_tls(None) {
+        Ok(tls) => tls,
+        Err(error) => return tracing::error!(error, "alerts cannot be sent: no TLS"),
+    };
+    let (store, chat) = (Store::new(db), Chat { web: Web::new(BOUNDS, tls), address });
+    let sending = shutdown.run_until_cancelled(async {
+        loop {
+            match send_one(program, &store, &clock, &chat).await {
+                Ok(true) => {}
+                Ok(false) => sleep(LOOK).await,
+                Err(error) => {
+                    tracing::warn!(%error, "alerts cannot be read from the database or marked in it");
+                    sleep(LOOK).await;
+                }
+            }
+        }
+    });
+    let storing = async {
+        let mut unwritten: Vec<Alert> = Vec::new();
+        loop {
+            let is_over = shutdown.run_until_cancelled(sleep(STORE_EVERY)).await.is_none();
+            unwritten.extend(inbox.drain().filter(|alert| !silenced.contains(&alert.kind)));
+            unwritten = match store.add(&unwritten, clock.now()).await {
+                Ok(()) => Vec::new(),
+                Err(error) => {
+                    tracing::warn!(%error, "alerts cannot be written down; again soon");
+                    fold(unwritten)
+                }
+            };
+            if is_over {
+                return;
+            }
+        }
+    };
+    tokio::join!(sending, storing);
+}
+
+/// Where alerts go.
+struct Chat {
+    web: Web,
+    address: Uri,
+}
+
+/// Adds up alerts of a kind, so that memory holds one of each however long the database is away.
+fn fold(alerts: Vec<Alert>) -> Vec<Alert> {
+    let mut folded: Vec<Alert> = Vec::new();
+    for alert in alerts {
+        match folded.iter_mut().find(|known| known.kind == alert.kind) {
+            Some(known) => {
+                known.times += alert.times;
+                known.text = alert.text;
+            }
+            None => folded.push(alert),
+        }
+    }
+    folded
+}
+
+/// Sends a kind of alert that is due. `false` when none is.
+async fn send_one(
+    program: &str,
+    store: &Store,
+    clock: &Clock,
+    chat: &Chat,
+) -> Result<bool, crate::db::Error> {
+    let now = clock.now();
+    let Some(folded) = store.claim(now, now + CLAIM).await? else { return Ok(false) };
+    match chat.post(&message(program, &folded)).await {
+        Ok(()) => {
+            count("sent");
+            store.sent(&folded, clock.now() + FOLD).await?;
+        }
+        Err(why) => {
+            count("missed");
+            let (kind, attempts) = (folded.kind.as_str(), folded.attempts);
+            tracing::warn!(kind, attempts, why, "an alert could not be sent; again later");
+            let pause = PAUSES.pause(u32::try_from(attempts).unwrap_or(u32::MAX));
+            store.postpone(&folded, clock.now() + micros(pause)).await?;
+        }
+    }
+    Ok(true)
+}
+
+impl Chat {
+    async fn post(&self, text: &str) -> Result<(), String> {
+        let body = json!({ "text": text }).to_string();
+        let request = Request::post(self.address.clone()).header(CONTENT_TYPE, "application/json");
+        let request = request.body(body.into()).map_err(|error| error.to_string())?;
+        let status: StatusCode = self.web.send(request).await?.status();
+        if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
+    }
+}
+
+/// What people read. In Slack's texts three characters must be written otherwise.
+fn message(program: &str, folded: &Folded) -> String {
+    let times = match folded.times {
+        1 => String::new(),
+        times => format!(", {times} times since {}", Rfc3339::of(folded.since).as_str()),
+    };
+    let text = format!("{program} [{}]{times}: {}", folded.kind, folded.text);
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("alerts_total", "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+// Whether a place was drawn as `docs/draw.md` says, reckoned here and not by who drew it. It is loaded only
+// when somebody asks for it.
+
+import { ask } from "./api.js";
+import { h } from "./dom.js";
+import { recall, remember } from "./person.js";
+import { count, language } from "./words.js";
+
+/**
+ * @typedef {{commitment: string, registered: number, secret: string | null, root: string | null,
+ *   beacon: string | null, seed: string | null}} Draw
+ */
+/**
+ * @typedef {{token: string, number: number, of: number, hash: string,
+ *   proof: {index: number, size: number, path: string[]}}} TokenDraw
+ */
+
+const WORDS = {
+  en: {
+    title: "The draw",
+    noted: "The draw's commitment is noted on this device. After the opening it is compared.",
+    number: (/** @type {string} */ n, /** @type {string} */ all) =>
+      `Number ${n} of ${all} was drawn for you.`,
+    commitment: "The secret is the one that was committed to",
+    same: "The commitment is the one that this device noted before",
+    notNoted: "This device had noted no commitment before the opening.",
+    seed: "The seed comes from the secret and from all who took part",
+    leaf: "You are among those who took part",
+    number_: "Your number is about where your lot puts it",
+    good: "right",
+    bad: "WRONG",
+    cannot: "A browser reckons hashes on https pages only.",
+  },
+  ko: {
+    title: "추첨",
+    noted: "추첨의 확약값을 이 기기에 적어 두었습니다. 열린 뒤에 비교합니다.",
+    number: (/** @type {string} */ n, /** @type {string} */ all) => `${all}명 중 ${n}번이 뽑혔습니다.`,
+    commitment: "비밀값이 미리 확약한 것과 같습니다",
+    same: "확약값이 이 기기가 미리 적어 둔 것과 같습니다",
+    notNoted: "이 기기는 열리기 전에 확약값을 적어 두지 않았습니다.",
+    seed: "시드가 비밀값과 참여자 전체에서 나왔습니다",
+    leaf: "참여자 가운데 당신이 있습니다",
+    number_: "당신의 번호가 추첨값이 가리키는 곳에 있습니다",
+    good: "맞음",
+    bad: "틀림",
+    cannot: "브라우저는 https 페이지에서만 해시를 계산합니다.",
+  },
+};
+
+/** @param {string} hex */
+const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+/** @param {Uint8Array} bytes */
+const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** SHA-256 of these one after the other. @param {...Uint8Array} parts */
+async function sha(...parts) {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", all));
+}
+
+/**
+ * Whether a leaf is in the tree with this root (RFC 9162, 2.1.3.2).
+ * @param {TokenDraw} one
+ * @param {string} root
+ */
+async function isIn({ hash, proof: { index, size, path } }, root) {
+  if (index >= size) return false;
+  let [at, last] = [index, size - 1];
+  let now = await sha(Uint8Array.of(0), bytesOf(hash));
+  for (const beside of path) {
+    if (last === 0) return false;
+    if (at % 2 === 1 || at === last) {
+      now = await sha(Uint8Array.of(1), bytesOf(beside), now);
+      while (at % 2 === 0 && at !== 0) [at, last] = [at / 2, Math.floor(last / 2)];
+    } else {
+      now = await sha(Uint8Array.of(1), now, bytesOf(beside));
+    }
+    [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+  }
+  return last === 0 && hexOf(now) === root;
+}
+
+/**
+ * What is right of a draw, by the steps of `docs/draw.md`.
+ * @param {Draw} draw
+ * @param {TokenDraw} one
+ * @returns {Promise<{commitment: boolean, seed: boolean, leaf: boolean, number_: boolean}>}
+ */
+export async function verified({ commitment, registered, secret, root, beacon, seed }, one) {
+  const token = bytesOf(one.token.replaceAll("-", ""));
+  const [told, tree, drawn] = [bytesOf(secret ?? ""), bytesOf(root ?? ""), bytesOf(seed ?? "")];
+  const isMine = hexOf(await sha(token)) === one.hash;
+  const isWhole = one.proof.size === registered && one.of === registered;
+  // Six bytes of the lot are exact enough for its share of all that a lot can be.
+  const lot = await sha(drawn, token);
+  const share = lot.slice(0, 6).reduce((sum, byte) => sum * 256 + byte, 0) / 2 ** 48;
+  const wanted = 1 + share * (one.of - 1);
+  const spread = Math.sqrt(share * (1 - share) * (one.of - 1));
+  return {
+    commitment: hexOf(await sha(told)) === commitment,
+    seed: hexOf(await sha(told, tree, bytesOf(beacon ?? ""))) === seed,
+    leaf: isMine && isWhole && (await isIn(one, root ?? "")),
+    number_: one.number >= 1 && one.number <= one.of && Math.abs(one.number - wanted) <= 6 * spread + 1,
+  };
+}
+
+/**
+ * Checks the draw of a place, or before the opening notes what it is committed to.
+ * @param {{token: string, queueId: string}} place
+ * @param {AbortSignal} signal
+ * @returns {Promise<Node>} what came of it
+ */
+export async function check({ token, queueId }, signal) {
+  const words = WORDS[language];
+  /** @type {Draw} */
+  const draw = await ask(`/v1/queues/${encodeURIComponent(queueId)}/draw`, { signal });
+  const name = `draw.${queueId}`;
+  const noted = recall(name);
+  if (draw.seed === null) {
+    remember(name, noted ?? draw.commitment);
+    return told(h("p", null, words.noted), h("p", null, h("code", null, noted ?? draw.commitment)));
+  }
+  /** @type {TokenDraw} */
+  const one = await ask(`/v1/tokens/${encodeURIComponent(token)}/draw`, { signal });
+  // Without a secure context there is no `crypto.subtle`.
+  if (!crypto.subtle)
+    return told(h("p", null, words.number(count(one.number), count(one.of))), h("p", null, words.cannot));
+  const found = await verified(draw, one);
+  const line = (/** @type {string} */ name, /** @type {boolean} */ isRight) =>
+    h("li", null, h("span", { class: "grow" }, name), h("strong", null, isRight ? words.good : words.bad));
+  const names = /** @type {const} */ (["commitment", "seed", "leaf", "number_"]);
+  return told(
+    h("p", null, words.number(count(one.number), count(one.of))),
+    h(
+      "ul",
+      { class: "list" },
+      names.map((name) => line(words[name], found[name])),
+      noted !== null && line(words.same, noted === draw.commitment),
+    ),
+    noted === null && h("p", { class: "faint" }, words.notNoted),
+  );
+
+  /** @param {...import("./dom.js").Child} children */
+  function told(...children) {
+    return h("section", { class: "notice", "aria-label": words.title, role: "status" }, ...children);
+  }
+}

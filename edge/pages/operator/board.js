@@ -1,0 +1,159 @@
+// Now: one line and the shows behind it, as figures and as charts over the last hour.
+
+import { Part, entitle, h, show } from "../dom.js";
+import { problem } from "../signing.js";
+import { beginning, count, language, money, moment } from "../words.js";
+import { TrendChart } from "./chart.js";
+import { table } from "./table.js";
+import { watch } from "./watch.js";
+import { o, told } from "./words.js";
+
+/** @typedef {import("../types.js").Queue} Queue */
+
+/** A figure with one digit after the point where it is small. @param {number} value */
+const few = (value) =>
+  new Intl.NumberFormat(language, { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
+
+/** The first page of the box office. */
+export class NowBoard extends Part {
+  /** Which line is looked at. */
+  #queueId = "default";
+  #charts = new Map();
+  #head = h("div");
+  #line = h("div", { class: "charts" });
+  #sales = h("div", { class: "charts" });
+  #edge = h("div", { class: "charts" });
+  #shows = h("div");
+  #parked = h("div");
+
+  /** @override */
+  begin() {
+    entitle(o.now);
+    show(
+      this,
+      h("h1", null, o.now),
+      this.#head,
+      h("h2", { class: "unseen" }, o.line),
+      this.#line,
+      this.#parked,
+      h("h2", null, o.salesNow),
+      this.#sales,
+      this.#shows,
+      h("h2", null, o.edge),
+      this.#edge,
+    );
+    watch.addEventListener("change", () => this.#render(), { signal: this.stopped });
+    this.#render();
+  }
+
+  #render() {
+    const { queues, trouble } = watch;
+    const queue = queues.find(({ queueId }) => queueId === this.#queueId) ?? queues[0];
+    if (!queue) {
+      const again = () => void watch.look();
+      return show(this.#head, trouble ? problem(trouble, again) : h("p", { class: "faint" }, o.reading));
+    }
+    show(
+      this.#head,
+      trouble ? h("p", { class: "notice bad", role: "alert" }, told(trouble)) : null,
+      this.#choice(queue),
+    );
+    const of = (/** @type {string} */ name) => watch.series(`${name} ${queue.queueId}`);
+    show(
+      this.#line,
+      this.#chart("waiting", o.waiting, of("waiting"), count, o.atMost(count(queue.maxWaiting))),
+      this.#chart("active", o.active, of("active"), count, o.atMost(count(queue.maxActive))),
+      this.#chart("pace", o.admitted, of("pace"), few, o.atMost(count(queue.admitPerMinute))),
+    );
+    const [first] = watch.books;
+    const priced = (/** @type {number} */ amount) => (first ? money(amount, first.sales) : few(amount));
+    show(
+      this.#sales,
+      this.#chart("held", o.held, watch.series("held"), count),
+      this.#chart("sold", o.sold, watch.series("sold"), count),
+      this.#chart("net", o.net, watch.series("net"), priced),
+    );
+    show(
+      this.#edge,
+      this.#chart("p99", o.p99, watch.series("p99"), (value) => `${few(value)} ms`),
+      this.#chart("refused", o.refused, watch.series("refused"), few),
+      this.#chart("parked", o.parked, watch.series("parked"), count),
+    );
+    show(this.#parked, this.#waiting());
+    show(this.#shows, this.#table());
+  }
+
+  /** @param {Queue} queue */
+  #choice(queue) {
+    const { queues } = watch;
+    const onchange = (/** @type {Event} */ { target }) => {
+      this.#queueId = /** @type {HTMLSelectElement} */ (target).value;
+      this.#render();
+    };
+    const option = (/** @type {Queue} */ { queueId }) =>
+      h("option", { value: queueId, selected: queueId === queue.queueId }, queueId);
+    const opens = queue.opensAt && Date.parse(queue.opensAt) > Date.now() ? queue.opensAt : null;
+    return h(
+      "div",
+      { class: "row" },
+      h("label", null, o.line, h("select", { "data-key": "line", onchange }, queues.map(option))),
+      h("a", { class: "button", href: `/operator/lines/${queue.queueId}`, "data-key": "toLine" }, o.policy),
+      queue.paused && h("p", { class: "tag bad" }, o.paused),
+      opens && h("p", { class: "tag" }, o.opensOn(moment(opens))),
+      queue.delayReason && h("p", { class: "tag" }, o.delay[queue.delayReason]),
+    );
+  }
+
+  /**
+   * @param {string} key
+   * @param {string} name
+   * @param {readonly import("./chart.js").Sample[]} samples
+   * @param {(value: number) => string} format
+   * @param {string} [note]
+   * @returns {TrendChart}
+   */
+  #chart(key, name, samples, format, note) {
+    const chart = this.#charts.get(key) ?? new TrendChart();
+    this.#charts.set(key, chart);
+    chart.trace(name, samples, format, note);
+    return chart;
+  }
+
+  /** The payments that wait for an operator. */
+  #waiting() {
+    if (watch.parked.length === 0) return null;
+    const line = (/** @type {import("../types.js").Payment} */ one) =>
+      h(
+        "li",
+        null,
+        h("a", { class: "grow", href: `/operator/payments/${one.paymentId}` }, one.paymentId),
+        h("span", null, one.userId),
+        h("span", { class: "faint" }, moment(one.createdAt)),
+      );
+    return h(
+      "section",
+      { class: "notice bad" },
+      h("h2", null, o.parkedNow(watch.parked.length)),
+      h("ul", { class: "list" }, watch.parked.map(line)),
+    );
+  }
+
+  #table() {
+    if (watch.books.length === 0) return h("p", { class: "faint" }, o.noShows);
+    const rows = watch.books.map(({ concert, show: one, sales }) => [
+      [
+        h("a", { href: `/operator/shows/${one.showId}` }, one.title),
+        h("br"),
+        beginning(one, concert.timeZone),
+      ],
+      ...[sales.free, sales.held, sales.sold].map(count),
+      money(sales.net, sales),
+    ]);
+    const columns = [o.free, o.held, o.sold, o.net].map(
+      (name) => /** @type {[string, boolean]} */ ([name, true]),
+    );
+    return table(o.nextShows, [[o.show], ...columns], rows);
+  }
+}
+
+customElements.define("now-board", NowBoard);

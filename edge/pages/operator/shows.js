@@ -1,0 +1,246 @@
+// Concerts and their shows: what there is, made anew, and mended.
+
+import { Once, ask, askTagged } from "../api.js";
+import { Part, focusOn, h, show } from "../dom.js";
+import { problem } from "../signing.js";
+import { beginning, count, money, w } from "../words.js";
+import { ChangeForm, go, labelled, page, reading } from "./forms.js";
+import { table } from "./table.js";
+import { watch } from "./watch.js";
+import { o, told } from "./words.js";
+
+/** @typedef {import("../types.js").Concert} Concert */
+/** @typedef {import("../types.js").Show} Show */
+/** @typedef {import("./forms.js").Field} Field */
+
+/** How many concerts, and shows of one, are read at once. */
+const CONCERTS = 20;
+const SHOWS = 50;
+
+/** All concerts, newest first. */
+export class ConcertsPage extends Part {
+  #list = h("div");
+  /** @type {Concert[]} */
+  #known = [];
+  #next = "";
+
+  /** @override */
+  begin() {
+    const created = new Once();
+    const fields = [...fieldsOf({ title: "", queueId: "default", timeZone: hereZone() })];
+    page(
+      this,
+      o.shows,
+      creation(o.newConcert, fields, async (values) => {
+        const body = { body: values, signal: this.stopped };
+        const { concertId } = await created.ask("/v1/concerts", body);
+        go(`/operator/concerts/${concertId}`);
+      }),
+      this.#list,
+    );
+    return this.#more();
+  }
+
+  async #more() {
+    if (this.#known.length === 0) show(this.#list, reading());
+    try {
+      const path = `/v1/concerts?pageSize=${CONCERTS}&pageToken=${encodeURIComponent(this.#next)}`;
+      const { concerts, nextPageToken } = await ask(path, { signal: this.stopped });
+      this.#known.push(...concerts);
+      this.#next = nextPageToken;
+    } catch (error) {
+      if (!this.stopped.aborted)
+        show(
+          this.#list,
+          problem(error, () => void this.#more()),
+        );
+      return;
+    }
+    const more = async () => {
+      const before = this.#known.length;
+      await this.#more();
+      focusOn(this.#list.querySelectorAll("td a")[before] ?? null);
+    };
+    const rows = this.#known.map(({ concertId, title, queueId, timeZone }) => [
+      h("a", { href: `/operator/concerts/${concertId}` }, title),
+      h("a", { href: `/operator/lines/${queueId}` }, queueId),
+      timeZone,
+    ]);
+    show(
+      this.#list,
+      table(o.concerts, [[o.concert], [o.line], [o.timeZone]], rows),
+      this.#next && h("button", { "data-key": "more", onclick: more }, w.more),
+    );
+  }
+}
+
+/** The time zone of this machine. */
+const hereZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** @param {{title: string, queueId: string, timeZone: string}} of @returns {Field[]} */
+const fieldsOf = ({ title, queueId, timeZone }) => [
+  { name: "title", label: o.title, kind: "text", value: title, required: true, max: 200 },
+  {
+    name: "queueId",
+    label: o.line,
+    kind: "text",
+    value: queueId,
+    required: true,
+    max: 64,
+    pattern: "[a-zA-Z0-9._\\-]{1,64}",
+  },
+  {
+    name: "timeZone",
+    label: o.timeZone,
+    kind: "text",
+    value: timeZone,
+    required: true,
+    max: 64,
+    hint: o.zoneIs,
+  },
+];
+
+/**
+ * A form for something new, folded away.
+ * @param {string} name
+ * @param {Field[]} fields
+ * @param {(values: Record<string, any>) => Promise<unknown>} make
+ */
+function creation(name, fields, make) {
+  const wrong = h("div", { role: "alert" });
+  const onsubmit = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const form = new FormData(/** @type {HTMLFormElement} */ (event.target));
+    show(wrong);
+    try {
+      await make(Object.fromEntries(fields.map(({ name }) => [name, String(form.get(name))])));
+    } catch (error) {
+      show(wrong, h("p", { class: "notice bad" }, told(error)));
+    }
+  };
+  return h(
+    "details",
+    null,
+    h("summary", null, name),
+    h(
+      "form",
+      { class: "card", onsubmit },
+      h("div", { class: "fields" }, fields.map(labelled)),
+      wrong,
+      h("div", { class: "row" }, h("button", { class: "main", "data-key": "create" }, o.create)),
+    ),
+  );
+}
+
+/** One concert with its shows. Set `concertId`. */
+export class ConcertPage extends Part {
+  concertId = "";
+
+  /** @override */
+  async begin() {
+    page(this, o.concert, reading());
+    const path = `/v1/concerts/${encodeURIComponent(this.concertId)}`;
+    try {
+      /** @type {{json: Concert, tag: string}} */
+      const { json: concert, tag } = await askTagged(path, { signal: this.stopped });
+      const shows = `${path}/shows?order=startsAt&pageSize=${SHOWS}`;
+      const { shows: found, nextPageToken } = await ask(shows, { signal: this.stopped });
+      const form = new ChangeForm();
+      Object.assign(form, {
+        fields: fieldsOf(concert),
+        save: (/** @type {object} */ body) =>
+          ask(path, { method: "PATCH", body, match: tag, signal: this.stopped }),
+        done: () => {
+          watch.renew();
+          return this.begin();
+        },
+      });
+      page(
+        this,
+        concert.title,
+        this.#shows(concert, found),
+        nextPageToken && h("p", { class: "faint" }, o.firstOnly(count(SHOWS))),
+        h(
+          "p",
+          null,
+          h(
+            "a",
+            { class: "button main", href: `/operator/new-show/${this.concertId}`, "data-key": "newShow" },
+            o.newShow,
+          ),
+        ),
+        h("h2", null, o.mend),
+        form,
+      );
+    } catch (error) {
+      if (!this.stopped.aborted)
+        page(
+          this,
+          o.concert,
+          problem(error, () => this.begin()),
+        );
+    }
+  }
+
+  /** @param {Concert} concert @param {Show[]} shows */
+  #shows(concert, shows) {
+    if (shows.length === 0) return h("p", null, o.noShowsYet);
+    const rows = shows.map((one) => [
+      h("a", { href: `/operator/shows/${one.showId}` }, one.title),
+      beginning(one, concert.timeZone),
+      money(one.price, one),
+      count(one.seatCount),
+    ]);
+    return table(o.shows, [[o.show], [o.startsAt], [o.lowestPrice, true], [o.seats, true]], rows);
+  }
+}
+
+/**
+ * What of a show is mended beside its prices.
+ * @param {Show} of
+ * @param {string} timeZone
+ * @returns {Field[]}
+ */
+export const fieldsOfShow = (of, timeZone) => [
+  { name: "title", label: o.title, kind: "text", value: of.title, required: true, max: 200 },
+  {
+    name: "startsAt",
+    label: o.startsAt,
+    kind: "time",
+    value: of.startsAt,
+    required: true,
+    timeZone,
+    hint: timeZone,
+  },
+  {
+    name: "durationMinutes",
+    label: o.minutes,
+    kind: "number",
+    value: of.durationMinutes,
+    required: true,
+    min: 1,
+    max: 1_440,
+  },
+  { name: "opensAt", label: o.saleOpensAt, kind: "time", value: of.opensAt, timeZone, hint: o.emptyOpens },
+  {
+    name: "closesAt",
+    label: o.saleClosesAt,
+    kind: "time",
+    value: of.closesAt,
+    timeZone,
+    hint: o.emptyCloses,
+  },
+  {
+    name: "maxSeatsPerUser",
+    label: o.mostSeats,
+    kind: "number",
+    value: of.maxSeatsPerUser,
+    min: 1,
+    max: 100_000,
+    hint: o.emptyLimit,
+  },
+  { name: "description", label: o.description, kind: "area", value: of.description, max: 4_000 },
+];
+
+customElements.define("concerts-page", ConcertsPage);
+customElements.define("concert-page", ConcertPage);

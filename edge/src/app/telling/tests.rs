@@ -1,0 +1,290 @@
+//! Subscribers that do not always take what they are sent.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode, header::RETRY_AFTER},
+    response::IntoResponse,
+    routing::post,
+};
+use chassis::{
+    clock::{Clock, SECOND},
+    db::{Db, DbConfig},
+    testing::{databases, patience::Patience},
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Relay;
+use crate::{
+    config::TellingArgs,
+    domain::{
+        checkout::{Checkout, RecordedCheckout, Status},
+        event,
+    },
+    store::{Events, Journal, Settlement, Subscription},
+};
+
+const SALE: [&str; 2] = ["boxoffice.payment.completed", "boxoffice.reservation.confirmed"];
+
+/// What a receiver got: its headers, what it is, and whether it was taken.
+type Got = Arc<Mutex<Vec<(HeaderMap, Value, StatusCode)>>>;
+
+/// A receiver that answers the n-th request as `answer` says. Its address, and what it got.
+async fn receiver(answer: impl Fn(usize) -> StatusCode + Send + Sync + 'static) -> (String, Got) {
+    let (got, answer) = (Got::default(), Arc::new(answer));
+    let log = Arc::clone(&got);
+    let take = move |headers: HeaderMap, body: Bytes| {
+        let mut log = log.lock();
+        let status = answer(log.len());
+        log.push((headers, serde_json::from_slice(&body).unwrap(), status));
+        let asked =
+            if status == StatusCode::TOO_MANY_REQUESTS { vec![(RETRY_AFTER, "600")] } else { Vec::new() };
+        let location = [("location", "/elsewhere")];
+        let answer = (status, location, "x".repeat(1_000)).into_response();
+        let answer = asked.into_iter().fold(answer, |mut answer, (name, value)| {
+            answer.headers_mut().insert(name, value.parse().unwrap());
+            answer
+        });
+        std::future::ready(answer)
+    };
+    let log = Arc::clone(&got);
+    let elsewhere = move || {
+        log.lock().push((HeaderMap::new(), Value::Null, StatusCode::OK));
+        std::future::ready(StatusCode::OK)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let router = Router::new().route("/events", post(take)).route("/elsewhere", post(elsewhere));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, got)
+}
+
+/// One edge's database, its relays, and who is told.
+struct House {
+    events: Events,
+    journal: Journal,
+    clock: Clock,
+    args: TellingArgs,
+    shutdown: CancellationToken,
+}
+
+impl House {
+    async fn open(database: &DbConfig, urls: &[&str]) -> Self {
+        let db = Db::open(database, &chassis::migrations!()).await.unwrap();
+        let (events, journal) = (Events::new(db.clone()), Journal::new(db));
+        let args = TellingArgs {
+            events_url: urls.iter().map(|&url| url.to_owned()).collect(),
+            ..TellingArgs::default()
+        };
+        Self { events, journal, clock: Clock::system(), args, shutdown: CancellationToken::new() }
+    }
+
+    fn edge(&self) -> tokio::task::JoinHandle<()> {
+        let relay = Relay::new(self.events.clone(), self.clock.clone(), &self.args).unwrap();
+        tokio::spawn(relay.run_until(self.shutdown.clone()))
+    }
+
+    /// Waits until all subscribers are known.
+    async fn known(&self) {
+        let urls = self.args.events_url.len().max(1);
+        self.until(|subscribers| subscribers.len() == urls).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&[Subscription]) -> bool) -> Vec<Subscription> {
+        let patience = Patience::new(Duration::from_secs(20));
+        loop {
+            let subscribers = self.events.subscriptions().await.unwrap();
+            if is_so(&subscribers) {
+                return subscribers;
+            }
+            assert!(!patience.is_over(), "{subscribers:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn sell(&self) -> Uuid {
+        let now = self.clock.now();
+        let checkout = Checkout::begun(Uuid::new_v4(), "ann".into(), Uuid::new_v4(), 1, now);
+        let entry =
+            RecordedCheckout { checkout: checkout.clone(), token: Uuid::nil(), refusal: None, trace: None };
+        self.journal.begin(&entry, None, Uuid::nil(), now).await.unwrap();
+        let checkout = Checkout { status: Status::Completed, settled_at: Some(now), ..checkout };
+        let events = event::outcome(&checkout);
+        let settlement = Settlement { checkout: checkout.clone(), refusal: None, rounds: 0, events };
+        self.journal.settle(&settlement).await.unwrap();
+        checkout.checkout_id
+    }
+
+    async fn close(self, edges: Vec<tokio::task::JoinHandle<()>>) {
+        self.shutdown.cancel();
+        for edge in edges {
+            edge.await.unwrap();
+        }
+    }
+}
+
+fn taken(got: &Got) -> Vec<Value> {
+    let got = got.lock();
+    got.iter().filter(|(_, _, status)| status.is_success()).map(|(_, body, _)| body.clone()).collect()
+}
+
+fn kinds_of(events: &[Value], checkout: Uuid) -> Vec<String> {
+    let ours = events.iter().filter(|event| event["subject"] == checkout.to_string());
+    ours.map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_subscriber_gets_every_event_once_and_in_order_from_two_edges_and_one_that_is_down_holds_up_nobody()
+ {
+    for database in databases().await {
+        // The first refuses every third request, another one takes all, and nobody listens at the last.
+        let (shaky, seen_by_shaky) =
+            receiver(|nth| if nth % 3 == 0 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::ACCEPTED })
+                .await;
+        let (sound, seen_by_sound) = receiver(|_| StatusCode::OK).await;
+        let house = House::open(&database.config, &[&shaky, &sound, "http://127.0.0.1:1/x"]).await;
+        let edges = vec![house.edge(), house.edge()];
+        house.known().await;
+        let mut checkouts = Vec::new();
+        for _ in 0..5 {
+            checkouts.push(house.sell().await);
+        }
+        let told = house.until(|all| all.iter().filter(|one| one.position == 10).count() == 2).await;
+        let down = told.iter().find(|one| one.position == 0).unwrap();
+        assert!(down.name.starts_with("127.0.0.1:1#"), "{down:?}");
+        house.close(edges).await;
+        for got in [seen_by_shaky, seen_by_sound] {
+            let events = taken(&got);
+            assert_eq!(events.len(), 10, "each once when nothing dies, on {}", database.name);
+            for checkout in &checkouts {
+                assert_eq!(kinds_of(&events, *checkout), SALE, "{}", database.name);
+            }
+            let is_named = |(headers, body, _): &(HeaderMap, Value, StatusCode)| {
+                headers["webhook-id"] == body["id"].as_str().unwrap()
+                    && headers["content-type"] == "application/cloudevents+json"
+            };
+            assert!(got.lock().iter().all(is_named), "also those that were not taken");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_is_gone_is_left_alone_until_an_operator_begins_again() {
+    for database in databases().await {
+        let (url, got) =
+            receiver(|nth| if nth == 0 { StatusCode::GONE } else { StatusCode::NO_CONTENT }).await;
+        let house = House::open(&database.config, &[&url]).await;
+        let edges = vec![house.edge()];
+        house.known().await;
+        let first = house.sell().await;
+        let told = house.until(|all| all[0].gone_at.is_some()).await;
+        assert_eq!(told[0].position, 0);
+        house.sell().await;
+        // Also another edge leaves it alone.
+        house.close(edges).await;
+        let house = House::open(&database.config, &[&url]).await;
+        let edges = vec![house.edge()];
+        house.until(|all| all[0].newest == 4).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(got.lock().len(), 1);
+
+        let from = house.events.position_of(&format!("{first}/payment")).await.unwrap().unwrap();
+        assert!(house.events.replay(&told[0].name, from - 1).await.unwrap());
+        house.until(|all| all[0].position == 4).await;
+        house.close(edges).await;
+        let events = taken(&got);
+        assert_eq!((events.len(), kinds_of(&events, first)), (4, SALE.map(str::to_owned).to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_is_left_alone_for_as_long_as_it_says_and_redirects_are_not_followed() {
+    for database in databases().await {
+        for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::TEMPORARY_REDIRECT] {
+            let (url, got) = receiver(move |_| status).await;
+            let house = House::open(&database.config, &[&url]).await;
+            let edges = vec![house.edge()];
+            let begun = house.clock.now();
+            house.until(|all| all.iter().any(|one| one.name.starts_with(&url[7..url.len() - 7]))).await;
+            house.sell().await;
+            let is_ours = |one: &&Subscription| one.name.starts_with(&url[7..url.len() - 7]);
+            let all = house.until(|all| all.iter().find(is_ours).unwrap().failing.is_some()).await;
+            let one = all.iter().find(is_ours).unwrap();
+            let failing = one.failing.as_ref().unwrap();
+            assert!(failing.why.contains(status.as_str()), "{failing:?}");
+            let asked = status == StatusCode::TOO_MANY_REQUESTS;
+            assert_eq!(one.due_at - begun >= 600 * SECOND, asked, "{one:?}");
+            house.close(edges).await;
+            assert!(taken(&got).is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_subscriber_is_told_what_happens_from_now_on_and_a_known_one_what_it_missed() {
+    for database in databases().await {
+        let (url, got) = receiver(|_| StatusCode::OK).await;
+        // Nobody is told but the log.
+        let house = House::open(&database.config, &[]).await;
+        let edges = vec![house.edge()];
+        house.known().await;
+        house.sell().await;
+        house.until(|all| all[0].position == 2).await;
+        house.close(edges).await;
+
+        let house = House::open(&database.config, &[&url]).await;
+        let edges = vec![house.edge()];
+        house.until(|all| all.len() == 2).await;
+        let second = house.sell().await;
+        house.until(|all| all.iter().any(|one| one.name != "log" && one.position == 4)).await;
+        house.close(edges).await;
+        assert_eq!(kinds_of(&taken(&got), second), SALE);
+        assert_eq!(taken(&got).len(), 2, "nothing of the past");
+
+        let house = House::open(&database.config, &[&url]).await;
+        let third = house.sell().await;
+        let edges = vec![house.edge()];
+        house.until(|all| all.iter().any(|one| one.name != "log" && one.position == 6)).await;
+        house.close(edges).await;
+        assert_eq!((taken(&got).len(), kinds_of(&taken(&got), third)), (4, SALE.map(str::to_owned).to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_before_anything_starts_and_no_secret_is_repeated() {
+    let good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let database = databases().await.remove(0);
+    let events = Events::new(Db::open(&database.config, &chassis::migrations!()).await.unwrap());
+    for (urls, secrets) in [
+        ("nowhere/S3CR3T", ""),
+        ("ftp://S3CR3T.example/", ""),
+        ("http://", ""),
+        ("https://x/S3CR3T,https://x/S3CR3T", ""),
+        ("https://x/", "S3CR3T"),
+        ("https://x/,https://y/,https://z/", &format!("{good},{good}")),
+        ("", good),
+    ] {
+        let args = TellingArgs {
+            events_url: vec![urls.to_owned()],
+            events_secret: vec![secrets.to_owned()],
+            ..TellingArgs::default()
+        };
+        let relay = Relay::new(events.clone(), Clock::system(), &args);
+        let Err(chassis::Error::Config(why)) = relay.map(drop) else { panic!("{urls}") };
+        assert!(why.contains("EVENTS_") && !why.contains("S3CR3T") && !why.contains("MfKQ"), "{why}");
+    }
+    for servers in ["S3CR3T", "http://S3CR3T@x", "nats://", "nats://x:S3CR3T"] {
+        let args = TellingArgs { nats_url: Some(servers.to_owned()), ..TellingArgs::default() };
+        let Err(chassis::Error::Config(why)) = Relay::new(events.clone(), Clock::system(), &args).map(drop)
+        else {
+            panic!("{servers}")
+        };
+        assert!(why.contains("--nats-url (NATS_URL)") && !why.contains("S3CR3T"), "{why}");
+    }
+}

@@ -1,0 +1,213 @@
+//! Other systems are told what has happened: all of it, whoever dies meanwhile.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_nats::jetstream;
+use serde_json::{Value, json};
+use tests::{
+    databases::Databases,
+    eventually::{eventually, holds},
+    load::{Load, kills},
+    mesh::{Role, Shape},
+    process::binary,
+    receiver::{Chat, Receiver, SECRET},
+    server::NatsServer,
+    solos,
+    suite::Solo,
+    world::{World, text},
+};
+use tokio::process::Command;
+
+pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
+    two_subscribers_hear_of_every_purchase_through_kills_of_the_edge,
+    nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge,
+    alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and_many_are_one_message,
+];
+
+/// After a kill the lease of whoever was telling must lapse first.
+const SOON: Duration = Duration::from_secs(60);
+const AT_MOST: Duration = Duration::from_secs(30);
+
+/// The ids of the events that the journal owes, each with its type.
+async fn owed(world: &World) -> BTreeMap<String, String> {
+    let mut edge = world.mesh.databases.with_table("checkout").await;
+    let settled =
+        edge.rows("SELECT {id:checkout_id}, status FROM checkout WHERE settled_at IS NOT NULL").await;
+    let events = settled.into_iter().flat_map(|row| {
+        let (payment, reservation) =
+            if row[1] == "COMPLETED" { ("completed", "confirmed") } else { ("failed", "failed") };
+        [
+            (format!("{}/payment", row[0]), format!("boxoffice.payment.{payment}")),
+            (format!("{}/reservation", row[0]), format!("boxoffice.reservation.{reservation}")),
+        ]
+    });
+    events.collect()
+}
+
+/// Ids without dashes, as the databases tell them, each with its type.
+fn told(events: &[Value]) -> BTreeMap<String, String> {
+    events.iter().map(|event| (text(&event["id"]).replace('-', ""), text(&event["type"]))).collect()
+}
+
+/// Where the edge's database is.
+fn edge_database(world: &World) -> String {
+    match &world.mesh.databases {
+        Databases::Sqlite(dir) => format!("sqlite:{}", dir.join("edge.db").display()),
+        Databases::Postgres(urls) => urls[3].clone(),
+    }
+}
+
+/// Runs a command of `boxoffice events`.
+async fn events(world: &World, args: &[&str]) -> String {
+    let place = edge_database(world);
+    let run = Command::new(binary("boxoffice"))
+        .arg("events")
+        .args(args)
+        .args(["--edge-database-url", &place])
+        .output()
+        .await
+        .unwrap();
+    assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// Buys for a while, and kills an edge now and then, and before that NATS or starts it again.
+async fn buy_and_kill(world: &World, nats: Option<&NatsServer>) {
+    let load = Load::start(world, 8, 100_000).await;
+    for nth in 0..kills(4) {
+        tokio::time::sleep(Duration::from_millis(300 + u64::from(nth) * 137)).await;
+        match nats {
+            Some(nats) if nth % 2 == 0 => nats.kill(),
+            Some(nats) => nats.restart().await,
+            None => {}
+        }
+        let edges = world.mesh.of(Role::Edge);
+        edges[nth as usize % edges.len()].process.restart();
+        if let Err(why) = load.recovered(AT_MOST).await {
+            panic!("kill {nth}: {why}\n{}", world.mesh.logs(15));
+        }
+    }
+    let bought = load.finish(world).await.unwrap_or_else(|why| panic!("{why}"));
+    assert!(bought.purchases > 20, "{bought:?}");
+}
+
+async fn two_subscribers_hear_of_every_purchase_through_kills_of_the_edge(shape: Shape) {
+    let (crm, shaky) = (Receiver::start(|_| false).await, Receiver::start(|nth| nth % 7 == 0).await);
+    let urls = format!("{},{},http://127.0.0.1:1/nobody", crm.url, shaky.url);
+    let flags = ["--events-url", &urls, "--events-secret", SECRET, "--hold-ttl", "1h"];
+    let world = World::start(shape, &flags).await;
+    eventually(SOON, || async {
+        holds(events(&world, &["subscribers"]).await, |text| text.lines().count() == 3)
+    })
+    .await;
+    buy_and_kill(&world, None).await;
+
+    let owed = owed(&world).await;
+    for receiver in [&crm, &shaky] {
+        eventually(SOON, || async {
+            let heard = told(&receiver.heard().events);
+            if heard == owed { Ok(()) } else { Err(format!("{} of {}", heard.len(), owed.len())) }
+        })
+        .await;
+        let heard = receiver.heard();
+        assert_eq!(heard.wrong, Vec::<String>::new());
+        // What is about one checkout comes in order.
+        let mut last = BTreeMap::new();
+        for (at, event) in heard.events.iter().enumerate() {
+            let is_second = text(&event["id"]).ends_with("/reservation");
+            let before = last.insert(text(&event["subject"]), at);
+            assert_eq!(before.is_some(), is_second, "{event}");
+        }
+    }
+    // The one that is down has missed all, and the journal of events is what the others heard.
+    let listed = events(&world, &["subscribers"]).await;
+    let down = listed.lines().find(|line| line.starts_with("127.0.0.1:1#")).unwrap();
+    assert!(down.contains(&format!("\t{} behind\tfails, ", owed.len())), "{listed}");
+    let printed = events(&world, &["tail", "--until-now", "--from", "oldest"]).await;
+    let printed: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told(&printed), owed);
+    let first = text(&printed[0]["id"]);
+    // One of them is told all of it again, and nobody else anything.
+    let again = (crm.heard().again, shaky.heard().again);
+    events(&world, &["replay", "--subscriber", &crm.url, "--from", &first]).await;
+    eventually(SOON, || async { holds(crm.heard().again, |now| *now >= again.0 + owed.len()) }).await;
+    assert_eq!(shaky.heard().again, again.1);
+    world.finish().await;
+}
+
+async fn nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge(shape: Shape) {
+    let nats = NatsServer::start().await;
+    let world = World::start(shape, &["--nats-url", &nats.url(), "--hold-ttl", "1h"]).await;
+    eventually(SOON, || async {
+        holds(events(&world, &["subscribers"]).await, |text| text.contains("nats\t"))
+    })
+    .await;
+    buy_and_kill(&world, Some(&nats)).await;
+    nats.restart().await;
+
+    let owed = owed(&world).await;
+    let context = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let made = || async { context.get_stream("BOXOFFICE").await.map_err(|error| error.to_string()) };
+    let stream = eventually(SOON, made).await;
+    let stored = async || stream.get_info().await.unwrap().state.messages;
+    let all = u64::try_from(owed.len()).unwrap();
+    eventually(SOON, || async { holds(stored().await, |stored| *stored == all) }).await;
+    let mut published = Vec::new();
+    for sequence in 1..=all {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        let event: Value = serde_json::from_slice(&message.payload).unwrap();
+        assert_eq!(message.subject.as_str(), format!("boxoffice.events.{}", text(&event["type"])));
+        assert_eq!(message.headers.get("Nats-Msg-Id").unwrap().as_str(), text(&event["id"]));
+        published.push(event);
+    }
+    assert_eq!(told(&published), owed);
+    // Published once more, they are known again.
+    events(&world, &["replay", "--subscriber", "nats", "--from", &text(&published[0]["id"])]).await;
+    let caught_up = "nats\t0 behind\tis told";
+    eventually(SOON, || async {
+        holds(events(&world, &["subscribers"]).await, |text| text.contains(caught_up))
+    })
+    .await;
+    assert_eq!(stored().await, all, "{}", json!(owed.len()));
+    world.finish().await;
+}
+
+async fn alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and_many_are_one_message(
+    shape: Shape,
+) {
+    const MANY: usize = 60;
+    let chat = Chat::away().await;
+    let world =
+        World::start(shape, &["--alert-url", &chat.url, "--alert-silence", "no-such-kind, nor-this"]).await;
+    let databases = &world.mesh.databases;
+    let mut wallets = databases.with_table("payment").await;
+    // Its table loses its name under wallet-svc, which is a failure that nobody expected.
+    databases.rename("wallet", "hidden").await;
+    for _ in 0..MANY {
+        world.rest.get("/v1/wallets/ann").expect(500).await;
+    }
+    databases.rename("hidden", "wallet").await;
+    let kind = "something-went-wrong-that-should-not";
+    let written = format!("SELECT CAST(times AS TEXT) FROM alert WHERE kind = '{kind}'");
+    let mut seen = Vec::new();
+    for _ in 0..200 {
+        seen = wallets.rows(&written).await;
+        if seen == [[MANY.to_string()]] && chat.missed() > 0 {
+            break;
+        }
+        tests::patience::pause(Duration::from_millis(100)).await;
+    }
+    assert_eq!((seen, chat.missed() > 0), (vec![vec![MANY.to_string()]], true), "{}", world.mesh.logs(10));
+    for node in world.mesh.of(Role::Wallet) {
+        node.process.restart();
+    }
+    world.mesh.ready().await;
+    chat.come_back();
+    let texts = eventually(SOON, || async { holds(chat.texts(), |texts| !texts.is_empty()) }).await;
+    let told = format!("wallet-svc [{kind}], {MANY} times since ");
+    assert!(texts.len() == 1 && texts[0].starts_with(&told) && texts[0].contains("wallet"), "{texts:?}");
+    // That it could not be sent is no alert: there is one kind.
+    assert_eq!(wallets.rows("SELECT kind, CAST(times AS TEXT) FROM alert").await.len(), 1);
+    drop(wallets);
+    world.finish().await;
+}
