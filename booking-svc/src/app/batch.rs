@@ -124,7 +124,7 @@ async fn lock(
             Request::Hold(hold) => new.push(hold),
         }
     }
-    let choices = choosing::choose(session, clock, &new).await?;
+    let choices = choosing::choose(session, clock, rules, &new).await?;
     // A seat that the show does not have gets no row.
     let seats_of = |new| seats_of(new, &choices).ok().filter(|seats| seats.beyond(&new.show).is_empty());
     let new: Vec<_> = new.into_iter().filter_map(|new| Some((new, seats_of(new)?))).collect();

@@ -156,8 +156,11 @@ impl Wanted {
 }
 
 impl NewHold {
-    /// Refuses what nobody would be granted.
-    fn check(&self, rules: Rules, now: i64) -> Result<(), Refusal> {
+    /// Refuses what nobody would be granted, whatever is free.
+    ///
+    /// # Errors
+    /// `SeatNotFound`, `SalesNotOpen`, `SalesClosed`, `ShowCancelled`, `HoldLimit`, `SeatLimit`.
+    pub fn check(&self, rules: Rules, now: i64) -> Result<(), Refusal> {
         match &self.seats {
             Wanted::These(seats) => seats.check(&self.show, now)?,
             Wanted::Best(_) => self.show.check_sale(now)?,

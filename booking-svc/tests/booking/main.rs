@@ -14,6 +14,7 @@ mod halls;
 mod lifecycle;
 mod mending;
 mod retention;
+mod rolling;
 mod schema;
 mod sizes;
 mod venues;

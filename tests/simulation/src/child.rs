@@ -111,7 +111,6 @@ fn audited(folder: &Path) -> Result<Vec<Violation>, String> {
 /// What is changed of what a service has written, and in which file.
 const fn forgery(sabotage: Sabotage) -> Option<(&'static str, &'static str)> {
     match sabotage {
-        Sabotage::Price | Sabotage::Line => None,
         Sabotage::Ledger => Some((
             "wallet.db",
             "UPDATE wallet SET balance = balance + 1 WHERE user_id = (SELECT MIN(user_id) FROM wallet)",
@@ -124,6 +123,14 @@ const fn forgery(sabotage: Sabotage) -> Option<(&'static str, &'static str)> {
             "queue.db",
             "UPDATE draw SET tokens = unhex(hex(substr(tokens, 1, 16)) || hex(substr(tokens, 1, 16)) || hex(substr(tokens, 33)))",
         )),
+        Sabotage::Price
+        | Sabotage::Line
+        | Sabotage::Stale
+        | Sabotage::Unlogged
+        | Sabotage::Double
+        | Sabotage::Unfreed
+        | Sabotage::Forgotten
+        | Sabotage::Unlimited => None,
     }
 }
 

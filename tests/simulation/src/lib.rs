@@ -1,10 +1,11 @@
 //! The whole mesh in virtual time, on a network that delays, loses, cuts and stalls, with servers that die: a
 //! run is its seed.
 //!
-//! - [`plan`]: what a seed decides; [`weather`]: what goes wrong
+//! - [`plan`], [`hall`]: what a seed decides; [`weather`]: what goes wrong
 //! - [`mesh`]: the services as they are, on the simulated network
 //! - [`person`], [`office`]: who uses them, over REST
 //! - [`model`]: what they were told, and what must be true because of it
+//! - [`mistake`]: programs that are wrong on purpose, to see that it is found
 //! - [`run`]: one seed; [`history`]: what happened in it
 //! - [`child`]: a seed in a process of its own, so that nothing outside of the seed has a part in it
 //!
@@ -14,8 +15,10 @@
 //! process runs one seed.
 
 pub mod child;
+pub mod hall;
 pub mod history;
 pub mod mesh;
+pub mod mistake;
 pub mod model;
 pub mod office;
 pub mod person;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
+use crate::hall::Hall;
+
 /// Two replicas of each service.
 pub const SERVERS: [&str; 8] =
     ["queue-1", "queue-2", "booking-1", "booking-2", "wallet-1", "wallet-2", "edge-1", "edge-2"];
@@ -27,6 +29,8 @@ pub struct Plan {
     pub seed: u64,
     /// The sale.
     pub sale: Rules,
+    /// The seats, their prices, and who may have them.
+    pub hall: Hall,
     /// How many people come.
     pub people: usize,
     /// How long it takes until all have come.
@@ -54,9 +58,9 @@ pub struct Plan {
 /// The rules of the sale.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// How many seats there are.
+    /// How many seats there are, where they stand in one row.
     pub seats: i32,
-    /// What one costs.
+    /// What one costs; the least, where sections have prices of their own.
     pub price: i64,
     /// How many may be in at once.
     pub max_active: i64,
@@ -113,9 +117,11 @@ impl Plan {
         let mut troubles = troubles(&mut rng, calm);
         let draw = draw(seed, &mut troubles);
         let called_off = called_off(seed, &mut troubles);
+        let hall = Hall::of(seed, sale.seats, sale.price, Duration::from_millis(calm), called_off);
         Self {
             seed,
             sale,
+            hall,
             people: rng.random_range(8..=18),
             coming: Duration::from_millis(*[100, 1_000, calm / 2].choose(&mut rng).unwrap_or(&calm)),
             one_in: rng.random_range(3..=20),
