@@ -63,10 +63,15 @@ async fn run(
     let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let rules = config.policy.rules(config.doors.know_callers());
     let app = Arc::new(app::App::new(db.clone(), clock, rules, config.policy.time_zone));
+    // Nothing happens before it is known whether somebody is to be told.
+    app.look_for_taker().await?;
+    let looking = tokio::spawn(app::look_until(Arc::clone(&app), shutdown.clone()));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
+        // The edge makes this call every second.
+        .frequent(&["TakeReservationEvents"])
         .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency, shutdown.clone())))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
@@ -74,7 +79,7 @@ async fn run(
     // dropped.
     shutdown.cancel();
     let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
-    let _ended = (pruning.await, alerting.await);
+    let _ended = (pruning.await, alerting.await, looking.await);
     let closed = db.close().await;
     served?;
     Ok(closed?)

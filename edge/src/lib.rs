@@ -83,8 +83,8 @@ async fn run(
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
-    let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
-    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &config.policy.telling)?;
+    let events = store::Events::new(db.clone());
+    let relay = app::Relay::new(events, clock.clone(), &config.policy.telling, Some(&clients))?;
     let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
         store::Journal::new(db.clone()),
@@ -99,7 +99,7 @@ async fn run(
         tokio::spawn(alert(db.clone(), clock.clone(), shutdown.clone())),
         tokio::spawn(till.clone().recover_until(shutdown.clone())),
         tokio::spawn(relay.run_until(shutdown.clone())),
-        tokio::spawn(pruning),
+        tokio::spawn(prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone())),
     ];
 
     let places = app::Places::new(clients.queue.clone());

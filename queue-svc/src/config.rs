@@ -10,7 +10,7 @@ use chassis::{
 };
 
 use crate::{
-    domain::{OnExpiry, Opening, QueuePolicy},
+    domain::{OnExpiry, Opening, QueuePolicy, opened::KEPT},
     store,
 };
 
@@ -142,6 +142,7 @@ impl Config {
     pub fn old(&self) -> Vec<Old> {
         let mut old = self.requests.old().to_vec();
         old.push(Old::new("token", self.retention.past_validity(), store::token::forget));
+        old.push(Old::new("queue_event", KEPT, store::event::forget));
         old
     }
 }

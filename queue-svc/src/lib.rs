@@ -67,8 +67,8 @@ async fn run(
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        // The edge sends the polls of all users in this call.
-        .frequent(&["BatchGetTokens"])
+        // The edge sends the polls of all users in one of these calls, and makes the other every second.
+        .frequent(&["BatchGetTokens", "TakeQueueEvents"])
         .add_service(service);
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.

@@ -54,7 +54,7 @@ impl Edge {
         let limits = Limits::new(policy.limits.clone(), doors.are_secured());
         let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
         let call_offs = CallOffs::new(till.runner.clone(), clients.clone());
-        let moves = Moves::new(till.runner.journal().clone(), clients.clone(), clock.clone());
+        let moves = Moves::new(till.runner.clone(), clients.clone());
         Self {
             clients,
             gate,

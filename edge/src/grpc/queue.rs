@@ -10,8 +10,9 @@ use boxoffice_proto::{
         CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
         GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
         IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
-        ListQueuesResponse, Token, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
-        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
+        ListQueuesResponse, TakeQueueEventsRequest, TakeQueueEventsResponse, Token, UpdateQueueRequest,
+        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
+        queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt, stream};
@@ -104,6 +105,13 @@ impl QueueService for Door {
     }
 
     async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
+    async fn take_queue_events(
+        &self,
+        request: Request<TakeQueueEventsRequest>,
+    ) -> Answer<TakeQueueEventsResponse> {
         Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 

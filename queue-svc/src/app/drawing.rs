@@ -18,7 +18,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    domain::{ALGORITHM, BEACON, Draw, DrawSecret, token_hash},
+    domain::{ALGORITHM, BEACON, Draw, DrawSecret, Opened, token_hash},
     error::Error,
     store,
 };
@@ -63,6 +63,7 @@ pub(super) async fn open(queue: &Arc<Queue>, mut session: Session) -> Result<Opt
     let head = queue.read(|state| state.head().after_draw(draw.of(), now));
     store::draw::insert(&mut session, &queue.id, &draw).await?;
     store::queue::write(&mut session, &queue.id, &head).await?;
+    store::event::record(&mut session, &queue.id, head.version, &Opened::of(&head, draw.of())).await?;
     session.commit().await?;
     tracing::info!(queue = %queue.id, registered = draw.of(), "the queue is open, by lot");
     // I-LINE-COMMITTED: the commit has succeeded, and only now does memory change.

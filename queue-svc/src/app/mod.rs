@@ -14,6 +14,7 @@ mod hearing;
 mod open;
 mod queue;
 mod queues;
+mod taking;
 mod tokens;
 mod watch;
 mod writer;

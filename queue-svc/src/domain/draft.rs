@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
 use super::{
-    DrawSecret, LANES, OnExpiry, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
+    DrawSecret, LANES, OnExpiry, Opened, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
     TokenStatus, state::Now,
 };
 
@@ -88,6 +88,8 @@ pub struct Decision {
     pub outcomes: Vec<CommandOutcome>,
     /// How many tokens were admitted.
     pub admitted: usize,
+    /// That the queue opens with it, if it does.
+    pub opened: Option<Opened>,
     /// Whether anything changes that must be written.
     pub changed: bool,
 }
@@ -131,13 +133,16 @@ struct Draft<'a> {
     active: i64,
     admitted: usize,
     expired: usize,
+    opened: Option<Opened>,
 }
 
 impl<'a> Draft<'a> {
     fn new(state: &'a QueueState, now: i64) -> Self {
         let mut head = state.head().clone();
         head.pass(now, state.waiting());
+        let opens = state.head().is_closed() && !head.is_closed();
         Self {
+            opened: opens.then(|| Opened::of(&head, state.waiting())),
             state,
             now: head.decided_at,
             here: now,
@@ -160,11 +165,15 @@ impl<'a> Draft<'a> {
             Command::Complete(token) => self.complete(&token),
             Command::Leave(token) => self.leave(&token),
             Command::SetPolicy(patch, secret) => {
+                let was_closed = self.head.is_closed();
                 let policy = patch.apply(&self.head.policy);
-                match self.head.set_policy(policy, &secret) {
-                    Ok(()) => CommandOutcome::PolicySet,
-                    Err(refusal) => CommandOutcome::PolicyRefused(refusal),
+                if let Err(refusal) = self.head.set_policy(policy, &secret) {
+                    return CommandOutcome::PolicyRefused(refusal);
                 }
+                if was_closed && !self.head.is_closed() {
+                    self.opened = Some(Opened::of(&self.head, self.waiting));
+                }
+                CommandOutcome::PolicySet
             }
         }
     }
@@ -389,13 +398,14 @@ impl<'a> Draft<'a> {
 
     fn finish(mut self, outcomes: Vec<CommandOutcome>) -> Decision {
         // That the queue has opened must be written, also when nobody is admitted by it.
-        let opened = self.state.head().is_closed() && !self.head.is_closed();
-        let changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy || opened;
+        let is_changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy;
+        let changed = is_changed || self.opened.is_some();
         self.head.version += i64::from(changed);
         for row in &mut self.rows {
             row.version = self.head.version;
         }
         self.rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
-        Decision { rows: self.rows, head: self.head, outcomes, admitted: self.admitted, changed }
+        let Self { rows, head, admitted, opened, .. } = self;
+        Decision { rows, head, outcomes, admitted, opened, changed }
     }
 }

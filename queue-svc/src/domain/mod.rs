@@ -14,6 +14,7 @@ mod draft;
 mod draw;
 mod estimate;
 mod lane;
+pub mod opened;
 mod pace;
 mod permits;
 mod policy;
@@ -40,6 +41,7 @@ mod state_tests;
 
 pub use draft::{Command, CommandOutcome, Decision, MAX_ADMITTED, MAX_EXPIRED, decide};
 pub use draw::{ALGORITHM, BEACON, Draw, DrawSecret, Hash, Proof, token_hash};
+pub use opened::{Opened, WaitingEvent};
 pub use pace::Delay;
 pub use policy::{Message, OnExpiry, Opening, PolicyPatch, QueuePolicy, Texts};
 pub use queue::{Admissions, Drawn, PolicyRefusal, QueueRow};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Command, CommandOutcome, Decision, PolicyPatch, QueuePolicy, QueueRow, QueueState, SECOND, TokenStatus,
-    TokenView, decide,
+    Command, CommandOutcome, Decision, Opened, Opening, PolicyPatch, QueuePolicy, QueueRow, QueueState,
+    SECOND, TokenStatus, TokenView, decide,
 };
 
 const OPENS: i64 = 86_400 * SECOND;
@@ -117,4 +117,20 @@ fn the_registered_count_as_waiting_and_may_leave_but_not_pay() {
         ]
     ));
     assert_eq!(state.waiting(), 1);
+}
+
+#[test]
+fn each_opening_is_told_with_the_decision_that_makes_it() {
+    let mut state = closed(QueuePolicy::default());
+    let opens = |at| Command::set_policy(PolicyPatch { opens_at: Some(at), ..PolicyPatch::default() });
+    assert_eq!(apply(&mut state, vec![join(1), join(2)], SECOND).opened, None);
+    let by_time = Opened { at: OPENS + 7, opening: Opening::Fifo, opens_at: Some(OPENS), registered: 2 };
+    // Whoever closes it again in the same batch does not undo that it was open.
+    let opening = apply(&mut state, vec![opens(Some(3 * OPENS))], OPENS + 7);
+    assert_eq!((opening.opened, opening.admitted), (Some(by_time), 2));
+    assert!(state.head().is_closed());
+    assert_eq!(apply(&mut state, vec![join(3)], OPENS + 8).opened, None);
+    let by_hand = Opened { at: OPENS + 9, opening: Opening::Fifo, opens_at: None, registered: 1 };
+    assert_eq!(apply(&mut state, vec![opens(None)], OPENS + 9).opened, Some(by_hand));
+    assert_eq!(apply(&mut state, vec![opens(Some(OPENS))], OPENS + 9).opened, None, "it was open");
 }

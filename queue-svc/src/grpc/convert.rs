@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::app::{DrawView, HeldView, TokenDrawView};
 use crate::domain::{
     Delay, LaneView, Message, OnExpiry, Opening, QueuePolicy, QueueView, Texts, TokenStatus, TokenView,
+    WaitingEvent,
 };
 
 pub(super) fn queue(view: QueueView) -> pb::Queue {
@@ -25,6 +26,26 @@ pub(super) fn queue(view: QueueView) -> pb::Queue {
         places_per_minute: view.places_per_minute,
         delay_reason: delay(view.delay).into(),
         registered: view.registered,
+    }
+}
+
+pub(super) fn event(waiting: WaitingEvent) -> pb::QueueEvent {
+    let WaitingEvent { number, queue_id, version, opened } = waiting;
+    pb::QueueEvent {
+        number,
+        opened_at: Some(timestamp(opened.at)),
+        queue_id,
+        version,
+        opening: opening(opened.opening).into(),
+        opens_at: opened.opens_at.map(timestamp),
+        registered: opened.registered,
+    }
+}
+
+const fn opening(opening: Opening) -> pb::Opening {
+    match opening {
+        Opening::Fifo => pb::Opening::Fifo,
+        Opening::Draw => pb::Opening::Draw,
     }
 }
 
@@ -59,11 +80,7 @@ macro_rules! policy {
                 .into(),
                 paused: Some(policy.paused),
                 opens_at: policy.opens_at.map(timestamp),
-                opening: match policy.opening {
-                    Opening::Fifo => pb::Opening::Fifo,
-                    Opening::Draw => pb::Opening::Draw,
-                }
-                .into(),
+                opening: opening(policy.opening).into(),
                 message: policy.message.as_ref().map(message),
             }
         }

@@ -7,7 +7,7 @@ use queue_svc::Policy;
 use tonic::Status;
 
 use crate::harness::{
-    Client, Replica, SECOND, START, eventually, get, join, leave, policy, queue, reason, update,
+    Client, Replica, SECOND, START, events, eventually, get, join, leave, policy, queue, reason, update,
 };
 
 const OPENS: i64 = START + 3_600 * SECOND;
@@ -77,6 +77,11 @@ async fn two_replicas_and_one_that_starts_later_tell_the_same_numbers() {
         let held = draw(&one.client).await.unwrap();
         assert_eq!((held.registered, &held.commitment), (40, &before.commitment), "{}", database.name);
         assert_eq!(held, draw(&other.client).await.unwrap());
+        let opened = events(&other.client, &[]).await;
+        assert_eq!(
+            opened.iter().map(|one| (one.opening(), one.registered)).collect::<Vec<_>>(),
+            [(pb::Opening::Draw, 40)]
+        );
         let late = join(&other.client, "late").await.unwrap();
         assert_eq!((late.status(), late.position), (Waiting, 41), "{}", database.name);
         assert_eq!(reason(drawn(&one.client, &late.token).await), Reason::NotFound);

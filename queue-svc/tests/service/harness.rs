@@ -150,6 +150,12 @@ pub(crate) async fn queue(client: &Client) -> pb::Queue {
     client.clone().get_queue(pb::GetQueueRequest::default()).await.unwrap().into_inner().queue.unwrap()
 }
 
+/// Names events as taken, and takes those that wait.
+pub(crate) async fn events(client: &Client, taken: &[i64]) -> Vec<pb::QueueEvent> {
+    let request = pb::TakeQueueEventsRequest { taken: taken.to_vec() };
+    client.clone().take_queue_events(request).await.unwrap().into_inner().events
+}
+
 /// The reason of a refusal, once its code was found to be the contract's.
 pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T, Status>) -> Reason {
     let status = result.unwrap_err();

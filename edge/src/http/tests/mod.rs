@@ -66,7 +66,8 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
     let gate = app::Gate::new(clients.clone());
     let clock = Clock::system();
-    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &Default::default()).unwrap();
+    let relay =
+        app::Relay::new(store::Events::new(db.clone()), clock.clone(), &Default::default(), None).unwrap();
     let till = app::Till::new(
         journal,
         app::Acting::new(store::Actions::new(db), clock.clone()),

@@ -86,6 +86,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
                 .encode_to_vec(),
             "operator owner",
         ),
+        (queues, "TakeQueueEvents", Vec::new(), ""),
         (
             shows,
             "CreateConcert",
@@ -125,6 +126,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
         // Of no show, since that of the others must take place.
         (shows, "CancelShow", booking::CancelShowRequest { show_id: 0 }.encode_to_vec(), "operator"),
         (shows, "FinishCancelling", booking::FinishCancellingRequest { show_id: 0 }.encode_to_vec(), ""),
+        (shows, "TakeReservationEvents", Vec::new(), ""),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,
