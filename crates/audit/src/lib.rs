@@ -52,6 +52,7 @@
 //! read without creating anything beside it.
 
 mod actions;
+pub mod beacon;
 mod called_off;
 mod checkouts;
 pub mod draw;

@@ -43,6 +43,12 @@ pub enum Sabotage {
     Lots,
     /// The one who is first in what the line leaves of its draw is second as well.
     Twice,
+    /// The draw that the line leaves is as if it had been held without the beacon.
+    Ignored,
+    /// It is as if who takes part had been read again after the beacon was there, when one had left.
+    Reread,
+    /// It is as if it had been held again with another secret.
+    Again,
 }
 
 /// Who comes, and how far they are.
@@ -84,7 +90,15 @@ fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
     match sabotage {
         Some(Sabotage::Price) => plan.sale.price += 1,
         Some(Sabotage::Line) => plan.sale.max_active = 0,
-        Some(Sabotage::Ledger | Sabotage::Lots | Sabotage::Twice) | None => {}
+        Some(
+            Sabotage::Ledger
+            | Sabotage::Lots
+            | Sabotage::Twice
+            | Sabotage::Ignored
+            | Sabotage::Reread
+            | Sabotage::Again,
+        )
+        | None => {}
     }
     plan
 }
@@ -153,8 +167,14 @@ impl Cast {
             sleep(at.saturating_sub(history::now())).await;
             office::call_off(show).await;
         }
+        let mut never_comes = plan.beacon.is_some_and(|rounds| rounds.late.is_none());
         while self.gone.get() < CROWDS.len() || history::now() < plan.calm {
             sleep(LOOK).await;
+            let waits = plan.beacon.is_some() && office::watch_the_draw(&self.scene.model).await;
+            if waits && never_comes && history::now() >= plan.calm {
+                never_comes = false;
+                office::draw_without_a_beacon().await;
+            }
         }
         office::close(plan, show, &self.scene.model).await;
         Ok(())
