@@ -43,6 +43,9 @@ pub enum Error {
     /// The queue does not open by lot.
     #[error("the queue has no draw")]
     NoDraw,
+    /// A draw that is to have a beacon cannot be set, because the beacon cannot be announced.
+    #[error("the beacon cannot be announced")]
+    BeaconAway,
     /// The draw was not held yet.
     #[error("the draw was not held yet")]
     NotDrawnYet,
@@ -115,6 +118,14 @@ impl From<Error> for Fault {
                 Reason::FailedPrecondition,
                 "Somebody has joined this queue, so a draw cannot be set, moved or taken back any more: what was \
                  announced to the first holds for all. Make another queue.",
+            ),
+            Error::Policy(PolicyRefusal::NoBeaconAwaited) => Self::new(
+                Reason::FailedPrecondition,
+                "No draw of this queue waits for its beacon, so there is none to be held without.",
+            ),
+            Error::BeaconAway => later(
+                "The beacon of the draw cannot be announced: its relay gave no answer that can be believed. \
+                 Send the same request again.",
             ),
             Error::NoDraw => Self::new(Reason::NotFound, "This queue does not open by lot."),
             Error::NotDrawnYet => Self::new(

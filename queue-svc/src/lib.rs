@@ -11,6 +11,7 @@ pub mod domain;
 mod error;
 pub mod grpc;
 mod measures;
+mod relay;
 pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
@@ -25,8 +26,9 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-pub use config::{Config, Expiry, Policy, Retention};
+pub use config::{BeaconArgs, Config, Expiry, Policy, Retention};
 pub use error::Error;
+pub use relay::{Fetch, Relay};
 use tokio_util::sync::CancellationToken;
 
 /// The id of the queue that always exists.
@@ -57,7 +59,9 @@ async fn run(
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
-    let queues = app::Queues::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
+    let queues = app::Queues::open(db.clone(), clock.clone(), config.retention, config.relay.clone())
+        .await
+        .map_err(fatal)?;
     queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());

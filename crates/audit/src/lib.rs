@@ -60,6 +60,7 @@
 //! read without creating anything beside it.
 
 mod actions;
+pub mod beacon;
 mod books;
 mod called_off;
 mod checkouts;

@@ -272,7 +272,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("queue-{}", Uuid::new_v4()));
         let config = DbConfig::at(format!("sqlite:{}", folder.join("queue.db").display()));
         let db = Db::open(&config, &store::migrations()).await.unwrap();
-        let queues = Queues::open(db, Clock::system(), Retention::default()).await.unwrap();
+        let queues = Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap();
         let claim = Claim { token: Uuid::nil(), queue_id: None, user: None, fresh: false };
         let sizes = [
             size_of_val(&queues.join("default", "ann", 5, None)),

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
 use super::{
-    DrawSecret, LANES, OnExpiry, Opened, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
+    DrawSetting, LANES, OnExpiry, Opened, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
     TokenStatus, state::Now,
 };
 
@@ -38,15 +38,17 @@ pub enum Command {
     Complete(Uuid),
     /// End a token because its user leaves.
     Leave(Uuid),
-    /// Change the policy. The secret is that of the draw if the queue becomes one that opens by lot.
-    SetPolicy(PolicyPatch, DrawSecret),
+    /// Change the policy. The setting is what the draw begins with if the queue becomes one that opens by
+    /// lot.
+    SetPolicy(PolicyPatch, DrawSetting),
 }
 
 #[cfg(test)]
 impl Command {
     /// A change of a policy that sets no draw.
     pub(super) const fn set_policy(patch: PolicyPatch) -> Self {
-        Self::SetPolicy(patch, DrawSecret { secret: [1; 32], token_key: [2; 32] })
+        let secret = super::DrawSecret { secret: [1; 32], token_key: [2; 32] };
+        Self::SetPolicy(patch, DrawSetting { secret, chain: None })
     }
 }
 
@@ -164,10 +166,10 @@ impl<'a> Draft<'a> {
             Command::Join { token, user, priority } => self.join(token, user, priority),
             Command::Complete(token) => self.complete(&token),
             Command::Leave(token) => self.leave(&token),
-            Command::SetPolicy(patch, secret) => {
+            Command::SetPolicy(patch, setting) => {
                 let was_closed = self.head.is_closed();
                 let policy = patch.apply(&self.head.policy);
-                if let Err(refusal) = self.head.set_policy(policy, &secret) {
+                if let Err(refusal) = self.head.set_policy(policy, &setting) {
                     return CommandOutcome::PolicyRefused(refusal);
                 }
                 if was_closed && !self.head.is_closed() {
@@ -191,8 +193,10 @@ impl<'a> Draft<'a> {
         if self.head.policy.is_full(self.waiting) && !straight_in {
             return CommandOutcome::Full(self.retry_after());
         }
-        // I-DRAW: whoever leaves and registers again has the same token, and so the same lot.
-        let secret = self.head.secret.as_ref().filter(|_| self.head.is_closed());
+        // I-DRAW: whoever leaves and registers again has the same token, and so the same lot. Once it is
+        // fixed who takes part nobody registers any more.
+        let registers = self.head.is_closed() && self.head.taking_part().is_none();
+        let secret = self.head.secret.as_ref().filter(|_| registers);
         let token = secret.map_or(token, |secret| secret.token_of(&user, &token));
         let row = TokenRow {
             token,

@@ -95,6 +95,7 @@ macro_rules! patch {
                 opens_at: opens_at(checks, policy.opens_at.as_ref()).map(Some),
                 opening: opening(checks, policy.opening),
                 message: policy.message.map(|said| message(checks, &said)),
+                without_beacon: policy.without_beacon,
             }
         }
     };

@@ -10,9 +10,9 @@ use crate::harness::{
     Client, Replica, SECOND, START, events, eventually, get, join, leave, policy, queue, reason, update,
 };
 
-const OPENS: i64 = START + 3_600 * SECOND;
+pub(crate) const OPENS: i64 = START + 3_600 * SECOND;
 
-fn by_lot(at: i64) -> pb::QueuePolicy {
+pub(crate) fn by_lot(at: i64) -> pb::QueuePolicy {
     pb::QueuePolicy {
         opens_at: Some(timestamp(at)),
         opening: pb::Opening::Draw.into(),
@@ -20,12 +20,12 @@ fn by_lot(at: i64) -> pb::QueuePolicy {
     }
 }
 
-async fn draw(client: &Client) -> Result<pb::Draw, Status> {
+pub(crate) async fn draw(client: &Client) -> Result<pb::Draw, Status> {
     let request = pb::GetDrawRequest::default();
     Ok(client.clone().get_draw(request).await?.into_inner().draw.unwrap())
 }
 
-async fn drawn(client: &Client, token: &str) -> Result<pb::TokenDraw, Status> {
+pub(crate) async fn drawn(client: &Client, token: &str) -> Result<pb::TokenDraw, Status> {
     let request = pb::GetTokenDrawRequest { token: token.to_owned() };
     Ok(client.clone().get_token_draw(request).await?.into_inner().token_draw.unwrap())
 }
@@ -36,7 +36,7 @@ async fn told(client: &Client, token: &str) -> (i64, i64, i64) {
     (drawn.number, token.position, token.ticket)
 }
 
-async fn until_open(client: &Client) {
+pub(crate) async fn until_open(client: &Client) {
     eventually("it is open", || async {
         (queue(client).await.registered == 0 && !draw(client).await.unwrap().secret.is_empty()).then_some(())
     })

@@ -7,7 +7,8 @@
 //! - [`model`]: what they were told, and what must be true because of it
 //! - [`mistake`]: programs that are wrong on purpose, to see that it is found
 //! - [`run`]: one seed; [`history`]: what happened in it
-//! - [`child`]: a seed in a process of its own, so that nothing outside of the seed has a part in it
+//! - [`child`]: a seed in a process of its own, so that nothing outside of the seed has a part in it;
+//!   [`forge`]: mistakes that are made on purpose
 //!
 //! **Why a run is reproducible.** Every server has a single-threaded runtime whose time is virtual, and they
 //! run one after the other. Databases answer at once (`chassis::db::simulate`). All randomness, down to the
@@ -15,6 +16,7 @@
 //! process runs one seed.
 
 pub mod child;
+pub mod forge;
 pub mod hall;
 pub mod history;
 pub mod mesh;

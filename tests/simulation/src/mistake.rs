@@ -33,7 +33,14 @@ pub fn of(sabotage: Sabotage) -> Option<Mistake> {
         Sabotage::Unlimited => {
             changed(&[("show_id AS show, SUM(seat_total) AS total", "show_id AS show, 0 AS total")])
         }
-        Sabotage::Price | Sabotage::Line | Sabotage::Ledger | Sabotage::Lots | Sabotage::Twice => {
+        Sabotage::Price
+        | Sabotage::Line
+        | Sabotage::Ledger
+        | Sabotage::Lots
+        | Sabotage::Twice
+        | Sabotage::Ignored
+        | Sabotage::Reread
+        | Sabotage::Again => {
             return None;
         }
     })

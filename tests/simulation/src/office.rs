@@ -73,6 +73,22 @@ pub async fn call_off(show: i64) {
     count("shows called off");
 }
 
+/// Looks at the draw, if an edge tells it. Whether it waits for its beacon.
+pub async fn watch_the_draw(model: &Rc<RefCell<Model>>) -> bool {
+    let request = Request::get(format!("/v1/queues/{LINE}/draw"));
+    let answer = request.send(OFFICE, EDGES[0], PATIENCE).await.filter(Answer::is_done);
+    let Some(answer) = answer else { return false };
+    model.borrow_mut().line.told_of_the_draw(&answer);
+    answer.body["root"].is_string() && answer.body["secret"].is_null()
+}
+
+/// Ends the wait for a beacon that does not come.
+pub async fn draw_without_a_beacon() {
+    let without = json!({"withoutBeacon": true});
+    until_done(&Request::put(format!("/v1/queues/{LINE}"), without).key("without")).await;
+    count("draws without their beacon");
+}
+
 /// Reads everybody's affairs once nothing is in flight any more, and has the model judge them.
 pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
     let until = history::now().max(plan.calm) + SETTLES_WITHIN;
@@ -104,7 +120,17 @@ pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
         }
     }
     if plan.draw.is_some() {
-        let draw = until_done(&Request::get(format!("/v1/queues/{LINE}/draw"))).await;
+        let draw = loop {
+            let draw = until_done(&Request::get(format!("/v1/queues/{LINE}/draw"))).await;
+            model.borrow_mut().line.told_of_the_draw(&draw);
+            if draw.body["secret"].is_string() {
+                break draw;
+            }
+            if history::now() > until {
+                return violated("DRAW", &[OFFICE], format!("it was not held: {}", draw.body));
+            }
+            sleep(AGAIN).await;
+        };
         let tokens = model.borrow().line.registered();
         for token in tokens {
             let drawn = until_known(&Request::get(format!("/v1/tokens/{token}/draw"))).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use crate::hall::Hall;
+use crate::{KNOWN, hall::Hall};
 
 /// Two replicas of each service.
 pub const SERVERS: [&str; 8] =
@@ -47,12 +47,23 @@ pub struct Plan {
     pub skew: i64,
     /// When the line opens by lot, if it was not open from the beginning.
     pub draw: Option<Duration>,
+    /// What the relay of the draw's beacon does, if the draw has one.
+    pub beacon: Option<Rounds>,
     /// When the show is called off, if it is.
     pub called_off: Option<Duration>,
     /// What goes wrong.
     pub troubles: Vec<(Duration, Trouble)>,
     /// From when on nothing goes wrong.
     pub calm: Duration,
+}
+
+/// What the relay of a beacon tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounds {
+    /// How long after its time a round is told; `None`: never, and the office ends the wait.
+    pub late: Option<Duration>,
+    /// Whether it tells what somebody else has signed until then.
+    pub lies: bool,
 }
 
 /// The rules of the sale.
@@ -116,6 +127,7 @@ impl Plan {
         let calm = rng.random_range(14_000..=20_000);
         let mut troubles = troubles(&mut rng, calm);
         let draw = draw(seed, &mut troubles);
+        let beacon = draw.and_then(|opens| beacon(seed, opens, &mut troubles));
         let called_off = called_off(seed, &mut troubles);
         let hall = Hall::of(seed, sale.seats, sale.price, Duration::from_millis(calm), called_off);
         Self {
@@ -133,6 +145,7 @@ impl Plan {
             commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
             skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),
             draw,
+            beacon,
             called_off,
             troubles,
             calm: Duration::from_millis(calm),
@@ -165,6 +178,27 @@ fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> 
         }
     }
     Some(Duration::from_millis(opens))
+}
+
+/// What the relay of a draw's beacon does, in one of two draws, and who dies between the opening and the
+/// draw. Other dice decide it than the rest, as for draws. Seeds that once found something without one have
+/// none.
+fn beacon(seed: u64, opens: Duration, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Rounds> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0xBEAC);
+    if rng.random_bool(0.5) || KNOWN.iter().any(|(known, _)| *known == seed) {
+        return None;
+    }
+    for queue in QUEUES {
+        if rng.random_bool(0.5) {
+            let dies = opens + Duration::from_millis(rng.random_range(100..=700) * 10);
+            troubles.push((dies, Trouble::Crash(queue)));
+            troubles.push((dies + Duration::from_millis(600), Trouble::Start(queue)));
+        }
+    }
+    let late = rng
+        .random_bool(0.8)
+        .then(|| Duration::from_millis(*[0, 0, 700, 5_000].choose(&mut rng).unwrap_or(&0)));
+    Some(Rounds { late, lies: rng.random() })
 }
 
 /// When a seed's show is called off, in one of four, and who dies around that moment. Other dice decide it

@@ -56,6 +56,12 @@ pub enum Sabotage {
     Forgotten,
     /// Nobody is said to have any seat of a show that limits how many one may have.
     Unlimited,
+    /// The draw that the line leaves is as if it had been held without the beacon.
+    Ignored,
+    /// It is as if who takes part had been read again after the beacon was there, when one had left.
+    Reread,
+    /// It is as if it had been held again with another secret.
+    Again,
 }
 
 /// Who comes, and how far they are.
@@ -97,11 +103,24 @@ pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> History {
 /// The plan as the model is told.
 fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
     let mut plan = plan.clone();
-    if sabotage == Some(Sabotage::Price) {
-        plan.hall.sections.iter_mut().for_each(|section| section.price += 1);
-    }
-    if sabotage == Some(Sabotage::Line) {
-        plan.sale.max_active = 0;
+    match sabotage {
+        Some(Sabotage::Price) => plan.hall.sections.iter_mut().for_each(|section| section.price += 1),
+        Some(Sabotage::Line) => plan.sale.max_active = 0,
+        Some(
+            Sabotage::Ledger
+            | Sabotage::Lots
+            | Sabotage::Twice
+            | Sabotage::Stale
+            | Sabotage::Unlogged
+            | Sabotage::Double
+            | Sabotage::Unfreed
+            | Sabotage::Forgotten
+            | Sabotage::Unlimited
+            | Sabotage::Ignored
+            | Sabotage::Reread
+            | Sabotage::Again,
+        )
+        | None => {}
     }
     plan
 }
@@ -174,8 +193,14 @@ impl Cast {
             sleep(at.saturating_sub(history::now())).await;
             office::call_off(show).await;
         }
+        let mut never_comes = plan.beacon.is_some_and(|rounds| rounds.late.is_none());
         while self.gone.get() < CROWDS.len() || history::now() < plan.calm {
             sleep(LOOK).await;
+            let waits = plan.beacon.is_some() && office::watch_the_draw(&self.scene.model).await;
+            if waits && never_comes && history::now() >= plan.calm {
+                never_comes = false;
+                office::draw_without_a_beacon().await;
+            }
         }
         office::close(plan, show, &self.scene.model).await;
         Ok(())

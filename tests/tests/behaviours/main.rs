@@ -8,6 +8,7 @@ mod access;
 mod availability;
 mod bad_input;
 mod bad_messages;
+mod beacons;
 mod best;
 mod books;
 mod called_off;
@@ -131,6 +132,7 @@ fn main() -> ExitCode {
             manners::SOLOS,
             restarts::SOLOS,
             draws::SOLOS,
+            beacons::SOLOS,
             replicas::SOLOS,
             outages::SOLOS,
             pooler::SOLOS,

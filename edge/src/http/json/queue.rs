@@ -235,6 +235,9 @@ macro_rules! json {
             #[schema(required, value_type = Option<Message>)]
             #[serde(serialize_with = "said")]
             message: Option<Arc<Notice>>,
+            /// True: the draw was held without the beacon that was announced with it, or is about to be.
+            #[schema(example = false)]
+            without_beacon: bool,
             /// When the queue was created.
             created_at: Instant,
         }
@@ -261,6 +264,7 @@ macro_rules! json {
                     // A service of an older release knows one order.
                     opening: Opening::read(policy.opening).unwrap_or(Opening::Fifo),
                     message: policy.message.and_then(Notice::of),
+                    without_beacon: policy.without_beacon.unwrap_or_default(),
                     created_at: Instant::read(queue.created_at.as_ref())?,
                 })
             }
@@ -294,6 +298,9 @@ macro_rules! json {
             /// What to say to everybody in the queue, in place of what was said before; null: nothing any
             /// more. It is with the next answer or event of each.
             message: Option<Message>,
+            /// True: a draw that waits for its beacon is held without it, and goes on to tell so. It can be
+            /// set while a draw waits, after the opening.
+            without_beacon: Option<bool>,
         }
 
         impl FromFields for QueuePolicy {
@@ -306,6 +313,7 @@ macro_rules! json {
                     opens_at: fields.optional_instant("opensAt").map(Instant),
                     opening: opening(fields),
                     message: message(fields),
+                    without_beacon: fields.optional_bool("withoutBeacon"),
                 }
             }
         }
@@ -334,6 +342,7 @@ macro_rules! json {
                         ko: ko.unwrap_or_default(),
                         en: en.unwrap_or_default(),
                     }),
+                    without_beacon: policy.without_beacon,
                 }
             }
         }
