@@ -154,8 +154,14 @@ export class Picture {
   /** Shows another part of the hall at the next frame. */
   #move() {
     clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => this.draw(), REST);
+    this.#rest = setTimeout(() => this.#settle(), REST);
     this.#ask();
+  }
+
+  /** At rest it is sharp, and there is some more around it for the next movement. */
+  #settle() {
+    const sheet = this.#drawn;
+    if (sheet?.scale !== this.#view.scale || !this.#reaches(sheet, MARGIN / 2)) this.draw();
   }
 
   #ask() {
@@ -171,7 +177,7 @@ export class Picture {
     if (!brush || width === 0) return;
     const { scale, x, y } = this.#view;
     const sharp = devicePixelRatio;
-    if (!this.#drawn || !this.#reaches(this.#drawn)) this.#drawn = this.#drawSheet();
+    if (!this.#drawn || !this.#reaches(this.#drawn, 0)) this.#drawn = this.#drawSheet();
     const { scale: was, left, top } = this.#drawn;
     sized(this.canvas, width * sharp, height * sharp);
     brush.setTransform(1, 0, 0, 1, 0, 0);
@@ -195,11 +201,15 @@ export class Picture {
     };
   }
 
-  /** Whether a sheet has all that is to be seen. @param {Sheet} sheet */
-  #reaches({ scale, sharp, left, top, right, bottom }) {
+  /**
+   * Whether a sheet has all that is to be seen, and so much around it.
+   * @param {Sheet} sheet
+   * @param {number} margin
+   */
+  #reaches({ scale, sharp, left, top, right, bottom }, margin) {
     const by = this.#view.scale / scale;
     if (by > STRETCH || by < 1 / STRETCH || sharp !== devicePixelRatio) return false;
-    const seen = this.#window(0);
+    const seen = this.#window(margin);
     const { width, height } = this.seating;
     return (
       left <= Math.max(seen.left, -PITCH) &&

@@ -179,7 +179,7 @@ export interface Wallet extends Priced {
 export interface Entry {
   kind: "CHARGE" | "USE" | "PAYMENT" | "REFUND";
   amount: number;
-  balance: number;
+  balanceAfter: number;
   createdAt: string;
 }
 

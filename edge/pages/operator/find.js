@@ -192,11 +192,11 @@ export class UserPage extends Part {
 
   /** @param {Wallet} wallet @param {import("../types.js").Entry[]} entries */
   #wallet(wallet, entries) {
-    const rows = entries.map(({ kind, amount, balance, createdAt }) => [
+    const rows = entries.map(({ kind, amount, balanceAfter, createdAt }) => [
       moment(createdAt),
       w.kind[kind],
       money(amount, wallet),
-      money(balance, wallet),
+      money(balanceAfter, wallet),
     ]);
     return h(
       "div",

@@ -5,6 +5,7 @@
 //     node on_sale.mjs PROGRAM FOLDER BROWSER [SCENE]
 
 import { deepStrictEqual as same, ok } from "node:assert";
+import { readFileSync } from "node:fs";
 import { Browser, House, enter, linked, play, press, reach, says, skips, sound } from "./house.mjs";
 
 const [program, folder, executable, only] = process.argv.slice(2);
@@ -343,6 +344,40 @@ async function what_is_sent_and_what_is_said_without_scripts() {
   await bare.leave();
 }
 
+/** What `types.d.ts` declares of an answer, its document has. */
+async function what_the_pages_read_is_what_the_document_says() {
+  const { components } = await house.run("GET", "/openapi.json");
+  const called = {
+    Action: "OperatorAction",
+    Story: "PaymentStory",
+    Place: "Token",
+    Message: "QueueMessage",
+    Row: "PlanRow",
+    Plan: "SeatPlan",
+  };
+  /** The members of a schema, with those of the schemas that it is made of. */
+  const members = ({ $ref, allOf = [], properties = {} }) => [
+    ...($ref ? members(components.schemas[$ref.split("/").at(-1)]) : []),
+    ...allOf.flatMap(members),
+    ...Object.keys(properties),
+  ];
+  const types = readFileSync(new URL("types.d.ts", import.meta.url), "utf8");
+  const declared = [...types.matchAll(/^export interface (\w+)[^{]*\{\n([^]*?)^\}/gm)];
+  let compared = 0;
+  for (const [, name, body] of declared) {
+    const schema = components.schemas[called[name] ?? name];
+    // What a tab knows is the pages' own, and a currency is a part of others.
+    if (["News", "Priced"].includes(name)) continue;
+    ok(schema, `the document has ${name}`);
+    const there = new Set(members(schema));
+    for (const [, member] of body.matchAll(/^  (\w+): /gm)) {
+      ok(there.has(member), `${name}.${member} is in the document`);
+      compared += 1;
+    }
+  }
+  ok(compared > 100, `${compared} members`);
+}
+
 async function what_is_not_there() {
   const joe = await browser.person(house, { name: "joe" });
   const page = await joe.visit("/shows/999999");
@@ -407,6 +442,7 @@ const scenes = [
   before_the_opening,
   the_draw_is_checked,
   what_is_sent_and_what_is_said_without_scripts,
+  what_the_pages_read_is_what_the_document_says,
   what_is_not_there,
   where_one_has_to_sign_in,
 ];

@@ -250,6 +250,8 @@ async function who_has_what_and_a_refund() {
   await press(page, "find");
   await says(page, "User gil");
   await page.waitForSelector("user-page table");
+  const moved = page.locator("user-page table").last().locator("tbody tr");
+  ok(/Payment\s+-₩180,000\s+₩0$/.test(await moved.first().innerText()), await moved.first().innerText());
   await sound(page, "a user");
   await page.click('[data-key="to-find"]');
   await page.fill('[data-key="what"]', "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11");

@@ -48,6 +48,7 @@ async function buyer(show, nth) {
 
 /** A picture of a page from its top, or from this element on. */
 async function picture(page, name, size, from) {
+  await page.evaluate(() => scrollTo(0, 0));
   const top = from ? (await page.locator(from).first().boundingBox()).y - 16 : 0;
   const clip = { x: 0, y: top, ...size };
   await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true, clip });
@@ -77,20 +78,22 @@ try {
   let line = null;
   for (let nth = 0; Date.now() - begun < LASTS; nth += 1) {
     buyers.push(buyer(show, nth).catch(() => {}));
-    if (nth === 200) {
+    if (!line && Date.now() - begun > LASTS - 15_000) {
       line = await waiting.visit(`/shows/${show}`);
       await press(line, "join");
     }
-    await sleep(nth < 250 ? 120 : 700);
+    await sleep(nth < 250 ? 120 : 240);
   }
   ok(line, "somebody waits");
   await linked(line, "live");
-  await picture(line, "waiting", { width: 1000, height: 640 });
+  await picture(line, "waiting", { width: 1000, height: 690 });
+  // What was free in the row that the lists show may be gone.
+  await hall.selectOption('[data-key="section"]', "1");
   await hall.click('[data-seat]:not([aria-disabled="true"]) >> nth=0');
   await hall.click('[data-seat]:not([aria-disabled="true"]):not([aria-pressed="true"]) >> nth=0');
   await hall.waitForTimeout(500);
   await picture(hall, "hall", { width: 1100, height: 820 }, "seat-hall h2");
-  await picture(board, "operator", { width: 1200, height: 880 }, "main h1");
+  await picture(board, "operator", { width: 1200, height: 844 }, "main h1");
   await Promise.race([Promise.all(buyers), sleep(5_000)]);
 } finally {
   await browser.close();
