@@ -2,8 +2,8 @@
 
 import { Once, Refusal, ask, now } from "./api.js";
 import { Part, focusOn, h, say, show, sleep } from "./dom.js";
-import { seatName } from "./hall.js";
 import { person } from "./person.js";
+import { seatList } from "./seats.js";
 import { figure } from "./waiting.js";
 import { clock, inWords, moment, money, w } from "./words.js";
 
@@ -242,19 +242,5 @@ export class SeatBasket extends Part {
     ];
   }
 }
-
-/**
- * The seats of a reservation as a list.
- * @param {Reservation} reservation
- * @param {import("./types.js").Priced} priced
- */
-export const seatList = ({ seats }, priced) =>
-  h(
-    "ul",
-    { class: "list" },
-    seats.map((seat) =>
-      h("li", null, h("span", { class: "grow" }, seatName(seat)), h("span", null, money(seat.price, priced))),
-    ),
-  );
 
 customElements.define("seat-basket", SeatBasket);

@@ -18,6 +18,7 @@ mod store;
 use std::sync::Arc;
 
 use boxoffice_proto::{
+    alerts::alert_service_server::AlertServiceServer,
     booking::booking_service_server::BookingServiceServer,
     checkout::checkout_service_server::CheckoutServiceServer,
     fault::DOMAIN,
@@ -108,8 +109,9 @@ async fn run(
     let polls = app::Polls::new(places);
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let edge = app::Edge::new(clients, gate, following.clone(), till.clone(), doors, clock, &config.policy);
-    let edge = Arc::new(edge);
+    let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
+    let edge =
+        Arc::new(app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy));
     let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
     let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
@@ -163,7 +165,8 @@ fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> Grpc
         .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, doors))))
         .add_service(limited!(QueueServiceServer::new(door.clone())))
         .add_service(limited!(BookingServiceServer::new(door.clone())))
-        .add_service(limited!(WalletServiceServer::new(door)))
+        .add_service(limited!(WalletServiceServer::new(door.clone())))
+        .add_service(limited!(AlertServiceServer::new(door)))
 }
 
 fn migrations() -> Migrations {

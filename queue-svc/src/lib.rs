@@ -66,14 +66,15 @@ async fn run(
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
     let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
-    let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
+    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
         // The edge sends the polls of all users in one of these calls, and makes the other every second.
         .frequent(&["BatchGetTokens", "TakeQueueEvents"])
-        .add_service(service);
+        .add_service(service)
+        .add_service(alerting::service(&db, &clock));
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();

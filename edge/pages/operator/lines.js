@@ -2,9 +2,10 @@
 
 import { ask } from "../api.js";
 import { Part, h, show } from "../dom.js";
+import { go } from "../frame.js";
 import { problem } from "../signing.js";
 import { count, moment } from "../words.js";
-import { ChangeForm, asking, differences, go, labelled, page, reading } from "./forms.js";
+import { ChangeForm, asking, differences, labelled, page, reading } from "./forms.js";
 import { ActionList } from "./journal.js";
 import { table } from "./table.js";
 import { watch } from "./watch.js";

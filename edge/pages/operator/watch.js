@@ -8,6 +8,7 @@ import { Metrics } from "./metrics.js";
 import { isKnown, may } from "./person.js";
 
 /** @typedef {import("./chart.js").Sample} Sample */
+/** @typedef {import("../types.js").Alerts} Alerts */
 /** @typedef {import("../types.js").Concert} Concert */
 /** @typedef {import("../types.js").Payment} Payment */
 /** @typedef {import("../types.js").Queue} Queue */
@@ -34,6 +35,8 @@ class Watch extends EventTarget {
   books = [];
   /** Payments that wait for an operator. @type {Payment[]} */
   parked = [];
+  /** What needs a person; `null` before anything is known. @type {Alerts | null} */
+  alerts = null;
   /** Why nothing new is known. @type {unknown} */
   trouble = null;
   /** @type {Map<string, Sample[]>} */
@@ -41,6 +44,7 @@ class Watch extends EventTarget {
   #metrics = new Metrics();
   #nth = 0;
   #isLooking = false;
+  #asksForAlerts = false;
   /** Whose requests are refused, so that they are not made again. @type {string | null | undefined} */
   #refused;
   /** @type {{concert: Concert, show: Show}[]} */
@@ -77,6 +81,8 @@ class Watch extends EventTarget {
     if (document.hidden || this.#isLooking || !isKnown() || !may("operator")) return;
     if (this.#refused !== undefined && this.#refused === bearer) return;
     this.#isLooking = true;
+    // Nothing waits for them: they are asked of all programs, and matter most when some are away.
+    if (this.#nth % SELDOM === 0) void this.#lookForAlerts();
     try {
       const { queues } = await ask(`/v1/queues?pageSize=${LINES}`, { tries: 1 });
       this.queues = queues;
@@ -94,6 +100,20 @@ class Watch extends EventTarget {
       this.#refused = isFinal ? bearer : undefined;
     } finally {
       this.#isLooking = false;
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+
+  async #lookForAlerts() {
+    if (this.#asksForAlerts) return;
+    this.#asksForAlerts = true;
+    try {
+      this.alerts = await ask("/v1/operator/alerts", { tries: 1 });
+    } catch {
+      // What was known stays, beside the trouble that the other requests tell. An edge of an earlier release
+      // has none.
+    } finally {
+      this.#asksForAlerts = false;
     }
     this.dispatchEvent(new Event("change"));
   }

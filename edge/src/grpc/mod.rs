@@ -1,5 +1,6 @@
 //! `CheckoutService`: requests become commands and checkouts become answers; nothing is decided here.
 
+mod alerts;
 mod booking;
 mod convert;
 mod door;

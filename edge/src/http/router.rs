@@ -154,6 +154,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
         .routes(routes!(journal::get_metrics))
+        .routes(routes!(journal::list_alerts))
         .routes(routes!(original::token::original_issue_token))
         .routes(routes!(original::token::original_get_token))
         .routes(routes!(original::seats::original_list_dates))

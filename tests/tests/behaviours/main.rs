@@ -50,6 +50,7 @@ mod streams;
 mod switchover;
 mod telling;
 mod traces;
+mod undone;
 mod venues;
 mod waiting_room;
 mod web;

@@ -304,6 +304,14 @@ async fn alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and
     let texts = eventually(SOON, || async { holds(chat.texts(), |texts| !texts.is_empty()) }).await;
     let told = format!("wallet-svc [{kind}], {MANY} times since ");
     assert!(texts.len() == 1 && texts[0].starts_with(&told) && texts[0].contains("wallet"), "{texts:?}");
+    // Operators see it, from whichever edge, sent or not, and it was counted before the program was killed.
+    for _ in world.mesh.of(Role::Edge) {
+        let told = world.rest.get("/v1/operator/alerts").expect(200).await;
+        let of_kind = told["alerts"].as_array().unwrap().iter().find(|alert| alert["kind"] == kind).unwrap();
+        let alert = ["program", "times", "silenced"].map(|member| of_kind[member].clone());
+        assert_eq!(alert, [json!("wallet-svc"), json!(MANY), json!(false)], "{told}");
+        assert_eq!(told["unread"], json!([]));
+    }
     // That it could not be sent is no alert: there is one kind.
     assert_eq!(wallets.rows("SELECT kind, CAST(times AS TEXT) FROM alert").await.len(), 1);
     drop(wallets);

@@ -1,6 +1,6 @@
 //! The table of the RPCs.
 
-use boxoffice_proto::{booking, checkout, queue, time::timestamp, wallet};
+use boxoffice_proto::{alerts, booking, checkout, queue, time::timestamp, wallet};
 use prost::Message;
 use tests::mesh::Role;
 use uuid::Uuid;
@@ -345,6 +345,10 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             "operator",
         ),
         (desk, "GetMetrics", checkout::GetMetricsRequest {}.encode_to_vec(), "operator"),
+        // Every program tells its own.
+        (queues, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
+        (shows, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
+        (money, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
     ]
 }
 
