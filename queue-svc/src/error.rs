@@ -25,6 +25,9 @@ pub enum Error {
     /// The token is not ACTIVE; it has this status.
     #[error("the token is {}", .0.as_str())]
     TokenNotActive(TokenStatus),
+    /// There is no such token of the user who asks.
+    #[error("no such token of this user")]
+    NotOwner,
     /// The token was issued to another user.
     #[error("the token is another user's")]
     TokenWrongUser,
@@ -104,6 +107,7 @@ impl From<Error> for Fault {
                 Self::new(Reason::TokenNotActive, format!("The token is {}, not ACTIVE.", status.as_str()))
                     .with("status", status.as_str())
             }
+            Error::NotOwner => Self::new(Reason::NotOwner, Reason::NotOwner.title()),
             Error::TokenWrongUser => Self::new(Reason::TokenWrongUser, "The token belongs to another user."),
             Error::TokenWrongQueue => Self::new(Reason::TokenWrongQueue, "The token is of another queue."),
             Error::QueueFull(after) => come_back(Reason::QueueFull, "The line is full.", after),

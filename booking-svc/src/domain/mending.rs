@@ -99,12 +99,14 @@ impl ShowChange {
     }
 }
 
-/// Refuses a change that is meant for another state than this one, if it says for which (I-FASTER).
+/// Refuses a change that is meant for other states than this one, if it says for which (I-FASTER): a comma
+/// stands between two.
 ///
 /// # Errors
 /// `Outdated`.
 pub fn check_etag(meant: Option<&str>, now: &str) -> Result<(), Refusal> {
-    if meant.is_none_or(|meant| meant == now) { Ok(()) } else { Err(Refusal::Outdated) }
+    let is_meant = meant.is_none_or(|meant| meant.split(',').any(|meant| meant == now));
+    if is_meant { Ok(()) } else { Err(Refusal::Outdated) }
 }
 
 impl Concert {
@@ -184,6 +186,9 @@ mod tests {
     fn a_change_for_another_state_is_refused() {
         assert_eq!(check_etag(None, "a"), Ok(()));
         assert_eq!(check_etag(Some("a"), "a"), Ok(()));
-        assert_eq!(check_etag(Some("b"), "a"), Err(Refusal::Outdated));
+        assert_eq!(check_etag(Some("b,a"), "a"), Ok(()));
+        for other in ["b", "b,c", "aa", ""] {
+            assert_eq!(check_etag(Some(other), "a"), Err(Refusal::Outdated), "{other:?}");
+        }
     }
 }

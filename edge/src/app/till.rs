@@ -165,11 +165,7 @@ impl Till {
 
     /// A checkout of this user, or of anybody where none is named.
     pub(super) async fn read(&self, checkout_id: Uuid, user_id: &str) -> Result<Checkout, Fault> {
-        let none = || {
-            Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title())
-                .with("payment_id", checkout_id)
-        };
-        of_user(user_id, self.find(checkout_id).await?.ok_or_else(none))
+        of_user(user_id, self.find(checkout_id).await?.ok_or_else(|| not_found(checkout_id)))
     }
 
     pub(super) async fn find(&self, checkout_id: Uuid) -> Result<Option<Checkout>, Fault> {
@@ -187,6 +183,10 @@ impl Till {
         }
         let request = GetPaymentRequest { payment_id: payment_id.to_string(), user_id };
         let payment = ask!(self.clients.wallet, get_payment(request).payment)?;
+        // It was taken back before it arrived, and never will: there is nothing to tell of it.
+        if payment.user_id.is_empty() {
+            return Err(not_found(payment_id));
+        }
         without_checkout(payment_id, payment).ok_or_else(|| hollow("get_payment"))
     }
 
@@ -474,6 +474,10 @@ fn payable(reservation: &Reservation, user_id: &str) -> Result<(), Fault> {
         ReservationStatus::Cancelled | ReservationStatus::Refunded => refuse(Reason::ReservationCancelled),
         ReservationStatus::Unspecified => Err(hollow("get_reservation")),
     }
+}
+
+fn not_found(checkout_id: Uuid) -> Fault {
+    Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title()).with("payment_id", checkout_id)
 }
 
 fn contended() -> Fault {

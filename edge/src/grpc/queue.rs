@@ -55,7 +55,7 @@ impl QueueService for Door {
     async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
         let (caller, asker) = (self.caller(&request), request.extensions().get::<Asker>().cloned());
         let (request, limits) = (request.into_inner(), &self.edge.limits);
-        let token = match (read::token_of(&request)?, asker) {
+        let token = match (read::token_of(&request, caller.is_known())?, asker) {
             (Some(token), asker) => {
                 asker.map_or(Ok(()), |asker| limits.admit_poll(&token, || asker))?;
                 queue::place(&self.edge, &self.polls, token).await?.into()

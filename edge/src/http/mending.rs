@@ -94,8 +94,8 @@ fn if_match(headers: &HeaderMap) -> Vec<String> {
         return Vec::new();
     }
     let state = |tag: &str| match tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(state) => state.to_owned(),
-        None => format!("W/{tag}"),
+        Some(state) if !state.is_empty() => state.to_owned(),
+        _ => format!("W/{tag}"),
     };
     tags.into_iter().map(state).collect()
 }

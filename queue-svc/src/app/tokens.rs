@@ -86,14 +86,17 @@ impl Queues {
     /// Ends a token because its user leaves the queue; where `user` is named, only a token of that user.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], [`Error::TokenWrongUser`], [`Error::RequestIdReused`], or the
-    /// batch failed.
+    /// [`Error::TokenNotFound`], [`Error::NotOwner`] where a user is named, [`Error::RequestIdReused`], or
+    /// the batch failed.
     pub async fn leave(&self, id: Uuid, user: Option<&str>, key: Option<Key>) -> Result<TokenView, Error> {
         // Whose a token is never changes.
-        if let Some(user) = user
-            && *self.token(id).await?.user != *user
-        {
-            return Err(Error::TokenWrongUser);
+        if let Some(user) = user {
+            match self.token(id).await {
+                Ok(token) if *token.user == *user => {}
+                // Nobody learns which tokens others have.
+                Ok(_) | Err(Error::TokenNotFound) => return Err(Error::NotOwner),
+                Err(error) => return Err(error),
+            }
         }
         let queue = self.queue_of(&id).await?;
         Ok(token(queue.ask(Command::Leave(id), key).await?)?.0)
