@@ -30,7 +30,8 @@ export class SeatBasket extends Part {
   #message = "";
   /** What is being done: nothing else is done meanwhile. */
   #doing = "";
-  #isOver = false;
+  /** When the server may be asked again whether the time is up. */
+  #askedFrom = Number.NEGATIVE_INFINITY;
   /** @type {Payment | null} */
   #payment = null;
   #topUp = new Once();
@@ -69,10 +70,11 @@ export class SeatBasket extends Part {
   #tick() {
     const left = this.querySelector(".clock");
     if (left) left.textContent = clock(this.#left);
-    if (this.#left > 0 || this.#doing || this.#isOver || this.reservation.status !== "HELD") return;
-    // Once: how it ended is the server's to say, and after that there is nothing to ask.
-    this.#isOver = true;
-    say(w.timeUp);
+    if (this.#left > 0 || this.#doing || this.reservation.status !== "HELD" || now() < this.#askedFrom)
+      return;
+    // How it ended is the server's to say, whose clock may be half a second behind what it is taken for here.
+    if (this.#askedFrom < Date.parse(this.reservation.expiresAt)) say(w.timeUp);
+    this.#askedFrom = now() + 1_000;
     void this.#do("", () => this.#readAgain());
   }
 

@@ -94,6 +94,11 @@ export class FindPage extends Part {
       if (reservation) return go(`/operator/reservations/${what}`);
       const payment = await orNothing(ask(`/v1/payments/${what}`, { signal }));
       if (payment) return go(`/operator/payments/${what}`);
+      // Issuers may give their users such ids, too.
+      const path = `/v1/users/${what}`;
+      const { reservations } = await ask(`${path}/reservations?pageSize=1`, { signal });
+      const { payments } = await ask(`${path}/payments?pageSize=1`, { signal });
+      if (reservations.length + payments.length > 0) return go(`/operator/users/${what}`);
       show(this.#wrong, h("p", { class: "notice bad" }, o.notFound));
     } catch (error) {
       if (!this.stopped.aborted) show(this.#wrong, h("p", { class: "notice bad" }, told(error)));

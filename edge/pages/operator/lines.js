@@ -1,6 +1,6 @@
 // The lines: all of them, and each with its policy, its pause, and what was done to it.
 
-import { ask } from "../api.js";
+import { ask, now } from "../api.js";
 import { Part, h, show } from "../dom.js";
 import { go } from "../frame.js";
 import { problem } from "../signing.js";
@@ -102,7 +102,7 @@ export class LinesPage extends Part {
 /** @param {Queue} queue */
 function stateOf({ paused, opensAt, delayReason }) {
   if (paused) return o.paused;
-  if (opensAt && Date.parse(opensAt) > Date.now()) return o.opensOn(moment(opensAt));
+  if (opensAt && Date.parse(opensAt) > now()) return o.opensOn(moment(opensAt));
   return delayReason ? o.delay[delayReason] : o.open;
 }
 
@@ -193,13 +193,15 @@ export class LinePage extends Part {
   }
 
   /** Opens a line now that would open later. @param {Queue} queue */
-  #open({ opensAt }) {
-    if (!opensAt || Date.parse(opensAt) <= Date.now()) return null;
+  #open({ opensAt, opening, registered }) {
+    if (!opensAt || Date.parse(opensAt) <= now()) return null;
+    // What was announced to those who registered for a draw holds.
+    if (opening === "DRAW" && registered > 0) return null;
     return asking({
       key: "open",
       label: o.openNow,
       content: () => differences([[o.opensAt, moment(opensAt), o.atOnce]]),
-      run: () => this.#put({ opensAt: new Date().toISOString() }),
+      run: () => this.#put({ opensAt: null }),
       done: () => this.#read(),
     });
   }

@@ -1,7 +1,7 @@
 // What is seen of a sale while the box office is open in a tab: lines every two seconds, books and this
 // edge's own figures every ten, and of all of it the last hour. Nothing is asked for while nobody looks.
 
-import { Refusal, ask } from "../api.js";
+import { Refusal, ask, now } from "../api.js";
 import { person } from "../person.js";
 import { HOUR } from "./chart.js";
 import { Metrics } from "./metrics.js";
@@ -20,7 +20,7 @@ import { isKnown, may } from "./person.js";
 const PERIOD = 2_000;
 /** Every how many looks the books are read, too. */
 const SELDOM = 5;
-/** Of how many lines, concerts and shows a concert it is kept. */
+/** Of how many lines, concerts and shows a concert it is kept: the sums are of these. */
 const LINES = 50;
 const CONCERTS = 10;
 const SHOWS = 3;
@@ -138,7 +138,8 @@ class Watch extends EventTarget {
 
   /** Finds out which shows come next. */
   async #list() {
-    const from = encodeURIComponent(new Date().toISOString());
+    // With those of tonight that have begun: what they have sold does not go from the sums.
+    const from = encodeURIComponent(new Date(now() - 12 * HOUR).toISOString());
     const { concerts } = await ask(`/v1/concerts?from=${from}&pageSize=${CONCERTS}`, { tries: 1 });
     this.#shows = [];
     for (const concert of concerts) {

@@ -104,6 +104,24 @@ fn an_opening_that_is_moved_moves_everything_with_it() {
 }
 
 #[test]
+fn who_registered_long_ago_waits_when_the_queue_is_opened_by_an_instant_of_the_past() {
+    let mut state = closed(QueuePolicy { max_active: 0, ..QueuePolicy::default() });
+    apply(&mut state, vec![join(1)], SECOND);
+    let now = OPENS - SECOND;
+    let at_once = Command::set_policy(PolicyPatch {
+        opens_at: Some(Some(0)),
+        waiting_ttl: Some(60 * SECOND),
+        ..PolicyPatch::default()
+    });
+    let opened = apply(&mut state, vec![at_once], now);
+    assert_eq!((opened.head.policy.opens_at, opened.expired), (Some(now), 0), "it opens now");
+    assert_eq!(view(&state, 1, now).valid_until, now + 60 * SECOND);
+    // An open queue is not opened once more.
+    let again = Command::set_policy(PolicyPatch { opens_at: Some(Some(1)), ..PolicyPatch::default() });
+    assert_eq!(apply(&mut state, vec![again], now + SECOND).head.policy.opens_at, Some(1));
+}
+
+#[test]
 fn the_registered_count_as_waiting_and_may_leave_but_not_pay() {
     let mut state = closed(QueuePolicy { max_waiting: 2, ..QueuePolicy::default() });
     apply(&mut state, vec![join(1), join(2)], SECOND);

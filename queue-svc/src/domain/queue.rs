@@ -131,7 +131,13 @@ impl QueueRow {
             self.secret = Some(setting.secret.clone());
             self.beacon = setting.chain.clone().map(Beacon::new);
         }
+        let was_closed = self.is_closed();
         self.policy = policy;
+        if was_closed && !self.is_closed() {
+            // Silence counts and `waiting_ttl` runs from the opening on, which is now, and not at an instant
+            // that may have passed before the first token was issued.
+            self.policy.opens_at = self.policy.opens_at.map(|opens_at| opens_at.max(self.decided_at));
+        }
         Ok(())
     }
 

@@ -288,8 +288,8 @@ macro_rules! json {
             on_expiry: Option<OnExpiry>,
             /// True: nobody is admitted until it is false again.
             paused: Option<bool>,
-            /// When the queue opens. Until then nobody is admitted, and whoever joins is REGISTERED. An
-            /// instant that has passed opens it at once.
+            /// When the queue opens. Until then nobody is admitted, and whoever joins is REGISTERED. Null,
+            /// or an instant that has passed, opens it at once.
             opens_at: Option<Instant>,
             /// In which order those who registered wait once it is open: FIFO, that of their coming, or
             /// DRAW, by lot. DRAW needs `opensAt` and is set before anybody joins; afterwards neither can be
@@ -310,7 +310,7 @@ macro_rules! json {
                     $($span: fields.optional_integer($span_json, $from..=$to),)+
                     on_expiry: on_expiry(fields),
                     paused: fields.optional_bool("paused"),
-                    opens_at: fields.optional_instant("opensAt").map(Instant),
+                    opens_at: opens_at(fields),
                     opening: opening(fields),
                     message: message(fields),
                     without_beacon: fields.optional_bool("withoutBeacon"),
@@ -360,6 +360,12 @@ fn on_expiry(fields: &mut Fields) -> Option<OnExpiry> {
             None
         }
     }
+}
+
+/// When a queue opens. A service has no word for null but the earliest instant there is.
+fn opens_at(fields: &mut Fields) -> Option<Instant> {
+    let is_null = fields.names("opensAt") && !fields.has("opensAt");
+    if is_null { Some(Instant(0)) } else { fields.optional_instant("opensAt").map(Instant) }
 }
 
 fn opening(fields: &mut Fields) -> Option<Opening> {
