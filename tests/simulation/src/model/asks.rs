@@ -443,3 +443,7 @@ fn certainly_had(had: &[Had], seat: i64, (from, until): (Duration, Duration), ow
         covers && one.reservation != own && one.seats.contains(&seat)
     })
 }
+
+#[cfg(test)]
+#[path = "asks_tests.rs"]
+mod tests;
