@@ -4,9 +4,13 @@
 use std::path::Path;
 
 use audit::draw::{Hash, root, sha256};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::run::Sabotage;
+
+/// A balance that is no sum of its movements.
+const RICHER: &str =
+    "UPDATE wallet SET balance = balance + 1 WHERE user_id = (SELECT MIN(user_id) FROM wallet)";
 
 /// Changes what was written, if that is how this mistake is made.
 ///
@@ -19,7 +23,7 @@ pub async fn forge(folder: &Path, sabotage: Sabotage) -> Result<(), sqlx::Error>
         let at = |number: u8| format!("hex(substr(tokens, {}, 16))", 16 * (number - 1) + 1);
         format!("UPDATE draw SET tokens = unhex({} || {} || hex(substr(tokens, 33)))", at(first), at(second))
     };
-    match sabotage {
+    let sql = match sabotage {
         Sabotage::Price
         | Sabotage::Line
         | Sabotage::Stale
@@ -27,15 +31,17 @@ pub async fn forge(folder: &Path, sabotage: Sabotage) -> Result<(), sqlx::Error>
         | Sabotage::Double
         | Sabotage::Unfreed
         | Sabotage::Forgotten
-        | Sabotage::Unlimited => {}
-        Sabotage::Ledger => {
-            let richer =
-                "UPDATE wallet SET balance = balance + 1 WHERE user_id = (SELECT MIN(user_id) FROM wallet)";
-            sqlx::query(richer).execute(&mut link).await?;
+        | Sabotage::Unlimited => None,
+        Sabotage::Ledger => Some(RICHER.to_owned()),
+        Sabotage::Lots => Some(swap(2, 1)),
+        Sabotage::Twice => Some(swap(1, 1)),
+        Sabotage::Ignored | Sabotage::Reread | Sabotage::Again => {
+            draw_again(&mut link, sabotage).await?;
+            None
         }
-        Sabotage::Lots => drop(sqlx::query(sqlx::AssertSqlSafe(swap(2, 1))).execute(&mut link).await?),
-        Sabotage::Twice => drop(sqlx::query(sqlx::AssertSqlSafe(swap(1, 1))).execute(&mut link).await?),
-        Sabotage::Ignored | Sabotage::Reread | Sabotage::Again => draw_again(&mut link, sabotage).await?,
+    };
+    if let Some(sql) = sql {
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut link).await?;
     }
     link.close().await
 }
@@ -49,10 +55,12 @@ async fn draw_again(link: &mut SqliteConnection, sabotage: Sabotage) -> Result<(
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let mut tokens = tokens.as_chunks::<16>().0.to_vec();
     let mut beacon = sha256(&[&signature]).to_vec();
-    match sabotage {
-        Sabotage::Ignored => beacon.clear(),
-        Sabotage::Reread => drop(tokens.pop()),
-        _ => secret = sha256(&[&secret]).to_vec(),
+    if sabotage == Sabotage::Ignored {
+        beacon.clear();
+    } else if sabotage == Sabotage::Reread {
+        tokens.pop();
+    } else {
+        secret = sha256(&[&secret]).to_vec();
     }
     let top: Hash = root(tokens.iter().map(|token| sha256(&[token])).collect());
     let seed = sha256(&[&secret, &top, &beacon]);

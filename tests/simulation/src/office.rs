@@ -124,6 +124,9 @@ pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
             let draw = until_done(&Request::get(format!("/v1/queues/{LINE}/draw"))).await;
             model.borrow_mut().line.told_of_the_draw(&draw);
             if draw.body["secret"].is_string() {
+                if draw.body["beaconSignature"].is_string() {
+                    count("draws with their beacon");
+                }
                 break draw;
             }
             if history::now() > until {

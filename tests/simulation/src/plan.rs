@@ -196,7 +196,7 @@ fn beacon(seed: u64, opens: Duration, troubles: &mut Vec<(Duration, Trouble)>) -
         }
     }
     let late = rng
-        .random_bool(0.8)
+        .random_bool(0.6)
         .then(|| Duration::from_millis(*[0, 0, 700, 5_000].choose(&mut rng).unwrap_or(&0)));
     Some(Rounds { late, lies: rng.random() })
 }
