@@ -30,8 +30,9 @@ export class SeatBasket extends Part {
   #message = "";
   /** What is being done: nothing else is done meanwhile. */
   #doing = "";
-  /** When the server may be asked again whether the time is up. */
+  /** When the server may be asked again whether the time is up, and the pause after that, in milliseconds. */
   #askedFrom = Number.NEGATIVE_INFINITY;
+  #pause = 1_000;
   /** @type {Payment | null} */
   #payment = null;
   #topUp = new Once();
@@ -74,8 +75,12 @@ export class SeatBasket extends Part {
       return;
     // How it ended is the server's to say, whose clock may be half a second behind what it is taken for here.
     if (this.#askedFrom < Date.parse(this.reservation.expiresAt)) say(w.timeUp);
-    this.#askedFrom = now() + 1_000;
-    void this.#do("", () => this.#readAgain());
+    // One at a time, and ever less often.
+    this.#askedFrom = Number.POSITIVE_INFINITY;
+    void this.#do("", () => this.#readAgain()).finally(() => {
+      this.#askedFrom = now() + this.#pause;
+      this.#pause = Math.min(2 * this.#pause, 30_000);
+    });
   }
 
   /**

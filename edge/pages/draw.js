@@ -1,15 +1,15 @@
 // Whether a place was drawn as `docs/draw.md` says, reckoned here and not by who drew it. It is loaded only
 // when somebody asks for it.
 
-import { ask } from "./api.js";
+import { ask, now } from "./api.js";
 import { h } from "./dom.js";
 import { recall, remember } from "./person.js";
 import { count, language } from "./words.js";
 
 /**
  * @typedef {{commitment: string, registered: number, secret: string | null, root: string | null,
- *   beacon: string | null, seed: string | null, beaconChain: string | null, beaconRound: number | null,
- *   beaconSignature: string | null}} Draw
+ *   beacon: string | null, seed: string | null, rootAt: string | null, beaconChain: string | null,
+ *   beaconRound: number | null, beaconAt: string | null, beaconSignature: string | null}} Draw
  */
 /**
  * @typedef {{token: string, number: number, of: number, hash: string,
@@ -31,7 +31,11 @@ const WORDS = {
     number: (/** @type {string} */ n, /** @type {string} */ all) =>
       `Number ${n} of ${all} was drawn for you.`,
     commitment: "The secret is the one that was committed to",
+    late:
+      "Who took part was fixed when the beacon was known already, so it shows nothing. " +
+      "One has to trust the seller.",
     same: "The commitment is the one that this device noted before",
+    sameRound: "The round is the one that this device noted before",
     sameRoot: "Those who took part are the ones that this device noted before the beacon",
     beacon: "The beacon comes from the signature of its round",
     notNoted: "This device had noted no commitment before the opening.",
@@ -54,7 +58,11 @@ const WORDS = {
       `공개 비콘의 ${round}번 라운드를 예고했지만 그것 없이 추첨했습니다. 판매자를 믿을 수밖에 없습니다.`,
     number: (/** @type {string} */ n, /** @type {string} */ all) => `${all}명 중 ${n}번이 뽑혔습니다.`,
     commitment: "비밀값이 미리 확약한 것과 같습니다",
+    late:
+      "비콘이 이미 알려진 뒤에 참여자가 정해졌으므로 비콘은 아무것도 보여 주지 않습니다. " +
+      "판매자를 믿을 수밖에 없습니다.",
     same: "확약값이 이 기기가 미리 적어 둔 것과 같습니다",
+    sameRound: "라운드가 이 기기가 미리 적어 둔 것과 같습니다",
     sameRoot: "참여자 전체가 비콘이 나오기 전에 이 기기가 적어 둔 것과 같습니다",
     beacon: "비콘이 그 라운드의 서명에서 나왔습니다",
     notNoted: "이 기기는 열리기 전에 확약값을 적어 두지 않았습니다.",
@@ -141,13 +149,18 @@ export async function check({ token, queueId }, signal) {
   const words = WORDS[language];
   /** @type {Draw} */
   const draw = await ask(`/v1/queues/${encodeURIComponent(queueId)}/draw`, { signal });
-  const [name, rootName] = [`draw.${queueId}`, `draw.${queueId}.root`];
-  const [noted, notedRoot] = [recall(name), recall(rootName)];
-  const round = draw.beaconRound === null ? "" : count(draw.beaconRound);
+  const [name, rootName, roundName] = ["", ".root", ".round"].map((of) => `draw.${queueId}${of}`);
+  const [noted, notedRoot, notedRound] = [recall(name), recall(rootName), recall(roundName)];
+  // A server of an earlier release tells of no beacon.
+  const round = draw.beaconRound == null ? "" : count(draw.beaconRound);
+  const announced = `${draw.beaconChain} ${draw.beaconRound}`;
+  const beaconAt = Date.parse(draw.beaconAt ?? "");
   if (draw.seed === null) {
     remember(name, noted ?? draw.commitment);
-    if (draw.root !== null) {
-      remember(rootName, notedRoot ?? draw.root);
+    if (round !== "") remember(roundName, notedRound ?? announced);
+    if (draw.root != null) {
+      // One that is told when the round is known binds nobody.
+      if (now() < beaconAt) remember(rootName, notedRoot ?? draw.root);
       return told(h("p", null, words.waits(count(draw.registered), round)));
     }
     return told(h("p", null, words.noted), h("p", null, h("code", null, noted ?? draw.commitment)));
@@ -161,17 +174,20 @@ export async function check({ token, queueId }, signal) {
   const line = (/** @type {string} */ name, /** @type {boolean} */ isRight) =>
     h("li", null, h("span", { class: "grow" }, name), h("strong", null, isRight ? words.good : words.bad));
   const names = /** @type {const} */ (["commitment", "seed", "leaf", "number_"]);
-  const isUsed = draw.beaconSignature !== null;
+  const isUsed = draw.beaconSignature != null;
+  const isLate = isUsed && !(Date.parse(draw.rootAt ?? "") < beaconAt);
   return told(
     h("p", null, words.number(count(one.number), count(one.of))),
     round !== "" &&
       h("p", null, isUsed ? words.round(round, (draw.beaconChain ?? "").slice(0, 8)) : words.unused(round)),
+    isLate && h("p", null, words.late),
     h(
       "ul",
       { class: "list" },
       names.map((name) => line(words[name], found[name])),
       round !== "" && line(words.beacon, found.beacon),
       notedRoot !== null && line(words.sameRoot, notedRoot === draw.root),
+      notedRound !== null && line(words.sameRound, notedRound === announced),
       noted !== null && line(words.same, noted === draw.commitment),
     ),
     noted === null && h("p", { class: "faint" }, words.notNoted),

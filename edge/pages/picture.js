@@ -41,6 +41,7 @@ export class Picture {
   /** What the sheet shows; `null` when it is to be drawn. @type {Sheet | null} */
   #drawn = null;
   #rest = 0;
+  #isStale = false;
 
   /**
    * @param {Seating} seating
@@ -147,6 +148,9 @@ export class Picture {
 
   /** Draws what may have changed at the next frame, once however often it is asked for. */
   draw() {
+    // While it moves, what it shows may be a moment old: a movement is not to stop for it.
+    this.#isStale = this.#rest !== 0 && this.#drawn !== null;
+    if (this.#isStale) return;
     this.#drawn = null;
     this.#ask();
   }
@@ -160,8 +164,9 @@ export class Picture {
 
   /** At rest it is sharp, and there is some more around it for the next movement. */
   #settle() {
+    this.#rest = 0;
     const sheet = this.#drawn;
-    if (sheet?.scale !== this.#view.scale || !this.#reaches(sheet, MARGIN / 2)) this.draw();
+    if (this.#isStale || sheet?.scale !== this.#view.scale || !this.#reaches(sheet, MARGIN / 2)) this.draw();
   }
 
   #ask() {

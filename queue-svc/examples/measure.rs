@@ -56,7 +56,7 @@ fn draw(size: usize) {
     let mut head = QueueRow::new(QueuePolicy::default(), 0);
     let policy = QueuePolicy { opens_at: Some(2), opening: Opening::Draw, ..nobody_enters() };
     let secret = DrawSecret { secret: [1; 32], token_key: [2; 32] };
-    head.set_policy(policy, &DrawSetting { secret, chain: None }).unwrap();
+    head.set_policy(policy, &DrawSetting { secret, chain: Ok(None) }).unwrap();
     let mut state = QueueState::new(head);
     for first in (0..size).step_by(1_000) {
         let join = |user: usize| Command::Join {

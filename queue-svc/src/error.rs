@@ -46,9 +46,6 @@ pub enum Error {
     /// The queue does not open by lot.
     #[error("the queue has no draw")]
     NoDraw,
-    /// A draw that is to have a beacon cannot be set, because the beacon cannot be announced.
-    #[error("the beacon cannot be announced")]
-    BeaconAway,
     /// The draw was not held yet.
     #[error("the draw was not held yet")]
     NotDrawnYet,
@@ -127,7 +124,7 @@ impl From<Error> for Fault {
                 Reason::FailedPrecondition,
                 "No draw of this queue waits for its beacon, so there is none to be held without.",
             ),
-            Error::BeaconAway => later(
+            Error::Policy(PolicyRefusal::BeaconAway) => later(
                 "The beacon of the draw cannot be announced: its relay gave no answer that can be believed. \
                  Send the same request again.",
             ),

@@ -11,9 +11,18 @@ use crate::{
     beacon::Chain,
     draw::{self, Hash},
     report::{Law, Look},
-    snapshot::{Row, Snapshot},
+    snapshot::{Row, Snapshot, Sql},
 };
 
+/// A row if draws may have a beacon.
+const HAS_BEACONS: Sql = Sql {
+    postgres: "SELECT 1 WHERE to_regclass('draw_entry') IS NOT NULL",
+    sqlite: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'draw_entry'",
+};
+/// The draws of a database that knows no beacons yet.
+const WITHOUT_BEACONS: &str = "SELECT queue.queue_id, drawn_after, drawn, draw_secret, root, seed, draw.tokens, opens_at, CAST(NULL AS TEXT), \
+                     CAST(NULL AS BYTEA), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BYTEA), FALSE, CAST(NULL AS BYTEA) \
+                     FROM queue LEFT JOIN draw ON draw.queue_id = queue.queue_id WHERE opening = 2";
 const DRAWS: &str = "SELECT queue.queue_id, drawn_after, drawn, draw_secret, root, seed, draw.tokens, opens_at, beacon_chain, \
                      beacon_signature, entrants_after, entrants, entrants_root, without_beacon, draw_entry.tokens \
                      FROM queue LEFT JOIN draw ON draw.queue_id = queue.queue_id \
@@ -45,7 +54,8 @@ impl Drawn {
 
 /// Judges every draw that was held; answers them by the id of the queue.
 pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot) -> Result<HashMap<String, Drawn>, Error> {
-    let mut rows = snapshot.rows(DRAWS);
+    let draws = if snapshot.has(HAS_BEACONS).await? { DRAWS } else { WITHOUT_BEACONS };
+    let mut rows = snapshot.rows(draws);
     let mut all = HashMap::new();
     while let Some(row) = rows.try_next().await? {
         let name: String = row.get(0)?;

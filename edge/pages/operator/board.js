@@ -55,6 +55,8 @@ export class NowBoard extends Part {
     const [busiest] = queues.toSorted((a, b) => people(b) - people(a));
     const queue = queues.find(({ queueId }) => queueId === this.#queueId) ?? busiest;
     if (queue) this.#queueId = queue.queueId;
+    // Also while nothing is known of the lines: that may be what they are about.
+    show(this.#alerts, ...this.#told());
     if (!queue) {
       const again = () => void watch.look();
       return show(this.#head, trouble ? problem(trouble, again) : h("p", { class: "faint" }, o.reading));
@@ -86,7 +88,6 @@ export class NowBoard extends Part {
       this.#chart("parked", o.parked, watch.series("parked"), count),
     );
     show(this.#parked, this.#waiting());
-    show(this.#alerts, ...this.#told());
     show(this.#shows, this.#table());
   }
 

@@ -48,6 +48,7 @@ export const english = {
   atMost: (/** @type {string} */ n) => `of ${n} at most`,
   paused: "Paused",
   opensOn: (/** @type {string} */ when) => `Opens on ${when}`,
+  waitsForDraw: "It waits for its draw",
   delay: {
     PAUSED: "Nobody is admitted: it is paused",
     FULL: "Everybody who was let in is still choosing",

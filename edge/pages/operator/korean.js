@@ -47,6 +47,7 @@ export const korean = {
   atMost: (n) => `최대 ${n}`,
   paused: "일시 정지",
   opensOn: (when) => `${when}에 열림`,
+  waitsForDraw: "추첨을 기다리고 있습니다",
   delay: {
     PAUSED: "일시 정지되어 아무도 입장하지 않습니다",
     FULL: "입장한 사람이 모두 아직 고르고 있습니다",

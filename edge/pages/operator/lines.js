@@ -100,9 +100,10 @@ export class LinesPage extends Part {
 }
 
 /** @param {Queue} queue */
-function stateOf({ paused, opensAt, delayReason }) {
+function stateOf({ paused, opensAt, opening, registered, delayReason }) {
   if (paused) return o.paused;
   if (opensAt && Date.parse(opensAt) > now()) return o.opensOn(moment(opensAt));
+  if (opening === "DRAW" && registered > 0) return o.waitsForDraw;
   return delayReason ? o.delay[delayReason] : o.open;
 }
 
@@ -201,7 +202,7 @@ export class LinePage extends Part {
       key: "open",
       label: o.openNow,
       content: () => differences([[o.opensAt, moment(opensAt), o.atOnce]]),
-      run: () => this.#put({ opensAt: null }),
+      run: () => this.#put({ opensAt: new Date(now()).toISOString() }),
       done: () => this.#read(),
     });
   }

@@ -42,6 +42,8 @@ class Watch extends EventTarget {
   /** @type {Map<string, Sample[]>} */
   #series = new Map();
   #metrics = new Metrics();
+  /** Looks that were begun, and those of them since `renew` that found all there was to find. */
+  #looks = 0;
   #nth = 0;
   #isLooking = false;
   #asksForAlerts = false;
@@ -82,7 +84,7 @@ class Watch extends EventTarget {
     if (this.#refused !== undefined && this.#refused === bearer) return;
     this.#isLooking = true;
     // Nothing waits for them: they are asked of all programs, and matter most when some are away.
-    if (this.#nth % SELDOM === 0) void this.#lookForAlerts();
+    if (this.#looks++ % SELDOM === 0) void this.#lookForAlerts();
     try {
       const { queues } = await ask(`/v1/queues?pageSize=${LINES}`, { tries: 1 });
       this.queues = queues;
@@ -138,14 +140,16 @@ class Watch extends EventTarget {
 
   /** Finds out which shows come next. */
   async #list() {
-    // With those of tonight that have begun: what they have sold does not go from the sums.
+    // With the one of tonight that has begun: what it has sold does not go from the sums.
     const from = encodeURIComponent(new Date(now() - 12 * HOUR).toISOString());
     const { concerts } = await ask(`/v1/concerts?from=${from}&pageSize=${CONCERTS}`, { tries: 1 });
     this.#shows = [];
     for (const concert of concerts) {
-      const path = `/v1/concerts/${concert.concertId}/shows?from=${from}&order=startsAt&pageSize=${SHOWS}`;
+      const path = `/v1/concerts/${concert.concertId}/shows?from=${from}&order=startsAt&pageSize=50`;
       const { shows } = await ask(path, { tries: 1 });
-      for (const show of shows) this.#shows.push({ concert, show });
+      const begun = shows.filter((/** @type {Show} */ { startsAt }) => Date.parse(startsAt) <= now()).length;
+      const first = Math.max(0, begun - 1);
+      for (const show of shows.slice(first, first + SHOWS)) this.#shows.push({ concert, show });
     }
     this.#listed = Date.now();
   }

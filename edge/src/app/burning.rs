@@ -66,10 +66,9 @@ pub(crate) async fn watch_until(shutdown: CancellationToken) {
             if let Some(AnswerCounts { all, failed }) = watch.look(now) {
                 tracing::error!(
                     alert = true,
-                    kind,
                     all,
                     failed,
-                    "too many answers are errors of ours: more than one in {SHARE} within five minutes"
+                    "too many {kind} end in errors of ours: more than one in {SHARE} within five minutes"
                 );
             }
         }

@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Queues, queue::Queue};
 use crate::{
-    domain::{AFTER_OPENING, Awaited, Chain},
-    error::Error,
+    domain::{AFTER_OPENING, Awaited, Chain, PolicyRefusal},
     relay::Relay,
 };
 
@@ -56,9 +55,12 @@ pub(super) struct Seeking(Option<i64>);
 impl Seeking {
     /// Begins to seek the round that the draw waits for, if it waits and that was not begun yet.
     pub(super) fn go_on(&mut self, queue: &Arc<Queue>, shutdown: &CancellationToken) {
-        let awaited = queue.read(|state| state.head().awaited());
-        if let Some(awaited) = awaited.filter(|awaited| self.0 != Some(awaited.round)) {
-            self.0 = Some(awaited.round);
+        let Some(awaited) = queue.read(|state| state.head().awaited()) else {
+            // Should it wait again, because what ended that was lost with a database, it is sought again.
+            self.0 = None;
+            return;
+        };
+        if self.0.replace(awaited.round) != Some(awaited.round) {
             let (queue, shutdown) = (Arc::clone(queue), shutdown.clone());
             tokio::spawn(async move { shutdown.run_until_cancelled(seek(&queue, &awaited)).await });
         }
@@ -135,13 +137,13 @@ pub(super) async fn introduce(relay: Relay) {
 
 impl Queues {
     /// The chain of the beacon that a draw is to have that is set now; `None` where there is to be none.
-    pub(super) async fn chain(&self) -> Result<Option<Arc<Chain>>, Error> {
+    pub(super) async fn chain(&self) -> Result<Option<Arc<Chain>>, PolicyRefusal> {
         let Some(relay) = &self.0.relay else { return Ok(None) };
         match relay.chain().await {
             Ok(chain) => Ok(Some(chain)),
             Err(why) => {
-                tracing::warn!(why, ?relay, "a draw is not set, because its beacon cannot be announced");
-                Err(Error::BeaconAway)
+                tracing::warn!(why, ?relay, "the beacon of a draw cannot be announced now");
+                Err(PolicyRefusal::BeaconAway)
             }
         }
     }

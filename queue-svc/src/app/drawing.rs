@@ -61,7 +61,9 @@ impl Step {
     fn mark(&self, version: i64) -> Mark {
         match self {
             Self::Hold(_) | Self::Enter => Mark::Version(version),
-            Self::HoldEntered(_, signature) => Mark::Beacon(Arc::clone(signature)),
+            Self::HoldEntered(awaited, signature) => {
+                Mark::Beacon(awaited.entrants.root, Arc::clone(signature))
+            }
         }
     }
 }

@@ -69,8 +69,8 @@ pub(super) enum Drafted {
 pub(super) enum Mark {
     /// The state with this version.
     Version(i64),
-    /// A draw that waited, whatever has changed since, with this signature.
-    Beacon(Arc<[u8]>),
+    /// A draw among those with this root, whatever has changed since they were fixed, with this signature.
+    Beacon(Hash, Arc<[u8]>),
 }
 
 /// What was worked out before the queue's row was locked.

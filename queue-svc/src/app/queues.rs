@@ -32,8 +32,7 @@ impl Queues {
     /// Creates a queue, or finds the one that exists with this very policy.
     ///
     /// # Errors
-    /// [`Error::PolicyDiffers`], [`Error::Policy`], [`Error::BeaconAway`], [`Error::RequestIdReused`], or the
-    /// database failed.
+    /// [`Error::PolicyDiffers`], [`Error::Policy`], [`Error::RequestIdReused`], or the database failed.
     pub async fn create_queue(
         &self,
         queue_id: &str,
@@ -86,8 +85,8 @@ impl Queues {
     /// What a draw begins with that is set now.
     async fn setting(&self, opening: Opening) -> Result<DrawSetting, Error> {
         let chain = match opening {
-            Opening::Draw => self.chain().await?,
-            Opening::Fifo => None,
+            Opening::Draw => self.chain().await,
+            Opening::Fifo => Ok(None),
         };
         Ok(DrawSetting { secret: secret()?, chain })
     }
@@ -106,8 +105,7 @@ impl Queues {
     /// Changes a queue's policy. Tokens that the new policy admits are admitted in the same transaction.
     ///
     /// # Errors
-    /// [`Error::QueueNotFound`], [`Error::Policy`], [`Error::BeaconAway`], [`Error::RequestIdReused`], or the
-    /// batch failed.
+    /// [`Error::QueueNotFound`], [`Error::Policy`], [`Error::RequestIdReused`], or the batch failed.
     pub async fn update_queue(
         &self,
         queue_id: &str,

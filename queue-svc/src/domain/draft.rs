@@ -48,7 +48,7 @@ impl Command {
     /// A change of a policy that sets no draw.
     pub(super) const fn set_policy(patch: PolicyPatch) -> Self {
         let secret = super::DrawSecret { secret: [1; 32], token_key: [2; 32] };
-        Self::SetPolicy(patch, DrawSetting { secret, chain: None })
+        Self::SetPolicy(patch, DrawSetting { secret, chain: Ok(None) })
     }
 }
 

@@ -144,7 +144,7 @@ fn everybody_is_everywhere_equally_often() {
 }
 
 fn setting() -> DrawSetting {
-    DrawSetting { secret: DrawSecret { secret: [3; 32], token_key: [4; 32] }, chain: None }
+    DrawSetting { secret: DrawSecret { secret: [3; 32], token_key: [4; 32] }, chain: Ok(None) }
 }
 
 /// A queue that opens by lot after an hour, where nobody has been yet.
@@ -347,7 +347,7 @@ fn what_was_announced_to_the_first_holds_for_all() {
 fn with_beacon(policy: QueuePolicy) -> QueueState {
     let chain =
         Chain { public_key: Vec::new(), period: 1, genesis: 0, group_hash: vec![0; 32], id: String::new() };
-    let setting = DrawSetting { chain: Some(Arc::new(chain)), ..setting() };
+    let setting = DrawSetting { chain: Ok(Some(Arc::new(chain))), ..setting() };
     let mut head = QueueRow::new(QueuePolicy::default(), 0);
     let policy = QueuePolicy { opens_at: Some(OPENS), opening: Opening::Draw, ..policy };
     head.set_policy(policy, &setting).unwrap();
@@ -439,7 +439,7 @@ fn only_a_draw_that_waits_can_be_held_without_its_beacon() {
 fn a_beacon_is_announced_with_the_draw_and_stays() {
     let chain = with_beacon(QueuePolicy::default()).head().beacon.clone().unwrap().chain;
     let plain = &setting();
-    let setting = DrawSetting { chain: Some(Arc::clone(&chain)), ..setting() };
+    let setting = DrawSetting { chain: Ok(Some(Arc::clone(&chain))), ..setting() };
     let draw = QueuePolicy { opens_at: Some(OPENS), opening: Opening::Draw, ..QueuePolicy::default() };
     let mut head = QueueRow::new(QueuePolicy::default(), 0);
     head.set_policy(draw.clone(), plain).unwrap();

@@ -16,7 +16,7 @@ pub struct Opened {
     pub at: i64,
     /// How it opened.
     pub opening: Opening,
-    /// The instant at which it was to open; `None` where it was opened by taking that away.
+    /// The instant at which it was to open, or at which an operator opened it at once.
     pub opens_at: Option<i64>,
     /// How many had registered.
     pub registered: i64,

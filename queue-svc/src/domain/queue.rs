@@ -45,13 +45,17 @@ pub struct Drawn {
     pub count: i64,
 }
 
+/// The instant that says no more than that a queue is to be open: one that is open keeps its own.
+const AT_ONCE: i64 = 0;
+
 /// What a draw begins with: the secret, and the chain of its beacon where it is to have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrawSetting {
     /// What the queue keeps to itself.
     pub secret: DrawSecret,
-    /// The chain that is announced; `None`: the draw has no beacon.
-    pub chain: Option<Arc<Chain>>,
+    /// The chain that is announced; `None`: the draw has no beacon. Or why none can be announced now, which
+    /// matters only where a draw is set.
+    pub chain: Result<Option<Arc<Chain>>, PolicyRefusal>,
 }
 
 /// What a draw waits for.
@@ -76,6 +80,8 @@ pub enum PolicyRefusal {
     Fixed,
     /// No draw of this queue waits for its beacon, so there is none to be held without.
     NoBeaconAwaited,
+    /// The beacon of the draw cannot be announced, because nobody tells its chain.
+    BeaconAway,
 }
 
 /// What is remembered of recent admissions: which permits of the cap are taken, and how fast the queue moves.
@@ -110,7 +116,7 @@ impl QueueRow {
     /// # Errors
     /// A draw without an instant; or the opening of a queue that somebody has joined, where it is or was to
     /// be a draw. What was announced to the first who registered holds for everybody. Or a draw is to be held
-    /// without its beacon that does not wait for one.
+    /// without its beacon that does not wait for one, or is to be set while its beacon cannot be announced.
     pub fn set_policy(&mut self, policy: QueuePolicy, setting: &DrawSetting) -> Result<(), PolicyRefusal> {
         let is_draw = policy.opening == Opening::Draw;
         let other =
@@ -119,24 +125,26 @@ impl QueueRow {
         if other && (self.last_ticket > 0 || self.taking_part().is_some()) {
             return Err(PolicyRefusal::Fixed);
         }
-        if is_draw && policy.opens_at.is_none() {
+        if is_draw && policy.opens_at.is_none_or(|opens_at| opens_at == AT_ONCE) {
             return Err(PolicyRefusal::NoInstant);
         }
-        if policy.without_beacon && !self.policy.without_beacon && self.awaited().is_none() {
+        if policy.without_beacon != self.policy.without_beacon && self.awaited().is_none() {
             return Err(PolicyRefusal::NoBeaconAwaited);
         }
         if !is_draw {
             (self.secret, self.beacon) = (None, None);
         } else if self.secret.is_none() {
+            self.beacon = setting.chain.clone()?.map(Beacon::new);
             self.secret = Some(setting.secret.clone());
-            self.beacon = setting.chain.clone().map(Beacon::new);
         }
-        let was_closed = self.is_closed();
+        let (was_closed, opened_at) = (self.is_closed(), self.policy.opens_at);
         self.policy = policy;
         if was_closed && !self.is_closed() {
             // Silence counts and `waiting_ttl` runs from the opening on, which is now, and not at an instant
             // that may have passed before the first token was issued.
             self.policy.opens_at = self.policy.opens_at.map(|opens_at| opens_at.max(self.decided_at));
+        } else if !was_closed && self.policy.opens_at == Some(AT_ONCE) {
+            self.policy.opens_at = opened_at;
         }
         Ok(())
     }

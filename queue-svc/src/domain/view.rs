@@ -230,11 +230,13 @@ fn poll_active(token: &Uuid, left: i64) -> i64 {
 /// opening, each a little later by the token's own bits, so that a crowd comes as a stream; long before the
 /// opening after about ten minutes. The stream takes no longer than an admitted user may be silent
 /// (`patience`), because the first of them are admitted at once. While a draw waits for a beacon that is late
-/// they ask again and again, and so not at once.
+/// they ask again and again, in the same stream.
 fn poll_registered(token: &Uuid, left: i64, registered: i64, patience: i64) -> i64 {
     let stream = (registered / AT_THE_OPENING + 1).saturating_mul(SECOND).min(patience);
-    let least = if left < 0 { SECOND } else { 0 };
-    let after_opening = left.max(0).saturating_add(stream - jitter(token, stream)).max(least);
+    if left < 0 {
+        return jittered(token, stream.max(2 * SECOND)).min(patience);
+    }
+    let after_opening = left.saturating_add(stream - jitter(token, stream));
     if after_opening > REGISTERED { REGISTERED - jitter(token, REGISTERED / 5) } else { after_opening }
 }
 

@@ -210,7 +210,7 @@ pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
 /// The beacon of a draw, if it has one.
 fn beacon(row: &Row) -> Result<Option<Beacon>, Error> {
     let Some(chain) = row.get::<Option<String>>("beacon_chain")? else { return Ok(None) };
-    let chain = Chain::read(chain.as_bytes()).map_err(|error| Error::Other(error.into()))?;
+    let chain = Chain::kept(chain.as_bytes()).map_err(|error| Error::Other(error.into()))?;
     let number = |name: &str| row.get::<Option<i64>>(name);
     let counts = number("entrants_after")?.zip(number("entrants")?).zip(number("entrants_at")?);
     let entrants = counts.zip(hash(row, "entrants_root")?);

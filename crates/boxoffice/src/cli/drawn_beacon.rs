@@ -49,6 +49,9 @@ pub(super) struct Noted {
     /// The chain of which the beacon must be, in hex; without it the one that the draw tells
     #[arg(long, value_name = "HEX", value_parser = hash)]
     beacon_chain: Option<Hash>,
+    /// The round that was announced with the draw; without it the one that the draw tells
+    #[arg(long, value_name = "ROUND")]
+    beacon_round: Option<i64>,
 }
 
 /// Reads a hash of 64 hex digits.
@@ -69,7 +72,7 @@ pub(super) fn verify(
         return Err("the root is not the one that was told before".to_owned());
     }
     let Some(announced) = &told.beacon_chain else {
-        return if noted.beacon_chain.is_some() {
+        return if noted.beacon_chain.is_some() || noted.beacon_round.is_some() {
             Err("the draw has no beacon".to_owned())
         } else if beacon.is_empty() {
             Ok(String::new())
@@ -80,6 +83,9 @@ pub(super) fn verify(
     let (chain, round) = announced_round(told, announced)?;
     if noted.beacon_chain.is_some_and(|noted| noted != chain.hash()) {
         return Err(format!("the beacon is of another chain, {announced}"));
+    }
+    if noted.beacon_round.is_some_and(|noted| noted != round) {
+        return Err(format!("the round is another one than was announced, {round}"));
     }
     let signature = told.beacon_signature.as_deref().unwrap_or_default();
     let signature = hex::read(signature).ok_or("the signature of the beacon is no hex")?;
@@ -169,14 +175,15 @@ mod tests {
         verify(&serde_json::from_value(told).unwrap(), &[1; 32], &beacon, noted)
     }
 
-    const NOTHING: Noted = Noted { root: None, beacon_chain: None };
+    const NOTHING: Noted = Noted { root: None, beacon_chain: None, beacon_round: None };
 
     #[test]
     fn a_round_of_the_public_network_holds() {
         let said = judged(|_| {}, &NOTHING).unwrap();
         assert!(said.contains("round 1000 of chain 52db") && said.contains("quicknet"), "{said}");
         assert!(said.contains("no --root was given"), "{said}");
-        let noted = Noted { root: Some([1; 32]), beacon_chain: hash_of(KNOWN[0].0) };
+        let noted =
+            Noted { root: Some([1; 32]), beacon_chain: hash_of(KNOWN[0].0), beacon_round: Some(1_000) };
         let said = judged(|_| {}, &noted).unwrap();
         assert_eq!(said.lines().count(), 1, "{said}");
         let late = judged(|told| told["rootAt"] = json!("2023-08-23T15:59:24Z"), &NOTHING).unwrap();
@@ -206,9 +213,9 @@ mod tests {
             let refused = judged(change, &NOTHING).unwrap_err();
             assert!(refused.contains(why), "{why}: {refused}");
         }
-        let other = Noted { root: None, beacon_chain: Some([1; 32]) };
+        let other = Noted { beacon_chain: Some([1; 32]), ..NOTHING };
         assert!(judged(|_| {}, &other).unwrap_err().contains("another chain"));
-        let other = Noted { root: Some([2; 32]), beacon_chain: None };
+        let other = Noted { root: Some([2; 32]), ..NOTHING };
         assert!(judged(|_| {}, &other).unwrap_err().contains("told before"));
     }
 
