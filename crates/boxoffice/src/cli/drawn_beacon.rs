@@ -215,6 +215,8 @@ mod tests {
         }
         let other = Noted { beacon_chain: Some([1; 32]), ..NOTHING };
         assert!(judged(|_| {}, &other).unwrap_err().contains("another chain"));
+        let other = Noted { beacon_round: Some(1_001), ..NOTHING };
+        assert!(judged(|_| {}, &other).unwrap_err().contains("another one than"));
         let other = Noted { root: Some([2; 32]), ..NOTHING };
         assert!(judged(|_| {}, &other).unwrap_err().contains("told before"));
     }
