@@ -114,7 +114,11 @@ fn who_registered_long_ago_waits_when_the_queue_is_opened_by_an_instant_of_the_p
         ..PolicyPatch::default()
     });
     let opened = apply(&mut state, vec![at_once], now);
-    assert_eq!((opened.head.policy.opens_at, opened.expired), (Some(now), 0), "it opens now");
+    assert_eq!(
+        (opened.head.policy.opens_at, opened.rows.len()),
+        (Some(now), 0),
+        "it opens now, and nobody expires"
+    );
     assert_eq!(view(&state, 1, now).valid_until, now + 60 * SECOND);
     // An open queue is not opened once more.
     let again = Command::set_policy(PolicyPatch { opens_at: Some(Some(1)), ..PolicyPatch::default() });
