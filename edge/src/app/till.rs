@@ -330,7 +330,7 @@ impl Till {
             now,
         );
         let context = Context::current().unwrap_or_else(|| Context::fresh(PATIENCE));
-        let trace = context.trace;
+        let trace = context.trace.clone();
         let sampled = trace.is_sampled().then(|| trace.to_string());
         let entry = RecordedCheckout { checkout, token, refusal: None, trace: sampled };
         let hold_until = hold_until(reservation).unwrap_or(now);

@@ -112,7 +112,8 @@ async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
     let began = Instant::now();
     let size = asks.len();
     let heard = queue.news.take();
-    let (trace, mut span) = Span::shared(asks.iter().filter_map(|ask| ask.trace), || "queue batch".into());
+    let (trace, mut span) =
+        Span::shared(asks.iter().filter_map(|ask| ask.trace.clone()), || "queue batch".into());
     span.set("boxoffice.batch.size", || i64::try_from(size).unwrap_or(i64::MAX));
     let work = Context::of(trace, BATCH_TIMEOUT).scope(attempts(queue, &asks, &heard));
     let result = match time::timeout(BATCH_TIMEOUT, work).await {
