@@ -149,7 +149,8 @@ export async function check({ token, queueId }, signal) {
   const words = WORDS[language];
   /** @type {Draw} */
   const draw = await ask(`/v1/queues/${encodeURIComponent(queueId)}/draw`, { signal });
-  const [name, rootName, roundName] = ["", ".root", ".round"].map((of) => `draw.${queueId}${of}`);
+  const name = `draw.${queueId}`;
+  const [rootName, roundName] = [`${name}.root`, `${name}.round`];
   const [noted, notedRoot, notedRound] = [recall(name), recall(rootName), recall(roundName)];
   // A server of an earlier release tells of no beacon.
   const round = draw.beaconRound == null ? "" : count(draw.beaconRound);

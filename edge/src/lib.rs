@@ -5,6 +5,10 @@
 //! in here binds a port, installs a subscriber or reads the environment, so the launcher, the tests and a pod
 //! run the same code.
 
+// A request's future is what all the layers below it wait for, one in the other, down to a socket or a
+// database. To lay it out the optimising compiler goes deeper than the 128 levels that it allows by itself.
+#![recursion_limit = "256"]
+
 mod app;
 mod clients;
 mod config;
