@@ -194,7 +194,8 @@ impl Cast {
             office::call_off(show).await;
         }
         let mut never_comes = plan.beacon.is_some_and(|rounds| rounds.late.is_none());
-        while self.gone.get() < CROWDS.len() || history::now() < plan.calm {
+        // Also where everybody has given up by then: a draw that has no beacon is ended by nobody else.
+        while self.gone.get() < CROWDS.len() || history::now() < plan.calm || never_comes {
             sleep(LOOK).await;
             let waits = plan.beacon.is_some() && office::watch_the_draw(&self.scene.model).await;
             if waits && never_comes && history::now() >= plan.calm {
