@@ -34,7 +34,8 @@ export class OnSale extends Part {
 
   async #more() {
     try {
-      const path = `/v1/concerts?from=${this.#from}&pageSize=${PAGE}&pageToken=${encodeURIComponent(this.#next)}`;
+      const after = encodeURIComponent(this.#next);
+      const path = `/v1/concerts?from=${this.#from}&pageSize=${PAGE}&pageToken=${after}`;
       const { concerts, nextPageToken } = await ask(path, { signal: this.stopped });
       const all = concerts.map(async (/** @type {Concert} */ concert) => {
         return { concert, shows: await this.#shows(concert) };
@@ -57,8 +58,9 @@ export class OnSale extends Part {
     /** @type {Show[]} */
     const all = [];
     for (let next = "", first = true; (first || next) && all.length < SHOWS; first = false) {
-      const path = `/v1/concerts/${concertId}/shows?from=${this.#from}&order=startsAt&pageSize=100&pageToken=`;
-      const { shows, nextPageToken } = await ask(path + encodeURIComponent(next), { signal: this.stopped });
+      const page = `pageSize=100&pageToken=${encodeURIComponent(next)}`;
+      const path = `/v1/concerts/${concertId}/shows?from=${this.#from}&order=startsAt&${page}`;
+      const { shows, nextPageToken } = await ask(path, { signal: this.stopped });
       all.push(...shows);
       next = nextPageToken;
     }

@@ -83,8 +83,7 @@ async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
-    let db = Db::open(&config.database, &migrations()).await?;
-    let health = Health::new();
+    let (db, health) = (Db::open(&config.database, &migrations()).await?, Health::new());
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
@@ -114,8 +113,8 @@ async fn run(
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
-    let edge =
-        Arc::new(app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy));
+    let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
+    let edge = Arc::new(edge);
     let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
     let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);

@@ -94,8 +94,8 @@ pub async fn by_seat(
     Ok(places.into_iter().filter_map(|(seat, id)| Some((seat, found.remove(&id)?))).collect())
 }
 
-/// At most `limit` concerts that have a show at or after an instant which is not called off, in the order of the next one and their
-/// id, each with when that begins; only those after the given beginning and id.
+/// At most `limit` concerts that have a show at or after an instant which is not called off, in the order of
+/// the next one and their id, each with when that begins; only those after the given beginning and id.
 ///
 /// # Errors
 /// The database failed.

@@ -102,8 +102,8 @@ impl House {
         decided.map(|()| request)
     }
 
-    /// Whether this caller may make requests of this rule at all, whatever they are about. Who may not is told
-    /// so before anything that was sent is read.
+    /// Whether this caller may make requests of this rule at all, whatever they are about. Who may not is
+    /// told so before anything that was sent is read.
     ///
     /// # Errors
     /// As [`decide`](Self::decide).

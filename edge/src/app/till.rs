@@ -183,11 +183,9 @@ impl Till {
         }
         let request = GetPaymentRequest { payment_id: payment_id.to_string(), user_id };
         let payment = ask!(self.clients.wallet, get_payment(request).payment)?;
-        // It was taken back before it arrived, and never will: there is nothing to tell of it.
-        if payment.user_id.is_empty() {
-            return Err(not_found(payment_id));
-        }
-        without_checkout(payment_id, payment).ok_or_else(|| hollow("get_payment"))
+        let was_barred = payment.user_id.is_empty();
+        let missing = || if was_barred { not_found(payment_id) } else { hollow("get_payment") };
+        without_checkout(payment_id, payment).ok_or_else(missing)
     }
 
     /// Has a parked checkout tried again at once, by the first replica that looks (within a second). A

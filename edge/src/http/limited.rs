@@ -1,8 +1,8 @@
 //! The limits on callers, before every route: who asks is found out here, a request over a limit is refused
 //! before its handler is called, answers tell how much is left (draft-ietf-httpapi-ratelimit-headers), and
 //! refusals are counted. Who may not use an operation at all is refused here as well, before anything that
-//! they sent is read: what is wrong with it is not theirs to know. A poll in its plain shape never comes here;
-//! see [front](super::front).
+//! they sent is read: what is wrong with it is not theirs to know. A poll in its plain shape never comes
+//! here; see [front](super::front).
 
 use std::{collections::HashMap, fmt::Write, net::IpAddr, sync::Arc};
 

@@ -108,21 +108,16 @@ fn who_registered_long_ago_waits_when_the_queue_is_opened_by_an_instant_of_the_p
     let mut state = closed(QueuePolicy { max_active: 0, ..QueuePolicy::default() });
     apply(&mut state, vec![join(1)], SECOND);
     let now = OPENS - SECOND;
-    let at_once = Command::set_policy(PolicyPatch {
-        opens_at: Some(Some(0)),
-        waiting_ttl: Some(60 * SECOND),
-        ..PolicyPatch::default()
-    });
-    let opened = apply(&mut state, vec![at_once], now);
-    assert_eq!(
-        (opened.head.policy.opens_at, opened.rows.len()),
-        (Some(now), 0),
-        "it opens now, and nobody expires"
-    );
-    assert_eq!(view(&state, 1, now).valid_until, now + 60 * SECOND);
+    let at_once = || Command::set_policy(PolicyPatch { opens_at: Some(Some(0)), ..PolicyPatch::default() });
+    let opened = apply(&mut state, vec![at_once()], now);
+    assert_eq!(opened.head.policy.opens_at, Some(now), "it opens now");
+    let grace = state.head().policy.waiting_grace;
+    apply(&mut state, vec![], now + grace);
+    assert_eq!(statuses(&state, 1), [TokenStatus::Waiting], "silence counts from now on");
     // An open queue is not opened once more.
-    let again = Command::set_policy(PolicyPatch { opens_at: Some(Some(1)), ..PolicyPatch::default() });
-    assert_eq!(apply(&mut state, vec![again], now + SECOND).head.policy.opens_at, Some(1));
+    assert_eq!(apply(&mut state, vec![at_once()], now + grace).head.policy.opens_at, Some(now));
+    apply(&mut state, vec![], now + 2 * grace);
+    assert_eq!(state.status(&id(1)), None, "silent for too long");
 }
 
 #[test]

@@ -106,8 +106,9 @@ fn a_seat_that_was_given_twice_is_seen() {
 #[test]
 fn a_seat_that_came_free_and_is_told_as_taken_is_seen() {
     assert!(is_found(Sabotage::Unfreed, 1..=20, &["I-SEAT-FOLLOWED"]));
-    // It takes somebody who wants again at once what they have just given back.
-    assert!(is_found(Sabotage::Unfreed, 1..=60, &["TAKEN-NOW"]));
+    // It takes somebody who wants again at once what they have just given back, which is seldom: with the
+    // plans of today in seed 149 first.
+    assert!(is_found(Sabotage::Unfreed, 140..=160, &["TAKEN-NOW"]));
 }
 
 #[test]
