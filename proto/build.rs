@@ -7,11 +7,12 @@ use protox::prost_reflect::{
     DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage as _,
 };
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "boxoffice/queue/v1/queue.proto",
     "boxoffice/booking/v1/booking.proto",
     "boxoffice/wallet/v1/wallet.proto",
     "boxoffice/checkout/v1/checkout.proto",
+    "boxoffice/alerts/v1/alerts.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -12,8 +12,8 @@ use chassis::{
 use chrono_tz::Tz;
 
 use crate::{
-    domain::Rules,
-    store::{changes, holds},
+    domain::{Rules, events::KEPT},
+    store::{changes, events, holds},
 };
 
 /// The rules about holds that an operator may set.
@@ -110,6 +110,9 @@ impl Config {
         let mut old = self.requests.old().to_vec();
         old.push(Old::new("hold", self.retention.hold_retention, holds::forget));
         old.push(Old::new("seat_change", LOG, changes::forget));
+        // What is told of a hold is read of its row.
+        let events = KEPT.min(self.retention.hold_retention);
+        old.push(Old::new("reservation_event", events, events::forget));
         old
     }
 }

@@ -9,7 +9,7 @@ use chassis::{
     rfc3339::Rfc3339,
 };
 
-use crate::domain::Refusal;
+use crate::domain::{Refusal, refusal::NamedIn};
 
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,6 @@ const fn reason(refusal: &Refusal) -> Reason {
         Refusal::NotSold => Reason::RefundNotPossible,
         Refusal::Outdated => Reason::PreconditionFailed,
         Refusal::PaymentUsed
-        | Refusal::NoSuchSection
         | Refusal::BeginsInThePast
         | Refusal::NeverOnSale
         | Refusal::ClosesTooLate
@@ -109,9 +108,6 @@ impl From<Refusal> for Fault {
             }
             Refusal::Overtaken => {
                 fault("Others were faster several times; ask again.").retry_after(Duration::from_secs(1))
-            }
-            Refusal::NoSuchSection => {
-                Self::invalid_field("best_available.section", "must be a section of the show's hall")
             }
             Refusal::SalesNotOpen { opens_at, wait } => fault("The show is not on sale yet.")
                 .with("opens_at", Rfc3339::of(*opens_at).as_str())
@@ -143,7 +139,10 @@ impl From<Refusal> for Fault {
             Refusal::HoldExpired => fault("The hold has lapsed; its seats are free again."),
             Refusal::ReservationCancelled => fault("The reservation was cancelled."),
             Refusal::AlreadyPaid => fault("The reservation is paid for already."),
-            Refusal::SectionNotFound(_) => {
+            Refusal::SectionNotFound(NamedIn::Wish) => {
+                Self::invalid_field("best_available.section", "must be a section of the show's hall")
+            }
+            Refusal::SectionNotFound(NamedIn::Prices) => {
                 Self::invalid_field("prices", "must name sections that the show has, each at most once")
             }
             Refusal::Outdated => {

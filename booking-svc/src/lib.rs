@@ -62,19 +62,25 @@ async fn run(
     let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
     let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let rules = config.policy.rules(config.doors.know_callers());
-    let app = Arc::new(app::App::new(db.clone(), clock, rules, config.policy.time_zone));
+    let app = Arc::new(app::App::new(db.clone(), clock.clone(), rules, config.policy.time_zone));
+    // Nothing happens before it is known whether somebody is to be told.
+    app.look_for_taker().await?;
+    let looking = tokio::spawn(app::look_until(Arc::clone(&app), shutdown.clone()));
     let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
+        // The edge makes this call every second.
+        .frequent(&["TakeReservationEvents"])
         .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency, shutdown.clone())))
+        .add_service(alerting::service(&db, &clock))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
     // A failed listener ends the background tasks as well. A sweep that waits for a stalled database is
     // dropped.
     shutdown.cancel();
     let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
-    let _ended = (pruning.await, alerting.await);
+    let _ended = (pruning.await, alerting.await, looking.await);
     let closed = db.close().await;
     served?;
     Ok(closed?)

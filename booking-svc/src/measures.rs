@@ -8,6 +8,8 @@ pub(crate) const MEASURES: &[Described] = &[
         "booking_confirmations_total",
         "Confirmations of holds that were asked for, by outcome: CONFIRMED, or the reason of the refusal.",
     ),
+    ("booking_events_kept", "1 while events of reservations are written down, because somebody takes them."),
+    ("booking_events_waiting", "Events of reservations that are not taken yet, or a few more."),
     ("booking_holds_total", "Holds that were asked for, by outcome: HELD, or the reason of the refusal."),
     (
         "booking_seats_unlogged_total",

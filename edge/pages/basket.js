@@ -2,8 +2,8 @@
 
 import { Once, Refusal, ask, now } from "./api.js";
 import { Part, focusOn, h, say, show, sleep } from "./dom.js";
-import { seatName } from "./hall.js";
 import { person } from "./person.js";
+import { seatList } from "./seats.js";
 import { figure } from "./waiting.js";
 import { clock, inWords, moment, money, w } from "./words.js";
 
@@ -30,7 +30,9 @@ export class SeatBasket extends Part {
   #message = "";
   /** What is being done: nothing else is done meanwhile. */
   #doing = "";
-  #isOver = false;
+  /** When the server may be asked again whether the time is up, and the pause after that, in milliseconds. */
+  #askedFrom = Number.NEGATIVE_INFINITY;
+  #pause = 1_000;
   /** @type {Payment | null} */
   #payment = null;
   #topUp = new Once();
@@ -69,11 +71,16 @@ export class SeatBasket extends Part {
   #tick() {
     const left = this.querySelector(".clock");
     if (left) left.textContent = clock(this.#left);
-    if (this.#left > 0 || this.#doing || this.#isOver || this.reservation.status !== "HELD") return;
-    // Once: how it ended is the server's to say, and after that there is nothing to ask.
-    this.#isOver = true;
-    say(w.timeUp);
-    void this.#do("", () => this.#readAgain());
+    if (this.#left > 0 || this.#doing || this.reservation.status !== "HELD" || now() < this.#askedFrom)
+      return;
+    // How it ended is the server's to say, whose clock may be half a second behind what it is taken for here.
+    if (this.#askedFrom < Date.parse(this.reservation.expiresAt)) say(w.timeUp);
+    // One at a time, and ever less often.
+    this.#askedFrom = Number.POSITIVE_INFINITY;
+    void this.#do("", () => this.#readAgain()).finally(() => {
+      this.#askedFrom = now() + this.#pause;
+      this.#pause = Math.min(2 * this.#pause, 30_000);
+    });
   }
 
   /**
@@ -242,19 +249,5 @@ export class SeatBasket extends Part {
     ];
   }
 }
-
-/**
- * The seats of a reservation as a list.
- * @param {Reservation} reservation
- * @param {import("./types.js").Priced} priced
- */
-export const seatList = ({ seats }, priced) =>
-  h(
-    "ul",
-    { class: "list" },
-    seats.map((seat) =>
-      h("li", null, h("span", { class: "grow" }, seatName(seat)), h("span", null, money(seat.price, priced))),
-    ),
-  );
 
 customElements.define("seat-basket", SeatBasket);

@@ -76,10 +76,16 @@ export const english = {
   rowOf: (/** @type {string} */ name) => `Row ${name}`,
   seat: (/** @type {string | number} */ label) => `Seat ${label}`,
   standing: (/** @type {string | number} */ label) => `Standing ${label}`,
-  seatsOfRow: "Seats of this row",
+  chooseSeats: "Choose single seats",
   best: "Best seats",
   howMany: "How many",
-  choose: "Choose them",
+  anywhere: "Anywhere",
+  together: "Side by side",
+  holdBest: (/** @type {number} */ n) => (n === 1 ? "Hold the best seat" : `Hold the best ${n} seats`),
+  notSoMany: (/** @type {number} */ free, /** @type {number} */ together) =>
+    free === 0
+      ? "Nothing is free there any more. Choose another section."
+      : `Only ${free} free there, at most ${together} side by side. Choose fewer, or another section.`,
   freeOf: (/** @type {string} */ free, /** @type {string} */ all) => `${free} of ${all} free`,
   picture: "Picture of the hall. Everything in it can be done with the lists beside it, too.",
   closer: "Closer",
@@ -90,7 +96,6 @@ export const english = {
   total: "Total",
   hold: "Hold these seats",
   wentAway: "A seat that you had chosen was just taken by somebody else.",
-  noneTogether: "There are not so many free seats side by side. Choose fewer, or another section.",
   noMore: (/** @type {number} */ n) => `No more than ${n} seats can be chosen at once.`,
   stale: "What is free cannot be read at this moment. The picture shows what was known last.",
 
@@ -168,7 +173,6 @@ export const english = {
     NO_TOP_UP: "Wallets are filled by the seller here: please ask there.",
     INSUFFICIENT_FUNDS: "There is not enough in your wallet.",
     SEAT_TAKEN: "Somebody else was faster: a seat is taken. Please choose another one.",
-    SEATS_UNAVAILABLE: "There are not so many free seats together.",
     HOLD_EXPIRED: "The time is over and the seats are free again.",
     ALREADY_PAID: "This is paid for already.",
     RESERVATION_CANCELLED: "These seats were given back.",

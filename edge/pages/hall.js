@@ -1,14 +1,19 @@
 // The hall: a picture, and beside it lists with which a keyboard or a screen reader does everything, too.
 
 import { Once, Refusal, ask } from "./api.js";
-import { Part, h, say, show } from "./dom.js";
+import { Part, h, show } from "./dom.js";
 import { person } from "./person.js";
 import { Picture } from "./picture.js";
-import { Seating, bestTogether, broken, many } from "./seating.js";
+import { Seating, broken, many } from "./seating.js";
+import { seatName } from "./seats.js";
 import { followSeats, freeSeats } from "./states.js";
 import { count, inWords, money, w } from "./words.js";
 
 /** @typedef {import("./types.js").Show} Show */
+/**
+ * How many of the best seats somebody wants, of which section (`null`: any), and whether side by side.
+ * @typedef {{count: number, section: number | null, together: boolean}} Wish
+ */
 
 /** The most seats that are chosen at once, where the show has no limit of its own. */
 const MOST = 10;
@@ -28,11 +33,14 @@ export class SeatHall extends Part {
   /** @type {Set<number>} */
   #mine = new Set();
   #hold = new Once();
+  /** The best seats are chosen by the server, so that a crowd that asks for them gets different ones. */
+  #best = new Once();
   #message = "";
   #isHolding = false;
   /** Which section and which of its rows the lists show. */
   #at = { section: 0, row: 0 };
-  #howMany = 2;
+  /** @type {Wish} */
+  #wish = { count: 2, section: null, together: true };
   /** @type {Picture | null} */
   #picture = null;
   #chosen = h("div");
@@ -58,7 +66,9 @@ export class SeatHall extends Part {
       const again = h("button", { onclick: () => this.begin() }, w.again);
       return show(this, h("p", { class: "notice bad", role: "alert" }, inWords(error)), again);
     }
-    this.#howMany = Math.min(2, this.#most);
+    this.#wish.count = Math.min(2, this.#most);
+    const first = this.#free.indexOf(1) + 1;
+    if (first > 0) this.#lead(first);
     const state = (/** @type {number} */ seat) =>
       this.#mine.has(seat) ? "mine" : this.#isFree(seat) ? "free" : "gone";
     const picture = new Picture(
@@ -138,6 +148,12 @@ export class SeatHall extends Part {
     return (this.#seating.sections[section]?.rows ?? []).flatMap((row) => broken(row, LISTED));
   }
 
+  /** Shows in the lists the first row of a section in which something is free. @param {number} section */
+  #enterSection(section) {
+    const row = this.#rows(section).findIndex((one) => this.#many(one) > 0);
+    this.#at = { section, row: Math.max(0, row) };
+  }
+
   /** Shows in the lists the row of a seat. @param {number} seat */
   #lead(seat) {
     const section = this.#seating.sectionOf(seat);
@@ -168,29 +184,28 @@ export class SeatHall extends Part {
     this.#render();
   }
 
-  #best() {
-    const chosen = this.#seating.sections[this.#at.section];
-    const seats = bestTogether(chosen ? [chosen] : [], this.#isFree, this.#howMany);
-    if (seats.length === 0) return this.#warn(w.noneTogether);
+  /** Another wish is another request. @param {Partial<Wish>} wish */
+  #wished(wish) {
+    this.#wish = { ...this.#wish, ...wish };
+    this.#best = new Once();
     this.#warn("");
-    this.#mine = new Set(seats);
-    this.#lead(seats[0] ?? 0);
-    this.#hold = new Once();
-    this.#render();
-    say(`${w.yours}: ${seats.map((seat) => seatName(this.#seating.name(seat))).join("; ")}`);
   }
 
-  async #take() {
+  #takeBest() {
+    const { count, section, together } = this.#wish;
+    const name = section === null ? undefined : this.#seating.sections[section]?.name;
+    return this.#take(this.#best, { count, together, section: name || undefined });
+  }
+
+  /** @param {Once} hold @param {object} seats which ones */
+  async #take(hold, seats) {
     if (this.#isHolding) return;
     this.#isHolding = true;
+    this.#warn("");
     this.#render();
-    const body = { userId: person()?.userId, showId: this.show.showId, seatNumbers: this.#sorted };
+    const body = { userId: person()?.userId, showId: this.show.showId, ...seats };
     try {
-      const held = await this.#hold.ask("/v1/reservations", {
-        body,
-        place: this.place,
-        signal: this.stopped,
-      });
+      const held = await hold.ask("/v1/reservations", { body, place: this.place, signal: this.stopped });
       return this.tell("held", held);
     } catch (error) {
       if (this.stopped.aborted) return;
@@ -232,7 +247,7 @@ export class SeatHall extends Part {
               class: "main",
               "data-key": "hold",
               "aria-disabled": this.#isHolding && "true",
-              onclick: () => this.#take(),
+              onclick: () => this.#take(this.#hold, { seatNumbers: this.#sorted }),
             },
             this.#isHolding ? w.working : w.hold,
           ),
@@ -266,38 +281,33 @@ export class SeatHall extends Part {
     const rows = this.#rows(this.#at.section);
     const row = rows[this.#at.row];
     if (!section || !row) return [];
-    const numbers = Array.from({ length: this.#most }, (_, nth) => [nth + 1, count(nth + 1)]);
     return [
       h("h3", null, w.best),
-      h(
-        "div",
-        { class: "row" },
-        this.#select(w.howMany, "howMany", numbers, this.#howMany, (n) => (this.#howMany = n)),
-        sections.length > 1 &&
-          this.#select(
-            w.section,
-            "section",
-            sections.map((one, at) => [
-              at,
-              `${one.name} · ${money(one.price, this.show)} · ${this.#freeOf(one)}`,
-            ]),
-            this.#at.section,
-            (at) => (this.#at = { section: at, row: 0 }),
-          ),
-        h("button", { "data-key": "best", onclick: () => this.#best() }, w.choose),
-      ),
+      ...this.#bestOf(),
       h(
         "fieldset",
         null,
-        h("legend", null, w.seatsOfRow),
-        rows.length > 1 &&
-          this.#select(
-            w.row,
-            "row",
-            rows.map((one, at) => [at, `${rowName(one)} · ${this.#freeOf(one)}`]),
-            this.#at.row,
-            (at) => (this.#at = { ...this.#at, row: at }),
-          ),
+        h("legend", null, w.chooseSeats),
+        h(
+          "div",
+          { class: "row" },
+          sections.length > 1 &&
+            this.#select(
+              w.section,
+              "section",
+              sections.map((one, at) => [at, this.#sectionName(one)]),
+              this.#at.section,
+              (at) => this.#enterSection(Number(at)),
+            ),
+          rows.length > 1 &&
+            this.#select(
+              w.row,
+              "row",
+              rows.map((one, at) => [at, `${rowName(one)} · ${this.#freeOf(one)}`]),
+              this.#at.row,
+              (at) => (this.#at = { ...this.#at, row: Number(at) }),
+            ),
+        ),
         h(
           "div",
           { class: "seats" },
@@ -307,16 +317,53 @@ export class SeatHall extends Part {
     ];
   }
 
+  /** @param {import("./types.js").Section} section */
+  #sectionName(section) {
+    return [section.name, money(section.price, this.show), this.#freeOf(section)].filter(Boolean).join(" · ");
+  }
+
+  /** Asks for the best seats. */
+  #bestOf() {
+    const { sections } = this.#seating;
+    const { count: wanted, section, together } = this.#wish;
+    const numbers = Array.from({ length: this.#most }, (_, nth) => [nth + 1, count(nth + 1)]);
+    const named = sections.map((one, at) => [at, this.#sectionName(one)]);
+    const side = (/** @type {Event} */ { target }) => {
+      this.#wished({ together: /** @type {HTMLInputElement} */ (target).checked });
+      this.#render();
+    };
+    const box = { type: "checkbox", "data-key": "together", checked: together, onchange: side };
+    const take = {
+      class: "main",
+      "data-key": "best",
+      "aria-disabled": this.#isHolding && "true",
+      onclick: () => this.#takeBest(),
+    };
+    return [
+      h(
+        "div",
+        { class: "row" },
+        this.#select(w.howMany, "howMany", numbers, wanted, (n) => this.#wished({ count: Number(n) })),
+        sections.length > 1 &&
+          this.#select(w.section, "where", [["", w.anywhere], ...named], section ?? "", (at) =>
+            this.#wished({ section: at === "" ? null : Number(at) }),
+          ),
+        wanted > 1 && h("label", { class: "check" }, h("input", box), w.together),
+        h("button", take, this.#isHolding ? w.working : w.holdBest(wanted)),
+      ),
+    ];
+  }
+
   /**
    * @param {string} name
    * @param {string} key
    * @param {(string | number)[][]} options
-   * @param {number} selected
-   * @param {(value: number) => void} pick
+   * @param {string | number} selected
+   * @param {(value: string) => void} pick
    */
   #select(name, key, options, selected, pick) {
     const onchange = (/** @type {Event} */ { target }) => {
-      pick(Number(/** @type {HTMLSelectElement} */ (target).value));
+      pick(/** @type {HTMLSelectElement} */ (target).value);
       this.#render();
     };
     const shown = options.map(([value, text]) => h("option", { value, selected: value === selected }, text));
@@ -324,9 +371,13 @@ export class SeatHall extends Part {
   }
 
   /** How many of these can be had. @param {{firstSeat: number, lastSeat: number}} of */
+  #many({ firstSeat, lastSeat }) {
+    return this.#free.subarray(firstSeat - 1, lastSeat).reduce((sum, one) => sum + one, 0);
+  }
+
+  /** @param {{firstSeat: number, lastSeat: number}} of */
   #freeOf(of) {
-    const free = this.#free.subarray(of.firstSeat - 1, of.lastSeat).reduce((sum, one) => sum + one, 0);
-    return w.freeOf(count(free), count(many(of)));
+    return w.freeOf(count(this.#many(of)), count(many(of)));
   }
 
   /** A seat as a button. @param {number} seat */
@@ -349,12 +400,5 @@ export class SeatHall extends Part {
 /** @param {{name: string, firstLabel: number, firstSeat: number, lastSeat: number}} row */
 const rowName = (row) =>
   [row.name, `${row.firstLabel}–${row.firstLabel + many(row) - 1}`].filter(Boolean).join(" · ");
-
-/** A seat as people call it. @param {{section: string, row: string, label: string | number}} seat */
-export function seatName({ section, row, label }) {
-  // Where people stand there are no rows; where there are no sections there are seats alone.
-  const number = section && !row ? w.standing(label) : w.seat(label);
-  return [section, row && w.rowOf(row), number].filter(Boolean).join(", ");
-}
 
 customElements.define("seat-hall", SeatHall);

@@ -73,10 +73,16 @@ export const korean = {
   // The number stands by itself, since what a button shows has to be a word of its name.
   seat: (label) => `좌석 ${label}`,
   standing: (label) => `스탠딩 ${label}`,
-  seatsOfRow: "이 열의 좌석",
+  chooseSeats: "좌석 직접 선택",
   best: "추천 좌석",
   howMany: "매수",
-  choose: "선택하기",
+  anywhere: "전체 구역",
+  together: "나란히",
+  holdBest: (n) => `추천 좌석 ${n}석 잡기`,
+  notSoMany: (free, together) =>
+    free === 0
+      ? "이곳에는 남은 좌석이 없습니다. 다른 구역을 골라 주세요."
+      : `${free}석이 남았고 나란히는 ${together}석까지 가능합니다. 매수를 줄이거나 다른 구역을 골라 주세요.`,
   freeOf: (free, all) => `${all}석 중 ${free}석 가능`,
   picture: "공연장 그림입니다. 옆의 목록으로도 똑같이 선택할 수 있습니다.",
   closer: "확대",
@@ -87,7 +93,6 @@ export const korean = {
   total: "합계",
   hold: "이 좌석 잡기",
   wentAway: "선택하신 좌석을 방금 다른 분이 잡았습니다.",
-  noneTogether: "나란히 비어 있는 좌석이 그만큼 없습니다. 매수를 줄이거나 다른 구역을 골라 주세요.",
   noMore: (n) => `한 번에 ${n}석까지 선택할 수 있습니다.`,
   stale: "지금은 좌석 현황을 읽을 수 없습니다. 마지막으로 확인된 상태를 보여 드립니다.",
 
@@ -162,7 +167,6 @@ export const korean = {
     NO_TOP_UP: "지갑 충전은 판매처에서만 할 수 있습니다.",
     INSUFFICIENT_FUNDS: "지갑 잔액이 부족합니다.",
     SEAT_TAKEN: "다른 분이 먼저 잡았습니다. 다른 좌석을 선택해 주세요.",
-    SEATS_UNAVAILABLE: "함께 비어 있는 좌석이 그만큼 없습니다.",
     HOLD_EXPIRED: "시간이 지나 좌석이 다시 풀렸습니다.",
     ALREADY_PAID: "이미 결제되었습니다.",
     RESERVATION_CANCELLED: "돌려준 좌석입니다.",

@@ -1,9 +1,9 @@
 // What a person has: tickets and a wallet; and who they are.
 
 import { Refusal, ask } from "./api.js";
-import { seatList } from "./basket.js";
 import { Part, entitle, h, show } from "./dom.js";
 import { isSecured, person, signOut } from "./person.js";
+import { seatList } from "./seats.js";
 import { problem, signInForm } from "./signing.js";
 import { beginning, money, moment, w } from "./words.js";
 

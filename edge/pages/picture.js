@@ -1,5 +1,7 @@
-// The picture of the hall: seats on a canvas, to pan and to zoom. Thousands of seats are one path a colour,
-// and what is outside of the window is left out.
+// The picture of the hall: seats on a canvas, to pan and to zoom. Drawing thousands of seats takes longer
+// than a frame lasts on a small machine. So they are drawn onto a sheet that nobody sees, a little larger
+// than the window; while the picture moves the sheet is moved and stretched, and drawn anew when it comes to
+// rest.
 
 import { h } from "./dom.js";
 import { PITCH } from "./seating.js";
@@ -7,6 +9,10 @@ import { money, w } from "./words.js";
 
 /** @typedef {import("./seating.js").Seating} Seating */
 /** @typedef {"free" | "gone" | "mine"} State */
+/**
+ * Which part of the hall a sheet shows, at which scale, and with how many pixels a unit of the window.
+ * @typedef {{scale: number, sharp: number, left: number, top: number, right: number, bottom: number}} Sheet
+ */
 
 /** The side of a seat. */
 const SEAT = 9;
@@ -17,6 +23,12 @@ const SEAT = 9;
 const TOUCHABLE = 20;
 /** A finger that moves by less has touched one point. */
 const SLIP = 6;
+/** How far the sheet reaches beyond the window on each side, in parts of the window. */
+const MARGIN = 0.25;
+/** How long nothing moves until the picture is at rest, in milliseconds. */
+const REST = 120;
+/** As far as this the sheet is stretched before it is drawn anew. */
+const STRETCH = 2;
 
 /** The picture of a hall. */
 export class Picture {
@@ -25,6 +37,11 @@ export class Picture {
   #view = { scale: 1, x: 0, y: 0 };
   #frame = 0;
   #size = { width: 0, height: 0 };
+  #sheet = document.createElement("canvas");
+  /** What the sheet shows; `null` when it is to be drawn. @type {Sheet | null} */
+  #drawn = null;
+  #rest = 0;
+  #isStale = false;
 
   /**
    * @param {Seating} seating
@@ -74,7 +91,7 @@ export class Picture {
     const scale = Math.min(5, Math.max(0.02, this.#view.scale * factor));
     const by = scale / this.#view.scale;
     this.#view = { scale, x: x - (x - this.#view.x) * by, y: y - (y - this.#view.y) * by };
-    this.draw();
+    this.#move();
   }
 
   /** @param {AbortSignal} signal */
@@ -106,7 +123,7 @@ export class Picture {
       } else if (moved > SLIP) {
         this.#view.x += to.x - from.x;
         this.#view.y += to.y - from.y;
-        this.draw();
+        this.#move();
       }
     });
     on("pointerup", (event) => {
@@ -129,8 +146,30 @@ export class Picture {
     if (size < TOUCHABLE) this.#zoom(Math.min(3, (1.2 * TOUCHABLE) / size), px, py);
   }
 
-  /** Draws at the next frame, once however often it is asked for. */
+  /** Draws what may have changed at the next frame, once however often it is asked for. */
   draw() {
+    // While it moves, what it shows may be a moment old: a movement is not to stop for it.
+    this.#isStale = this.#rest !== 0 && this.#drawn !== null;
+    if (this.#isStale) return;
+    this.#drawn = null;
+    this.#ask();
+  }
+
+  /** Shows another part of the hall at the next frame. */
+  #move() {
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.#settle(), REST);
+    this.#ask();
+  }
+
+  /** At rest it is sharp, and there is some more around it for the next movement. */
+  #settle() {
+    this.#rest = 0;
+    const sheet = this.#drawn;
+    if (this.#isStale || sheet?.scale !== this.#view.scale || !this.#reaches(sheet, MARGIN / 2)) this.draw();
+  }
+
+  #ask() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#paint();
@@ -138,41 +177,88 @@ export class Picture {
   }
 
   #paint() {
-    const { canvas, seating } = this;
-    const brush = canvas.getContext("2d");
+    const brush = this.canvas.getContext("2d");
     const { width, height } = this.#size;
     if (!brush || width === 0) return;
-    const sharp = devicePixelRatio;
-    [canvas.width, canvas.height] = [Math.round(width * sharp), Math.round(height * sharp)];
     const { scale, x, y } = this.#view;
-    brush.setTransform(sharp * scale, 0, 0, sharp * scale, x * sharp, y * sharp);
-    this.#furniture(brush, scale);
-    const window = {
-      left: -x / scale - PITCH,
-      top: -y / scale - PITCH,
-      right: (width - x) / scale + PITCH,
-      bottom: (height - y) / scale + PITCH,
+    const sharp = devicePixelRatio;
+    if (!this.#drawn || !this.#reaches(this.#drawn, 0)) this.#drawn = this.#drawSheet();
+    const { scale: was, left, top } = this.#drawn;
+    sized(this.canvas, width * sharp, height * sharp);
+    brush.setTransform(1, 0, 0, 1, 0, 0);
+    brush.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    const by = scale / was;
+    const [at, down] = [(x + left * scale) * sharp, (y + top * scale) * sharp];
+    // At rest a pixel of the sheet is one of the window.
+    if (by === 1) brush.drawImage(this.#sheet, Math.round(at), Math.round(down));
+    else brush.drawImage(this.#sheet, at, down, this.#sheet.width * by, this.#sheet.height * by);
+  }
+
+  /** What of the hall is in the window, and as much more on each side. @param {number} margin */
+  #window(margin) {
+    const { scale, x, y } = this.#view;
+    const { width, height } = this.#size;
+    return {
+      left: (-x - width * margin) / scale,
+      top: (-y - height * margin) / scale,
+      right: (width - x + width * margin) / scale,
+      bottom: (height - y + height * margin) / scale,
     };
-    /** @type {Record<State, Path2D>} */
-    const paths = { gone: new Path2D(), free: new Path2D(), mine: new Path2D() };
-    /** @type {number[]} */
-    const named = [];
+  }
+
+  /**
+   * Whether a sheet has all that is to be seen, and so much around it.
+   * @param {Sheet} sheet
+   * @param {number} margin
+   */
+  #reaches({ scale, sharp, left, top, right, bottom }, margin) {
+    const by = this.#view.scale / scale;
+    if (by > STRETCH || by < 1 / STRETCH || sharp !== devicePixelRatio) return false;
+    const seen = this.#window(margin);
+    const { width, height } = this.seating;
+    return (
+      left <= Math.max(seen.left, -PITCH) &&
+      top <= Math.max(seen.top, -PITCH) &&
+      right >= Math.min(seen.right, width + PITCH) &&
+      bottom >= Math.min(seen.bottom, height + PITCH)
+    );
+  }
+
+  /** @returns {Sheet} */
+  #drawSheet() {
+    const { seating } = this;
+    const { scale } = this.#view;
+    const sharp = devicePixelRatio;
+    const [whole, window] = [scale * sharp, this.#window(MARGIN)];
+    const { left, top, right, bottom } = window;
+    sized(this.#sheet, (right - left) * whole, (bottom - top) * whole);
+    const brush = this.#sheet.getContext("2d");
+    if (!brush) return { ...window, scale, sharp };
+    brush.setTransform(1, 0, 0, 1, 0, 0);
+    brush.clearRect(0, 0, this.#sheet.width, this.#sheet.height);
+    brush.setTransform(whole, 0, 0, whole, -left * whole, -top * whole);
+    this.#furniture(brush, scale);
+    /** @type {Record<State, number[]>} */
+    const seats = { gone: [], free: [], mine: [] };
     for (let seat = 1; seat <= seating.count; seat += 1) {
-      const [sx, sy] = [seating.x(seat), seating.y(seat)];
-      if (sx < window.left || sx > window.right || sy < window.top || sy > window.bottom) continue;
-      paths[this.state(seat)].rect(sx - SEAT / 2, sy - SEAT / 2, SEAT, SEAT);
-      if (PITCH * scale >= TOUCHABLE) named.push(seat);
+      const [x, y] = [seating.x(seat), seating.y(seat)];
+      const isSeen =
+        x > left - PITCH && x < right + PITCH && y > top - PITCH && y < bottom + PITCH;
+      if (isSeen) seats[this.state(seat)].push(seat);
     }
-    for (const state of /** @type {const} */ (["gone", "free", "mine"])) {
-      brush.fillStyle = this.#colour(`--${state}`);
-      brush.fill(paths[state]);
-    }
+    const hasNumbers = PITCH * scale >= TOUCHABLE;
     brush.font = "4px system-ui, sans-serif";
     brush.textBaseline = "middle";
-    for (const seat of named) {
-      brush.fillStyle = this.#colour(this.state(seat) === "gone" ? "--ink" : "--paper");
-      brush.fillText(seating.name(seat).label, seating.x(seat), seating.y(seat));
+    for (const state of /** @type {const} */ (["gone", "free", "mine"])) {
+      brush.fillStyle = this.#colour(`--${state}`);
+      for (const seat of seats[state])
+        brush.fillRect(seating.x(seat) - SEAT / 2, seating.y(seat) - SEAT / 2, SEAT, SEAT);
+      if (!hasNumbers) continue;
+      brush.fillStyle = this.#colour(state === "gone" ? "--ink" : "--paper");
+      for (const seat of seats[state])
+        brush.fillText(seating.name(seat).label, seating.x(seat), seating.y(seat));
     }
+    return { ...window, scale, sharp };
   }
 
   /** The stage, and the sections' names. @param {CanvasRenderingContext2D} brush @param {number} scale */
@@ -204,4 +290,16 @@ export class Picture {
     const chosen = matchMedia("(prefers-color-scheme: dark)").matches ? pair?.[2] : pair?.[1];
     return chosen ?? value;
   }
+}
+
+/**
+ * Gives a canvas a size in pixels, unless it has it: that would clear it, and take its time.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
+function sized(canvas, width, height) {
+  const [wide, high] = [Math.round(width), Math.round(height)];
+  if (canvas.width !== wide) canvas.width = wide;
+  if (canvas.height !== high) canvas.height = high;
 }

@@ -11,11 +11,16 @@ import { beginning, count, money, moment, w } from "./words.js";
 /** How many concerts are read at once: each is one more request, for its shows. */
 const PAGE = 12;
 
-/** The first page: concerts, newest first, with their shows in the order of the calendar. */
+/** The most shows of a concert that are listed, a hundred with each request. */
+const SHOWS = 500;
+
+/** The first page: what is to come, concerts and their shows in the order of the calendar. */
 export class OnSale extends Part {
   /** @type {{concert: Concert, shows: Show[]}[]} */
   #known = [];
   #next = "";
+  /** What is to come, from this instant on. */
+  #from = "";
 
   /** @override */
   begin() {
@@ -23,18 +28,17 @@ export class OnSale extends Part {
     show(this, h("h1", null, w.onSale), h("p", { class: "faint" }, w.loading));
     this.#known = [];
     this.#next = "";
+    this.#from = encodeURIComponent(new Date(now()).toISOString());
     return this.#more();
   }
 
   async #more() {
     try {
-      const path = `/v1/concerts?pageSize=${PAGE}&pageToken=${encodeURIComponent(this.#next)}`;
+      const after = encodeURIComponent(this.#next);
+      const path = `/v1/concerts?from=${this.#from}&pageSize=${PAGE}&pageToken=${after}`;
       const { concerts, nextPageToken } = await ask(path, { signal: this.stopped });
       const all = concerts.map(async (/** @type {Concert} */ concert) => {
-        const { shows } = await ask(`/v1/concerts/${concert.concertId}/shows?pageSize=100`, {
-          signal: this.stopped,
-        });
-        return { concert, shows: upcoming(shows) };
+        return { concert, shows: await this.#shows(concert) };
       });
       this.#known.push(...(await Promise.all(all)));
       this.#next = nextPageToken;
@@ -47,6 +51,20 @@ export class OnSale extends Part {
           problem(error, () => this.begin()),
         );
     }
+  }
+
+  /** The shows of a concert that will take place. @param {Concert} concert */
+  async #shows({ concertId }) {
+    /** @type {Show[]} */
+    const all = [];
+    for (let next = "", first = true; (first || next) && all.length < SHOWS; first = false) {
+      const page = `pageSize=100&pageToken=${encodeURIComponent(next)}`;
+      const path = `/v1/concerts/${concertId}/shows?from=${this.#from}&order=startsAt&${page}`;
+      const { shows, nextPageToken } = await ask(path, { signal: this.stopped });
+      all.push(...shows);
+      next = nextPageToken;
+    }
+    return all.filter((one) => one.status === "SCHEDULED");
   }
 
   #render() {
@@ -99,11 +117,5 @@ export class OnSale extends Part {
     );
   }
 }
-
-/** The shows that will begin, in the order of the calendar. @param {Show[]} shows */
-const upcoming = (shows) =>
-  shows
-    .filter((one) => one.status === "SCHEDULED" && Date.parse(one.startsAt) > now())
-    .sort((a, b) => Date.parse(a.startsAt) - Date.parse(b.startsAt));
 
 customElements.define("on-sale", OnSale);

@@ -158,32 +158,3 @@ export function broken(row, longest) {
     firstLabel: row.firstLabel + nth * each,
   })).filter((part) => part.lastSeat >= part.firstSeat);
 }
-
-/**
- * The best seats side by side that are free: in the first row that has so many, nearest to its middle, and so
- * that no seat is left alone where that can be had. None when no row has so many.
- * @param {readonly Section[]} sections where to look
- * @param {(seat: number) => boolean} isFree
- * @param {number} count
- * @returns {number[]}
- */
-export function bestTogether(sections, isFree, count) {
-  for (const row of sections.flatMap(({ rows }) => rows)) {
-    const isOpen = (/** @type {number} */ seat) => holds(row, seat) && isFree(seat);
-    const middle = (row.firstSeat + row.lastSeat) / 2;
-    /** @type {number[]} */
-    let best = [];
-    let least = Number.POSITIVE_INFINITY;
-    for (let first = row.firstSeat; first + count - 1 <= row.lastSeat; first += 1) {
-      const seats = Array.from({ length: count }, (_, nth) => first + nth);
-      if (!seats.every(isFree)) continue;
-      const last = first + count - 1;
-      const alone =
-        Number(isOpen(first - 1) && !isOpen(first - 2)) + Number(isOpen(last + 1) && !isOpen(last + 2));
-      const cost = alone * 10_000 + Math.abs((first + last) / 2 - middle);
-      if (cost < least) [best, least] = [seats, cost];
-    }
-    if (best.length > 0) return best;
-  }
-  return [];
-}

@@ -1,9 +1,8 @@
-// A show's page: its line, its hall, its basket, in this order, and each wherever the person is.
+// A show's page: its line, its hall, its basket, in this order, and each wherever the person is. Hall and
+// basket are loaded while one waits.
 
-import { Once, ask, now } from "./api.js";
-import { SeatBasket } from "./basket.js";
+import { Once, Refusal, ask, now } from "./api.js";
 import { Part, entitle, focusOn, h, show } from "./dom.js";
-import { SeatHall } from "./hall.js";
 import { person, recall, remember } from "./person.js";
 import { problem, signInForm } from "./signing.js";
 import { WaitingRoom } from "./waiting.js";
@@ -14,6 +13,19 @@ import { beginning, clock, count, money, moment, w } from "./words.js";
 /** @typedef {import("./types.js").Queue} Queue */
 /** @typedef {import("./types.js").Reservation} Reservation */
 /** @typedef {import("./types.js").Show} Show */
+
+/**
+ * What one needs when it is one's turn. A module that could not be loaded is not asked for again before the
+ * page is.
+ */
+async function loaded() {
+  try {
+    const [{ SeatHall }, { SeatBasket }] = await Promise.all([import("./hall.js"), import("./basket.js")]);
+    return { SeatHall, SeatBasket };
+  } catch {
+    throw new Refusal(0, { code: "OFFLINE" });
+  }
+}
 
 /** Where a browser keeps the queue token of a person. @param {string} queueId @param {string} userId */
 export const placeOf = (queueId, userId) => `place.${queueId}.${userId}`;
@@ -28,6 +40,8 @@ export class ShowPage extends Part {
   #join = new Once();
   #line = h("div");
   #choice = h("div");
+  /** The elements of hall and basket, once they are needed. */
+  #made = /** @type {Awaited<ReturnType<typeof loaded>>} */ (/** @type {unknown} */ (null));
 
   /** @override */
   async begin() {
@@ -99,8 +113,13 @@ export class ShowPage extends Part {
     return person() === null ? null : recall(this.#place);
   }
 
+  /** The name of the element in which one chooses or pays. */
+  get #shown() {
+    return this.#choice.firstElementChild?.localName;
+  }
+
   get #hasBasket() {
-    return this.#choice.firstElementChild instanceof SeatBasket;
+    return this.#shown === "seat-basket";
   }
 
   /** Whether the show does not take place. */
@@ -188,10 +207,11 @@ export class ShowPage extends Part {
 
   /** @param {Place} place */
   #placed(place) {
-    const shown = this.#choice.firstElementChild;
-    if (place.status === "ACTIVE" && !shown) void this.#enter();
+    // Before everybody's turn comes at once.
+    loaded().catch(() => {});
+    if (place.status === "ACTIVE" && !this.#shown) void this.#enter();
     // Seats that are held stay held, whatever has become of the turn.
-    if (place.status === "WAITING" && shown instanceof SeatHall) show(this.#choice);
+    if (place.status === "WAITING" && this.#shown === "seat-hall") show(this.#choice);
   }
 
   /** It is the person's turn: seats that they hold already, from this device or another one, come first. */
@@ -199,33 +219,34 @@ export class ShowPage extends Part {
     const loading = h("p", { class: "faint" }, w.loading);
     show(this.#choice, loading);
     const path = `/v1/users/${encodeURIComponent(person()?.userId ?? "")}/reservations?pageSize=20`;
-    const found = await ask(path, { signal: this.stopped }).catch((error) => error);
-    if (this.stopped.aborted || !loading.isConnected) return;
-    if (found instanceof Error) {
+    /** @type {{reservations: Reservation[]}} */
+    let found;
+    try {
+      [this.#made, found] = await Promise.all([loaded(), ask(path, { signal: this.stopped })]);
+    } catch (error) {
+      if (this.stopped.aborted || !loading.isConnected) return;
       return show(
         this.#choice,
-        problem(found, () => void this.#enter()),
+        problem(error, () => (this.#made ? void this.#enter() : location.reload())),
       );
     }
+    if (this.stopped.aborted || !loading.isConnected) return;
     const { showId } = this.#show;
-    /** @type {Reservation | undefined} */
-    const held = found.reservations.find(
-      (/** @type {Reservation} */ one) => one.showId === showId && one.status === "HELD",
-    );
+    const held = found.reservations.find((one) => one.showId === showId && one.status === "HELD");
     if (held) this.#basket(held);
     else this.#choose();
   }
 
   #choose() {
     if (!this.#token) return this.#offer();
-    const hall = new SeatHall();
+    const hall = new this.#made.SeatHall();
     Object.assign(hall, { show: this.#show, place: this.#token });
     show(this.#choice, hall);
   }
 
   /** @param {Reservation} reservation */
   #basket(reservation) {
-    const basket = new SeatBasket();
+    const basket = new this.#made.SeatBasket();
     Object.assign(basket, { show: this.#show, reservation, place: this.#token ?? "" });
     show(this.#choice, basket);
   }

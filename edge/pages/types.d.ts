@@ -65,6 +65,23 @@ export interface ShowSales extends Sales, Priced {
   sections: (Sales & { name: string })[];
 }
 
+/** The alerts of one kind. */
+export interface Alert {
+  program: string;
+  kind: string;
+  text: string;
+  times: number;
+  since: string;
+  latestAt: string;
+  silenced: boolean;
+}
+
+/** What needs a person, and the programs that do not tell theirs. */
+export interface Alerts {
+  alerts: Alert[];
+  unread: string[];
+}
+
 /** What an operator or a cashier did. */
 export interface Action {
   actionId: string;
@@ -162,7 +179,7 @@ export interface Wallet extends Priced {
 export interface Entry {
   kind: "CHARGE" | "USE" | "PAYMENT" | "REFUND";
   amount: number;
-  balance: number;
+  balanceAfter: number;
   createdAt: string;
 }
 

@@ -37,6 +37,7 @@ export function inWords(error) {
   const { code, problem, retryAfter } = error;
   if (code === "HOLD_LIMIT")
     return retryAfter ? w.coolDown(span(retryAfter)) : w.holdLimit(problem.maxHeldSeats);
+  if (code === "SEATS_UNAVAILABLE") return w.notSoMany(problem.available, problem.together);
   if (code === "SALES_NOT_OPEN" && problem.opensAt) return w.saleOpens(moment(problem.opensAt));
   return Object.hasOwn(w.refusals, code)
     ? w.refusals[/** @type {keyof typeof w.refusals} */ (code)]

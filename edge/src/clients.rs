@@ -2,8 +2,9 @@
 //! what a service answers with an error becomes a [`Fault`].
 
 use boxoffice_proto::{
-    Fault, booking::booking_service_client::BookingServiceClient,
-    queue::queue_service_client::QueueServiceClient, wallet::wallet_service_client::WalletServiceClient,
+    Fault, alerts::alert_service_client::AlertServiceClient,
+    booking::booking_service_client::BookingServiceClient, queue::queue_service_client::QueueServiceClient,
+    wallet::wallet_service_client::WalletServiceClient,
 };
 use chassis::channel::{self, Channel};
 use tonic::{Response, Status};
@@ -19,15 +20,22 @@ pub(crate) struct Clients {
     pub(crate) booking: BookingServiceClient<Channel>,
     /// wallet-svc: wallets and payments.
     pub(crate) wallet: WalletServiceClient<Channel>,
+    /// What the program of each of these services tells of its alerts.
+    pub(crate) alerts: [(&'static str, AlertServiceClient<Channel>); 3],
 }
 
 impl Clients {
     /// Clients of these services. They connect on first use.
     pub(crate) fn new(upstreams: &Upstreams) -> Self {
+        let Upstreams { queue_url, booking_url, wallet_url } = upstreams;
+        let (queue, booking, wallet) =
+            (Channel::new(queue_url), Channel::new(booking_url), Channel::new(wallet_url));
+        let services = [("queue", &queue), ("booking", &booking), ("wallet", &wallet)];
         Self {
-            queue: QueueServiceClient::new(Channel::new(&upstreams.queue_url)),
-            booking: BookingServiceClient::new(Channel::new(&upstreams.booking_url)),
-            wallet: WalletServiceClient::new(Channel::new(&upstreams.wallet_url)),
+            alerts: services.map(|(service, channel)| (service, AlertServiceClient::new(channel.clone()))),
+            queue: QueueServiceClient::new(queue),
+            booking: BookingServiceClient::new(booking),
+            wallet: WalletServiceClient::new(wallet),
         }
     }
 }

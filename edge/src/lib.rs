@@ -5,6 +5,10 @@
 //! in here binds a port, installs a subscriber or reads the environment, so the launcher, the tests and a pod
 //! run the same code.
 
+// A request's future is what all the layers below it wait for, one in the other, down to a socket or a
+// database. To lay it out the optimising compiler goes deeper than the 128 levels that it allows by itself.
+#![recursion_limit = "256"]
+
 mod app;
 mod clients;
 mod config;
@@ -18,6 +22,7 @@ mod store;
 use std::sync::Arc;
 
 use boxoffice_proto::{
+    alerts::alert_service_server::AlertServiceServer,
     booking::booking_service_server::BookingServiceServer,
     checkout::checkout_service_server::CheckoutServiceServer,
     fault::DOMAIN,
@@ -78,13 +83,12 @@ async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
-    let db = Db::open(&config.database, &migrations()).await?;
-    let health = Health::new();
+    let (db, health) = (Db::open(&config.database, &migrations()).await?, Health::new());
 
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
-    let pruning = prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone());
-    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &config.policy.telling)?;
+    let events = store::Events::new(db.clone());
+    let relay = app::Relay::new(events, clock.clone(), &config.policy.telling, Some(&clients))?;
     let acting = app::Acting::new(store::Actions::new(db.clone()), clock.clone());
     let till = app::Till::new(
         store::Journal::new(db.clone()),
@@ -99,7 +103,7 @@ async fn run(
         tokio::spawn(alert(db.clone(), clock.clone(), shutdown.clone())),
         tokio::spawn(till.clone().recover_until(shutdown.clone())),
         tokio::spawn(relay.run_until(shutdown.clone())),
-        tokio::spawn(pruning),
+        tokio::spawn(prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone())),
     ];
 
     let places = app::Places::new(clients.queue.clone());
@@ -108,7 +112,8 @@ async fn run(
     let polls = app::Polls::new(places);
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let edge = app::Edge::new(clients, gate, following.clone(), till.clone(), doors, clock, &config.policy);
+    let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
+    let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
     let edge = Arc::new(edge);
     let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
     let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
@@ -163,7 +168,8 @@ fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> Grpc
         .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, doors))))
         .add_service(limited!(QueueServiceServer::new(door.clone())))
         .add_service(limited!(BookingServiceServer::new(door.clone())))
-        .add_service(limited!(WalletServiceServer::new(door)))
+        .add_service(limited!(WalletServiceServer::new(door.clone())))
+        .add_service(limited!(AlertServiceServer::new(door)))
 }
 
 fn migrations() -> Migrations {

@@ -39,3 +39,4 @@ generated!(queue, "boxoffice.queue.v1");
 generated!(booking, "boxoffice.booking.v1");
 generated!(wallet, "boxoffice.wallet.v1");
 generated!(checkout, "boxoffice.checkout.v1");
+generated!(alerts, "boxoffice.alerts.v1");

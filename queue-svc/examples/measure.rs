@@ -23,7 +23,7 @@ use chassis::{
 use queue_svc::{
     Retention,
     app::{Lookup, Queues},
-    domain::{Command, Draw, DrawSecret, Opening, QueuePolicy, QueueRow, QueueState, decide},
+    domain::{Command, Draw, DrawSecret, DrawSetting, Opening, QueuePolicy, QueueRow, QueueState, decide},
     store,
 };
 use uuid::Uuid;
@@ -55,7 +55,8 @@ fn nobody_enters() -> QueuePolicy {
 fn draw(size: usize) {
     let mut head = QueueRow::new(QueuePolicy::default(), 0);
     let policy = QueuePolicy { opens_at: Some(2), opening: Opening::Draw, ..nobody_enters() };
-    head.set_policy(policy, &DrawSecret { secret: [1; 32], token_key: [2; 32] }).unwrap();
+    let secret = DrawSecret { secret: [1; 32], token_key: [2; 32] };
+    head.set_policy(policy, &DrawSetting { secret, chain: Ok(None) }).unwrap();
     let mut state = QueueState::new(head);
     for first in (0..size).step_by(1_000) {
         let join = |user: usize| Command::Join {
@@ -70,7 +71,7 @@ fn draw(size: usize) {
     let tokens = state.registered();
     let copied = began.elapsed();
     let secret = state.head().due_draw(2).unwrap().secret;
-    let held = Arc::new(Draw::hold(&secret, &tokens, state.head().last_ticket));
+    let held = Arc::new(Draw::hold(&secret, &[], &tokens, state.head().last_ticket));
     let drawn = began.elapsed() - copied;
     let head = state.head().after_draw(held.of(), 2);
     state.advance(head, Vec::new(), 2);
@@ -133,7 +134,7 @@ fn resident() -> usize {
 async fn open(url: &str) -> Queues {
     let config = DbConfig::at(url);
     let db = Db::open(&config, &store::migrations()).await.unwrap();
-    Queues::open(db, Clock::system(), Retention::default()).await.unwrap()
+    Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap()
 }
 
 async fn new_queue(queues: &Queues) -> String {

@@ -9,8 +9,11 @@ use chassis::{
     prune::{self, Old},
 };
 
+use http::Uri;
+
 use crate::{
-    domain::{OnExpiry, Opening, QueuePolicy},
+    domain::{Hash, OnExpiry, Opening, QueuePolicy, opened::KEPT},
+    relay::Relay,
     store,
 };
 
@@ -69,6 +72,7 @@ macro_rules! flags {
                     opens_at: None,
                     opening: Opening::Fifo,
                     message: None,
+                    without_beacon: false,
                 }
             }
         }
@@ -103,12 +107,60 @@ pub struct Config {
     pub database: DbConfig,
     /// The policy that the `default` queue is created with.
     pub policy: Policy,
+    /// Where the beacon of draws is read.
+    pub relay: Option<Relay>,
     /// How long the recorded answers to requests are kept.
     pub requests: idempotency::RequestRetention,
     /// How long tokens are kept that have ended.
     pub retention: Retention,
     /// The doors decide who may call the service.
     pub doors: access::Doors,
+}
+
+/// Flags about the beacon of draws.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[group(skip)]
+pub struct BeaconArgs {
+    /// Draws that are set have a beacon, a round of a public randomness network that nobody can know before:
+    /// the address of a chain of drand at one of its relays, which ends with the hash of the chain, such as
+    /// <https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971>
+    #[arg(long, env, value_name = "URL", value_parser = beacon_url)]
+    pub beacon_url: Option<BeaconUrl>,
+}
+
+/// The address of a chain at a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BeaconUrl {
+    address: Uri,
+    hash: Hash,
+}
+
+impl BeaconArgs {
+    /// The relay, if there is to be one.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn relay(&self) -> Result<Option<Relay>, chassis::Error> {
+        let relay = self.beacon_url.as_ref().map(|BeaconUrl { address, hash }| Relay::at(address, *hash));
+        relay.transpose().map_err(chassis::Error::Config)
+    }
+}
+
+fn beacon_url(text: &str) -> Result<BeaconUrl, String> {
+    let address: Uri = text.parse().map_err(|_| "is no address".to_owned())?;
+    let is_web = matches!(address.scheme_str(), Some("http" | "https"))
+        && address.authority().is_some_and(|at| !at.host().is_empty() && !at.as_str().contains('@'))
+        && address.query().is_none();
+    if !is_web {
+        return Err(
+            "must begin with http:// or https://, name a host, and have neither user nor query".to_owned()
+        );
+    }
+    let last = address.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let hash = chassis::hex::read(last).and_then(|bytes| Hash::try_from(bytes).ok());
+    let hash =
+        hash.ok_or("must end with the hash of the chain, 64 hex digits, such as https://api.drand.sh/52db…")?;
+    Ok(BeaconUrl { address, hash })
 }
 
 /// How long rows are kept that are needed for a while only.
@@ -142,6 +194,7 @@ impl Config {
     pub fn old(&self) -> Vec<Old> {
         let mut old = self.requests.old().to_vec();
         old.push(Old::new("token", self.retention.past_validity(), store::token::forget));
+        old.push(Old::new("queue_event", KEPT, store::event::forget));
         old
     }
 }
@@ -189,6 +242,29 @@ mod tests {
             let (least, most) = (*knob.bounds.start(), *knob.bounds.end());
             assert!(takes(least) && takes(most), "{}", knob.name);
             assert!(!takes(least - 1) && !takes(most + 1), "{}", knob.name);
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_beacon_ends_with_the_hash_of_its_chain() {
+        let hash = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
+        for base in ["https://api.drand.sh/", "http://127.0.0.1:8080/", "https://drand.example/v1/"] {
+            for end in ["", "/"] {
+                let read = beacon_url(&format!("{base}{hash}{end}")).expect("a chain's address");
+                assert_eq!(chassis::hex::text(&read.hash), hash);
+            }
+        }
+        for bad in [
+            "",
+            hash,
+            "https://api.drand.sh/",
+            &format!("https://api.drand.sh/{}", &hash[1..]),
+            &format!("https://api.drand.sh/{hash}/info"),
+            &format!("https://api.drand.sh/{hash}?x=1"),
+            &format!("https://user:secret@api.drand.sh/{hash}"),
+            &format!("ftp://api.drand.sh/{hash}"),
+        ] {
+            assert!(beacon_url(bad).is_err(), "{bad}");
         }
     }
 

@@ -25,6 +25,9 @@ pub enum Error {
     /// The token is not ACTIVE; it has this status.
     #[error("the token is {}", .0.as_str())]
     TokenNotActive(TokenStatus),
+    /// There is no such token of the user who asks.
+    #[error("no such token of this user")]
+    NotOwner,
     /// The token was issued to another user.
     #[error("the token is another user's")]
     TokenWrongUser,
@@ -101,6 +104,7 @@ impl From<Error> for Fault {
                 Self::new(Reason::TokenNotActive, format!("The token is {}, not ACTIVE.", status.as_str()))
                     .with("status", status.as_str())
             }
+            Error::NotOwner => Self::new(Reason::NotOwner, Reason::NotOwner.title()),
             Error::TokenWrongUser => Self::new(Reason::TokenWrongUser, "The token belongs to another user."),
             Error::TokenWrongQueue => Self::new(Reason::TokenWrongQueue, "The token is of another queue."),
             Error::QueueFull(after) => come_back(Reason::QueueFull, "The line is full.", after),
@@ -115,6 +119,14 @@ impl From<Error> for Fault {
                 Reason::FailedPrecondition,
                 "Somebody has joined this queue, so a draw cannot be set, moved or taken back any more: what was \
                  announced to the first holds for all. Make another queue.",
+            ),
+            Error::Policy(PolicyRefusal::NoBeaconAwaited) => Self::new(
+                Reason::FailedPrecondition,
+                "No draw of this queue waits for its beacon, so there is none to be held without.",
+            ),
+            Error::Policy(PolicyRefusal::BeaconAway) => later(
+                "The beacon of the draw cannot be announced: its relay gave no answer that can be believed. \
+                 Send the same request again.",
             ),
             Error::NoDraw => Self::new(Reason::NotFound, "This queue does not open by lot."),
             Error::NotDrawnYet => Self::new(

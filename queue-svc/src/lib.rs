@@ -11,6 +11,7 @@ pub mod domain;
 mod error;
 pub mod grpc;
 mod measures;
+mod relay;
 pub mod store;
 
 use boxoffice_proto::fault::DOMAIN;
@@ -25,8 +26,9 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-pub use config::{Config, Expiry, Policy, Retention};
+pub use config::{BeaconArgs, Config, Expiry, Policy, Retention};
 pub use error::Error;
+pub use relay::{Fetch, Relay};
 use tokio_util::sync::CancellationToken;
 
 /// The id of the queue that always exists.
@@ -57,19 +59,22 @@ async fn run(
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
-    let queues = app::Queues::open(db.clone(), clock.clone(), config.retention).await.map_err(fatal)?;
+    let queues = app::Queues::open(db.clone(), clock.clone(), config.retention, config.relay.clone())
+        .await
+        .map_err(fatal)?;
     queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
     let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
-    let pruning = tokio::spawn(prune::until(db.clone(), clock, config.old(), shutdown.clone()));
+    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        // The edge sends the polls of all users in this call.
-        .frequent(&["BatchGetTokens"])
-        .add_service(service);
+        // The edge sends the polls of all users in one of these calls, and makes the other every second.
+        .frequent(&["BatchGetTokens", "TakeQueueEvents"])
+        .add_service(service)
+        .add_service(alerting::service(&db, &clock));
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();

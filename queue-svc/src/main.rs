@@ -12,7 +12,7 @@ use chassis::{
     telemetry::LogArgs,
 };
 use clap::Parser;
-use queue_svc::{Config, Policy, Retention, migrate, serve};
+use queue_svc::{BeaconArgs, Config, Policy, Retention, migrate, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,6 +41,8 @@ struct Args {
     #[command(flatten)]
     policy: Policy,
     #[command(flatten)]
+    beacon: BeaconArgs,
+    #[command(flatten)]
     requests: idempotency::RequestRetention,
     #[command(flatten)]
     retention: Retention,
@@ -58,7 +60,7 @@ Examples:
   grpcurl -plaintext 127.0.0.1:24031 list                                    what it serves";
 
 fn main() -> ExitCode {
-    let Args { addr, http_addr, connections, rows, policy, requests, retention, access, log } =
+    let Args { addr, http_addr, connections, rows, policy, beacon, requests, retention, access, log } =
         flags::parse();
     program::run(
         Program { name: "queue-svc", version: VERSION },
@@ -69,7 +71,9 @@ fn main() -> ExitCode {
             let clock = Clock::system();
             let (doors, listeners) =
                 access.open(addr, http_addr, connections, clock.clone(), shutdown.clone()).await?;
-            serve(Config { database, policy, requests, retention, doors }, listeners, clock, shutdown).await
+            let relay = beacon.relay()?;
+            let config = Config { database, policy, relay, requests, retention, doors };
+            serve(config, listeners, clock, shutdown).await
         },
     )
 }

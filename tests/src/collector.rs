@@ -30,6 +30,8 @@ pub struct Told {
     pub trace: String,
     pub id: String,
     pub parent: String,
+    /// What systems of others say of the trace.
+    pub state: String,
     pub links: Vec<(String, String)>,
     pub attributes: BTreeMap<String, String>,
     pub failed: bool,
@@ -92,6 +94,7 @@ fn read(service: &str, span: Span) -> Told {
         trace: hex(&span.trace_id),
         id: hex(&span.span_id),
         parent: hex(&span.parent_span_id),
+        state: span.trace_state,
         links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
         attributes: attributes(&span.attributes),
         failed: span.status.is_some_and(|status| status.code == 2),

@@ -43,6 +43,7 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod receiver;
+pub mod relay;
 pub mod requests;
 pub mod server;
 mod shape;

@@ -153,6 +153,17 @@ impl World {
         int(&show.expect(201).await["showId"])
     }
 
+    /// Another show of a concert, in a hall of these sections.
+    ///
+    /// # Panics
+    /// When the body of a show is no object.
+    pub async fn show_in(&self, concert: i64, sections: Value) -> i64 {
+        let mut body = show_body(json!({"sections": sections}));
+        body.as_object_mut().expect("an object").remove("price");
+        let show = self.rest.post(&format!("/v1/concerts/{concert}/shows"), body).key(&unique("key"));
+        int(&show.expect(201).await["showId"])
+    }
+
     /// Calls a show off, and waits until it is CANCELLED; its JSON.
     pub async fn call_off(&self, show: i64) -> Value {
         let path = format!("/v1/shows/{show}");

@@ -70,12 +70,15 @@ async fn run(
         shutdown.clone(),
     ));
 
-    let service =
-        WalletServiceServer::new(Service::new(Ledger::new(db.clone(), clock), config.policy.currency));
+    let service = WalletServiceServer::new(Service::new(
+        Ledger::new(db.clone(), clock.clone()),
+        config.policy.currency,
+    ));
     let server = GrpcServer::new("wallet-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        .add_service(service);
+        .add_service(service)
+        .add_service(alerting::service(&db, &clock));
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();

@@ -4,7 +4,7 @@
 //!   choose for those who name no seats ─► lock holds, seats and holders in one order
 //!   ─► recall recorded answers
 //!   ─► decide in memory, in the order in which the requests came
-//!   ─► write seats, holds, answers, the seats' log, each in one statement ─► commit ─► answer everybody
+//!   ─► write seats, holds, events, answers, the seats' log, each in one statement ─► commit ─► answer all
 //! ```
 //! The requests that wait at one moment share one transaction ([`chassis::db::Group`]). Answers are recalled
 //! once the locks are there: an equal request that another replica committed meanwhile had the same locks, so
@@ -21,13 +21,13 @@ use chassis::{
     idempotency::{self, Key, Recorded},
 };
 
-use super::{Memory, choosing};
+use super::{Memory, choosing, taking::Taker};
 use crate::{
     domain::{
         Changes, HolderKey, Locked, NewHold, Refusal, Request, Reservation, Rules, SeatKey, batch::seats_of,
     },
     error,
-    store::{cancelling, changes, holds, refunds, seats},
+    store::{cancelling, changes, events, holds, refunds, seats},
 };
 
 /// A request as it waits for its batch.
@@ -78,7 +78,7 @@ pub(super) async fn attempt(
     db: Db,
     clock: Clock,
     rules: Rules,
-    memory: Arc<Memory>,
+    (memory, taker): (Arc<Memory>, Arc<Taker>),
     batch: Arc<[Arc<Asked>]>,
 ) -> Result<Answers, Error> {
     let mut session = db.begin().await?;
@@ -103,6 +103,9 @@ pub(super) async fn attempt(
         }
         written => written?,
     };
+    if taker.is_there() {
+        events::record(&mut session, &changes.events, now).await?;
+    }
     idempotency::record_all(&mut session, &records, now).await?;
     changes::record(&mut session, &seats, now).await?;
     session.commit().await?;
@@ -124,7 +127,7 @@ async fn lock(
             Request::Hold(hold) => new.push(hold),
         }
     }
-    let choices = choosing::choose(session, clock, &new).await?;
+    let choices = choosing::choose(session, clock, rules, &new).await?;
     // A seat that the show does not have gets no row.
     let seats_of = |new| seats_of(new, &choices).ok().filter(|seats| seats.beyond(&new.show).is_empty());
     let new: Vec<_> = new.into_iter().filter_map(|new| Some((new, seats_of(new)?))).collect();

@@ -3,9 +3,9 @@
 
 use super::{App, coalesced::FRESH};
 use crate::{
-    domain::{Hold, Refusal, Show, Standing, hold::Change},
+    domain::{Hold, HoldEvent, Refusal, Release, Show, Standing, hold::Change},
     error::Error,
-    store::{cancelling, changes, holds, mending, seats},
+    store::{cancelling, changes, events, holds, mending, seats},
 };
 
 /// The most holds that one transaction ends, so few that requests hardly wait for their rows.
@@ -61,6 +61,11 @@ impl App {
         let freed = seats::free(&mut session, &freed).await?;
         let ended: Vec<_> = open.into_iter().map(|hold| hold.apply(Change::Cancel, now)).collect();
         holds::write(&mut session, &ended, now).await?;
+        if self.taker.is_there() {
+            let released = |hold: &Hold| HoldEvent::released(hold.reservation_id, Release::ShowCancelled);
+            let told: Vec<_> = ended.iter().map(released).collect();
+            events::record(&mut session, &told, now).await?;
+        }
         changes::record(&mut session, &changes::freed(freed), now).await?;
         session.commit().await?;
         Ok(())

@@ -4,6 +4,10 @@
 //! chooses of a show, and each sees what those before it were granted. Seats that are asked for by number
 //! need no such lock, so one of them can be gone when the chosen rows are locked; then the choice is made
 //! anew in another batch ([`Refusal::Overtaken`](crate::domain::Refusal::Overtaken)).
+//!
+//! Nothing is chosen, and no row locked, for who is refused whatever is free: before the sale opens and
+//! after it has closed a crowd that wishes costs a look at the clock. Where the sale opens between that look
+//! and the decision, the choice is made in another batch as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +17,7 @@ use chassis::{
 };
 
 use crate::{
-    domain::{Choices, NewHold, SeatSet, Wanted, best},
+    domain::{Choices, NewHold, Rules, SeatSet, Wanted, best},
     store::{catalog, seats},
 };
 
@@ -21,10 +25,15 @@ use crate::{
 pub(super) async fn choose(
     session: &mut Session,
     clock: &Clock,
+    rules: Rules,
     holds: &[&NewHold],
 ) -> Result<Choices, Error> {
     let mut choices = Choices::new();
-    let wishes = by_show(holds);
+    let asked_at = clock.now();
+    let wishes = by_show(holds.iter().copied().filter(|new| new.check(rules, asked_at).is_ok()));
+    if wishes.is_empty() {
+        return Ok(choices);
+    }
     catalog::lock_shows(session, &wishes.keys().copied().collect::<BTreeSet<i64>>()).await?;
     for (show_id, new) in wishes {
         let Some(hall) = new.first().map(|new| &new.hall) else { continue };
@@ -39,9 +48,9 @@ pub(super) async fn choose(
     Ok(choices)
 }
 
-fn by_show<'a>(holds: &[&'a NewHold]) -> BTreeMap<i64, Vec<&'a NewHold>> {
+fn by_show<'a>(holds: impl Iterator<Item = &'a NewHold>) -> BTreeMap<i64, Vec<&'a NewHold>> {
     let mut wishes: BTreeMap<i64, Vec<&NewHold>> = BTreeMap::new();
-    for new in holds.iter().filter(|new| wish(new).is_some()) {
+    for new in holds.filter(|new| wish(new).is_some()) {
         wishes.entry(new.show.show_id).or_default().push(new);
     }
     wishes

@@ -32,7 +32,7 @@ impl App {
     /// Takes all of the seats or none of them (I-ALL-OR-NONE), once for a request id.
     ///
     /// # Errors
-    /// `ShowNotFound`, `SeatNotFound`, `NoSuchSection`, `SalesNotOpen`, `SalesClosed`, `HoldLimit`,
+    /// `ShowNotFound`, `SeatNotFound`, `SectionNotFound`, `SalesNotOpen`, `SalesClosed`, `HoldLimit`,
     /// `SeatLimit`, `SeatTaken`, `SeatsUnavailable`, `Overtaken`, `RequestIdReused`, or a failure of the
     /// database.
     #[tracing::instrument(level = "debug", skip_all, fields(show_id = command.show_id, seats = command.seats.count()))]

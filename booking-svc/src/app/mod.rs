@@ -10,6 +10,7 @@ mod memory;
 mod mending;
 mod selling;
 mod sweeping;
+mod taking;
 mod viewing;
 mod watching;
 
@@ -32,10 +33,12 @@ use crate::{
 use batch::{Asked, Denied};
 use coalesced::{Coalesced, Touch};
 use memory::SeatMemory;
+use taking::Taker;
 
 pub use books::Books;
 pub use holding::HoldSeats;
 pub use sweeping::sweep_until;
+pub use taking::look_until;
 pub use watching::ViewStep;
 
 /// The most rows of halls that are cached, some 60 bytes each. Halls never change.
@@ -54,6 +57,7 @@ pub struct App {
     requests: Group<Arc<Asked>, Result<Reservation, Denied>>,
     rules: Rules,
     recalls: Group<Arc<Key>, Result<Option<Reservation>, Denied>>,
+    taker: Arc<Taker>,
 }
 
 /// The cache of concerts, shows and books (by show) and dates with a free seat (by concert), and the seats.
@@ -83,14 +87,14 @@ impl App {
         let seats = SeatMemory::new(db.clone(), clock.clone());
         let memory = Arc::new(Memory { concerts, shows, seats, dates, books });
         let reads = Group::of_reads(db.clone(), "read_holds", viewing::find);
-        let (ticking, touched) = (clock.clone(), Arc::clone(&memory));
-        let attempt =
-            move |db, asked| batch::attempt(db, ticking.clone(), rules, Arc::clone(&touched), asked);
+        let taker = Arc::<Taker>::default();
+        let (ticking, shared) = (clock.clone(), (Arc::clone(&memory), Arc::clone(&taker)));
+        let attempt = move |db, asked| batch::attempt(db, ticking.clone(), rules, shared.clone(), asked);
         let recalls = Group::of_reads(db.clone(), "recall_holds", batch::recall);
         let requests = Group::of_writes(db.clone(), "holds", attempt);
         let weigh = |_: &i64, hall: &Arc<Hall>| u32::try_from(hall.rows()).unwrap_or(u32::MAX).max(1);
         let halls = Cache::builder().max_capacity(ROWS).weigher(weigh).build();
-        Self { db, clock, time_zone, halls, memory, reads, requests, rules, recalls }
+        Self { db, clock, time_zone, halls, memory, reads, requests, rules, recalls, taker }
     }
 
     /// A concert as it was a quarter of a second ago, or later.

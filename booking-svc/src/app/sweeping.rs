@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::{
-    domain::{Hold, hold::Change},
+    domain::{Hold, HoldEvent, Release, hold::Change},
     error::Error,
-    store::{changes, holds, seats},
+    store::{changes, events, holds, seats},
 };
 
 /// How often the sweep looks for expired holds.
@@ -60,6 +60,10 @@ impl App {
         let freed = seats::free(&mut session, &freed).await?;
         let closed: Vec<_> = lapsed.into_iter().map(|hold| hold.apply(Change::Lapse, now)).collect();
         holds::write(&mut session, &closed, now).await?;
+        if self.taker.is_there() {
+            let told = closed.iter().map(|hold| HoldEvent::released(hold.reservation_id, Release::Expired));
+            events::record(&mut session, &told.collect::<Vec<_>>(), now).await?;
+        }
         changes::record(&mut session, &changes::freed(freed), now).await?;
         session.commit().await?;
         Ok(closed.len())

@@ -11,7 +11,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Best, Hall, Hold, Occupancy, Refusal, Reservation, Selection, Show, State, Status, cooldown,
+    Best, Hall, Hold, HoldEvent, Occupancy, Refusal, Release, Reservation, Selection, Show, State, Status,
+    cooldown,
     hold::{self, Change, Command, Verdict},
     occupancy::NEVER,
 };
@@ -114,6 +115,7 @@ pub struct Locked {
     changed_holds: BTreeSet<Uuid>,
     changed_seats: BTreeSet<SeatKey>,
     freed: BTreeSet<(SeatKey, Uuid)>,
+    events: Vec<HoldEvent>,
 }
 
 /// What a batch has changed.
@@ -128,6 +130,8 @@ pub struct Changes {
     pub holds: Vec<Hold>,
     /// The holds whose sale was taken back, whole.
     pub refunded: Vec<Hold>,
+    /// What there is to tell of the holds, in the order in which it happened.
+    pub events: Vec<HoldEvent>,
 }
 
 impl SeatRow {
@@ -156,8 +160,11 @@ impl Wanted {
 }
 
 impl NewHold {
-    /// Refuses what nobody would be granted.
-    fn check(&self, rules: Rules, now: i64) -> Result<(), Refusal> {
+    /// Refuses what nobody would be granted, whatever is free.
+    ///
+    /// # Errors
+    /// `SeatNotFound`, `SalesNotOpen`, `SalesClosed`, `ShowCancelled`, `HoldLimit`, `SeatLimit`.
+    pub fn check(&self, rules: Rules, now: i64) -> Result<(), Refusal> {
         match &self.seats {
             Wanted::These(seats) => seats.check(&self.show, now)?,
             Wanted::Best(_) => self.show.check_sale(now)?,
@@ -180,7 +187,8 @@ impl Changes {
     /// Whether there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        let Self { freed, seats, holds, refunded } = self;
+        // There is nothing to tell of holds that have not changed.
+        let Self { freed, seats, holds, refunded, events: _ } = self;
         freed.is_empty() && seats.is_empty() && holds.is_empty() && refunded.is_empty()
     }
 }
@@ -243,7 +251,7 @@ impl Locked {
         let (freed, seats) = (self.freed.into_iter().collect(), seats.collect());
         let holds = self.changed_holds.iter().filter_map(|id| self.holds.remove(id));
         let (refunded, holds) = holds.partition(|hold| matches!(hold.state, State::Refunded { .. }));
-        Changes { freed, seats, holds, refunded }
+        Changes { freed, seats, holds, refunded, events: self.events }
     }
 
     fn hold(&mut self, new: &NewHold, rules: Rules, now: i64) -> Result<Reservation, Refusal> {
@@ -296,6 +304,7 @@ impl Locked {
             self.seats.insert((show.show_id, seat), row);
             self.changed_seats.insert((show.show_id, seat));
         }
+        self.events.push(HoldEvent::held(*reservation_id));
         self.put(hold.clone());
         Ok(hold.seen_at(now))
     }
@@ -334,6 +343,14 @@ impl Locked {
     fn apply(&mut self, hold: Hold, change: Change, now: i64) -> Hold {
         let before = hold.status(now);
         let after = hold.apply(change, now);
+        let release = match change {
+            Change::Cancel if self.called_off.contains(&after.show_id) => Some(Release::ShowCancelled),
+            Change::Cancel => Some(Release::Cancelled),
+            Change::Lapse => Some(Release::Expired),
+            // What is sold and taken back is told as a refund.
+            Change::Extend { .. } | Change::Confirm { .. } | Change::Refund => None,
+        };
+        self.events.extend(release.map(|why| HoldEvent::released(after.reservation_id, why)));
         for seat in &after.seats {
             let key = (after.show_id, *seat);
             let Some(row) = self.seats.get_mut(&key).filter(|row| row.hold_id == after.reservation_id) else {

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Hall, Refusal, SeatSet, Selection, hall::rows};
+use super::{Hall, Refusal, SeatSet, Selection, hall::rows, refusal::NamedIn};
 
 /// What somebody wishes who leaves the choice of the seats to us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +34,7 @@ type Sums = u64;
 /// The best seats for a wish, in rising order, where these are taken.
 ///
 /// # Errors
-/// `NoSuchSection`, or `SeatsUnavailable`.
+/// `SectionNotFound`, or `SeatsUnavailable`.
 pub fn choose(hall: &Hall, wish: &Best, taken: &SeatSet) -> Result<Vec<i32>, Refusal> {
     let blocks = blocks(hall, &wish.section, taken)?;
     let chosen = if wish.together { side_by_side(&blocks, wish.count) } else { apart(&blocks, wish.count) };
@@ -87,7 +87,7 @@ fn blocks(hall: &Hall, section: &str, taken: &SeatSet) -> Result<Vec<Block>, Ref
             add(false, *row.start(), *row.end());
         }
     }
-    if is_known { Ok(blocks) } else { Err(Refusal::NoSuchSection) }
+    if is_known { Ok(blocks) } else { Err(Refusal::SectionNotFound(NamedIn::Wish)) }
 }
 
 impl Block {

@@ -124,7 +124,7 @@ fn the_best_seats_are_in_the_middle_of_the_lowest_row_and_strand_nobody() {
     assert_eq!(best(4, "Floor", false, &[]), short(3, 3));
     assert_eq!(best(7, "Stalls", true, &[2]), short(10, 5));
     assert_eq!(best(9, "Stalls", false, &[2]), Ok(vec![3, 4, 5, 6, 7, 8, 9, 10, 11]));
-    assert_eq!(best(2, "Balcony", true, &[]), Err(Refusal::NoSuchSection));
+    assert_eq!(best(2, "Balcony", true, &[]), Err(Refusal::SectionNotFound(NamedIn::Wish)));
 }
 
 #[test]
@@ -159,7 +159,7 @@ proptest! {
         let free: Vec<i32> = places.iter().flat_map(|row| row.0..=row.1).filter(|seat| !taken.has(*seat)).collect();
         let wish = |together| Best { count, section: wished.to_owned(), together };
         if places.is_empty() {
-            prop_assert_eq!(choose(&hall, &wish(true), &taken), Err(Refusal::NoSuchSection));
+            prop_assert_eq!(choose(&hall, &wish(true), &taken), Err(Refusal::SectionNotFound(NamedIn::Wish)));
             return Ok(());
         }
         let short = Refusal::SeatsUnavailable {

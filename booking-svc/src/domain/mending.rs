@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Concert, Hall, Refusal, Show};
+use super::{Concert, Hall, Refusal, Show, refusal::NamedIn};
 
 /// A change of a concert: what is `None` stays. A request's fingerprint is made of these fields.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -89,7 +89,7 @@ impl ShowChange {
         for (name, price) in &self.prices {
             let nth = hall.sections().position(|(section, _)| section.name == *name);
             let priced = nth.and_then(|nth| prices.get_mut(nth));
-            *priced.ok_or_else(|| Refusal::SectionNotFound(name.clone()))? = *price;
+            *priced.ok_or(Refusal::SectionNotFound(NamedIn::Prices))? = *price;
         }
         show.price = prices.iter().copied().min().unwrap_or(show.price);
         if !show.prices.is_empty() {
@@ -99,12 +99,14 @@ impl ShowChange {
     }
 }
 
-/// Refuses a change that is meant for another state than this one, if it says for which (I-FASTER).
+/// Refuses a change that is meant for other states than this one, if it says for which (I-FASTER): a comma
+/// stands between two.
 ///
 /// # Errors
 /// `Outdated`.
 pub fn check_etag(meant: Option<&str>, now: &str) -> Result<(), Refusal> {
-    if meant.is_none_or(|meant| meant == now) { Ok(()) } else { Err(Refusal::Outdated) }
+    let is_meant = meant.is_none_or(|meant| meant.split(',').any(|meant| meant == now));
+    if is_meant { Ok(()) } else { Err(Refusal::Outdated) }
 }
 
 impl Concert {
@@ -175,7 +177,7 @@ mod tests {
         };
         let after = change(&[("Floor", 12)]).of(before.clone(), &hall, 0).unwrap();
         assert_eq!((after.price, after.prices), (9, vec![9, 12]));
-        assert_eq!(change(&[("", 1)]).of(before, &hall, 0), Err(Refusal::SectionNotFound(String::new())));
+        assert_eq!(change(&[("", 1)]).of(before, &hall, 0), Err(Refusal::SectionNotFound(NamedIn::Prices)));
         let plain = change(&[("", 7)]).of(show(6), &Hall::of_one_row(6), 0).unwrap();
         assert_eq!((plain.price, plain.prices.len()), (7, 0));
     }
@@ -184,6 +186,9 @@ mod tests {
     fn a_change_for_another_state_is_refused() {
         assert_eq!(check_etag(None, "a"), Ok(()));
         assert_eq!(check_etag(Some("a"), "a"), Ok(()));
-        assert_eq!(check_etag(Some("b"), "a"), Err(Refusal::Outdated));
+        assert_eq!(check_etag(Some("b,a"), "a"), Ok(()));
+        for other in ["b", "b,c", "aa", ""] {
+            assert_eq!(check_etag(Some(other), "a"), Err(Refusal::Outdated), "{other:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod best;
 pub mod books;
 pub mod cooldown;
 pub mod dates;
+pub mod events;
 pub mod hall;
 pub mod hold;
 pub mod mending;
@@ -19,6 +20,7 @@ pub use batch::{
     Changes, Choices, Holder, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow, Wanted,
 };
 pub use best::Best;
+pub use events::{HoldEvent, Release, WaitingEvent};
 pub use hall::{Hall, HallRow, Place, Section};
 pub use hold::{Hold, Reservation, State, Status};
 pub use mending::{ConcertChange, ShowChange};

@@ -2,6 +2,15 @@
 
 use std::collections::BTreeSet;
 
+/// Which part of a request names a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedIn {
+    /// The wish for the best seats.
+    Wish,
+    /// The prices that a show is to have.
+    Prices,
+}
+
 /// Why a request was refused. A refusal is a final answer: the same request without a change in between is
 /// refused again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +38,6 @@ pub enum Refusal {
         /// How many of them go side by side at most.
         together: i32,
     },
-    /// The hall has no section with this name.
-    #[error("there is no such section")]
-    NoSuchSection,
     /// Another request took the seats that were chosen for this one, which may choose again.
     #[error("somebody was faster")]
     Overtaken,
@@ -84,9 +90,9 @@ pub enum Refusal {
     /// The reservation is confirmed; where the request names a payment, by another one.
     #[error("the reservation is paid for")]
     AlreadyPaid,
-    /// The hall of the show has no section of this name.
-    #[error("the show has no section {0:?}")]
-    SectionNotFound(String),
+    /// The hall of the show has no section of the name that stands in this part of the request.
+    #[error("the show has no such section")]
+    SectionNotFound(NamedIn),
     /// What is to be changed is not as it was when the request was made.
     #[error("somebody has changed it meanwhile")]
     Outdated,

@@ -5,16 +5,16 @@ use std::ops::RangeInclusive;
 use boxoffice_proto::{
     Currency,
     booking::{
-        Availability, GetSeatPlanResponse, Reservation, ReservationStatus, ReservedSeat, Row, Seat, SeatMap,
-        SeatPrice, SeatStatus, Section, SectionAvailability, WatchAvailabilityResponse,
-        watch_availability_response::Message,
+        Availability, GetSeatPlanResponse, ReleaseReason, Reservation, ReservationEvent, ReservationStatus,
+        ReservedSeat, Row, Seat, SeatMap, SeatPrice, SeatStatus, Section, SectionAvailability,
+        WatchAvailabilityResponse, watch_availability_response::Message,
     },
     seats::changes,
     time::timestamp,
 };
 
 use super::catalog;
-use crate::domain::{self, Hall, HallView, State, Status, hall, occupancy};
+use crate::domain::{self, Hall, HallView, Release, State, Status, WaitingEvent, hall, occupancy};
 
 /// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
 /// and its status, with their tags.
@@ -130,10 +130,32 @@ pub(super) fn reservation(reservation: &domain::Reservation) -> Reservation {
     }
 }
 
+pub(super) fn event(waiting: WaitingEvent) -> ReservationEvent {
+    let released = match waiting.event.released {
+        None => ReleaseReason::Unspecified,
+        Some(Release::Cancelled) => ReleaseReason::Cancelled,
+        Some(Release::Expired) => ReleaseReason::Expired,
+        Some(Release::ShowCancelled) => ReleaseReason::ShowCancelled,
+    };
+    ReservationEvent {
+        number: waiting.number,
+        happened_at: Some(timestamp(waiting.happened_at)),
+        released: released.into(),
+        reservation_id: waiting.event.reservation_id.to_string(),
+        user_id: waiting.user_id,
+        concert_id: waiting.concert_id,
+        show_id: waiting.show_id,
+        seat_numbers: waiting.seats,
+        amount: waiting.amount,
+        promised_until: Some(timestamp(waiting.promised_until)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{iter, sync::Arc};
 
+    use boxoffice_proto::booking::TakeReservationEventsResponse;
     use chassis::page;
     use prost::Message;
 
@@ -180,6 +202,25 @@ mod tests {
         };
         let seats = Occupancy::new(0, seat_count, [(1, 1), (2, i64::MAX)]);
         domain::SeatMap { show: Arc::new(show), hall: Arc::new(hall), seats: Arc::new(seats) }
+    }
+
+    #[test]
+    fn as_many_events_as_are_handed_over_at_once_fit_into_a_message() {
+        let at = 253_402_300_799_999_999;
+        let largest = event(WaitingEvent {
+            number: i64::MAX,
+            happened_at: at,
+            event: domain::HoldEvent::released(uuid::Uuid::max(), Release::ShowCancelled),
+            user_id: "\u{1f39f}".repeat(255),
+            concert_id: i64::MAX,
+            show_id: i64::MAX,
+            seats: vec![100_000; 50],
+            amount: i64::MAX,
+            promised_until: at,
+        });
+        let events = vec![largest; usize::try_from(domain::events::AT_ONCE).expect("it is a small number")];
+        let sent = TakeReservationEventsResponse { events }.encoded_len();
+        assert!(sent <= page::MAX_BYTES, "{sent} bytes");
     }
 
     #[test]

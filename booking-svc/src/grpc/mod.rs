@@ -22,9 +22,9 @@ use boxoffice_proto::{
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
         ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
-        RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest,
-        UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
-        booking_service_server::BookingService,
+        RefundReservationResponse, TakeReservationEventsRequest, TakeReservationEventsResponse,
+        UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse,
+        WatchAvailabilityRequest, WatchAvailabilityResponse, booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
@@ -265,6 +265,16 @@ impl BookingService for Service {
         let (id, user, request_id) = read::cancel_reservation(&request.into_inner())?;
         let reservation = self.app.cancel_reservation(id, &user, request_id).await;
         Ok(Response::new(CancelReservationResponse { reservation: answer(reservation)? }))
+    }
+
+    async fn take_reservation_events(
+        &self,
+        request: Request<TakeReservationEventsRequest>,
+    ) -> Answer<TakeReservationEventsResponse> {
+        let taken = read::taken(request.into_inner())?;
+        let waiting = self.app.take_events(taken).await.map_err(Error::Db).map_err(refuse)?;
+        let events = waiting.into_iter().map(convert::event).collect();
+        Ok(Response::new(TakeReservationEventsResponse { events }))
     }
 }
 

@@ -6,6 +6,7 @@ use boxoffice_proto::{
     booking::{
         CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
         HoldSeatsRequest, ListReservationsRequest, ListSeatsRequest, RefundReservationRequest,
+        TakeReservationEventsRequest,
     },
     bounds, time,
     validate::Checks,
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     app::HoldSeats,
-    domain::{Best, Selection, Wanted, dates},
+    domain::{Best, Selection, Wanted, dates, events::AT_ONCE},
 };
 
 const SECOND: i64 = 1_000_000;
@@ -143,6 +144,16 @@ pub(super) fn refund_reservation(request: &RefundReservationRequest) -> Result<(
 
 pub(super) fn cancel_reservation(request: &CancelReservationRequest) -> Result<Whose, Fault> {
     Checks::of(|checks| whose(checks, &request.reservation_id, &request.user_id, &request.request_id))
+}
+
+/// The numbers of events that are taken.
+pub(super) fn taken(request: TakeReservationEventsRequest) -> Result<Vec<i64>, Fault> {
+    let is_few = i64::try_from(request.taken.len()).is_ok_and(|taken| taken <= AT_ONCE);
+    if is_few {
+        Ok(request.taken)
+    } else {
+        Err(Fault::invalid_field("taken", format!("must be at most {AT_ONCE}")))
+    }
 }
 
 fn whose(checks: &mut Checks, reservation_id: &str, user_id: &str, request_id: &str) -> Whose {

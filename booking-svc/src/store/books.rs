@@ -94,8 +94,8 @@ pub async fn by_seat(
     Ok(places.into_iter().filter_map(|(seat, id)| Some((seat, found.remove(&id)?))).collect())
 }
 
-/// At most `limit` concerts that have a show at or after an instant, in the order of the next one and their
-/// id, each with when that begins; only those after the given beginning and id.
+/// At most `limit` concerts that have a show at or after an instant which is not called off, in the order of
+/// the next one and their id, each with when that begins; only those after the given beginning and id.
 ///
 /// # Errors
 /// The database failed.
@@ -106,7 +106,8 @@ pub async fn concerts_to_come(
     limit: i64,
 ) -> Result<Vec<(i64, Concert)>, Error> {
     let sql = "SELECT c.concert_id, c.title, c.queue_id, c.time_zone, c.created_at, s.next FROM
-                   (SELECT concert_id, MIN(starts_at) AS next FROM show WHERE starts_at >= $1 GROUP BY concert_id) AS s
+                   (SELECT concert_id, MIN(starts_at) AS next FROM show WHERE starts_at >= $1 AND called_off_at IS NULL
+                    GROUP BY concert_id) AS s
                JOIN concert AS c ON c.concert_id = s.concert_id
                WHERE (s.next, c.concert_id) > ($2, $3) ORDER BY s.next, c.concert_id LIMIT $4";
     let rows = session.all(sql, args![from, after.0, after.1, limit]).await?;

@@ -10,6 +10,7 @@ pub mod books;
 pub mod cancelling;
 pub mod catalog;
 pub mod changes;
+pub mod events;
 pub mod holds;
 pub mod mending;
 pub mod refunds;

@@ -1,22 +1,24 @@
 //! Seats that are left to the service to choose, on one replica and on several.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use booking_svc::{
     app::{App, HoldSeats},
     domain::{Best, HallRow, NewShow, Refusal, Reservation, Section, Selection, Show, Wanted},
     error::Error,
     grpc::Service,
+    store::catalog,
 };
 use boxoffice_proto::{
     Fault, Reason,
     booking::{BestAvailable, HoldSeatsRequest, booking_service_server::BookingService},
 };
+use chassis::{db::Dialect, testing::patience::timeout};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
-use crate::world::{TTL, World, evening, id, refusal, worlds};
+use crate::world::{MINUTE, START, TTL, World, evening, id, refusal, worlds};
 
 /// A show whose stalls have so many rows of so many seats, with standing room for three behind them.
 async fn hall(world: &World, rows: i32, seats: i32) -> Show {
@@ -169,5 +171,33 @@ async fn over_grpc_a_wish_is_granted_or_told_what_there_is() {
             assert_eq!((fault.reason, fault.violations[0].field.as_str()), (Reason::InvalidArgument, field));
         }
         world.audit().await;
+    }
+}
+
+#[tokio::test]
+async fn a_wish_before_the_sale_opens_waits_for_nobody_who_chooses() {
+    for world in worlds().await {
+        let plain = world.show(1).await;
+        let opens = booking_svc::domain::show::Sale { opens_at: Some(START + MINUTE), ..plain.sale };
+        let new = NewShow { seat_count: 4, sale: opens, ..evening(plain.concert_id) };
+        let show_id = world.app.create_show(new, None).await.unwrap().show_id;
+        // On SQLite there is one writer, which is waited for in any case.
+        let busy = if world.db.dialect() == Dialect::Postgres {
+            let mut session = world.db.begin().await.unwrap();
+            catalog::lock_shows(&mut session, &BTreeSet::from([show_id])).await.unwrap();
+            Some(session)
+        } else {
+            None
+        };
+        let wish = choose(&world.app, "ann", show_id, best(2), Some("click"));
+        let early = timeout(Duration::from_millis(300), wish).await.expect("nobody is waited for");
+        let told = Refusal::SalesNotOpen { opens_at: START + MINUTE, wait: MINUTE };
+        assert_eq!(refusal(early), told, "{}", world.database.name);
+        if let Some(session) = busy {
+            session.rollback().await;
+        }
+        world.clock.advance(MINUTE);
+        let held = choose(&world.app, "ann", show_id, best(2), Some("click")).await.unwrap();
+        assert_eq!(held.hold.seats, [1, 2], "{}", world.database.name);
     }
 }

@@ -102,6 +102,17 @@ impl House {
         decided.map(|()| request)
     }
 
+    /// Whether this caller may make requests of this rule at all, whatever they are about. Who may not is
+    /// told so before anything that was sent is read.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide).
+    pub fn welcome(self, rule: &Rule, caller: &Caller) -> Result<(), Fault> {
+        // A stranger's name is nobody's, and stands for somebody: what is everybody's is another question.
+        let user_id = caller.user().map_or_else(|| "-".to_owned(), |user| user.user.to_string());
+        self.decide(rule, caller, &Subject { user_id, has_token: rule.token.is_some(), priority: None })
+    }
+
     /// Whether somebody who shows no credentials may make a request of this rule here.
     #[must_use]
     pub fn lets_in_anyone(self, rule: &Rule, has_token: bool) -> bool {

@@ -5,7 +5,8 @@
 //! judges shares its mistakes. It only reads, through one snapshot a service (PostgreSQL: a REPEATABLE READ,
 //! READ ONLY transaction; SQLite: a read transaction of a read-only connection), so it may run while the mesh
 //! works. Rows are streamed in key order and compared as they pass, so its memory does not grow with them: it
-//! keeps one small record a queue, and of the differences at most [`report::KEPT`] a law.
+//! keeps one small record a queue, a show and a section, what the log says of one show's seats, and of the
+//! differences at most [`report::KEPT`] a law.
 //!
 //! # Why work in flight is no false alarm
 //!
@@ -27,6 +28,9 @@
 //!    again. If its checkout is there now, it was begun in between, and is in flight. If not, it never had
 //!    one: its row would be older than both.
 //!
+//! The books of a show are sums over its sales, and are judged of those that are settled in this sense: both
+//! snapshots have them in their final states. One that is in flight is in neither sum.
+//!
 //! *Lastly*, a difference counts only if a second look, [`Options::recheck_after`] later, finds it again. By
 //! the reasoning above the first look is right already as long as each address is the database that its
 //! service writes to; the second covers addresses of replicas that lag behind.
@@ -40,10 +44,14 @@
 //! # What may be gone
 //!
 //! Services forget tokens that ended long ago, holds that ended unpaid, request ids and their answers, told
-//! events, and the story and refusal of settled checkouts. So nothing here needs any of these to be there: an
-//! ended token's ticket is a gap like one that a requeued token left, the seats of a hold that ended are
-//! free, and a checkout is judged by its status. What must never be gone (live tokens, confirmed holds and
-//! their reservations, checkouts, payments, entries, operators' actions) is missed.
+//! events, what changed of seats some minutes ago, and the story and refusal of settled checkouts. So nothing
+//! here needs any of these to be there: an ended token's ticket is a gap like one that a requeued token left,
+//! the seats of a hold that ended are free, and a checkout is judged by its status. What must never be gone
+//! (live tokens, confirmed holds and their reservations, checkouts, payments, entries, operators' actions) is
+//! missed.
+//!
+//! Programs of before the log of seats change rows without it. Beside newer ones, while both serve, the log
+//! lacks what they do until the map of the show was read for some seconds, and is told as a difference.
 //!
 //! # What it costs
 //!
@@ -52,6 +60,8 @@
 //! read without creating anything beside it.
 
 mod actions;
+pub mod beacon;
+mod books;
 mod called_off;
 mod checkouts;
 pub mod draw;
@@ -64,6 +74,7 @@ mod outcomes;
 pub mod render;
 pub mod report;
 pub mod sales;
+mod seat_log;
 pub mod seats;
 mod snapshot;
 mod sources;
@@ -173,6 +184,8 @@ async fn look(sources: &Sources, options: &Options) -> Result<Look, Error> {
     }
     if let Some(booking) = &mut booking {
         seats::judge(&mut look, booking, now).await?;
+        seat_log::judge(&mut look, booking, now).await?;
+        books::judge_places(&mut look, booking).await?;
         called_off::judge_shows(&mut look, booking).await?;
     }
     if let Some(queue) = &mut queue {

@@ -176,7 +176,9 @@ impl QueueWalk {
         } else if token.status == WAITING {
             mine.is_none().then_some("waits, came before the draw, and took no part")
         } else {
-            mine.is_some().then_some("took part, and has ended with the ticket of its coming")
+            // Who left while the draw waited for its beacon took part all the same.
+            let has_left = drawn.waited && token.admitted_at.is_none();
+            (mine.is_some() && !has_left).then_some("took part, and has ended with the ticket of its coming")
         };
         if let Some(wrong) = wrong {
             let what = format!("ticket {} of {} {wrong}", token.ticket, self.name);

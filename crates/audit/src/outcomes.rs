@@ -8,24 +8,43 @@ use uuid::Uuid;
 
 use crate::{
     Error, Source,
+    books::{BookedSale, Books, Moved},
     report::{Law, Look},
     snapshot::{Row, Rows, Snapshot, Sql},
 };
 
-const CHECKOUTS: &str =
-    "SELECT checkout_id, status, user_id, reservation_id, amount FROM checkout ORDER BY checkout_id";
+/// What stands in place of a show, and of money that was moved, where a table has none.
+macro_rules! none {
+    () => {
+        "CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST(0 AS BIGINT)"
+    };
+}
+
+const CHECKOUTS: &str = concat!(
+    "SELECT checkout_id, status, user_id, reservation_id, amount, ",
+    none!(),
+    " FROM checkout ORDER BY checkout_id"
+);
 /// The checkouts of a journal that knows of refunds.
-const UNDOABLE: &str = "SELECT checkout_id, CASE WHEN refunded_at IS NOT NULL THEN 'REFUNDED' \
-                        WHEN refund_asked_at IS NOT NULL THEN 'REFUNDING' ELSE status END, user_id, reservation_id, amount \
-                        FROM checkout ORDER BY checkout_id";
-const PAYMENTS: &str =
-    "SELECT payment_id, status, user_id, reservation_id, amount FROM payment ORDER BY payment_id";
-const RESERVATIONS: &str =
-    "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation ORDER BY payment_id";
+const UNDOABLE: &str = concat!(
+    "SELECT checkout_id, CASE WHEN refunded_at IS NOT NULL THEN 'REFUNDED' \
+     WHEN refund_asked_at IS NOT NULL THEN 'REFUNDING' ELSE status END, user_id, reservation_id, amount, ",
+    none!(),
+    " FROM checkout ORDER BY checkout_id"
+);
+/// The payments, each with what its entries took and gave back.
+const PAYMENTS: &str = "SELECT p.payment_id, p.status, p.user_id, p.reservation_id, p.amount, CAST(0 AS BIGINT), \
+     COALESCE(e.paid, 0), COALESCE(e.back, 0) FROM payment p LEFT JOIN (SELECT payment_id, \
+     CAST(SUM(CASE WHEN kind = 'PAYMENT' THEN -amount ELSE 0 END) AS BIGINT) AS paid, \
+     CAST(SUM(CASE WHEN kind = 'REFUND' THEN amount ELSE 0 END) AS BIGINT) AS back \
+     FROM entry WHERE payment_id IS NOT NULL GROUP BY payment_id) AS e ON e.payment_id = p.payment_id ORDER BY p.payment_id";
+const RESERVATIONS: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount, show_id, \
+     CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM reservation ORDER BY payment_id";
 /// The reservations where sales can be taken back, and the sales that were.
-const TAKEN_BACK: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount FROM reservation \
-                          UNION ALL SELECT refunded_payment_id, 'REFUNDED', user_id, reservation_id, amount FROM hold \
-                          WHERE refunded_payment_id IS NOT NULL ORDER BY 1";
+const TAKEN_BACK: &str = "SELECT payment_id, 'CONFIRMED', user_id, reservation_id, amount, show_id, \
+     CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM reservation \
+     UNION ALL SELECT refunded_payment_id, 'REFUNDED', user_id, reservation_id, amount, show_id, 0, 0 FROM hold \
+     WHERE refunded_payment_id IS NOT NULL ORDER BY 1";
 
 /// What one of the three tables says about the id of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +53,10 @@ struct Word {
     status: String,
     /// The user, the reservation and the amount; `None` for a payment that was barred before it arrived.
     deal: Option<Deal>,
+    /// The show, in the tables of booking.
+    show: i64,
+    /// What the ledger moved, in those of the wallets.
+    moved: Moved,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +64,13 @@ struct Deal {
     user: String,
     reservation: Uuid,
     amount: i64,
+}
+
+impl Word {
+    /// Whether a checkout has ended. One that has not is in flight.
+    fn is_settled(&self) -> bool {
+        matches!(self.status.as_str(), "COMPLETED" | "REFUNDED" | "COMPENSATED" | "FAILED")
+    }
 }
 
 impl std::fmt::Display for Word {
@@ -86,7 +116,9 @@ fn word(row: &Row) -> Result<Word, Error> {
     let (user, reservation): (Option<String>, Option<Uuid>) = (row.get(2)?, row.get(3)?);
     let amount = row.get(4)?;
     let deal = user.zip(reservation).map(|(user, reservation)| Deal { user, reservation, amount });
-    Ok(Word { id: row.get(0)?, status: row.get(1)?, deal })
+    let (paid, back): (i64, i64) = (row.get(6)?, row.get(7)?);
+    let moved = Moved { paid: paid.into(), back: back.into() };
+    Ok(Word { id: row.get(0)?, status: row.get(1)?, deal, show: row.get(5)?, moved })
 }
 
 pub(crate) async fn judge(
@@ -102,7 +134,7 @@ pub(crate) async fn judge(
     let mut checkouts = Table::open(edge, if is_undoable { UNDOABLE } else { CHECKOUTS }).await?;
     let mut payments = Table::open(wallet, PAYMENTS).await?;
     let mut reservations = Table::open(booking, if takes_back { TAKEN_BACK } else { RESERVATIONS }).await?;
-    // Opened when it is first needed, which is after the snapshots were taken.
+    let mut books = Books::default();
     let mut later: Option<Snapshot> = None;
     let mut read = 0;
     loop {
@@ -114,18 +146,20 @@ pub(crate) async fn judge(
         read += 1;
         look.read("checkouts", read);
         if let Some(checkout) = checkout {
-            let Some((law, what)) = settled(look, &checkout, payment.as_ref(), &mine) else { continue };
+            let Some((law, what)) = settled(look, &checkout, payment.as_ref(), &mine) else {
+                if checkout.is_settled() {
+                    books.add(sales(&mine), moved(payment.as_ref()));
+                }
+                continue;
+            };
             // It was sold when the journal was read, and may have been refunded since.
-            if is_undoable && checkout.status == "COMPLETED" {
-                if later.is_none() {
-                    later = Snapshot::of(journal, "edge", &["checkout"]).await?;
-                }
-                if let Some(journal) = &mut later
-                    && journal.rows_of(UNDONE, id).try_next().await?.is_some()
-                {
-                    continue;
-                }
+            if is_undoable
+                && checkout.status == "COMPLETED"
+                && is_there_now(&mut later, journal, UNDONE, id).await?
+            {
+                continue;
             }
+            books.add(sales(&mine), moved(payment.as_ref()));
             look.differs(law, what, ids("checkout", id, payment.as_ref(), &mine));
             continue;
         }
@@ -136,21 +170,44 @@ pub(crate) async fn judge(
             look.checked().direct += 1;
             continue;
         }
-        if later.is_none() {
-            later = Snapshot::of(journal, "edge", &["checkout"]).await?;
-        }
-        let begun_meanwhile = match &mut later {
-            Some(journal) => journal.rows_of(KNOWN, id).try_next().await?.is_some(),
-            None => false,
-        };
+        let begun_meanwhile = is_there_now(&mut later, journal, KNOWN, id).await?;
         if !begun_meanwhile {
+            books.add(sales(&mine), moved(payment.as_ref()));
             stray(look, id, payment.as_ref(), &mine);
         }
     }
     if let Some(later) = later {
         later.close().await?;
     }
+    books.judge(look);
     Ok(())
+}
+
+/// Whether the journal has such a row by now. It is opened when it is first needed, which is after the
+/// snapshots were taken.
+async fn is_there_now(
+    later: &mut Option<Snapshot>,
+    journal: Option<&Source>,
+    sql: &'static str,
+    id: Uuid,
+) -> Result<bool, Error> {
+    if later.is_none() {
+        *later = Snapshot::of(journal, "edge", &["checkout"]).await?;
+    }
+    let Some(journal) = later else { return Ok(false) };
+    Ok(journal.rows_of(sql, id).try_next().await?.is_some())
+}
+
+/// The sales of a payment, for the books of their shows.
+fn sales(mine: &[Word]) -> impl Iterator<Item = BookedSale> {
+    mine.iter().filter_map(|word| {
+        let amount = word.deal.as_ref()?.amount;
+        Some(BookedSale { show: word.show, amount, taken_back: word.status == "REFUNDED" })
+    })
+}
+
+fn moved(payment: Option<&Word>) -> Moved {
+    payment.map(|payment| payment.moved).unwrap_or_default()
 }
 
 const KNOWN: &str = "SELECT status FROM checkout WHERE checkout_id = $1";
@@ -259,7 +316,8 @@ mod tests {
 
     fn word(status: &str, amount: i64) -> Word {
         let deal = Deal { user: "ann".to_owned(), reservation: Uuid::from_u128(2), amount };
-        Word { id: Uuid::from_u128(1), status: status.to_owned(), deal: Some(deal) }
+        let (show, moved) = (3, Moved::default());
+        Word { id: Uuid::from_u128(1), status: status.to_owned(), deal: Some(deal), show, moved }
     }
 
     fn judged(checkout: &str, payment: Option<Word>, mine: &[Word]) -> Option<Law> {

@@ -37,7 +37,8 @@ laws! {
     SoldStays "I-SOLD-STAYS" "the seats that are sold are those of the confirmed reservations, held are those of live holds";
     AllOrNone "I-ALL-OR-NONE" "a show has no seat beyond its 1 to N, and a hold or a reservation lists its seats";
     PaidOnce "I-PAID-ONCE" "a hold is confirmed exactly when there is a reservation of it, by one payment";
-    Books "I-BOOKS" "the seats of a sale cost together what was paid for it";
+    SeatFollowed "I-SEAT-FOLLOWED" "the log of a show's seats leads, version by version, to what their rows say";
+    Books "I-BOOKS" "what a show's books tell, section by section, is what was paid for its seats and given back, to the unit";
     PaidIffMine "I-PAID-IFF-MINE" "a payment is completed if and only if its reservation is confirmed";
     OneOutcome "I-ONE-OUTCOME" "a settled checkout, its payment and its reservation tell one story";
     BackIffFree "I-BACK-IFF-FREE" "the money of a sale is back if and only if its seats were taken back";

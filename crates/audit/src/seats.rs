@@ -78,27 +78,6 @@ const LAWS: [Breaches; 4] = [
     },
 ];
 
-/// A row if holds tell what each of their seats cost.
-const TELLS_PRICES: Sql = Sql {
-    postgres: "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('hold') AND attname = 'places'",
-    sqlite: "SELECT 1 FROM pragma_table_info('hold') WHERE name = 'places'",
-};
-
-/// The prices of a hold's seats against its amount, which is what is paid.
-const PRICES: Breaches = Breaches {
-    law: Law::Books,
-    sql: Sql {
-        postgres: "SELECT {id:h.reservation_id}, CAST(h.amount AS TEXT), CAST(p.sum AS TEXT) FROM hold h CROSS JOIN LATERAL \
-                   (SELECT COALESCE(SUM(CAST(place ->> 'price' AS BIGINT)), 0) AS sum FROM jsonb_array_elements(h.places::jsonb) AS one (place)) AS p \
-                   WHERE h.places IS NOT NULL AND p.sum <> h.amount",
-        sqlite: "SELECT {id:h.reservation_id}, CAST(h.amount AS TEXT), CAST(h.sum AS TEXT) FROM \
-                 (SELECT reservation_id, amount, (SELECT COALESCE(SUM(value ->> 'price'), 0) FROM json_each(places)) AS sum FROM hold \
-                 WHERE places IS NOT NULL) AS h WHERE h.sum <> h.amount",
-    },
-    ids: &["reservation"],
-    what: "a hold costs {1}, and its seats {2}",
-};
-
 /// The row of a seat that somebody has.
 #[derive(Debug)]
 struct Taken {
@@ -128,9 +107,6 @@ pub(crate) async fn judge(look: &mut Look, snapshot: &mut Snapshot, now: i64) ->
     walk(look, snapshot, now).await?;
     for law in &LAWS {
         law.judge(look, snapshot).await?;
-    }
-    if snapshot.has(TELLS_PRICES).await? {
-        PRICES.judge(look, snapshot).await?;
     }
     // A seat that nobody ever took has no row.
     let sql = "SELECT (SELECT COUNT(*) FROM show), (SELECT CAST(COALESCE(SUM(seat_count), 0) AS BIGINT) FROM show), \

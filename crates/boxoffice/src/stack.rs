@@ -112,6 +112,8 @@ pub struct Settings {
     pub databases: Databases,
     /// The knobs of queue-svc.
     pub queue: queue_svc::Policy,
+    /// The beacon of draws.
+    pub beacon: queue_svc::BeaconArgs,
     /// The knobs of booking-svc.
     pub booking: booking_svc::Policy,
     /// The knobs of wallet-svc.
@@ -126,14 +128,15 @@ pub struct Settings {
 
 /// What each service is told of them.
 impl Settings {
-    fn queue(&self) -> queue_svc::Config {
-        queue_svc::Config {
+    fn queue(&self) -> Result<queue_svc::Config, Error> {
+        Ok(queue_svc::Config {
             database: self.databases.of("queue"),
             policy: self.queue.clone(),
+            relay: self.beacon.relay()?,
             requests: self.retention.requests,
             retention: self.retention.queue,
             doors: self.doors.clone(),
-        }
+        })
     }
 
     fn booking(&self) -> booking_svc::Config {
@@ -253,8 +256,9 @@ impl Stack {
             http: None,
         };
 
+        let config = settings.queue()?;
         let queue = Service::start(|stop| {
-            queue_svc::serve(settings.queue(), within(queue_grpc, queue_calls), clock.clone(), stop)
+            queue_svc::serve(config, within(queue_grpc, queue_calls), clock.clone(), stop)
         });
         let booking = Service::start(|stop| {
             booking_svc::serve(settings.booking(), within(booking_grpc, booking_calls), clock.clone(), stop)

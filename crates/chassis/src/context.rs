@@ -1,4 +1,5 @@
-//! What travels with a request through every service: the trace that it belongs to, and its deadline.
+//! What travels with a request through every service: the trace that it belongs to, with what systems of
+//! others say of it, and its deadline.
 //!
 //! The context is task-local. A spawned task starts without one, on purpose, unless it is
 //! [scoped](Context::scope).
@@ -8,7 +9,7 @@ use std::{fmt, future::Future, time::Duration};
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use crate::{exporter, hex};
+use crate::{exporter, hex, tracestate::TraceState};
 
 /// The header of the W3C Trace Context recommendation.
 pub const TRACEPARENT: &str = "traceparent";
@@ -24,13 +25,15 @@ tokio::task_local! {
 }
 
 /// A place in a trace: a span of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TraceParent {
     trace: u128,
     span: u64,
     /// The span that this one is a part of; 0 for a trace's first one, and for one that was read.
     parent: u64,
     flags: u8,
+    /// What systems of others say of the trace.
+    state: Option<TraceState>,
 }
 
 /// The flag of a trace that is recorded.
@@ -50,19 +53,20 @@ impl TraceParent {
     /// A new trace of which nothing is told.
     #[must_use]
     pub fn not_sampled() -> Self {
-        Self { trace: rand::random::<u128>().max(1), span: rand::random::<u64>().max(1), parent: 0, flags: 0 }
+        let (trace, span) = (rand::random::<u128>().max(1), rand::random::<u64>().max(1));
+        Self { trace, span, parent: 0, flags: 0, state: None }
     }
 
     /// The same trace, seen from a new span within this one.
     #[must_use]
-    pub fn child(self) -> Self {
-        Self { span: rand::random::<u64>().max(1), parent: self.span, ..self }
+    pub fn child(&self) -> Self {
+        Self { span: rand::random::<u64>().max(1), parent: self.span, ..self.clone() }
     }
 
-    /// The span of a request that came with this place of its caller.
-    fn of_request(self) -> Self {
+    /// The span of a request that came with this place of its caller, and with this.
+    fn of_request(&self, state: Option<TraceState>) -> Self {
         let sampled = exporter::samples(self.trace, Some(self.is_sampled()));
-        Self { flags: self.flags & !SAMPLED | u8::from(sampled), ..self.child() }
+        Self { flags: self.flags & !SAMPLED | u8::from(sampled), state, ..self.child() }
     }
 
     /// Whether its spans are recorded.
@@ -73,7 +77,7 @@ impl TraceParent {
 
     /// Whether both belong to one trace.
     #[must_use]
-    pub const fn is_same_trace(self, other: Self) -> bool {
+    pub const fn is_same_trace(&self, other: &Self) -> bool {
         self.trace == other.trace
     }
 
@@ -85,6 +89,11 @@ impl TraceParent {
     /// The id of the span that this one is a part of, if it is known.
     pub(crate) const fn parent(&self) -> Option<u64> {
         if self.parent == 0 { None } else { Some(self.parent) }
+    }
+
+    /// What systems of others say of the trace.
+    pub(crate) const fn state(&self) -> Option<&TraceState> {
+        self.state.as_ref()
     }
 
     /// The trace's id, 32 hex digits: what people search logs for.
@@ -119,7 +128,7 @@ impl TraceParent {
         let trace = u128::from_str_radix(trace, 16).ok()?;
         let span = u64::from_str_radix(span, 16).ok()?;
         let flags = u8::from_str_radix(flags, 16).ok()?;
-        (trace != 0 && span != 0).then_some(Self { trace, span, parent: 0, flags })
+        (trace != 0 && span != 0).then_some(Self { trace, span, parent: 0, flags, state: None })
     }
 
     /// As a header.
@@ -150,7 +159,7 @@ impl fmt::Debug for TraceParent {
 }
 
 /// The context of one request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// The trace that the request is part of.
     pub trace: TraceParent,
@@ -178,7 +187,7 @@ impl Context {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let trace = text(TRACEPARENT)
             .and_then(TraceParent::parse)
-            .map_or_else(TraceParent::random, TraceParent::of_request);
+            .map_or_else(TraceParent::random, |caller| caller.of_request(TraceState::of(headers)));
         let asked = text(GRPC_TIMEOUT)
             .and_then(parse_timeout)
             .map_or(default_timeout, |asked| asked - HEADSTART.min(asked / 10));
@@ -188,7 +197,7 @@ impl Context {
     /// The context of the task that asks.
     #[must_use]
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|context| *context).ok()
+        CURRENT.try_with(Clone::clone).ok()
     }
 
     /// The time left until the deadline.

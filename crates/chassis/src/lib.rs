@@ -36,6 +36,7 @@ pub mod threads;
 pub mod ticks;
 pub mod tls;
 pub mod trace;
+mod tracestate;
 pub mod web;
 
 pub use error::Error;

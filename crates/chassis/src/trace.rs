@@ -8,7 +8,7 @@
 //! Work that is done for many requests at once, such as a group commit, is a span of the first of them that
 //! is sampled, linked to every other one ([`Span::shared`]).
 
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, str::FromStr, time::SystemTime};
 
 use opentelemetry::{
     InstrumentationScope, KeyValue, Value,
@@ -37,7 +37,7 @@ impl Span {
         }
         let began = now();
         Self(Some(Box::new(SpanData {
-            span_context: span_context(at, false),
+            span_context: span_context(&at, false),
             parent_span_id: at.parent().map_or(SpanId::INVALID, SpanId::from),
             parent_span_is_remote: kind == SpanKind::Server,
             span_kind: kind,
@@ -63,7 +63,7 @@ impl Span {
         let mut sampled = requests.into_iter().filter(TraceParent::is_sampled);
         let Some(first) = sampled.next() else { return (TraceParent::not_sampled(), Self(None)) };
         let at = first.child();
-        let mut span = Self::begin(at, SpanKind::Internal, name);
+        let mut span = Self::begin(at.clone(), SpanKind::Internal, name);
         sampled.for_each(|other| span.link(other));
         (at, span)
     }
@@ -85,7 +85,7 @@ impl Span {
     pub fn link(&mut self, to: TraceParent) {
         let Some(span) = &mut self.0 else { return };
         if span.links.links.len() < MAX_LINKS {
-            span.links.links.push(Link::new(span_context(to, true), Vec::new(), 0));
+            span.links.links.push(Link::new(span_context(&to, true), Vec::new(), 0));
         } else {
             span.links.dropped_count += 1;
         }
@@ -139,14 +139,14 @@ impl Drop for Span {
     }
 }
 
-fn span_context(at: TraceParent, is_remote: bool) -> SpanContext {
+fn span_context(at: &TraceParent, is_remote: bool) -> SpanContext {
     let (trace, span) = at.ids();
     SpanContext::new(
         TraceId::from(trace),
         SpanId::from(span),
         TraceFlags::SAMPLED,
         is_remote,
-        TraceState::NONE,
+        at.state().and_then(|state| TraceState::from_str(state.as_str()).ok()).unwrap_or_default(),
     )
 }
 

@@ -32,8 +32,10 @@ async fn the_trace_and_the_deadline_go_along() {
     for channel in running.both_ways() {
         // Half of what a caller has who sets none.
         let context = Context::fresh(Duration::from_secs(5));
-        let (trace, left) =
-            context.scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) }).await;
+        let (trace, left) = context
+            .clone()
+            .scope(async { (call(&channel, "Trace").await, call(&channel, "TimeLeft").await) })
+            .await;
         assert_eq!(trace.message(), context.trace.trace_id());
         let left: u64 = left.message().parse().unwrap();
         assert!((1..=5_000).contains(&left), "{left} ms");

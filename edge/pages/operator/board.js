@@ -8,6 +8,7 @@ import { table } from "./table.js";
 import { watch } from "./watch.js";
 import { o, told } from "./words.js";
 
+/** @typedef {import("../types.js").Alert} Alert */
 /** @typedef {import("../types.js").Queue} Queue */
 
 /** A figure with one digit after the point where it is small. @param {number} value */
@@ -16,8 +17,8 @@ const few = (value) =>
 
 /** The first page of the box office. */
 export class NowBoard extends Part {
-  /** Which line is looked at. */
-  #queueId = "default";
+  /** Which line is looked at; at first the one with the most people. */
+  #queueId = "";
   #charts = new Map();
   #head = h("div");
   #line = h("div", { class: "charts" });
@@ -25,6 +26,7 @@ export class NowBoard extends Part {
   #edge = h("div", { class: "charts" });
   #shows = h("div");
   #parked = h("div");
+  #alerts = h("div");
 
   /** @override */
   begin() {
@@ -36,6 +38,7 @@ export class NowBoard extends Part {
       h("h2", { class: "unseen" }, o.line),
       this.#line,
       this.#parked,
+      this.#alerts,
       h("h2", null, o.salesNow),
       this.#sales,
       this.#shows,
@@ -48,7 +51,12 @@ export class NowBoard extends Part {
 
   #render() {
     const { queues, trouble } = watch;
-    const queue = queues.find(({ queueId }) => queueId === this.#queueId) ?? queues[0];
+    const people = (/** @type {Queue} */ { waiting, registered, active }) => waiting + registered + active;
+    const [busiest] = queues.toSorted((a, b) => people(b) - people(a));
+    const queue = queues.find(({ queueId }) => queueId === this.#queueId) ?? busiest;
+    if (queue) this.#queueId = queue.queueId;
+    // Also while nothing is known of the lines: that may be what they are about.
+    show(this.#alerts, ...this.#told());
     if (!queue) {
       const again = () => void watch.look();
       return show(this.#head, trouble ? problem(trouble, again) : h("p", { class: "faint" }, o.reading));
@@ -136,6 +144,38 @@ export class NowBoard extends Part {
       h("h2", null, o.parkedNow(watch.parked.length)),
       h("ul", { class: "list" }, watch.parked.map(line)),
     );
+  }
+
+  /** What needs a person, of all programs. */
+  #told() {
+    if (watch.alerts === null) return [];
+    const { alerts, unread } = watch.alerts;
+    const line = (/** @type {Alert} */ { program, kind, text, times, since, latestAt, silenced }) =>
+      h(
+        "li",
+        { class: "alert" },
+        h(
+          "div",
+          { class: "grow" },
+          h("code", { class: "name" }, kind),
+          ` ${program}`,
+          h("p", { class: "faint" }, text),
+        ),
+        silenced && h("span", { class: "tag" }, o.silenced),
+        h(
+          "div",
+          { class: "end" },
+          o.alertTimes(times, moment(since)),
+          times > 1 && h("div", { class: "faint" }, o.alertLatest(moment(latestAt))),
+        ),
+      );
+    return [
+      h("h2", null, o.alerts),
+      unread.length > 0 && h("p", { class: "notice bad", role: "alert" }, o.unread(unread.join(", "))),
+      alerts.length > 0
+        ? h("div", { class: "card" }, h("ul", { class: "list" }, alerts.map(line)))
+        : h("p", { class: "faint" }, o.noAlerts),
+    ];
   }
 
   #table() {

@@ -13,6 +13,7 @@ export const english = {
   lines: "Lines",
   shows: "Shows",
   find: "Find",
+  wallets: "Wallets",
   journal: "Journal",
   audit: "Audit",
 
@@ -32,6 +33,13 @@ export const english = {
   refused: "Refusals a minute",
   parked: "Payments that need you",
   parkedNow: (/** @type {number} */ n) => (n === 1 ? "One payment needs you" : `${n} payments need you`),
+  alerts: "Alerts of the last day",
+  noAlerts: "There are none.",
+  alertTimes: (/** @type {number} */ n, /** @type {string} */ since) =>
+    n === 1 ? `once, ${since}` : `${n} times since ${since}`,
+  alertLatest: (/** @type {string} */ when) => `the latest ${when}`,
+  silenced: "silenced",
+  unread: (/** @type {string} */ programs) => `These programs do not tell theirs: ${programs}.`,
   salesNow: "Sales of the next shows",
   nextShows: "The next shows",
   noShows: "No show is to come.",
@@ -40,6 +48,7 @@ export const english = {
   atMost: (/** @type {string} */ n) => `of ${n} at most`,
   paused: "Paused",
   opensOn: (/** @type {string} */ when) => `Opens on ${when}`,
+  waitsForDraw: "It waits for its draw",
   delay: {
     PAUSED: "Nobody is admitted: it is paused",
     FULL: "Everybody who was let in is still choosing",
@@ -193,6 +202,14 @@ export const english = {
   amount: "Amount",
   none: "None.",
   noWallet: "This user has no wallet.",
+  tillIs:
+    "Money that a user has paid here goes into the user's wallet. The first top-up opens it. Each one is " +
+    "written into the journal.",
+  topUpBy: "Top up by",
+  topUpWallet: "Top up this wallet",
+  nowHas: (/** @type {string} */ user, /** @type {string} */ balance) => `${user} has ${balance} now.`,
+  filledHere: "Topped up in this visit",
+  balanceAfter: "In the wallet",
   until: "Held until",
   release: "Give this hold back",
   releaseMeans: "Its seats are free again at once.",

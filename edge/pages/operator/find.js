@@ -3,10 +3,11 @@
 
 import { Refusal, ask } from "../api.js";
 import { Part, h, show } from "../dom.js";
+import { go } from "../frame.js";
 import { isSecured } from "../person.js";
 import { problem } from "../signing.js";
 import { beginning, count, money, moment, w } from "../words.js";
-import { asking, go, labelled, page, reading } from "./forms.js";
+import { asking, labelled, page, reading } from "./forms.js";
 import { may } from "./person.js";
 import { table } from "./table.js";
 import { called, o, second, told } from "./words.js";
@@ -93,6 +94,11 @@ export class FindPage extends Part {
       if (reservation) return go(`/operator/reservations/${what}`);
       const payment = await orNothing(ask(`/v1/payments/${what}`, { signal }));
       if (payment) return go(`/operator/payments/${what}`);
+      // Issuers may give their users such ids, too.
+      const path = `/v1/users/${what}`;
+      const { reservations } = await ask(`${path}/reservations?pageSize=1`, { signal });
+      const { payments } = await ask(`${path}/payments?pageSize=1`, { signal });
+      if (reservations.length + payments.length > 0) return go(`/operator/users/${what}`);
       show(this.#wrong, h("p", { class: "notice bad" }, o.notFound));
     } catch (error) {
       if (!this.stopped.aborted) show(this.#wrong, h("p", { class: "notice bad" }, told(error)));
@@ -157,7 +163,7 @@ export class UserPage extends Part {
         h("h2", null, o.payments),
         payments.length > 0 ? listOf(payments, wallet) : h("p", null, o.none),
         h("h2", null, w.wallet),
-        wallet ? this.#wallet(wallet, entries) : h("p", null, o.noWallet),
+        wallet ? this.#wallet(wallet, entries) : h("div", null, h("p", null, o.noWallet), this.#topUp()),
       );
     } catch (error) {
       if (!this.stopped.aborted)
@@ -182,18 +188,26 @@ export class UserPage extends Part {
     return table(o.reservations, [[o.seats], [o.show], [o.state], [o.amount, true]], rows);
   }
 
+  /** The way to the till, for who may use it. */
+  #topUp() {
+    if (!may("cashier")) return null;
+    const href = `/operator/wallets?user=${encodeURIComponent(this.userId)}`;
+    return h("p", null, h("a", { class: "button", href, "data-key": "toTill" }, o.topUpWallet));
+  }
+
   /** @param {Wallet} wallet @param {import("../types.js").Entry[]} entries */
   #wallet(wallet, entries) {
-    const rows = entries.map(({ kind, amount, balance, createdAt }) => [
+    const rows = entries.map(({ kind, amount, balanceAfter, createdAt }) => [
       moment(createdAt),
       w.kind[kind],
       money(amount, wallet),
-      money(balance, wallet),
+      money(balanceAfter, wallet),
     ]);
     return h(
       "div",
       null,
       facts([[w.balance, money(wallet.balance, wallet)]]),
+      this.#topUp(),
       table(w.movements, [[o.when], [o.what], [o.amount, true], [w.balance, true]], rows),
     );
   }

@@ -256,9 +256,6 @@ export function page(part, name, ...rest) {
   show(part, h("h1", null, name), ...rest);
 }
 
-/** Goes to another page. @param {string} path */
-export const go = (path) => document.dispatchEvent(new CustomEvent("go", { detail: path }));
-
 /** That something is being read. */
 export const reading = () => h("p", { class: "faint" }, w.loading);
 

@@ -13,6 +13,7 @@ export const korean = {
   lines: "대기열",
   shows: "공연",
   find: "찾기",
+  wallets: "지갑 충전",
   journal: "작업 기록",
   audit: "감사",
 
@@ -32,6 +33,12 @@ export const korean = {
   refused: "분당 거절",
   parked: "조치가 필요한 결제",
   parkedNow: (n) => `조치가 필요한 결제 ${n}건`,
+  alerts: "지난 하루의 경보",
+  noAlerts: "없습니다.",
+  alertTimes: (n, since) => (n === 1 ? `1회, ${since}` : `${since}부터 ${n}회`),
+  alertLatest: (when) => `마지막 ${when}`,
+  silenced: "알리지 않음",
+  unread: (programs) => `경보를 읽을 수 없는 프로그램: ${programs}.`,
   salesNow: "다가오는 공연의 판매",
   nextShows: "다가오는 공연",
   noShows: "예정된 공연이 없습니다.",
@@ -40,6 +47,7 @@ export const korean = {
   atMost: (n) => `최대 ${n}`,
   paused: "일시 정지",
   opensOn: (when) => `${when}에 열림`,
+  waitsForDraw: "추첨을 기다리고 있습니다",
   delay: {
     PAUSED: "일시 정지되어 아무도 입장하지 않습니다",
     FULL: "입장한 사람이 모두 아직 고르고 있습니다",
@@ -184,6 +192,13 @@ export const korean = {
   when: "언제",
   amount: "금액",
   none: "없습니다.",
+  tillIs:
+    "이곳에서 받은 돈을 사용자의 지갑에 넣습니다. 첫 충전 때 지갑이 만들어지며, 모든 충전은 작업 기록에 남습니다.",
+  topUpBy: "충전 금액",
+  topUpWallet: "이 지갑 충전하기",
+  nowHas: (user, balance) => `${user} 님의 잔액은 이제 ${balance}입니다.`,
+  filledHere: "이번 방문에서 충전한 내역",
+  balanceAfter: "지갑 잔액",
   noWallet: "이 사용자는 지갑이 없습니다.",
   until: "선점 만료",
   release: "이 선점 돌려놓기",
@@ -232,8 +247,9 @@ export const korean = {
 
   auditNow: "장부와 결제 비교하기",
   auditIs:
-    "공개 API로 모든 공연의 장부와 모든 결제를 읽어 비교합니다. 판매마다 같은 사용자와 금액의 결제가 하나 있는지, 결제마다 판매가 있는지 봅니다. `boxoffice " +
-    "audit` 명령은 데이터베이스를 직접 읽어 지갑, 대기열, 끝나지 않은 일까지 봅니다.",
+    "공개 API로 모든 공연의 장부와 모든 결제를 읽어 비교합니다. 판매마다 같은 사용자와 금액의 결제가 하나 있는지, " +
+    "결제마다 판매가 있는지 봅니다. `boxoffice audit` 명령은 데이터베이스를 직접 읽어 지갑, 대기열, 끝나지 않은 일까지 " +
+    "봅니다.",
   auditProgress: (shows, payments) => `지금까지 읽음: 공연 ${shows}, 결제 ${payments}.`,
   auditTooMany: (n) =>
     `결제가 ${n}건보다 많아 페이지에서 비교할 수 없습니다. boxoffice audit 명령이 모두 살펴봅니다.`,

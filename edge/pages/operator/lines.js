@@ -1,10 +1,11 @@
 // The lines: all of them, and each with its policy, its pause, and what was done to it.
 
-import { ask } from "../api.js";
+import { ask, now } from "../api.js";
 import { Part, h, show } from "../dom.js";
+import { go } from "../frame.js";
 import { problem } from "../signing.js";
 import { count, moment } from "../words.js";
-import { ChangeForm, asking, differences, go, labelled, page, reading } from "./forms.js";
+import { ChangeForm, asking, differences, labelled, page, reading } from "./forms.js";
 import { ActionList } from "./journal.js";
 import { table } from "./table.js";
 import { watch } from "./watch.js";
@@ -99,9 +100,10 @@ export class LinesPage extends Part {
 }
 
 /** @param {Queue} queue */
-function stateOf({ paused, opensAt, delayReason }) {
+function stateOf({ paused, opensAt, opening, registered, delayReason }) {
   if (paused) return o.paused;
-  if (opensAt && Date.parse(opensAt) > Date.now()) return o.opensOn(moment(opensAt));
+  if (opensAt && Date.parse(opensAt) > now()) return o.opensOn(moment(opensAt));
+  if (opening === "DRAW" && registered > 0) return o.waitsForDraw;
   return delayReason ? o.delay[delayReason] : o.open;
 }
 
@@ -192,13 +194,15 @@ export class LinePage extends Part {
   }
 
   /** Opens a line now that would open later. @param {Queue} queue */
-  #open({ opensAt }) {
-    if (!opensAt || Date.parse(opensAt) <= Date.now()) return null;
+  #open({ opensAt, opening, registered }) {
+    if (!opensAt || Date.parse(opensAt) <= now()) return null;
+    // What was announced to those who registered for a draw holds.
+    if (opening === "DRAW" && registered > 0) return null;
     return asking({
       key: "open",
       label: o.openNow,
       content: () => differences([[o.opensAt, moment(opensAt), o.atOnce]]),
-      run: () => this.#put({ opensAt: new Date().toISOString() }),
+      run: () => this.#put({ opensAt: new Date(now()).toISOString() }),
       done: () => this.#read(),
     });
   }

@@ -1,9 +1,10 @@
-// The box office: its pages, and how one gets from one to the other.
+// The pages of the box office.
 
-import { Part, entitle, h, show } from "../dom.js";
-import { isSecured, person, signOut, takeOver } from "../person.js";
+import { entitle, h } from "../dom.js";
+import { begin, link, route } from "../frame.js";
+import { isSecured, person, signOut } from "../person.js";
 import { signInForm } from "../signing.js";
-import { language, w } from "../words.js";
+import { w } from "../words.js";
 import { AuditPage } from "./audit.js";
 import { NowBoard } from "./board.js";
 import { BooksPage } from "./books.js";
@@ -13,10 +14,9 @@ import { LinePage, LinesPage } from "./lines.js";
 import { isKnown, may, roles } from "./person.js";
 import { NewShow } from "./planner.js";
 import { ConcertPage, ConcertsPage } from "./shows.js";
+import { TillPage } from "./till.js";
 import { watch } from "./watch.js";
 import { o, turn } from "./words.js";
-
-const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 
 /**
  * The pages by the word after `/operator/`: who they are for, what they are called in the menu, and what
@@ -47,76 +47,26 @@ const PAGES = {
     roles: ["operator", "support"],
     make: (id) => Object.assign(new PaymentPage(), { paymentId: id }),
   },
+  wallets: { roles: ["cashier"], name: () => o.wallets, make: () => new TillPage() },
   journal: { roles: ["operator"], name: () => o.journal, make: () => new JournalPage() },
   audit: { roles: ["operator"], name: () => o.audit, make: () => new AuditPage() },
 };
 
-/** What stands above every page. */
-class PageMenu extends Part {
-  /** @override */
-  begin() {
-    const [, , here = ""] = location.pathname.split("/");
-    const link = (/** @type {string} */ path) => {
-      const { name, roles } = PAGES[path] ?? { roles: [] };
-      if (!name || !may(...roles)) return null;
-      return h(
-        "a",
-        {
-          href: path ? `/operator/${path}` : "/operator",
-          "aria-current": here === path && "page",
-          "data-key": `to-${path}`,
-        },
-        name(),
-      );
-    };
-    const switched = () => {
-      turn();
-      route();
-    };
-    const out = () => {
-      signOut();
-      route();
-    };
-    const other = {
-      class: "small",
-      "data-key": "language",
-      lang: language === "ko" ? "en" : "ko",
-      onclick: switched,
-    };
-    show(
-      this,
-      h("a", { class: "jump", href: "#main" }, w.skip),
-      h(
-        "nav",
-        { "aria-label": w.navigation },
-        h("a", { class: "brand", href: "/operator", "data-key": "brand" }, o.boxOffice),
-        isKnown() && Object.keys(PAGES).map(link),
-        h("button", other, w.language),
-        isSecured &&
-          isKnown() &&
-          h(
-            "button",
-            { class: "small", "data-key": "signOut", onclick: out, title: person()?.userId },
-            w.signOut,
-          ),
-      ),
-    );
-  }
-}
+/** What the menu offers the person: the words of pages that are for their roles. */
+const offered = () =>
+  isKnown() ? Object.keys(PAGES).filter((word) => PAGES[word]?.name && may(...PAGES[word].roles)) : [];
 
-/** What stands below every page. */
-class PageFooter extends Part {
-  /** @override */
-  begin() {
-    const as = isSecured ? `${person()?.userId ?? ""} · ${roles().join(", ")}` : o.openHouse;
-    show(this, h("p", null, `${w.footer} `, isKnown() && as));
-  }
+/** @param {string} word */
+const addressOf = (word) => (word ? `/operator/${word}` : "/operator");
+
+/** The words of the address. */
+function here() {
+  const [, , first = "", second = ""] = location.pathname.split("/");
+  return { first, id: decodeURIComponent(second) };
 }
 
 /** The page of the address. @returns {Node} */
 function pageOf() {
-  const [, , first = "", second = ""] = location.pathname.split("/");
-  const page = Object.hasOwn(PAGES, first) ? PAGES[first] : undefined;
   if (!isKnown()) {
     entitle(w.signIn);
     return h(
@@ -128,51 +78,50 @@ function pageOf() {
       signInForm(route),
     );
   }
+  // Whoever has nothing to do with the first page begins with the first that is for them.
+  const [begins] = offered();
+  if (here().first === "" && begins) history.replaceState(null, "", addressOf(begins));
+  const { first, id } = here();
+  const page = Object.hasOwn(PAGES, first) ? PAGES[first] : undefined;
   if (!page) {
     entitle("");
     return h("h1", null, w.noPage);
   }
-  if (may(...page.roles)) return page.make(decodeURIComponent(second));
-  // Whoever may do something else here is led to it.
-  const other = Object.entries(PAGES).find(([, { roles, name }]) => name && may(...roles));
+  if (may(...page.roles)) return page.make(id);
   entitle(o.notForYou);
   return h(
     "div",
     null,
     h("h1", null, o.notForYou),
     h("p", null, o.needsRole(page.roles.join(", "))),
-    other && h("p", null, h("a", { href: `/operator/${other[0]}` }, other[1].name?.())),
+    begins !== undefined &&
+      h("p", null, h("a", { class: "button", href: addressOf(begins) }, PAGES[begins]?.name?.())),
   );
 }
 
-/** Shows the page of the address. */
-function route() {
-  for (const part of document.querySelectorAll("page-menu, page-footer"))
-    if (part instanceof Part) part.begin();
-  show(main, pageOf());
-  watch.begin();
+/** @returns {Node} */
+function signOutButton() {
+  const onclick = () => {
+    signOut();
+    route();
+  };
+  return h(
+    "button",
+    { class: "small", "data-key": "signOut", onclick, title: person()?.userId },
+    w.signOut,
+  );
 }
 
-document.addEventListener("click", (event) => {
-  const link = event.target instanceof Element ? event.target.closest("a") : null;
-  const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  if (!link || !plain || link.origin !== location.origin || link.hash) return;
-  if (!/^\/operator(\/|$)/.test(link.pathname)) return;
-  event.preventDefault();
-  history.pushState(null, "", link.href);
-  route();
-  scrollTo(0, 0);
-  main.focus();
+begin({
+  brand: () => o.boxOffice,
+  home: "/operator",
+  isOurs: /^\/operator(\/|$)/,
+  links: () =>
+    offered().map((word) => link(addressOf(word), PAGES[word]?.name?.() ?? "", here().first === word)),
+  more: () => isSecured && isKnown() && signOutButton(),
+  footer: () =>
+    isKnown() && (isSecured ? `${person()?.userId ?? ""} · ${roles().join(", ")}` : o.openHouse),
+  pageOf,
+  turn,
 });
-addEventListener("popstate", route);
-document.addEventListener("go", (event) => {
-  history.pushState(null, "", /** @type {CustomEvent} */ (event).detail);
-  route();
-  scrollTo(0, 0);
-  main.focus();
-});
-
-takeOver();
-customElements.define("page-menu", PageMenu);
-customElements.define("page-footer", PageFooter);
-route();
+watch.begin();

@@ -2,11 +2,13 @@
 
 import { Once, ask } from "../api.js";
 import { Part, h, show } from "../dom.js";
+import { go } from "../frame.js";
 import { Picture } from "../picture.js";
 import { Seating } from "../seating.js";
 import { problem } from "../signing.js";
 import { count } from "../words.js";
-import { clockOf, go, instantOf, labelled, meant, page, reading } from "./forms.js";
+import { UNKNOWN, currencyOf } from "./currency.js";
+import { clockOf, instantOf, labelled, meant, page, reading } from "./forms.js";
 import { fieldsOfShow } from "./shows.js";
 import { watch } from "./watch.js";
 import { o, told } from "./words.js";
@@ -23,8 +25,6 @@ import { o, told } from "./words.js";
 
 /** What the API takes at most. */
 const [SECTIONS, SEATS, ROWS] = [500, 100_000, 2_000];
-/** How prices are written where there is no show yet that tells the currency: as they are. */
-const UNKNOWN = { currency: "XXX", currencyExponent: 0 };
 
 /** A hall of rows, as it is proposed. @returns {NewSection[]} */
 const proposed = () => [
@@ -59,7 +59,7 @@ export class NewShow extends Part {
     try {
       this.#concert = await ask(path, { signal: this.stopped });
       const { shows } = await ask(`${path}/shows?pageSize=20`, { signal: this.stopped });
-      this.#priced = shows[0] ?? (await this.#anyShow()) ?? UNKNOWN;
+      this.#priced = shows[0] ?? (await currencyOf(this.stopped));
       this.#sections = proposed();
       this.#form(shows);
     } catch (error) {
@@ -70,16 +70,6 @@ export class NewShow extends Part {
           problem(error, () => this.begin()),
         );
     }
-  }
-
-  /** Some show: all have one currency. @returns {Promise<Show | undefined>} */
-  async #anyShow() {
-    const { concerts } = await ask("/v1/concerts?pageSize=10", { signal: this.stopped });
-    for (const { concertId } of concerts) {
-      const { shows } = await ask(`/v1/concerts/${concertId}/shows?pageSize=1`, { signal: this.stopped });
-      if (shows[0]) return shows[0];
-    }
-    return undefined;
   }
 
   /** @param {Show[]} shows whose halls can be taken over */

@@ -2,9 +2,10 @@
 
 import { Once, ask, askTagged } from "../api.js";
 import { Part, focusOn, h, show } from "../dom.js";
+import { go } from "../frame.js";
 import { problem } from "../signing.js";
 import { beginning, count, money, w } from "../words.js";
-import { ChangeForm, go, labelled, page, reading } from "./forms.js";
+import { ChangeForm, labelled, page, reading } from "./forms.js";
 import { table } from "./table.js";
 import { watch } from "./watch.js";
 import { o, told } from "./words.js";

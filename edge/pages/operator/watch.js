@@ -1,13 +1,14 @@
 // What is seen of a sale while the box office is open in a tab: lines every two seconds, books and this
 // edge's own figures every ten, and of all of it the last hour. Nothing is asked for while nobody looks.
 
-import { Refusal, ask } from "../api.js";
+import { Refusal, ask, now } from "../api.js";
 import { person } from "../person.js";
 import { HOUR } from "./chart.js";
 import { Metrics } from "./metrics.js";
 import { isKnown, may } from "./person.js";
 
 /** @typedef {import("./chart.js").Sample} Sample */
+/** @typedef {import("../types.js").Alerts} Alerts */
 /** @typedef {import("../types.js").Concert} Concert */
 /** @typedef {import("../types.js").Payment} Payment */
 /** @typedef {import("../types.js").Queue} Queue */
@@ -19,7 +20,7 @@ import { isKnown, may } from "./person.js";
 const PERIOD = 2_000;
 /** Every how many looks the books are read, too. */
 const SELDOM = 5;
-/** Of how many lines, concerts and shows a concert it is kept. */
+/** Of how many lines, concerts and shows a concert it is kept: the sums are of these. */
 const LINES = 50;
 const CONCERTS = 10;
 const SHOWS = 3;
@@ -34,13 +35,18 @@ class Watch extends EventTarget {
   books = [];
   /** Payments that wait for an operator. @type {Payment[]} */
   parked = [];
+  /** What needs a person; `null` before anything is known. @type {Alerts | null} */
+  alerts = null;
   /** Why nothing new is known. @type {unknown} */
   trouble = null;
   /** @type {Map<string, Sample[]>} */
   #series = new Map();
   #metrics = new Metrics();
+  /** Looks that were begun, and those of them since `renew` that found all there was to find. */
+  #looks = 0;
   #nth = 0;
   #isLooking = false;
+  #asksForAlerts = false;
   /** Whose requests are refused, so that they are not made again. @type {string | null | undefined} */
   #refused;
   /** @type {{concert: Concert, show: Show}[]} */
@@ -77,6 +83,8 @@ class Watch extends EventTarget {
     if (document.hidden || this.#isLooking || !isKnown() || !may("operator")) return;
     if (this.#refused !== undefined && this.#refused === bearer) return;
     this.#isLooking = true;
+    // Nothing waits for them: they are asked of all programs, and matter most when some are away.
+    if (this.#looks++ % SELDOM === 0) void this.#lookForAlerts();
     try {
       const { queues } = await ask(`/v1/queues?pageSize=${LINES}`, { tries: 1 });
       this.queues = queues;
@@ -94,6 +102,20 @@ class Watch extends EventTarget {
       this.#refused = isFinal ? bearer : undefined;
     } finally {
       this.#isLooking = false;
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+
+  async #lookForAlerts() {
+    if (this.#asksForAlerts) return;
+    this.#asksForAlerts = true;
+    try {
+      this.alerts = await ask("/v1/operator/alerts", { tries: 1 });
+    } catch {
+      // What was known stays, beside the trouble that the other requests tell. An edge of an earlier release
+      // has none.
+    } finally {
+      this.#asksForAlerts = false;
     }
     this.dispatchEvent(new Event("change"));
   }
@@ -118,13 +140,16 @@ class Watch extends EventTarget {
 
   /** Finds out which shows come next. */
   async #list() {
-    const from = encodeURIComponent(new Date().toISOString());
+    // With the one of tonight that has begun: what it has sold does not go from the sums.
+    const from = encodeURIComponent(new Date(now() - 12 * HOUR).toISOString());
     const { concerts } = await ask(`/v1/concerts?from=${from}&pageSize=${CONCERTS}`, { tries: 1 });
     this.#shows = [];
     for (const concert of concerts) {
-      const path = `/v1/concerts/${concert.concertId}/shows?from=${from}&order=startsAt&pageSize=${SHOWS}`;
+      const path = `/v1/concerts/${concert.concertId}/shows?from=${from}&order=startsAt&pageSize=50`;
       const { shows } = await ask(path, { tries: 1 });
-      for (const show of shows) this.#shows.push({ concert, show });
+      const begun = shows.filter((/** @type {Show} */ { startsAt }) => Date.parse(startsAt) <= now()).length;
+      const first = Math.max(0, begun - 1);
+      for (const show of shows.slice(first, first + SHOWS)) this.#shows.push({ concert, show });
     }
     this.#listed = Date.now();
   }

@@ -10,8 +10,9 @@ use boxoffice_proto::{
 
 use super::shared::SharedMessage;
 
-/// How many changes a board has: those of two seconds.
-const RECENT: usize = 8;
+/// How many changes a board has: those of ten seconds, so that whoever was cut off and comes back after the
+/// pause of `retry:` goes on where they were.
+const RECENT: usize = 40;
 
 /// What can be had of a show, at one version.
 pub(crate) type HallMap = SharedMessage<Availability>;

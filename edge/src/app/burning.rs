@@ -17,6 +17,27 @@ const LEAST: u64 = 20;
 /// One in so many answers.
 const SHARE: u64 = 20;
 
+/// What answers are counted together: those that an on-sale is measured by each alone, since few of one kind
+/// that all fail are nothing among the many of another, and the rest.
+const KINDS: [(&str, &[&str]); 4] = [
+    ("polls", &["method=\"GET\",route=\"/v1/tokens/{token}\","]),
+    (
+        "holds",
+        &[
+            "method=\"POST\",route=\"/v1/reservations\",",
+            "method=\"POST\",route=\"/api-orchestration/api/reservations/reserve-seat\",",
+        ],
+    ),
+    (
+        "checkouts",
+        &[
+            "method=\"POST\",route=\"/v1/payments\",",
+            "method=\"POST\",route=\"/api-orchestration/api/balance/payment\",",
+        ],
+    ),
+    ("other requests", &[]),
+];
+
 /// How many answers there were since the start, and how many of them were errors of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct AnswerCounts {
@@ -24,7 +45,7 @@ struct AnswerCounts {
     failed: u64,
 }
 
-/// The looks of the last five minutes.
+/// The looks of the last five minutes, at answers of one kind.
 #[derive(Default)]
 struct Watch {
     seen: VecDeque<AnswerCounts>,
@@ -37,24 +58,26 @@ pub(crate) async fn watch_until(shutdown: CancellationToken) {
     if !telemetry::has_metrics() {
         return;
     }
-    let watch = Mutex::new(Watch::default());
+    let watches = Mutex::new(KINDS.map(|_| Watch::default()));
     every(LOOK, &shutdown, || async {
         // Writing all metrics takes a while.
         let Ok(text) = tokio::task::spawn_blocking(telemetry::metrics_text).await else { return };
-        if let Some(AnswerCounts { all, failed }) = watch.lock().look(answers(&text)) {
-            tracing::error!(
-                alert = true,
-                all,
-                failed,
-                "too many answers are errors of ours: more than one in {SHARE} within five minutes"
-            );
+        for ((watch, now), (kind, _)) in watches.lock().iter_mut().zip(answers(&text)).zip(KINDS) {
+            if let Some(AnswerCounts { all, failed }) = watch.look(now) {
+                tracing::error!(
+                    alert = true,
+                    all,
+                    failed,
+                    "too many {kind} end in errors of ours: more than one in {SHARE} within five minutes"
+                );
+            }
         }
     })
     .await;
 }
 
 impl Watch {
-    /// Adds a look. AnswerCounts what is too much in the window, once in as long a time.
+    /// Adds a look. Answers what is too much in the window, once in as long a time.
     fn look(&mut self, now: AnswerCounts) -> Option<AnswerCounts> {
         let first = self.seen.front().copied().unwrap_or_default();
         let (all, failed) = (now.all.saturating_sub(first.all), now.failed.saturating_sub(first.failed));
@@ -71,15 +94,20 @@ impl Watch {
     }
 }
 
-/// The answers that the text of the metrics tells of.
-fn answers(metrics: &str) -> AnswerCounts {
-    let lines = metrics.lines().filter_map(|line| line.strip_prefix("http_requests_total{"));
-    lines.fold(AnswerCounts::default(), |sum, line| {
-        let Some((labels, count)) = line.rsplit_once(' ') else { return sum };
+/// The answers of each kind that the text of the metrics tells of.
+fn answers(metrics: &str) -> [AnswerCounts; KINDS.len()] {
+    let mut counts = [AnswerCounts::default(); KINDS.len()];
+    for line in metrics.lines().filter_map(|line| line.strip_prefix("http_requests_total{")) {
+        let Some((labels, count)) = line.rsplit_once(' ') else { continue };
         let count = count.parse().unwrap_or(0);
-        let failed = if labels.contains("status=\"5") { count } else { 0 };
-        AnswerCounts { all: sum.all + count, failed: sum.failed + failed }
-    })
+        let is_of = |(_, starts): &(&str, &[&str])| starts.iter().any(|start| labels.starts_with(start));
+        let kind = KINDS.iter().position(is_of).unwrap_or(KINDS.len() - 1);
+        if let Some(sum) = counts.get_mut(kind) {
+            sum.all += count;
+            sum.failed += if labels.contains("status=\"5") { count } else { 0 };
+        }
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -87,13 +115,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_added_up_from_what_metrics_tells() {
+    fn answers_of_each_kind_are_added_up_from_what_metrics_tells() {
         let text = "# TYPE http_requests_total counter\n\
-                    http_requests_total{method=\"GET\",route=\"/v1/x\",status=\"200\"} 70\n\
-                    http_requests_total{method=\"GET\",route=\"/v1/x\",status=\"503\"} 5\n\
+                    http_requests_total{method=\"GET\",route=\"/v1/tokens/{token}\",status=\"200\"} 70000\n\
+                    http_requests_total{method=\"GET\",route=\"/v1/tokens/{token}/draw\",status=\"200\"} 4\n\
+                    http_requests_total{method=\"POST\",route=\"/v1/payments\",status=\"201\"} 30\n\
+                    http_requests_total{method=\"POST\",route=\"/v1/payments\",status=\"503\"} 5\n\
+                    http_requests_total{method=\"POST\",route=\"/v1/payments/{paymentId}/refund\",status=\"500\"} 1\n\
+                    http_requests_total{method=\"POST\",route=\"/v1/reservations\",status=\"409\"} 8\n\
                     http_requests_total{method=\"PUT\",route=\"/500\",status=\"404\"} 2\n\
                     http_requests_totally 9\nhttp_request_seconds_count 77\n";
-        assert_eq!(answers(text), AnswerCounts { all: 77, failed: 5 });
+        let told = answers(text).map(|AnswerCounts { all, failed }| (all, failed));
+        assert_eq!(told, [(70_000, 0), (8, 0), (35, 5), (7, 1)]);
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Caller {
         refused.unwrap_or_else(|| Fault::new(Reason::NotAllowed, Reason::NotAllowed.title()))
     }
 
+    /// Whether it is proved who asks.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.who.user().is_some()
+    }
+
     /// The user who asks, where it is proved who that is.
     pub(super) fn user(&self) -> Option<&str> {
         self.who.user().map(|user| &*user.user)

@@ -1,6 +1,7 @@
 //! What the use cases work with.
 
 use access::Doors;
+use alerting::AlertBook;
 use boxoffice_proto::{Fault, access::Asks, validate::Checks};
 use chassis::{
     clock::Clock,
@@ -24,6 +25,8 @@ pub(crate) struct Edge {
     pub(super) gate: Gate,
     pub(super) followers: Followers,
     pub(super) halls: Halls,
+    /// The alerts that edges have written down.
+    pub(super) alerts: AlertBook,
     /// The doors find out who calls.
     pub(crate) doors: Doors,
     clock: Clock,
@@ -46,7 +49,7 @@ impl Edge {
         clients: Clients,
         gate: Gate,
         (followers, halls): (Followers, Halls),
-        till: Till,
+        (till, alerts): (Till, AlertBook),
         doors: Doors,
         clock: Clock,
         policy: &Policy,
@@ -54,12 +57,13 @@ impl Edge {
         let limits = Limits::new(policy.limits.clone(), doors.are_secured());
         let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
         let call_offs = CallOffs::new(till.runner.clone(), clients.clone());
-        let moves = Moves::new(till.runner.journal().clone(), clients.clone(), clock.clone());
+        let moves = Moves::new(till.runner.clone(), clients.clone());
         Self {
             clients,
             gate,
             followers,
             halls,
+            alerts,
             doors,
             clock,
             call_offs,

@@ -55,6 +55,8 @@ pub(super) struct World {
     pub(super) mishaps: HashMap<&'static str, Mishap>,
     /// The hold lapses right after the debit.
     pub(super) lapses_after_debit: bool,
+    /// Events that wait to be taken.
+    pub(super) events: Vec<ReservationEvent>,
     pub(super) calls: HashMap<&'static str, usize>,
 }
 
@@ -78,6 +80,7 @@ impl Fakes {
             hall: (1, Bytes::from_static(&[0, 0])),
             mishaps: HashMap::new(),
             lapses_after_debit: false,
+            events: Vec::new(),
             calls: HashMap::new(),
         })));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -270,6 +273,7 @@ impl QueueService for Fakes {
         get_token: GetTokenRequest => GetTokenResponse;
         leave_queue: LeaveQueueRequest => LeaveQueueResponse;
         watch_token: WatchTokenRequest => Self::WatchTokenStream;
+        take_queue_events: TakeQueueEventsRequest => TakeQueueEventsResponse;
     }
 }
 
@@ -290,6 +294,18 @@ impl BookingService for Fakes {
             Ok(GetAvailabilityResponse { availability: is_news.then_some(availability) })
         };
         self.serve("get_availability", read).await
+    }
+
+    async fn take_reservation_events(
+        &self,
+        request: Request<TakeReservationEventsRequest>,
+    ) -> Result<Response<TakeReservationEventsResponse>, Status> {
+        let taken = request.into_inner().taken;
+        let take = |world: &mut World| {
+            world.events.retain(|event| !taken.contains(&event.number));
+            Ok(TakeReservationEventsResponse { events: world.events.iter().take(2).cloned().collect() })
+        };
+        self.serve("take_reservation_events", take).await
     }
 
     async fn get_reservation(

@@ -96,7 +96,7 @@ pub(crate) async fn seats_of_date(
     let (span, trace) = (Span::current(), Context::current().map(|context| context.trace));
     let later = stream::try_unfold(first.next_page_token, move |page_token| {
         let (booking, span, fresh) = (booking.clone(), span.clone(), Context::fresh(PAGE_TIMEOUT));
-        let context = Context { trace: trace.unwrap_or(fresh.trace), ..fresh };
+        let context = Context { trace: trace.clone().unwrap_or_else(|| fresh.trace.clone()), ..fresh };
         let request = ListSeatsRequest { page_token, ..request.clone() };
         async move {
             if request.page_token.is_empty() {

@@ -15,6 +15,9 @@ use super::{
 
 /// After this the stream ends, so that whoever follows passes the gate again.
 const LONGEST: Duration = Duration::from_secs(300);
+/// How many changes a client that reads slowly may be behind until it gets the map instead: those of two
+/// seconds. One that comes back is told all that it missed, if the board reaches back to it.
+const BEHIND: u64 = 8;
 
 /// What a stream has to send its client.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub(crate) struct HallStream {
     board: watch::Receiver<Arc<Board>>,
     /// After how many changes of the board the client is; `None` when it knows nothing of the board.
     at: Option<u64>,
+    /// Whether it came back and does not know yet all that it missed.
+    returns: bool,
     beats: u64,
     until: Instant,
     /// Told when the token has too many newer streams.
@@ -59,7 +64,8 @@ impl HallStream {
             (told.and_then(|told| board.place_of(told)), board.beats)
         };
         let until = Instant::now() + LONGEST;
-        Self { board, at, beats, until, slot, is_over: false, _place: place, _seat: seat }
+        let returns = at.is_some();
+        Self { board, at, returns, beats, until, slot, is_over: false, _place: place, _seat: seat }
     }
 
     /// Waits for news; `None` after the end.
@@ -98,12 +104,14 @@ impl HallStream {
             return Some(HallNews::End(StreamEnd::Final));
         }
         if self.at == Some(board.number) {
+            self.returns = false;
             let is_quiet = self.beats == board.beats;
             self.beats = board.beats;
             return (!is_quiet).then(|| HallNews::Heartbeat(board.map.message.version));
         }
         self.beats = board.beats;
-        let change = self.at.and_then(|at| Some((at + 1, Arc::clone(board.change(at)?))));
+        let at = self.at.filter(|at| self.returns || board.number.saturating_sub(*at) <= BEHIND);
+        let change = at.and_then(|at| Some((at + 1, Arc::clone(board.change(at)?))));
         metrics::counter!("stream_messages_total").increment(1);
         Some(match change {
             Some((at, change)) => {
@@ -111,7 +119,7 @@ impl HallStream {
                 HallNews::Change(change)
             }
             None => {
-                self.at = Some(board.number);
+                (self.at, self.returns) = (Some(board.number), false);
                 HallNews::Map(Arc::clone(&board.map))
             }
         })

@@ -52,6 +52,9 @@ const STEP: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_secs(1);
 /// The longest silence of a stream.
 const QUIET: Duration = Duration::from_secs(13);
+/// How long a board is kept up to date though nobody reads it: for as long as its changes reach back.
+const KEPT: Duration = Duration::from_secs(10);
+
 /// What this edge knows of halls. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Halls(Arc<Registry>);
@@ -174,11 +177,15 @@ impl Registry {
         receiver
     }
 
-    /// Keeps a board up to date until nobody reads it, or the edge shuts down.
+    /// Keeps a board up to date until nobody has read it for a while, or the edge shuts down.
     async fn keep(self: Arc<Self>, show_id: i64) {
         let (mut told_at, mut pause) = (Instant::now(), STEP);
+        let mut read_at = told_at;
         while self.shutdown.run_until_cancelled(sleep(pause)).await.is_some() {
-            let Some(now) = self.reading(show_id) else { return };
+            let Some((now, is_read)) = self.reading(show_id, read_at.elapsed() < KEPT) else { return };
+            if is_read {
+                read_at = Instant::now();
+            }
             let looked = self.shutdown.run_until_cancelled(self.map(show_id)).await;
             let next = match looked {
                 None => break,
@@ -203,15 +210,17 @@ impl Registry {
         }
     }
 
-    /// The board of a show as it is; `None` when nobody reads it, and it is taken down.
-    fn reading(&self, show_id: i64) -> Option<Arc<Board>> {
+    /// The board of a show as it is, and whether somebody reads it; `None` when nobody does and it is not to
+    /// stay for that: then it is taken down.
+    fn reading(&self, show_id: i64, stays: bool) -> Option<(Arc<Board>, bool)> {
         let mut boards = self.boards.lock();
-        let board = boards.get(&show_id).filter(|board| board.receiver_count() > 0);
-        let now = board.map(|board| Arc::clone(&board.borrow()));
-        if now.is_none() {
-            boards.remove(&show_id);
+        let board = boards.get(&show_id)?;
+        let is_read = board.receiver_count() > 0;
+        if is_read || stays {
+            return Some((Arc::clone(&board.borrow()), is_read));
         }
-        now
+        boards.remove(&show_id);
+        None
     }
 
     fn tell(&self, show_id: i64, next: Board) {

@@ -125,6 +125,10 @@ async fn who_comes_back_goes_on_where_it_was_and_who_is_late_begins_anew() {
     }
     assert_eq!(map(&mut slow).await, 12, "no backlog");
     assert_eq!(change(&mut knows).await.0, 5, "all of two seconds");
+    let mut late = halls.follow(7, Some(3), None).await.unwrap();
+    for version in 4..13 {
+        assert_eq!(change(&mut late).await.0, version, "whoever comes back is told all that was missed");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! does.
 
 mod acting;
+mod alerts;
 mod audience;
 mod batch;
 mod board;
@@ -42,6 +43,7 @@ mod wheel;
 pub use self::telling::{EventBook, SubscriberState, ToldEvent};
 pub(crate) use self::{
     acting::{Acting, acted, actions_page},
+    alerts::alerts,
     batch::Places,
     board::HallMap,
     burning::watch_until,

@@ -11,19 +11,16 @@ use boxoffice_proto::{
     booking::{GetShowRequest, Show, UpdateShowRequest},
     time,
 };
-use chassis::{
-    clock::{Clock, SECOND},
-    ticks::every,
-    warn_or_alert,
-};
+use chassis::{clock::SECOND, ticks::every, warn_or_alert};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::runner::Runner;
 use crate::{
     clients::{Clients, ask},
     domain::event::{self, ShowFacts},
     error::Error,
-    store::{Journal, Move},
+    store::Move,
 };
 
 /// After how long, in microseconds, whoever asked for a change is taken for lost. No request lives longer.
@@ -36,14 +33,13 @@ const AT_ONCE: i64 = 16;
 /// Watches changes that may move shows. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Moves {
-    journal: Journal,
+    runner: Runner,
     clients: Clients,
-    clock: Clock,
 }
 
 impl Moves {
-    pub(crate) const fn new(journal: Journal, clients: Clients, clock: Clock) -> Self {
-        Self { journal, clients, clock }
+    pub(crate) const fn new(runner: Runner, clients: Clients) -> Self {
+        Self { runner, clients }
     }
 
     /// Asks booking for a change of a show that was told to begin then, and tells if it moved.
@@ -54,9 +50,9 @@ impl Moves {
     ) -> Result<Show, Fault> {
         let watched = match began_at.filter(|_| request.starts_at.is_some()) {
             Some(starts_at) => {
-                let due_at = self.clock.now() + LOST;
+                let due_at = self.runner.now() + LOST;
                 let watched = Move { move_id: Uuid::new_v4(), show_id: request.show_id, starts_at };
-                self.journal.watch_move(&watched, due_at).await.map_err(Error::from)?;
+                self.runner.journal().watch_move(&watched, due_at).await.map_err(Error::from)?;
                 Some(watched)
             }
             None => None,
@@ -73,10 +69,13 @@ impl Moves {
     /// Forgets a change, and tells it if the show, as it is now, has moved.
     async fn finish(&self, watched: &Move, show: Option<&Show>) {
         let facts = show.map(facts).filter(|facts| facts.starts_at != watched.starts_at);
-        let now = self.clock.now();
+        let now = self.runner.now();
         let event = facts.map(|facts| event::show_moved(&facts, watched.starts_at, watched.move_id, now));
-        if let Err(error) = self.journal.finish_move(watched, event.as_ref(), now).await {
-            warn_or_alert!(error.is_passing(), %error, "the move of a show could not be told; again soon");
+        match self.runner.journal().finish_move(watched, event.as_ref(), now).await {
+            Ok(()) => self.runner.ring(),
+            Err(error) => {
+                warn_or_alert!(error.is_passing(), %error, "the move of a show could not be told; again soon");
+            }
         }
     }
 
@@ -86,8 +85,8 @@ impl Moves {
     }
 
     async fn take_over(&self) {
-        let now = self.clock.now();
-        let left = match self.journal.take_over_moves(now, now + LOST, AT_ONCE).await {
+        let now = self.runner.now();
+        let left = match self.runner.journal().take_over_moves(now, now + LOST, AT_ONCE).await {
             Ok(left) => left,
             Err(error) if error.is_contended() => return,
             Err(error) => {

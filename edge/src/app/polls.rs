@@ -48,7 +48,7 @@ impl Polls {
         let size = metrics::histogram!("polls_batch_size");
         tokio::spawn(COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
             size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
-            let traces = polls.iter().filter_map(|((_, trace), _)| *trace);
+            let traces = polls.iter().filter_map(|((_, trace), _)| trace.clone());
             let (trace, span) = Span::shared(traces, || "polls".into());
             let answering = answer(places.clone(), polls, span);
             Context::of(trace, TIMEOUT).scope(answering)

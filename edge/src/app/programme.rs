@@ -41,7 +41,7 @@ pub(crate) async fn update_concert(
     let request_id = edge.request_id::<UpdateConcertRequest>(caller, "", request.request_id);
     let concert_id = request.concert_id;
     let now = concert(edge, concert_id).await;
-    let etag = meant(request.etag, tags, now.as_ref().ok().map(|now| &now.etag));
+    let etag = meant(request.etag, tags);
     let was = before(tell_concert, now, Reason::ConcertNotFound)?;
     let request = UpdateConcertRequest { request_id, etag, ..request };
     let (booking, target) = (edge.clients.booking.clone(), concert_id.to_string());
@@ -62,7 +62,7 @@ pub(crate) async fn update_show(
     let request = caller.allow(request)?;
     let request_id = edge.request_id::<UpdateShowRequest>(caller, "", request.request_id);
     let now = show(edge, request.show_id).await;
-    let etag = meant(request.etag, tags, now.as_ref().ok().map(|now| &now.etag));
+    let etag = meant(request.etag, tags);
     let began_at = now.as_ref().ok().map(starts_at);
     let was = before(tell_show, now, Reason::ShowNotFound)?;
     let request = UpdateShowRequest { request_id, etag, ..request };
@@ -95,13 +95,10 @@ pub(crate) fn cancelled(show: Show) -> CancelShowResponse {
     CancelShowResponse { show: Some(show), sales_left }
 }
 
-/// The state that a change is meant for: the present one if a tag names it, and otherwise one that is none,
-/// so that the service refuses.
-fn meant(etag: String, tags: &[String], now: Option<&String>) -> String {
-    if tags.is_empty() {
-        return etag;
-    }
-    now.filter(|now| tags.contains(now)).map_or_else(|| "-".to_owned(), Clone::clone)
+/// The states that a change is meant for. The service compares them with the one that it changes: what is
+/// read here may be an older one.
+fn meant(etag: String, tags: &[String]) -> String {
+    if tags.is_empty() { etag } else { tags.join(",") }
 }
 
 /// What the operators' journal keeps of a concert.

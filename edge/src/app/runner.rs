@@ -145,23 +145,23 @@ impl Runner {
         // A span of its own: a checkout may outlive the request that began it. One that was taken over is a
         // trace of its own, linked to the one in which it was begun.
         let trace = trace.child();
-        let mut told_of = Span::begin(trace, SpanKind::Internal, || "checkout".into());
+        let mut told_of = Span::begin(trace.clone(), SpanKind::Internal, || "checkout".into());
         told_of.set("boxoffice.checkout.id", || entry.checkout.checkout_id.to_string());
         let begun_in = entry.trace.as_deref().and_then(TraceParent::parse);
-        if let Some(begun_in) = begun_in.filter(|begun_in| !begun_in.is_same_trace(trace)) {
+        if let Some(begun_in) = begun_in.filter(|begun_in| !begun_in.is_same_trace(&trace)) {
             told_of.link(begun_in);
         }
         let span = tracing::info_span!(
             "checkout", checkout_id = %entry.checkout.checkout_id, trace_id = trace.trace_id(), span_id = trace.span_id()
         );
         let work = async {
-            let (ending, rounds) = self.drive(&mut entry, first, hold_until, trace).await?;
+            let (ending, rounds) = self.drive(&mut entry, first, hold_until, &trace).await?;
             told_of.set("boxoffice.checkout.status", || ending.status().as_str());
             self.settle(&entry.checkout, ending, rounds).await
         };
         // Without an outcome the turn ends here and the lease lapses or is released. Another replica takes
         // the checkout over, or this one does when a parked checkout is due again.
-        let work = Context::of(trace, WRITE).scope(work.instrument(span));
+        let work = Context::of(trace.clone(), WRITE).scope(work.instrument(span));
         if let Some(settled) = work.await {
             turn.settled(settled);
         }
@@ -174,7 +174,7 @@ impl Runner {
         entry: &mut RecordedCheckout,
         first: Saga,
         mut hold_until: i64,
-        trace: TraceParent,
+        trace: &TraceParent,
     ) -> Option<(Ending, i64)> {
         let (mut saga, mut rounds, mut stuck) = (first, 0, 0);
         loop {

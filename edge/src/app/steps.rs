@@ -46,11 +46,11 @@ impl From<Outcome> for Taken {
 /// Takes a step, as part of this trace.
 pub(super) async fn take(
     clients: &Clients,
-    trace: TraceParent,
+    trace: &TraceParent,
     entry: &RecordedCheckout,
     saga: &Saga,
 ) -> Taken {
-    let context = Context::of(trace, STEP_TIMEOUT);
+    let context = Context::of(trace.clone(), STEP_TIMEOUT);
     let step = async {
         match saga {
             Saga::Extend => extend(clients, entry).await,

@@ -165,11 +165,7 @@ impl Till {
 
     /// A checkout of this user, or of anybody where none is named.
     pub(super) async fn read(&self, checkout_id: Uuid, user_id: &str) -> Result<Checkout, Fault> {
-        let none = || {
-            Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title())
-                .with("payment_id", checkout_id)
-        };
-        of_user(user_id, self.find(checkout_id).await?.ok_or_else(none))
+        of_user(user_id, self.find(checkout_id).await?.ok_or_else(|| not_found(checkout_id)))
     }
 
     pub(super) async fn find(&self, checkout_id: Uuid) -> Result<Option<Checkout>, Fault> {
@@ -187,7 +183,9 @@ impl Till {
         }
         let request = GetPaymentRequest { payment_id: payment_id.to_string(), user_id };
         let payment = ask!(self.clients.wallet, get_payment(request).payment)?;
-        without_checkout(payment_id, payment).ok_or_else(|| hollow("get_payment"))
+        let was_barred = payment.user_id.is_empty();
+        let missing = || if was_barred { not_found(payment_id) } else { hollow("get_payment") };
+        without_checkout(payment_id, payment).ok_or_else(missing)
     }
 
     /// Has a parked checkout tried again at once, by the first replica that looks (within a second). A
@@ -330,7 +328,7 @@ impl Till {
             now,
         );
         let context = Context::current().unwrap_or_else(|| Context::fresh(PATIENCE));
-        let trace = context.trace;
+        let trace = context.trace.clone();
         let sampled = trace.is_sampled().then(|| trace.to_string());
         let entry = RecordedCheckout { checkout, token, refusal: None, trace: sampled };
         let hold_until = hold_until(reservation).unwrap_or(now);
@@ -474,6 +472,10 @@ fn payable(reservation: &Reservation, user_id: &str) -> Result<(), Fault> {
         ReservationStatus::Cancelled | ReservationStatus::Refunded => refuse(Reason::ReservationCancelled),
         ReservationStatus::Unspecified => Err(hollow("get_reservation")),
     }
+}
+
+fn not_found(checkout_id: Uuid) -> Fault {
+    Fault::new(Reason::PaymentNotFound, Reason::PaymentNotFound.title()).with("payment_id", checkout_id)
 }
 
 fn contended() -> Fault {

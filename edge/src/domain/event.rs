@@ -1,6 +1,6 @@
 //! The events for other systems, as CloudEvents 1.0: of a settled checkout one about the payment and one
 //! about the reservation, and one about its refund if it is refunded later; of a show that it is called
-//! off, or has moved.
+//! off, or has moved; of a reservation that its seats are held, or released; of a queue that it has opened.
 //!
 //! An event's id is derived from that of what happened, so that a receiver recognises an event that is sent
 //! again.
@@ -80,6 +80,60 @@ pub(crate) fn show_moved(show: &ShowFacts<'_>, before: i64, move_id: Uuid, at: i
     cloud_event(&id, "boxoffice.show.changed", &show_id.to_string(), at, &data)
 }
 
+/// What is told of a reservation whose seats are held, or released.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HoldFacts<'a> {
+    /// The id of the reservation.
+    pub(crate) reservation_id: &'a str,
+    /// The user for whom the seats are held.
+    pub(crate) user_id: &'a str,
+    /// The number of the show's concert.
+    pub(crate) concert_id: i64,
+    /// The number of the show.
+    pub(crate) show_id: i64,
+    /// The numbers of the seats.
+    pub(crate) seats: &'a [i32],
+    /// The price of all seats together.
+    pub(crate) amount: i64,
+    /// Until when the seats were promised when they were held, in microseconds.
+    pub(crate) promised_until: i64,
+}
+
+/// The event of seats that are held, or with a reason that of seats that are released.
+pub(crate) fn reservation_changed(hold: &HoldFacts<'_>, released: Option<&str>, at: i64) -> Value {
+    let HoldFacts { reservation_id, user_id, concert_id, show_id, seats, amount, promised_until } = *hold;
+    let mut data = json!({
+        "reservationId": reservation_id, "userId": user_id, "concertId": concert_id, "showId": show_id,
+        "seatNumbers": seats, "amount": amount,
+    });
+    let (about, kind) = match released {
+        None => {
+            data["expiresAt"] = instant(promised_until).into();
+            ("held", "boxoffice.reservation.held")
+        }
+        Some(reason) => {
+            data["reason"] = reason.into();
+            ("released", "boxoffice.reservation.released")
+        }
+    };
+    cloud_event(&format!("reservation/{reservation_id}/{about}"), kind, reservation_id, at, &data)
+}
+
+/// The event of a queue that has opened, as of this version.
+pub(crate) fn queue_opened(
+    queue_id: &str,
+    version: i64,
+    opening: &str,
+    opens_at: Option<i64>,
+    registered: i64,
+    at: i64,
+) -> Value {
+    let data = json!({
+        "queueId": queue_id, "opening": opening, "opensAt": opens_at.map(instant), "registered": registered,
+    });
+    cloud_event(&format!("queue/{queue_id}/opened/{version}"), "boxoffice.queue.opened", queue_id, at, &data)
+}
+
 fn cloud_event(id: &str, kind: &'static str, subject: &str, at: i64, data: &Value) -> Value {
     json!({
         "specversion": "1.0",
@@ -151,6 +205,47 @@ mod tests {
         let moved = |id| show_moved(&show, 4_000_000, Uuid::from_u128(id), 1);
         assert_eq!(moved(7)["data"]["previousStartsAt"], "1970-01-01T00:00:04.000000Z");
         assert_ne!(moved(7)["id"], moved(8)["id"]);
+    }
+
+    #[test]
+    fn a_reservation_is_told_when_it_is_held_and_when_it_is_released_with_why() {
+        let hold = HoldFacts {
+            reservation_id: "r-1",
+            user_id: "ann",
+            concert_id: 2,
+            show_id: 3,
+            seats: &[7, 8],
+            amount: 100,
+            promised_until: 5_000_000,
+        };
+        let held = reservation_changed(&hold, None, 1);
+        assert_eq!((&held["type"], &held["subject"]), (&json!("boxoffice.reservation.held"), &json!("r-1")));
+        assert_eq!(
+            (&held["data"]["expiresAt"], &held["data"]["seatNumbers"]),
+            (&json!("1970-01-01T00:00:05.000000Z"), &json!([7, 8]))
+        );
+        let released = reservation_changed(&hold, Some("EXPIRED"), 6_000_000);
+        assert_eq!(
+            (&released["id"], &held["id"]),
+            (&json!("reservation/r-1/released"), &json!("reservation/r-1/held"))
+        );
+        assert_eq!(
+            (&released["data"]["reason"], &released["data"]["expiresAt"]),
+            (&json!("EXPIRED"), &Value::Null)
+        );
+    }
+
+    #[test]
+    fn each_opening_of_a_queue_is_told_by_itself() {
+        let opened = |version| queue_opened("default", version, "DRAW", Some(5_000_000), 9, 6_000_000);
+        let first = opened(3);
+        assert_eq!(
+            (&first["id"], &first["data"]["registered"]),
+            (&json!("queue/default/opened/3"), &json!(9))
+        );
+        assert_eq!(first["data"]["opensAt"], "1970-01-01T00:00:05.000000Z");
+        assert_ne!(first["id"], opened(4)["id"]);
+        assert_eq!(queue_opened("q", 1, "FIFO", None, 0, 1)["data"]["opensAt"], Value::Null);
     }
 
     #[test]

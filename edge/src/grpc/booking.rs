@@ -14,9 +14,10 @@ use boxoffice_proto::{
         ListAvailableDatesResponse, ListConcertsRequest, ListConcertsResponse, ListReservationsRequest,
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
         ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
-        RefundReservationResponse, UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest,
-        UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
-        booking_service_server::BookingService, watch_availability_response::Message,
+        RefundReservationResponse, TakeReservationEventsRequest, TakeReservationEventsResponse,
+        UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse,
+        WatchAvailabilityRequest, WatchAvailabilityResponse, booking_service_server::BookingService,
+        watch_availability_response::Message,
     },
     fault::Answer,
 };
@@ -110,6 +111,13 @@ impl BookingService for Door {
         &self,
         request: Request<FinishCancellingRequest>,
     ) -> Answer<FinishCancellingResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
+    async fn take_reservation_events(
+        &self,
+        request: Request<TakeReservationEventsRequest>,
+    ) -> Answer<TakeReservationEventsResponse> {
         Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 

@@ -25,9 +25,13 @@ impl Door {
     /// Who makes this call.
     pub(super) fn caller<T>(&self, request: &Request<T>) -> Caller {
         let doors = &self.edge.doors;
-        let token = request.metadata().get(QUEUE_TOKEN).and_then(|token| token.to_str().ok());
-        Caller::new(doors.called(request.extensions()), doors.house, QUEUE_TOKEN, token)
+        Caller::new(doors.called(request.extensions()), doors.house, QUEUE_TOKEN, queue_token(request))
     }
+}
+
+/// The queue token in the metadata of a call.
+pub(super) fn queue_token<T>(request: &Request<T>) -> Option<&str> {
+    request.metadata().get(QUEUE_TOKEN).and_then(|token| token.to_str().ok())
 }
 
 /// Answers a call with what a use case returns for the edge, the caller and the message.

@@ -1,5 +1,5 @@
-//! The limits on callers, before each service of the door: a call over them is refused before it is looked
-//! at, and what is refused is counted.
+//! The limits on callers, before each service of the door: a call over them, and one that its caller may not
+//! make whatever it is about, is refused before it is looked at, and what is refused is counted.
 
 use std::{
     convert::Infallible,
@@ -7,7 +7,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use boxoffice_proto::{Fault, access::Asks, queue::GetTokenRequest};
+use access::Caller;
+use boxoffice_proto::{
+    Fault,
+    access::{Asks, rule},
+    queue::GetTokenRequest,
+};
 use chassis::tls::Peer;
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -33,10 +38,10 @@ impl<S: NamedService> NamedService for Limited<S> {
     const NAME: &'static str = S::NAME;
 }
 
-/// Who calls; `None` where nobody is counted: within the process, and without limits.
-fn asker(edge: &Edge, request: &Request<Body>) -> Option<Asker> {
+/// Who is counted for a call; `None` where nobody is: within the process, and without limits.
+fn asker(edge: &Edge, caller: &Caller, request: &Request<Body>) -> Option<Asker> {
     let peer = request.extensions().get().filter(|_| !edge.limits.are_off()).and_then(Peer::address)?;
-    Some(edge.limits.asker(&edge.doors.called(request.extensions()), peer, request.headers()))
+    Some(edge.limits.asker(caller, peer, request.headers()))
 }
 
 /// What a call asks for; `None` for one that says so only in its message, and is judged by its handler.
@@ -60,11 +65,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let Some(asker) = asker(&self.edge, &request) else {
-            return self.inner.call(request);
+        let (path, doors) = (request.uri().path(), &self.edge.doors);
+        let caller = doors.called(request.extensions());
+        let welcome = rule(path).map_or(Ok(()), |rule| doors.house.welcome(rule, &caller));
+        let Some(asker) = asker(&self.edge, &caller, &request) else {
+            return match welcome {
+                Ok(()) => self.inner.call(request),
+                Err(fault) => Box::pin(async move { Ok(Status::from(fault).into_http()) }),
+            };
         };
-        let judged = wish(request.uri().path()).map(|wish| self.edge.limits.judge(&asker, wish));
+        let judged = wish(path).map(|wish| self.edge.limits.judge(&asker, wish));
         if let Some(fault) = judged.and_then(|judged| judged.refused) {
+            return Box::pin(async move { Ok(Status::from(fault).into_http()) });
+        }
+        if let Err(fault) = welcome {
+            self.edge.limits.count_refusal(&asker, fault.reason.http().as_u16());
             return Box::pin(async move { Ok(Status::from(fault).into_http()) });
         }
         request.extensions_mut().insert(asker.clone());

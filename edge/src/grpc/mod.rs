@@ -1,5 +1,6 @@
 //! `CheckoutService`: requests become commands and checkouts become answers; nothing is decided here.
 
+mod alerts;
 mod booking;
 mod convert;
 mod door;
@@ -53,7 +54,8 @@ impl Service {
 #[tonic::async_trait]
 impl CheckoutService for Service {
     async fn pay(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
-        let caller = self.caller(&request, Some(&request.get_ref().token));
+        let of_message = Some(&*request.get_ref().token).filter(|token| !token.is_empty());
+        let caller = self.caller(&request, of_message.or_else(|| door::queue_token(&request)));
         let command = read::pay(&request.into_inner(), self.doors.are_secured())?;
         let checkout = self.till.pay(&caller, command).await?;
         Ok(Response::new(PayResponse { checkout: Some(convert::checkout(checkout)) }))

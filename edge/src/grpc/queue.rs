@@ -10,8 +10,9 @@ use boxoffice_proto::{
         CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
         GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
         IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
-        ListQueuesResponse, Token, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
-        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
+        ListQueuesResponse, TakeQueueEventsRequest, TakeQueueEventsResponse, Token, UpdateQueueRequest,
+        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
+        queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt, stream};
@@ -54,7 +55,7 @@ impl QueueService for Door {
     async fn get_token(&self, request: Request<GetTokenRequest>) -> Answer<GetTokenResponse> {
         let (caller, asker) = (self.caller(&request), request.extensions().get::<Asker>().cloned());
         let (request, limits) = (request.into_inner(), &self.edge.limits);
-        let token = match (read::token_of(&request)?, asker) {
+        let token = match (read::token_of(&request, caller.is_known())?, asker) {
             (Some(token), asker) => {
                 asker.map_or(Ok(()), |asker| limits.admit_poll(&token, || asker))?;
                 queue::place(&self.edge, &self.polls, token).await?.into()
@@ -104,6 +105,13 @@ impl QueueService for Door {
     }
 
     async fn complete_token(&self, request: Request<CompleteTokenRequest>) -> Answer<CompleteTokenResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
+    async fn take_queue_events(
+        &self,
+        request: Request<TakeQueueEventsRequest>,
+    ) -> Answer<TakeQueueEventsResponse> {
         Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 

@@ -96,7 +96,7 @@ pub(super) async fn get_concert(
 /// Create a show and its seats
 ///
 /// Either all seats have one price (`price`, `seatCount`), or the hall has `sections`, each of rows or of
-/// standing room and with its price. The body may have 256 KiB.
+/// standing room and with its price. The body may have 1 MiB.
 #[utoipa::path(post, path = "/v1/concerts/{concertId}/shows", tag = "booking", request_body = NewShow,
     params(("concertId" = i64, Path, description = "The number of the concert.", example = 1)),
     responses((status = 201, description = "The show was created, with seats 1..seatCount.", body = Show,

@@ -1,4 +1,4 @@
-//! A connection under the router, which does two things that no layer above can do.
+//! A connection under the router, which does three things that no layer above can do.
 //!
 //! **It answers malformed requests with problem documents.** A malformed request line, an address of 64 KiB
 //! or 400 KiB of headers never become a request: hyper answers with a bare status and closes, and no layer
@@ -10,6 +10,9 @@
 //! **It lets a refused client read the refusal.** A refusal may be sent before the client has sent everything
 //! (a body over 64 KiB). Closing the connection with unread data makes the kernel reset it, and the client
 //! may lose the answer. So the rest is read and dropped for a moment.
+//!
+//! **It gives itself up for a stream of events**, once the head of that answer is with the kernel: see
+//! [`tail`](super::tail).
 
 use std::{
     future::Future,
@@ -32,6 +35,7 @@ use tokio::{
 use super::{
     middleware::answers,
     problem::{self, MEDIA_TYPE, Problem},
+    tail::HandOver,
 };
 
 /// How long data of a client that goes on sending is dropped after the last answer.
@@ -43,7 +47,9 @@ const SMALL: usize = 1_536;
 /// One connection of a client.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
-    stream: S,
+    /// `None` once it was handed over.
+    stream: Option<S>,
+    hand_over: HandOver<S>,
     /// What is left to write of our refusal, and the length of hyper's answer that it replaces.
     instead: Option<(Bytes, usize)>,
     /// Until when data that the client still sends is dropped; set when our side is closed.
@@ -52,10 +58,16 @@ pub(crate) struct Connection<S> {
     unread: bool,
 }
 
-impl<S> Connection<S> {
+impl<S: Unpin> Connection<S> {
     /// A connection that was just accepted.
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, instead: None, lingering: None, unread: false }
+    pub(super) const fn new(stream: S, hand_over: HandOver<S>) -> Self {
+        Self { stream: Some(stream), hand_over, instead: None, lingering: None, unread: false }
+    }
+
+    /// # Errors
+    /// It was handed over. hyper is not asked any more then.
+    fn stream(&mut self) -> io::Result<Pin<&mut S>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -65,16 +77,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.stream()?.poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.instead.is_none() {
             let Some(refusal) = in_our_words(bytes) else {
-                return Pin::new(&mut this.stream).poll_write(cx, bytes);
+                return this.stream()?.poll_write(cx, bytes);
             };
             this.instead = Some((refusal.into(), bytes.len()));
         }
@@ -84,7 +96,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
                 this.instead = None;
                 return Poll::Ready(Ok(written));
             }
-            match ready!(Pin::new(&mut this.stream).poll_write(cx, rest))? {
+            let Some(stream) = &mut this.stream else { break };
+            match ready!(Pin::new(stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => drop(rest.split_to(written)),
             }
@@ -104,29 +117,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         // Copying a small body behind its head costs less than passing two pieces to the kernel.
         let mut whole = [0; SMALL];
         match joined(all, &mut whole) {
-            Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, all),
+            Some(bytes) => self.stream()?.poll_write(cx, bytes),
+            None => self.stream()?.poll_write_vectored(cx, all),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.as_ref().is_some_and(S::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(self.stream()?.poll_flush(cx))?;
+        if self.hand_over.is_due() {
+            let stream = self.stream.take();
+            self.hand_over.leave(stream);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.lingering.is_none() {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            ready!(this.stream()?.poll_shutdown(cx))?;
         }
         let over = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         let mut scratch = [0; 4 * 1_024];
         loop {
             let mut dropped = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut this.stream).poll_read(cx, &mut dropped) {
+            let Some(stream) = &mut this.stream else { return Poll::Ready(Ok(())) };
+            match Pin::new(stream).poll_read(cx, &mut dropped) {
                 Poll::Ready(Ok(())) if !dropped.filled().is_empty() => this.unread = true,
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 // Without unread data there is nothing to wait for.

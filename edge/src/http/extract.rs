@@ -12,6 +12,7 @@ use boxoffice_proto::{Fault, Reason, time, validate::Checks};
 use chassis::{arrival, idempotency::BRIEF, page};
 use chrono::{DateTime, NaiveDate};
 use prost_types::Timestamp;
+use serde_json::Map;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -140,13 +141,17 @@ impl<T: FromFields> FromRequest<Arc<Edge>> for Body<T> {
             .map_err(|failed| {
                 if is_limit(&failed) { too_large() } else { Problem::field("body", "could not be read") }
             })?;
-        if bytes.is_empty() {
+        let read = if !bytes.is_empty() {
+            if media_type.is_none() {
+                return Err(no_json());
+            }
+            object::read(&bytes)
+        } else if T::MAY_BE_LEFT_OUT {
+            Ok(Read::Object(Map::new()))
+        } else {
             return Err(Problem::field("body", "is required: a JSON object"));
-        }
-        if media_type.is_none() {
-            return Err(no_json());
-        }
-        match object::read(&bytes) {
+        };
+        match read {
             Ok(Read::Object(object)) => {
                 let mut fields = Fields::new(object, edge.doors.are_secured());
                 let value = T::read(&mut fields);

@@ -27,6 +27,8 @@ pub(super) struct Fields {
 pub(super) trait FromFields: Sized {
     /// The most bytes of such a body.
     const LIMIT: usize = BODY_LIMIT;
+    /// Whether no body is one without fields.
+    const MAY_BE_LEFT_OUT: bool = false;
 
     /// Reads the fields of the body.
     fn read(fields: &mut Fields) -> Self;

@@ -1,22 +1,26 @@
-//! What operators and cashiers have done, and what an operator may know of this edge.
+//! What operators and cashiers have done, what needs a person, and what an operator may know of this edge.
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use boxoffice_proto::checkout::{GetMetricsRequest, ListOperatorActionsRequest};
+use boxoffice_proto::{
+    alerts::ListAlertsRequest,
+    checkout::{GetMetricsRequest, ListOperatorActionsRequest},
+};
 use utoipa::IntoParams;
 
 use super::{
     App,
     extract::{Page, Params},
-    json::{self, JournalEntry, JournalPage, Metrics},
+    json::{self, JournalEntry, JournalPage, Metrics, ToldAlerts},
     operation::Operation,
     problem::Problem,
 };
-use crate::app::{Caller, acted, actions_page, metrics};
+use crate::app::{Caller, acted, actions_page, alerts, metrics};
 
 /// What each operation may be refused with.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<ListOperatorActionsRequest>("list_operator_actions", &[]),
     Operation::of::<GetMetricsRequest>("get_metrics", &[]),
+    Operation::of::<ListAlertsRequest>("list_alerts", &[]),
 ];
 
 /// The parameters that narrow the list of actions.
@@ -74,4 +78,15 @@ pub(super) async fn list_operator_actions(
     responses((status = 200, description = "The metrics as they are now.", body = Metrics)))]
 pub(super) async fn get_metrics(caller: Caller) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Metrics { text: metrics(&caller)? })
+}
+
+/// List what needs a person, the latest first
+///
+/// The alerts of the last 24 hours of all programs of the mesh: one entry for all alerts of a kind, counted
+/// until an hour has passed without one. A program that does not answer is named in `unread`, and the others
+/// are told all the same.
+#[utoipa::path(get, path = "/v1/operator/alerts", tag = "operator",
+    responses((status = 200, description = "The alerts as they are now.", body = ToldAlerts)))]
+pub(super) async fn list_alerts(State(edge): App, caller: Caller) -> Result<Response, Problem> {
+    json::answer(StatusCode::OK, &ToldAlerts::try_from(alerts(&edge, &caller).await?)?)
 }

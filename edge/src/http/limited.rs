@@ -1,8 +1,10 @@
 //! The limits on callers, before every route: who asks is found out here, a request over a limit is refused
 //! before its handler is called, answers tell how much is left (draft-ietf-httpapi-ratelimit-headers), and
-//! refusals are counted. A poll in its plain shape never comes here; see [front](super::front).
+//! refusals are counted. Who may not use an operation at all is refused here as well, before anything that
+//! they sent is read: what is wrong with it is not theirs to know. A poll in its plain shape never comes
+//! here; see [front](super::front).
 
-use std::{fmt::Write, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, fmt::Write, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -11,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use boxoffice_proto::access::Rule;
 use chassis::limits::Left;
 
 use super::{
@@ -26,6 +29,15 @@ use crate::app::{Allowed, Edge, Wish};
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// How much is left of them.
 pub(super) const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Who may what: the rules of each route, by method.
+pub(super) type Rules = HashMap<String, Vec<(Method, &'static Rule)>>;
+
+/// The rule of a request to a route.
+fn rule(rules: &Rules, method: &Method, route: &str) -> Option<&'static Rule> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    rules.get(route)?.iter().find(|(of, _)| of == method).map(|(_, rule)| *rule)
+}
 
 /// The address that a request's connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +55,12 @@ pub(super) fn wish(method: &Method, route: &str) -> Wish {
 }
 
 /// Answers a request of the router, within the limits.
-pub(super) async fn limited(edge: Arc<Edge>, mut request: Request, next: Next) -> Response {
+pub(super) async fn limited(
+    edge: Arc<Edge>,
+    rules: Arc<Rules>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("", MatchedPath::as_str);
     // A page loads a score of parts: counted, some tens of people behind one address could not load it.
@@ -61,6 +78,10 @@ pub(super) async fn limited(edge: Arc<Edge>, mut request: Request, next: Next) -
         let judged = edge.limits.judge(&asker, wish(request.method(), route));
         (judged.allowed, judged.refused)
     };
+    let refused = refused.or_else(|| {
+        let rule = rule(&rules, request.method(), route)?;
+        edge.doors.house.welcome(rule, &who).err()
+    });
     let mut response = match refused {
         Some(fault) => Problem::from(fault).into_response(),
         None => {

@@ -36,7 +36,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 /// Change a concert
 ///
 /// What is left out stays. With `If-Match`, the `ETag` of the concert as it was read, the change is made
-/// only if nobody was faster; without it the last one wins.
+/// only if nobody was faster; without it the last one wins. It takes no `Idempotency-Key`: a repetition
+/// sets the same values once more or, with `If-Match`, is told 412 when the first one was made.
 #[utoipa::path(patch, path = "/v1/concerts/{concertId}", tag = "booking", request_body = ConcertChange,
     params(
         ("concertId" = i64, Path, description = "The number of the concert.", example = 1),
@@ -61,7 +62,8 @@ pub(super) async fn update_concert(
 ///
 /// What is left out stays, and null takes a rule of its sale away. What is held keeps its price, and what
 /// is sold stays sold. With `If-Match`, the `ETag` of the show as it was read, the change is made only if
-/// nobody was faster; without it the last one wins.
+/// nobody was faster; without it the last one wins. It takes no `Idempotency-Key`: a repetition sets the
+/// same values once more or, with `If-Match`, is told 412 when the first one was made.
 #[utoipa::path(patch, path = "/v1/shows/{showId}", tag = "booking", request_body = ShowChange,
     params(
         ("showId" = i64, Path, description = "The number of the show.", example = 1),
@@ -92,8 +94,8 @@ fn if_match(headers: &HeaderMap) -> Vec<String> {
         return Vec::new();
     }
     let state = |tag: &str| match tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(state) => state.to_owned(),
-        None => format!("W/{tag}"),
+        Some(state) if !state.is_empty() => state.to_owned(),
+        _ => format!("W/{tag}"),
     };
     tags.into_iter().map(state).collect()
 }

@@ -170,7 +170,7 @@ impl<'a> Asked<'a> {
             route if is_probe(method, route) => Purpose::Probe,
             _ => Purpose::Other,
         };
-        let traced = traced(context, method, uri, route, version, headers);
+        let traced = traced(context.trace.clone(), method, uri, route, version, headers);
         Self { method, uri, route, purpose, context, began, traced, absurd: absurd(uri, version, headers) }
     }
 
@@ -194,7 +194,7 @@ impl<'a> Asked<'a> {
 /// Begins the span of a request, by the conventions for HTTP servers. The path is the route's template: a
 /// path as it came may hold a place in line, which is for its user alone.
 fn traced(
-    context: Context,
+    trace: TraceParent,
     method: &Method,
     uri: &Uri,
     route: &str,
@@ -205,7 +205,7 @@ fn traced(
         "other" => "_OTHER",
         known => known,
     };
-    let mut span = Span::begin(context.trace, SpanKind::Server, || match label {
+    let mut span = Span::begin(trace, SpanKind::Server, || match label {
         "_OTHER" => format!("HTTP {route}").into(),
         known => format!("{known} {route}").into(),
     });
@@ -249,11 +249,11 @@ pub(super) async fn around(
 ) -> Response {
     let span = asked.span_if_told();
     let absurd = asked.absurd.take();
-    let answering = asked.context.scope(answer(bounds, &asked, absurd, work));
+    let answering = asked.context.clone().scope(answer(bounds, &asked, absurd, work));
     let mut response = answering.instrument(span.clone()).await;
     let mut code = None;
     let mut traced = std::mem::take(&mut asked.traced);
-    let Asked { method, uri, route, purpose, context, began, .. } = asked;
+    let Asked { method, uri, route, purpose, ref context, began, .. } = asked;
     let problem = match problem::of(&mut response) {
         // A probe's 503 is an answer, and stays as it is.
         None if purpose != Purpose::Probe && is_error(response.status()) => {
@@ -265,7 +265,7 @@ pub(super) async fn around(
         code = Some(problem.code());
         response = problem::render(&problem, uri.path(), &context.trace.trace_id(), response);
     }
-    finish_headers(response.headers_mut(), context.trace);
+    finish_headers(response.headers_mut(), &context.trace);
 
     let (status, took) = (response.status(), began.elapsed());
     traced.set("http.response.status_code", || i64::from(status.as_u16()));
@@ -355,7 +355,7 @@ fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
 
 /// Adds `no-store` where the handler has declared nothing about caching, and the trace, unless the answer may
 /// be cached for other clients.
-fn finish_headers(headers: &mut HeaderMap, trace: TraceParent) {
+fn finish_headers(headers: &mut HeaderMap, trace: &TraceParent) {
     let kept = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if !kept.as_bytes().starts_with(b"public") {
         headers.insert(TRACEPARENT, trace.header());

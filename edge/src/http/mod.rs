@@ -39,6 +39,7 @@ mod seats;
 mod serve;
 mod stories;
 mod streams;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -10,16 +10,19 @@ mod refusals;
 mod samples;
 mod security;
 
+use std::collections::HashMap;
+
 use access::House;
-use axum::http::StatusCode;
-use boxoffice_proto::{Reason, validate::USER_ID};
+use axum::http::{Method, StatusCode};
+use boxoffice_proto::{Reason, access::Rule, validate::USER_ID};
 use serde_json::{Map, Value, json};
-use utoipa::OpenApi;
+use utoipa::{OpenApi, openapi::PathItem};
 
 use self::samples::Samples;
 use super::{
     availability, books, concerts, draws, journal,
     json::{AvailabilityChanges, UserIdText},
+    limited::Rules,
     mending,
     operation::Operation,
     original, payments, problem, queues, reservations, seats, stories, streams, tokens, wallets,
@@ -56,6 +59,26 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 5] = [
     ("/openapi.json", "openapi", "This document", "application/json", ""),
     ("/docs/", "docs", "This page", "text/html", "<!DOCTYPE html>"),
 ];
+
+/// Who may what, by the method and the route of each operation.
+pub(super) fn rules(document: &utoipa::openapi::OpenApi) -> Rules {
+    let by_id: HashMap<&str, &'static Rule> =
+        operations().map(|operation| (operation.id, operation.rule)).collect();
+    let of_path = |item: &PathItem| -> Vec<(Method, &'static Rule)> {
+        let all = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
+            (Method::DELETE, &item.delete),
+        ];
+        let rule = |(method, operation): (Method, &Option<utoipa::openapi::path::Operation>)| {
+            Some((method, *by_id.get(operation.as_ref()?.operation_id.as_deref()?)?))
+        };
+        all.into_iter().filter_map(rule).collect()
+    };
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), of_path(item))).collect()
+}
 
 /// The operations of all handlers.
 fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -221,6 +244,11 @@ fn complete_operation(
     let has_body = operation.contains_key("requestBody");
     if let Some(known) = known {
         complete_parameters(operation, known, browse);
+    }
+    if id == "refund_payment"
+        && let Some(body) = operation.get_mut("requestBody")
+    {
+        body["required"] = false.into();
     }
     headers::take(operation);
     let bearer = known.zip(secured).filter(|(known, house)| known.needs_bearer(*house));

@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     availability, books, concerts, docs, draws, journal, json,
-    limited::{self, limited},
+    limited::{self, Rules, limited},
     mending,
     middleware::{Bounds, observe},
     openapi, original, pages, payments,
@@ -46,9 +46,10 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
         chassis::probes::router(health)
     };
     let (routes, document) = table().split_for_parts();
-    let layers = ServiceBuilder::new()
-        .option_layer(cors)
-        .layer(axum::middleware::from_fn_with_state((bounds, Arc::clone(&edge)), each));
+    let rules = openapi::rules(&document);
+    let around = Around { bounds, edge: Arc::clone(&edge), rules: Arc::new(rules) };
+    let layers =
+        ServiceBuilder::new().option_layer(cors).layer(axum::middleware::from_fn_with_state(around, each));
     let doors = &edge.doors;
     let mut pages = probes;
     if policy.pages.0 {
@@ -70,9 +71,18 @@ pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bo
     routes.with_state(edge).merge(pages).fallback(nothing_here).layer(layers)
 }
 
+/// What the layers around every route need.
+#[derive(Clone)]
+struct Around {
+    bounds: Bounds,
+    edge: Arc<Edge>,
+    rules: Arc<Rules>,
+}
+
 /// What is around every route.
-async fn each(State((bounds, edge)): State<(Bounds, Arc<Edge>)>, request: Request, next: Next) -> Response {
-    observe(bounds, request, |request| limited(edge, request, next)).await
+async fn each(State(around): State<Around>, request: Request, next: Next) -> Response {
+    let Around { bounds, edge, rules } = around;
+    observe(bounds, request, |request| limited(edge, rules, request, next)).await
 }
 
 /// Adds the headers that say what our pages may load and who may show them: nothing from elsewhere, no script
@@ -154,6 +164,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
         .routes(routes!(journal::get_metrics))
+        .routes(routes!(journal::list_alerts))
         .routes(routes!(original::token::original_issue_token))
         .routes(routes!(original::token::original_get_token))
         .routes(routes!(original::seats::original_list_dates))

@@ -48,8 +48,9 @@ pub(super) async fn list_dates(
 
 /// List the free seats of a date
 ///
-/// However large the day is, the answer is whole: it is sent show by show as it is read. A show's seats may
-/// be a quarter of a second old, each by itself. An answer that breaks off was not finished: ask again.
+/// However large the day is, the answer is whole: it is sent show by show as it is read. A show's seats are
+/// those of a version at most a tenth of a second old, each by itself. An answer that breaks off was not
+/// finished: ask again.
 #[utoipa::path(get, path = "/v1/concerts/{concertId}/seats", tag = "booking",
     params(
         ("concertId" = i64, Path, description = "The number of the concert.", example = 1),

@@ -5,21 +5,29 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     pin::pin,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use axum::serve::Listener as _;
 use chassis::{lifecycle::SERVER_DRAIN, network::Incoming};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::poll_fn};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::runtime::Handle;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Front, connection::Connection};
+use super::{
+    Front,
+    connection::Connection,
+    tail::{HandOver, Tail},
+};
 
 type Http = auto::Builder<TokioExecutor>;
 
@@ -51,11 +59,19 @@ pub(crate) async fn serve(mut incoming: Incoming, fronts: Vec<(Handle, Front)>, 
             break;
         };
         let (http, front, shutdown) = (Arc::clone(&http), front.clone(), shutdown.clone());
-        let from = io.address().unwrap_or(NOWHERE);
+        let (from, streams) = (io.address().unwrap_or(NOWHERE), connections.clone());
         let served = async move {
-            match io.moved() {
-                Ok(io) => connection(&http, Connection::new(io), from, front, shutdown).await,
-                Err(error) => tracing::debug!(%error, "a connection was lost as it came"),
+            let tail = match io.moved() {
+                Ok(io) => connection(&http, io, from, front.clone(), shutdown).await,
+                Err(error) => return tracing::debug!(%error, "a connection was lost as it came"),
+            };
+            // In a task of its own, since the memory of this one is as large as a whole connection's.
+            if let Some(tail) = tail {
+                streams.spawn(async move {
+                    tail.write().await;
+                    // Until now it was part of this thread's load.
+                    drop(front);
+                });
             }
         };
         connections.spawn_on(served, runtime);
@@ -76,20 +92,50 @@ fn http(silence: Duration) -> Http {
     http
 }
 
-/// Serves one connection to its end or, after the shutdown, to the end of its requests in flight.
-async fn connection<S>(http: &Http, io: S, from: IpAddr, front: Front, shutdown: CancellationToken)
+/// Serves one connection to its end or, after the shutdown, to the end of its requests in flight. Where a
+/// stream of events is the end, that is what is left to do.
+async fn connection<S>(
+    http: &Http,
+    io: S,
+    from: IpAddr,
+    front: Front,
+    shutdown: CancellationToken,
+) -> Option<Tail<S>>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(move |request| front.clone().answer(from, request).map(Ok::<_, Infallible>));
-    let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(io), answer));
-    // A client that goes away or does not speak HTTP is not worth a log line.
-    tokio::select! {
-        biased;
-        _ended = serving.as_mut() => return,
-        () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
-    }
-    let _ended = serving.await;
+    let hand_over = HandOver::new();
+    let io = TokioIo::new(Connection::new(io, hand_over.clone()));
+    let answered = hand_over.clone();
+    let answer = service_fn(move |request| {
+        let last = HandOver::<S>::may_end(&request).then(|| answered.clone());
+        let answer = front.clone().answer(from, request);
+        answer.map(move |answer| {
+            Ok::<_, Infallible>(match last {
+                Some(hand_over) => hand_over.head(answer),
+                None => answer,
+            })
+        })
+    });
+    let mut serving = pin!(http.serve_connection_with_upgrades(io, answer));
+    let (mut stopping, mut stops) = (pin!(shutdown.cancelled()), false);
+    poll_fn(|cx| {
+        loop {
+            // A client that goes away or does not speak HTTP is not worth a log line.
+            let ended = serving.as_mut().poll(cx).is_ready();
+            match hand_over.tail() {
+                None if ended => return Poll::Ready(None),
+                None => {}
+                tail => return Poll::Ready(tail),
+            }
+            if stops || stopping.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            stops = true;
+            serving.as_mut().graceful_shutdown();
+        }
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -111,9 +157,9 @@ mod tests {
         for half in ["", "GET /v1/tok"] {
             let (mut client, server) = tokio::io::duplex(4_096);
             let (http, front, began) = (http(silence), front.clone(), Instant::now());
-            tokio::spawn(async move {
-                connection(&http, Connection::new(server), NOWHERE, front, CancellationToken::new()).await
-            });
+            tokio::spawn(
+                async move { connection(&http, server, NOWHERE, front, CancellationToken::new()).await },
+            );
             client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             client.write_all(half.as_bytes()).await.unwrap();
             let mut all = Vec::new();
@@ -127,9 +173,9 @@ mod tests {
         let (front, _folder) = alone(Browse::Token, "").await;
         let (mut client, server) = tokio::io::duplex(4_096);
         let http = http(Duration::from_secs(10));
-        tokio::spawn(async move {
-            connection(&http, Connection::new(server), NOWHERE, front, CancellationToken::new()).await
-        });
+        tokio::spawn(
+            async move { connection(&http, server, NOWHERE, front, CancellationToken::new()).await },
+        );
         for _ in 0..2 {
             client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             let mut answer = [0; 12];

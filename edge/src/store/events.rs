@@ -2,7 +2,8 @@
 //!
 //! The transaction of a fact writes its events into the outbox, a row with a list of them. From there they
 //! are moved to the table `event`, a row each, and get their positions, under the lock of one row: a position
-//! is visible exactly if all before it are.
+//! is visible exactly if all before it are. What another service hands over gets its positions at once, each
+//! event the first time that it comes.
 
 use chassis::{
     args,
@@ -116,19 +117,14 @@ impl Events {
     }
 
     async fn order_some(&self, now: i64) -> Result<i64, Error> {
-        const LOCK: Sql = Sql {
-            postgres: "SELECT position FROM event_head WHERE one = 1 FOR UPDATE",
-            sqlite: "SELECT position FROM event_head WHERE one = 1",
-        };
         const TAKE: Sql = Sql {
             postgres: "DELETE FROM outbox WHERE sequence = ANY(ARRAY(SELECT sequence FROM outbox \
                        ORDER BY sequence LIMIT $1)) RETURNING sequence, events, told, published_at",
             sqlite: "DELETE FROM outbox WHERE sequence IN (SELECT sequence FROM outbox \
                      ORDER BY sequence LIMIT $1) RETURNING sequence, events, told, published_at",
         };
-        const HEAD: &str = "UPDATE event_head SET position = $1 WHERE one = 1";
         let mut session = self.db.begin().await?;
-        let mut position: i64 = session.one(LOCK, args![]).await?.get("position")?;
+        let head = lock_head(&mut session).await?;
         let mut lists = Vec::new();
         for row in session.all(TAKE, args![ORDERED]).await? {
             let mut events: Vec<Value> = serde_json::from_str(&row.get::<String>("events")?)?;
@@ -139,18 +135,36 @@ impl Events {
             lists.push((row.get::<i64>("sequence")?, events));
         }
         lists.sort_unstable_by_key(|(sequence, _)| *sequence);
-        let mut rows = Vec::new();
-        for event in lists.into_iter().flat_map(|(_, events)| events) {
-            position += 1;
-            let word = |name: &str| event[name].as_str().unwrap_or_default();
-            rows.push(args![position, word("id"), word("type"), word("subject"), event.to_string(), now]);
-        }
-        if !rows.is_empty() {
-            session.execute(INSERT, db::table(session.dialect(), rows)).await?;
-            session.execute(HEAD, args![position]).await?;
-        }
+        let position =
+            place(&mut session, head, lists.into_iter().flat_map(|(_, events)| events), now).await?;
         session.commit().await?;
         Ok(position)
+    }
+
+    /// Gives positions to events that another service has handed over, in this order; those that were handed
+    /// over before are left out. Answers the newest position.
+    pub(crate) async fn append(&self, events: &[Value], now: i64) -> Result<i64, Error> {
+        let append = async || {
+            let mut session = self.db.begin().await?;
+            let head = lock_head(&mut session).await?;
+            let position = place(&mut session, head, events.iter().cloned(), now).await?;
+            session.commit().await?;
+            Ok(position)
+        };
+        self.db.transact("append_events", append).await
+    }
+
+    /// Takes, or keeps, the right to take what a service hands over. `false` when another edge has it.
+    pub(crate) async fn lease_feed(
+        &self,
+        name: &str,
+        runner: Uuid,
+        now: i64,
+        until: i64,
+    ) -> Result<bool, Error> {
+        const SQL: &str = "INSERT INTO feed (name, runner, lease_until) VALUES ($1, $2, $4) \
+            ON CONFLICT (name) DO UPDATE SET runner = $2, lease_until = $4 WHERE feed.runner = $2 OR feed.lease_until <= $3";
+        Ok(self.db.write(SQL, args![name, runner, now, until]).await? > 0)
     }
 
     /// The oldest events after a position.
@@ -210,10 +224,14 @@ impl Events {
         Ok(self.db.write(SQL, args![name, runner, now, until]).await? > 0)
     }
 
-    /// Lets go of all that this edge tells, so that another one goes on at once.
+    /// Lets go of all that this edge tells and takes, so that another one goes on at once.
     pub(crate) async fn release(&self, runner: Uuid, now: i64) -> Result<(), Error> {
-        const SQL: &str = "UPDATE subscriber SET lease_until = $2 WHERE runner = $1 AND lease_until > $2";
-        self.db.write(SQL, args![runner, now]).await.map(drop)
+        const TOLD: &str = "UPDATE subscriber SET lease_until = $2 WHERE runner = $1 AND lease_until > $2";
+        const TAKEN: &str = "UPDATE feed SET lease_until = $2 WHERE runner = $1 AND lease_until > $2";
+        let mut session = self.db.begin().await?;
+        session.execute(TOLD, args![runner, now]).await?;
+        session.execute(TAKEN, args![runner, now]).await?;
+        session.commit().await
     }
 
     /// Writes what a round that began at a position has come to. `false` when another edge has taken over, or
@@ -242,6 +260,36 @@ impl Events {
                            failure = NULL, gone_at = NULL WHERE name = $1";
         Ok(self.db.write(SQL, args![name, position]).await? > 0)
     }
+}
+
+/// Locks the order of events, and answers its newest position.
+async fn lock_head(session: &mut Session) -> Result<i64, Error> {
+    const LOCK: Sql = Sql {
+        postgres: "SELECT position FROM event_head WHERE one = 1 FOR UPDATE",
+        sqlite: "SELECT position FROM event_head WHERE one = 1",
+    };
+    session.one(LOCK, args![]).await?.get("position")
+}
+
+/// Gives events the positions that follow, and answers the last one.
+async fn place(
+    session: &mut Session,
+    mut position: i64,
+    events: impl Iterator<Item = Value>,
+    now: i64,
+) -> Result<i64, Error> {
+    const HEAD: &str = "UPDATE event_head SET position = $1 WHERE one = 1";
+    let mut rows = Vec::new();
+    for event in events {
+        position += 1;
+        let word = |name: &str| event[name].as_str().unwrap_or_default();
+        rows.push(args![position, word("id"), word("type"), word("subject"), event.to_string(), now]);
+    }
+    if !rows.is_empty() {
+        session.execute(INSERT, db::table(session.dialect(), rows)).await?;
+        session.execute(HEAD, args![position]).await?;
+    }
+    Ok(position)
 }
 
 /// Writes an event of a show into the outbox. The row says by an id whom it is about, and that of a show is

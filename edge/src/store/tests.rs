@@ -451,3 +451,30 @@ async fn the_database_itself_refuses_what_must_not_be() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_handed_over_again_is_written_once_and_one_edge_at_a_time_takes_it() {
+    on_both(async |journal| {
+        let events = Events::new(journal.db.clone());
+        let opened = |version| event::queue_opened("q", version, "FIFO", None, 0, NOW);
+        completed(&journal).await;
+        assert_eq!(events.append(&[opened(1), opened(2)], NOW).await.unwrap(), 2);
+        assert_eq!(events.order(NOW).await.unwrap(), Some(4), "the two of the sale are next");
+        // The same edge again, or another one.
+        events.append(&[opened(2), opened(3), opened(3)], NOW).await.unwrap();
+        let told: Vec<_> = events.after(0, 9).await.unwrap().into_iter().map(|event| event.id).collect();
+        assert_eq!(
+            told.iter().map(|id| id.split('/').next_back().unwrap()).collect::<Vec<_>>(),
+            ["1", "2", "payment", "reservation", "3"]
+        );
+
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let lease = async |edge, now| events.lease_feed("booking", edge, now, now + 10).await.unwrap();
+        assert!(lease(one, NOW).await && lease(one, NOW + 5).await);
+        assert!(!lease(other, NOW + 14).await, "the other one has it");
+        assert!(lease(other, NOW + 15).await && !lease(one, NOW + 15).await);
+        events.release(other, NOW + 16).await.unwrap();
+        assert!(lease(one, NOW + 16).await);
+    })
+    .await;
+}

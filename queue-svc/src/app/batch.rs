@@ -69,6 +69,9 @@ pub(super) async fn attempt(
     if decision.changed {
         store::token::write(&mut session, &queue.id, decision.head.version, &decision.rows).await?;
         store::queue::write(&mut session, &queue.id, &decision.head).await?;
+        if let Some(opened) = &decision.opened {
+            store::event::record(&mut session, &queue.id, decision.head.version, opened).await?;
+        }
     }
     idempotency::record_all(&mut session, &records, decision.head.decided_at).await?;
     if decision.changed || !records.is_empty() {

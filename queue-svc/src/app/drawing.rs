@@ -4,6 +4,9 @@
 //! lock of the queue's row. It writes one row with everything that was drawn, and the queue's row, so it is
 //! there as a whole or not at all, and a replica that is killed anywhere leaves it to the next.
 //!
+//! A draw with a beacon takes two of them: one fixes who takes part, the other, once the beacon is there,
+//! holds the draw among these. Between them the queue stays closed.
+//!
 //! What it costs to draw is paid before the lock is taken, on a thread of its own. Only where somebody has
 //! registered or left through another replica meanwhile is it paid again under the lock.
 
@@ -14,60 +17,144 @@ use uuid::Uuid;
 
 use super::{
     Queues,
-    draws::{DrawView, HeldView, TokenDrawView},
+    draws::{Announced, Drafted, DrawView, HeldView, Mark, TokenDrawView},
     queue::Queue,
 };
 use crate::{
-    domain::{ALGORITHM, BEACON, Draw, DrawSecret, token_hash},
+    domain::{
+        ALGORITHM, Awaited, Draw, DrawSecret, Hash, Opened, QueueState, randomness, root_of, token_hash,
+    },
     error::Error,
     store,
 };
 
-/// Works out the draw of a queue that is to open now, as memory has it.
+/// What an opening by lot asks for now.
+enum Step {
+    /// To hold a draw without a beacon, with this secret.
+    Hold(Hash),
+    /// To fix who takes part.
+    Enter,
+    /// To hold the draw among those, with the signature of its round.
+    HoldEntered(Awaited, Arc<[u8]>),
+}
+
+impl Step {
+    /// What is to be done for this queue now, if anything is.
+    fn of(queue: &Queue) -> Option<Self> {
+        let now = queue.clock.now();
+        let awaited = {
+            let state = queue.look();
+            let head = state.head();
+            if let Some(secret) = head.due_draw(now) {
+                return Some(Self::Hold(secret.secret));
+            }
+            if head.is_entry_due(now) {
+                return Some(Self::Enter);
+            }
+            head.awaited()?
+        };
+        let signature = queue.beacon_of(&awaited)?;
+        Some(Self::HoldEntered(awaited, signature))
+    }
+
+    /// What a draft of this step is good for. Who takes part in a draw that waited changes no more.
+    fn mark(&self, version: i64) -> Mark {
+        match self {
+            Self::Hold(_) | Self::Enter => Mark::Version(version),
+            Self::HoldEntered(awaited, signature) => {
+                Mark::Beacon(awaited.entrants.root, Arc::clone(signature))
+            }
+        }
+    }
+}
+
+/// Works out what a queue that opens by lot is to write now, as memory has it.
 pub(super) async fn prepare(queue: &Arc<Queue>) -> Result<(), Error> {
-    let now = queue.clock.now();
-    if queue.read(|state| state.head().due_draw(now).is_none()) {
+    if Step::of(queue).is_none() {
         return Ok(());
     }
     // Who registered through another replica is known before the work is begun.
     queue.catch_up().await?;
     let version = queue.version();
-    if let Some(draw) = hold(queue, now).await? {
-        queue.prepared.keep(version, draw);
+    if let Some(step) = Step::of(queue) {
+        let mut session = queue.db.read().await?;
+        let draft = draft(queue, &step, &mut session).await?;
+        queue.prepared.keep(step.mark(version), draft);
     }
     Ok(())
 }
 
-/// Draws as memory has it, on a thread that nobody else waits for. `None` where no draw is due.
-async fn hold(queue: &Arc<Queue>, now: i64) -> Result<Option<Arc<Draw>>, Error> {
-    let due = queue.read(|state| {
-        let head = state.head();
-        head.due_draw(now).map(|secret| (secret.secret, state.registered(), head.last_ticket))
-    });
-    let Some((secret, tokens, after)) = due else { return Ok(None) };
-    let draw = tokio::task::spawn_blocking(move || Draw::hold(&secret, &tokens, after)).await;
-    draw.map(|draw| Some(Arc::new(draw))).map_err(|error| Error::Internal(error.to_string()))
+/// Works out a step as memory has it, on a thread that nobody else waits for.
+async fn draft(queue: &Arc<Queue>, step: &Step, session: &mut Session) -> Result<Drafted, Error> {
+    let work: Box<dyn FnOnce() -> Result<Drafted, Error> + Send> = match step {
+        Step::Hold(secret) => {
+            let (tokens, after) = queue.read(|state| (state.registered(), state.head().last_ticket));
+            let secret = *secret;
+            Box::new(move || Ok(Drafted::Draw(Draw::hold(&secret, &[], &tokens, after).into())))
+        }
+        Step::Enter => {
+            let tokens = queue.read(QueueState::registered);
+            Box::new(move || Ok(Drafted::Entrants { root: root_of(&tokens), tokens }))
+        }
+        Step::HoldEntered(Awaited { secret, entrants, .. }, signature) => {
+            let entered = store::draw::entered(session, &queue.id).await?;
+            let (secret, entrants, beacon) = (*secret, *entrants, randomness(signature));
+            Box::new(move || {
+                let tokens = entered.tokens(&entrants.root)?;
+                Ok(Drafted::Draw(Draw::hold(&secret, &beacon, &tokens, entrants.after).into()))
+            })
+        }
+    };
+    let drafted = tokio::task::spawn_blocking(work).await;
+    drafted.map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// Holds a draw that is due, in the transaction that has locked the queue's row and has caught up with it,
-/// and commits. Gives the transaction back where no draw is due.
+/// Takes a step that is due, in the transaction that has locked the queue's row and has caught up with it,
+/// and commits. Gives the transaction back where none is due.
 pub(super) async fn open(queue: &Arc<Queue>, mut session: Session) -> Result<Option<Session>, Error> {
-    let now = queue.clock.now();
-    let prepared = queue.prepared.take(queue.version());
-    if queue.read(|state| state.head().due_draw(now).is_none()) {
-        return Ok(Some(session));
+    let Some(step) = Step::of(queue) else { return Ok(Some(session)) };
+    let draft = match queue.prepared.take(&step.mark(queue.version())) {
+        Some(draft) => draft,
+        None => draft(queue, &step, &mut session).await?,
+    };
+    match draft {
+        Drafted::Entrants { root, tokens } => enter(queue, session, root, &tokens).await?,
+        Drafted::Draw(draw) => hold(queue, session, step, draw).await?,
     }
-    let held = if prepared.is_some() { prepared } else { hold(queue, now).await? };
-    let Some(draw) = held else { return Ok(Some(session)) };
-    let located = queue.locate(Arc::clone(&draw)).await;
-    let head = queue.read(|state| state.head().after_draw(draw.of(), now));
-    store::draw::insert(&mut session, &queue.id, &draw).await?;
+    Ok(None)
+}
+
+/// Fixes who takes part in a draw with a beacon.
+async fn enter(queue: &Queue, mut session: Session, root: Hash, tokens: &[Uuid]) -> Result<(), Error> {
+    let (now, count) = (queue.clock.now(), i64::try_from(tokens.len()).unwrap_or(i64::MAX));
+    let head = queue.read(|state| state.head().after_entry(root, count, now));
+    store::draw::enter(&mut session, &queue.id, tokens).await?;
     store::queue::write(&mut session, &queue.id, &head).await?;
     session.commit().await?;
-    tracing::info!(queue = %queue.id, registered = draw.of(), "the queue is open, by lot");
+    let round = head.round();
+    tracing::info!(queue = %queue.id, registered = count, round, "who takes part in the draw is fixed");
     // I-LINE-COMMITTED: the commit has succeeded, and only now does memory change.
+    queue.advance(head.version - 1, head, Vec::new(), None, |_| ());
+    Ok(())
+}
+
+/// Holds a draw.
+async fn hold(queue: &Queue, mut session: Session, step: Step, draw: Arc<Draw>) -> Result<(), Error> {
+    let now = queue.clock.now();
+    let located = queue.locate(Arc::clone(&draw)).await;
+    let head = queue.read(|state| match step {
+        Step::HoldEntered(_, signature) => state.head().after_beacon(signature, now),
+        Step::Hold(_) | Step::Enter => state.head().after_draw(draw.of(), now),
+    });
+    store::draw::insert(&mut session, &queue.id, &draw).await?;
+    store::draw::forget_entered(&mut session, &queue.id).await?;
+    store::queue::write(&mut session, &queue.id, &head).await?;
+    store::event::record(&mut session, &queue.id, head.version, &Opened::of(&head, draw.of())).await?;
+    session.commit().await?;
+    tracing::info!(queue = %queue.id, registered = draw.of(), "the queue is open, by lot");
+    // I-LINE-COMMITTED: as above.
     queue.advance(head.version - 1, head, Vec::new(), Some(located), |_| ());
-    Ok(None)
+    Ok(())
 }
 
 impl Queues {
@@ -108,11 +195,16 @@ impl Queue {
             opens_at: head.policy.opens_at,
             algorithm: ALGORITHM,
             commitment: secret.commitment(),
-            registered: head.drawn.map_or_else(|| state.waiting(), |drawn| drawn.count),
+            registered: head.taking_part().unwrap_or_else(|| state.waiting()),
+            announced: head
+                .beacon
+                .clone()
+                .zip(head.round())
+                .map(|(beacon, round)| Announced { beacon, round }),
             held: state.draw().map(|draw| HeldView {
                 secret: *draw.secret(),
                 root: *draw.root(),
-                beacon: BEACON,
+                beacon: draw.beacon().to_vec(),
                 seed: *draw.seed(),
             }),
         })

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chassis::db::Session;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Draw, Hash, Proof, QueueRow},
+    domain::{Beacon, Draw, Hash, Proof, QueueRow, randomness},
     error::Error,
     store,
 };
@@ -20,16 +21,25 @@ pub struct DrawView {
     pub algorithm: &'static str,
     pub commitment: Hash,
     pub registered: i64,
+    pub announced: Option<Announced>,
     pub held: Option<HeldView>,
 }
 
+/// The beacon that was announced with a draw, and its round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Draw")]
+pub struct Announced {
+    pub beacon: Beacon,
+    pub round: i64,
+}
+
 /// What is told of a draw once it was held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of boxoffice.queue.v1.Draw")]
 pub struct HeldView {
     pub secret: Hash,
     pub root: Hash,
-    pub beacon: &'static [u8],
+    pub beacon: Vec<u8>,
     pub seed: Hash,
 }
 
@@ -45,18 +55,62 @@ pub struct TokenDrawView {
     pub proof: Proof,
 }
 
-/// A draw that was worked out for a state before the queue's row was locked.
+/// What is worked out for an opening before it is written.
+#[derive(Debug)]
+pub(super) enum Drafted {
+    /// Who takes part in a draw with a beacon.
+    Entrants { root: Hash, tokens: Vec<Uuid> },
+    /// A draw that was held in memory alone.
+    Draw(Arc<Draw>),
+}
+
+/// What a draft is good for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The state with this version.
+    Version(i64),
+    /// A draw among those with this root, whatever has changed since they were fixed, with this signature.
+    Beacon(Hash, Arc<[u8]>),
+}
+
+/// What was worked out before the queue's row was locked.
 #[derive(Debug, Default)]
-pub(super) struct Prepared(parking_lot::Mutex<Option<(i64, Arc<Draw>)>>);
+pub(super) struct Prepared(parking_lot::Mutex<Option<(Mark, Drafted)>>);
 
 impl Prepared {
-    pub(super) fn keep(&self, version: i64, draw: Arc<Draw>) {
-        *self.0.lock() = Some((version, draw));
+    pub(super) fn keep(&self, mark: Mark, draft: Drafted) {
+        *self.0.lock() = Some((mark, draft));
     }
 
-    /// The draw that was worked out for this version; one for another is thrown away.
-    pub(super) fn take(&self, version: i64) -> Option<Arc<Draw>> {
-        self.0.lock().take().filter(|(of, _)| *of == version).map(|(_, draw)| draw)
+    /// What was worked out for this; anything else is thrown away.
+    pub(super) fn take(&self, mark: &Mark) -> Option<Drafted> {
+        self.0.lock().take().filter(|(of, _)| of == mark).map(|(_, draft)| draft)
+    }
+}
+
+/// What a replica knows of the beacon that a queue waits for: the round that it found, with its checked
+/// signature.
+#[derive(Debug, Default)]
+pub(super) struct Sought {
+    round: parking_lot::Mutex<Option<(i64, Arc<[u8]>)>>,
+    came: Notify,
+}
+
+impl Sought {
+    /// Keeps a round, and wakes the queue's writer.
+    pub(super) fn tell(&self, round: i64, signature: Arc<[u8]>) {
+        *self.round.lock() = Some((round, signature));
+        self.came.notify_one();
+    }
+
+    /// The signature of this round, if it was found.
+    pub(super) fn found(&self, round: i64) -> Option<Arc<[u8]>> {
+        self.round.lock().as_ref().filter(|(of, _)| *of == round).map(|(_, signature)| Arc::clone(signature))
+    }
+
+    /// Returns when a round was found.
+    pub(super) async fn came(&self) {
+        self.came.notified().await;
     }
 }
 
@@ -77,7 +131,11 @@ pub(super) async fn read(
     let Some((drawn, secret)) = head.drawn.zip(head.secret.clone()).filter(|_| !known) else {
         return Ok(None);
     };
+    let signature = head.beacon.as_ref().and_then(|beacon| beacon.signature.clone());
     let written = store::draw::read(session, queue_id).await?;
-    let draw = tokio::task::spawn_blocking(move || written.draw(&secret, drawn)).await;
+    let draw = tokio::task::spawn_blocking(move || {
+        written.draw(&secret, &randomness(signature.as_deref().unwrap_or_default()), drawn)
+    });
+    let draw = draw.await;
     Ok(Some(Arc::new(draw.map_err(|error| Error::Internal(error.to_string()))??)))
 }

@@ -5,6 +5,7 @@
 //! other replicas.
 
 mod batch;
+mod beacon;
 mod crowd;
 mod drawing;
 mod draws;
@@ -14,6 +15,7 @@ mod hearing;
 mod open;
 mod queue;
 mod queues;
+mod taking;
 mod tokens;
 mod watch;
 mod writer;
@@ -26,12 +28,12 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
-    draws::{DrawView, HeldView, TokenDrawView},
+    draws::{Announced, DrawView, HeldView, TokenDrawView},
     queues::{Cursor, place},
     tokens::{Claim, Lookup},
 };
 use self::{hearing::Ears, open::OpenQueues, queue::Queue};
-use crate::{config::Retention, error::Error};
+use crate::{config::Retention, error::Error, relay::Relay};
 
 /// The queues of this replica; clones share them.
 #[derive(Clone, Debug)]
@@ -42,6 +44,7 @@ struct AllQueues {
     db: Db,
     clock: Clock,
     retention: Retention,
+    relay: Option<Relay>,
     open: RwLock<OpenQueues>,
     ears: Arc<Ears>,
     /// How many joins wait, over all queues.
@@ -55,16 +58,22 @@ struct AllQueues {
 
 impl Queues {
     /// Loads every queue from the database and starts to follow it. Tokens that have ended are kept for the
-    /// time that `retention` says.
+    /// time that `retention` says; draws that are set have the beacon of this relay.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn open(db: Db, clock: Clock, retention: Retention) -> Result<Self, Error> {
+    pub async fn open(
+        db: Db,
+        clock: Clock,
+        retention: Retention,
+        relay: Option<Relay>,
+    ) -> Result<Self, Error> {
         let now = clock.now();
         let inner = AllQueues {
             db,
             clock,
             retention,
+            relay,
             open: RwLock::default(),
             ears: Arc::new(Ears::new(now)),
             joining: Arc::default(),
@@ -75,6 +84,10 @@ impl Queues {
         let queues = Self(Arc::new(inner));
         queues.sync().await?;
         queues.0.tasks.spawn(follow::run(queues.clone()));
+        if let Some(relay) = queues.0.relay.clone() {
+            let stop = queues.0.stop.clone();
+            queues.0.tasks.spawn(async move { stop.run_until_cancelled(beacon::introduce(relay)).await });
+        }
         Ok(queues)
     }
 

@@ -22,13 +22,14 @@ use uuid::Uuid;
 use super::{
     AllQueues,
     crowd::{Crowd, JoinPermit},
-    draws::{self, Located, Prepared},
+    draws::{self, Located, Prepared, Sought},
     ended::Ended,
     hearing::{Ears, News},
 };
 use crate::{
     domain::{Command, Draw, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
     error::Error,
+    relay::Relay,
     store,
 };
 
@@ -89,6 +90,9 @@ pub(super) struct Queue {
     ears: Arc<Ears>,
     /// The draw that is about to be held.
     pub(super) prepared: Prepared,
+    /// Where the beacon of a draw is read, and what was read.
+    pub(super) relay: Option<Relay>,
+    pub(super) sought: Sought,
     catching_up: Mutex<()>,
     begun: AtomicU64,
     done: AtomicU64,
@@ -110,6 +114,8 @@ impl Queue {
             news: News::default(),
             ears: Arc::clone(&all.ears),
             prepared: Prepared::default(),
+            relay: all.relay.clone(),
+            sought: Sought::default(),
             catching_up: Mutex::new(()),
             begun: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -342,8 +348,7 @@ impl Queue {
         let state = self.look();
         let (commits, live) = (head.version - state.version(), state.waiting() + state.active());
         // The tickets of a draw are not read: they follow from it.
-        let drawn = head.drawn.filter(|_| state.draw().is_none()).map_or(0, |drawn| drawn.count);
-        let given = head.last_ticket - state.head().last_ticket - drawn;
+        let given = head.given() - state.head().given();
         let age = self.clock.now().saturating_sub(state.head().decided_at);
         (commits > 0 && age > self.kept / 2)
             || commits > TOO_MANY_COMMITS

@@ -5,7 +5,7 @@ use rand::{TryRngCore as _, rngs::OsRng};
 
 use super::{Queues, batch::Recorded, queue::Reply};
 use crate::{
-    domain::{Command, DrawSecret, PolicyPatch, QueuePolicy, QueueRow, QueueView},
+    domain::{Command, DrawSecret, DrawSetting, Opening, PolicyPatch, QueuePolicy, QueueRow, QueueView},
     error::Error,
     store,
 };
@@ -40,8 +40,10 @@ impl Queues {
         key: Option<Key>,
     ) -> Result<QueueView, Error> {
         let (policy, key) = (&policy, key.as_ref());
+        let setting = &self.setting(policy.opening).await?;
         let db = &self.0.db;
-        let recalled = db.transact("create_queue", || self.try_create(queue_id, policy, key)).await?;
+        let recalled =
+            db.transact("create_queue", || self.try_create(queue_id, policy, setting, key)).await?;
         // A replay needs this too, since another replica may have created the queue.
         let queue = self.find_queue(queue_id).await?;
         match recalled {
@@ -54,6 +56,7 @@ impl Queues {
         &self,
         queue_id: &str,
         policy: &QueuePolicy,
+        setting: &DrawSetting,
         key: Option<&Key>,
     ) -> Result<Option<QueueView>, Error> {
         let mut session = self.0.db.begin().await?;
@@ -64,7 +67,7 @@ impl Queues {
         }
         let now = self.0.clock.now();
         let mut head = QueueRow::new(QueuePolicy::default(), now);
-        head.set_policy(policy.clone(), &secret()?).map_err(Error::Policy)?;
+        head.set_policy(policy.clone(), setting).map_err(Error::Policy)?;
         if !store::queue::insert(&mut session, queue_id, &head).await? {
             let there = store::queue::read(&mut session, queue_id).await?;
             if there.is_some_and(|there| there.policy != *policy) {
@@ -77,6 +80,15 @@ impl Queues {
         }
         session.commit().await?;
         Ok(None)
+    }
+
+    /// What a draw begins with that is set now.
+    async fn setting(&self, opening: Opening) -> Result<DrawSetting, Error> {
+        let chain = match opening {
+            Opening::Draw => self.chain().await,
+            Opening::Fifo => Ok(None),
+        };
+        Ok(DrawSetting { secret: secret()?, chain })
     }
 
     /// Creates the queue that always exists, with this policy; one that exists is left as it is.
@@ -100,7 +112,8 @@ impl Queues {
         patch: PolicyPatch,
         key: Option<Key>,
     ) -> Result<QueueView, Error> {
-        let command = Command::SetPolicy(patch, secret()?);
+        let setting = self.setting(patch.opening.unwrap_or_default()).await?;
+        let command = Command::SetPolicy(patch, setting);
         match self.find_queue(queue_id).await?.ask(command, key).await? {
             Reply::Queue(view) => Ok(view),
             Reply::Token { .. } => Err(Error::RequestIdReused),

@@ -86,14 +86,17 @@ impl Queues {
     /// Ends a token because its user leaves the queue; where `user` is named, only a token of that user.
     ///
     /// # Errors
-    /// [`Error::TokenNotFound`], [`Error::TokenWrongUser`], [`Error::RequestIdReused`], or the
-    /// batch failed.
+    /// [`Error::TokenNotFound`], [`Error::NotOwner`] where a user is named, [`Error::RequestIdReused`], or
+    /// the batch failed.
     pub async fn leave(&self, id: Uuid, user: Option<&str>, key: Option<Key>) -> Result<TokenView, Error> {
         // Whose a token is never changes.
-        if let Some(user) = user
-            && *self.token(id).await?.user != *user
-        {
-            return Err(Error::TokenWrongUser);
+        if let Some(user) = user {
+            match self.token(id).await {
+                Ok(token) if *token.user == *user => {}
+                // Nobody learns which tokens others have.
+                Ok(_) | Err(Error::TokenNotFound) => return Err(Error::NotOwner),
+                Err(error) => return Err(error),
+            }
         }
         let queue = self.queue_of(&id).await?;
         Ok(token(queue.ask(Command::Leave(id), key).await?)?.0)
@@ -272,7 +275,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("queue-{}", Uuid::new_v4()));
         let config = DbConfig::at(format!("sqlite:{}", folder.join("queue.db").display()));
         let db = Db::open(&config, &store::migrations()).await.unwrap();
-        let queues = Queues::open(db, Clock::system(), Retention::default()).await.unwrap();
+        let queues = Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap();
         let claim = Claim { token: Uuid::nil(), queue_id: None, user: None, fresh: false };
         let sizes = [
             size_of_val(&queues.join("default", "ann", 5, None)),

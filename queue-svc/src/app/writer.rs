@@ -23,7 +23,9 @@ use uuid::Uuid;
 
 use super::queue::Reply;
 use super::{
-    batch, drawing,
+    batch,
+    beacon::Seeking,
+    drawing,
     queue::{Ask, Queue},
 };
 use crate::{domain::QueueState, error::Error};
@@ -55,7 +57,9 @@ const AFTER_FAILURE: Duration = Duration::from_millis(250);
 pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) {
     let mut moved = queue.changes();
     let mut own_work_from = Instant::now();
+    let mut seeking = Seeking::default();
     loop {
+        seeking.go_on(&queue, &shutdown);
         let mut asks = Vec::new();
         let wake = due(&queue).max(own_work_from);
         tokio::select! {
@@ -69,6 +73,7 @@ pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutd
                 Err(_) => return,
             },
             () = queue.news.came() => continue,
+            () = queue.sought.came() => continue,
         }
         // A caller that has gone needs no place; under overload deciding its command would be wasted.
         asks.retain(|ask| !ask.answer.is_closed());
@@ -94,6 +99,7 @@ fn due(queue: &Queue) -> Instant {
     let left =
         queue.read(QueueState::next_deadline).map(|at| u64::try_from(at - queue.clock.now()).unwrap_or(0));
     let by_itself = Instant::now() + left.map_or(sleep, |left| Duration::from_micros(left).min(sleep));
+    let by_itself = if queue.can_draw() { Instant::now() } else { by_itself };
     queue.news.due().map_or(by_itself, |news| news.min(by_itself))
 }
 
@@ -106,7 +112,8 @@ async fn commit(queue: &Arc<Queue>, asks: Vec<Ask>) -> bool {
     let began = Instant::now();
     let size = asks.len();
     let heard = queue.news.take();
-    let (trace, mut span) = Span::shared(asks.iter().filter_map(|ask| ask.trace), || "queue batch".into());
+    let (trace, mut span) =
+        Span::shared(asks.iter().filter_map(|ask| ask.trace.clone()), || "queue batch".into());
     span.set("boxoffice.batch.size", || i64::try_from(size).unwrap_or(i64::MAX));
     let work = Context::of(trace, BATCH_TIMEOUT).scope(attempts(queue, &asks, &heard));
     let result = match time::timeout(BATCH_TIMEOUT, work).await {

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
 use super::{
-    DrawSecret, LANES, OnExpiry, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
+    DrawSetting, LANES, OnExpiry, Opened, PolicyPatch, PolicyRefusal, QueueRow, QueueState, SECOND, TokenRow,
     TokenStatus, state::Now,
 };
 
@@ -38,15 +38,17 @@ pub enum Command {
     Complete(Uuid),
     /// End a token because its user leaves.
     Leave(Uuid),
-    /// Change the policy. The secret is that of the draw if the queue becomes one that opens by lot.
-    SetPolicy(PolicyPatch, DrawSecret),
+    /// Change the policy. The setting is what the draw begins with if the queue becomes one that opens by
+    /// lot.
+    SetPolicy(PolicyPatch, DrawSetting),
 }
 
 #[cfg(test)]
 impl Command {
     /// A change of a policy that sets no draw.
     pub(super) const fn set_policy(patch: PolicyPatch) -> Self {
-        Self::SetPolicy(patch, DrawSecret { secret: [1; 32], token_key: [2; 32] })
+        let secret = super::DrawSecret { secret: [1; 32], token_key: [2; 32] };
+        Self::SetPolicy(patch, DrawSetting { secret, chain: Ok(None) })
     }
 }
 
@@ -88,6 +90,8 @@ pub struct Decision {
     pub outcomes: Vec<CommandOutcome>,
     /// How many tokens were admitted.
     pub admitted: usize,
+    /// That the queue opens with it, if it does.
+    pub opened: Option<Opened>,
     /// Whether anything changes that must be written.
     pub changed: bool,
 }
@@ -131,13 +135,16 @@ struct Draft<'a> {
     active: i64,
     admitted: usize,
     expired: usize,
+    opened: Option<Opened>,
 }
 
 impl<'a> Draft<'a> {
     fn new(state: &'a QueueState, now: i64) -> Self {
         let mut head = state.head().clone();
         head.pass(now, state.waiting());
+        let opens = state.head().is_closed() && !head.is_closed();
         Self {
+            opened: opens.then(|| Opened::of(&head, state.waiting())),
             state,
             now: head.decided_at,
             here: now,
@@ -159,12 +166,16 @@ impl<'a> Draft<'a> {
             Command::Join { token, user, priority } => self.join(token, user, priority),
             Command::Complete(token) => self.complete(&token),
             Command::Leave(token) => self.leave(&token),
-            Command::SetPolicy(patch, secret) => {
+            Command::SetPolicy(patch, setting) => {
+                let was_closed = self.head.is_closed();
                 let policy = patch.apply(&self.head.policy);
-                match self.head.set_policy(policy, &secret) {
-                    Ok(()) => CommandOutcome::PolicySet,
-                    Err(refusal) => CommandOutcome::PolicyRefused(refusal),
+                if let Err(refusal) = self.head.set_policy(policy, &setting) {
+                    return CommandOutcome::PolicyRefused(refusal);
                 }
+                if was_closed && !self.head.is_closed() {
+                    self.opened = Some(Opened::of(&self.head, self.waiting));
+                }
+                CommandOutcome::PolicySet
             }
         }
     }
@@ -182,8 +193,10 @@ impl<'a> Draft<'a> {
         if self.head.policy.is_full(self.waiting) && !straight_in {
             return CommandOutcome::Full(self.retry_after());
         }
-        // I-DRAW: whoever leaves and registers again has the same token, and so the same lot.
-        let secret = self.head.secret.as_ref().filter(|_| self.head.is_closed());
+        // I-DRAW: whoever leaves and registers again has the same token, and so the same lot. Once it is
+        // fixed who takes part nobody registers any more.
+        let registers = self.head.is_closed() && self.head.taking_part().is_none();
+        let secret = self.head.secret.as_ref().filter(|_| registers);
         let token = secret.map_or(token, |secret| secret.token_of(&user, &token));
         let row = TokenRow {
             token,
@@ -389,13 +402,14 @@ impl<'a> Draft<'a> {
 
     fn finish(mut self, outcomes: Vec<CommandOutcome>) -> Decision {
         // That the queue has opened must be written, also when nobody is admitted by it.
-        let opened = self.state.head().is_closed() && !self.head.is_closed();
-        let changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy || opened;
+        let is_changed = !self.rows.is_empty() || self.head.policy != self.state.head().policy;
+        let changed = is_changed || self.opened.is_some();
         self.head.version += i64::from(changed);
         for row in &mut self.rows {
             row.version = self.head.version;
         }
         self.rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
-        Decision { rows: self.rows, head: self.head, outcomes, admitted: self.admitted, changed }
+        let Self { rows, head, admitted, opened, .. } = self;
+        Decision { rows, head, outcomes, admitted, opened, changed }
     }
 }

@@ -2,10 +2,11 @@
 //! choose, and that anybody can check.
 //!
 //! `docs/draw.md` is the specification. In short: the secret is fixed, and its hash told, before anybody
-//! registers. At the opening a Merkle tree over the registered tokens' hashes gives the root, secret and root
-//! give the seed, and who has the least hash of seed and token is first.
+//! registers. At the opening a Merkle tree over the registered tokens' hashes gives the root, the secret, the
+//! root and the beacon (of a draw that has one) give the seed, and who has the least hash of seed and token
+//! is first.
 //!
-//! A [`Draw`] follows from the secret and the tokens alone, in whatever order these come. So a replica that
+//! A [`Draw`] follows from these and the tokens alone, in whatever order the tokens come. So a replica that
 //! reads the tokens from the database has the same draw as the one that held it.
 
 use sha2::{Digest, Sha256};
@@ -15,8 +16,6 @@ use super::token::{tag_of, tagged};
 
 /// The name of the rules by which this program draws.
 pub const ALGORITHM: &str = "boxoffice-draw-1";
-/// The part of the seed that comes from outside the house. There is none yet.
-pub const BEACON: &[u8] = b"";
 
 /// A hash is a SHA-256 of 32 bytes.
 pub type Hash = [u8; 32];
@@ -60,6 +59,7 @@ impl DrawSecret {
 pub struct Draw {
     secret: Hash,
     root: Hash,
+    beacon: Vec<u8>,
     seed: Hash,
     /// The last ticket that was given before the draw. Number 1 has the next one.
     after: i64,
@@ -89,15 +89,15 @@ pub struct Proof {
 }
 
 impl Draw {
-    /// Holds the draw among these tokens, of a queue that gave tickets up to `after`. For a million tokens it
-    /// takes about a second, so it is nothing for a thread that has anything else to do.
+    /// Holds the draw among these tokens, of a queue that gave tickets up to `after`. The beacon is empty
+    /// where there is none. For a million tokens it takes about a second, so it is nothing for a thread that
+    /// has anything else to do.
     #[must_use]
-    pub fn hold(secret: &Hash, tokens: &[Uuid], after: i64) -> Self {
-        let mut hashes: Vec<(Hash, u32)> = tokens.iter().map(token_hash).zip(0..).collect();
-        hashes.sort_unstable();
+    pub fn hold(secret: &Hash, beacon: &[u8], tokens: &[Uuid], after: i64) -> Self {
+        let hashes = sorted(tokens);
         let levels = levels(hashes.iter().map(|(hash, _)| leaf(hash)).collect());
-        let root = levels.last().and_then(|top| top.first().copied()).unwrap_or_else(|| hash([]));
-        let seed = hash([&secret[..], &root, BEACON]);
+        let root = top(&levels);
+        let seed = hash([&secret[..], &root, beacon]);
         let mut lots: Vec<(Hash, u32)> = tokens.iter().map(|token| lot(&seed, token)).zip(0..).collect();
         lots.sort_unstable();
         let mut numbers = vec![0; tokens.len()];
@@ -107,6 +107,7 @@ impl Draw {
         Self {
             secret: *secret,
             root,
+            beacon: beacon.to_vec(),
             seed,
             after,
             order: lots.iter().map(|(_, at)| tokens[*at as usize]).collect(),
@@ -125,6 +126,12 @@ impl Draw {
     #[must_use]
     pub const fn root(&self) -> &Hash {
         &self.root
+    }
+
+    /// The part of the seed that comes from outside the house; empty where there is none.
+    #[must_use]
+    pub fn beacon(&self) -> &[u8] {
+        &self.beacon
     }
 
     /// What the lots are made of.
@@ -225,6 +232,24 @@ fn leaf(token_hash: &Hash) -> Hash {
 
 fn node(left: &Hash, right: &Hash) -> Hash {
     hash([&[1][..], left, right])
+}
+
+/// The root of the tree over these tokens, in whatever order they come.
+#[must_use]
+pub fn root_of(tokens: &[Uuid]) -> Hash {
+    top(&levels(sorted(tokens).iter().map(|(hash, _)| leaf(hash)).collect()))
+}
+
+/// The hashes of these tokens in the order of the leaves, each with the index of its token.
+fn sorted(tokens: &[Uuid]) -> Vec<(Hash, u32)> {
+    let mut hashes: Vec<(Hash, u32)> = tokens.iter().map(token_hash).zip(0..).collect();
+    hashes.sort_unstable();
+    hashes
+}
+
+/// The root of a tree with these levels; that of no leaves is the hash of nothing.
+fn top(levels: &[Vec<Hash>]) -> Hash {
+    levels.last().and_then(|top| top.first().copied()).unwrap_or_else(|| hash([]))
 }
 
 /// The level above one. A last node without a neighbour moves up as it is, which is the same as to divide

@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn everybody_gets_one_number_and_a_proof_that_holds(people in 1_u128..400, secret: Hash, after in 0_i64..1_000) {
         let tokens = tokens(people);
-        let draw = Draw::hold(&secret, &tokens, after);
+        let draw = Draw::hold(&secret, &[], &tokens, after);
         let mut hashes: Vec<Hash> = tokens.iter().map(token_hash).collect();
         hashes.sort_unstable();
         prop_assert_eq!(*draw.root(), plain_root(&hashes));
@@ -86,7 +86,7 @@ proptest! {
     #[test]
     fn a_proof_that_was_forged_is_refused(people in 2_u128..300, who: usize, what in 0_usize..4, at: usize, bit in 0_u8..8) {
         let tokens = tokens(people);
-        let draw = Draw::hold(&[9; 32], &tokens, 0);
+        let draw = Draw::hold(&[9; 32], &[], &tokens, 0);
         let token = tokens[who % tokens.len()];
         let (mut hash, mut proof) = (token_hash(&token), draw.prove(&token).unwrap());
         match what {
@@ -101,10 +101,10 @@ proptest! {
     #[test]
     fn one_registration_more_or_less_changes_the_whole_order(people in 20_u128..200, without: usize) {
         let tokens = tokens(people);
-        let all = Draw::hold(&[9; 32], &tokens, 0);
+        let all = Draw::hold(&[9; 32], &[], &tokens, 0);
         let mut fewer = tokens.clone();
         let gone = fewer.remove(without % fewer.len());
-        let fewer = Draw::hold(&[9; 32], &fewer, 0);
+        let fewer = Draw::hold(&[9; 32], &[], &fewer, 0);
         prop_assert_ne!(all.seed(), fewer.seed());
         let rest: Vec<_> = all.order().iter().filter(|token| **token != gone).collect();
         prop_assert_ne!(rest, fewer.order().iter().collect::<Vec<_>>(), "not the old order with a gap");
@@ -113,12 +113,12 @@ proptest! {
     #[test]
     fn the_order_of_coming_does_not_matter(people in 0_u128..200, turn: usize) {
         let mut tokens = tokens(people);
-        let draw = Draw::hold(&[9; 32], &tokens, 5);
+        let draw = Draw::hold(&[9; 32], &[], &tokens, 5);
         if !tokens.is_empty() {
             let by = turn % tokens.len();
             tokens.rotate_left(by);
         }
-        let again = Draw::hold(&[9; 32], &tokens, 5);
+        let again = Draw::hold(&[9; 32], &[], &tokens, 5);
         prop_assert_eq!((draw.root(), draw.seed(), draw.order()), (again.root(), again.seed(), again.order()));
     }
 }
@@ -132,7 +132,7 @@ fn everybody_is_everywhere_equally_often() {
     let tokens: Vec<Uuid> = (0..PEOPLE).map(|_| Uuid::from_u128(random.random())).collect();
     let mut counts = vec![[0_u32; PEOPLE as usize]; tokens.len()];
     for _ in 0..1_000 {
-        let draw = Draw::hold(&random.random(), &tokens, 0);
+        let draw = Draw::hold(&random.random(), &[], &tokens, 0);
         for (who, token) in tokens.iter().enumerate() {
             counts[who][usize::try_from(draw.number(token).unwrap() - 1).unwrap()] += 1;
         }
@@ -143,15 +143,15 @@ fn everybody_is_everywhere_equally_often() {
     }
 }
 
-fn secret() -> DrawSecret {
-    DrawSecret { secret: [3; 32], token_key: [4; 32] }
+fn setting() -> DrawSetting {
+    DrawSetting { secret: DrawSecret { secret: [3; 32], token_key: [4; 32] }, chain: Ok(None) }
 }
 
 /// A queue that opens by lot after an hour, where nobody has been yet.
 fn closed(policy: QueuePolicy) -> QueueState {
     let mut head = QueueRow::new(QueuePolicy::default(), 0);
     let policy = QueuePolicy { opens_at: Some(OPENS), opening: Opening::Draw, ..policy };
-    head.set_policy(policy, &secret()).unwrap();
+    head.set_policy(policy, &setting()).unwrap();
     QueueState::new(head)
 }
 
@@ -175,7 +175,7 @@ fn apply(state: &mut QueueState, commands: Vec<Command>, now: i64) -> Decision {
 /// Holds the draw as a replica does.
 fn open(state: &mut QueueState, now: i64) -> Arc<Draw> {
     let (secret, after) = (state.head().due_draw(now).unwrap().secret, state.head().last_ticket);
-    let draw = Arc::new(Draw::hold(&secret, &state.registered(), after));
+    let draw = Arc::new(Draw::hold(&secret, &[], &state.registered(), after));
     let head = state.head().after_draw(draw.of(), now);
     state.advance(head, Vec::new(), now);
     let mut located = Vec::new();
@@ -230,7 +230,7 @@ fn lanes_keep_their_order_and_in_each_the_lots_decide() {
     let draw = open(&mut state, OPENS);
     let mut plain: Vec<TokenRow> = rows(&state);
     plain.sort_by_key(|row| (row.priority, draw.number(&row.token)));
-    for (place, row) in (1..).zip(plain) {
+    for (place, row) in (1..).zip(&plain) {
         assert_eq!(state.position(&row.token), Some(place));
     }
 }
@@ -275,7 +275,7 @@ fn a_replica_that_reads_the_rows_has_the_same_places() {
     stored.sort_by_key(|row| row.ticket);
     let mut loaded = QueueState::new(state.head().clone());
     loaded.load(stored, OPENS);
-    let again = Draw::hold(draw.secret(), draw.order(), draw.after());
+    let again = Draw::hold(draw.secret(), &[], draw.order(), draw.after());
     loaded.deal(Arc::new(again), &[]);
     // One that follows, and was behind by a registration when the draw was held.
     let mut follower = QueueState::new(QueueRow { version: behind.version - 1, ..behind });
@@ -341,6 +341,116 @@ fn what_was_announced_to_the_first_holds_for_all() {
     let mut open = QueueState::new(QueueRow::new(QueuePolicy::default(), 0));
     apply(&mut open, vec![join(1)], SECOND);
     assert_eq!(set(&mut open, patch(Some(OPENS), Opening::Draw)), refused(PolicyRefusal::Fixed));
+}
+
+/// A queue whose draw has a beacon, of a chain with a round a second.
+fn with_beacon(policy: QueuePolicy) -> QueueState {
+    let chain =
+        Chain { public_key: Vec::new(), period: 1, genesis: 0, group_hash: vec![0; 32], id: String::new() };
+    let setting = DrawSetting { chain: Ok(Some(Arc::new(chain))), ..setting() };
+    let mut head = QueueRow::new(QueuePolicy::default(), 0);
+    let policy = QueuePolicy { opens_at: Some(OPENS), opening: Opening::Draw, ..policy };
+    head.set_policy(policy, &setting).unwrap();
+    QueueState::new(head)
+}
+
+/// Fixes who takes part, as a replica does.
+fn enter(state: &mut QueueState, now: i64) -> Vec<Uuid> {
+    let tokens = state.registered();
+    let count = i64::try_from(tokens.len()).unwrap();
+    let head = state.head().after_entry(root_of(&tokens), count, now);
+    state.advance(head, Vec::new(), now);
+    tokens
+}
+
+#[test]
+fn a_draw_with_a_beacon_waits_for_it_and_who_comes_meanwhile_stands_behind() {
+    let mut state = with_beacon(QueuePolicy { max_active: 3, ..QueuePolicy::default() });
+    for number in 1..=10 {
+        apply(&mut state, vec![join(number)], SECOND);
+    }
+    let (first, second) = (token_of(&state, 1), token_of(&state, 2));
+    assert!(state.head().due_draw(OPENS).is_none(), "it is not held without");
+    assert!(!state.head().is_entry_due(OPENS - 1) && state.head().is_entry_due(OPENS));
+    assert_eq!(state.next_deadline(), Some(OPENS));
+    let tokens = enter(&mut state, OPENS);
+    assert!(!state.head().is_entry_due(OPENS) && state.head().is_closed());
+    let awaited = state.head().awaited().unwrap();
+    assert_eq!((awaited.entrants.count, awaited.entrants.at), (10, OPENS));
+    assert_eq!(awaited.beacon.chain.time_of(awaited.round), OPENS + 5 * SECOND);
+    assert_ne!(state.next_deadline(), Some(OPENS), "the clock alone does not open it any more");
+    // Meanwhile somebody comes, somebody leaves, and somebody leaves and comes again.
+    let late =
+        apply(&mut state, vec![join(11), Command::Leave(first), Command::Leave(second), join(2)], OPENS + 1);
+    assert_eq!((late.admitted, late.head.last_ticket), (0, 22));
+    assert_ne!(token_of(&state, 2), second, "it is a new place");
+    let view = state.view(&"q".into(), &token_of(&state, 11), OPENS + 1).unwrap();
+    assert_eq!(view.status, TokenStatus::Registered);
+    assert!((4 * SECOND..=6 * SECOND).contains(&view.poll_after), "{}", view.poll_after);
+    let overdue = state.view(&"q".into(), &token_of(&state, 11), OPENS + 60 * SECOND).unwrap();
+    assert!((SECOND..=2 * SECOND).contains(&overdue.poll_after), "{}", overdue.poll_after);
+
+    let now = OPENS + 6 * SECOND;
+    let draw = Arc::new(Draw::hold(&awaited.secret, &[5; 32], &tokens, awaited.entrants.after));
+    let head = state.head().after_beacon(Arc::from([1, 2]), now);
+    state.advance(head, Vec::new(), now);
+    state.deal(Arc::clone(&draw), &[]);
+    assert!(!state.head().is_closed() && state.head().awaited().is_none());
+    assert_eq!(*draw.seed(), sha(&[draw.secret(), draw.root(), &[5; 32]]));
+    let here = draw.order().iter().filter(|token| **token != first && **token != second);
+    for (place, token) in (1..).zip(here) {
+        assert_eq!(state.position(token), Some(place));
+        assert_eq!(state.token(token).unwrap().ticket, 10 + draw.number(token).unwrap());
+    }
+    for (place, number) in [(9, 11), (10, 2)] {
+        assert_eq!(state.position(&token_of(&state, number)), Some(place), "behind all who took part");
+    }
+    assert_eq!(apply(&mut state, vec![], now).admitted, 3);
+}
+
+#[test]
+fn only_a_draw_that_waits_can_be_held_without_its_beacon() {
+    let without =
+        |yes| Command::set_policy(PolicyPatch { without_beacon: Some(yes), ..PolicyPatch::default() });
+    let set = |state: &mut QueueState, now| apply(state, vec![without(true)], now).outcomes.remove(0);
+    let refused = CommandOutcome::PolicyRefused(PolicyRefusal::NoBeaconAwaited);
+    let mut plain = closed(QueuePolicy::default());
+    assert_eq!(set(&mut plain, SECOND), refused);
+    let mut state = with_beacon(QueuePolicy::default());
+    assert_eq!(set(&mut state, SECOND), refused);
+    enter(&mut state, OPENS);
+    let moved =
+        Command::set_policy(PolicyPatch { opens_at: Some(Some(2 * OPENS)), ..PolicyPatch::default() });
+    let fixed = apply(&mut state, vec![moved], OPENS).outcomes.remove(0);
+    assert_eq!(fixed, CommandOutcome::PolicyRefused(PolicyRefusal::Fixed), "though nobody registered");
+    assert_eq!(set(&mut state, OPENS), CommandOutcome::PolicySet);
+    assert!(state.head().policy.without_beacon && state.head().awaited().is_some());
+    let head = state.head().after_beacon(Arc::from([]), OPENS);
+    assert!(!head.is_closed() && head.beacon.as_ref().unwrap().signature.as_deref() == Some(&[]));
+    state.advance(head, Vec::new(), OPENS);
+    let again = PolicyPatch { without_beacon: Some(true), max_active: Some(9), ..PolicyPatch::default() };
+    assert_eq!(
+        apply(&mut state, vec![Command::set_policy(again)], OPENS).outcomes[0],
+        CommandOutcome::PolicySet
+    );
+}
+
+#[test]
+fn a_beacon_is_announced_with_the_draw_and_stays() {
+    let chain = with_beacon(QueuePolicy::default()).head().beacon.clone().unwrap().chain;
+    let plain = &setting();
+    let setting = DrawSetting { chain: Ok(Some(Arc::clone(&chain))), ..setting() };
+    let draw = QueuePolicy { opens_at: Some(OPENS), opening: Opening::Draw, ..QueuePolicy::default() };
+    let mut head = QueueRow::new(QueuePolicy::default(), 0);
+    head.set_policy(draw.clone(), plain).unwrap();
+    head.set_policy(draw.clone(), &setting).unwrap();
+    assert_eq!((head.beacon.as_ref(), head.round()), (None, None), "a draw without one stays one");
+    head.set_policy(QueuePolicy::default(), &setting).unwrap();
+    head.set_policy(draw, &setting).unwrap();
+    assert_eq!(head.round(), Some(3_606));
+    let moved = QueuePolicy { opens_at: Some(2 * OPENS), ..head.policy.clone() };
+    head.set_policy(moved, plain).unwrap();
+    assert_eq!(head.round(), Some(7_206), "it follows the opening");
 }
 
 #[test]

@@ -10,10 +10,12 @@
 //! A [`QueueState`] holds what is committed and nothing else, so a failed commit has nothing to undo.
 //! Deciding happens on an overlay ([`draft`]) in which the commands of one batch see each other.
 
+mod beacon;
 mod draft;
 mod draw;
 mod estimate;
 mod lane;
+pub mod opened;
 mod pace;
 mod permits;
 mod policy;
@@ -25,6 +27,8 @@ mod view;
 
 #[cfg(test)]
 mod batch_tests;
+#[cfg(test)]
+mod beacon_tests;
 #[cfg(test)]
 mod clocks_tests;
 #[cfg(test)]
@@ -38,11 +42,13 @@ mod opening_tests;
 #[cfg(test)]
 mod state_tests;
 
+pub use beacon::{AFTER_OPENING, Beacon, Chain, ChainRefusal, Entrants, SCHEME, randomness};
 pub use draft::{Command, CommandOutcome, Decision, MAX_ADMITTED, MAX_EXPIRED, decide};
-pub use draw::{ALGORITHM, BEACON, Draw, DrawSecret, Hash, Proof, token_hash};
+pub use draw::{ALGORITHM, Draw, DrawSecret, Hash, Proof, root_of, token_hash};
+pub use opened::{Opened, WaitingEvent};
 pub use pace::Delay;
 pub use policy::{Message, OnExpiry, Opening, PolicyPatch, QueuePolicy, Texts};
-pub use queue::{Admissions, Drawn, PolicyRefusal, QueueRow};
+pub use queue::{Admissions, Awaited, DrawSetting, Drawn, PolicyRefusal, QueueRow};
 pub use state::QueueState;
 pub use token::{LANES, TokenRow, TokenStatus, queue_tag, tag_of, tagged};
 pub use view::{LaneView, QueueView, TokenView};

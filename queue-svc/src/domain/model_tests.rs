@@ -263,6 +263,7 @@ pub(super) fn policy() -> QueuePolicy {
         opens_at: None,
         opening: Opening::Fifo,
         message: None,
+        without_beacon: false,
     }
 }
 

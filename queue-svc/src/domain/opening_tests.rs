@@ -6,8 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Command, CommandOutcome, Decision, PolicyPatch, QueuePolicy, QueueRow, QueueState, SECOND, TokenStatus,
-    TokenView, decide,
+    Command, CommandOutcome, Decision, Opened, Opening, PolicyPatch, QueuePolicy, QueueRow, QueueState,
+    SECOND, TokenStatus, TokenView, decide,
 };
 
 const OPENS: i64 = 86_400 * SECOND;
@@ -104,6 +104,23 @@ fn an_opening_that_is_moved_moves_everything_with_it() {
 }
 
 #[test]
+fn who_registered_long_ago_waits_when_the_queue_is_opened_by_an_instant_of_the_past() {
+    let mut state = closed(QueuePolicy { max_active: 0, ..QueuePolicy::default() });
+    apply(&mut state, vec![join(1)], SECOND);
+    let now = OPENS - SECOND;
+    let at_once = || Command::set_policy(PolicyPatch { opens_at: Some(Some(0)), ..PolicyPatch::default() });
+    let opened = apply(&mut state, vec![at_once()], now);
+    assert_eq!(opened.head.policy.opens_at, Some(now), "it opens now");
+    let grace = state.head().policy.waiting_grace;
+    apply(&mut state, vec![], now + grace);
+    assert_eq!(statuses(&state, 1), [TokenStatus::Waiting], "silence counts from now on");
+    // An open queue is not opened once more.
+    assert_eq!(apply(&mut state, vec![at_once()], now + grace).head.policy.opens_at, Some(now));
+    apply(&mut state, vec![], now + 2 * grace);
+    assert_eq!(state.status(&id(1)), None, "silent for too long");
+}
+
+#[test]
 fn the_registered_count_as_waiting_and_may_leave_but_not_pay() {
     let mut state = closed(QueuePolicy { max_waiting: 2, ..QueuePolicy::default() });
     apply(&mut state, vec![join(1), join(2)], SECOND);
@@ -117,4 +134,20 @@ fn the_registered_count_as_waiting_and_may_leave_but_not_pay() {
         ]
     ));
     assert_eq!(state.waiting(), 1);
+}
+
+#[test]
+fn each_opening_is_told_with_the_decision_that_makes_it() {
+    let mut state = closed(QueuePolicy::default());
+    let opens = |at| Command::set_policy(PolicyPatch { opens_at: Some(at), ..PolicyPatch::default() });
+    assert_eq!(apply(&mut state, vec![join(1), join(2)], SECOND).opened, None);
+    let by_time = Opened { at: OPENS + 7, opening: Opening::Fifo, opens_at: Some(OPENS), registered: 2 };
+    // Whoever closes it again in the same batch does not undo that it was open.
+    let opening = apply(&mut state, vec![opens(Some(3 * OPENS))], OPENS + 7);
+    assert_eq!((opening.opened, opening.admitted), (Some(by_time), 2));
+    assert!(state.head().is_closed());
+    assert_eq!(apply(&mut state, vec![join(3)], OPENS + 8).opened, None);
+    let by_hand = Opened { at: OPENS + 9, opening: Opening::Fifo, opens_at: None, registered: 1 };
+    assert_eq!(apply(&mut state, vec![opens(None)], OPENS + 9).opened, Some(by_hand));
+    assert_eq!(apply(&mut state, vec![opens(Some(OPENS))], OPENS + 9).opened, None, "it was open");
 }

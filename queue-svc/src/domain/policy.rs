@@ -184,6 +184,8 @@ policy! {
     opening: Opening = Opening::Fifo;
     /// What the seller says to everybody in the queue.
     message: Option<Message> = None;
+    /// A draw that waits for its beacon is held without it.
+    without_beacon: bool = false;
 }
 
 impl QueuePolicy {

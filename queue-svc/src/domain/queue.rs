@@ -1,9 +1,11 @@
 //! A queue's own row: its policy, its counters, and what it remembers of the last minutes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DrawSecret, Opening, QueuePolicy,
+    Beacon, Chain, DrawSecret, Entrants, Hash, Opening, QueuePolicy,
     pace::{Pace, Speed},
     permits::Permits,
 };
@@ -28,6 +30,8 @@ pub struct QueueRow {
     pub created_at: i64,
     /// The secret of the draw; set while the queue opens by one.
     pub secret: Option<DrawSecret>,
+    /// The beacon that was announced with the draw; set while the queue opens by one that has a beacon.
+    pub beacon: Option<Beacon>,
     /// What was drawn; set from the opening on of a queue that opens by lot.
     pub drawn: Option<Drawn>,
 }
@@ -41,6 +45,32 @@ pub struct Drawn {
     pub count: i64,
 }
 
+/// The instant that says no more than that a queue is to be open: one that is open keeps its own.
+const AT_ONCE: i64 = 0;
+
+/// What a draw begins with: the secret, and the chain of its beacon where it is to have one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrawSetting {
+    /// What the queue keeps to itself.
+    pub secret: DrawSecret,
+    /// The chain that is announced; `None`: the draw has no beacon. Or why none can be announced now, which
+    /// matters only where a draw is set.
+    pub chain: Result<Option<Arc<Chain>>, PolicyRefusal>,
+}
+
+/// What a draw waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The secret of the draw.
+    pub secret: Hash,
+    /// How many take part, and with which tickets.
+    pub entrants: Entrants,
+    /// The round that is waited for.
+    pub round: i64,
+    /// The beacon that was announced.
+    pub beacon: Beacon,
+}
+
 /// Why a policy cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyRefusal {
@@ -48,6 +78,10 @@ pub enum PolicyRefusal {
     NoInstant,
     /// Somebody has joined already, and so this cannot become a draw, or the draw another one.
     Fixed,
+    /// No draw of this queue waits for its beacon, so there is none to be held without.
+    NoBeaconAwaited,
+    /// The beacon of the draw cannot be announced, because nobody tells its chain.
+    BeaconAway,
 }
 
 /// What is remembered of recent admissions: which permits of the cap are taken, and how fast the queue moves.
@@ -72,28 +106,46 @@ impl QueueRow {
             admissions: Admissions::default(),
             created_at: now,
             secret: None,
+            beacon: None,
             drawn: None,
         }
     }
 
-    /// Changes the policy. `secret` is that of the draw if the queue becomes one that opens by lot.
+    /// Changes the policy. `setting` is what the draw begins with if the queue becomes one that opens by lot.
     ///
     /// # Errors
     /// A draw without an instant; or the opening of a queue that somebody has joined, where it is or was to
-    /// be a draw. What was announced to the first who registered holds for everybody.
-    pub fn set_policy(&mut self, policy: QueuePolicy, secret: &DrawSecret) -> Result<(), PolicyRefusal> {
+    /// be a draw. What was announced to the first who registered holds for everybody. Or a draw is to be held
+    /// without its beacon that does not wait for one, or is to be set while its beacon cannot be announced.
+    pub fn set_policy(&mut self, policy: QueuePolicy, setting: &DrawSetting) -> Result<(), PolicyRefusal> {
         let is_draw = policy.opening == Opening::Draw;
         let other =
             policy.opening != self.policy.opening || (is_draw && policy.opens_at != self.policy.opens_at);
         // I-DRAW: the commitment and the instant stand before the first token is issued.
-        if other && (self.last_ticket > 0 || self.drawn.is_some()) {
+        if other && (self.last_ticket > 0 || self.taking_part().is_some()) {
             return Err(PolicyRefusal::Fixed);
         }
-        if is_draw && policy.opens_at.is_none() {
+        if is_draw && policy.opens_at.is_none_or(|opens_at| opens_at == AT_ONCE) {
             return Err(PolicyRefusal::NoInstant);
         }
-        self.secret = is_draw.then(|| self.secret.take().unwrap_or_else(|| secret.clone()));
+        if policy.without_beacon != self.policy.without_beacon && self.awaited().is_none() {
+            return Err(PolicyRefusal::NoBeaconAwaited);
+        }
+        if !is_draw {
+            (self.secret, self.beacon) = (None, None);
+        } else if self.secret.is_none() {
+            self.beacon = setting.chain.clone()?.map(Beacon::new);
+            self.secret = Some(setting.secret.clone());
+        }
+        let (was_closed, opened_at) = (self.is_closed(), self.policy.opens_at);
         self.policy = policy;
+        if was_closed && !self.is_closed() {
+            // Silence counts and `waiting_ttl` runs from the opening on, which is now, and not at an instant
+            // that may have passed before the first token was issued.
+            self.policy.opens_at = self.policy.opens_at.map(|opens_at| opens_at.max(self.decided_at));
+        } else if !was_closed && self.policy.opens_at == Some(AT_ONCE) {
+            self.policy.opens_at = opened_at;
+        }
         Ok(())
     }
 
@@ -108,21 +160,94 @@ impl QueueRow {
         }
     }
 
-    /// The secret of a draw that is to be held now.
-    #[must_use]
-    pub fn due_draw(&self, now: i64) -> Option<&DrawSecret> {
-        let opens_at = self.policy.opens_at?;
-        self.secret.as_ref().filter(|_| self.is_closed() && opens_at <= self.decided_at.max(now))
+    /// Whether the queue is closed, and the instant of its opening has come.
+    fn is_due(&self, now: i64) -> bool {
+        self.is_closed() && self.policy.opens_at.is_some_and(|opens_at| opens_at <= self.decided_at.max(now))
     }
 
-    /// The row after a draw in which this many took part. Their tickets are new and follow those of the
-    /// coming, so no ticket is used twice, and whoever joins from now on stands behind them.
+    /// The secret of a draw without a beacon that is to be held now.
+    #[must_use]
+    pub fn due_draw(&self, now: i64) -> Option<&DrawSecret> {
+        self.secret.as_ref().filter(|_| self.beacon.is_none() && self.is_due(now))
+    }
+
+    /// Whether it is to be fixed now who takes part in a draw with a beacon.
+    #[must_use]
+    pub fn is_entry_due(&self, now: i64) -> bool {
+        self.beacon.as_ref().is_some_and(|beacon| beacon.entrants.is_none()) && self.is_due(now)
+    }
+
+    /// The round that the draw is held with; `None` for a draw without a beacon.
+    #[must_use]
+    pub fn round(&self) -> Option<i64> {
+        Some(self.beacon.as_ref()?.round(self.policy.opens_at?))
+    }
+
+    /// What a draw waits for of which is fixed who takes part.
+    #[must_use]
+    pub fn awaited(&self) -> Option<Awaited> {
+        let (secret, beacon) = self.secret.as_ref().zip(self.beacon.as_ref()).filter(|_| self.is_closed())?;
+        let (entrants, round) = beacon.entrants.zip(self.round())?;
+        Some(Awaited { secret: secret.secret, entrants, round, beacon: beacon.clone() })
+    }
+
+    /// When the queue opens as far as is known now: at its instant, or with the round of its beacon.
+    #[must_use]
+    pub fn opens_by(&self) -> Option<i64> {
+        let round = self.beacon.as_ref().zip(self.round());
+        round.map(|(beacon, round)| beacon.chain.time_of(round)).or(self.policy.opens_at)
+    }
+
+    /// How many tickets were given, those of a draw aside.
+    #[must_use]
+    pub fn given(&self) -> i64 {
+        self.last_ticket - self.taking_part().unwrap_or(0)
+    }
+
+    /// How many take part in the draw, once that is fixed.
+    #[must_use]
+    pub fn taking_part(&self) -> Option<i64> {
+        let entered = self.beacon.as_ref().and_then(|beacon| beacon.entrants).map(|entrants| entrants.count);
+        self.drawn.map(|drawn| drawn.count).or(entered)
+    }
+
+    /// The row after a draw without a beacon in which this many took part. Their tickets are new and follow
+    /// those of the coming, so no ticket is used twice, and whoever joins from now on stands behind them.
     #[must_use]
     pub fn after_draw(&self, count: i64, now: i64) -> Self {
         let mut after = self.clone();
         after.pass(now, 0);
         after.drawn = Some(Drawn { after: self.last_ticket, count });
         after.last_ticket += count;
+        after.version += 1;
+        after
+    }
+
+    /// The row once it is fixed who takes part in a draw with a beacon. Their tickets are kept for them, so
+    /// whoever joins from now on stands behind them, though nobody has a number yet.
+    #[must_use]
+    pub fn after_entry(&self, root: Hash, count: i64, now: i64) -> Self {
+        let mut after = self.clone();
+        after.pass(now, 0);
+        if let Some(beacon) = &mut after.beacon {
+            beacon.entrants = Some(Entrants { after: self.last_ticket, count, root, at: after.decided_at });
+        }
+        after.last_ticket += count;
+        after.version += 1;
+        after
+    }
+
+    /// The row after the draw of those who were entered, with the signature of the round; empty where it was
+    /// held without one.
+    #[must_use]
+    pub fn after_beacon(&self, signature: Arc<[u8]>, now: i64) -> Self {
+        let mut after = self.clone();
+        after.pass(now, 0);
+        if let Some(beacon) = &mut after.beacon {
+            after.drawn =
+                beacon.entrants.map(|entrants| Drawn { after: entrants.after, count: entrants.count });
+            beacon.signature = Some(signature);
+        }
         after.version += 1;
         after
     }

@@ -397,7 +397,9 @@ impl QueueState {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let policy = &self.head.policy;
         if self.head.is_closed() {
-            return first.into_iter().chain(policy.opens_at).min();
+            // Once it is fixed who takes part, the clock alone does not open it.
+            let opens_at = policy.opens_at.filter(|_| self.head.taking_part().is_none());
+            return first.into_iter().chain(opens_at).min();
         }
         let could_admit = !policy.paused && self.active < policy.max_active && self.waiting() > 0;
         let opens = could_admit.then(|| self.head.opens_at());

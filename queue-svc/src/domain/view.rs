@@ -131,7 +131,10 @@ impl QueueState {
                 self.end_of_admission(slot)
             },
             poll_after: if let Some(opens_at) = opens_at {
-                poll_registered(&slot.token, opens_at - now, self.waiting(), policy.patience())
+                // Silence counts from the instant on, whatever the draw waits for.
+                let heard_by = opens_at.saturating_add(policy.patience());
+                let left = self.head().opens_by().map_or(opens_at, |by| by.min(heard_by)) - now;
+                poll_registered(&slot.token, left, self.waiting(), policy.patience())
             } else if waits {
                 poll_waiting(&slot.token, position).min(policy.patience())
             } else {
@@ -226,10 +229,14 @@ fn poll_active(token: &Uuid, left: i64) -> i64 {
 /// After how long a registered user should ask again, where the queue opens after `left`: just after the
 /// opening, each a little later by the token's own bits, so that a crowd comes as a stream; long before the
 /// opening after about ten minutes. The stream takes no longer than an admitted user may be silent
-/// (`patience`), because the first of them are admitted at once.
+/// (`patience`), because the first of them are admitted at once. While a draw waits for a beacon that is late
+/// they ask again and again, in the same stream.
 fn poll_registered(token: &Uuid, left: i64, registered: i64, patience: i64) -> i64 {
     let stream = (registered / AT_THE_OPENING + 1).saturating_mul(SECOND).min(patience);
-    let after_opening = left.max(0).saturating_add(stream - jitter(token, stream));
+    if left < 0 {
+        return jittered(token, stream.max(2 * SECOND)).min(patience);
+    }
+    let after_opening = left.saturating_add(stream - jitter(token, stream));
     if after_opening > REGISTERED { REGISTERED - jitter(token, REGISTERED / 5) } else { after_opening }
 }
 

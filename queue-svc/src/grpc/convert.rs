@@ -8,9 +8,10 @@ use boxoffice_proto::{
 };
 use uuid::Uuid;
 
-use crate::app::{DrawView, HeldView, TokenDrawView};
+use crate::app::{Announced, DrawView, HeldView, TokenDrawView};
 use crate::domain::{
-    Delay, LaneView, Message, OnExpiry, Opening, QueuePolicy, QueueView, Texts, TokenStatus, TokenView,
+    Chain, Delay, LaneView, Message, OnExpiry, Opening, QueuePolicy, QueueView, SCHEME, SECOND, Texts,
+    TokenStatus, TokenView, WaitingEvent,
 };
 
 pub(super) fn queue(view: QueueView) -> pb::Queue {
@@ -25,6 +26,26 @@ pub(super) fn queue(view: QueueView) -> pb::Queue {
         places_per_minute: view.places_per_minute,
         delay_reason: delay(view.delay).into(),
         registered: view.registered,
+    }
+}
+
+pub(super) fn event(waiting: WaitingEvent) -> pb::QueueEvent {
+    let WaitingEvent { number, queue_id, version, opened } = waiting;
+    pb::QueueEvent {
+        number,
+        opened_at: Some(timestamp(opened.at)),
+        queue_id,
+        version,
+        opening: opening(opened.opening).into(),
+        opens_at: opened.opens_at.map(timestamp),
+        registered: opened.registered,
+    }
+}
+
+const fn opening(opening: Opening) -> pb::Opening {
+    match opening {
+        Opening::Fifo => pb::Opening::Fifo,
+        Opening::Draw => pb::Opening::Draw,
     }
 }
 
@@ -59,12 +80,9 @@ macro_rules! policy {
                 .into(),
                 paused: Some(policy.paused),
                 opens_at: policy.opens_at.map(timestamp),
-                opening: match policy.opening {
-                    Opening::Fifo => pb::Opening::Fifo,
-                    Opening::Draw => pb::Opening::Draw,
-                }
-                .into(),
+                opening: opening(policy.opening).into(),
                 message: policy.message.as_ref().map(message),
+                without_beacon: Some(policy.without_beacon),
             }
         }
     };
@@ -126,9 +144,10 @@ pub(super) fn token_of_many(view: TokenView) -> pb::Token {
 }
 
 pub(super) fn draw(view: DrawView) -> pb::Draw {
-    let held = view.held;
+    let (held, announced) = (view.held, view.announced);
     let told =
         |of: fn(&HeldView) -> &[u8]| held.as_ref().map(|held| of(held).to_vec().into()).unwrap_or_default();
+    let entrants = announced.as_ref().and_then(|Announced { beacon, .. }| beacon.entrants);
     pb::Draw {
         queue_id: view.queue_id.to_string(),
         opens_at: view.opens_at.map(timestamp),
@@ -136,9 +155,31 @@ pub(super) fn draw(view: DrawView) -> pb::Draw {
         commitment: view.commitment.to_vec().into(),
         registered: view.registered,
         secret: told(|held| &held.secret),
-        root: told(|held| &held.root),
-        beacon: told(|held| held.beacon),
+        root: entrants.map_or_else(|| told(|held| &held.root), |entrants| entrants.root.to_vec().into()),
+        beacon: told(|held| &held.beacon),
         seed: told(|held| &held.seed),
+        root_at: entrants.map(|entrants| timestamp(entrants.at)),
+        beacon_chain: announced.as_ref().map(|announced| chain(&announced.beacon.chain)),
+        beacon_round: announced.as_ref().map_or(0, |announced| announced.round),
+        beacon_at: announced
+            .as_ref()
+            .map(|Announced { beacon, round }| timestamp(beacon.chain.time_of(*round))),
+        beacon_signature: announced
+            .and_then(|announced| announced.beacon.signature)
+            .map(|signature| signature.to_vec().into())
+            .unwrap_or_default(),
+    }
+}
+
+fn chain(chain: &Chain) -> pb::BeaconChain {
+    pb::BeaconChain {
+        hash: chain.hash().to_vec().into(),
+        scheme: SCHEME.to_owned(),
+        public_key: chain.public_key.clone().into(),
+        period: Some(duration(chain.period * SECOND)),
+        genesis_time: Some(timestamp(chain.genesis * SECOND)),
+        group_hash: chain.group_hash.clone().into(),
+        id: chain.id.clone(),
     }
 }
 

@@ -13,8 +13,9 @@ use boxoffice_proto::{
         CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
         GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
         IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
-        ListQueuesResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse,
-        WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
+        ListQueuesResponse, TakeQueueEventsRequest, TakeQueueEventsResponse, UpdateQueueRequest,
+        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
+        queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt};
@@ -152,6 +153,16 @@ impl QueueService for Service {
         let (token, key) = read::ending("LeaveQueue", &request.token, &request.request_id)?;
         let view = self.queues.leave(token, user.as_deref(), key).await.map_err(refuse)?;
         Ok(Response::new(LeaveQueueResponse { token: Some(convert::token(view)) }))
+    }
+
+    async fn take_queue_events(
+        &self,
+        request: Request<TakeQueueEventsRequest>,
+    ) -> Answer<TakeQueueEventsResponse> {
+        let taken = read::taken(request.into_inner())?;
+        let waiting = self.queues.take_events(taken).await.map_err(refuse)?;
+        let events = waiting.into_iter().map(convert::event).collect();
+        Ok(Response::new(TakeQueueEventsResponse { events }))
     }
 }
 

@@ -9,7 +9,8 @@ use boxoffice_proto::{
     queue::{
         CreateQueueRequest, GetDrawRequest, GetQueueRequest, GetTokenDrawRequest, GetTokenRequest,
         IssueTokenRequest, ListQueuesRequest, OnExpiry as WireOnExpiry, Opening as WireOpening, QueueMessage,
-        QueuePolicy as WirePolicy, UpdateQueueRequest, VerifyTokenRequest, WatchTokenRequest,
+        QueuePolicy as WirePolicy, TakeQueueEventsRequest, UpdateQueueRequest, VerifyTokenRequest,
+        WatchTokenRequest,
     },
     time::{micros, span_micros},
     validate::Checks,
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     app::{Claim, Cursor},
-    domain::{Message, OnExpiry, Opening, PolicyPatch, SECOND, Texts},
+    domain::{Message, OnExpiry, Opening, PolicyPatch, SECOND, Texts, opened::AT_ONCE},
 };
 
 /// The most tokens that one BatchGetTokens may ask for.
@@ -31,6 +32,16 @@ pub(super) const MAX_BATCH: usize = 1_000;
 
 /// The id of a queue, the changes of its policy, and the key of a request that has an id.
 type PolicyCommand = (String, PolicyPatch, Option<Key>);
+
+/// The numbers of events that are taken.
+pub(super) fn taken(request: TakeQueueEventsRequest) -> Result<Vec<i64>, Fault> {
+    let is_few = i64::try_from(request.taken.len()).is_ok_and(|taken| taken <= AT_ONCE);
+    if is_few {
+        Ok(request.taken)
+    } else {
+        Err(Fault::invalid_field("taken", format!("must be at most {AT_ONCE}")))
+    }
+}
 
 fn key(request_id: Option<String>, method: &str, owner: &str, command: &impl Serialize) -> Option<Key> {
     request_id.map(|id| Key::new(id, method, owner, command))
@@ -84,6 +95,7 @@ macro_rules! patch {
                 opens_at: opens_at(checks, policy.opens_at.as_ref()).map(Some),
                 opening: opening(checks, policy.opening),
                 message: policy.message.map(|said| message(checks, &said)),
+                without_beacon: policy.without_beacon,
             }
         }
     };

@@ -1,9 +1,10 @@
-//! All SQL of the service: the queues' rows ([`queue`]), the tokens' rows ([`token`]) and what was drawn
-//! ([`draw`]). The chassis keeps the recorded answers of requests.
+//! All SQL of the service: the queues' rows ([`queue`]), the tokens' rows ([`token`]), what was drawn
+//! ([`draw`]) and what is to be told ([`event`]). The chassis keeps the recorded answers of requests.
 //!
 //! Every function works on a session that the caller opened, who decides what is one transaction.
 
 pub mod draw;
+pub mod event;
 pub mod queue;
 pub mod token;
 

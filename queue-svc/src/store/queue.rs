@@ -1,6 +1,6 @@
 //! The queues' rows, and the lock under which a queue changes.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chassis::{
     args,
@@ -8,7 +8,10 @@ use chassis::{
 };
 
 use super::strange;
-use crate::domain::{DrawSecret, Drawn, Hash, Message, OnExpiry, Opening, QueuePolicy, QueueRow, Texts};
+use crate::domain::{
+    Beacon, Chain, DrawSecret, Drawn, Entrants, Hash, Message, OnExpiry, Opening, QueuePolicy, QueueRow,
+    Texts,
+};
 
 const LOCK: Sql = Sql {
     postgres: "SELECT * FROM queue WHERE queue_id = $1 FOR UPDATE",
@@ -55,6 +58,7 @@ macro_rules! policy_columns {
             ("opening", "BIGINT"),
             ("message_ko", "TEXT"),
             ("message_en", "TEXT"),
+            ("without_beacon", "BOOLEAN"),
         ];
 
         /// The values of the columns [`POLICY`], in that order.
@@ -68,7 +72,8 @@ macro_rules! policy_columns {
                 policy.paused,
                 policy.opening.code(),
                 text(|texts| &texts.ko),
-                text(|texts| &texts.en)
+                text(|texts| &texts.en),
+                policy.without_beacon
             ]
         }
 
@@ -82,6 +87,7 @@ macro_rules! policy_columns {
                 paused: row.get("paused")?,
                 opening: Opening::from_code(opening).ok_or_else(|| strange("opening", opening))?,
                 message: Message::of(Texts { ko: text("message_ko")?, en: text("message_en")? }),
+                without_beacon: row.get("without_beacon")?,
             })
         }
     };
@@ -102,6 +108,12 @@ const COUNTERS: &[(&str, &str)] = &[
     ("token_key", "BYTEA"),
     ("drawn_after", "BIGINT"),
     ("drawn", "BIGINT"),
+    ("beacon_chain", "TEXT"),
+    ("entrants_after", "BIGINT"),
+    ("entrants", "BIGINT"),
+    ("entrants_root", "BYTEA"),
+    ("entrants_at", "BIGINT"),
+    ("beacon_signature", "BYTEA"),
 ];
 
 /// The columns that a write changes, in the order of [`values`]. The parameter $1 is `queue_id`, and these
@@ -158,12 +170,25 @@ fn values(queue_id: &str, head: &QueueRow) -> Result<Vec<Value>, Error> {
         head.drawn.map(|drawn| drawn.after),
         head.drawn.map(|drawn| drawn.count)
     ]);
+    let beacon = head.beacon.as_ref();
+    let entrants = beacon.and_then(|beacon| beacon.entrants);
+    values.extend(args![
+        beacon.map(|beacon| beacon.chain.to_json()).transpose()?,
+        entrants.map(|entrants| entrants.after),
+        entrants.map(|entrants| entrants.count),
+        entrants.map(|entrants| entrants.root.to_vec()),
+        entrants.map(|entrants| entrants.at),
+        beacon.and_then(|beacon| beacon.signature.as_deref()).map(<[u8]>::to_vec)
+    ]);
     Ok(values)
 }
 
 /// Reads a queue from a row that has its columns.
 pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
     let admissions: String = row.get("admissions")?;
+    let secret = hash(row, "draw_secret")?
+        .zip(hash(row, "token_key")?)
+        .map(|(secret, token_key)| DrawSecret { secret, token_key });
     Ok(QueueRow {
         policy: read_policy(row)?,
         version: row.get("version")?,
@@ -172,14 +197,28 @@ pub(super) fn head(row: &Row) -> Result<QueueRow, Error> {
         decided_at: row.get("decided_at")?,
         admissions: serde_json::from_str(&admissions)?,
         created_at: row.get("created_at")?,
-        secret: hash(row, "draw_secret")?
-            .zip(hash(row, "token_key")?)
-            .map(|(secret, token_key)| DrawSecret { secret, token_key }),
+        // A program that knows no beacons takes a draw back and leaves what it announced.
+        beacon: if secret.is_some() { beacon(row)? } else { None },
+        secret,
         drawn: row
             .get::<Option<i64>>("drawn_after")?
             .zip(row.get("drawn")?)
             .map(|(after, count)| Drawn { after, count }),
     })
+}
+
+/// The beacon of a draw, if it has one.
+fn beacon(row: &Row) -> Result<Option<Beacon>, Error> {
+    let Some(chain) = row.get::<Option<String>>("beacon_chain")? else { return Ok(None) };
+    let chain = Chain::kept(chain.as_bytes()).map_err(|error| Error::Other(error.into()))?;
+    let number = |name: &str| row.get::<Option<i64>>(name);
+    let counts = number("entrants_after")?.zip(number("entrants")?).zip(number("entrants_at")?);
+    let entrants = counts.zip(hash(row, "entrants_root")?);
+    Ok(Some(Beacon {
+        chain: Arc::new(chain),
+        entrants: entrants.map(|(((after, count), at), root)| Entrants { after, count, root, at }),
+        signature: row.get::<Option<Vec<u8>>>("beacon_signature")?.map(Arc::from),
+    }))
 }
 
 fn hash(row: &Row, name: &str) -> Result<Option<Hash>, Error> {

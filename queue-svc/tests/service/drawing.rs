@@ -7,12 +7,12 @@ use queue_svc::Policy;
 use tonic::Status;
 
 use crate::harness::{
-    Client, Replica, SECOND, START, eventually, get, join, leave, policy, queue, reason, update,
+    Client, Replica, SECOND, START, events, eventually, get, join, leave, policy, queue, reason, update,
 };
 
-const OPENS: i64 = START + 3_600 * SECOND;
+pub(crate) const OPENS: i64 = START + 3_600 * SECOND;
 
-fn by_lot(at: i64) -> pb::QueuePolicy {
+pub(crate) fn by_lot(at: i64) -> pb::QueuePolicy {
     pb::QueuePolicy {
         opens_at: Some(timestamp(at)),
         opening: pb::Opening::Draw.into(),
@@ -20,12 +20,12 @@ fn by_lot(at: i64) -> pb::QueuePolicy {
     }
 }
 
-async fn draw(client: &Client) -> Result<pb::Draw, Status> {
+pub(crate) async fn draw(client: &Client) -> Result<pb::Draw, Status> {
     let request = pb::GetDrawRequest::default();
     Ok(client.clone().get_draw(request).await?.into_inner().draw.unwrap())
 }
 
-async fn drawn(client: &Client, token: &str) -> Result<pb::TokenDraw, Status> {
+pub(crate) async fn drawn(client: &Client, token: &str) -> Result<pb::TokenDraw, Status> {
     let request = pb::GetTokenDrawRequest { token: token.to_owned() };
     Ok(client.clone().get_token_draw(request).await?.into_inner().token_draw.unwrap())
 }
@@ -36,7 +36,7 @@ async fn told(client: &Client, token: &str) -> (i64, i64, i64) {
     (drawn.number, token.position, token.ticket)
 }
 
-async fn until_open(client: &Client) {
+pub(crate) async fn until_open(client: &Client) {
     eventually("it is open", || async {
         (queue(client).await.registered == 0 && !draw(client).await.unwrap().secret.is_empty()).then_some(())
     })
@@ -77,6 +77,11 @@ async fn two_replicas_and_one_that_starts_later_tell_the_same_numbers() {
         let held = draw(&one.client).await.unwrap();
         assert_eq!((held.registered, &held.commitment), (40, &before.commitment), "{}", database.name);
         assert_eq!(held, draw(&other.client).await.unwrap());
+        let opened = events(&other.client, &[]).await;
+        assert_eq!(
+            opened.iter().map(|one| (one.opening(), one.registered)).collect::<Vec<_>>(),
+            [(pb::Opening::Draw, 40)]
+        );
         let late = join(&other.client, "late").await.unwrap();
         assert_eq!((late.status(), late.position), (Waiting, 41), "{}", database.name);
         assert_eq!(reason(drawn(&one.client, &late.token).await), Reason::NotFound);

@@ -11,7 +11,7 @@ use chassis::{
     db::DbConfig,
     testing::patience::{Patience, timeout},
 };
-use queue_svc::{Config, Listeners, Policy, serve};
+use queue_svc::{Config, Listeners, Policy, Relay, serve};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, transport::Channel};
@@ -35,12 +35,23 @@ pub(crate) fn policy() -> Policy {
 
 impl Replica {
     pub(crate) async fn start(database: &DbConfig, policy: Policy, clock: &Clock) -> Self {
+        Self::with_relay(database, policy, clock, None).await
+    }
+
+    /// One whose draws have the beacon of this relay.
+    pub(crate) async fn with_relay(
+        database: &DbConfig,
+        policy: Policy,
+        clock: &Clock,
+        relay: Option<Relay>,
+    ) -> Self {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = grpc.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let config = Config {
             database: database.clone(),
             policy,
+            relay,
             requests: Default::default(),
             retention: Default::default(),
             doors: access::Doors::open(),
@@ -148,6 +159,12 @@ pub(crate) async fn update(client: &Client, policy: pb::QueuePolicy) -> pb::Queu
 
 pub(crate) async fn queue(client: &Client) -> pb::Queue {
     client.clone().get_queue(pb::GetQueueRequest::default()).await.unwrap().into_inner().queue.unwrap()
+}
+
+/// Names events as taken, and takes those that wait.
+pub(crate) async fn events(client: &Client, taken: &[i64]) -> Vec<pb::QueueEvent> {
+    let request = pb::TakeQueueEventsRequest { taken: taken.to_vec() };
+    client.clone().take_queue_events(request).await.unwrap().into_inner().events
 }
 
 /// The reason of a refusal, once its code was found to be the contract's.

@@ -1,6 +1,7 @@
 //! The waiting room as its callers see it: real gRPC, on both databases, one replica or two.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod beacon;
 mod crowd;
 mod drawing;
 mod harness;

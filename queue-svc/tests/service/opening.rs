@@ -7,7 +7,8 @@ use pb::TokenStatus::{Active, Registered, Waiting};
 use queue_svc::Policy;
 
 use crate::harness::{
-    Client, Replica, SECOND, START, eventually, get, join, leave, policy, queue, reason, update, verify,
+    Client, Replica, SECOND, START, events, eventually, get, join, leave, policy, queue, reason, update,
+    verify,
 };
 
 const OPENS: i64 = START + 3_600 * SECOND;
@@ -73,6 +74,21 @@ async fn who_registers_at_two_replicas_enters_in_one_order_at_the_opening() {
             let now = queue(&replica.client).await;
             assert_eq!((now.waiting, now.registered, now.active), (1, 0, 2));
         }
+        // It is told once, and again until it is taken.
+        let told = events(one, &[]).await;
+        let [opened] = &told[..] else { panic!("{}: {told:?}", database.name) };
+        assert_eq!(
+            (opened.queue_id.as_str(), opened.opening(), opened.registered),
+            ("default", pb::Opening::Fifo, 3)
+        );
+        assert_eq!((opened.opens_at, opened.opened_at), (Some(timestamp(OPENS)), Some(timestamp(OPENS))));
+        assert_eq!(events(other, &[opened.number + 1]).await, told);
+        assert!(
+            events(other, &[opened.number]).await.is_empty()
+                && events(one, &[opened.number]).await.is_empty()
+        );
+        let many = pb::TakeQueueEventsRequest { taken: vec![1; 501] };
+        assert_eq!(reason(one.clone().take_queue_events(many).await), Reason::InvalidArgument);
         for replica in replicas {
             replica.stop().await;
         }

@@ -28,6 +28,7 @@ async fn tokens_that_ended_long_ago_are_forgotten_by_every_replica_and_the_line_
         let old = Config {
             database: database.config.clone(),
             policy: policy.clone(),
+            relay: None,
             requests,
             retention,
             doors: access::Doors::open(),

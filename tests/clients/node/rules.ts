@@ -37,6 +37,7 @@ const title: Edges = { in: ["a", a(200), "하".repeat(200), "a\nb"], out: ["", a
 const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
 const line = (most: number): Edges => ({ in: ["", "a b", a(most), "하".repeat(most)], out: [a(most + 1), "a\nb", "a\u0000b", "a\u0085b"] });
 const page = range(0, 1_000);
+const taken: Edges = { in: [[], Array(500).fill(-1)], out: [Array(501).fill(-1)] };
 const sections = (count: number) => [...Array(count).keys()].map((nth) => ({ name: `${nth}`, price: 1, capacity: 1 }));
 const priced = (count: number) => [...Array(count).keys()].map((nth) => ({ section: `${nth}`, price: 1 }));
 const [none, nowhere] = [{ user_id: "nobody", reservation_id: id }, { user_id: "ann", queue_id: "rules-nowhere" }];
@@ -69,6 +70,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   WatchToken: [{ token: id }, { token: uuid }],
   VerifyToken: [{ token: id }, { token: uuid, queue_id: queue, user_id: { ...user, in: ["", ...user.in] } }],
   CompleteToken: [{ token: id }, { token: uuid, request_id: request }],
+  TakeQueueEvents: [{}, { taken }],
   LeaveQueue: [{ token: id }, { token: uuid, request_id: request, user_id: user }],
   CreateConcert: [{ title: "Rules" }, { title, queue_id: queue, request_id: request, time_zone: { in: ["", "Asia/Seoul"], out: [a(65)] } }],
   ListConcerts: [{}, { page_size: page }],
@@ -110,6 +112,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
     },
   ],
   ListShows: [{ concert_id: 1e9 }, { page_size: page, order: { in: ["", "startsAt"], out: ["starts_at", "title"] } }],
+  TakeReservationEvents: [{}, { taken }],
   ListShowReservations: [{ show_id: 1e9 }, { page_size: page }],
   ListSeats: [{ concert_id: 1e9, date: "2031-05-01" }, { date: { in: ["2031-05-01"], out: ["x", "1.5.2031", "2031-05-01T19:00"] }, page_size: page }],
   HoldSeats: [

@@ -1,6 +1,6 @@
 // A mesh of the test's own, which can be killed and started again where it was; and browsers that look at it.
 
-import { ok } from "node:assert";
+import { deepStrictEqual as same, ok } from "node:assert";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -199,9 +199,29 @@ const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pra
 /** What was looked at. */
 export const seen = new Set();
 
+/** A phone; a page that is zoomed to 200 %, which has half the pixels; and text alone of twice its size. */
+const SHAPES = [
+  { name: "on a phone", viewport: { width: 320, height: 640 } },
+  { name: "at 200 %", viewport: { width: 640, height: 450 } },
+  { name: "with text of 200 %", viewport: { width: 1280, height: 900 }, text: "200%" },
+];
+
+/** What is cut off, or makes the page scroll sideways. Wide tables scroll by themselves. */
+function cut() {
+  const found = [];
+  const wide = document.documentElement.scrollWidth;
+  if (wide > innerWidth) found.push(`the page is ${wide} pixels wide`);
+  for (const element of document.body.querySelectorAll("*:not(.unseen, progress, option, canvas)")) {
+    const { overflowX } = getComputedStyle(element);
+    const hides = ["hidden", "clip"].includes(overflowX) && element.scrollWidth > element.clientWidth + 1;
+    if (hides && !element.closest(".unseen")) found.push(`${element.outerHTML.slice(0, 120)} is cut off`);
+  }
+  return found;
+}
+
 /**
  * What must be true of every page in every state: no rule of accessibility is broken in the light nor in the
- * dark, and on a phone nothing is wider than the phone.
+ * dark, and on a phone, zoomed and with large text nothing is cut off and nothing scrolls in two directions.
  */
 export async function sound(page, state) {
   seen.add(state);
@@ -219,9 +239,14 @@ export async function sound(page, state) {
     ok(told.length === 0, `${state} in the ${colorScheme}: ${told.join("\n")}`);
   }
   await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize({ width: 320, height: 640 });
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-  ok(wide <= 320, `${state} is ${wide} pixels wide on a phone`);
+  const enlarge = (text) => page.evaluate((text) => (document.documentElement.style.fontSize = text), text);
+  for (const { name, viewport, text } of SHAPES) {
+    await page.setViewportSize(viewport);
+    await enlarge(text ?? "");
+    const found = await page.evaluate(cut);
+    ok(found.length === 0, `${state} ${name}: ${found.join("\n")}`);
+  }
+  await enlarge("");
   await page.setViewportSize(size);
 }
 
@@ -233,3 +258,49 @@ export const says = (page, text) => page.getByText(text).first().waitFor();
 
 /** Waits until the page tells how it hears of the place. */
 export const linked = (page, how) => page.waitForSelector(`[data-link="${how}"]`);
+
+/**
+ * Goes with Tab to a control that may be used, as a keyboard does, once it is there.
+ */
+export async function reach(page, wanted) {
+  const key = () =>
+    page.evaluate(() => document.activeElement?.dataset.key ?? document.activeElement?.getAttribute("href"));
+  await page.waitForSelector(`[data-key="${wanted}"]:not([aria-disabled="true"]), [href="${wanted}"]`);
+  for (let tries = 0; (await key()) !== wanted; tries += 1) {
+    ok(tries < 200, `Tab leads to ${wanted}`);
+    await page.keyboard.press("Tab");
+  }
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  same(outline, "solid", `one sees that ${wanted} has the focus`);
+}
+
+/** Skipping to the content is the first thing that a keyboard is offered. */
+export async function skips(page) {
+  await page.keyboard.press("Tab");
+  const first = await page.evaluate(() => document.activeElement?.getAttribute("href"));
+  same(first, "#main", "the first thing is to skip to the content");
+}
+
+/** Goes with Tab to each of these in turn, and presses Enter. */
+export async function enter(page, ...keys) {
+  for (const key of keys) {
+    await reach(page, key);
+    await page.keyboard.press("Enter");
+  }
+}
+
+/** Plays scenes one after the other, those whose names have `only` in them, and says what was looked at. */
+export async function play(name, scenes, only, browser, house) {
+  try {
+    for (const scene of scenes.filter((scene) => !only || scene.name.includes(only))) {
+      await scene().catch((error) => {
+        error.message = `${scene.name}: ${error.message}`;
+        throw error;
+      });
+    }
+    console.log(`${name}: ${scenes.length} scenes, ${seen.size} states looked at for everybody's use`);
+  } finally {
+    await browser.close();
+    await house.kill();
+  }
+}

@@ -5,7 +5,7 @@
 //     node operator.mjs PROGRAM FOLDER BROWSER [SCENE]
 
 import { deepStrictEqual as same, ok } from "node:assert";
-import { Browser, House, press, says, seen, sound } from "./house.mjs";
+import { Browser, House, enter, play, press, reach, says, skips, sound } from "./house.mjs";
 
 const [program, folder, executable, only] = process.argv.slice(2);
 const browser = await Browser.open(executable);
@@ -58,6 +58,8 @@ async function what_is_going_on() {
   // The edge's own figures need two readings.
   await figure(page, "Refusals a minute").locator(".figure", { hasText: /\d/ }).waitFor();
   await figure(page, "99 % of answers within").locator(".figure", { hasText: /ms/ }).waitFor();
+  await says(page, "Alerts of the last day");
+  await says(page, "There are none.");
   await sound(page, "the board");
   await page.emulateMedia({ reducedMotion: "reduce" });
   // What was seen outlives a visit to another page.
@@ -65,9 +67,47 @@ async function what_is_going_on() {
   await page.click('[data-key="to-find"]');
   await says(page, "No payment needs you.");
   await sound(page, "the form to find something");
-  await page.click('[data-key="to-"]');
+  await page.click('[data-key="to-operator"]');
   await page.selectOption('[data-key="line"]', "board");
   ok((await line.innerHTML()).length >= before.length, "the line of the chart is still there");
+  await olga.leave();
+}
+
+async function what_needs_a_person() {
+  const olga = await browser.person(house);
+  const told = {
+    alerts: [
+      {
+        program: "edge",
+        kind: "a-checkout-is-parked",
+        text: "a checkout is parked checkout_id=7c9e6679-7425-40de-944b-e07fc1f90ae7 <b>step</b>=confirm",
+        times: 12,
+        since: new Date(Date.now() - 3_600_000).toISOString(),
+        latestAt: new Date().toISOString(),
+        silenced: false,
+      },
+      {
+        program: "wallet-svc",
+        kind: "something-went-wrong-that-should-not",
+        text: "something went wrong that should not",
+        times: 1,
+        since: new Date(Date.now() - 7_200_000).toISOString(),
+        latestAt: new Date(Date.now() - 7_200_000).toISOString(),
+        silenced: true,
+      },
+    ],
+    unread: ["booking-svc"],
+  };
+  await olga.context.route("**/v1/operator/alerts", (route) => route.fulfill({ json: told }));
+  const page = await olga.visit("/operator");
+  await says(page, "These programs do not tell theirs: booking-svc.");
+  const alerts = page.locator("li.alert");
+  same(await alerts.count(), 2, "both kinds");
+  const [first, second] = await alerts.allInnerTexts();
+  ok(/a-checkout-is-parked edge[^]*<b>step<\/b>=confirm[^]*12 times since /.test(first), first);
+  ok(/the latest /.test(first), first);
+  ok(/something-went-wrong[^]*wallet-svc[^]*silenced[^]*once, /.test(second), second);
+  await sound(page, "the board with alerts");
   await olga.leave();
 }
 
@@ -210,6 +250,8 @@ async function who_has_what_and_a_refund() {
   await press(page, "find");
   await says(page, "User gil");
   await page.waitForSelector("user-page table");
+  const moved = page.locator("user-page table").last().locator("tbody tr");
+  ok(/Payment\s+-₩180,000\s+₩0$/.test(await moved.first().innerText()), await moved.first().innerText());
   await sound(page, "a user");
   await page.click('[data-key="to-find"]');
   await page.fill('[data-key="what"]', "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11");
@@ -282,26 +324,14 @@ async function by_keyboard_alone() {
   const olga = await browser.person(house);
   const page = await olga.visit("/operator/lines/keyboard");
   await page.waitForSelector("change-form input");
-  const key = () =>
-    page.evaluate(() => document.activeElement?.dataset.key ?? document.activeElement?.getAttribute("href"));
-  const reach = async (wanted) => {
-    for (let tries = 0; (await key()) !== wanted; tries += 1) {
-      ok(tries < 100, `Tab leads to ${wanted}`);
-      await page.keyboard.press("Tab");
-    }
-    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
-    same(outline, "solid", `one sees that ${wanted} has the focus`);
-  };
-  await page.keyboard.press("Tab");
-  same(await key(), "#main", "the first thing is to skip to the content");
-  await reach("maxActive");
+  await skips(page);
+  await reach(page, "maxActive");
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.type("7");
   await page.keyboard.press("Enter");
   await page.waitForSelector('[data-key="confirm"]');
   same(await page.evaluate(() => document.activeElement?.tagName), "H3", "the focus is at what would change");
-  await reach("confirm");
-  await page.keyboard.press("Enter");
+  await enter(page, "confirm");
   await page.waitForSelector('[data-key="maxActive"][value="7"]');
   same((await house.run("GET", "/v1/queues/keyboard")).maxActive, 7);
   await olga.leave();
@@ -323,15 +353,6 @@ async function in_both_languages_and_on_a_small_screen() {
   await press(page, "language");
   await says(page, "Concerts");
   await olga.leave();
-  // Twice as large, as browsers zoom.
-  const large = await browser.person(house, { viewport: { width: 640, height: 450 }, deviceScaleFactor: 2 });
-  const zoomed = await large.visit(`/operator/shows/${show}`);
-  await zoomed.waitForSelector("books-page table");
-  ok(
-    (await zoomed.evaluate(() => document.documentElement.scrollWidth)) <= 640,
-    "nothing is wider than a page that is zoomed",
-  );
-  await large.leave();
 }
 
 async function where_one_has_to_sign_in() {
@@ -353,6 +374,7 @@ async function where_one_has_to_sign_in() {
 
   await page.fill('[data-key="who"]', secured.token("sam", "support"));
   await press(page, "signIn");
+  await says(page, "A user, a reservation or a payment");
   same(await page.locator("nav a").allInnerTexts(), ["Box office", "Find"], "what support is offered");
   await page.goto(`${secured.base}/operator/payments/${paid.paymentId}`);
   await says(page, "Sell the seats");
@@ -364,6 +386,29 @@ async function where_one_has_to_sign_in() {
   await says(page, "Given back");
   await press(page, "signOut");
 
+  // A cashier fills wallets, and is offered nothing else.
+  await page.goto(`${secured.base}/operator`);
+  await page.fill('[data-key="who"]', secured.token("carl", "cashier"));
+  await press(page, "signIn");
+  await says(page, "Each one is written into the journal.");
+  same(await page.locator("nav a").allInnerTexts(), ["Box office", "Wallets"], "what a cashier is offered");
+  await page.fill('[data-key="userId"]', "mia");
+  await page.fill('[data-key="amount"]', "50000");
+  await sound(page, "the till");
+  await press(page, "preview");
+  await sound(page, "a top-up that is previewed");
+  await press(page, "confirm");
+  await says(page, "mia has ₩50,000 now.");
+  await sound(page, "a wallet that was filled");
+  same(await page.locator("till-page a").count(), 0, "what others may look at is no link");
+  same((await secured.run("GET", "/v1/operator/journal?target=mia")).actions.length, 1, "it is written down");
+  await page.goto(`${secured.base}/operator/audit`);
+  await says(page, "This page is not for you");
+  await page.click('main a[href="/operator/wallets"]');
+  await page.waitForSelector('[data-key="userId"]');
+  await press(page, "signOut");
+
+  await page.goto(`${secured.base}/operator`);
   await page.fill('[data-key="who"]', secured.token("olga", "operator"));
   await press(page, "signIn");
   await page.goto(`${secured.base}/operator`);
@@ -432,6 +477,7 @@ async function what_the_forms_reckon() {
 
 const scenes = [
   what_is_going_on,
+  what_needs_a_person,
   a_line_is_changed,
   a_show_is_made_and_mended,
   who_has_what_and_a_refund,
@@ -443,17 +489,4 @@ const scenes = [
   without_the_server,
   what_the_forms_reckon,
 ];
-try {
-  for (const scene of scenes.filter(({ name }) => !only || name.includes(only))) {
-    await scene().catch((error) => {
-      error.message = `${scene.name}: ${error.message}`;
-      throw error;
-    });
-  }
-  console.log(
-    `the box office in a browser: ${scenes.length} scenes, ${seen.size} states looked at for everybody's use`,
-  );
-} finally {
-  await browser.close();
-  await house.kill();
-}
+await play("the box office in a browser", scenes, only, browser, house);

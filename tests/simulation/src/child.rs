@@ -11,9 +11,9 @@ use std::{
 
 use audit::{Options, Sources};
 use serde::{Deserialize, Serialize};
-use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use crate::{
+    forge::forge,
     history::{History, Violation},
     run::Sabotage,
 };
@@ -55,8 +55,8 @@ impl Task {
     pub fn run(&self, program: &Path) -> Result<Outcome, String> {
         let folder = folder().map_err(|error| format!("no folder for the databases: {error}"))?;
         let mut outcome = self.in_process(program, folder.path())?;
-        if let Some((file, sql)) = self.sabotage.and_then(forgery) {
-            block_on(forge(&folder.path().join(file), sql))?.map_err(|error| error.to_string())?;
+        if let Some(sabotage) = self.sabotage {
+            block_on(forge(folder.path(), sabotage))?.map_err(|error| error.to_string())?;
         }
         outcome.history.violations.extend(audited(folder.path())?);
         Ok(outcome)
@@ -106,31 +106,6 @@ fn audited(folder: &Path) -> Result<Vec<Violation>, String> {
     Ok(differences
         .map(|found| Violation { rule: "AUDIT".to_owned(), what: found.to_string(), who: Vec::new() })
         .collect())
-}
-
-/// What is changed of what a service has written, and in which file.
-const fn forgery(sabotage: Sabotage) -> Option<(&'static str, &'static str)> {
-    match sabotage {
-        Sabotage::Price | Sabotage::Line => None,
-        Sabotage::Ledger => Some((
-            "wallet.db",
-            "UPDATE wallet SET balance = balance + 1 WHERE user_id = (SELECT MIN(user_id) FROM wallet)",
-        )),
-        Sabotage::Lots => Some((
-            "queue.db",
-            "UPDATE draw SET tokens = unhex(hex(substr(tokens, 17, 16)) || hex(substr(tokens, 1, 16)) || hex(substr(tokens, 33)))",
-        )),
-        Sabotage::Twice => Some((
-            "queue.db",
-            "UPDATE draw SET tokens = unhex(hex(substr(tokens, 1, 16)) || hex(substr(tokens, 1, 16)) || hex(substr(tokens, 33)))",
-        )),
-    }
-}
-
-async fn forge(file: &Path, sql: &'static str) -> Result<(), sqlx::Error> {
-    let mut link = SqliteConnectOptions::new().filename(file).connect().await?;
-    sqlx::query(sql).execute(&mut link).await?;
-    link.close().await
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {

@@ -1,12 +1,14 @@
 //! The whole mesh in virtual time, on a network that delays, loses, cuts and stalls, with servers that die: a
 //! run is its seed.
 //!
-//! - [`plan`]: what a seed decides; [`weather`]: what goes wrong
+//! - [`plan`], [`hall`]: what a seed decides; [`weather`]: what goes wrong
 //! - [`mesh`]: the services as they are, on the simulated network
 //! - [`person`], [`office`]: who uses them, over REST
 //! - [`model`]: what they were told, and what must be true because of it
+//! - [`mistake`]: programs that are wrong on purpose, to see that it is found
 //! - [`run`]: one seed; [`history`]: what happened in it
-//! - [`child`]: a seed in a process of its own, so that nothing outside of the seed has a part in it
+//! - [`child`]: a seed in a process of its own, so that nothing outside of the seed has a part in it;
+//!   [`forge`]: mistakes that are made on purpose
 //!
 //! **Why a run is reproducible.** Every server has a single-threaded runtime whose time is virtual, and they
 //! run one after the other. Databases answer at once (`chassis::db::simulate`). All randomness, down to the
@@ -14,8 +16,11 @@
 //! process runs one seed.
 
 pub mod child;
+pub mod forge;
+pub mod hall;
 pub mod history;
 pub mod mesh;
+pub mod mistake;
 pub mod model;
 pub mod office;
 pub mod person;

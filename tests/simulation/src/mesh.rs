@@ -23,11 +23,13 @@ use chassis::{
     network::{Connection, Incoming, Network},
     threads::Threads,
 };
+use drand::Drand;
 use edge::{Browse, OnPaymentFailure, Origins, Upstreams};
 use futures::{
     future::{self, BoxFuture},
     stream,
 };
+use queue_svc::Relay;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use turmoil::{
@@ -35,7 +37,10 @@ use turmoil::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{history, plan::Plan};
+use crate::{
+    history,
+    plan::{Plan, Rounds},
+};
 
 /// Where each server takes gRPC.
 const GRPC: u16 = 1;
@@ -170,7 +175,8 @@ impl Mesh {
             ..queue_svc::Policy::default()
         };
         let (requests, retention) = Default::default();
-        queue_svc::Config { database, policy, requests, retention, doors: Doors::open() }
+        let relay = self.plan.beacon.map(relay);
+        queue_svc::Config { database, policy, relay, requests, retention, doors: Doors::open() }
     }
 
     fn edge(&self, database: DbConfig) -> Result<edge::Config, String> {
@@ -196,6 +202,32 @@ impl Mesh {
         };
         Ok(edge::Config { database, policy, retention: Default::default(), upstreams, doors: Doors::open() })
     }
+}
+
+/// The network whose rounds are the beacons of draws: one a second.
+pub(crate) fn network() -> Drand {
+    Drand::new(1, 1, START / 1_000_000 - 100)
+}
+
+/// A relay of it. It is no host of the simulated network, and tells at once what it tells.
+fn relay(rounds: Rounds) -> Relay {
+    let (drand, forger) = (network(), Drand::new(2, 1, START / 1_000_000 - 100));
+    let hash = chassis::hex::read(&drand.hash()).and_then(|hash| hash.try_into().ok()).unwrap_or_default();
+    let answer = move |path: String| -> Result<String, String> {
+        let Some(round) = path.strip_prefix("public/").and_then(|round| round.parse().ok()) else {
+            return Ok(drand.info());
+        };
+        let now = START + i64::try_from(history::now().as_micros()).map_err(|error| error.to_string())?;
+        let late = rounds.late.map(|late| i64::try_from(late.as_micros()).unwrap_or(i64::MAX));
+        if late.is_some_and(|late| round <= drand.latest(now.saturating_sub(late))) {
+            Ok(drand.round(round))
+        } else if rounds.lies && round <= drand.latest(now) {
+            Ok(forger.round(round))
+        } else {
+            Err("it answered 404 Not Found".to_owned())
+        }
+    };
+    Relay::new(hash, Arc::new(move |path| Box::pin(future::ready(answer(path).map(String::into_bytes)))))
 }
 
 async fn listen(port: u16) -> io::Result<Incoming> {

@@ -29,27 +29,64 @@ pub async fn open(plan: &Plan) -> i64 {
         "waitingGraceSeconds": rules.grace_seconds, "showUpWithinSeconds": rules.show_up_seconds,
     });
     if let Some(opens) = plan.draw {
-        let opens = Rfc3339::of(START + i64::try_from(opens.as_micros()).unwrap_or_default());
         line["opening"] = json!("DRAW");
-        line["opensAt"] = json!(opens.as_str());
+        line["opensAt"] = json!(instant(opens));
     }
     until_done(&Request::put(format!("/v1/queues/{LINE}"), line).key("line")).await;
     let concert = json!({"title": "Gala", "queueId": LINE});
     let concert =
         until_done(&Request::post("/v1/concerts", concert).key("concert")).await.number("concertId");
-    let show = json!({
-        "startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 120, "title": "Evening",
-        "price": rules.price, "seatCount": rules.seats,
-    });
+    let mut show = json!({"startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 120, "title": "Evening"});
+    if let (Some(members), Some(hall)) = (show.as_object_mut(), plan.hall.body().as_object()) {
+        members.extend(hall.clone());
+    }
+    for (name, at) in [("opensAt", plan.hall.opens), ("closesAt", plan.hall.closes)] {
+        if let Some(at) = at {
+            show[name] = json!(instant(at));
+        }
+    }
+    if let Some(most) = plan.hall.most {
+        show["maxSeatsPerUser"] = json!(most);
+    }
     until_done(&Request::post(format!("/v1/concerts/{concert}/shows"), show).key("show"))
         .await
         .number("showId")
+}
+
+/// A time of the run, as it is written in a request.
+fn instant(at: Duration) -> String {
+    Rfc3339::of(START + i64::try_from(at.as_micros()).unwrap_or_default()).as_str().to_owned()
+}
+
+/// Makes every seat dearer from now on.
+pub async fn make_dearer(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
+    model.borrow_mut().asks.dearer(false);
+    let prices = json!({"prices": plan.hall.dearer_prices()});
+    until_done(&Request::patch(format!("/v1/shows/{show}"), prices)).await;
+    model.borrow_mut().asks.dearer(true);
+    count("prices changed");
 }
 
 /// Calls the show off: nobody gets its seats any more when this is over.
 pub async fn call_off(show: i64) {
     until_done(&Request::post(format!("/v1/shows/{show}/cancel"), json!({}))).await;
     count("shows called off");
+}
+
+/// Looks at the draw, if an edge tells it. Whether it waits for its beacon.
+pub async fn watch_the_draw(model: &Rc<RefCell<Model>>) -> bool {
+    let request = Request::get(format!("/v1/queues/{LINE}/draw"));
+    let answer = request.send(OFFICE, EDGES[0], PATIENCE).await.filter(Answer::is_done);
+    let Some(answer) = answer else { return false };
+    model.borrow_mut().line.told_of_the_draw(&answer);
+    answer.body["root"].is_string() && answer.body["secret"].is_null()
+}
+
+/// Ends the wait for a beacon that does not come.
+pub async fn draw_without_a_beacon() {
+    let without = json!({"withoutBeacon": true});
+    until_done(&Request::put(format!("/v1/queues/{LINE}"), without).key("without")).await;
+    count("draws without their beacon");
 }
 
 /// Reads everybody's affairs once nothing is in flight any more, and has the model judge them.
@@ -83,14 +120,30 @@ pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
         }
     }
     if plan.draw.is_some() {
-        let draw = until_done(&Request::get(format!("/v1/queues/{LINE}/draw"))).await;
+        let draw = loop {
+            let draw = until_done(&Request::get(format!("/v1/queues/{LINE}/draw"))).await;
+            model.borrow_mut().line.told_of_the_draw(&draw);
+            if draw.body["secret"].is_string() {
+                if draw.body["beaconSignature"].is_string() {
+                    count("draws with their beacon");
+                }
+                break draw;
+            }
+            if history::now() > until {
+                return violated("DRAW", &[OFFICE], format!("it was not held: {}", draw.body));
+            }
+            sleep(AGAIN).await;
+        };
         let tokens = model.borrow().line.registered();
         for token in tokens {
             let drawn = until_known(&Request::get(format!("/v1/tokens/{token}/draw"))).await;
             model.borrow_mut().line.drawn(&token, &draw, &drawn);
         }
     }
-    model.borrow().judge(&all);
+    // Books are told as they were a quarter of a second ago.
+    sleep(AGAIN + AGAIN).await;
+    let books = until_done(&Request::get(format!("/v1/shows/{show}/sales"))).await.body;
+    model.borrow().judge(&all, &books);
 }
 
 /// Everything that can be read of somebody.

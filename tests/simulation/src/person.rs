@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::{
     history::{self, count, violated},
-    model::Model,
+    model::{Model, Wanted},
     plan::{EDGES, Plan},
     rest::{Answer, Request},
     weather::Weather,
@@ -50,6 +50,8 @@ pub struct Person {
     show: i64,
     asked: u32,
     charges: i64,
+    /// The seats that they have just given back and want again.
+    again: Option<Vec<i64>>,
 }
 
 /// What somebody is called.
@@ -80,6 +82,7 @@ impl Person {
             show,
             asked: 0,
             charges: 0,
+            again: None,
         }
     }
 
@@ -235,8 +238,8 @@ impl Person {
             if self.is_over() {
                 return After::Gone;
             }
-            let Some(seats) = self.choose().await else { return After::Gone };
-            if seats.is_empty() {
+            let Some(wanted) = self.wish().await else { return After::Gone };
+            if matches!(&wanted, Wanted::These(seats) if seats.is_empty()) {
                 if self.chance(0.5) {
                     self.leave(token).await;
                     return After::Gone;
@@ -244,24 +247,62 @@ impl Person {
                 self.wait(0.5, 2.0).await;
                 continue;
             }
-            let body = json!({"userId": self.name, "showId": self.show, "seatNumbers": seats});
-            let request = Request::post("/v1/reservations", body).key(self.key()).token(token);
-            let Some(answer) = self.ask(&request, |answer| answer.text("reservationId").to_owned()).await
-            else {
-                continue;
-            };
+            let Some(answer) = self.hold(token, &wanted).await else { continue };
             match (answer.status, answer.code()) {
                 (201, _) => {}
-                (409, "SEAT_TAKEN") => continue,
+                (409, "SEAT_TAKEN" | "SEATS_UNAVAILABLE") => continue,
+                (409, "SALES_NOT_OPEN") => {
+                    self.wait(0.3, 2.0).await;
+                    continue;
+                }
+                (409, "SALES_CLOSED" | "HOLD_LIMIT") if self.chance(0.5) => {
+                    self.leave(token).await;
+                    return After::Gone;
+                }
                 _ => return After::Again,
             }
-            self.scene.model.borrow_mut().seats.held(&self.name, &seats, &answer);
+            self.scene.model.borrow_mut().seats.held(&self.name, &answer);
             let reservation = answer.text("reservationId").to_owned();
-            if let Some(after) = self.decide(token, &reservation).await {
+            let seats = answer.numbers("seatNumbers");
+            if let Some(after) = self.decide(token, &reservation, seats).await {
                 return after;
             }
         }
         After::Again
+    }
+
+    /// Which seats they ask for. In a hall of sections every second one leaves the choice to the seller.
+    async fn wish(&mut self) -> Option<Wanted> {
+        if let Some(seats) = self.again.take() {
+            count("wanted again what was given back");
+            return Some(Wanted::These(seats));
+        }
+        if self.scene.plan.hall.is_plain() || self.chance(0.5) {
+            return Some(Wanted::These(self.choose().await?));
+        }
+        let (count, together, anywhere) = (self.rng.random_range(1..=4), self.chance(0.8), self.chance(0.7));
+        let sections = &self.scene.plan.hall.sections;
+        let section = sections.iter().choose(&mut self.rng).map(|section| section.name.clone());
+        Some(Wanted::Best { count, section: section.filter(|_| !anywhere), together })
+    }
+
+    /// Asks for seats.
+    async fn hold(&mut self, token: &str, wanted: &Wanted) -> Option<Answer> {
+        let mut body = json!({"userId": self.name, "showId": self.show});
+        match wanted {
+            Wanted::These(seats) => body["seatNumbers"] = json!(seats),
+            Wanted::Best { count, section, together } => {
+                (body["count"], body["together"]) = (json!(count), json!(together));
+                if let Some(section) = section {
+                    body["section"] = json!(section);
+                }
+            }
+        }
+        let request = Request::post("/v1/reservations", body).key(self.key()).token(token);
+        let nth = self.scene.model.borrow_mut().asks.begun(&self.name, wanted);
+        let answer = self.ask(&request, |answer| answer.text("reservationId").to_owned()).await;
+        self.scene.model.borrow_mut().asks.ended(nth, answer.as_ref());
+        answer
     }
 
     /// Looks which seats are free, and chooses some; now and then without looking.
@@ -276,21 +317,24 @@ impl Person {
             self.scene.model.borrow().seats.seen(&self.name, &answer)
         };
         if self.chance(0.15) {
-            free = (1..=i64::from(self.scene.plan.sale.seats)).collect();
+            free = (1..=self.scene.plan.hall.seats()).collect();
         }
         let count = self.rng.random_range(1..=3);
         Some(free.into_iter().choose_multiple(&mut self.rng, count))
     }
 
     /// What they do with a hold. `None`: they look for other seats.
-    async fn decide(&mut self, token: &str, reservation: &str) -> Option<After> {
+    async fn decide(&mut self, token: &str, reservation: &str, seats: Vec<i64>) -> Option<After> {
         let hold = self.scene.plan.sale.hold.as_secs_f64();
         let dice = self.rng.random_range(0..100);
         match dice {
             0..8 => {
                 self.scene.model.borrow_mut().seats.touch(reservation);
                 let request = Request::delete(format!("/v1/reservations/{reservation}")).token(token);
-                self.ask(&request, |_| String::new()).await;
+                if self.ask(&request, |_| String::new()).await.is_some_and(|answer| answer.is_done()) {
+                    self.scene.model.borrow_mut().asks.given_back(reservation);
+                    self.again = (!self.scene.plan.hall.is_plain() && self.chance(0.7)).then_some(seats);
+                }
                 return None;
             }
             8..14 => {

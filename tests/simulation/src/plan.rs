@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
+use crate::{KNOWN, hall::Hall};
+
 /// Two replicas of each service.
 pub const SERVERS: [&str; 8] =
     ["queue-1", "queue-2", "booking-1", "booking-2", "wallet-1", "wallet-2", "edge-1", "edge-2"];
@@ -27,6 +29,8 @@ pub struct Plan {
     pub seed: u64,
     /// The sale.
     pub sale: Rules,
+    /// The seats, their prices, and who may have them.
+    pub hall: Hall,
     /// How many people come.
     pub people: usize,
     /// How long it takes until all have come.
@@ -43,6 +47,8 @@ pub struct Plan {
     pub skew: i64,
     /// When the line opens by lot, if it was not open from the beginning.
     pub draw: Option<Duration>,
+    /// What the relay of the draw's beacon does, if the draw has one.
+    pub beacon: Option<Rounds>,
     /// When the show is called off, if it is.
     pub called_off: Option<Duration>,
     /// What goes wrong.
@@ -51,12 +57,21 @@ pub struct Plan {
     pub calm: Duration,
 }
 
+/// What the relay of a beacon tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounds {
+    /// How long after its time a round is told; `None`: never, and the office ends the wait.
+    pub late: Option<Duration>,
+    /// Whether it tells what somebody else has signed until then.
+    pub lies: bool,
+}
+
 /// The rules of the sale.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// How many seats there are.
+    /// How many seats there are, where they stand in one row.
     pub seats: i32,
-    /// What one costs.
+    /// What one costs; the least, where sections have prices of their own.
     pub price: i64,
     /// How many may be in at once.
     pub max_active: i64,
@@ -112,10 +127,13 @@ impl Plan {
         let calm = rng.random_range(14_000..=20_000);
         let mut troubles = troubles(&mut rng, calm);
         let draw = draw(seed, &mut troubles);
+        let beacon = draw.and_then(|opens| beacon(seed, opens, &mut troubles));
         let called_off = called_off(seed, &mut troubles);
+        let hall = Hall::of(seed, sale.seats, sale.price, Duration::from_millis(calm), called_off);
         Self {
             seed,
             sale,
+            hall,
             people: rng.random_range(8..=18),
             coming: Duration::from_millis(*[100, 1_000, calm / 2].choose(&mut rng).unwrap_or(&calm)),
             one_in: rng.random_range(3..=20),
@@ -127,6 +145,7 @@ impl Plan {
             commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
             skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),
             draw,
+            beacon,
             called_off,
             troubles,
             calm: Duration::from_millis(calm),
@@ -159,6 +178,27 @@ fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> 
         }
     }
     Some(Duration::from_millis(opens))
+}
+
+/// What the relay of a draw's beacon does, in one of two draws, and who dies between the opening and the
+/// draw. Other dice decide it than the rest, as for draws. Seeds that once found something without one have
+/// none.
+fn beacon(seed: u64, opens: Duration, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Rounds> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0xBEAC);
+    if rng.random_bool(0.5) || KNOWN.iter().any(|(known, _)| *known == seed) {
+        return None;
+    }
+    for queue in QUEUES {
+        if rng.random_bool(0.5) {
+            let dies = opens + Duration::from_millis(rng.random_range(100..=700) * 10);
+            troubles.push((dies, Trouble::Crash(queue)));
+            troubles.push((dies + Duration::from_millis(600), Trouble::Start(queue)));
+        }
+    }
+    let late = rng
+        .random_bool(0.6)
+        .then(|| Duration::from_millis(*[0, 0, 700, 5_000].choose(&mut rng).unwrap_or(&0)));
+    Some(Rounds { late, lies: rng.random() })
 }
 
 /// When a seed's show is called off, in one of four, and who dies around that moment. Other dice decide it

@@ -55,6 +55,11 @@ impl Request {
         Self { body: Some(body), ..Self::new(Method::PUT, path) }
     }
 
+    /// PATCH of JSON.
+    pub fn patch(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PATCH, path) }
+    }
+
     /// DELETE.
     pub fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::DELETE, path)
@@ -162,6 +167,12 @@ impl Answer {
     #[must_use]
     pub fn text(&self, field: &str) -> &str {
         text(&self.body, field)
+    }
+
+    /// Numbers of it.
+    #[must_use]
+    pub fn numbers(&self, field: &str) -> Vec<i64> {
+        list(&self.body, field).filter_map(Value::as_i64).collect()
     }
 
     /// A number of it.

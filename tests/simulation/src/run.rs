@@ -16,6 +16,7 @@ use turmoil::{Builder, Sim};
 use crate::{
     history::{self, History},
     mesh::Mesh,
+    mistake,
     model::Model,
     office,
     person::{Person, Scene},
@@ -43,6 +44,24 @@ pub enum Sabotage {
     Lots,
     /// The one who is first in what the line leaves of its draw is second as well.
     Twice,
+    /// Replicas do not follow the log of the seats.
+    Stale,
+    /// Now and then what has changed of seats is not written down.
+    Unlogged,
+    /// A seat that somebody has is given to whoever asks.
+    Double,
+    /// What comes free is not written down.
+    Unfreed,
+    /// A show that is called off is said to have no sales left.
+    Forgotten,
+    /// Nobody is said to have any seat of a show that limits how many one may have.
+    Unlimited,
+    /// The draw that the line leaves is as if it had been held without the beacon.
+    Ignored,
+    /// It is as if who takes part had been read again after the beacon was there, when one had left.
+    Reread,
+    /// It is as if it had been held again with another secret.
+    Again,
 }
 
 /// Who comes, and how far they are.
@@ -62,6 +81,9 @@ pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> History {
     history::note_at(Duration::ZERO, OFFICE, format!("{plan:?}"));
     let troubled = Rc::new(Cell::new(false));
     db::simulate(fates(&plan, &troubled));
+    if let Some(mistaken) = sabotage.and_then(mistake::of) {
+        db::misspeak(mistaken);
+    }
     let scene = Scene {
         model: Rc::new(RefCell::new(Model::new(&Rc::new(believed(&plan, sabotage))))),
         plan: Rc::clone(&plan),
@@ -82,9 +104,23 @@ pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> History {
 fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
     let mut plan = plan.clone();
     match sabotage {
-        Some(Sabotage::Price) => plan.sale.price += 1,
+        Some(Sabotage::Price) => plan.hall.sections.iter_mut().for_each(|section| section.price += 1),
         Some(Sabotage::Line) => plan.sale.max_active = 0,
-        Some(Sabotage::Ledger | Sabotage::Lots | Sabotage::Twice) | None => {}
+        Some(
+            Sabotage::Ledger
+            | Sabotage::Lots
+            | Sabotage::Twice
+            | Sabotage::Stale
+            | Sabotage::Unlogged
+            | Sabotage::Double
+            | Sabotage::Unfreed
+            | Sabotage::Forgotten
+            | Sabotage::Unlimited
+            | Sabotage::Ignored
+            | Sabotage::Reread
+            | Sabotage::Again,
+        )
+        | None => {}
     }
     plan
 }
@@ -149,12 +185,23 @@ impl Cast {
     async fn office(self) -> turmoil::Result {
         let (plan, show) = (&self.scene.plan, office::open(&self.scene.plan).await);
         self.show.set(Some(show));
+        if let Some(at) = plan.hall.dearer {
+            sleep(at.saturating_sub(history::now())).await;
+            office::make_dearer(plan, show, &self.scene.model).await;
+        }
         if let Some(at) = plan.called_off {
             sleep(at.saturating_sub(history::now())).await;
             office::call_off(show).await;
         }
-        while self.gone.get() < CROWDS.len() || history::now() < plan.calm {
+        let mut never_comes = plan.beacon.is_some_and(|rounds| rounds.late.is_none());
+        // Also where everybody has given up by then: a draw that has no beacon is ended by nobody else.
+        while self.gone.get() < CROWDS.len() || history::now() < plan.calm || never_comes {
             sleep(LOOK).await;
+            let waits = plan.beacon.is_some() && office::watch_the_draw(&self.scene.model).await;
+            if waits && never_comes && history::now() >= plan.calm {
+                never_comes = false;
+                office::draw_without_a_beacon().await;
+            }
         }
         office::close(plan, show, &self.scene.model).await;
         Ok(())

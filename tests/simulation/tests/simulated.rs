@@ -49,7 +49,7 @@ fn what_once_found_something_finds_nothing_any_more() {
 
 #[test]
 fn a_wrong_price_is_seen() {
-    assert!(broken(&run(1, Some(Sabotage::Price))).contains(&"AS-ASKED"));
+    assert!(broken(&run(1, Some(Sabotage::Price))).contains(&"FIXED-PRICE"));
 }
 
 #[test]
@@ -69,13 +69,54 @@ fn a_forged_balance_is_seen() {
 }
 
 #[test]
-fn numbers_that_were_exchanged_or_given_twice_are_seen() {
-    // It takes a seed whose line opens by lot for two at least.
-    for sabotage in [Sabotage::Lots, Sabotage::Twice] {
-        let seen = (1..=10).any(|seed| {
+fn a_draw_that_was_forged_is_seen() {
+    // It takes a seed whose line opens by lot for two at least, and for some mistakes with a beacon.
+    for sabotage in [Sabotage::Lots, Sabotage::Twice, Sabotage::Ignored, Sabotage::Reread, Sabotage::Again] {
+        let seen = (1..=30).any(|seed| {
             let outcome = run(seed, Some(sabotage));
             outcome.history.violations.iter().any(|violation| violation.what.contains("I-DRAW"))
         });
         assert!(seen, "{sabotage:?}");
     }
+}
+
+/// Whether one of these seeds breaks a rule that says so, when booking-svc makes this mistake.
+fn is_found(sabotage: Sabotage, seeds: std::ops::RangeInclusive<u64>, told: &[&str]) -> bool {
+    seeds.into_iter().any(|seed| {
+        let violations = run(seed, Some(sabotage)).history.violations;
+        violations.iter().any(|one| told.iter().any(|told| one.rule == *told || one.what.contains(told)))
+    })
+}
+
+#[test]
+fn a_memory_of_seats_that_does_not_follow_is_seen() {
+    assert!(is_found(Sabotage::Stale, 1..=20, &["SOLD-STAYS", "TAKEN-NOW"]));
+}
+
+#[test]
+fn seats_that_were_changed_and_not_written_down_are_seen() {
+    assert!(is_found(Sabotage::Unlogged, 1..=20, &["SOLD-STAYS", "I-SEAT-FOLLOWED"]));
+}
+
+#[test]
+fn a_seat_that_was_given_twice_is_seen() {
+    assert!(is_found(Sabotage::Double, 1..=20, &["SEAT-ONCE"]));
+}
+
+#[test]
+fn a_seat_that_came_free_and_is_told_as_taken_is_seen() {
+    assert!(is_found(Sabotage::Unfreed, 1..=20, &["I-SEAT-FOLLOWED"]));
+    // It takes somebody who wants again at once what they have just given back, which is seldom: with the
+    // plans of today in seed 149 first.
+    assert!(is_found(Sabotage::Unfreed, 140..=160, &["TAKEN-NOW"]));
+}
+
+#[test]
+fn seats_beyond_what_one_may_have_are_seen() {
+    assert!(is_found(Sabotage::Unlimited, 1..=20, &["LIMIT"]));
+}
+
+#[test]
+fn a_show_that_is_called_off_with_a_sale_left_is_seen() {
+    assert!(is_found(Sabotage::Forgotten, 1..=20, &["CALLED-OFF"]));
 }

@@ -19,21 +19,20 @@ use tests::{
     client::{Call, Rest},
     eventually::{eventually, holds},
     faults::{
-        COMMIT,
-        Loss::{Code, Cut, Silence},
         Meeting,
-        Mishap::{self, Echo, Lost, Refused, Slow, Stands, Twice},
-        Moment::{After, Before},
-        Rule, Then,
+        Mishap::{Refused, Slow},
+        Rule,
     },
     grpc::refused,
     mesh::{Role, Shape},
     requests::hold_message,
     scenarios, solos,
     suite::{Scenario, Solo},
-    trial::{BOUND, Course::Paid, Court, Trial},
+    trial::{BOUND, Court},
     world::{Buyer, World, all_at_once, int, text, unique},
 };
+
+use crate::undone::{Tried, losses, refunds_of, stands};
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     each_sale_of_a_show_that_is_called_off_is_refunded_once_and_nobody_gets_a_seat,
@@ -77,10 +76,6 @@ async fn sold(world: &World, sale: &tests::world::Sale, seats: &[i32]) -> Sold {
     let reservation = world.hold(&buyer, sale.show, seats).await;
     let payment = text(&world.paying(&buyer, &reservation).expect(201).await["paymentId"]);
     Sold { buyer, reservation, payment }
-}
-
-async fn refunds_of(world: &World, user: &str) -> usize {
-    world.entries(user).await.iter().filter(|entry| entry["kind"] == "REFUND").count()
 }
 
 impl Sold {
@@ -277,66 +272,12 @@ async fn a_show_that_moves_is_told(world: World) {
     assert_eq!(told(), 1, "what did not move it is no news");
 }
 
-/// A sale in the court's show, whose refund will meet what it is to meet.
-struct Tried {
-    trial: Trial,
-    sold: Sold,
-    before: i64,
-}
-
-impl Tried {
-    async fn of(court: &Court, rule: Rule) -> Self {
-        let trial = court.begin(Paid.with(rule)).await;
-        let before = court.world.balance(&trial.buyer().user).await;
-        let told = trial.told(&court.world.rest).await.unwrap();
-        assert_eq!(told.status, 201, "{}", told.text);
-        let (payment, reservation) = (text(&told.body["paymentId"]), text(&told.body["reservationId"]));
-        let buyer = trial.buyer().clone();
-        Self { trial, sold: Sold { buyer, reservation, payment }, before }
-    }
-
-    async fn judge(&self, world: &World) {
-        let user = &self.sold.buyer.user;
-        let money = (world.balance(user).await, refunds_of(world, user).await);
-        assert_eq!(money, (self.before, 1), "{}", self.trial.explain("the money"));
-        let reservation = world.reservation(&self.sold.reservation).await;
-        assert_eq!(reservation["status"], "REFUNDED", "{}", self.trial.explain("the seats"));
-    }
-}
-
-const STEPS: [&str; 2] = ["RefundReservation", "CancelPayment"];
-
-fn mishaps() -> Vec<(usize, Mishap)> {
-    let lost = |moment| {
-        [(1, Cut), (5, Code(tonic::Code::Unavailable))].map(|(times, loss)| (times, Lost(moment, loss)))
-    };
-    let mut all: Vec<_> = [Before, After].into_iter().flat_map(lost).collect();
-    all.extend([
-        (1, Lost(After, Silence)),
-        (2, Twice),
-        (1, Echo(Duration::from_secs(2))),
-        (1, Slow(Duration::from_secs(1))),
-    ]);
-    all
-}
-
 async fn whatever_is_lost_every_sale_is_refunded_and_what_is_parked_is_told(shape: Shape) {
     let court = Court::open(shape).await;
-    let mut rules: Vec<Rule> = Vec::new();
-    for method in STEPS {
-        rules.extend(mishaps().into_iter().map(|(times, mishap)| Rule::first(method, times, mishap)));
-    }
-    if shape == Shape::Cluster {
-        // The journal's writes after the payment's own two.
-        for first in 2..5 {
-            for moment in [Before, After] {
-                rules.push(Rule { method: COMMIT, first, times: 1, mishap: Lost(moment, Cut) });
-            }
-        }
-    }
+    let mut rules = losses(shape);
     // Until an operator has it tried again; a refund is parked after ten answers that cannot be.
     rules.push(Rule::first("CancelPayment", 10, Refused(Reason::InvalidArgument)));
-    let all = join_all(rules.into_iter().map(|rule| Tried::of(&court, rule))).await;
+    let all = Tried::each(&court, rules).await;
     let (show, world) = (court.show(), court.world.clone());
     calling_off(&world.rest, show).expect(202).await;
     let others = all.len() - 1;
@@ -350,8 +291,8 @@ async fn whatever_is_lost_every_sale_is_refunded_and_what_is_parked_is_told(shap
     assert_eq!(told["parked"], 1);
     let parked = all.last().unwrap();
     let alerts = || world.mesh.complaints().into_iter().filter(|line| line.contains("\"alert\":true"));
-    assert!(alerts().any(|line| line.contains(&parked.sold.payment)), "{:?}", alerts().collect::<Vec<_>>());
-    let retry = RetryCheckoutRequest { checkout_id: parked.sold.payment.clone() };
+    assert!(alerts().any(|line| line.contains(&parked.payment)), "{:?}", alerts().collect::<Vec<_>>());
+    let retry = RetryCheckoutRequest { checkout_id: parked.payment.clone() };
     world.grpc.checkout().retry_checkout(retry).await.unwrap();
     cancelled(&world.rest, show).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -365,18 +306,11 @@ async fn whatever_is_lost_every_sale_is_refunded_and_what_is_parked_is_told(shap
 async fn edges_that_are_killed_at_every_step_leave_no_sale(shape: Shape) {
     let court = Court::open(shape).await;
     let (meeting, late) = (Arc::<Meeting>::default(), Arc::<Meeting>::default());
-    let mut rules = Vec::new();
-    for method in STEPS {
-        for moment in [Before, After] {
-            for (then, meeting) in [(Then::Vanishes, &meeting), (Then::Goes, &meeting), (Then::Goes, &late)] {
-                rules.push(Rule::first(method, 1, Stands(moment, then, Arc::clone(meeting))));
-            }
-        }
-    }
+    let mut rules = stands(&meeting, &late);
     // More than stand, so that some are not begun when the blow falls.
     let others = (0..30).map(|_| Rule::first("RefundReservation", 1, Slow(Duration::from_millis(200))));
     rules.extend(others);
-    let all = join_all(rules.into_iter().map(|rule| Tried::of(&court, rule))).await;
+    let all = Tried::each(&court, rules).await;
     let (show, world) = (court.show(), court.world.clone());
     calling_off(&world.rest, show).expect(202).await;
     meeting.of(8, BOUND).await.unwrap();

@@ -23,13 +23,14 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     each_knob_is_taken_at_the_ends_of_its_range_and_told_again,
 ];
 
-/// The knobs that are no numbers: two words, a switch, an instant and a message.
-const UNBOUNDED: [(&str, &str); 5] = [
+/// The knobs that are no numbers: two words, two switches, an instant and a message.
+const UNBOUNDED: [(&str, &str); 6] = [
     ("on_expiry", "onExpiry"),
     ("paused", "paused"),
     ("opens_at", "opensAt"),
     ("opening", "opening"),
     ("message", "message"),
+    ("without_beacon", "withoutBeacon"),
 ];
 
 fn properties(document: &Value, schema: &str) -> serde_json::Map<String, Value> {
@@ -73,6 +74,7 @@ async fn each_knob_is_refused_beyond_its_range_over_rest(world: World) {
         ("onExpiry", json!(1)),
         ("paused", json!("yes")),
         ("paused", json!(1)),
+        ("withoutBeacon", json!("yes")),
         ("opensAt", json!("tomorrow")),
         ("opensAt", json!(1)),
         ("opening", json!("LOTTERY")),

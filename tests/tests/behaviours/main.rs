@@ -8,6 +8,7 @@ mod access;
 mod availability;
 mod bad_input;
 mod bad_messages;
+mod beacons;
 mod best;
 mod books;
 mod called_off;
@@ -49,6 +50,7 @@ mod streams;
 mod switchover;
 mod telling;
 mod traces;
+mod undone;
 mod venues;
 mod waiting_room;
 mod web;
@@ -131,6 +133,7 @@ fn main() -> ExitCode {
             manners::SOLOS,
             restarts::SOLOS,
             draws::SOLOS,
+            beacons::SOLOS,
             replicas::SOLOS,
             outages::SOLOS,
             pooler::SOLOS,

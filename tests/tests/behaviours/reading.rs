@@ -293,6 +293,20 @@ async fn entries_tell_every_movement(world: World) {
         [("REFUND", 300), ("PAYMENT", -300), ("PAYMENT", -4_000), ("USE", -1_000), ("CHARGE", 10_000)];
     assert_eq!(told, expected.map(|(kind, amount)| (kind.to_owned(), amount)));
     assert_eq!(world.balance(&buyer.user).await, 5_000);
+    // Of one that was taken back before it arrived there is nothing to tell, and nothing to refund.
+    let never = uuid::Uuid::new_v4().to_string();
+    let barred = wallet::CancelPaymentRequest {
+        payment_id: never.clone(),
+        reason: "TEST".into(),
+        request_id: String::new(),
+    };
+    let barred = world.grpc.wallet().cancel_payment(barred).await.unwrap().into_inner();
+    assert!(!barred.refunded);
+    let path = format!("/v1/payments/{never}");
+    let _ = world.rest.get(&path).send().await.problem(404, "PAYMENT_NOT_FOUND");
+    // A reason may be given, so a refund needs no body.
+    let refund = world.rest.call(reqwest::Method::POST, &format!("{path}/refund"));
+    let _ = refund.send().await.problem(404, "PAYMENT_NOT_FOUND");
 }
 
 /// More shows than the service tells in one page: the edge reads on while it sends.

@@ -8,20 +8,15 @@ use serde_json::{Value, json};
 use tests::{
     client::Rest,
     eventually::{eventually, holds},
-    faults::{
-        COMMIT,
-        Loss::{Code, Cut, Silence},
-        Meeting,
-        Mishap::{self, Echo, Lost, Slow, Stands, Twice},
-        Moment::{After, Before},
-        Rule, Then,
-    },
+    faults::Meeting,
     mesh::{Role, Shape},
     scenarios, solos,
     suite::{Scenario, Solo},
-    trial::{BOUND, Course::Paid, Court, Trial},
+    trial::{BOUND, Court},
     world::{World, all_at_once, text, unique},
 };
+
+use crate::undone::{Tried, losses, stands};
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_refund_gives_money_and_seats_back_once_and_is_told_the_same_again,
@@ -32,9 +27,6 @@ pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
     whatever_is_lost_of_a_refund_it_ends_with_money_and_seats_back,
     an_edge_that_is_killed_at_every_step_of_refunds_leaves_none_half_done,
 ];
-
-/// The calls of a refund.
-const STEPS: [&str; 2] = ["RefundReservation", "CancelPayment"];
 
 async fn a_refund_gives_money_and_seats_back_once_and_is_told_the_same_again(world: World) {
     let sale = world.sale(1_000, 5).await;
@@ -102,84 +94,26 @@ async fn what_is_not_sold_is_not_refunded(world: World) {
         .problem(400, "INVALID_ARGUMENT");
 }
 
-/// A sale, whose refund will meet what it is to meet.
-struct Sold {
-    trial: Trial,
-    payment: Value,
-    before: i64,
-}
-
-impl Sold {
-    async fn of(court: &Court, rule: Rule) -> Self {
-        let trial = court.begin(Paid.with(rule)).await;
-        let before = court.world.balance(&trial.buyer().user).await;
-        let told = trial.told(&court.world.rest).await.unwrap();
-        assert_eq!(told.status, 201, "{}", told.text);
-        Self { trial, payment: told.body, before }
-    }
-
-    fn id(&self) -> String {
-        text(&self.payment["paymentId"])
-    }
-
-    /// Asks until it is done, as an operator would.
-    async fn refunded(&self, rest: &Rest) -> Value {
-        let path = format!("/v1/payments/{}/refund", self.id());
-        eventually(BOUND, || async {
-            let answer = rest.post(&path, json!({"reason": "rain"})).try_send().await?;
-            holds(answer, |answer| answer.status == 200).map(|answer| answer.body)
-        })
-        .await
-    }
-
-    async fn judge(&self, world: &World) {
-        let user = &self.trial.buyer().user;
-        let (balance, kinds) = (world.balance(user).await, world.entries(user).await);
-        let refunds = kinds.iter().filter(|entry| entry["kind"] == "REFUND").count();
-        assert_eq!((balance, refunds), (self.before, 1), "{}", self.trial.explain("the money"));
-        let reservation = world.reservation(&text(&self.payment["reservationId"])).await;
-        assert_eq!(reservation["status"], "REFUNDED", "{}", self.trial.explain("the seats"));
-    }
-}
-
-fn mishaps() -> Vec<(usize, Mishap)> {
-    let mut all = Vec::new();
-    for moment in [Before, After] {
-        all.extend(
-            [(1, Cut), (7, Code(tonic::Code::Unavailable)), (1, Code(tonic::Code::NotFound))]
-                .map(|(times, loss)| (times, Lost(moment, loss))),
-        );
-    }
-    all.extend([
-        (1, Lost(After, Silence)),
-        (2, Twice),
-        (1, Echo(Duration::from_secs(2))),
-        (1, Slow(Duration::from_secs(1))),
-    ]);
-    all
+/// Asks until it is done, as an operator would.
+async fn refunded(sold: &Tried, rest: &Rest) -> Value {
+    let path = format!("/v1/payments/{}/refund", sold.payment);
+    eventually(BOUND, || async {
+        let answer = rest.post(&path, json!({"reason": "rain"})).try_send().await?;
+        holds(answer, |answer| answer.status == 200).map(|answer| answer.body)
+    })
+    .await
 }
 
 async fn whatever_is_lost_of_a_refund_it_ends_with_money_and_seats_back(shape: Shape) {
     let court = Court::open(shape).await;
-    let mut rules: Vec<Rule> = Vec::new();
-    for method in STEPS {
-        rules.extend(mishaps().into_iter().map(|(times, mishap)| Rule::first(method, times, mishap)));
-    }
-    if shape == Shape::Cluster {
-        // The journal's writes after the payment's own two.
-        for first in 2..6 {
-            for moment in [Before, After] {
-                rules.push(Rule { method: COMMIT, first, times: 1, mishap: Lost(moment, Cut) });
-            }
-        }
-    }
-    let all = stream::iter(rules).map(|rule| async {
-        let sold = Sold::of(&court, rule).await;
-        let told = sold.refunded(&court.world.rest).await;
+    // In waves, so that a small machine refunds no more at once than it can within a bound.
+    let all = stream::iter(losses(shape)).map(|rule| async {
+        let sold = Tried::of(&court, rule).await;
+        let told = refunded(&sold, &court.world.rest).await;
         assert_eq!((&told["status"], &told["refundReason"]), (&json!("CANCELLED"), &json!("rain")));
         sold
     });
-    let all: Vec<Sold> = all.buffer_unordered(16).collect().await;
+    let all: Vec<Tried> = all.buffer_unordered(16).collect().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     for sold in &all {
         sold.judge(&court.world).await;
@@ -191,23 +125,16 @@ async fn whatever_is_lost_of_a_refund_it_ends_with_money_and_seats_back(shape: S
 async fn an_edge_that_is_killed_at_every_step_of_refunds_leaves_none_half_done(shape: Shape) {
     let court = Court::open(shape).await;
     let (meeting, late) = (Arc::<Meeting>::default(), Arc::<Meeting>::default());
-    let mut rules = Vec::new();
-    for method in STEPS {
-        for moment in [Before, After] {
-            for (then, meeting) in [(Then::Vanishes, &meeting), (Then::Goes, &meeting), (Then::Goes, &late)] {
-                rules.push(Rule::first(method, 1, Stands(moment, then, Arc::clone(meeting))));
-            }
-        }
-    }
     let (first, other) = {
         let edges = court.world.mesh.rest();
         (Rest::new(vec![edges[0].clone()]), Rest::new(vec![edges[edges.len() - 1].clone()]))
     };
-    let all = join_all(rules.into_iter().map(|rule| Sold::of(&court, rule))).await;
+    let all = Tried::each(&court, stands(&meeting, &late)).await;
     let asking: Vec<_> = all
         .iter()
         .map(|sold| {
-            let call = first.post(&format!("/v1/payments/{}/refund", sold.id()), json!({"reason": "rain"}));
+            let call =
+                first.post(&format!("/v1/payments/{}/refund", sold.payment), json!({"reason": "rain"}));
             tokio::spawn(async move { call.try_send().await })
         })
         .collect();
@@ -218,7 +145,7 @@ async fn an_edge_that_is_killed_at_every_step_of_refunds_leaves_none_half_done(s
         court.world.mesh.restart_ended().await;
     }
     meeting.end();
-    let told = join_all(all.iter().map(|sold| sold.refunded(&other))).await;
+    let told = join_all(all.iter().map(|sold| refunded(sold, &other))).await;
     court.world.mesh.restart_ended().await;
     late.end();
     tokio::time::sleep(Duration::from_millis(1_500)).await;

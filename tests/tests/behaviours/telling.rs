@@ -1,8 +1,12 @@
 //! Other systems are told what has happened: all of it, whoever dies meanwhile.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_nats::jetstream;
+use chassis::{clock::Clock, rfc3339::Rfc3339};
 use serde_json::{Value, json};
 use tests::{
     databases::Databases,
@@ -14,13 +18,14 @@ use tests::{
     server::NatsServer,
     solos,
     suite::Solo,
-    world::{World, text},
+    world::{World, int, text, unique},
 };
 use tokio::process::Command;
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
     two_subscribers_hear_of_every_purchase_through_kills_of_the_edge,
     nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge,
+    holds_releases_and_openings_are_told_once_through_kills_of_every_program,
     alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and_many_are_one_message,
 ];
 
@@ -28,8 +33,22 @@ pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
 const SOON: Duration = Duration::from_secs(60);
 const AT_MOST: Duration = Duration::from_secs(30);
 
-/// The ids of the events that the journal owes, each with its type.
+/// The ids of the events that are owed of checkouts and of reservations, each with its type.
 async fn owed(world: &World) -> BTreeMap<String, String> {
+    let mut events = owed_of_checkouts(world).await;
+    let mut booking = world.mesh.databases.with_table("hold").await;
+    let holds = "SELECT {id:reservation_id}, status, {id:refunded_payment_id} FROM hold";
+    for row in booking.rows(holds).await {
+        let about =
+            |what: &str| (format!("reservation/{}/{what}", row[0]), format!("boxoffice.reservation.{what}"));
+        events.extend([about("held")]);
+        let is_released = matches!(row[1].as_str(), "EXPIRED" | "CANCELLED") && row[2].is_empty();
+        events.extend(is_released.then(|| about("released")));
+    }
+    events
+}
+
+async fn owed_of_checkouts(world: &World) -> BTreeMap<String, String> {
     let mut edge = world.mesh.databases.with_table("checkout").await;
     let settled =
         edge.rows("SELECT {id:checkout_id}, status FROM checkout WHERE settled_at IS NOT NULL").await;
@@ -47,6 +66,19 @@ async fn owed(world: &World) -> BTreeMap<String, String> {
 /// Ids without dashes, as the databases tell them, each with its type.
 fn told(events: &[Value]) -> BTreeMap<String, String> {
     events.iter().map(|event| (text(&event["id"]).replace('-', ""), text(&event["type"]))).collect()
+}
+
+/// Waits until every replica of booking-svc knows that somebody is told.
+async fn known_to_booking(world: &World) {
+    for node in world.mesh.of(Role::Booking) {
+        let metrics = format!("http://{}/metrics", node.http);
+        eventually(SOON, || async {
+            let told = reqwest::get(&metrics).await.map_err(|error| error.to_string())?;
+            let told = told.text().await.map_err(|error| error.to_string())?;
+            holds(told.lines().any(|line| line == "booking_events_kept 1"), |is_so| *is_so)
+        })
+        .await;
+    }
 }
 
 /// Where the edge's database is.
@@ -100,6 +132,7 @@ async fn two_subscribers_hear_of_every_purchase_through_kills_of_the_edge(shape:
         holds(events(&world, &["subscribers"]).await, |text| text.lines().count() == 3)
     })
     .await;
+    known_to_booking(&world).await;
     buy_and_kill(&world, None).await;
 
     let owed = owed(&world).await;
@@ -111,10 +144,10 @@ async fn two_subscribers_hear_of_every_purchase_through_kills_of_the_edge(shape:
         .await;
         let heard = receiver.heard();
         assert_eq!(heard.wrong, Vec::<String>::new());
-        // What is about one checkout comes in order.
+        // What is about one checkout or one reservation comes in order.
         let mut last = BTreeMap::new();
         for (at, event) in heard.events.iter().enumerate() {
-            let is_second = text(&event["id"]).ends_with("/reservation");
+            let is_second = ["/reservation", "/released"].iter().any(|end| text(&event["id"]).ends_with(end));
             let before = last.insert(text(&event["subject"]), at);
             assert_eq!(before.is_some(), is_second, "{event}");
         }
@@ -122,7 +155,12 @@ async fn two_subscribers_hear_of_every_purchase_through_kills_of_the_edge(shape:
     // The one that is down has missed all, and the journal of events is what the others heard.
     let listed = events(&world, &["subscribers"]).await;
     let down = listed.lines().find(|line| line.starts_with("127.0.0.1:1#")).unwrap();
-    assert!(down.contains(&format!("\t{} behind\tfails, ", owed.len())), "{listed}");
+    // What was handed over again has a position that no event has.
+    let behind = down.split('\t').find_map(|part| part.strip_suffix(" behind")?.parse().ok());
+    assert!(
+        behind.is_some_and(|behind: usize| behind >= owed.len()) && down.contains("\tfails, "),
+        "{listed}"
+    );
     let printed = events(&world, &["tail", "--until-now", "--from", "oldest"]).await;
     let printed: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(told(&printed), owed);
@@ -142,6 +180,7 @@ async fn nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge(s
         holds(events(&world, &["subscribers"]).await, |text| text.contains("nats\t"))
     })
     .await;
+    known_to_booking(&world).await;
     buy_and_kill(&world, Some(&nats)).await;
     nats.restart().await;
 
@@ -169,6 +208,65 @@ async fn nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge(s
     })
     .await;
     assert_eq!(stored().await, all, "{}", json!(owed.len()));
+    world.finish().await;
+}
+
+async fn holds_releases_and_openings_are_told_once_through_kills_of_every_program(shape: Shape) {
+    let crm = Receiver::start(|nth| nth % 5 == 0).await;
+    let flags = ["--events-url", &crm.url, "--events-secret", SECRET, "--hold-ttl", "3s"];
+    let world = World::start(shape, &flags).await;
+    known_to_booking(&world).await;
+    let sale = world.sale(1_000, 1_000).await;
+    let buyer = world.buyer(&sale).await;
+    let off = world.show(sale.concert, 1_000, 10).await;
+    let mut lines = BTreeMap::new();
+    for nth in 0..kills(6) {
+        let soon = Rfc3339::of(Clock::system().now() + 2_000_000);
+        let opening = ["FIFO", "DRAW"][nth as usize % 2];
+        let line = world.queue(json!({"opensAt": soon.as_str(), "opening": opening})).await;
+        let came = world.join(&line, &unique("user")).await;
+        lines.insert(line, i64::from(came["status"] == "REGISTERED"));
+        let seats = |at: u32| [i32::try_from(nth * 4 + at).unwrap()];
+        let mut held = Vec::new();
+        for at in 1..=4 {
+            held.push(world.hold(&buyer, sale.show, &seats(at)).await);
+        }
+        world.hold(&buyer, off, &[i32::try_from(nth + 1).unwrap()]).await;
+        for reservation in &held[..2] {
+            // One that has lapsed already is given back too.
+            let path = format!("/v1/reservations/{reservation}");
+            world.rest.delete(&path).token(&buyer.token).expect(204).await;
+        }
+        let role = [Role::Booking, Role::Edge, Role::Queue][nth as usize % 3];
+        for node in world.mesh.of(role) {
+            node.process.restart();
+        }
+        world.mesh.ready().await;
+    }
+    world.hold(&buyer, off, &[10]).await;
+    world.call_off(off).await;
+    eventually(SOON, || async {
+        let mut booking = world.mesh.databases.with_table("hold").await;
+        let open = booking.rows("SELECT CAST(COUNT(*) AS TEXT) FROM hold WHERE status = 'HELD'").await;
+        holds(open, |open| open == &[["0"]])
+    })
+    .await;
+    let owed = owed(&world).await;
+    let expected = owed.len() + lines.len() + 1;
+    eventually(SOON, || async { holds(crm.heard().events.len(), |heard| *heard >= expected) }).await;
+    let heard = crm.heard();
+    assert_eq!(heard.wrong, Vec::<String>::new());
+    let of = |kind: &str| heard.events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
+    // An opening has the id of its version; one a line.
+    let opened = of("boxoffice.queue.opened");
+    let told_of = opened.iter().map(|event| (text(&event["subject"]), int(&event["data"]["registered"])));
+    assert_eq!((opened.len(), told_of.collect()), (lines.len(), lines), "{opened:#?}");
+    let mut told = told(&heard.events);
+    told.retain(|_, kind| kind.starts_with("boxoffice.reservation."));
+    assert_eq!(told, owed);
+    let reasons: BTreeSet<String> =
+        of("boxoffice.reservation.released").iter().map(|event| text(&event["data"]["reason"])).collect();
+    assert!(reasons.contains("EXPIRED") && reasons.contains("SHOW_CANCELLED"), "{reasons:?}");
     world.finish().await;
 }
 
@@ -206,6 +304,14 @@ async fn alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and
     let texts = eventually(SOON, || async { holds(chat.texts(), |texts| !texts.is_empty()) }).await;
     let told = format!("wallet-svc [{kind}], {MANY} times since ");
     assert!(texts.len() == 1 && texts[0].starts_with(&told) && texts[0].contains("wallet"), "{texts:?}");
+    // Operators see it, from whichever edge, sent or not, and it was counted before the program was killed.
+    for _ in world.mesh.of(Role::Edge) {
+        let told = world.rest.get("/v1/operator/alerts").expect(200).await;
+        let of_kind = told["alerts"].as_array().unwrap().iter().find(|alert| alert["kind"] == kind).unwrap();
+        let alert = ["program", "times", "silenced"].map(|member| of_kind[member].clone());
+        assert_eq!(alert, [json!("wallet-svc"), json!(MANY), json!(false)], "{told}");
+        assert_eq!(told["unread"], json!([]));
+    }
     // That it could not be sent is no alert: there is one kind.
     assert_eq!(wallets.rows("SELECT kind, CAST(times AS TEXT) FROM alert").await.len(), 1);
     drop(wallets);

@@ -26,6 +26,8 @@ const SENT: Duration = Duration::from_secs(10);
 /// The span of the caller, who is the first of the processes that the purchase goes through.
 const CALLER: &str = "00f067aa0ba902b7";
 const PAY: &str = "POST /v1/payments";
+/// What another system's program says of the trace.
+const STATE: &str = "rojo=00f067aa0ba902b7,congo@sys=t61 rcWkgMzE";
 
 fn parent(trace: &str, sampled: bool) -> String {
     format!("00-{trace}-{CALLER}-0{}", u8::from(sampled))
@@ -43,6 +45,7 @@ async fn a_purchase_is_one_trace_through_every_process(shape: Shape) {
     let reservation = world.hold(&buyer, sale.show, &[1, 2]).await;
     let trace = new_trace();
     let paying = world.paying(&buyer, &reservation).header("traceparent", parent(&trace, true));
+    let paying = paying.header("tracestate", STATE);
     assert_eq!(paying.expect(201).await["status"], "COMPLETED");
 
     let apart = world.mesh.nodes.len() > 1;
@@ -69,6 +72,8 @@ async fn a_purchase_is_one_trace_through_every_process(shape: Shape) {
     let lost: Vec<&Told> = spans.iter().filter(|span| !ids.contains(span.parent.as_str())).collect();
     assert!(lost.is_empty(), "the parent of each is told too: {lost:#?}");
 
+    let states: HashSet<&str> = spans.iter().map(|span| span.state.as_str()).collect();
+    assert_eq!(states, HashSet::from([STATE]), "it is passed on unchanged through every process");
     let of = |name: &str, kind| spans.iter().find(|span| span.name == name && span.kind == kind).unwrap();
     let http = of(PAY, 2);
     assert_eq!((http.parent.as_str(), http.failed), (CALLER, false));
@@ -122,6 +127,20 @@ async fn a_purchase_is_one_trace_through_every_process(shape: Shape) {
         holds(joins.iter().filter(|trace| !told(trace)).count(), |missing| *missing == 0)
     })
     .await;
+
+    // What is no list, or too long, is dropped whole, and the trace goes on without it.
+    for wrong in ["Rojo=1", "rojo=1,congo", &format!("rojo={},congo={}", "x".repeat(255), "y".repeat(255))] {
+        let trace = new_trace();
+        let polling = world.rest.get(&format!("/v1/tokens/{}", buyer.token)).header("tracestate", wrong);
+        let _ = polling.header("traceparent", parent(&trace, true)).send().await;
+        let spans = eventually(SENT, || async {
+            holds(collector.of(&trace), |spans| {
+                spans.iter().any(|span| span.kind == 2 && span.name.contains("BatchGetTokens"))
+            })
+        })
+        .await;
+        assert!(spans.iter().all(|span| span.state.is_empty()), "{wrong}: {spans:?}");
+    }
 
     // What its caller does not record is not recorded here either. A later request that is comes after it.
     let (quiet, told) = (new_trace(), new_trace());

@@ -10,6 +10,7 @@ use tests::{
     mesh::Shape,
     patience::timeout,
     process::binary,
+    relay::{DrandRelay, Mood},
     solos,
     suite::Solo,
     world::{World, all_at_once, int, text, unique},
@@ -17,8 +18,8 @@ use tests::{
 use tokio::process::Command;
 use uuid::Uuid;
 
-pub(crate) const SOLOS: &[Solo] =
-    solos![&[Shape::SingleSqlite]; an_honest_draw_is_verified_and_a_forged_one_is_refused];
+pub(crate) const SOLOS: &[Solo] = solos![&[Shape::SingleSqlite]; an_honest_draw_is_verified_and_a_forged_one_is_refused,
+    a_draw_with_a_beacon_is_verified_and_one_without_its_beacon_says_so];
 
 /// What the command answers to these words: its exit code, and what it said.
 async fn verify(words: &[&str]) -> (i32, String) {
@@ -123,5 +124,58 @@ async fn an_honest_draw_is_verified_and_a_forged_one_is_refused(shape: Shape) {
     }
     let (code, said) = verify(&[&draw_file, "/nowhere"]).await;
     assert!(code == 2 && said.contains("/nowhere"), "{code} {said}");
+    world.finish().await;
+}
+
+/// The draw of a line, once it has this member.
+async fn once(world: &World, queue: &str, member: &str) -> Value {
+    eventually(Duration::from_secs(40), || async {
+        let draw = world.rest.get(&format!("/v1/queues/{queue}/draw")).expect(200).await;
+        if draw[member].is_string() { Ok(draw) } else { Err(draw.to_string()) }
+    })
+    .await
+}
+
+async fn a_draw_with_a_beacon_is_verified_and_one_without_its_beacon_says_so(shape: Shape) {
+    let relay = DrandRelay::start().await;
+    let world = World::start(shape, &["--beacon-url", &relay.url]).await;
+    let folder = tempfile::tempdir().unwrap();
+    for mood in [Mood::Tells, Mood::IsAway] {
+        relay.is(mood);
+        let opens_at = Rfc3339::of(Clock::system().now() + 4_000_000).as_str().to_owned();
+        let queue = world.queue(json!({"maxActive": 0, "opening": "DRAW", "opensAt": opens_at})).await;
+        let token = text(&world.join(&queue, &unique("user")).await["token"]);
+        let at = |path: String| format!("{}{path}", world.rest.base());
+        let (draw_at, mine_at) =
+            (at(format!("/v1/queues/{queue}/draw")), at(format!("/v1/tokens/{token}/draw")));
+        let fixed = once(&world, &queue, "root").await;
+        if mood == Mood::IsAway {
+            let without = json!({"withoutBeacon": true});
+            world.rest.put(&format!("/v1/queues/{queue}"), without).expect(200).await;
+        }
+        let held = once(&world, &queue, "secret").await;
+        let (root, chain) = (text(&fixed["root"]), relay.drand.hash());
+        let (code, said) = verify(&[&draw_at, &mine_at, "--root", &root, "--beacon-chain", &chain]).await;
+        assert_eq!(code, 0, "{said}");
+        let says = if mood == Mood::Tells {
+            "which this program does not know"
+        } else {
+            "was announced but not used: trust in the operator remains"
+        };
+        assert!(said.contains(says) && said.contains(&chain), "{said}");
+        assert!(!said.contains("--root"), "{said}");
+        let other = "0".repeat(64);
+        for (words, why) in [
+            ([&draw_at[..], "--root", &other], "the root is not the one"),
+            ([&draw_at, "--beacon-chain", &other], "of another chain"),
+        ] {
+            let (code, said) = verify(&words).await;
+            assert!(code == 1 && said.contains(why), "{why}: {code} {said}");
+        }
+        let mut forged = held.clone();
+        forged["beaconRound"] = json!(int(&held["beaconRound"]) + 1);
+        let (code, said) = verify(&[&file(folder.path(), "round", forged.to_string())]).await;
+        assert!(code == 1 && said.contains("is not the one that follows from the opening"), "{code} {said}");
+    }
     world.finish().await;
 }

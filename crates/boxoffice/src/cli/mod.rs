@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod drawn_beacon;
 mod events;
 mod export;
 mod keys;

@@ -40,6 +40,8 @@ pub(crate) struct Up {
     rest_tls: RestTlsArgs,
     #[command(flatten, next_help_heading = "Waiting room (the `default` queue's policy at its first start)")]
     queue: queue_svc::Policy,
+    #[command(flatten, next_help_heading = "Draws")]
+    beacon: queue_svc::BeaconArgs,
     #[command(flatten, next_help_heading = "Booking")]
     booking: booking_svc::Policy,
     #[command(flatten, next_help_heading = "Wallet")]
@@ -80,6 +82,7 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         tls,
         rest_tls,
         queue,
+        beacon,
         booking,
         wallet,
         edge,
@@ -98,6 +101,7 @@ async fn serve(up: Up, shutdown: CancellationToken) -> Result<(), Error> {
         rest_tls,
         databases,
         queue,
+        beacon,
         booking,
         wallet,
         edge,

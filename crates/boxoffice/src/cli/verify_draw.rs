@@ -7,6 +7,8 @@ use clap::Args;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::drawn_beacon::{self, BeaconAnswer, Noted, hash};
+
 /// What to check.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
@@ -21,21 +23,26 @@ pub(crate) struct VerifyDraw {
     /// A file with the hash of each token that took part, a line each, by their numbers
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
+    #[command(flatten)]
+    noted: Noted,
 }
 
 const ABOUT: &str = "\
 Check the draw of a queue that opened by lot
 
 It recomputes what docs/draw.md says: that the secret is the one of the commitment, that the seed follows from the secret and the root,
-that the token took part, and that its number is where its lot stands among so many. With --list it also recomputes the root from
-everybody's hash, and looks up the token's number there.";
+that the token took part, and that its number is where its lot stands among so many. Of a draw with a beacon it also checks that it is
+the round that follows from the opening, and its signature; that needs no network, since the hash of the chain commits to its key. With
+--list it also recomputes the root from everybody's hash, and looks up the token's number there.";
 
 const AFTER: &str = "\
 Exit codes: 0 it holds · 1 it does not · 2 something cannot be read
 
 Examples:
   boxoffice verify-draw http://127.0.0.1:24000/v1/queues/fair/draw http://127.0.0.1:24000/v1/tokens/$TOKEN/draw
-  boxoffice verify-draw draw.json mine.json --commitment $NOTED --list hashes.txt";
+  boxoffice verify-draw draw.json mine.json --commitment $NOTED --list hashes.txt
+  boxoffice verify-draw draw.json --commitment $NOTED --root $NOTED_TOO \
+    --beacon-chain 52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
 
 /// The draw does not hold.
 const FORGED: u8 = 1;
@@ -57,6 +64,8 @@ struct DrawAnswer {
     root: Option<String>,
     beacon: Option<String>,
     seed: Option<String>,
+    #[serde(flatten)]
+    announced: BeaconAnswer,
 }
 
 /// The answer about a token.
@@ -80,6 +89,7 @@ struct Proof {
 struct Held {
     registered: u64,
     root: Hash,
+    beacon: Vec<u8>,
     seed: Hash,
 }
 
@@ -98,10 +108,13 @@ impl VerifyDraw {
     }
 
     fn verify(&self) -> Result<String, Failure> {
-        let held = held(&read(&self.draw)?, self.commitment)?;
+        let draw: DrawAnswer = read(&self.draw)?;
+        let held = held(&draw, self.commitment)?;
         let mine = self.token_draw.as_ref().map(|from| read::<TokenDraw>(from)).transpose()?;
         let mut told =
             format!("{} took part, and the seed follows from the secret and the root\n", held.registered);
+        told += &drawn_beacon::verify(&draw.announced, &held.root, &held.beacon, &self.noted)
+            .map_err(|why| (FORGED, why))?;
         if self.commitment.is_none() {
             told += "no --commitment was given, so this does not show that the secret was fixed before\n";
         }
@@ -139,7 +152,7 @@ fn held(draw: &DrawAnswer, noted: Option<Hash>) -> Result<Held, Failure> {
     if sha256(&[&secret, &root, &beacon]) != seed {
         return forged("the seed does not follow from the secret, the root and the beacon");
     }
-    Ok(Held { registered: draw.registered, root, seed })
+    Ok(Held { registered: draw.registered, root, beacon, seed })
 }
 
 /// Checks that a token took part, and that its number fits its lot.
@@ -221,29 +234,16 @@ fn digits(hex: &str) -> Result<Hash, Failure> {
     hash(hex).map_err(|why| (UNREADABLE, why))
 }
 
-/// A hash of 64 hex digits.
-fn hash(hex: &str) -> Result<Hash, String> {
-    let wrong = || format!("{hex:?} is no hash of 64 hex digits");
-    Hash::try_from(bytes(hex).map_err(|_| wrong())?).map_err(|_| wrong())
-}
-
 fn bytes(hex: &str) -> Result<Vec<u8>, Failure> {
-    let wrong = || (UNREADABLE, format!("{hex:?} is no hex"));
-    let pairs = hex.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    pairs.collect::<Option<_>>().ok_or_else(wrong)
+    chassis::hex::read(hex).ok_or_else(|| (UNREADABLE, format!("{hex:?} is no hex")))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
+    use chassis::hex::text as hex;
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+    use super::*;
 
     /// A draw of three, and what it tells of the one who is second.
     fn three() -> (DrawAnswer, TokenDraw, String) {
@@ -270,6 +270,7 @@ mod tests {
             root: Some(hex(&top)),
             beacon: Some(String::new()),
             seed: Some(hex(&seed)),
+            announced: BeaconAnswer::default(),
         };
         let proof = Proof { index: index as u64, size: 3, path: path.iter().map(|hash| hex(hash)).collect() };
         let mine = TokenDraw { token: tokens[1], number: 2, of: 3, hash: hex(&hash_of(&tokens[1])), proof };

@@ -1,8 +1,9 @@
-//! Alerts reach people: what is logged with `alert = true` is written into the program's database, and sent
-//! from there to a chat.
+//! Alerts reach people: what is logged with `alert = true` is written into the program's database, shown to
+//! operators from there ([`seen`]), and sent to a chat where there is one.
 //!
 //! ```text
 //! a line of the log ─▶ bounded memory ─▶ a row of its kind: how many, the latest ─▶ a message a minute
+//!                                                                                └▶ the box office
 //! ```
 //!
 //! Whoever logs waits for nothing: what finds no room in memory is counted and stays in the log. A kind of
@@ -26,9 +27,10 @@ use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+pub use self::store::{SeenAlert, seen};
 use self::{
     layer::{Alert, Inbox},
-    store::{Folded, Store},
+    store::{Folded, Manner, Store},
 };
 use crate::{
     back_off::BackOff,
@@ -40,6 +42,8 @@ use crate::{
 
 /// How often what was logged is written down.
 const STORE_EVERY: Duration = Duration::from_millis(500);
+/// The pause after they could not be.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
 /// How often to look for what is to be sent.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a kind that was sent is folded until it is sent again, in microseconds.
@@ -61,7 +65,8 @@ pub struct AlertArgs {
     /// many others take it. Alerts stand in the log in any case
     #[arg(long, env, hide_env_values = true, value_parser = ChatAddress)]
     pub alert_url: Option<Uri>,
-    /// Kinds of alerts that are not sent, comma separated: the words that a message has in brackets
+    /// Kinds of alerts that are not sent, comma separated: the words that a message has in brackets. They are
+    /// logged and shown to operators all the same
     #[arg(long, env, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     pub alert_silence: Vec<String>,
 }
@@ -104,38 +109,34 @@ impl TypedValueParser for ChatAddress {
     }
 }
 
-/// What this process sends, until one of its services does so.
-struct Unsent {
-    program: &'static str,
-    address: Uri,
-    silenced: Vec<String>,
+/// The alerts of this process, until one of its services takes care of them.
+struct Untold {
+    manner: Manner,
+    address: Option<Uri>,
     inbox: Inbox,
 }
 
 /// Like the log, alerts are something that a process has once.
-static UNSENT: Mutex<Option<Unsent>> = Mutex::new(None);
+static UNTOLD: Mutex<Option<Untold>> = Mutex::new(None);
 
-/// Begins to pick up the alerts of this process, if they are to be sent.
+/// Begins to pick up the alerts of this process.
 pub(crate) fn begin(program: &'static str, args: &AlertArgs) {
-    if let Some(address) = args.alert_url.clone()
-        && let Some(inbox) = layer::take()
-    {
-        let silenced = args.alert_silence.clone();
-        *UNSENT.lock() = Some(Unsent { program, address, silenced, inbox });
+    if let Some(inbox) = layer::take() {
+        let address = args.alert_url.clone();
+        let manner = Manner { program, is_told: address.is_some(), silenced: args.alert_silence.clone() };
+        *UNTOLD.lock() = Some(Untold { manner, address, inbox });
     }
 }
 
-/// Stores and sends the alerts of this process until `shutdown`, by way of this database, which has a table
-/// `alert`; what is in memory then is still stored. Does nothing where no alerts are to be sent, or another
-/// service of this process sends them.
+/// Stores the alerts of this process until `shutdown` in this database, which has a table `alert`, and sends
+/// them from there where there is a chat; what is in memory then is still stored. Does nothing where another
+/// service of this process does it.
 pub async fn until(db: Db, clock: Clock, shutdown: CancellationToken) {
-    let Some(Unsent { program, address, silenced, mut inbox }) = UNSENT.lock().take() else { return };
-    let tls = match client_tls(None) {
-        Ok(tls) => tls,
-        Err(error) => return tracing::error!(error, "alerts cannot be sent: no TLS"),
-    };
-    let (store, chat) = (Store::new(db), Chat { web: Web::new(BOUNDS, tls), address });
+    let Some(Untold { manner, address, mut inbox }) = UNTOLD.lock().take() else { return };
+    let program = manner.program;
+    let store = Store::new(db, manner);
     let sending = shutdown.run_until_cancelled(async {
+        let Some(chat) = address.and_then(Chat::at) else { return };
         loop {
             match send_one(program, &store, &clock, &chat).await {
                 Ok(true) => {}
@@ -150,8 +151,9 @@ pub async fn until(db: Db, clock: Clock, shutdown: CancellationToken) {
     let storing = async {
         let mut unwritten: Vec<Alert> = Vec::new();
         loop {
-            let is_over = shutdown.run_until_cancelled(sleep(STORE_EVERY)).await.is_none();
-            unwritten.extend(inbox.drain().filter(|alert| !silenced.contains(&alert.kind)));
+            let pause = if unwritten.is_empty() { STORE_EVERY } else { STORE_AGAIN };
+            let is_over = shutdown.run_until_cancelled(sleep(pause)).await.is_none();
+            unwritten.extend(inbox.drain());
             unwritten = match store.add(&unwritten, clock.now()).await {
                 Ok(()) => Vec::new(),
                 Err(error) => {
@@ -214,6 +216,17 @@ async fn send_one(
 }
 
 impl Chat {
+    /// The chat at this address; `None` where there is no TLS.
+    fn at(address: Uri) -> Option<Self> {
+        match client_tls(None) {
+            Ok(tls) => Some(Self { web: Web::new(BOUNDS, tls), address }),
+            Err(error) => {
+                tracing::error!(error, "alerts cannot be sent: no TLS");
+                None
+            }
+        }
+    }
+
     async fn post(&self, text: &str) -> Result<(), String> {
         let body = json!({ "text": text }).to_string();
         let request = Request::post(self.address.clone()).header(CONTENT_TYPE, "application/json");

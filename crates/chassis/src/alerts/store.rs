@@ -1,8 +1,10 @@
-//! The table `alert` of the program that sends alerts: a row a kind.
+//! The table `alert` of a program: a row a kind, with what a chat is still to be told of and what an operator
+//! is shown.
 
 use super::{fold, layer::Alert};
 use crate::{
     args,
+    clock::SECOND,
     db::{self, Db, Error, Sql},
 };
 
@@ -21,9 +23,40 @@ pub(super) struct Folded {
     pub(super) attempts: i64,
 }
 
+/// The alerts of one kind, as an operator is shown them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenAlert {
+    /// The program that has logged the latest one.
+    pub program: String,
+    /// The kind, by the words of its messages.
+    pub kind: String,
+    /// The latest one.
+    pub text: String,
+    /// How many there were since the first one.
+    pub times: i64,
+    /// When the first one was written down, in microseconds.
+    pub since: i64,
+    /// When the latest one was.
+    pub latest_at: i64,
+    /// Whether no chat is told of this kind.
+    pub is_silenced: bool,
+}
+
+/// What a program does with the alerts that it writes down.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    /// The name by which its alerts are told.
+    pub(super) program: &'static str,
+    /// Whether there is a chat to tell.
+    pub(super) is_told: bool,
+    /// Kinds that no chat is told of.
+    pub(super) silenced: Vec<String>,
+}
+
 /// Alerts in a database.
 pub(super) struct Store {
     db: Db,
+    manner: Manner,
 }
 
 macro_rules! claim {
@@ -37,22 +70,64 @@ macro_rules! claim {
     };
 }
 
+/// After an hour without one of its kind an alert is counted from 1.
+macro_rules! add {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO alert (kind, latest, times, since, due_at, attempts, program, seen, seen_since, \
+             seen_at, silenced) SELECT kind, latest, times, now, now, 0, program, seen, now, now, silenced \
+             FROM (",
+            $rows,
+            ") AS rows WHERE true ON CONFLICT (kind) DO UPDATE SET latest = excluded.latest, \
+             times = alert.times + excluded.times, \
+             since = CASE WHEN alert.times = 0 THEN excluded.since ELSE alert.since END, \
+             program = excluded.program, silenced = excluded.silenced, seen_at = excluded.seen_at, \
+             seen = excluded.seen + CASE WHEN alert.seen_at < excluded.seen_at - 3600000000 THEN 0 \
+             ELSE alert.seen END, \
+             seen_since = CASE WHEN alert.seen_at < excluded.seen_at - 3600000000 THEN excluded.seen_since \
+             ELSE alert.seen_since END"
+        )
+    };
+}
+
+/// The alerts that a database has of the last 24 hours, the latest first, 100 kinds at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn seen(db: &Db, now: i64) -> Result<Vec<SeenAlert>, Error> {
+    const SEEN: &str = "SELECT program, kind, latest, seen, seen_since, seen_at, silenced FROM alert \
+                        WHERE seen_at >= $1 ORDER BY seen_at DESC, kind LIMIT 100";
+    let rows = db.read().await?.all(SEEN, args![now - 24 * 3_600 * SECOND]).await?;
+    let read = |row: db::Row| {
+        Ok(SeenAlert {
+            program: row.get("program")?,
+            kind: row.get("kind")?,
+            text: row.get("latest")?,
+            times: row.get("seen")?,
+            since: row.get("seen_since")?,
+            latest_at: row.get("seen_at")?,
+            is_silenced: row.get::<i64>("silenced")? != 0,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
 impl Store {
-    pub(super) const fn new(db: Db) -> Self {
-        Self { db }
+    pub(super) const fn new(db: Db, manner: Manner) -> Self {
+        Self { db, manner }
     }
 
     /// Adds alerts to those of their kinds.
     pub(super) async fn add(&self, alerts: &[Alert], now: i64) -> Result<(), Error> {
         const ADD: Sql = Sql {
-            postgres: "INSERT INTO alert (kind, latest, times, since, due_at, attempts) \
-                       SELECT n.*, 0 FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS n \
-                       ON CONFLICT (kind) DO UPDATE SET latest = excluded.latest, times = alert.times + excluded.times, \
-                       since = CASE WHEN alert.times = 0 THEN excluded.since ELSE alert.since END",
-            sqlite: "INSERT INTO alert (kind, latest, times, since, due_at, attempts) SELECT value ->> 0, value ->> 1, value ->> 2, \
-                     value ->> 3, value ->> 4, 0 FROM json_each($1) WHERE true \
-                     ON CONFLICT (kind) DO UPDATE SET latest = excluded.latest, times = alert.times + excluded.times, \
-                     since = CASE WHEN alert.times = 0 THEN excluded.since ELSE alert.since END",
+            postgres: add!(
+                "SELECT * FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], \
+                 $6::bigint[], $7::bigint[]) AS n (kind, latest, times, now, program, seen, silenced)"
+            ),
+            sqlite: add!(
+                "SELECT value ->> 0 AS kind, value ->> 1 AS latest, value ->> 2 AS times, value ->> 3 AS now, \
+                 value ->> 4 AS program, value ->> 5 AS seen, value ->> 6 AS silenced FROM json_each($1)"
+            ),
         };
         if alerts.is_empty() {
             return Ok(());
@@ -60,7 +135,12 @@ impl Store {
         // Every replica writes kinds in one order, so that none waits for another that waits for it.
         let mut folded = fold(alerts.to_vec());
         folded.sort_unstable_by(|one, other| one.kind.cmp(&other.kind));
-        let rows = folded.iter().map(|alert| args![&alert.kind, &alert.text, alert.times, now, now]);
+        let Manner { program, is_told, silenced } = &self.manner;
+        let rows = folded.iter().map(|Alert { kind, text, times }| {
+            let is_silenced = silenced.contains(kind);
+            let unsent = if *is_told && !is_silenced { *times } else { 0 };
+            args![kind, text, unsent, now, *program, *times, i64::from(is_silenced)]
+        });
         let rows = db::table(self.db.dialect(), rows.collect());
         self.db.write(ADD, rows).await.map(drop)
     }

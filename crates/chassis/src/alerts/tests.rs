@@ -37,6 +37,11 @@ async fn chat() -> (Chat, Arc<Mutex<Vec<String>>>) {
     (Chat { web: Web::new(BOUNDS, client_tls(None).unwrap()), address }, heard)
 }
 
+/// A program that tells its chat of all but one kind.
+fn manner() -> Manner {
+    Manner { program: "toy", is_told: true, silenced: vec!["hushed".to_owned()] }
+}
+
 fn alert(kind: &str, text: &str) -> Alert {
     Alert { kind: kind.to_owned(), text: text.to_owned(), times: 1 }
 }
@@ -45,7 +50,7 @@ fn alert(kind: &str, text: &str) -> Alert {
 async fn a_thousand_alerts_of_a_kind_are_one_message_and_none_is_lost_while_the_chat_is_away() {
     for database in databases().await {
         let db = Db::open(&database.config, &migrations()).await.unwrap();
-        let (store, clock) = (Store::new(db), Clock::manual(NOW));
+        let (store, clock) = (Store::new(db, manner()), Clock::manual(NOW));
         let (chat, heard) = chat().await;
         let many: Vec<_> = (1..=1_000).map(|nth| alert("it-broke", &format!("it broke <{nth}>"))).collect();
         store.add(&many, NOW).await.unwrap();
@@ -87,7 +92,7 @@ async fn a_thousand_alerts_of_a_kind_are_one_message_and_none_is_lost_while_the_
 #[tokio::test]
 async fn a_kind_is_sent_by_one_replica_at_a_time_and_what_comes_meanwhile_is_not_taken_for_sent() {
     for database in databases().await {
-        let store = Store::new(Db::open(&database.config, &migrations()).await.unwrap());
+        let store = Store::new(Db::open(&database.config, &migrations()).await.unwrap(), manner());
         store.add(&[alert("it-broke", "one")], NOW).await.unwrap();
         let claimed = store.claim(NOW, NOW + CLAIM).await.unwrap().unwrap();
         assert_eq!(store.claim(NOW, NOW + CLAIM).await.unwrap(), None);
@@ -97,6 +102,41 @@ async fn a_kind_is_sent_by_one_replica_at_a_time_and_what_comes_meanwhile_is_not
         assert_eq!((left.times, left.text.as_str(), left.attempts), (1, "two", 1));
         // Whoever had taken it is gone: it is sent by another one.
         assert_eq!(store.claim(NOW + FOLD + CLAIM, NOW).await.unwrap().unwrap().attempts, 2);
+    }
+}
+
+#[tokio::test]
+async fn what_operators_are_shown_is_counted_until_an_hour_without_one_has_passed() {
+    const HOUR: i64 = 3_600 * SECOND;
+    for database in databases().await {
+        let db = Db::open(&database.config, &migrations()).await.unwrap();
+        let store = Store::new(db.clone(), manner());
+        let shown = async |at: i64| {
+            let shown = seen(&db, at).await.unwrap();
+            let row = |SeenAlert { program, kind, text, times, since, latest_at, is_silenced }| {
+                assert_eq!(program, "toy");
+                (kind, text, times, since - NOW, latest_at - NOW, is_silenced)
+            };
+            shown.into_iter().map(row).collect::<Vec<_>>()
+        };
+        let told = |kind: &str, text: &str, times, since, latest_at, is_silenced| {
+            (kind.to_owned(), text.to_owned(), times, since, latest_at, is_silenced)
+        };
+        store.add(&[alert("it-broke", "one"), alert("hushed", "h")], NOW).await.unwrap();
+        // That it was sent, and that there is nobody to send it to, changes nothing.
+        let claimed = store.claim(NOW, NOW + CLAIM).await.unwrap().unwrap();
+        store.sent(&claimed, NOW + FOLD).await.unwrap();
+        let alone = Store::new(db.clone(), Manner { is_told: false, ..manner() });
+        alone.add(&[alert("it-broke", "two"), alert("it-broke", "three")], NOW + HOUR).await.unwrap();
+        let first = [told("it-broke", "three", 3, 0, HOUR, false), told("hushed", "h", 1, 0, 0, true)];
+        assert_eq!(shown(NOW + HOUR).await, first, "{}", database.name);
+        // Of all that a chat is owed nothing: one kind was sent, and later ones are for nobody.
+        assert_eq!(store.claim(NOW + 9 * HOUR, NOW + 10 * HOUR).await.unwrap(), None, "{}", database.name);
+        store.add(&[alert("it-broke", "four")], NOW + 2 * HOUR + 1).await.unwrap();
+        let again = told("it-broke", "four", 1, 2 * HOUR + 1, 2 * HOUR + 1, false);
+        assert_eq!(shown(NOW + 24 * HOUR).await, [again.clone(), first[1].clone()], "{}", database.name);
+        assert_eq!(shown(NOW + 24 * HOUR + 1).await, [again], "{}", database.name);
+        assert_eq!(shown(NOW + 27 * HOUR).await, [], "{}", database.name);
     }
 }
 

@@ -40,6 +40,7 @@ use crate::{
     context::{Context, GRPC_TIMEOUT, TRACEPARENT, TraceParent, timeout_header},
     in_process::InProcess,
     trace::{Span, SpanKind},
+    tracestate::{TRACESTATE, TraceState},
 };
 
 /// How long a call may take when its caller set no deadline.
@@ -111,6 +112,9 @@ impl Service<Request<Body>> for Channel {
         let time = context.remaining().min(ATTEMPT_TIMEOUT);
         let trace = context.trace.child();
         request.headers_mut().insert(TRACEPARENT, trace.header());
+        if let Some(state) = trace.state().and_then(TraceState::header) {
+            request.headers_mut().insert(TRACESTATE, state);
+        }
         request.headers_mut().insert(GRPC_TIMEOUT, timeout_header(time));
         // The clone keeps the names followed while the call is on its way.
         let inner = Arc::clone(&self.0);

@@ -5,7 +5,7 @@ use sqlx::{Sqlite, Transaction, pool::PoolConnection};
 
 use super::{
     Dialect, Error, Row, Value, postgres,
-    simulated::{Lent, at_once},
+    simulated::{Lent, at_once, said},
     spans,
 };
 
@@ -69,7 +69,7 @@ macro_rules! run {
                 }
                 Link::Simulated(link) => {
                     let $answer = at_once(
-                        bind(sqlx::query(sql.sqlite), $args, Value::bind_sqlite).$method(link.link()?),
+                        bind(sqlx::query(said(sql.sqlite)), $args, Value::bind_sqlite).$method(link.link()?),
                     )?;
                     Ok($wrap_sqlite)
                 }

@@ -34,14 +34,29 @@ pub enum Fate {
 
 type Fates = Box<dyn FnMut() -> Fate>;
 
+/// What is said in place of a statement.
+type Mistake = Box<dyn FnMut(&'static str) -> &'static str>;
+
 thread_local! {
     static FATES: RefCell<Option<Fates>> = const { RefCell::new(None) };
+    static MISTAKE: RefCell<Option<Mistake>> = const { RefCell::new(None) };
 }
 
 /// From now on the databases that this thread opens are simulated, and `fates` decides about each of their
 /// commits.
 pub fn simulate(fates: impl FnMut() -> Fate + 'static) {
     FATES.set(Some(Box::new(fates)));
+}
+
+/// From now on this thread says to simulated databases what `mistake` makes of each statement: so a program
+/// that is wrong is played without one.
+pub fn misspeak(mistake: impl FnMut(&'static str) -> &'static str + 'static) {
+    MISTAKE.set(Some(Box::new(mistake)));
+}
+
+/// What is said in place of a statement; without a mistake the statement itself.
+pub(super) fn said(sql: &'static str) -> &'static str {
+    MISTAKE.with_borrow_mut(|mistake| mistake.as_mut().map_or(sql, |mistake| mistake(sql)))
 }
 
 pub(super) fn is_on() -> bool {

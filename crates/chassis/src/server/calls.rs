@@ -186,11 +186,11 @@ impl Bounds {
         let Identity { name: server, domain, .. } = self.identity;
         let path = request.uri().path();
         let method = method(path).to_owned();
-        let mut told_of = Span::begin(context.trace, SpanKind::Server, || full_name(path).into());
+        let mut told_of = Span::begin(context.trace.clone(), SpanKind::Server, || full_name(path).into());
         told_of.set("rpc.system.name", || "grpc");
         told_of.set("rpc.method", || full_name(path));
         let frequent = self.identity.is_frequent(&method);
-        let trace = context.trace;
+        let (trace, deadline) = (&context.trace, context.deadline);
         macro_rules! span {
             ($of_level:ident) => {
                 tracing::$of_level!(
@@ -206,7 +206,7 @@ impl Bounds {
         let answering = async move {
             let began = time::Instant::now();
             let call = AssertUnwindSafe(context.scope(ready.call(request))).catch_unwind();
-            let response = match time::timeout_at(context.deadline, call).await {
+            let response = match time::timeout_at(deadline, call).await {
                 Ok(Ok(answer)) => answer?,
                 Ok(Err(panic)) => {
                     Status::internal(format!("a handler panicked: {}", panic_text(panic.as_ref())))

@@ -16,7 +16,8 @@ impl LogLines {
     pub(super) fn tell(&self, event: &Event) {
         let body: Value = serde_json::from_str(&event.body).unwrap_or_default();
         let (kind, reason) = (event.kind.as_str(), body["data"]["reason"].as_str());
-        let subject = event.subject.as_str();
+        let subject =
+            Some(event.subject.as_str()).filter(|subject| body["data"]["reservationId"] != **subject);
         tracing::info!(target: "boxoffice::events", kind, subject, reason, "event");
     }
 }

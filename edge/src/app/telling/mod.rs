@@ -1,6 +1,7 @@
 //! Telling other systems what has happened: each event to each subscriber, at least once.
 //!
-//! One task gives events their positions, and one for each subscriber sends them: every subscriber has its
+//! One task gives events their positions, one takes over those of each other service ([`feed`]), and one for
+//! each subscriber sends them: every subscriber has its
 //! own place, its own pauses and its own lease, so one that is down holds up nobody. Over all replicas one
 //! edge at a time tells a subscriber, which is a matter of order and not of truth: an event that was sent
 //! again, after a crash or by a slow edge, has the same id as before.
@@ -9,6 +10,7 @@
 //! all of it was taken. So a subscriber never hears of a refund before the payment.
 
 mod book;
+mod feed;
 mod flags;
 mod log;
 mod nats;
@@ -28,8 +30,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::book::{EventBook, SubscriberState, ToldEvent};
-use self::{log::LogLines, subscriber::Subscriber};
-use crate::{config::TellingArgs, store::Events};
+use self::{
+    feed::{Feed, Feeding},
+    log::LogLines,
+    subscriber::Subscriber,
+};
+use crate::{clients::Clients, config::TellingArgs, store::Events};
 
 /// The pause between two rounds, so that under load each has much to do.
 const REST: Duration = Duration::from_millis(100);
@@ -64,20 +70,32 @@ pub(crate) struct Relay {
     events: Events,
     clock: Clock,
     receivers: Vec<(String, Receiver)>,
+    feeds: Vec<Feed>,
     bell: Bell,
 }
 
 impl Relay {
-    /// A relay to the subscribers that the flags name, or into the log without any.
+    /// A relay to the subscribers that the flags name, or into the log without any. What happens in the
+    /// services of `clients` is told too; of reservations there is much to tell, so the log is not told of
+    /// them.
     ///
     /// # Errors
     /// An address or a secret makes no sense, or the machine's authorities cannot be read.
-    pub(crate) fn new(events: Events, clock: Clock, args: &TellingArgs) -> Result<Self, chassis::Error> {
+    pub(crate) fn new(
+        events: Events,
+        clock: Clock,
+        args: &TellingArgs,
+        clients: Option<&Clients>,
+    ) -> Result<Self, chassis::Error> {
         let mut receivers = args.receivers(&clock)?;
+        let mut feeds: Vec<_> =
+            clients.map(|clients| Feed::Queue(clients.queue.clone())).into_iter().collect();
         if receivers.is_empty() {
             receivers.push((log::NAME.to_owned(), Receiver::Log(LogLines)));
+        } else {
+            feeds.extend(clients.map(|clients| Feed::Booking(clients.booking.clone())));
         }
-        Ok(Self { events, clock, receivers, bell: Bell::default() })
+        Ok(Self { events, clock, receivers, feeds, bell: Bell::default() })
     }
 
     /// To be notified when an event was written.
@@ -88,7 +106,7 @@ impl Relay {
     /// Relays until `shutdown`. Events that are left then are sent after the next start, or by another
     /// replica.
     pub(crate) async fn run_until(self, shutdown: CancellationToken) {
-        let Self { events, clock, receivers, bell } = self;
+        let Self { events, clock, receivers, feeds, bell } = self;
         let (newest, _) = watch::channel(0);
         // What waits in the outbox gets its position when every subscriber has its own: a new one is told all
         // that comes after it.
@@ -107,7 +125,9 @@ impl Relay {
         drop(greeting);
         let ordering = shutdown.run_until_cancelled(async {
             greeted.recv().await;
-            order(&events, &clock, &bell, &newest).await;
+            let feeding =
+                feeds.into_iter().map(|feed| Feeding::new(feed, &events, &clock, edge).run(&newest));
+            join(order(&events, &clock, &bell, &newest), join_all(feeding)).await;
         });
         join(ordering, join_all(tasks)).await;
         if let Err(error) = events.release(edge, clock.now()).await {
@@ -123,7 +143,7 @@ async fn order(events: &Events, clock: &Clock, bell: &Notify, newest: &watch::Se
     loop {
         match events.order(clock.now()).await {
             Ok(Some(position)) => {
-                newest.send_replace(position);
+                newest.send_modify(|newest| *newest = position.max(*newest));
                 // There may be more.
                 sleep(REST).await;
                 continue;

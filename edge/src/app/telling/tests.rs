@@ -9,19 +9,22 @@ use axum::{
     response::IntoResponse,
     routing::post,
 };
+use boxoffice_proto::booking::ReservationEvent;
 use chassis::{
     clock::{Clock, SECOND},
     db::{Db, DbConfig},
     testing::{databases, patience::Patience},
 };
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Relay;
 use crate::{
+    app::fakes::{Fakes, Mishap},
+    clients::Clients,
     config::TellingArgs,
     domain::{
         checkout::{Checkout, RecordedCheckout, Status},
@@ -71,6 +74,7 @@ struct House {
     journal: Journal,
     clock: Clock,
     args: TellingArgs,
+    clients: Option<Clients>,
     shutdown: CancellationToken,
 }
 
@@ -82,11 +86,13 @@ impl House {
             events_url: urls.iter().map(|&url| url.to_owned()).collect(),
             ..TellingArgs::default()
         };
-        Self { events, journal, clock: Clock::system(), args, shutdown: CancellationToken::new() }
+        let (clock, shutdown) = (Clock::system(), CancellationToken::new());
+        Self { events, journal, clock, args, clients: None, shutdown }
     }
 
     fn edge(&self) -> tokio::task::JoinHandle<()> {
-        let relay = Relay::new(self.events.clone(), self.clock.clone(), &self.args).unwrap();
+        let relay = Relay::new(self.events.clone(), self.clock.clone(), &self.args, self.clients.as_ref());
+        let relay = relay.unwrap();
         tokio::spawn(relay.run_until(self.shutdown.clone()))
     }
 
@@ -170,6 +176,53 @@ async fn each_subscriber_gets_every_event_once_and_in_order_from_two_edges_and_o
                     && headers["content-type"] == "application/cloudevents+json"
             };
             assert!(got.lock().iter().all(is_named), "also those that were not taken");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_in_a_service_is_told_once_though_its_answers_are_lost_and_edges_go() {
+    for database in databases().await {
+        let (fakes, upstreams) = Fakes::start(0, 0).await;
+        let event = |number: i64| ReservationEvent {
+            number,
+            released: i32::try_from(number % 2 * 9).unwrap(),
+            reservation_id: format!("r-{}", number / 2),
+            ..ReservationEvent::default()
+        };
+        fakes.0.lock().events = (0..10).map(event).collect();
+        fakes.0.lock().mishaps.insert("take_reservation_events", Mishap::ReplyLost);
+        // One takes everything, and nobody listens to the other subscriber.
+        let (sound, got) = receiver(|_| StatusCode::OK).await;
+        let mut house = House::open(&database.config, &[&sound, "http://127.0.0.1:1/x"]).await;
+        house.clients = Some(Clients::new(&upstreams));
+        let edges = vec![house.edge(), house.edge()];
+        house.until(|all| all.iter().any(|one| one.position >= 4)).await;
+        // What was taken is not named any more; and the next ones hear of all of it again.
+        fakes.0.lock().mishaps.insert("take_reservation_events", Mishap::Lost);
+        house.close(edges).await;
+        let waiting = fakes.0.lock().events.clone();
+        fakes.0.lock().events =
+            (0..4).map(event).chain(waiting.into_iter().filter(|event| event.number >= 4)).collect();
+        let mut house = House::open(&database.config, &[&sound, "http://127.0.0.1:1/x"]).await;
+        house.clients = Some(Clients::new(&upstreams));
+        let edges = vec![house.edge(), house.edge()];
+        let patience = Patience::new(Duration::from_secs(20));
+        while !fakes.0.lock().events.is_empty() || taken(&got).len() < 10 {
+            assert!(!patience.is_over(), "{:?} on {}", taken(&got), database.name);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        house.close(edges).await;
+        let told = taken(&got);
+        assert_eq!(told.len(), 10, "each once on {}", database.name);
+        for number in 0..5 {
+            let subject = format!("r-{number}");
+            let of: Vec<_> = told.iter().filter(|event| event["subject"] == *subject).collect();
+            assert_eq!(
+                (&of[0]["type"], &of[1]["type"]),
+                (&json!("boxoffice.reservation.held"), &json!("boxoffice.reservation.released"))
+            );
+            assert_eq!(of[1]["data"]["reason"], "OTHER", "a reason of a newer release");
         }
     }
 }
@@ -275,13 +328,14 @@ async fn what_cannot_work_is_refused_before_anything_starts_and_no_secret_is_rep
             events_secret: vec![secrets.to_owned()],
             ..TellingArgs::default()
         };
-        let relay = Relay::new(events.clone(), Clock::system(), &args);
+        let relay = Relay::new(events.clone(), Clock::system(), &args, None);
         let Err(chassis::Error::Config(why)) = relay.map(drop) else { panic!("{urls}") };
         assert!(why.contains("EVENTS_") && !why.contains("S3CR3T") && !why.contains("MfKQ"), "{why}");
     }
     for servers in ["S3CR3T", "http://S3CR3T@x", "nats://", "nats://x:S3CR3T"] {
         let args = TellingArgs { nats_url: Some(servers.to_owned()), ..TellingArgs::default() };
-        let Err(chassis::Error::Config(why)) = Relay::new(events.clone(), Clock::system(), &args).map(drop)
+        let Err(chassis::Error::Config(why)) =
+            Relay::new(events.clone(), Clock::system(), &args, None).map(drop)
         else {
             panic!("{servers}")
         };

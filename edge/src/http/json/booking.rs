@@ -278,8 +278,8 @@ impl NewShow {
 }
 
 impl FromFields for NewShow {
-    // A hall of 5,000 rows with short names, and of more than 2,000 with names of ten characters, fits.
-    const LIMIT: usize = 256 * 1024;
+    // A hall of 100,000 seats in rows of ten, with their names and first seats, fits.
+    const LIMIT: usize = 1_024 * 1_024;
 
     fn read(fields: &mut Fields) -> Self {
         let has_sections = fields.has("sections");

@@ -120,6 +120,9 @@ impl ShowChange {
 }
 
 impl FromFields for ShowChange {
+    // A price for each of 500 sections fits, however long their names are.
+    const LIMIT: usize = 256 * 1_024;
+
     fn read(fields: &mut Fields) -> Self {
         let mask = [
             ("title", "title"),

@@ -1,5 +1,6 @@
 //! The JSON of the contract, and its conversions from and to messages of the services.
 
+mod alerts;
 mod availability;
 mod booking;
 mod books;
@@ -23,8 +24,8 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use self::{
-    availability::*, booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*, seats::*,
-    story::*, wallet::*,
+    alerts::*, availability::*, booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*,
+    seats::*, story::*, wallet::*,
 };
 use super::problem::Problem;
 

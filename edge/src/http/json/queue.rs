@@ -235,6 +235,9 @@ macro_rules! json {
             #[schema(required, value_type = Option<Message>)]
             #[serde(serialize_with = "said")]
             message: Option<Arc<Notice>>,
+            /// True: the draw was held without the beacon that was announced with it, or is about to be.
+            #[schema(example = false)]
+            without_beacon: bool,
             /// When the queue was created.
             created_at: Instant,
         }
@@ -261,6 +264,7 @@ macro_rules! json {
                     // A service of an older release knows one order.
                     opening: Opening::read(policy.opening).unwrap_or(Opening::Fifo),
                     message: policy.message.and_then(Notice::of),
+                    without_beacon: policy.without_beacon.unwrap_or_default(),
                     created_at: Instant::read(queue.created_at.as_ref())?,
                 })
             }
@@ -284,8 +288,8 @@ macro_rules! json {
             on_expiry: Option<OnExpiry>,
             /// True: nobody is admitted until it is false again.
             paused: Option<bool>,
-            /// When the queue opens. Until then nobody is admitted, and whoever joins is REGISTERED. An
-            /// instant that has passed opens it at once.
+            /// When the queue opens. Until then nobody is admitted, and whoever joins is REGISTERED. Null,
+            /// or an instant that has passed, opens it at once.
             opens_at: Option<Instant>,
             /// In which order those who registered wait once it is open: FIFO, that of their coming, or
             /// DRAW, by lot. DRAW needs `opensAt` and is set before anybody joins; afterwards neither can be
@@ -294,6 +298,9 @@ macro_rules! json {
             /// What to say to everybody in the queue, in place of what was said before; null: nothing any
             /// more. It is with the next answer or event of each.
             message: Option<Message>,
+            /// True: a draw that waits for its beacon is held without it, and goes on to tell so. It can be
+            /// set while a draw waits, after the opening.
+            without_beacon: Option<bool>,
         }
 
         impl FromFields for QueuePolicy {
@@ -303,9 +310,10 @@ macro_rules! json {
                     $($span: fields.optional_integer($span_json, $from..=$to),)+
                     on_expiry: on_expiry(fields),
                     paused: fields.optional_bool("paused"),
-                    opens_at: fields.optional_instant("opensAt").map(Instant),
+                    opens_at: opens_at(fields),
                     opening: opening(fields),
                     message: message(fields),
+                    without_beacon: fields.optional_bool("withoutBeacon"),
                 }
             }
         }
@@ -334,6 +342,7 @@ macro_rules! json {
                         ko: ko.unwrap_or_default(),
                         en: en.unwrap_or_default(),
                     }),
+                    without_beacon: policy.without_beacon,
                 }
             }
         }
@@ -351,6 +360,12 @@ fn on_expiry(fields: &mut Fields) -> Option<OnExpiry> {
             None
         }
     }
+}
+
+/// When a queue opens. A service has no word for null but the earliest instant there is.
+fn opens_at(fields: &mut Fields) -> Option<Instant> {
+    let is_null = fields.names("opensAt") && !fields.has("opensAt");
+    if is_null { Some(Instant(0)) } else { fields.optional_instant("opensAt").map(Instant) }
 }
 
 fn opening(fields: &mut Fields) -> Option<Opening> {

@@ -247,6 +247,8 @@ pub(crate) struct NewRefund {
 }
 
 impl FromFields for NewRefund {
+    const MAY_BE_LEFT_OUT: bool = true;
+
     fn read(fields: &mut Fields) -> Self {
         Self { reason: fields.optional_text("reason", bounds::WHY) }
     }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::*;
 
 /// The contract's table, written again.
-const ROUTES: [&str; 46] = [
+const ROUTES: [&str; 47] = [
     "get /openapi.json",
     "get /docs/",
     "get /healthz",
@@ -47,6 +47,7 @@ const ROUTES: [&str; 46] = [
     "get /v1/users/{userId}/payments",
     "get /v1/queues",
     "get /v1/operator/metrics",
+    "get /v1/operator/alerts",
     "get /v1/payments",
     "get /v1/payments/{paymentId}/story",
     "post /v1/payments/{paymentId}/retry",

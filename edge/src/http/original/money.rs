@@ -210,11 +210,17 @@ pub(in crate::http) async fn original_pay(
     let OriginalNewPayment { user_id, reservation_id, amount } = new;
     let command = Pay { user_id, reservation_id, request_id, price: Some(amount) };
     let payment = Payment::from(edge.till.pay(&caller, command).await?);
-    let pending = payment.status == PaymentStatus::Pending;
-    let (http, status, message) = if pending {
-        (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")
-    } else {
-        (StatusCode::OK, "CONFIRMED", "Paid: the seat is yours.")
+    let (http, status, message) = match payment.status {
+        PaymentStatus::Pending => {
+            (StatusCode::ACCEPTED, "PENDING", "The payment is still settling; ask again at Location.")
+        }
+        // The replay of one that was refunded since.
+        PaymentStatus::Cancelled => {
+            (StatusCode::OK, "CANCELLED", "Refunded: the money is in the wallet again.")
+        }
+        PaymentStatus::Completed | PaymentStatus::Failed => {
+            (StatusCode::OK, "CONFIRMED", "Paid: the seat is yours.")
+        }
     };
     let body = OriginalPayment {
         payment_id: payment.payment_id.clone(),

@@ -66,10 +66,11 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         Clients::new(&Upstreams { queue_url: target(), booking_url: target(), wallet_url: target() });
     let gate = app::Gate::new(clients.clone());
     let clock = Clock::system();
-    let relay = app::Relay::new(store::Events::new(db.clone()), clock.clone(), &Default::default()).unwrap();
+    let relay =
+        app::Relay::new(store::Events::new(db.clone()), clock.clone(), &Default::default(), None).unwrap();
     let till = app::Till::new(
         journal,
-        app::Acting::new(store::Actions::new(db), clock.clone()),
+        app::Acting::new(store::Actions::new(db.clone()), clock.clone()),
         clients.clone(),
         gate.clone(),
         relay.bell(),
@@ -82,7 +83,8 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
     let followers = (app::Followers::new(places, shutdown), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
-    let edge = app::Edge::new(clients, gate, followers, till, doors, clock, &policy);
+    let desks = (till, alerting::AlertBook::new(db, clock.clone()));
+    let edge = app::Edge::new(clients, gate, followers, desks, doors, clock, &policy);
     (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }
 

@@ -309,5 +309,6 @@ impl QueueService for Script {
         verify_token: VerifyTokenRequest => VerifyTokenResponse;
         complete_token: CompleteTokenRequest => CompleteTokenResponse;
         leave_queue: LeaveQueueRequest => LeaveQueueResponse;
+        take_queue_events: TakeQueueEventsRequest => TakeQueueEventsResponse;
     }
 }

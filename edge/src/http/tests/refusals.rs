@@ -247,6 +247,15 @@ async fn a_service_that_is_away_is_a_503_that_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn what_needs_a_person_is_told_while_services_are_away_and_they_are_named() {
+    let (front, _folder) = alone(Browse::Token, "").await;
+    let (status, _, told) = send(&front, request(Method::GET, "/v1/operator/alerts", "")).await;
+    let unread = told["unread"].as_array().unwrap();
+    assert_eq!((status.as_u16(), &told["alerts"], unread.len()), (200, &json!([]), 3), "{told}");
+    assert_eq!(unread[0], "queue-svc");
+}
+
+#[tokio::test]
 async fn the_document_and_its_page_are_served_without_the_internet() {
     let (front, _folder) = alone(Browse::Token, "").await;
     let (status, _, document) = send(&front, request(Method::GET, "/openapi.json", "")).await;

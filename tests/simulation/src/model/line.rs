@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
-use audit::draw::{Hash, leads};
+use audit::draw::{Hash, leads, sha256};
 use serde_json::Value;
 
 use super::STALE;
 use crate::{
     history::{count, violated},
-    plan::Plan,
+    mesh::network,
+    plan::{Plan, Rounds},
     rest::Answer,
 };
 
@@ -24,8 +25,11 @@ pub struct Line {
     /// When a token was certainly admitted: by its token and its ticket, from the first time that it was told
     /// to the last time that whoever was told so asked.
     inside: BTreeMap<(String, i64), (Duration, Duration)>,
-    /// The tokens that were told to be registered, and the ticket that each was told after the draw.
-    registered: BTreeMap<String, Option<i64>>,
+    /// The tokens that were told to be registered: when first, and the ticket that each was told after the
+    /// draw.
+    registered: BTreeMap<String, (Duration, Option<i64>)>,
+    /// What was told of the draw so far, by its members.
+    draw: BTreeMap<&'static str, Value>,
     /// How far tickets are from numbers, and whose each number is.
     numbers: BTreeMap<i64, String>,
     after: Option<i64>,
@@ -63,6 +67,7 @@ impl Line {
             admitted: BTreeMap::new(),
             inside: BTreeMap::new(),
             registered: BTreeMap::new(),
+            draw: BTreeMap::new(),
             numbers: BTreeMap::new(),
             after: None,
         }
@@ -97,10 +102,10 @@ impl Line {
         let (token, ticket) = (answer.text("token"), answer.number("ticket"));
         match answer.text("status") {
             "REGISTERED" => {
-                self.registered.entry(token.to_owned()).or_default();
+                self.registered.entry(token.to_owned()).or_insert((answer.received, None));
             }
             status @ ("WAITING" | "ACTIVE") if answer.number("requeues") == 0 => {
-                let Some(told) = self.registered.get_mut(token) else { return };
+                let Some((_, told)) = self.registered.get_mut(token) else { return };
                 let before = *told.get_or_insert(ticket);
                 if before != ticket {
                     let what =
@@ -122,8 +127,10 @@ impl Line {
     /// it waited, and nobody else has it.
     pub fn drawn(&mut self, token: &str, draw: &Answer, drawn: &Answer) {
         if drawn.status == 404 {
-            // Who left before the draw took no part.
-            if self.registered.get(token).is_some_and(Option::is_some) {
+            // Who left before the draw took no part, nor did who came while it waited for its beacon.
+            let opens = self.plan.draw.unwrap_or_default();
+            let in_time = |told: Duration| self.plan.beacon.is_none() || told + STALE < opens;
+            if self.registered.get(token).is_some_and(|(told, ticket)| ticket.is_some() && in_time(*told)) {
                 violated("DRAW", &[token], format!("token {token} waited, and took no part"));
             }
             return;
@@ -134,7 +141,7 @@ impl Line {
         if let Some(other) = self.numbers.insert(number, token.to_owned()) {
             wrong.push(format!("{other} has its number too"));
         }
-        if let Some(ticket) = self.registered.get(token).copied().flatten()
+        if let Some(ticket) = self.registered.get(token).and_then(|(_, ticket)| *ticket)
             && *self.after.get_or_insert(ticket - number) != ticket - number
         {
             wrong.push(format!("it waited with ticket {ticket}"));
@@ -147,6 +154,46 @@ impl Line {
         }
         for what in wrong {
             violated("DRAW", &[token], format!("number {number} of token {token}: {what}"));
+        }
+    }
+
+    /// The draw was told, by a replica that may be behind another. What is told of it once stays, and in the
+    /// end it follows from what was told before.
+    pub fn told_of_the_draw(&mut self, draw: &Answer) {
+        for member in [
+            "commitment",
+            "root",
+            "rootAt",
+            "secret",
+            "beacon",
+            "seed",
+            "beaconChain",
+            "beaconRound",
+            "beaconSignature",
+        ] {
+            let now = &draw.body[member];
+            let before = self.draw.entry(member).or_default();
+            if before.is_null() {
+                *before = now.clone();
+            } else if before != now && !now.is_null() {
+                violated("DRAW", &["-"], format!("{member} of the draw was {before} and is {now}"));
+            }
+        }
+        let text = |member: &str| draw.body[member].as_str().unwrap_or_default();
+        if text("secret").is_empty() {
+            return;
+        }
+        let rounds = self.plan.beacon;
+        let round = draw.body["beaconRound"].as_i64();
+        let signature = match (rounds, round) {
+            (Some(Rounds { late: Some(_), .. }), Some(round)) => network().signature(round),
+            _ => Vec::new(),
+        };
+        let beacon = if signature.is_empty() { Vec::new() } else { sha256(&[&signature]).to_vec() };
+        let bytes = |member: &str| chassis::hex::read(text(member)).unwrap_or_default();
+        let seed = sha256(&[&bytes("secret"), &bytes("root"), &beacon]);
+        if rounds.is_some() != round.is_some() || bytes("beacon") != beacon || bytes("seed") != seed {
+            violated("DRAW", &["-"], format!("the draw does not follow from its beacon: {}", draw.body));
         }
     }
 

@@ -3,6 +3,8 @@
 //! It knows the rules of the sale from the plan and everything else from answers, shares no code with the
 //! services, and judges each answer as it comes as well as all that can be read in the end.
 
+mod asks;
+mod books;
 mod line;
 mod money;
 mod seats;
@@ -12,7 +14,12 @@ use std::{collections::BTreeMap, rc::Rc, time::Duration};
 use chrono::DateTime;
 use serde_json::Value;
 
-pub use self::{line::Line, money::Money, seats::Seats};
+pub use self::{
+    asks::{Asks, Wanted},
+    line::Line,
+    money::Money,
+    seats::Seats,
+};
 use crate::{
     history::{count, violated},
     plan::Plan,
@@ -30,6 +37,8 @@ pub struct Model {
     pub line: Line,
     /// Holds and what became of them.
     pub seats: Seats,
+    /// What was asked for of the hall.
+    pub asks: Asks,
     /// Charges and payments.
     pub money: Money,
     /// Whether the show is called off in this run: nobody has its seats in the end, nor has paid for them.
@@ -60,6 +69,7 @@ impl Model {
         Self {
             line: Line::new(plan),
             seats: Seats::new(plan),
+            asks: Asks::new(plan),
             money: Money::new(plan),
             called_off: plan.called_off.is_some(),
             keys: BTreeMap::new(),
@@ -88,9 +98,12 @@ impl Model {
         }
     }
 
-    /// Judges everything that can be read, when all has settled.
-    pub fn judge(&self, all: &[Affairs]) {
+    /// Judges everything that can be read, when all has settled; the books are the seller's.
+    pub fn judge(&self, all: &[Affairs], books: &Value) {
         self.seats.judge(all);
+        let reservations = all.iter().flat_map(|affairs| &affairs.reservations);
+        self.asks.judge(reservations, |reservation| self.seats.is_touched(reservation));
+        books::judge(books, all);
         self.line.judge();
         for affairs in all {
             self.money.judge(affairs);

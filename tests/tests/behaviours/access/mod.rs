@@ -329,7 +329,7 @@ async fn what_services_do_among_themselves_is_not_done_at_the_edge(world: World)
         );
         tried += 1;
     }
-    assert_eq!(tried, 8);
+    assert_eq!(tried, 10);
 }
 
 /// What a stranger did to a victim on a mesh that asked nobody.

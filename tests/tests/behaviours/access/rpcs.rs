@@ -1,6 +1,6 @@
 //! The table of the RPCs.
 
-use boxoffice_proto::{booking, checkout, queue, time::timestamp, wallet};
+use boxoffice_proto::{alerts, booking, checkout, queue, time::timestamp, wallet};
 use prost::Message;
 use tests::mesh::Role;
 use uuid::Uuid;
@@ -86,6 +86,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
                 .encode_to_vec(),
             "operator owner",
         ),
+        (queues, "TakeQueueEvents", Vec::new(), ""),
         (
             shows,
             "CreateConcert",
@@ -125,6 +126,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
         // Of no show, since that of the others must take place.
         (shows, "CancelShow", booking::CancelShowRequest { show_id: 0 }.encode_to_vec(), "operator"),
         (shows, "FinishCancelling", booking::FinishCancellingRequest { show_id: 0 }.encode_to_vec(), ""),
+        (shows, "TakeReservationEvents", Vec::new(), ""),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,
@@ -343,6 +345,10 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             "operator",
         ),
         (desk, "GetMetrics", checkout::GetMetricsRequest {}.encode_to_vec(), "operator"),
+        // Every program tells its own.
+        (queues, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
+        (shows, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
+        (money, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
     ]
 }
 

@@ -1,4 +1,5 @@
-//! The faults, as SQL over the rows of the story, and what is to be found of each.
+//! The faults, as SQL over the rows of the story, and what is to be found of each. Those of seats are in
+//! [`super::seat_faults`].
 
 /// Something that must never be.
 pub(super) struct Fault {
@@ -15,7 +16,7 @@ pub(super) struct Fault {
     pub(super) notes: usize,
 }
 
-const fn fault(
+pub(super) const fn fault(
     name: &'static str,
     service: &'static str,
     sql: &'static str,
@@ -25,24 +26,9 @@ const fn fault(
 }
 
 impl Fault {
-    const fn without(self, rule: &'static str) -> Self {
+    pub(super) const fn without(self, rule: &'static str) -> Self {
         Self { rule, ..self }
     }
-}
-
-/// Takes every rule off a table.
-macro_rules! bare {
-    ($table:literal) => {
-        concat!(
-            "CREATE TABLE bare AS SELECT * FROM ",
-            $table,
-            "; DROP TABLE ",
-            $table,
-            "; ALTER TABLE bare RENAME TO ",
-            $table,
-            ";"
-        )
-    };
 }
 
 /// Writes an action long ago.
@@ -108,7 +94,7 @@ pub(super) const FAULTS: &[Fault] = &[
          SELECT user_id, 4, {id:ghost}, kind, -4000, balance_after - 4000, payment_id, created_at FROM entry \
          WHERE user_id = '{bob_user}' AND sequence = 3; \
          UPDATE wallet SET balance = balance - 4000, entries = 4 WHERE user_id = '{bob_user}'",
-        &["I-PAY-ONCE payment={bob_pay} kind=PAYMENT"],
+        &["I-PAY-ONCE payment={bob_pay} kind=PAYMENT", "I-BOOKS show={show}"],
     )
     .without(bare!("entry")),
     fault(
@@ -116,7 +102,15 @@ pub(super) const FAULTS: &[Fault] = &[
         "wallet",
         "DELETE FROM entry WHERE user_id = '{bob_user}' AND sequence = 3; \
          UPDATE wallet SET balance = 15000, entries = 2 WHERE user_id = '{bob_user}'",
-        &["I-PAY-ONCE payment={bob_pay} user={bob_user}"],
+        &["I-PAY-ONCE payment={bob_pay} user={bob_user}", "I-BOOKS show={show}"],
+    )
+    .without(APPEND_ONLY),
+    fault(
+        "a debit is of another amount than the price",
+        "wallet",
+        "UPDATE entry SET amount = amount + 1, balance_after = balance_after + 1 WHERE payment_id = {id:ann_pay}; \
+         UPDATE wallet SET balance = balance + 1 WHERE user_id = '{ann_user}'",
+        &["I-PAY-ONCE payment={ann_pay} user={ann_user}", "I-BOOKS show={show}"],
     )
     .without(APPEND_ONLY),
     // --- payments against reservations
@@ -151,7 +145,21 @@ pub(super) const FAULTS: &[Fault] = &[
         "DELETE FROM reservation WHERE reservation_id = {id:bob}; \
          UPDATE seat SET sold = FALSE, hold_id = NULL, held_until = NULL WHERE show_id = {show} AND seat_number = 3; \
          UPDATE hold SET status = 'CANCELLED', payment_id = NULL WHERE reservation_id = {id:bob}",
-        &["I-PAID-IFF-MINE checkout={bob_pay} reservation={bob}"],
+        &["I-PAID-IFF-MINE checkout={bob_pay} reservation={bob}", "I-SEAT-FOLLOWED show={show} seat=3"],
+    ),
+    fault(
+        "a hold was confirmed without a payment",
+        "booking",
+        "UPDATE hold SET status = 'CONFIRMED', payment_id = {id:ghost}, closed_at = held_at WHERE reservation_id = {id:dan}; \
+         INSERT INTO reservation (reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, confirmed_at) \
+         SELECT reservation_id, payment_id, user_id, concert_id, show_id, seats, amount, held_at FROM hold \
+         WHERE reservation_id = {id:dan}; \
+         UPDATE seat SET sold = TRUE WHERE show_id = {show} AND seat_number = 5",
+        &[
+            "I-PAID-IFF-MINE payment={ghost} reservation={dan}",
+            "I-BOOKS show={show}",
+            "I-SEAT-FOLLOWED show={show} seat=5",
+        ],
     ),
     fault(
         "a checkout is overdue",
@@ -183,7 +191,11 @@ pub(super) const FAULTS: &[Fault] = &[
          UPDATE hold SET status = 'CONFIRMED', payment_id = refunded_payment_id, refunded_payment_id = NULL, sold_at = NULL \
          WHERE reservation_id = {id:eve}; \
          UPDATE seat SET sold = TRUE, hold_id = {id:eve}, held_until = 0 WHERE show_id = {show} AND seat_number = 7",
-        &["I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}"],
+        &[
+            "I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}",
+            "I-BOOKS show={show}",
+            "I-SEAT-FOLLOWED show={show} seat=7",
+        ],
     ),
     fault(
         "a refund freed the seats, and the money stayed out",
@@ -191,7 +203,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "DELETE FROM entry WHERE user_id = '{eve_user}' AND sequence = 4; \
          UPDATE wallet SET balance = balance - 4000, entries = 3 WHERE user_id = '{eve_user}'; \
          UPDATE payment SET status = 'COMPLETED', reason = '' WHERE payment_id = {id:eve_pay}",
-        &["I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}"],
+        &["I-BACK-IFF-FREE checkout={eve_pay} reservation={eve}", "I-BOOKS show={show}"],
     )
     .without(APPEND_ONLY),
     fault(
@@ -253,110 +265,6 @@ pub(super) const FAULTS: &[Fault] = &[
         "edge",
         "UPDATE call_off SET done_at = NULL WHERE show_id = {off}",
         &[],
-    ),
-    // --- seats
-    fault(
-        "a free seat is marked as sold",
-        "booking",
-        "INSERT INTO seat (show_id, seat_number, sold, hold_id, held_until) VALUES ({show}, 9, TRUE, {id:ghost}, 0)",
-        &["I-SOLD-STAYS show={show} seat=9 reservation={ghost}"],
-    ),
-    fault(
-        "a held seat is marked as sold",
-        "booking",
-        "UPDATE seat SET sold = TRUE WHERE show_id = {show} AND seat_number = 4",
-        &["I-SOLD-STAYS show={show} seat=4 reservation={cid}"],
-    ),
-    fault(
-        "a sold seat was freed",
-        "booking",
-        "UPDATE seat SET sold = FALSE, hold_id = NULL, held_until = NULL WHERE show_id = {show} AND seat_number = 3",
-        &["I-SOLD-STAYS show={show} seat=3 reservation={bob}"],
-    ),
-    fault(
-        "a sold seat was given to somebody else",
-        "booking",
-        "UPDATE seat SET sold = FALSE, hold_id = {id:cid}, held_until = 9000000000000000 WHERE show_id = {show} AND seat_number = 3",
-        &["I-SOLD-STAYS show={show} seat=3 reservation={bob}"],
-    ),
-    fault(
-        "two reservations have one seat",
-        "booking",
-        "UPDATE hold SET seats = '[1,3]', seat_total = 2 WHERE reservation_id = {id:bob}; \
-         UPDATE reservation SET seats = '[1,3]' WHERE reservation_id = {id:bob}",
-        &["I-SEAT-ONCE show={show} seat=1 {ann_and_bob}"],
-    ),
-    fault(
-        "two live holds have one seat",
-        "booking",
-        "UPDATE hold SET seats = '[4,5]', seat_total = 2 WHERE reservation_id = {id:dan}",
-        &["I-SEAT-ONCE show={show} seat=4 {cid_and_dan}"],
-    ),
-    fault(
-        "a seat is held by a hold that is not there",
-        "booking",
-        "DELETE FROM hold WHERE reservation_id = {id:cid}",
-        &["I-SOLD-STAYS show={show} seat=4 reservation={cid}"],
-    ),
-    fault(
-        "a live hold has lost its seat",
-        "booking",
-        "UPDATE seat SET hold_id = NULL, held_until = NULL WHERE show_id = {show} AND seat_number = 5",
-        &["I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
-    ),
-    fault(
-        "a seat lapses before its hold",
-        "booking",
-        "UPDATE seat SET held_until = 1 WHERE show_id = {show} AND seat_number = 5",
-        &["I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
-    ),
-    fault(
-        "a hold was reopened behind its reservation",
-        "booking",
-        "UPDATE hold SET status = 'EXPIRED', payment_id = NULL WHERE reservation_id = {id:bob}",
-        &["I-PAID-ONCE reservation={bob} payment="],
-    ),
-    fault(
-        "a reservation has another user than its hold",
-        "booking",
-        "UPDATE hold SET user_id = 'somebody' WHERE reservation_id = {id:bob}",
-        &["I-PAID-ONCE reservation={bob} payment={bob_pay}"],
-    ),
-    fault(
-        "a sold seat's row is gone",
-        "booking",
-        "DELETE FROM seat WHERE show_id = {show} AND seat_number = 3",
-        &["I-SOLD-STAYS show={show} seat=3 reservation={bob}"],
-    ),
-    fault(
-        "a live hold's seat row is gone",
-        "booking",
-        "DELETE FROM seat WHERE show_id = {show} AND seat_number = 5",
-        &["I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
-    ),
-    fault(
-        "a seat that nobody has is without a row, which is no fault",
-        "booking",
-        "DELETE FROM seat WHERE show_id = {show} AND hold_id IS NULL",
-        &[],
-    ),
-    fault(
-        "a row is of a seat beyond the last",
-        "booking",
-        "INSERT INTO seat (show_id, seat_number, sold) VALUES ({show}, 11, FALSE)",
-        &["I-ALL-OR-NONE show={show} seat=11"],
-    ),
-    fault(
-        "a hold lists no seats",
-        "booking",
-        "UPDATE hold SET seats = 'nonsense' WHERE reservation_id = {id:dan}",
-        &["I-ALL-OR-NONE reservation={dan}", "I-SOLD-STAYS show={show} seat=5 reservation={dan}"],
-    ),
-    fault(
-        "the seats of a sale cost less than was paid",
-        "booking",
-        "UPDATE hold SET places = '[{\"section\":\"\",\"row\":\"\",\"label\":3,\"price\":3999}]' WHERE reservation_id = {id:bob}",
-        &["I-BOOKS reservation={bob}"],
     ),
     // --- lines
     fault(

@@ -2,11 +2,27 @@
 //! written, is found with its ids; a mesh at work raises no false alarm; and the command says it all in words
 //! and exit codes. So does the export of a show's sales.
 
+/// Takes every rule off a table.
+macro_rules! bare {
+    ($table:literal) => {
+        concat!(
+            "CREATE TABLE bare AS SELECT * FROM ",
+            $table,
+            "; DROP TABLE ",
+            $table,
+            "; ALTER TABLE bare RENAME TO ",
+            $table,
+            ";"
+        )
+    };
+}
+
 pub(crate) mod command;
 mod export;
 mod faults;
 pub(crate) mod load;
 pub(crate) mod planted;
+mod seat_faults;
 
 use tests::{mesh::Shape, solos, suite::Solo};
 

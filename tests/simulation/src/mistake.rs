@@ -1,0 +1,76 @@
+//! Mistakes of programs, made on purpose to see that they are found: a statement of booking-svc says
+//! something else than it should. Nothing of the program is changed for it.
+
+use std::collections::BTreeMap;
+
+use crate::run::Sabotage;
+
+/// What is said in place of a statement.
+pub type Mistake = Box<dyn FnMut(&'static str) -> &'static str>;
+
+/// The mistake that a sabotage makes; `None` where it is of another kind.
+#[must_use]
+pub fn of(sabotage: Sabotage) -> Option<Mistake> {
+    Some(match sabotage {
+        // The newest version is always the one that is known.
+        Sabotage::Stale => {
+            changed(&[("AND version <> $2) AS newest", "AND version <> $2 AND FALSE) AS newest")])
+        }
+        Sabotage::Unlogged => unlogged(),
+        // Every hold is read as one that has lapsed, and is written over.
+        Sabotage::Double => changed(&[
+            (
+                "hold_id, held_until, sold FROM json_each($1)",
+                "hold_id, 0 AS held_until, sold FROM json_each($1)",
+            ),
+            ("OR seat.held_until <= $1", "OR seat.held_until >= 0"),
+        ]),
+        Sabotage::Unfreed => changed(&[("RETURNING show_id, seat_number", "")]),
+        Sabotage::Forgotten => changed(&[(
+            "SELECT COUNT(*) AS sales FROM reservation",
+            "SELECT 0 * COUNT(*) AS sales FROM reservation",
+        )]),
+        Sabotage::Unlimited => {
+            changed(&[("show_id AS show, SUM(seat_total) AS total", "show_id AS show, 0 AS total")])
+        }
+        Sabotage::Price
+        | Sabotage::Line
+        | Sabotage::Ledger
+        | Sabotage::Lots
+        | Sabotage::Twice
+        | Sabotage::Ignored
+        | Sabotage::Reread
+        | Sabotage::Again => {
+            return None;
+        }
+    })
+}
+
+/// These parts of statements are others.
+fn changed(parts: &'static [(&'static str, &'static str)]) -> Mistake {
+    let mut known: BTreeMap<&'static str, &'static str> = BTreeMap::new();
+    Box::new(move |sql| {
+        *known.entry(sql).or_insert_with(|| {
+            let other = parts.iter().fold(sql.to_owned(), |text, (part, other)| text.replace(part, other));
+            // There are some hundred statements, and a process runs one seed.
+            if other == sql { sql } else { Box::leak(other.into_boxed_str()) }
+        })
+    })
+}
+
+/// Every third time that seats are changed, the log does not hear of it.
+fn unlogged() -> Mistake {
+    let (mut nth, mut is_lost) = (0_u32, false);
+    Box::new(move |sql| {
+        let is_version = sql.starts_with("INSERT INTO seat_version") && sql.contains("version + 1");
+        if is_version {
+            nth += 1;
+            is_lost = nth.is_multiple_of(3);
+        }
+        match sql {
+            _ if is_lost && is_version => "SELECT $1",
+            _ if is_lost && sql.starts_with("INSERT INTO seat_change") => "SELECT $1, $2",
+            sql => sql,
+        }
+    })
+}
