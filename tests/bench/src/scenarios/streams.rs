@@ -157,7 +157,7 @@ async fn streams(size: Size) {
             (count - opened_before) as f64 / took.as_secs_f64()
         );
         let kib: Rounds = [each / 1_024.0].into_iter().collect();
-        report::figure("KiB of resident memory a stream at the edge", &kib, 1, Goal::AtMost(20.0));
+        report::figure("KiB of resident memory a stream at the edge", &kib, 1, Goal::AtMost(14.0));
         standing(&stage, edge, &heard, size.seconds(15)).await;
     }
     moving(&stage, edge, &people, &heard, size.seconds(30)).await;
