@@ -109,6 +109,7 @@ impl Config {
     pub fn old(&self) -> Vec<Old> {
         let mut old = self.requests.old().to_vec();
         old.push(Old::new("hold", self.retention.hold_retention, holds::forget));
+        old.push(Old::new("holder", self.retention.hold_retention, holds::forget_holders));
         old.push(Old::new("seat_change", LOG, changes::forget));
         // What is told of a hold is read of its row.
         let events = KEPT.min(self.retention.hold_retention);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chassis::idempotency::{Key, recall};
+use chassis::idempotency::Key;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -107,8 +107,9 @@ impl App {
         command: &HoldSeats,
         request_id: Option<String>,
     ) -> Result<Reservation, Error> {
-        let key = request_id.map(|id| Key::new(id, "HoldSeats", &command.user_id, command));
-        let answer = recall(&mut self.db.read().await?, key.as_ref()).await?;
+        let Some(id) = request_id else { return Err(Refusal::ReservationNotFound.into()) };
+        let key = Key::new(id, "HoldSeats", &command.user_id, command);
+        let answer = self.recalls.ask(Arc::new(key)).await??;
         answer.ok_or(Error::Refused(Refusal::ReservationNotFound))
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chassis::{
     args,
     db::{self, Dialect, Error, Row, Session, Sql, Value},
+    prune::{self, Forgetting, Portion},
 };
 use uuid::Uuid;
 
@@ -199,7 +200,8 @@ pub async fn of_user(
 /// # Errors
 /// The database failed.
 pub async fn any_lapsed(session: &mut Session, now: i64) -> Result<bool, Error> {
-    let sql = "SELECT 1 AS one FROM hold WHERE status = 'HELD' AND expires_at <= $1 LIMIT 1";
+    let sql =
+        "SELECT 1 AS one FROM hold WHERE closed_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT 1";
     Ok(session.optional(sql, args![now]).await?.is_some())
 }
 
@@ -211,9 +213,9 @@ pub async fn any_lapsed(session: &mut Session, now: i64) -> Result<bool, Error> 
 pub async fn lock_lapsed(session: &mut Session, now: i64, limit: i64) -> Result<Vec<Hold>, Error> {
     let sql = Sql {
         postgres: select_hold!(
-            "WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+            "WHERE closed_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED"
         ),
-        sqlite: select_hold!("WHERE status = 'HELD' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"),
+        sqlite: select_hold!("WHERE closed_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2"),
     };
     session.all(sql, args![now, limit]).await?.iter().map(read_hold).collect()
 }
@@ -223,6 +225,22 @@ chassis::forget! {
     /// closing a hold frees its seats. What was sold stays, also when it was refunded.
     pub fn forget("hold", "reservation_id", "closed_at",
         "status IN ('EXPIRED', 'CANCELLED') AND refunded_payment_id IS NULL")
+}
+
+/// Removes the rows by which transactions about a show waited for each other, in the order in which the shows
+/// began. Somebody who holds seats of it again gets a new one. SQLite, which has one writer, has no such
+/// rows.
+pub fn forget_holders(session: &mut Session, portion: Portion) -> Forgetting<'_> {
+    const SQL: &str = "DELETE FROM holder USING (SELECT holder.user_id, holder.show_id, starts_at
+                           FROM show JOIN holder ON holder.show_id = show.show_id
+                           WHERE starts_at >= $1 AND starts_at < $2 ORDER BY starts_at LIMIT $3
+                           FOR UPDATE OF holder SKIP LOCKED) AS gone
+                       WHERE holder.user_id = gone.user_id AND holder.show_id = gone.show_id
+                       RETURNING gone.starts_at AS at";
+    if session.dialect() == Dialect::Sqlite {
+        return Box::pin(async { Ok(Vec::new()) });
+    }
+    prune::by(session, Sql { postgres: SQL, sqlite: SQL }, portion)
 }
 
 /// Writes holds that are new, or that this transaction has locked and changed, and the reservations of

@@ -10,6 +10,7 @@ mod cancelling;
 mod catalog;
 mod contention;
 mod cooldown;
+mod costs;
 mod events;
 mod halls;
 mod lifecycle;

@@ -4,7 +4,7 @@ use booking_svc::{
     Config, Policy,
     domain::{Refusal, Status},
 };
-use chassis::prune;
+use chassis::{args, db::Dialect, prune};
 use uuid::Uuid;
 
 use crate::world::{DAY, START, TTL, World, id, new_show, refusal, worlds};
@@ -65,5 +65,34 @@ async fn holds_that_ended_unpaid_are_forgotten_after_a_while_and_what_is_paid_fo
         assert_eq!(world.status(&paid).await, Status::Confirmed);
         assert_eq!(refusal(world.app.reservation(id(&live)).await), Refusal::ReservationNotFound);
         world.audit().await;
+    }
+}
+
+#[tokio::test]
+async fn who_held_seats_of_a_show_is_forgotten_when_it_is_long_over() {
+    for world in worlds().await {
+        // SQLite has one writer, who needs no such rows.
+        if world.db.dialect() == Dialect::Sqlite {
+            prune::round(&world.db, &world.clock, &old(&world)).await;
+            continue;
+        }
+        let (early, late) =
+            (new_show(&world.app, 5, START + DAY).await, new_show(&world.app, 5, START + 50 * DAY).await);
+        for (show, user, seat) in [(&early, "ann", 1), (&early, "bob", 2), (&late, "ann", 1)] {
+            world.hold(user, show, &[seat]).await.unwrap();
+        }
+        let holders = async || {
+            let sql = "SELECT COUNT(*) AS holders FROM holder";
+            let row = world.db.read().await.unwrap().one(sql, args![]).await.unwrap();
+            row.get::<i64>("holders").unwrap()
+        };
+        world.clock.advance(31 * DAY);
+        prune::round(&world.db, &world.clock, &old(&world)).await;
+        assert_eq!(holders().await, 3, "{}: for thirty days", world.database.name);
+        world.clock.advance(1);
+        prune::round(&world.db, &world.clock, &old(&world)).await;
+        assert_eq!(holders().await, 1, "{}", world.database.name);
+        world.hold("bob", &late, &[2]).await.unwrap();
+        assert_eq!(holders().await, 2);
     }
 }
