@@ -17,6 +17,7 @@ use boxoffice_proto::fault::DOMAIN;
 use boxoffice_proto::{DESCRIPTORS, booking::booking_service_server::BookingServiceServer};
 use chassis::{
     Serving, alerts,
+    background::Background,
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
@@ -24,7 +25,7 @@ use chassis::{
     server::GrpcServer,
     telemetry,
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 
 pub use chassis::program::Listeners;
 pub use config::{Config, Cooldown, Policy, Retention};
@@ -59,14 +60,16 @@ async fn run(
     let db = Db::open(&config.database, &store::migrations()).await?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
-    let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
-    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
+    let mut background = Background::new(shutdown.clone());
+    background.spawn("alerts", alerts::until(db.clone(), clock.clone(), shutdown.clone()));
+    let old = config.old();
+    background.spawn("pruning", prune::until(db.clone(), clock.clone(), old, shutdown.clone()));
     let rules = config.policy.rules(config.doors.know_callers());
     let app = Arc::new(app::App::new(db.clone(), clock.clone(), rules, config.policy.time_zone));
     // Nothing happens before it is known whether somebody is to be told.
     app.look_for_taker().await?;
-    let looking = tokio::spawn(app::look_until(Arc::clone(&app), shutdown.clone()));
-    let sweeper = tokio::spawn(app::sweep_until(Arc::clone(&app), shutdown.clone()));
+    background.spawn("looking for who is told", app::look_until(Arc::clone(&app), shutdown.clone()));
+    background.spawn("the sweep", sweep(Arc::clone(&app), shutdown.clone()));
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
@@ -76,12 +79,20 @@ async fn run(
         .add_service(alerting::service(&db, &clock))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())
         .await;
-    // A failed listener ends the background tasks as well. A sweep that waits for a stalled database is
-    // dropped.
+    // A failed listener ends the background tasks as well.
     shutdown.cancel();
-    let _late = tokio::time::timeout(LAST_SWEEP, AbortOnDropHandle::new(sweeper)).await;
-    let _ended = (pruning.await, alerting.await, looking.await);
+    let ended = background.ended().await;
     let closed = db.close().await;
     served?;
+    ended?;
     Ok(closed?)
+}
+
+/// Sweeps until the shutdown. A sweep that waits for a stalled database then is dropped.
+async fn sweep(app: Arc<app::App>, shutdown: CancellationToken) {
+    let late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_SWEEP).await;
+    };
+    tokio::select! { () = app::sweep_until(app, shutdown.clone()) => {}, () = late => {} }
 }

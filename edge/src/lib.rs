@@ -31,6 +31,7 @@ use boxoffice_proto::{
 };
 use chassis::{
     Serving, alerts,
+    background::Background,
     channel::Channel,
     clock::Clock,
     db::{Db, DbConfig, Migrations},
@@ -99,12 +100,12 @@ async fn run(
         clock.clone(),
         config.policy.on_payment_failure,
     );
-    let background = [
-        tokio::spawn(alert(db.clone(), clock.clone(), shutdown.clone())),
-        tokio::spawn(till.clone().recover_until(shutdown.clone())),
-        tokio::spawn(relay.run_until(shutdown.clone())),
-        tokio::spawn(prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone())),
-    ];
+    let mut background = Background::new(shutdown.clone());
+    background.spawn("alerts", alert(db.clone(), clock.clone(), shutdown.clone()));
+    background.spawn("the recovery of checkouts", till.clone().recover_until(shutdown.clone()));
+    background.spawn("the relay of events", relay.run_until(shutdown.clone()));
+    let old = config.retention.old();
+    background.spawn("pruning", prune::until(db.clone(), clock.clone(), old, shutdown.clone()));
 
     let places = app::Places::new(clients.queue.clone());
     let halls = app::Halls::new(clients.clone(), shutdown.clone());
@@ -115,7 +116,7 @@ async fn run(
     let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
     let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
     let edge = Arc::new(edge);
-    let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
+    background.spawn("looking after shows", edge.look_after_shows(shutdown.clone()));
     let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {
@@ -139,11 +140,10 @@ async fn run(
         tracing::warn!("streams were still open after the drain; they are dropped");
     }
     till.drain().await;
-    for task in background.into_iter().chain([of_shows]) {
-        task.await.map_err(|lost| chassis::Error::Task(lost.to_string()))?;
-    }
+    let ended = background.ended().await;
     let closed = db.close().await;
     served?;
+    ended?;
     Ok(closed?)
 }
 

@@ -19,6 +19,7 @@ use boxoffice_proto::queue::queue_service_server::QueueServiceServer;
 pub use chassis::program::Listeners;
 use chassis::{
     Serving, alerts,
+    background::Background,
     clock::Clock,
     db::{Db, DbConfig},
     health::Health,
@@ -65,8 +66,10 @@ async fn run(
     queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
-    let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
-    let pruning = tokio::spawn(prune::until(db.clone(), clock.clone(), config.old(), shutdown.clone()));
+    let mut background = Background::new(shutdown.clone());
+    background.spawn("alerts", alerts::until(db.clone(), clock.clone(), shutdown.clone()));
+    let old = config.old();
+    background.spawn("pruning", prune::until(db.clone(), clock.clone(), old, shutdown.clone()));
     let service = QueueServiceServer::new(grpc::Service::new(queues.clone(), shutdown.clone()));
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
@@ -78,11 +81,12 @@ async fn run(
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();
-    let _ended = (pruning.await, alerting.await);
+    let ended = background.ended().await;
     // No request is in flight any more, so each writer only finishes its present batch.
     queues.close().await;
     let closed = db.close().await;
     served?;
+    ended?;
     Ok(closed?)
 }
 

@@ -22,6 +22,7 @@ use boxoffice_proto::{DESCRIPTORS, wallet::wallet_service_server::WalletServiceS
 pub use chassis::program::Listeners;
 use chassis::{
     Serving, alerts,
+    background::Background,
     clock::Clock,
     db::{Db, DbConfig, Migrations},
     health::Health,
@@ -62,13 +63,10 @@ async fn run(
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
 
-    let alerting = tokio::spawn(alerts::until(db.clone(), clock.clone(), shutdown.clone()));
-    let pruning = tokio::spawn(prune::until(
-        db.clone(),
-        clock.clone(),
-        config.requests.old().to_vec(),
-        shutdown.clone(),
-    ));
+    let mut background = Background::new(shutdown.clone());
+    background.spawn("alerts", alerts::until(db.clone(), clock.clone(), shutdown.clone()));
+    let old = config.requests.old().to_vec();
+    background.spawn("pruning", prune::until(db.clone(), clock.clone(), old, shutdown.clone()));
 
     let service = WalletServiceServer::new(Service::new(
         Ledger::new(db.clone(), clock.clone()),
@@ -82,9 +80,10 @@ async fn run(
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;
     // A failed listener ends the background tasks as well.
     shutdown.cancel();
-    let _ended = (pruning.await, alerting.await);
+    let ended = background.ended().await;
     let closed = db.close().await;
     served?;
+    ended?;
     Ok(closed?)
 }
 

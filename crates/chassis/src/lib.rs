@@ -8,6 +8,7 @@
 pub mod alerts;
 pub mod arrival;
 pub mod back_off;
+pub mod background;
 pub mod channel;
 pub mod clock;
 pub mod collector;
@@ -18,6 +19,7 @@ mod exporter;
 pub mod flags;
 pub mod health;
 pub mod hex;
+pub mod host;
 pub mod idempotency;
 pub mod in_process;
 pub mod lifecycle;

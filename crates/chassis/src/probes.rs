@@ -3,14 +3,15 @@
 use std::{future::IntoFuture, io};
 
 use axum::{
-    Router, extract::State as From, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse,
-    routing::get,
+    Router, extract::State as From, http::StatusCode, http::header::CONTENT_TYPE, middleware::from_fn,
+    response::IntoResponse, routing::get,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     health::{Health, State},
+    host,
     network::{Connections, Incoming},
     telemetry,
 };
@@ -35,7 +36,7 @@ pub fn health(health: Health) -> Router {
 /// The listener failed.
 pub async fn serve(listener: TcpListener, health: Health, shutdown: CancellationToken) -> io::Result<()> {
     let incoming = Incoming::counted(listener, &Connections::new(CONNECTIONS));
-    axum::serve(incoming, router(health))
+    axum::serve(incoming, router(health).layer(from_fn(host::required)))
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .into_future()
         .await

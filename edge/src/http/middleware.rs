@@ -22,6 +22,7 @@ use boxoffice_proto::{Fault, Reason};
 use chassis::{
     arrival::{self, arrived},
     context::{Context, TRACEPARENT, TraceParent},
+    host::has_one_host,
     meters::Meters,
     server::panic_text,
     trace::{Span, SpanKind},
@@ -344,15 +345,6 @@ fn absurd(uri: &Uri, version: Version, headers: &HeaderMap) -> Option<Problem> {
     })
 }
 
-/// Whether a request has one `Host` that a proxy in front reads in the same way (RFC 9112, 3.2). HTTP/2 may
-/// have none, since it has `:authority`.
-fn has_one_host(version: Version, headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), more) = (hosts.next(), hosts.next()) else { return version != Version::HTTP_11 };
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte);
-    more.is_none() && host.as_bytes().iter().all(allowed)
-}
-
 /// Adds `no-store` where the handler has declared nothing about caching, and the trace, unless the answer may
 /// be cached for other clients.
 fn finish_headers(headers: &mut HeaderMap, trace: &TraceParent) {
@@ -450,25 +442,6 @@ mod tests {
         assert!(bounds.enter().is_none());
         drop(other);
         assert!(bounds.enter().is_some());
-    }
-
-    #[test]
-    fn a_request_says_once_whom_it_is_for() {
-        let one = |version, hosts: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            headers.extend(hosts.iter().map(|host| (header::HOST, HeaderValue::from_static(host))));
-            has_one_host(version, &headers)
-        };
-        for host in ["tickets.example", "127.0.0.1:24000", "[::1]:80", "", "b%C3%BCcher.example"] {
-            assert!(one(Version::HTTP_11, &[host]), "{host}");
-        }
-        assert!(one(Version::HTTP_2, &[]) && one(Version::HTTP_10, &[]) && !one(Version::HTTP_11, &[]));
-        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
-            assert!(!one(version, &["a", "a"]));
-            for wrong in ["a b", "a/b", "ann@a", "a?b", "http://a", "a\tb"] {
-                assert!(!one(version, &[wrong]), "{wrong}");
-            }
-        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use chassis::{
     idempotency::Key,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, mpsc::error::TrySendError, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
@@ -238,7 +238,11 @@ impl Queue {
             .map_err(|after| self.busy(after))?;
         let trace = Context::current().map(|context| context.trace);
         let ask = Ask { command, key, answer, trace, _place: place };
-        self.inbox.try_send(ask).map_err(|_| self.busy(SECOND))?;
+        self.inbox.try_send(ask).map_err(|refused| match refused {
+            TrySendError::Full(_) => self.busy(SECOND),
+            // The writer has ended, and with it whatever could be said of this queue.
+            TrySendError::Closed(_) => Error::Unknown,
+        })?;
         answered.await.map_err(|_| Error::Unknown)?
     }
 

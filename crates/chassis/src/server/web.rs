@@ -18,6 +18,7 @@ use tower::{Layer, Service, ServiceExt as _, util::BoxCloneSyncService};
 use tower_http::cors::CorsLayer;
 
 use super::refusal::{no_grpc, plain};
+use crate::host::{REFUSAL, has_one_host};
 
 /// The names of gRPC-Web as tonic-web knows them.
 const GRPC_WEB: [&[u8]; 4] = [
@@ -75,6 +76,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !has_one_host(request.version(), request.headers()) {
+            return Either::Right(Box::pin(async { Ok(plain(StatusCode::BAD_REQUEST, REFUSAL)) }));
+        }
         match &self.pages {
             Some(pages) if is_for_pages(&request) => Either::Right(Box::pin(pages.clone().oneshot(request))),
             Some(_) | None => Either::Left(self.grpc.call(request)),
