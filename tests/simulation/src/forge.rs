@@ -31,7 +31,9 @@ pub async fn forge(folder: &Path, sabotage: Sabotage) -> Result<(), sqlx::Error>
         | Sabotage::Double
         | Sabotage::Unfreed
         | Sabotage::Forgotten
-        | Sabotage::Unlimited => None,
+        | Sabotage::Unlimited
+        | Sabotage::Vanished
+        | Sabotage::Repeated => None,
         Sabotage::Ledger => Some(RICHER.to_owned()),
         Sabotage::Lots => Some(swap(2, 1)),
         Sabotage::Twice => Some(swap(1, 1)),

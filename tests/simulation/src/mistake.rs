@@ -1,7 +1,7 @@
-//! Mistakes of programs, made on purpose to see that they are found: a statement of booking-svc says
-//! something else than it should. Nothing of the program is changed for it.
+//! Mistakes of programs, made on purpose to see that they are found: a statement says something else than it
+//! should, or what it wrote is not committed. Nothing of the programs is changed for it.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
 use crate::run::Sabotage;
 
@@ -33,11 +33,20 @@ pub fn of(sabotage: Sabotage) -> Option<Mistake> {
         Sabotage::Unlimited => {
             changed(&[("show_id AS show, SUM(seat_total) AS total", "show_id AS show, 0 AS total")])
         }
+        // No answer is found, and a new one may be written over it.
+        Sabotage::Repeated => changed(&[
+            ("WHERE r.request_id = a.value", "WHERE r.request_id = a.value AND FALSE"),
+            (
+                "DO NOTHING RETURNING request_id",
+                "DO UPDATE SET answer = excluded.answer RETURNING request_id",
+            ),
+        ]),
         Sabotage::Price
         | Sabotage::Line
         | Sabotage::Ledger
         | Sabotage::Lots
         | Sabotage::Twice
+        | Sabotage::Vanished
         | Sabotage::Ignored
         | Sabotage::Reread
         | Sabotage::Again => {
@@ -55,6 +64,17 @@ fn changed(parts: &'static [(&'static str, &'static str)]) -> Mistake {
             // There are some hundred statements, and a process runs one seed.
             if other == sql { sql } else { Box::leak(other.into_boxed_str()) }
         })
+    })
+}
+
+/// Every statement is what it is, and it is noted that holds were written.
+pub fn noted(holds_written: &Rc<Cell<bool>>) -> Mistake {
+    let holds_written = Rc::clone(holds_written);
+    Box::new(move |sql| {
+        if sql.starts_with("INSERT INTO hold ") {
+            holds_written.set(true);
+        }
+        sql
     })
 }
 

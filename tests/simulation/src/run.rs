@@ -56,6 +56,10 @@ pub enum Sabotage {
     Forgotten,
     /// Nobody is said to have any seat of a show that limits how many one may have.
     Unlimited,
+    /// Now and then a batch of holds is answered though it was never committed.
+    Vanished,
+    /// A request that comes again is done again.
+    Repeated,
     /// The draw that the line leaves is as if it had been held without the beacon.
     Ignored,
     /// It is as if who takes part had been read again after the beacon was there, when one had left.
@@ -79,8 +83,11 @@ struct Cast {
 pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> History {
     let plan = Rc::new(Plan::of(seed));
     history::note_at(Duration::ZERO, OFFICE, format!("{plan:?}"));
-    let troubled = Rc::new(Cell::new(false));
-    db::simulate(fates(&plan, &troubled));
+    let (troubled, holds_written) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+    db::simulate(fates(&plan, &troubled, &holds_written));
+    if sabotage == Some(Sabotage::Vanished) {
+        db::misspeak(mistake::noted(&holds_written));
+    }
     if let Some(mistaken) = sabotage.and_then(mistake::of) {
         db::misspeak(mistaken);
     }
@@ -116,6 +123,8 @@ fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
             | Sabotage::Unfreed
             | Sabotage::Forgotten
             | Sabotage::Unlimited
+            | Sabotage::Vanished
+            | Sabotage::Repeated
             | Sabotage::Ignored
             | Sabotage::Reread
             | Sabotage::Again,
@@ -141,10 +150,21 @@ fn network(plan: &Plan) -> Sim<'static> {
 }
 
 /// What becomes of commits: as the seed says, while things go wrong.
-fn fates(plan: &Plan, troubled: &Rc<Cell<bool>>) -> impl FnMut() -> Fate + 'static {
+fn fates(
+    plan: &Plan,
+    troubled: &Rc<Cell<bool>>,
+    holds_written: &Rc<Cell<bool>>,
+) -> impl FnMut() -> Fate + 'static {
     let (mut rng, rate, troubled) =
         (StdRng::seed_from_u64(plan.seed ^ 0xC0), plan.commit_trouble, Rc::clone(troubled));
+    let (holds_written, mut batches) = (Rc::clone(holds_written), 0_u32);
     move || {
+        if holds_written.take() {
+            batches += 1;
+            if batches.is_multiple_of(5) {
+                return Fate::Untrue;
+            }
+        }
         if !troubled.get() || !rng.random_bool(rate) {
             return Fate::Done;
         }

@@ -112,6 +112,16 @@ fn a_seat_that_came_free_and_is_told_as_taken_is_seen() {
 }
 
 #[test]
+fn a_batch_that_was_answered_and_not_committed_is_seen() {
+    assert!(is_found(Sabotage::Vanished, 1..=20, &["HOLD-KEPT"]));
+}
+
+#[test]
+fn a_request_that_was_done_twice_is_seen() {
+    assert!(is_found(Sabotage::Repeated, 1..=20, &["ONE-ANSWER"]));
+}
+
+#[test]
 fn seats_beyond_what_one_may_have_are_seen() {
     assert!(is_found(Sabotage::Unlimited, 1..=20, &["LIMIT"]));
 }
