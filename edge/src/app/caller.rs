@@ -60,12 +60,6 @@ impl Caller {
         self.house.role(R::RULE, &self.who, user_id)
     }
 
-    /// Whether a request that this caller was [allowed](Self::allow) is about anybody's things: support may
-    /// help a user without a place in the queue.
-    pub(super) fn means_anybody(&self, user_id: &str) -> bool {
-        self.user().is_some() && user_id.is_empty()
-    }
-
     /// The queue token, well-formed; whether it is ACTIVE is for the gate to find out.
     ///
     /// # Errors

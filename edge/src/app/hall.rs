@@ -120,6 +120,7 @@ pub(crate) async fn hold(
     request: HoldSeatsRequest,
 ) -> Result<Reservation, Fault> {
     let request = caller.allow(request)?;
+    let may_be_repeated = !request.request_id.is_empty();
     let request_id = edge.request_id::<HoldSeatsRequest>(caller, &request.user_id, request.request_id);
     let request = HoldSeatsRequest { request_id, ..request };
     let admitted = async {
@@ -130,6 +131,9 @@ pub(crate) async fn hold(
     let Err(refusal) = admitted.await else {
         return ask!(edge.clients.booking, hold_seats(request).reservation);
     };
+    if !may_be_repeated {
+        return Err(refusal);
+    }
     let replay = HoldSeatsRequest { replay_only: true, ..request };
     match ask!(edge.clients.booking, hold_seats(replay).reservation) {
         Err(fault) if fault.reason != Reason::RequestIdReused => Err(refusal),
@@ -167,7 +171,7 @@ pub(crate) async fn release(
     let cancel = caller.allow(request)?;
     let request_id = edge.request_id::<CancelReservationRequest>(caller, &cancel.user_id, cancel.request_id);
     let cancel = CancelReservationRequest { request_id, ..cancel };
-    let is_for_anybody = caller.means_anybody(&cancel.user_id);
+    let is_for_anybody = caller.role::<CancelReservationRequest>(&cancel.user_id).is_some();
     if !is_for_anybody {
         caller.queue_token()?;
     }

@@ -12,6 +12,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{Mutex as Turn, Semaphore, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -182,11 +183,22 @@ impl Registry {
         let (mut told_at, mut pause) = (Instant::now(), STEP);
         let mut read_at = told_at;
         while self.shutdown.run_until_cancelled(sleep(pause)).await.is_some() {
-            let Some((now, is_read)) = self.reading(show_id, read_at.elapsed() < KEPT) else { return };
+            let Some((mut now, is_read)) = self.reading(show_id, read_at.elapsed() < KEPT) else { return };
             if is_read {
                 read_at = Instant::now();
             }
-            let looked = self.shutdown.run_until_cancelled(self.map(show_id)).await;
+            let mut look = pin!(self.map(show_id));
+            let looked = loop {
+                tokio::select! {
+                    looked = &mut look => break Some(looked),
+                    () = self.shutdown.cancelled() => break None,
+                    // A look may take longer than a stream may be silent.
+                    () = sleep_until(told_at + QUIET) => {
+                        told_at = Instant::now();
+                        now = self.tell(show_id, now.beaten());
+                    }
+                }
+            };
             let next = match looked {
                 None => break,
                 Some(Ok(map)) => {
@@ -199,7 +211,7 @@ impl Registry {
                     None
                 }
             };
-            if let Some(next) = next.or_else(|| (told_at.elapsed() >= QUIET).then(|| now.beaten())) {
+            if let Some(next) = next {
                 told_at = Instant::now();
                 self.tell(show_id, next);
             }
@@ -223,10 +235,13 @@ impl Registry {
         None
     }
 
-    fn tell(&self, show_id: i64, next: Board) {
+    /// Puts up the next board, and answers it.
+    fn tell(&self, show_id: i64, next: Board) -> Arc<Board> {
+        let next = Arc::new(next);
         if let Some(board) = self.boards.lock().get(&show_id) {
-            board.send_replace(Arc::new(next));
+            board.send_replace(Arc::clone(&next));
         }
+        next
     }
 }
 

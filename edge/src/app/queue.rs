@@ -17,13 +17,16 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    acting::before, caller::Caller, edge::Edge, following::Following, notices::SeenPlace, polls::Polls,
-    standing::standing,
+    acting::before, caller::Caller, edge::Edge, following::Following, limits::Asker, notices::SeenPlace,
+    polls::Polls, standing::standing,
 };
 use crate::{
     clients::{ask, whole},
     domain::pace::EventId,
 };
+
+/// The advice that polls of a place that has ended are counted against.
+const ENDED: Duration = Duration::from_secs(2);
 
 /// Joins a queue: the user's live token, and whether it is a new one.
 pub(crate) async fn join(
@@ -47,9 +50,10 @@ pub(crate) async fn place(edge: &Edge, polls: &Polls, token: Uuid) -> Result<See
     Ok(found)
 }
 
-/// When a place may be asked for again.
+/// When a place may be asked for again. One that has ended is told no time; it is still a poll.
 fn advice(place: &Token) -> Duration {
-    place.poll_after.and_then(|after| after.try_into().ok()).unwrap_or_default()
+    let advised = place.poll_after.and_then(|after| Duration::try_from(after).ok());
+    advised.filter(|after| !after.is_zero()).unwrap_or(ENDED)
 }
 
 /// A user's live token in a queue.
@@ -58,15 +62,20 @@ pub(crate) async fn place_of(edge: &Edge, caller: &Caller, request: GetTokenRequ
 }
 
 /// Many places, by their tokens. Each of them counts as a poll, so a batch with a place that is asked for too
-/// often is refused.
+/// often is refused; and each that is not found as a refusal, of the asker who is counted.
 pub(crate) async fn places(
     edge: &Edge,
     caller: &Caller,
+    asker: Option<&Asker>,
     request: BatchGetTokensRequest,
 ) -> Result<BatchGetTokensResponse, Fault> {
     let request = caller.allow(request)?;
-    edge.limits.poll_each(&request.tokens)?;
+    edge.limits.poll_each(&request.tokens, asker)?;
     let found = ask!(edge.clients.queue, batch_get_tokens(request))?;
+    if let Some(asker) = asker {
+        let refused = Reason::TokenNotFound.http().as_u16();
+        found.not_found.iter().for_each(|_| edge.limits.count_refusal(asker, refused));
+    }
     for place in &found.tokens {
         if let Ok(token) = Uuid::try_parse(&place.token) {
             edge.limits.advise(&token, advice(place));

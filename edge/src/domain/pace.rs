@@ -6,12 +6,12 @@
 //! | the first ten | every 100 ms | each change |
 //! | admitted within about a second | every 100 ms | once a second |
 //! | the first thousand; admitted within about ten seconds; ACTIVE | every second | each change |
-//! | the others | every 4 to 6 s | a step of 1 % of the position; any change, after 12 s of silence |
+//! | the others | every 4 to 6 s | a step of 1 % of the position; any change, after 8 s of silence |
 //! | REGISTERED | every 4 to 6 s; when the queue opens within that, every second | the opening |
 //!
 //! A change of the token itself (admitted, sent back, ended), and whatever the seller says anew to all, is
 //! sent whenever it is seen. So that what is said is seen soon, no look is later than [`SPREAD`] where few
-//! follow, or once one look has found it. A client that was sent nothing for 12 s gets a heartbeat, with the
+//! follow, or once one look has found it. A client that was sent nothing for 8 s gets a heartbeat, with the
 //! present state in it when anything in it has changed.
 
 use std::{fmt, str::FromStr};
@@ -23,8 +23,8 @@ pub(crate) type Tick = u32;
 /// Ticks in a second.
 pub(crate) const SECOND: Tick = 10;
 /// After this long without a message a heartbeat is sent. Tokens far behind are looked up every five seconds,
-/// so their clients get one every 12 to 18 s.
-const SILENCE: Tick = 12 * SECOND;
+/// so their clients get one every 8 to 14 s.
+const SILENCE: Tick = 8 * SECOND;
 /// Something new that the seller says reaches every stream within this time after the first that is told.
 pub(crate) const SPREAD: Tick = 2 * SECOND;
 

@@ -97,7 +97,9 @@ impl QueueService for Door {
         &self,
         request: Request<BatchGetTokensRequest>,
     ) -> Answer<BatchGetTokensResponse> {
-        answer!(self, request, |edge, caller, message| queue::places(edge, &caller, message).await?)
+        let asker = request.extensions().get::<Asker>().cloned();
+        answer!(self, request, |edge, caller, message| queue::places(edge, &caller, asker.as_ref(), message)
+            .await?)
     }
 
     async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {

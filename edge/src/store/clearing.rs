@@ -1,6 +1,7 @@
 //! What is deleted of a checkout that was settled long ago: the story of its steps, the text of its refusal
 //! (the reason stays) and the request ids that stand for it. The checkout itself is a record of money and
-//! stays.
+//! stays. Of one whose sale is being refunded nothing is deleted, however long ago it was sold, and of one
+//! that was refunded nothing before that is as long ago.
 
 use chassis::{
     args,
@@ -12,8 +13,10 @@ use uuid::Uuid;
 /// Settled checkouts of which something can still be deleted.
 const SETTLED: Sql = Sql {
     postgres: "SELECT checkout_id, settled_at FROM checkout WHERE story IS NOT NULL AND settled_at >= $1 AND settled_at < $2 \
+               AND (refund_asked_at IS NULL OR refunded_at < $2) \
                ORDER BY settled_at LIMIT $3 FOR UPDATE SKIP LOCKED",
     sqlite: "SELECT checkout_id, settled_at FROM checkout WHERE story IS NOT NULL AND settled_at >= $1 AND settled_at < $2 \
+               AND (refund_asked_at IS NULL OR refunded_at < $2) \
              ORDER BY settled_at LIMIT $3",
 };
 

@@ -1,7 +1,12 @@
 //! The same request again gives the first answer again, whatever has happened since; the same key with
 //! another request is refused.
 
-use boxoffice_proto::{Reason, booking::HoldSeatsRequest, checkout::PayRequest, wallet::ChargeWalletRequest};
+use boxoffice_proto::{
+    Reason,
+    booking::HoldSeatsRequest,
+    checkout::PayRequest,
+    wallet::{ChargeWalletRequest, wallet_service_client::WalletServiceClient},
+};
 use serde_json::json;
 use std::collections::HashSet;
 use tests::{
@@ -221,6 +226,15 @@ async fn a_key_cannot_be_one_of_the_edges_own(world: World) {
         .send()
         .await
         .problem(400, "INVALID_ARGUMENT");
+    // Over gRPC one of that shape is each user's own, as every other is.
+    for channel in world.grpc.checkout.all() {
+        for user in [unique("ann"), unique("bob")] {
+            let charge = ChargeWalletRequest { user_id: user, amount: 5, request_id: key.clone() };
+            let mut edge = WalletServiceClient::new(channel.clone());
+            let charged = edge.charge_wallet(charge.clone()).await.unwrap().into_inner();
+            assert_eq!(edge.charge_wallet(charge).await.unwrap().into_inner(), charged, "once");
+        }
+    }
 }
 
 /// Each service knows its own keys: a client that numbers its requests by what they are about is not

@@ -87,6 +87,19 @@ async fn a_place_may_be_polled_three_times_as_often_as_was_advised() {
 }
 
 #[tokio::test]
+async fn polls_of_a_place_that_has_ended_are_counted_too() {
+    let requests = Some("1000/m".parse().unwrap());
+    let (front, script, ..) =
+        scripted_within(LimitArgs { limit_requests: requests, ..LimitArgs::default() }).await;
+    script.0.lock().0.poll_after = None;
+    let mut statuses = Vec::new();
+    for _ in 0..10 {
+        statuses.push(send(&front, HERE, get(&format!("/v1/tokens/{TOKEN}"))).await.0);
+    }
+    assert_eq!((statuses[..3].to_vec(), statuses[9]), (vec![200; 3], 429));
+}
+
+#[tokio::test]
 async fn who_was_refused_too_often_is_refused_everything_but_places_that_are_known() {
     let refused = Some("3/h".parse().unwrap());
     let requests = Some("1000/s".parse().unwrap());

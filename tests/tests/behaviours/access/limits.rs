@@ -182,10 +182,14 @@ async fn who_was_refused_too_often_is_refused_before_anything_is_done(shape: Sha
             let request = GetTokenRequest { token, ..GetTokenRequest::default() };
             QueueServiceClient::new(channel.clone()).get_token(request).await.unwrap_err()
         };
-        for _ in 0..2 {
-            assert_eq!(invented_call().await.code(), Code::NotFound);
-        }
+        let invented_batch = async || {
+            let request = BatchGetTokensRequest { tokens: vec![Uuid::new_v4().to_string()] };
+            QueueServiceClient::new(channel.clone()).batch_get_tokens(request).await
+        };
+        assert_eq!(invented_call().await.code(), Code::NotFound);
+        assert_eq!(invented_batch().await.unwrap().into_inner().not_found.len(), 1);
         over_grpc(&invented_call().await);
+        over_grpc(&invented_batch().await.unwrap_err());
         for path in [invented(), "/v1/queues/default".to_owned(), "/v1/nowhere".to_owned()] {
             over(&get(path).await);
         }

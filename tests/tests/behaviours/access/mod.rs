@@ -239,8 +239,9 @@ async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
             let path = raw::methods().into_iter().find(|method| method.name == *name).unwrap().path;
             for caller in CALLERS {
                 let bearer = secured.bearer(caller).map(|bearer| ("authorization", bearer));
-                let metadata: Vec<_> =
-                    bearer.into_iter().chain([("x-queue-token", ann.token.clone())]).collect();
+                // Support helps without a place in the line.
+                let place = (caller != "support").then(|| ("x-queue-token", ann.token.clone()));
+                let metadata: Vec<_> = bearer.into_iter().chain(place).collect();
                 let over_grpc = raw::call_with(channel.clone(), &path, request, &metadata).await.err();
                 let mut answers = vec![("gRPC", over_grpc)];
                 // Pages in browsers call the edge too, without a certificate; answers are read to their end.
