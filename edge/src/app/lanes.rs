@@ -36,9 +36,9 @@ const LANES: usize = 4;
 /// How long a batch waits for its answer on a lane. The call that is made then has time for a replica that
 /// hangs, and for another one.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the opening of a lane may take: more than one attempt of a call, so that a replica that hangs is
-/// found out by it and left out.
-const OPENING: Duration = Duration::from_secs(5);
+/// How long the opening of a lane may take: less than an attempt of a call, so that a replica is not taken
+/// for one that hangs because something on the way lets no streams through.
+const OPENING: Duration = Duration::from_secs(2);
 /// The pauses after openings that failed.
 const PAUSES: BackOff =
     BackOff { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(30), jitter: 0.5 };
