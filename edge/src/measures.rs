@@ -27,7 +27,11 @@ pub(crate) const MEASURES: &[Described] = &[
         "limits_refused_total",
         "Requests refused because their caller asked too often, by limit: joins, holds, requests, refused, polls.",
     ),
-    ("polls_batch_size", "Polls that one call of the queue service answered together."),
+    ("polls_batch_size", "Polls that the queue service answered together."),
+    (
+        "polls_lanes_ended_total",
+        "Streams of polls to the queue service that ended under a batch, which was asked for by a call then.",
+    ),
     ("polls_shed_total", "Polls refused because too many waited."),
     ("shows_cancelled_total", "Shows that were called off and whose sales are all refunded."),
     (

@@ -74,8 +74,8 @@ async fn run(
     let server = GrpcServer::new("queue-svc", boxoffice_proto::DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        // The edge sends the polls of all users in one of these calls, and makes the other every second.
-        .frequent(&["BatchGetTokens", "TakeQueueEvents"])
+        // The edge sends the polls of all users in the first two, and makes the last every second.
+        .frequent(&["BatchGetTokens", "PollTokens", "TakeQueueEvents"])
         .add_service(service)
         .add_service(alerting::service(&db, &clock));
     let served = server.serve_with_probes(listeners.grpc, listeners.http, shutdown.clone()).await;

@@ -12,6 +12,7 @@ use boxoffice_proto::{
     time::timestamp,
     wallet::{wallet_service_server::*, *},
 };
+use futures::{Stream, StreamExt};
 use hyper::body::Bytes;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -51,6 +52,8 @@ pub(super) struct World {
     pub(super) said: &'static str,
     /// The version of what can be had of every show, and the bitmap of what cannot.
     pub(super) hall: (i64, Bytes),
+    /// What is added to the number of a batch in the answers of PollTokens; `None`: there is no such method.
+    pub(super) lanes: Option<i64>,
     /// The next mishap of each method.
     pub(super) mishaps: HashMap<&'static str, Mishap>,
     /// The hold lapses right after the debit.
@@ -78,6 +81,7 @@ impl Fakes {
             place: (1, 0),
             said: "",
             hall: (1, Bytes::from_static(&[0, 0])),
+            lanes: None,
             mishaps: HashMap::new(),
             lapses_after_debit: false,
             events: Vec::new(),
@@ -122,6 +126,33 @@ impl Fakes {
             (None | Some(Mishap::Late), Some(answer)) => Ok(Response::new(answer?)),
             _ => Err(Status::internal("lost on the way")),
         }
+    }
+
+    /// Looks tokens up: there are all but those that end in zeros.
+    async fn look_up(
+        &self,
+        method: &'static str,
+        asked: Vec<String>,
+    ) -> Result<Response<BatchGetTokensResponse>, Status> {
+        let (not_found, found): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(|token| token.ends_with("000000000000"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let read = |world: &mut World| {
+            let ((version, position), status) = (world.place, world.token.into());
+            let token = |token| Token {
+                token,
+                queue_id: "default".into(),
+                status,
+                version,
+                position,
+                ..Token::default()
+            };
+            let tokens = found.into_iter().map(token).collect();
+            let message = QueueMessage { en: world.said.into(), ..QueueMessage::default() };
+            let notices = vec![QueueNotice { queue_id: "default".into(), message: Some(message) }];
+            Ok(BatchGetTokensResponse { tokens, not_found, notices, ..BatchGetTokensResponse::default() })
+        };
+        self.serve(method, read).await
     }
 }
 
@@ -213,9 +244,13 @@ macro_rules! absent {
     )+};
 }
 
+type Batches = tonic::Streaming<PollTokensRequest>;
+type Polled = Pin<Box<dyn Stream<Item = Result<PollTokensResponse, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl QueueService for Fakes {
     type WatchTokenStream = tokio_stream::Empty<Result<WatchTokenResponse, Status>>;
+    type PollTokensStream = Polled;
 
     async fn verify_token(
         &self,
@@ -241,25 +276,26 @@ impl QueueService for Fakes {
         &self,
         request: Request<BatchGetTokensRequest>,
     ) -> Result<Response<BatchGetTokensResponse>, Status> {
-        let (not_found, found): (Vec<_>, Vec<_>) =
-            request.into_inner().tokens.into_iter().partition(|token| token.ends_with("000000000000"));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let read = |world: &mut World| {
-            let ((version, position), status) = (world.place, world.token.into());
-            let token = |token| Token {
-                token,
-                queue_id: "default".into(),
-                status,
-                version,
-                position,
-                ..Token::default()
-            };
-            let tokens = found.into_iter().map(token).collect();
-            let message = QueueMessage { en: world.said.into(), ..QueueMessage::default() };
-            let notices = vec![QueueNotice { queue_id: "default".into(), message: Some(message) }];
-            Ok(BatchGetTokensResponse { tokens, not_found, notices, ..BatchGetTokensResponse::default() })
-        };
-        self.serve("batch_get_tokens", read).await
+        self.look_up("batch_get_tokens", request.into_inner().tokens).await
+    }
+
+    async fn poll_tokens(&self, request: Request<Batches>) -> Result<Response<Polled>, Status> {
+        self.serve("open_lane", |_| Ok(())).await?;
+        let miscount = self.0.lock().lanes.ok_or_else(|| Status::unimplemented("of an older release"))?;
+        let fakes = self.clone();
+        let answers = request.into_inner().then(move |asked| {
+            let fakes = fakes.clone();
+            async move {
+                let PollTokensRequest { number, tokens } = asked?;
+                if tokens.is_empty() {
+                    let batch = Some(BatchGetTokensResponse::default());
+                    return Ok(PollTokensResponse { number, batch });
+                }
+                let batch = fakes.look_up("poll_tokens", tokens).await?.into_inner();
+                Ok(PollTokensResponse { number: number + miscount, batch: Some(batch) })
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     absent! {

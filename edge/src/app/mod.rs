@@ -21,6 +21,7 @@ mod gate;
 pub(crate) mod hall;
 mod hall_stream;
 mod halls;
+mod lanes;
 mod limits;
 mod metrics;
 mod moves;

@@ -1,5 +1,5 @@
-//! The coalescer of polls: polls that are in flight at the same moment share one `BatchGetTokens`, in which
-//! each token stands once ([`Collector`]). 11,000 polls a second become a few hundred calls.
+//! The coalescer of polls: polls that are in flight at the same moment share one batch, in which each token
+//! stands once ([`Collector`]). 11,000 polls a second become a few hundred batches.
 //!
 //! A replica that hangs delays the polls of its own batch only. Everything is bounded: the polls that wait,
 //! the batch, the batches in flight, the time of a call.

@@ -10,13 +10,13 @@ use boxoffice_proto::{
         CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
         GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
         IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
-        ListQueuesResponse, TakeQueueEventsRequest, TakeQueueEventsResponse, Token, UpdateQueueRequest,
-        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
-        queue_service_server::QueueService,
+        ListQueuesResponse, PollTokensRequest, PollTokensResponse, TakeQueueEventsRequest,
+        TakeQueueEventsResponse, Token, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
+        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt, stream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     door::{Door, answer},
@@ -30,6 +30,7 @@ type Watched = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + S
 #[tonic::async_trait]
 impl QueueService for Door {
     type WatchTokenStream = Watched;
+    type PollTokensStream = stream::Empty<Result<PollTokensResponse, Status>>;
 
     async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
         let queue = queue::get(&self.edge, request.into_inner().queue_id).await?;
@@ -100,6 +101,13 @@ impl QueueService for Door {
         let asker = request.extensions().get::<Asker>().cloned();
         answer!(self, request, |edge, caller, message| queue::places(edge, &caller, asker.as_ref(), message)
             .await?)
+    }
+
+    async fn poll_tokens(
+        &self,
+        request: Request<Streaming<PollTokensRequest>>,
+    ) -> Answer<Self::PollTokensStream> {
+        Err(self.caller(&request).refusal(PollTokensRequest::default()).into())
     }
 
     async fn verify_token(&self, request: Request<VerifyTokenRequest>) -> Answer<VerifyTokenResponse> {

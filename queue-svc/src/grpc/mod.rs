@@ -2,25 +2,27 @@
 //! decides no rule.
 
 mod convert;
+mod polls;
 mod read;
 
 use std::pin::Pin;
 
 use boxoffice_proto::{
+    Fault,
     fault::{Answer, refuse},
     queue::{
         BatchGetTokensRequest, BatchGetTokensResponse, CompleteTokenRequest, CompleteTokenResponse,
         CreateQueueRequest, CreateQueueResponse, GetDrawRequest, GetDrawResponse, GetQueueRequest,
         GetQueueResponse, GetTokenDrawRequest, GetTokenDrawResponse, GetTokenRequest, GetTokenResponse,
         IssueTokenRequest, IssueTokenResponse, LeaveQueueRequest, LeaveQueueResponse, ListQueuesRequest,
-        ListQueuesResponse, TakeQueueEventsRequest, TakeQueueEventsResponse, UpdateQueueRequest,
-        UpdateQueueResponse, VerifyTokenRequest, VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse,
-        queue_service_server::QueueService,
+        ListQueuesResponse, PollTokensRequest, PollTokensResponse, TakeQueueEventsRequest,
+        TakeQueueEventsResponse, UpdateQueueRequest, UpdateQueueResponse, VerifyTokenRequest,
+        VerifyTokenResponse, WatchTokenRequest, WatchTokenResponse, queue_service_server::QueueService,
     },
 };
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     app::{Lookup, Queues, place},
@@ -32,7 +34,7 @@ use read::{Join, TokenOf};
 #[derive(Clone, Debug)]
 pub struct Service {
     queues: Queues,
-    /// Ends the open WatchToken streams.
+    /// Ends the open streams.
     shutdown: CancellationToken,
 }
 
@@ -42,11 +44,35 @@ impl Service {
     pub const fn new(queues: Queues, shutdown: CancellationToken) -> Self {
         Self { queues, shutdown }
     }
+
+    /// Answers one batch of tokens.
+    async fn batch(&self, asked: Vec<String>) -> Result<BatchGetTokensResponse, Fault> {
+        let ids = read::batch(&asked)?;
+        let found = self.queues.tokens(&ids).await;
+        let views = found.iter().filter_map(|lookup| match lookup {
+            Lookup::Found(view) => Some(view),
+            Lookup::Unknown | Lookup::Unavailable => None,
+        });
+        let mut answer = BatchGetTokensResponse {
+            tokens: Vec::with_capacity(ids.len()),
+            notices: convert::notices(views),
+            ..BatchGetTokensResponse::default()
+        };
+        for (word, lookup) in asked.into_iter().zip(found) {
+            match lookup {
+                Lookup::Found(view) => answer.tokens.push(convert::token_of_many(view)),
+                Lookup::Unknown => answer.not_found.push(word),
+                Lookup::Unavailable => answer.unavailable.push(word),
+            }
+        }
+        Ok(answer)
+    }
 }
 
 #[tonic::async_trait]
 impl QueueService for Service {
     type WatchTokenStream = Pin<Box<dyn Stream<Item = Result<WatchTokenResponse, Status>> + Send>>;
+    type PollTokensStream = Pin<Box<dyn Stream<Item = Result<PollTokensResponse, Status>> + Send>>;
 
     async fn create_queue(&self, request: Request<CreateQueueRequest>) -> Answer<CreateQueueResponse> {
         let (queue_id, patch, key) = read::create_queue(request.into_inner())?;
@@ -105,26 +131,21 @@ impl QueueService for Service {
         &self,
         request: Request<BatchGetTokensRequest>,
     ) -> Answer<BatchGetTokensResponse> {
-        let asked = request.into_inner().tokens;
-        let ids = read::batch(&asked)?;
-        let found = self.queues.tokens(&ids).await;
-        let views = found.iter().filter_map(|lookup| match lookup {
-            Lookup::Found(view) => Some(view),
-            Lookup::Unknown | Lookup::Unavailable => None,
-        });
-        let mut answer = BatchGetTokensResponse {
-            tokens: Vec::with_capacity(ids.len()),
-            notices: convert::notices(views),
-            ..BatchGetTokensResponse::default()
+        let answer = self.batch(request.into_inner().tokens).await;
+        Ok(Response::new(answer.map_err(refuse)?))
+    }
+
+    async fn poll_tokens(
+        &self,
+        request: Request<Streaming<PollTokensRequest>>,
+    ) -> Answer<Self::PollTokensStream> {
+        let service = self.clone();
+        let answer = move |tokens| {
+            let service = service.clone();
+            async move { service.batch(tokens).await.map_err(refuse) }
         };
-        for (word, lookup) in asked.into_iter().zip(found) {
-            match lookup {
-                Lookup::Found(view) => answer.tokens.push(convert::token_of_many(view)),
-                Lookup::Unknown => answer.not_found.push(word),
-                Lookup::Unavailable => answer.unavailable.push(word),
-            }
-        }
-        Ok(Response::new(answer))
+        let end = polls::end(self.shutdown.clone());
+        Ok(Response::new(Box::pin(polls::answers(request.into_inner(), end, answer))))
     }
 
     async fn watch_token(&self, request: Request<WatchTokenRequest>) -> Answer<Self::WatchTokenStream> {

@@ -7,6 +7,7 @@ mod drawing;
 mod harness;
 mod hearing;
 mod opening;
+mod polls;
 mod queue;
 mod refusals;
 mod replicas;

@@ -38,6 +38,7 @@ const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
 const line = (most: number): Edges => ({ in: ["", "a b", a(most), "하".repeat(most)], out: [a(most + 1), "a\nb", "a\u0000b", "a\u0085b"] });
 const page = range(0, 1_000);
 const taken: Edges = { in: [[], Array(500).fill(-1)], out: [Array(501).fill(-1)] };
+const tokens: Edges = { in: [[], [id, id], Array(1_000).fill(id)], out: [Array(1_001).fill(id), [id, "x"], [""]] };
 const sections = (count: number) => [...Array(count).keys()].map((nth) => ({ name: `${nth}`, price: 1, capacity: 1 }));
 const priced = (count: number) => [...Array(count).keys()].map((nth) => ({ section: `${nth}`, price: 1 }));
 const [none, nowhere] = [{ user_id: "nobody", reservation_id: id }, { user_id: "ann", queue_id: "rules-nowhere" }];
@@ -66,7 +67,8 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   ListQueues: [{}, { page_size: page }],
   IssueToken: [nowhere, { queue_id: { ...queue, in: [a(63)] }, user_id: user, priority: range(0, 9), request_id: request }],
   GetToken: [{ token: id }, { token: { in: [id], out: uuid.out.slice(1) } }],
-  BatchGetTokens: [{}, { tokens: { in: [[], [id, id], Array(1_000).fill(id)], out: [Array(1_001).fill(id), [id, "x"], [""]] } }],
+  BatchGetTokens: [{}, { tokens }],
+  PollTokens: [{}, { tokens }],
   WatchToken: [{ token: id }, { token: uuid }],
   VerifyToken: [{ token: id }, { token: uuid, queue_id: queue, user_id: { ...user, in: ["", ...user.in] } }],
   CompleteToken: [{ token: id }, { token: uuid, request_id: request }],
@@ -201,13 +203,18 @@ async function wrong(call: () => unknown): Promise<string[]> {
   }
 }
 
+/** A stream of requests that has only this one. */
+async function* one(message: Message): AsyncIterable<Message> {
+  yield message;
+}
+
 const named = (paths: string[]) => [...new Set(paths.map((path) => path.replace(/\[\d+\]$/, "")))].sort();
 const validator = createValidator();
 const disagree: string[] = [];
 let tried = 0;
 for (const [nth, service] of [QueueService, BookingService, WalletService, CheckoutService].entries()) {
   const transport = createGrpcTransport({ baseUrl: `http://${process.argv[2 + nth]}`, defaultTimeoutMs: 20_000 });
-  const client = createClient(service, transport) as unknown as Record<string, (request: Message) => unknown>;
+  const client = createClient(service, transport) as unknown as Record<string, (request: unknown) => unknown>;
   for (const method of service.methods) {
     const [base, edges] = table[method.name] ?? [{}, {}];
     same(Object.keys(edges).sort(), ruled(method.input).sort(), `${method.name}: the fields with rules`);
@@ -220,8 +227,9 @@ for (const [nth, service] of [QueueService, BookingService, WalletService, Check
         const judged = validator.validate(method.input, message);
         if (judged.kind === "error") throw judged.error;
         const refused = judged.kind === "invalid" ? named(judged.violations.map(({ field }) => pathToString(field))) : [];
+        const asked = method.methodKind === "bidi_streaming" ? one(message) : message;
         const what = `${method.name} ${path} = ${JSON.stringify(value).slice(0, 80)}`;
-        const [meant, told] = [beyond.includes(value) ? [path] : [], await wrong(() => client[method.localName]!(message))];
+        const [meant, told] = [beyond.includes(value) ? [path] : [], await wrong(() => client[method.localName]!(asked))];
         if (`${refused}` !== `${meant}`) disagree.push(`the rules about ${what}: ${refused || "right"}`);
         if (`${told}` !== `${meant}`) disagree.push(`the service about ${what}: ${told || "right"}`);
         tried += 1;

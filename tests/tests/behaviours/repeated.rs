@@ -28,7 +28,7 @@ pub(crate) const SOLOS: &[Solo] = solos![Shape::ALL;
 ];
 
 /// What only reads.
-const READS: &[&str] = &["Get", "List", "BatchGet", "Watch", "Verify"];
+const READS: &[&str] = &["Get", "List", "BatchGet", "Poll", "Watch", "Verify"];
 /// What changes something and takes no id, for it may be repeated by its nature.
 const BY_NATURE: &[&str] = &["Retry", "Refund", "CancelShow", "FinishCancelling", "Take"];
 /// What routes end with that change something and take no key, for the same reason.

@@ -25,6 +25,7 @@ use tokio::{task::JoinHandle, time::sleep};
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::Cluster];
     one_replica_of_each_killed_under_load_is_not_felt_beyond_a_retry,
     a_rolling_restart_of_the_services_is_not_felt_at_all,
+    polls_go_on_when_the_replica_that_answers_them_is_killed,
     a_payment_goes_on_when_its_edge_is_killed,
     a_service_without_any_replica_is_unavailable_until_it_is_back,
     calls_are_balanced_over_the_replicas,
@@ -149,6 +150,65 @@ async fn a_rolling_restart_of_the_services_is_not_felt_at_all(shape: Shape) {
     let (sold, felt) = rush.end().await;
     assert!(sold >= 20, "only {sold} purchases in all that time");
     assert_eq!(felt, 0, "of {sold} purchases");
+    world.finish().await;
+}
+
+/// How many streams of polls have been opened at the replicas of queue-svc.
+async fn streams_of_polls(world: &World) -> usize {
+    let mut opened = 0;
+    for node in world.mesh.of(Role::Queue) {
+        let text = reqwest::get(format!("http://{}/metrics", node.http)).await.unwrap().text().await.unwrap();
+        let counts = |line: &&str| line.starts_with("grpc_requests_total") && line.contains("\"PollTokens\"");
+        let count = |line: &str| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
+        opened += text.lines().filter(counts).map(count).sum::<usize>();
+    }
+    opened
+}
+
+async fn polls_go_on_when_the_replica_that_answers_them_is_killed(shape: Shape) {
+    let world = World::start(shape, &[]).await;
+    let queue = world.queue(json!({"maxActive": 0})).await;
+    let mut people = Vec::new();
+    for _ in 0..16 {
+        let user = unique("user");
+        let joined = world.joining(&queue, &user).expect(201).await;
+        people.push((user, text(&joined["token"])));
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let polling: Vec<_> = people
+        .into_iter()
+        .map(|(user, token)| {
+            let (world, over) = (world.clone(), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut polls = 0_u64;
+                while !over.load(Ordering::Relaxed) {
+                    // Whatever happens behind the edge, it is asked once.
+                    let told = world.rest.get(&format!("/v1/tokens/{token}")).once().await;
+                    assert_eq!(told.status, 200, "{}", told.text);
+                    assert_eq!(
+                        (text(&told.body["token"]), text(&told.body["userId"])),
+                        (token.clone(), user.clone())
+                    );
+                    polls += 1;
+                }
+                polls
+            })
+        })
+        .collect();
+    for nth in [0, 1] {
+        eventually(Duration::from_secs(10), || async {
+            holds(streams_of_polls(&world).await, |opened| *opened >= 2)
+        })
+        .await;
+        world.mesh.of(Role::Queue)[nth].process.kill();
+        sleep(Duration::from_secs(2)).await;
+        world.mesh.of(Role::Queue)[nth].process.restart();
+        world.mesh.ready().await;
+    }
+    over.store(true, Ordering::Relaxed);
+    for polls in polling {
+        assert!(polls.await.unwrap() > 20);
+    }
     world.finish().await;
 }
 

@@ -231,6 +231,8 @@ async fn streams_end_on_shutdown_and_unknown_tokens_have_none() {
     assert_eq!(send(&front, unknown).await.0, 404);
 }
 
+type Batches = tonic::Streaming<PollTokensRequest>;
+
 macro_rules! absent {
     ($($method:ident: $request:ident => $response:ty;)+) => {$(
         fn $method<'a, 'b>(
@@ -249,6 +251,7 @@ macro_rules! absent {
 #[tonic::async_trait]
 impl QueueService for Script {
     type WatchTokenStream = tokio_stream::Empty<Result<WatchTokenResponse, Status>>;
+    type PollTokensStream = tokio_stream::Empty<Result<PollTokensResponse, Status>>;
 
     async fn issue_token(&self, ask: Ask<IssueTokenRequest>) -> Result<Reply<IssueTokenResponse>, Status> {
         if let "crowd" = ask.get_ref().user_id.as_str() {
@@ -306,6 +309,7 @@ impl QueueService for Script {
         list_queues: ListQueuesRequest => ListQueuesResponse;
         get_token: GetTokenRequest => GetTokenResponse;
         watch_token: WatchTokenRequest => Self::WatchTokenStream;
+        poll_tokens: Batches => Self::PollTokensStream;
         verify_token: VerifyTokenRequest => VerifyTokenResponse;
         complete_token: CompleteTokenRequest => CompleteTokenResponse;
         leave_queue: LeaveQueueRequest => LeaveQueueResponse;

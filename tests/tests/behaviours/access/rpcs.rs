@@ -66,6 +66,12 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             queue::BatchGetTokensRequest { tokens: vec![ann.token.clone()] }.encode_to_vec(),
             "",
         ),
+        (
+            queues,
+            "PollTokens",
+            queue::PollTokensRequest { number: 1, tokens: vec![ann.token.clone()] }.encode_to_vec(),
+            "",
+        ),
         (queues, "WatchToken", queue::WatchTokenRequest { token: ann.used.clone() }.encode_to_vec(), ALL),
         (
             queues,
