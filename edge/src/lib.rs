@@ -115,7 +115,7 @@ async fn run(
     let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
     let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
     let edge = Arc::new(edge);
-    let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
+    let of_shows = tokio::spawn(edge.call_offs.clone().recover_until(shutdown.clone()));
     let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {

@@ -23,7 +23,6 @@ mod hall_stream;
 mod halls;
 mod limits;
 mod metrics;
-mod moves;
 mod news;
 mod notices;
 mod polls;

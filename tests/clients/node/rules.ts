@@ -113,6 +113,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   ],
   ListShows: [{ concert_id: 1e9 }, { page_size: page, order: { in: ["", "startsAt"], out: ["starts_at", "title"] } }],
   TakeReservationEvents: [{}, { taken }],
+  TakeShowEvents: [{}, { taken }],
   ListShowReservations: [{ show_id: 1e9 }, { page_size: page }],
   ListSeats: [{ concert_id: 1e9, date: "2031-05-01" }, { date: { in: ["2031-05-01"], out: ["x", "1.5.2031", "2031-05-01T19:00"] }, page_size: page }],
   HoldSeats: [
