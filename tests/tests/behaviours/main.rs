@@ -110,6 +110,7 @@ fn main() -> ExitCode {
             contention::ALONE,
             deadlines::ALONE,
             doors::ALONE,
+            halls::ALONE,
             saga::ALONE,
             waiting_room::ALONE,
         ]
