@@ -105,7 +105,8 @@ pub struct ShowMove {
 }
 
 impl ShowMove {
-    /// What a change of a show, which was to begin at an instant before, has to tell: nothing if it still does.
+    /// What a change of a show, which was to begin at an instant before, has to tell: nothing if it still
+    /// does.
     #[must_use]
     pub fn of(previous_starts_at: i64, after: &Show, event_id: Uuid, happened_at: i64) -> Option<Self> {
         let &Show { show_id, starts_at, .. } = after;
@@ -122,6 +123,6 @@ pub struct WaitingMove {
     pub number: i64,
     /// The id of the show's concert.
     pub concert_id: i64,
-    /// The move.
+    /// What is told of it.
     pub moved: ShowMove,
 }
