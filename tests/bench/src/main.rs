@@ -56,7 +56,8 @@ enum Scenario {
     Polls(Size),
     /// 1,000,000 durable joins over REST
     Joins(Size),
-    /// 1,000,000 waiting: memory each, ready after a restart, and how soon a freed place is taken
+    /// 1,000,000 waiting: memory each, ready after a restart, how soon a freed place is taken, and how soon
+    /// all know what the seller says
     Waiting(Size),
     /// The whole planned load at once, for 60 s, at its rates
     Planned(Size),
