@@ -36,7 +36,7 @@ const request: Edges = { in: ["", "!", "~", a(128)], out: [a(129), "a b", "é", 
 const title: Edges = { in: ["a", a(200), "하".repeat(200), "a\nb"], out: ["", a(201), "a\u0000b", "a\u0085b"] };
 const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
 const line = (most: number): Edges => ({ in: ["", "a b", a(most), "하".repeat(most)], out: [a(most + 1), "a\nb", "a\u0000b", "a\u0085b"] });
-const page = range(0, 1_000);
+const page = { in: [0, 1_000, 2_147_483_647], out: [-1] };
 const taken: Edges = { in: [[], Array(500).fill(-1)], out: [Array(501).fill(-1)] };
 const sections = (count: number) => [...Array(count).keys()].map((nth) => ({ name: `${nth}`, price: 1, capacity: 1 }));
 const priced = (count: number) => [...Array(count).keys()].map((nth) => ({ section: `${nth}`, price: 1 }));
