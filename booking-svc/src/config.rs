@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 
 use crate::{
     domain::{Rules, events::KEPT},
-    store::{changes, events, holds},
+    store::{changes, events, holds, show_events},
 };
 
 /// The rules about holds that an operator may set.
@@ -114,6 +114,7 @@ impl Config {
         // What is told of a hold is read of its row.
         let events = KEPT.min(self.retention.hold_retention);
         old.push(Old::new("reservation_event", events, events::forget));
+        old.push(Old::new("show_event", KEPT, show_events::forget));
         old
     }
 }

@@ -73,8 +73,8 @@ async fn run(
     let served = GrpcServer::new("booking-svc", DESCRIPTORS, health)
         .error_domain(DOMAIN)
         .guarded(config.doors.guard())
-        // The edge makes this call every second.
-        .frequent(&["TakeReservationEvents"])
+        // The edge makes these calls every second.
+        .frequent(&["TakeReservationEvents", "TakeShowEvents"])
         .add_service(BookingServiceServer::new(grpc::Service::new(app, config.currency, shutdown.clone())))
         .add_service(alerting::service(&db, &clock))
         .serve_with_probes(listeners.grpc, listeners.http, shutdown.clone())

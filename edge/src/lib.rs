@@ -116,7 +116,8 @@ async fn run(
     let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
     let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
     let edge = Arc::new(edge);
-    background.spawn("looking after shows", edge.look_after_shows(shutdown.clone()));
+    let call_offs = edge.call_offs.clone();
+    background.spawn("shows that are called off", call_offs.recover_until(shutdown.clone()));
     let grpc = grpc_server(&edge, polls.clone(), health.clone()).for_pages(grpc::cors(&edge.origins));
     let rest = http::Front::new(edge, polls, config.policy, health);
     let apart = |runtime: &Handle| {

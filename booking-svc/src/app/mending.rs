@@ -2,11 +2,16 @@
 
 use chassis::idempotency::{Key, recall, record};
 
+use uuid::Uuid;
+
 use super::App;
 use crate::{
-    domain::{Concert, ConcertChange, Refusal, Show, ShowChange, mending::check_etag},
+    domain::{
+        Concert, ConcertChange, Refusal, Show, ShowChange, ShowMove, WaitingMove, events::AT_ONCE,
+        mending::check_etag,
+    },
     error::Error,
-    store::mending,
+    store::{mending, show_events},
 };
 
 impl App {
@@ -43,7 +48,7 @@ impl App {
     }
 
     /// Changes a show, once per request id; with an `etag` only one that has this state. What is held and
-    /// sold of it stays as it is.
+    /// sold of it stays as it is. A move is written down with the change, for whoever takes moves.
     ///
     /// # Errors
     /// `ShowNotFound`, `ShowCancelled`, `Outdated`, `BeginsInThePast`, `NeverOnSale`, `ClosesTooLate`,
@@ -70,12 +75,28 @@ impl App {
             before.check_standing()?;
             check_etag(etag.as_deref(), &before.etag())?;
             let now = self.clock.now();
+            let began_at = before.starts_at;
             let after = change.of(before, &hall, now)?;
             mending::write_show(&mut session, &after).await?;
+            if let Some(moved) = ShowMove::of(began_at, &after, Uuid::new_v4(), now) {
+                show_events::record(&mut session, &moved).await?;
+            }
             record(&mut session, key.as_ref(), &after, now).await?;
             session.commit().await?;
             Ok(after)
         };
         self.db.transact("update_show", attempt).await
+    }
+
+    /// Forgets moves of shows that the caller has taken, and answers the oldest ones that wait.
+    ///
+    /// # Errors
+    /// The database failed; then what was named may be forgotten or not.
+    #[tracing::instrument(level = "debug", skip_all, fields(taken = taken.len()))]
+    pub async fn take_moves(&self, taken: Vec<i64>) -> Result<Vec<WaitingMove>, Error> {
+        if !taken.is_empty() {
+            show_events::remove(&self.db, taken).await?;
+        }
+        Ok(show_events::oldest(&mut self.db.read().await?, AT_ONCE).await?)
     }
 }

@@ -1,8 +1,11 @@
-//! What other systems are told of reservations: that seats were held, and that held seats were released.
+//! What other systems are told of reservations: that seats were held, and that held seats were released; and
+//! of shows: that they begin at another time.
 
 use std::time::Duration;
 
 use uuid::Uuid;
+
+use super::Show;
 
 /// The most events that are handed over at once, and taken at once.
 pub const AT_ONCE: i64 = 500;
@@ -82,4 +85,44 @@ pub struct WaitingEvent {
     pub amount: i64,
     /// Until when the seats were promised when they were held.
     pub promised_until: i64,
+}
+
+/// A show begins at another time, as of the transaction in which it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShowMove {
+    /// By which whoever is told of it recognises it.
+    pub event_id: Uuid,
+    /// The id of the show.
+    pub show_id: i64,
+    /// Its title after the change.
+    pub title: String,
+    /// When it begins now, in microseconds since 1970 UTC.
+    pub starts_at: i64,
+    /// When it was to begin before.
+    pub previous_starts_at: i64,
+    /// When it was moved.
+    pub happened_at: i64,
+}
+
+impl ShowMove {
+    /// What a change of a show, which was to begin at an instant before, has to tell: nothing if it still
+    /// does.
+    #[must_use]
+    pub fn of(previous_starts_at: i64, after: &Show, event_id: Uuid, happened_at: i64) -> Option<Self> {
+        let &Show { show_id, starts_at, .. } = after;
+        let title = after.title.clone();
+        let moved = Self { event_id, show_id, title, starts_at, previous_starts_at, happened_at };
+        Some(moved).filter(|moved| moved.starts_at != moved.previous_starts_at)
+    }
+}
+
+/// A move that waits to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingMove {
+    /// The number by which it is taken.
+    pub number: i64,
+    /// The id of the show's concert.
+    pub concert_id: i64,
+    /// What is told of it.
+    pub moved: ShowMove,
 }

@@ -20,7 +20,7 @@ pub use batch::{
     Changes, Choices, Holder, HolderKey, Locked, NewHold, Request, Rules, SeatKey, SeatRow, Wanted,
 };
 pub use best::Best;
-pub use events::{HoldEvent, Release, WaitingEvent};
+pub use events::{HoldEvent, Release, ShowMove, WaitingEvent, WaitingMove};
 pub use hall::{Hall, HallRow, Place, Section};
 pub use hold::{Hold, Reservation, State, Status};
 pub use mending::{ConcertChange, ShowChange};

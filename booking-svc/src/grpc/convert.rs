@@ -6,7 +6,7 @@ use boxoffice_proto::{
     Currency,
     booking::{
         Availability, GetSeatPlanResponse, ReleaseReason, Reservation, ReservationEvent, ReservationStatus,
-        ReservedSeat, Row, Seat, SeatMap, SeatPrice, SeatStatus, Section, SectionAvailability,
+        ReservedSeat, Row, Seat, SeatMap, SeatPrice, SeatStatus, Section, SectionAvailability, ShowEvent,
         WatchAvailabilityResponse, watch_availability_response::Message,
     },
     seats::changes,
@@ -14,7 +14,9 @@ use boxoffice_proto::{
 };
 
 use super::catalog;
-use crate::domain::{self, Hall, HallView, Release, State, Status, WaitingEvent, hall, occupancy};
+use crate::domain::{
+    self, Hall, HallView, Release, State, Status, WaitingEvent, WaitingMove, hall, occupancy,
+};
 
 /// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
 /// and its status, with their tags.
@@ -148,6 +150,20 @@ pub(super) fn event(waiting: WaitingEvent) -> ReservationEvent {
         seat_numbers: waiting.seats,
         amount: waiting.amount,
         promised_until: Some(timestamp(waiting.promised_until)),
+    }
+}
+
+pub(super) fn moved(waiting: WaitingMove) -> ShowEvent {
+    let WaitingMove { number, concert_id, moved } = waiting;
+    ShowEvent {
+        number,
+        event_id: moved.event_id.to_string(),
+        happened_at: Some(timestamp(moved.happened_at)),
+        show_id: moved.show_id,
+        concert_id,
+        title: moved.title,
+        starts_at: Some(timestamp(moved.starts_at)),
+        previous_starts_at: Some(timestamp(moved.previous_starts_at)),
     }
 }
 

@@ -23,8 +23,9 @@ use boxoffice_proto::{
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
         ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
         RefundReservationResponse, TakeReservationEventsRequest, TakeReservationEventsResponse,
-        UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse,
-        WatchAvailabilityRequest, WatchAvailabilityResponse, booking_service_server::BookingService,
+        TakeShowEventsRequest, TakeShowEventsResponse, UpdateConcertRequest, UpdateConcertResponse,
+        UpdateShowRequest, UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
+        booking_service_server::BookingService,
     },
     fault::{Answer, refuse},
 };
@@ -271,10 +272,21 @@ impl BookingService for Service {
         &self,
         request: Request<TakeReservationEventsRequest>,
     ) -> Answer<TakeReservationEventsResponse> {
-        let taken = read::taken(request.into_inner())?;
+        let taken = read::taken(request.into_inner().taken)?;
         let waiting = self.app.take_events(taken).await.map_err(Error::Db).map_err(refuse)?;
         let events = waiting.into_iter().map(convert::event).collect();
         Ok(Response::new(TakeReservationEventsResponse { events }))
+    }
+
+    async fn take_show_events(
+        &self,
+        request: Request<TakeShowEventsRequest>,
+    ) -> Answer<TakeShowEventsResponse> {
+        let taken = read::taken(request.into_inner().taken)?;
+        let waiting = self.app.take_moves(taken).await.map_err(refuse)?;
+        Ok(Response::new(TakeShowEventsResponse {
+            events: waiting.into_iter().map(convert::moved).collect(),
+        }))
     }
 }
 

@@ -6,7 +6,6 @@ use boxoffice_proto::{
     booking::{
         CancelReservationRequest, ConfirmReservationRequest, ExtendHoldRequest, GetReservationRequest,
         HoldSeatsRequest, ListReservationsRequest, ListSeatsRequest, RefundReservationRequest,
-        TakeReservationEventsRequest,
     },
     bounds, time,
     validate::Checks,
@@ -147,13 +146,9 @@ pub(super) fn cancel_reservation(request: &CancelReservationRequest) -> Result<W
 }
 
 /// The numbers of events that are taken.
-pub(super) fn taken(request: TakeReservationEventsRequest) -> Result<Vec<i64>, Fault> {
-    let is_few = i64::try_from(request.taken.len()).is_ok_and(|taken| taken <= AT_ONCE);
-    if is_few {
-        Ok(request.taken)
-    } else {
-        Err(Fault::invalid_field("taken", format!("must be at most {AT_ONCE}")))
-    }
+pub(super) fn taken(taken: Vec<i64>) -> Result<Vec<i64>, Fault> {
+    let is_few = i64::try_from(taken.len()).is_ok_and(|taken| taken <= AT_ONCE);
+    if is_few { Ok(taken) } else { Err(Fault::invalid_field("taken", format!("must be at most {AT_ONCE}"))) }
 }
 
 fn whose(checks: &mut Checks, reservation_id: &str, user_id: &str, request_id: &str) -> Whose {

@@ -15,6 +15,7 @@ pub mod holds;
 pub mod mending;
 pub mod refunds;
 pub mod seats;
+pub mod show_events;
 
 use chassis::db::{Error, Migrations};
 

@@ -122,32 +122,37 @@ async fn a_show_with_sections_is_created_once_and_other_shows_are_as_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_never_has_more_seats_than_the_show_allows_however_many_requests_there_are() {
     for world in worlds().await {
-        let sale = Sale { max_seats_per_user: Some(4), ..Sale::default() };
+        let sale = Sale { max_seats_per_user: Some(8), ..Sale::default() };
         let plain = world.show(1).await;
-        let large = NewShow { seat_count: 100, sale, ..evening(plain.concert_id) };
+        let large = NewShow { seat_count: 700, sale, ..evening(plain.concert_id) };
         let show = world.app.create_show(large, None).await.unwrap();
-        let bought = world.hold("ann", &show, &[98]).await.unwrap();
-        world.app.confirm_reservation(id(&bought), "ann", Uuid::from_u128(7), None).await.unwrap();
-        let replicas = [replica(&world), replica(&world), replica(&world)];
-        let asks = (1..=60).map(|seat| {
-            let (app, show) = (&replicas[usize::try_from(seat % 3).unwrap()], &show);
-            async move { hold(app, "ann", show.show_id, &[seat]).await }
+        let bought = world.hold("ann", &show, &[700]).await.unwrap();
+        world.app.confirm_reservation(id(&bought), "ann", Uuid::from_u128(1), None).await.unwrap();
+        let replicas = [replica(&world), replica(&world)];
+        // 150 want one seat and 150 want two, and pay at the other replica while the others still ask.
+        let asks = (0..300_i32).map(|nth| {
+            let here = usize::try_from(nth % 2).unwrap();
+            let (asked, paid) = (&replicas[here], &replicas[1 - here]);
+            let (show, payment) = (show.show_id, Uuid::from_u128(100 + u128::from(nth.unsigned_abs())));
+            let seats: Vec<i32> = (2 * nth + 1..=2 * nth + 1 + nth / 2 % 2).collect();
+            async move {
+                let held = hold(asked, "ann", show, &seats).await?;
+                paid.confirm_reservation(id(&held), "ann", payment, None).await.unwrap();
+                Ok(seats.len())
+            }
         });
-        let (mut granted, mut paid) = (Vec::new(), 100);
+        let mut granted = 0;
         for answer in join_all(asks).await {
             match answer {
-                Ok(held) => granted.push(held),
-                refused => assert_eq!(refusal(refused), Refusal::SeatLimit(4)),
+                Ok(seats) => granted += seats,
+                refused => assert_eq!(refusal(refused), Refusal::SeatLimit(8)),
             }
         }
-        assert_eq!(granted.len(), 3, "{}: one was bought before", world.database.name);
-        for held in granted {
-            paid += 1;
-            world.app.confirm_reservation(id(&held), "ann", Uuid::from_u128(paid), None).await.unwrap();
-        }
-        assert_eq!(refusal(world.hold("ann", &show, &[99]).await), Refusal::SeatLimit(4));
-        world.hold("bob", &show, &[95, 96, 97, 99]).await.unwrap();
+        assert_eq!(granted, 7, "{}: one was bought before", world.database.name);
+        assert_eq!(refusal(world.hold("ann", &show, &[699]).await), Refusal::SeatLimit(8));
+        world.hold("bob", &show, &[691, 692, 693, 694, 695, 696, 697, 698]).await.unwrap();
         world.audit().await;
+        world.assert_no_deadlock().await;
     }
 }
 

@@ -2,13 +2,40 @@
 //! what is held keeps what it was promised.
 
 use booking_svc::{
-    domain::{ConcertChange, Refusal, ShowChange},
+    Config, Policy, Retention,
+    app::App,
+    domain::{ConcertChange, Refusal, ShowChange, WaitingMove},
     error::Error,
 };
-use chassis::clock::Clock;
+use chassis::{clock::Clock, prune};
 use futures::future::join_all;
 
-use crate::world::{DAY, PRICE, SECOND, START, id, refusal, worlds};
+use crate::world::{DAY, PRICE, SECOND, START, World, id, refusal, worlds};
+
+fn moved(starts_at: i64) -> ShowChange {
+    ShowChange { starts_at: Some(starts_at), ..ShowChange::default() }
+}
+
+async fn take(app: &App, taken: &[&WaitingMove]) -> Vec<WaitingMove> {
+    app.take_moves(taken.iter().map(|waiting| waiting.number).collect()).await.unwrap()
+}
+
+/// From when to when a show was moved.
+fn times(waiting: &WaitingMove) -> (i64, i64) {
+    (waiting.moved.previous_starts_at, waiting.moved.starts_at)
+}
+
+async fn forget_old(world: &World) {
+    let config = Config {
+        database: world.database.config.clone(),
+        policy: Policy::default(),
+        currency: "KRW".parse().unwrap(),
+        requests: Default::default(),
+        retention: Retention::default(),
+        doors: access::Doors::open(),
+    };
+    prune::round(&world.db, &world.clock, &config.old()).await;
+}
 
 fn titled(title: &str) -> ShowChange {
     ShowChange { title: Some(title.to_owned()), ..ShowChange::default() }
@@ -67,5 +94,67 @@ async fn a_change_is_made_once_for_a_request_id_and_refused_for_what_is_not_ther
         let past = ShowChange { starts_at: Some(START - DAY), ..ShowChange::default() };
         let past = world.app.update_show(show.show_id, past, None, None).await;
         assert_eq!(refusal(past), Refusal::BeginsInThePast);
+    }
+}
+
+#[tokio::test]
+async fn a_move_and_a_move_back_are_told_both_in_order_and_each_until_it_is_taken() {
+    for world in worlds().await {
+        let show = world.show(3).await;
+        let (app, show_id, name) = (&world.app, show.show_id, &world.database.name);
+        let there = show.starts_at + DAY;
+        // Another replica moves it back at once, of which the first one has heard nothing.
+        let replica = world.replica(world.clock.clone());
+        let titled = ShowChange { title: Some("Later".to_owned()), ..moved(there) };
+        app.update_show(show_id, titled, None, None).await.unwrap();
+        let back = || replica.update_show(show_id, moved(show.starts_at), None, Some("back".to_owned()));
+        back().await.unwrap();
+        // What moves nothing is no news: the same beginning, a repetition, a refusal.
+        back().await.unwrap();
+        app.update_show(show_id, moved(show.starts_at), None, None).await.unwrap();
+        app.update_show(show_id, moved(START - DAY), None, None).await.unwrap_err();
+        app.update_show(show_id, moved(there), Some("another".to_owned()), None).await.unwrap_err();
+        let told = take(app, &[]).await;
+        let all: Vec<_> = told.iter().map(times).collect();
+        assert_eq!(all, [(show.starts_at, there), (there, show.starts_at)], "{name}");
+        let first = &told[0].moved;
+        assert_eq!((first.show_id, first.title.as_str(), first.happened_at), (show_id, "Later", START));
+        assert_eq!(told[0].concert_id, show.concert_id);
+        assert_ne!(first.event_id, told[1].moved.event_id);
+        // Until it is named it is handed over again, by whichever replica.
+        assert_eq!(take(&replica, &[]).await, told, "{name}");
+        assert_eq!(take(&replica, &[&told[0]]).await, told[1..], "{name}");
+        assert!(take(app, &[&told[0], &told[1]]).await.is_empty(), "{name}");
+        // The number of one that was taken is nobody else's.
+        app.update_show(show_id, moved(there), None, None).await.unwrap();
+        let told = take(app, &[&told[0], &told[1]]).await;
+        assert_eq!(told.len(), 1, "{name}");
+        // Nobody takes it for a day.
+        world.clock.advance(DAY - SECOND);
+        forget_old(&world).await;
+        assert_eq!(take(app, &[]).await, told, "{name}");
+        world.clock.advance(SECOND + 1);
+        forget_old(&world).await;
+        assert!(take(app, &[]).await.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moves_by_many_at_once_are_told_as_one_chain() {
+    for world in worlds().await {
+        let show = world.show(3).await;
+        let replicas = [world.replica(world.clock.clone()), world.replica(world.clock.clone())];
+        let moves = (1..=20).map(|nth: i64| {
+            let replica = &replicas[usize::try_from(nth % 2).unwrap()];
+            replica.update_show(show.show_id, moved(show.starts_at + nth * DAY), None, None)
+        });
+        assert!(join_all(moves).await.iter().all(Result::is_ok));
+        let told = take(&world.app, &[]).await;
+        let begins = [show.starts_at].into_iter().chain(told.iter().map(|waiting| waiting.moved.starts_at));
+        let chain: Vec<_> = begins.collect();
+        let pairs: Vec<_> = chain.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        assert_eq!(told.iter().map(times).collect::<Vec<_>>(), pairs, "{}", world.database.name);
+        assert_eq!(told.len(), 20);
+        world.assert_no_deadlock().await;
     }
 }

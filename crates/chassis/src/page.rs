@@ -20,13 +20,14 @@ const AROUND_A_ROW: usize = 8;
 const DEFAULT_SIZE: i64 = 50;
 const MAX_SIZE: i64 = 1_000;
 
-/// How many rows a page holds: 50 when nothing was asked for, else 1 to 1,000; `None` is a bad request.
+/// How many rows a page holds: 50 when nothing was asked for, and 1,000 at most, whatever was; `None` is a
+/// bad request.
 #[must_use]
 pub fn size(requested: i32) -> Option<i64> {
     match i64::from(requested) {
+        ..0 => None,
         0 => Some(DEFAULT_SIZE),
-        size @ 1..=MAX_SIZE => Some(size),
-        _ => None,
+        size => Some(size.min(MAX_SIZE)),
     }
 }
 
@@ -52,7 +53,7 @@ impl List {
         mut refuse: impl FnMut(&str, &str),
     ) -> PageRequest<C> {
         let size = size(page_size).unwrap_or_else(|| {
-            refuse("page_size", "must be 1 to 1000, or 0 for 50");
+            refuse("page_size", "must not be negative");
             0
         });
         let from = if page_token.is_empty() {
@@ -156,10 +157,11 @@ mod tests {
     fn a_page_token_is_read_back_and_rubbish_is_not() {
         let list = || List::of("toys", 7);
         assert_eq!(read(list(), 3, ""), Ok((3, (0, String::new()))));
+        assert_eq!(read(list(), i32::MAX, ""), Ok((1_000, (0, String::new()))), "never more");
         assert_eq!(read(list(), 0, &list().token(Some(&(7, "x")))), Ok((50, (7, "x".to_owned()))));
         for rubbish in ["!", "abc", "AAAA", "\u{1f39f}", &list().token(Some(&7))] {
             assert_eq!(
-                read(list(), 1_001, rubbish),
+                read(list(), -1, rubbish),
                 Err(vec!["page_size".to_owned(), "page_token".to_owned()]),
                 "{rubbish}"
             );

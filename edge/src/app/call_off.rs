@@ -14,22 +14,20 @@ use boxoffice_proto::{
         CancelShowRequest, FinishCancellingRequest, GetShowRequest, ListShowReservationsRequest,
         ReservationStatus, Show, ShowRefunds, ShowStatus,
     },
+    time,
 };
 use chassis::{back_off::BackOff, context::TraceParent, ticks::every, warn_or_alert};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    moves::facts,
-    runner::{LEASE, LOOK, RENEWAL, Runner},
-};
+use super::runner::{LEASE, LOOK, RENEWAL, Runner};
 use crate::{
     clients::{Clients, ask, whole},
     domain::{
         call_off::{REASON, Step, Tally, next},
         checkout::Refund,
-        event,
+        event::{self, ShowFacts},
     },
     error::Error,
 };
@@ -95,7 +93,13 @@ impl CallOffs {
         let answer = ask!(self.clients.booking, cancel_show(CancelShowRequest { show_id }))?;
         let (show, left) = (whole(answer.show, "cancel_show")?, answer.sales_left);
         let now = self.runner.now();
-        let event = event::show_cancelled(&facts(&show), now);
+        let facts = ShowFacts {
+            show_id: show.show_id,
+            concert_id: show.concert_id,
+            title: &show.title,
+            starts_at: show.starts_at.as_ref().and_then(time::micros).unwrap_or_default(),
+        };
+        let event = event::show_cancelled(&facts, now);
         self.runner.journal().close_show(show_id, left.into(), &event, now).await.map_err(Error::from)?;
         self.runner.ring();
         Ok((show, left))

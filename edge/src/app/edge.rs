@@ -7,11 +7,10 @@ use chassis::{
     clock::Clock,
     idempotency::{BRIEF, OF_CALLER, of_caller},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     acting::Acting, call_off::CallOffs, caller::Caller, followers::Followers, gate::Gate, halls::Halls,
-    limits::Limits, moves::Moves, till::Till,
+    limits::Limits, till::Till,
 };
 use crate::{
     clients::Clients,
@@ -32,8 +31,6 @@ pub(crate) struct Edge {
     clock: Clock,
     /// Shows that are called off.
     pub(crate) call_offs: CallOffs,
-    /// Shows that move.
-    pub(crate) moves: Moves,
     /// The use cases of paying.
     pub(crate) till: Till,
     /// How much one caller may ask for.
@@ -57,7 +54,6 @@ impl Edge {
         let limits = Limits::new(policy.limits.clone(), doors.are_secured());
         let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
         let call_offs = CallOffs::new(till.runner.clone(), clients.clone());
-        let moves = Moves::new(till.runner.clone(), clients.clone());
         Self {
             clients,
             gate,
@@ -67,23 +63,10 @@ impl Edge {
             doors,
             clock,
             call_offs,
-            moves,
             till,
             limits,
             acting,
             origins,
-        }
-    }
-
-    /// Goes on with shows that are called off, and tells of those that moved, also where another edge
-    /// began it, until `shutdown`.
-    pub(crate) fn look_after_shows(
-        &self,
-        shutdown: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let (call_offs, moves) = (self.call_offs.clone(), self.moves.clone());
-        async move {
-            tokio::join!(call_offs.recover_until(shutdown.clone()), moves.recover_until(shutdown));
         }
     }
 

@@ -60,6 +60,7 @@ pub(super) struct World {
     pub(super) lapses_after_debit: bool,
     /// Events that wait to be taken.
     pub(super) events: Vec<ReservationEvent>,
+    pub(super) moves: Vec<ShowEvent>,
     pub(super) calls: HashMap<&'static str, usize>,
 }
 
@@ -85,6 +86,7 @@ impl Fakes {
             mishaps: HashMap::new(),
             lapses_after_debit: false,
             events: Vec::new(),
+            moves: Vec::new(),
             calls: HashMap::new(),
         })));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -342,6 +344,18 @@ impl BookingService for Fakes {
             Ok(TakeReservationEventsResponse { events: world.events.iter().take(2).cloned().collect() })
         };
         self.serve("take_reservation_events", take).await
+    }
+
+    async fn take_show_events(
+        &self,
+        request: Request<TakeShowEventsRequest>,
+    ) -> Result<Response<TakeShowEventsResponse>, Status> {
+        let taken = request.into_inner().taken;
+        let take = |world: &mut World| {
+            world.moves.retain(|event| !taken.contains(&event.number));
+            Ok(TakeShowEventsResponse { events: world.moves.clone() })
+        };
+        self.serve("take_show_events", take).await
     }
 
     async fn get_reservation(

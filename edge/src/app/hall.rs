@@ -119,6 +119,17 @@ pub(crate) async fn hold(
     caller: &Caller,
     request: HoldSeatsRequest,
 ) -> Result<Reservation, Fault> {
+    hold_if(async { Ok(()) }, edge, caller, request).await
+}
+
+/// As [`hold`], for a caller who says more of the show than its number: whether that `fits` is asked when it
+/// is known who asks, and holds up no repetition either.
+pub(crate) async fn hold_if(
+    fits: impl Future<Output = Result<(), Fault>>,
+    edge: &Edge,
+    caller: &Caller,
+    request: HoldSeatsRequest,
+) -> Result<Reservation, Fault> {
     let request = caller.allow(request)?;
     let may_be_repeated = !request.request_id.is_empty();
     let request_id = edge.request_id::<HoldSeatsRequest>(caller, &request.user_id, request.request_id);
@@ -126,7 +137,8 @@ pub(crate) async fn hold(
     let admitted = async {
         caller.queue_token()?;
         let queue_id = edge.gate.queue_of_show(request.show_id).await?;
-        edge.gate.admit(caller, &queue_id, Some(&request.user_id), false).await
+        edge.gate.admit(caller, &queue_id, Some(&request.user_id), false).await?;
+        fits.await
     };
     let Err(refusal) = admitted.await else {
         return ask!(edge.clients.booking, hold_seats(request).reservation);

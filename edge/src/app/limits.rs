@@ -64,6 +64,9 @@ pub(crate) struct Allowed {
     pub(crate) left: Left,
 }
 
+/// A limit that a caller is over, and the refusal.
+type Unwelcome = Box<(Allowed, Fault)>;
+
 /// Whether a request may be answered.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -125,12 +128,10 @@ impl Limits {
 
     /// Whether this caller may ask for this now; it counts as asked.
     pub(crate) fn judge(&self, asker: &Asker, wish: Wish) -> Judged {
-        let mut allowed = Vec::new();
-        if let (Some(limit), Err(fault)) = (&self.refused, self.is_welcome(asker)) {
-            let left = Left { remaining: 0, next: fault.retry_after.unwrap_or_default() };
-            allowed.push(Allowed { limit: "refused", rate: limit.rate(), left });
-            return Judged { allowed, refused: Some(fault) };
+        if let Err((limit, fault)) = self.is_welcome(asker).map_err(|unwelcome| *unwelcome) {
+            return Judged { allowed: vec![limit], refused: Some(fault) };
         }
+        let mut allowed = Vec::new();
         let own = match wish {
             Wish::Join => self.joins.as_ref(),
             Wish::Hold => self.holds.as_ref(),
@@ -151,16 +152,18 @@ impl Limits {
     }
 
     /// Lets pass who was not refused too often.
-    fn is_welcome(&self, asker: &Asker) -> Result<(), Fault> {
+    fn is_welcome(&self, asker: &Asker) -> Result<(), Unwelcome> {
         let Some(limit) = &self.refused else { return Ok(()) };
-        limit.look(asker, self.now()).map_err(|after| {
-            let detail = format!("More refusals (401, 403, 404) of one caller than {}.", limit.rate());
-            over("refused", detail, after)
+        limit.look(asker, self.now()).map_err(|next| {
+            let rate = limit.rate();
+            let detail = format!("More refusals (401, 403, 404) of one caller than {rate}.");
+            let allowed = Allowed { limit: "refused", rate, left: Left { remaining: 0, next } };
+            Box::new((allowed, over("refused", detail, next)))
         })
     }
 
     /// Lets pass a poll whose token was answered lately, or whose network was not refused too often.
-    pub(crate) fn admit_poll(&self, token: &Uuid, asker: impl FnOnce() -> Asker) -> Result<(), Fault> {
+    pub(crate) fn admit_poll(&self, token: &Uuid, asker: impl FnOnce() -> Asker) -> Result<(), Unwelcome> {
         match &self.polls {
             Some(polls) if self.refused.is_some() && !polls.knows(token) => self.is_welcome(&asker()),
             _ => Ok(()),
@@ -173,7 +176,7 @@ impl Limits {
         token: &Uuid,
         peer: IpAddr,
         headers: &HeaderMap,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Unwelcome> {
         self.admit_poll(token, || self.network(peer, headers))
     }
 

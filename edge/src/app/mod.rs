@@ -24,7 +24,6 @@ mod halls;
 mod lanes;
 mod limits;
 mod metrics;
-mod moves;
 mod news;
 mod notices;
 mod polls;

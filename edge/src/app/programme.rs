@@ -13,7 +13,7 @@ use boxoffice_proto::{
 };
 use serde_json::Value;
 
-use super::{acting::before, caller::Caller, edge::Edge, moves::starts_at};
+use super::{acting::before, caller::Caller, edge::Edge};
 use crate::clients::ask;
 
 /// Creates a concert.
@@ -63,11 +63,10 @@ pub(crate) async fn update_show(
     let request_id = edge.request_id::<UpdateShowRequest>(caller, "", request.request_id);
     let now = show(edge, request.show_id).await;
     let etag = meant(request.etag, tags);
-    let began_at = now.as_ref().ok().map(starts_at);
     let was = before(tell_show, now, Reason::ShowNotFound)?;
     let request = UpdateShowRequest { request_id, etag, ..request };
-    let (moves, target) = (edge.moves.clone(), request.show_id.to_string());
-    let update = async move { moves.update(began_at, request).await };
+    let (booking, target) = (edge.clients.booking.clone(), request.show_id.to_string());
+    let update = async move { ask!(booking, update_show(request).show) };
     edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell_show, update).await
 }
 

@@ -195,11 +195,6 @@ pub(crate) async fn put(
         Err(fault) if fault.reason == Reason::QueueNotFound => {}
         done => return done.map(|queue| (queue, false)),
     }
-    // A new queue that is to be open at once is one that never was closed.
-    let policy = policy.map(|policy| QueuePolicy {
-        opens_at: policy.opens_at.filter(|at| (at.seconds, at.nanos) != (0, 0)),
-        ..policy
-    });
     match create(edge, caller, CreateQueueRequest { queue_id, policy, request_id }).await {
         Ok(queue) => Ok((queue, true)),
         // Another request created it in between, so this one changes it.

@@ -7,7 +7,6 @@
 
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::checkout::{Checkout, Refund, Status};
 
@@ -70,7 +69,7 @@ pub(crate) fn show_cancelled(show: &ShowFacts<'_>, at: i64) -> Value {
 }
 
 /// The event of a show that begins at another time than before.
-pub(crate) fn show_moved(show: &ShowFacts<'_>, before: i64, move_id: Uuid, at: i64) -> Value {
+pub(crate) fn show_moved(show: &ShowFacts<'_>, before: i64, move_id: &str, at: i64) -> Value {
     let ShowFacts { show_id, concert_id, title, starts_at } = *show;
     let data = json!({
         "showId": show_id, "concertId": concert_id, "title": title, "startsAt": instant(starts_at),
@@ -154,6 +153,8 @@ fn instant(at: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn settled(status: Status, reason: Option<&str>) -> Checkout {
@@ -202,7 +203,7 @@ mod tests {
         let off = show_cancelled(&show, 1);
         assert_eq!((&off["subject"], &off["type"]), (&json!("3"), &json!("boxoffice.show.cancelled")));
         assert_eq!(off["data"]["startsAt"], "1970-01-01T00:00:05.000000Z");
-        let moved = |id| show_moved(&show, 4_000_000, Uuid::from_u128(id), 1);
+        let moved = |id: u128| show_moved(&show, 4_000_000, &Uuid::from_u128(id).to_string(), 1);
         assert_eq!(moved(7)["data"]["previousStartsAt"], "1970-01-01T00:00:04.000000Z");
         assert_ne!(moved(7)["id"], moved(8)["id"]);
     }

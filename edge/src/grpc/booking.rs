@@ -15,9 +15,9 @@ use boxoffice_proto::{
         ListReservationsResponse, ListSeatsRequest, ListSeatsResponse, ListShowReservationsRequest,
         ListShowReservationsResponse, ListShowsRequest, ListShowsResponse, RefundReservationRequest,
         RefundReservationResponse, TakeReservationEventsRequest, TakeReservationEventsResponse,
-        UpdateConcertRequest, UpdateConcertResponse, UpdateShowRequest, UpdateShowResponse,
-        WatchAvailabilityRequest, WatchAvailabilityResponse, booking_service_server::BookingService,
-        watch_availability_response::Message,
+        TakeShowEventsRequest, TakeShowEventsResponse, UpdateConcertRequest, UpdateConcertResponse,
+        UpdateShowRequest, UpdateShowResponse, WatchAvailabilityRequest, WatchAvailabilityResponse,
+        booking_service_server::BookingService, watch_availability_response::Message,
     },
     fault::Answer,
 };
@@ -118,6 +118,13 @@ impl BookingService for Door {
         &self,
         request: Request<TakeReservationEventsRequest>,
     ) -> Answer<TakeReservationEventsResponse> {
+        Err(self.caller(&request).refusal(request.into_inner()).into())
+    }
+
+    async fn take_show_events(
+        &self,
+        request: Request<TakeShowEventsRequest>,
+    ) -> Answer<TakeShowEventsResponse> {
         Err(self.caller(&request).refusal(request.into_inner()).into())
     }
 

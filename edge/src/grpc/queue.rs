@@ -58,7 +58,8 @@ impl QueueService for Door {
         let (request, limits) = (request.into_inner(), &self.edge.limits);
         let token = match (read::token_of(&request, caller.is_known())?, asker) {
             (Some(token), asker) => {
-                asker.map_or(Ok(()), |asker| limits.admit_poll(&token, || asker))?;
+                let welcome = asker.map_or(Ok(()), |asker| limits.admit_poll(&token, || asker));
+                welcome.map_err(|unwelcome| unwelcome.1)?;
                 queue::place(&self.edge, &self.polls, token).await?.into()
             }
             (None, asker) => {

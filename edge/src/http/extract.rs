@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use boxoffice_proto::{Fault, Reason, time, validate::Checks};
-use chassis::{arrival, idempotency::BRIEF, page};
+use chassis::{arrival, idempotency::BRIEF};
 use chrono::{DateTime, NaiveDate};
 use prost_types::Timestamp;
 use serde_json::Map;
@@ -270,8 +270,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct Page {
-    /// How many at most; 50 when left out or 0.
-    #[param(minimum = 0, maximum = 1000, example = 50, required = false)]
+    /// How many at most; 50 when left out or 0, and 1,000 where more are asked for.
+    #[param(minimum = 0, example = 50, required = false)]
     pub(super) page_size: i32,
     /// `nextPageToken` of the page before; left out for the first.
     #[param(required = false, pattern = "^[A-Za-z0-9_-]*$")]
@@ -333,10 +333,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::from_request_parts(parts, state).await?;
-        let page_size = params.get("pageSize")?.map_or(Some(0), whole);
-        let Some(page_size) = page_size.filter(|size| page::size(*size).is_some()) else {
-            return Err(Problem::field("pageSize", "must be a whole number, 1 to 1000, or 0 for 50"));
-        };
+        let raw = params.get("pageSize")?.unwrap_or("0");
+        // However many are asked for, a page is as large as it may be.
+        let is_number =
+            raw.bytes().all(|byte| byte.is_ascii_digit()) && (raw == "0" || !raw.starts_with('0'));
+        if !is_number {
+            return Err(Problem::field("pageSize", "must be a whole number that is not negative"));
+        }
+        let page_size = raw.parse().unwrap_or(i32::MAX);
         Ok(Self { page_size, page_token: params.get("pageToken")?.unwrap_or_default().to_owned() })
     }
 }

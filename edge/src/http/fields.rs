@@ -112,8 +112,15 @@ impl Fields {
         if let Some(id) = value.as_str() {
             return self.checks.user_id(name, id);
         }
-        let number = value.as_number().and_then(whole).map(|number| number.to_string());
-        self.or_wrong(name, number, "must be a string or a whole number of at most 64 bits")
+        // Beyond 64 bits a number has lost digits by the time that it is read, and would be another user.
+        let number = value.as_number().and_then(|number| {
+            number.as_u64().map(|number| number.to_string()).or_else(|| Some(whole(number)?.to_string()))
+        });
+        self.or_wrong(
+            name,
+            number,
+            "must be a string, or a whole number of at most 64 bits: send a longer one as a string",
+        )
     }
 
     /// A queue's id; `None` when it is absent or wrong.
@@ -329,13 +336,16 @@ mod tests {
         assert_eq!(fields(json!({"u": "ann"})).user_id("u"), "ann");
         assert_eq!(fields(json!({"u": 42})).user_id("u"), "42");
         assert_eq!(fields(json!({"u": -42.0})).user_id("u"), "-42");
+        assert_eq!(fields(json!({"u": u64::MAX})).user_id("u"), "18446744073709551615", "no digit is lost");
         for bad in [
             json!({}),
             json!({"u": null}),
             json!({"u": ""}),
             json!({"u": 1.5}),
             json!({"u": true}),
-            json!({"u": 18_446_744_073_709_551_615_u64}),
+            // The next one, of which a double knows no more.
+            json!({"u": 18_446_744_073_709_551_616.0}),
+            json!({"u": 9_007_199_254_740_994.0}),
         ] {
             assert_eq!(wrong(|f| drop(f.user_id("u")), bad.clone()), ["u"], "{bad}");
         }

@@ -21,10 +21,9 @@ use tower::Service;
 use uuid::Uuid;
 
 use super::{
-    limited::CameFrom,
+    limited::{CameFrom, over},
     middleware::{Asked, Bounds, around},
     operation::{POLL, polled},
-    problem::Problem,
     router,
     tokens::{self, Known},
 };
@@ -85,8 +84,8 @@ impl Front {
         let known = Known::of(&head.headers);
         let asked = Asked::new(&head.method, &head.uri, head.version, POLL, &head.headers, bounds);
         let work = async {
-            if let Err(fault) = edge.limits.admit_plain_poll(&token, from, &head.headers) {
-                return Problem::from(fault).into_response();
+            if let Err(unwelcome) = edge.limits.admit_plain_poll(&token, from, &head.headers) {
+                return over(*unwelcome);
             }
             let response = tokens::poll(edge, polls, token, known).await.into_response();
             edge.limits.count_plain_refusal(from, &head.headers, response.status().as_u16());

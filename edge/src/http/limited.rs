@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use boxoffice_proto::access::Rule;
+use boxoffice_proto::{Fault, Reason, access::Rule};
 use chassis::limits::Left;
 
 use super::{
@@ -73,10 +73,10 @@ pub(super) async fn limited(
     let (allowed, refused) = if route == POLL && *request.method() == Method::GET {
         let welcome =
             polled(request.uri()).map_or(Ok(()), |token| edge.limits.admit_poll(&token, || asker.clone()));
-        (Vec::new(), welcome.err())
+        welcome.err().map(|unwelcome| *unwelcome).map(|(limit, fault)| (vec![limit], fault)).unzip()
     } else {
         let judged = edge.limits.judge(&asker, wish(request.method(), route));
-        (judged.allowed, judged.refused)
+        (Some(judged.allowed), judged.refused)
     };
     let refused = refused.or_else(|| {
         let rule = rule(&rules, request.method(), route)?;
@@ -90,7 +90,27 @@ pub(super) async fn limited(
         }
     };
     edge.limits.count_refusal(&asker, response.status().as_u16());
-    tell(&allowed, &mut response);
+    tell(&allowed.unwrap_or_default(), &mut response);
+    response
+}
+
+/// The refusal of a request whose caller is over this limit.
+pub(super) fn over((limit, fault): (Allowed, Fault)) -> Response {
+    let mut response = Problem::from(fault).into_response();
+    tell(&[limit], &mut response);
+    response
+}
+
+/// The refusal of a poll. One that comes too often for its place is told with that place's own limit, whose
+/// quota is for as long as was advised.
+pub(super) fn refused_poll(fault: Fault) -> Response {
+    let pace = Some(&fault).filter(|fault| fault.reason == Reason::RateLimited);
+    let until = pace.map(|fault| problem::whole_seconds(fault.retry_after.unwrap_or_default()));
+    let mut response = Problem::from(fault).into_response();
+    if let Some(left) = until.and_then(|until| HeaderValue::try_from(format!("\"polls\";r=0;t={until}")).ok())
+    {
+        response.headers_mut().extend([(POLICY, HeaderValue::from_static("\"polls\";q=3")), (LEFT, left)]);
+    }
     response
 }
 

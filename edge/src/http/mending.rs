@@ -12,7 +12,7 @@ use boxoffice_proto::{
 
 use super::{
     App,
-    extract::{Body, Segment},
+    extract::{Body, IdempotencyKey, Segment},
     json::{self, Concert, ConcertChange, Show, ShowChange},
     operation::Operation,
     problem::Problem,
@@ -30,7 +30,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "update_show",
         &[Reason::ShowNotFound, Reason::ShowCancelled, Reason::PreconditionFailed],
     ),
-    Operation::of::<CancelShowRequest>("cancel_show", &[Reason::ShowNotFound]),
+    Operation::of::<CancelShowRequest>("cancel_show", &[Reason::ShowNotFound]).needs_no_key(),
 ];
 
 /// Change a concert
@@ -116,6 +116,7 @@ pub(super) async fn cancel_show(
     State(edge): App,
     Segment(show_id): Segment<i64>,
     caller: Caller,
+    IdempotencyKey(_key): IdempotencyKey,
 ) -> Result<Response, Problem> {
     let show = Show::try_from(programme::cancel_show(&edge, &caller, CancelShowRequest { show_id }).await?)?;
     let mut response = json::answer(StatusCode::ACCEPTED, &show)?;

@@ -24,7 +24,7 @@ use super::{
     json::{AvailabilityChanges, UserIdText},
     limited::Rules,
     mending,
-    operation::Operation,
+    operation::{KeyUse, Operation},
     original, payments, problem, queues, reservations, seats, stories, streams, tokens, wallets,
 };
 use crate::config::Browse;
@@ -108,7 +108,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         description = "A high-demand ticket on-sale: join the queue, hold seats, pay from a prepaid wallet.\n\n\
             Times are RFC 3339 UTC, money is a whole number of minor units, ids of users are texts. Unknown fields are ignored. \
             Errors are `application/problem+json` (RFC 9457); branch on `code`, the gRPC reason. `Retry-After` says when to ask \
-            again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again. A W3C \
+            again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again, where asking again would not be harmless by itself. A W3C \
             `traceparent` header is taken up, and every answer carries one, save what a cache may give to others.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -245,7 +245,7 @@ fn complete_operation(
     if let Some(known) = known {
         complete_parameters(operation, known, browse);
     }
-    if id == "refund_payment"
+    if known.is_some_and(|known| known.body_is_optional)
         && let Some(body) = operation.get_mut("requestBody")
     {
         body["required"] = false.into();
@@ -309,9 +309,18 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
             &schema,
         ));
     }
-    if known.takes_key {
+    let meaning = match known.key {
+        KeyUse::Ignored => None,
+        KeyUse::Recorded => Some(
+            "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`.",
+        ),
+        KeyUse::NotNeeded => Some(
+            "It is not needed, and changes nothing: asking again does nothing more, and is answered with how it stands. It must not begin \
+             with `brief/`.",
+        ),
+    };
+    if let Some(meaning) = meaning {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"});
-        let meaning = "The same key and request get the first answer again; a key is its user's own. It must not begin with `brief/`.";
         parameters.push(header("Idempotency-Key", false, meaning, &schema));
     }
     for parameter in parameters {

@@ -44,14 +44,28 @@ pub(super) struct Operation {
     gate: &'static [Reason],
     /// Whether it reads dates or seats, which need no token where browsing is open.
     pub(super) browses: bool,
-    /// Whether it takes an `Idempotency-Key`.
-    pub(super) takes_key: bool,
+    /// What becomes of an `Idempotency-Key`.
+    pub(super) key: KeyUse,
+    /// Whether its body may be left out.
+    pub(super) body_is_optional: bool,
+}
+
+/// What becomes of an `Idempotency-Key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyUse {
+    /// It is not looked at.
+    Ignored,
+    /// The same key and request get the first answer again.
+    Recorded,
+    /// It must be one, and changes nothing: the operation may be repeated as it is.
+    NotNeeded,
 }
 
 impl Operation {
     /// An operation by its id, with its own refusals. It makes requests of this kind.
     pub(super) const fn of<R: Asks>(id: &'static str, reasons: &'static [Reason]) -> Self {
-        Self { rule: R::RULE, id, reasons, gate: &[], browses: false, takes_key: false }
+        let (gate, key) = (&[], KeyUse::Ignored);
+        Self { rule: R::RULE, id, reasons, gate, browses: false, key, body_is_optional: false }
     }
 
     /// It reads dates or seats: it passes the gate, unless browsing is open.
@@ -66,7 +80,17 @@ impl Operation {
 
     /// It takes an `Idempotency-Key`.
     pub(super) const fn takes_key(self) -> Self {
-        Self { takes_key: true, ..self }
+        Self { key: KeyUse::Recorded, ..self }
+    }
+
+    /// It may be repeated by its nature, with or without an `Idempotency-Key`.
+    pub(super) const fn needs_no_key(self) -> Self {
+        Self { key: KeyUse::NotNeeded, ..self }
+    }
+
+    /// Its body may be left out.
+    pub(super) const fn body_is_optional(self) -> Self {
+        Self { body_is_optional: true, ..self }
     }
 
     /// Whether a caller needs a bearer token, on an edge of this house that asks who calls.

@@ -24,7 +24,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<boxoffice_proto::checkout::RefundCheckoutRequest>(
         "refund_payment",
         &[Reason::PaymentNotFound, Reason::RefundNotPossible],
-    ),
+    )
+    .needs_no_key()
+    .body_is_optional(),
     Operation::of::<boxoffice_proto::checkout::ListCheckoutsRequest>("list_payments", &[]),
 ];
 
@@ -125,6 +127,7 @@ pub(super) async fn refund_payment(
     State(edge): App,
     Segment(id): Segment<Uuid>,
     caller: Caller,
+    IdempotencyKey(_key): IdempotencyKey,
     Body(new): Body<NewRefund>,
 ) -> Result<Response, Problem> {
     let checkout = edge.till.refund(&caller, id, new.reason.unwrap_or_default()).await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     App,
-    extract::{Page, Params, Segment},
+    extract::{IdempotencyKey, Page, Params, Segment},
     json::{self, Payment, PaymentStatus, Payments, Story},
     operation::Operation,
     problem::Problem,
@@ -26,7 +26,7 @@ use crate::{
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<ListCheckoutsRequest>("list_all_payments", &[]),
     Operation::of::<GetCheckoutRequest>("get_payment_story", &[Reason::PaymentNotFound]),
-    Operation::of::<RetryCheckoutRequest>("retry_payment", &[Reason::PaymentNotFound]),
+    Operation::of::<RetryCheckoutRequest>("retry_payment", &[Reason::PaymentNotFound]).needs_no_key(),
 ];
 
 /// The parameters that narrow the list of payments.
@@ -117,6 +117,7 @@ pub(super) async fn retry_payment(
     State(edge): App,
     Segment(id): Segment<Uuid>,
     caller: Caller,
+    IdempotencyKey(_key): IdempotencyKey,
 ) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Payment::from(edge.till.retry(&caller, id).await?))
 }

@@ -24,6 +24,7 @@ use super::{
     App,
     extract::{Body, IdempotencyKey, QueueId, Segment},
     json::{self, NewToken, Token},
+    limited::refused_poll,
     operation::Operation,
     problem::Problem,
 };
@@ -102,7 +103,11 @@ pub(super) async fn get_token(
 
 /// Answers a poll.
 pub(super) async fn poll(edge: &Edge, polls: &Polls, token: Uuid, known: Known) -> Result<Response, Problem> {
-    let token = Token::try_from(queue::place(edge, polls, token).await?)?;
+    let place = match queue::place(edge, polls, token).await {
+        Ok(place) => place,
+        Err(fault) => return Ok(refused_poll(fault)),
+    };
+    let token = Token::try_from(place)?;
     let tag = token_tag(&token);
     let mut response = if known.has(&tag) {
         StatusCode::NOT_MODIFIED.into_response()

@@ -1,10 +1,10 @@
-//! What the journal keeps of shows that are called off or moved, on SQLite and on PostgreSQL.
+//! What the journal keeps of shows that are called off, on SQLite and on PostgreSQL.
 
 use serde_json::json;
 
 use super::super::{
     events::Events,
-    tests::{NOW, begin, completed, count, new, on_both},
+    tests::{NOW, begin, completed, new, on_both},
 };
 use super::*;
 use crate::domain::call_off::REASON;
@@ -105,27 +105,6 @@ async fn each_sale_is_asked_back_once_and_counted_until_all_are_back() {
         journal.finish_call_off(SHOW, NOW + 2).await.unwrap();
         let tally = Tally { sales: 2, refunded: 2, parked: 0 };
         assert_eq!((told().await.tally, told().await.is_done), (tally, true));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_move_is_told_once_by_whoever_finishes_it() {
-    use super::super::moves::Move;
-    on_both(async |journal| {
-        let moved = |id| Move { move_id: Uuid::from_u128(id), show_id: SHOW, starts_at: 5 };
-        for id in [1, 2] {
-            journal.watch_move(&moved(id), NOW).await.unwrap();
-        }
-        journal.finish_move(&moved(1), None, NOW).await.unwrap();
-        assert!(journal.take_over_moves(NOW, NOW + 9, 9).await.unwrap().is_empty(), "not due yet");
-        assert_eq!(journal.take_over_moves(NOW + 1, NOW + 9, 9).await.unwrap(), [moved(2)]);
-        assert!(journal.take_over_moves(NOW + 1, NOW + 9, 9).await.unwrap().is_empty(), "somebody has it");
-        for _ in 0..2 {
-            journal.finish_move(&moved(2), Some(&json!({"id": "1", "type": "x"})), NOW).await.unwrap();
-        }
-        assert_eq!(kinds(&journal).await, ["x"]);
-        assert_eq!(count(&journal, "SELECT COUNT(*) AS n FROM show_move").await, 0);
     })
     .await;
 }

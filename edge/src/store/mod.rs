@@ -11,7 +11,6 @@ mod clearing;
 mod events;
 mod grouped;
 mod journal;
-mod moves;
 mod refunds;
 mod rows;
 
@@ -21,7 +20,6 @@ pub(crate) use self::{
     events::{Event, Events, Failing, Progress, Subscription, forget_events, forget_subscribers},
     grouped::Settlement,
     journal::{Journal, Narrowed},
-    moves::Move,
     refunds::UNDONE,
 };
 

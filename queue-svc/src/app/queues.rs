@@ -70,7 +70,8 @@ impl Queues {
         head.set_policy(policy.clone(), setting).map_err(Error::Policy)?;
         if !store::queue::insert(&mut session, queue_id, &head).await? {
             let there = store::queue::read(&mut session, queue_id).await?;
-            if there.is_some_and(|there| there.policy != *policy) {
+            // As it is kept, which may be otherwise than it was sent.
+            if there.is_some_and(|there| there.policy != head.policy) {
                 return Err(Error::PolicyDiffers);
             }
         }

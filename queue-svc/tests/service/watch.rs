@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use boxoffice_proto::{Reason, queue as pb};
 use chassis::{
+    args,
     clock::Clock,
+    db::Db,
     testing::{databases, patience::timeout},
 };
+use futures::future::join_all;
 use pb::TokenStatus::{Active, Completed, Waiting};
+use prost::Message as _;
+use queue_svc::store::migrations;
 
 use crate::harness::{Client, Replica, complete, get, join, leave, policy, queue, reason, update};
 
@@ -103,6 +108,40 @@ async fn a_follower_far_back_is_told_about_once_a_second_and_never_left_behind()
 fn says(ko: &str, en: &str) -> pb::QueuePolicy {
     let message = Some(pb::QueueMessage { ko: ko.into(), en: en.into() });
     pb::QueuePolicy { message, ..pb::QueuePolicy::default() }
+}
+
+/// What the seller says is a row of the queue and a part of an answer, whether few wait or many.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_writes_no_token_and_stands_once_in_an_answer_however_many_wait() {
+    for database in databases().await {
+        let policy = queue_svc::Policy { max_active: 0, max_waiting: 10_000, ..policy() };
+        let replica = Replica::start(&database.config, policy, &Clock::system()).await;
+        let (client, db) = (&replica.client, Db::open(&database.config, &migrations()).await.unwrap());
+        let (mut tokens, mut costs) = (Vec::new(), Vec::new());
+        for wait in [10, 1_000] {
+            let joins = (tokens.len()..wait)
+                .map(|user| async move { join(client, &format!("u{user}")).await.unwrap().token });
+            tokens.extend(join_all(joins).await);
+            let newest = "SELECT version FROM queue WHERE queue_id = 'default'";
+            let before: i64 =
+                db.read().await.unwrap().one(newest, args![]).await.unwrap().get("version").unwrap();
+            update(client, says("잠시만요", "Soon")).await;
+            let changed = "SELECT COUNT(*) AS rows FROM token WHERE version > $1";
+            let changed: i64 =
+                db.read().await.unwrap().one(changed, args![before]).await.unwrap().get("rows").unwrap();
+            let ask = pb::BatchGetTokensRequest { tokens: tokens.clone() };
+            let told = client.clone().batch_get_tokens(ask).await.unwrap().into_inner();
+            let notices = told.notices.iter().map(pb::QueueNotice::encoded_len).sum::<usize>();
+            assert!(told.tokens.len() == wait && told.tokens.iter().all(|token| token.message.is_none()));
+            costs.push((changed, notices));
+            update(client, says("", "")).await;
+        }
+        let notice = "default".len() + "잠시만요".len() + "Soon".len();
+        assert_eq!(costs[0], costs[1], "{}", database.name);
+        assert!(costs[1].0 == 0 && costs[1].1 < notice + 20, "{costs:?} on {}", database.name);
+        db.close().await.unwrap();
+        replica.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,8 @@ enum Scenario {
     Polls(Size),
     /// 1,000,000 durable joins over REST
     Joins(Size),
-    /// 1,000,000 waiting: memory each, ready after a restart, and how soon a freed place is taken
+    /// 1,000,000 waiting: memory each, ready after a restart, how soon a freed place is taken, and how soon
+    /// all know what the seller says
     Waiting(Size),
     /// The whole planned load at once, for 60 s, at its rates
     Planned(Size),
@@ -70,6 +71,8 @@ enum Scenario {
     Checkouts(Size),
     /// 100,000 seats sold, from joining to paying
     Funnel(Size),
+    /// A show with 10,000 sales is called off: how soon each is refunded, and what one costs
+    Refunds(Size),
     /// Joins while ten million rows whose time is over are removed
     Prune(Size),
     /// Polls beside silent connections and half calls, against polls alone
@@ -112,6 +115,7 @@ impl Scenario {
             Self::Holds(_) => "holds",
             Self::Checkouts(_) => "checkouts",
             Self::Funnel(_) => "funnel",
+            Self::Refunds(_) => "refunds",
             Self::Prune(_) => "prune",
             Self::Attacks(_) => "attacks",
             Self::Access(_) => "access",
@@ -130,6 +134,7 @@ impl Scenario {
             | Self::Holds(size)
             | Self::Checkouts(size)
             | Self::Funnel(size)
+            | Self::Refunds(size)
             | Self::Prune(size)
             | Self::Attacks(size)
             | Self::Access(size)
@@ -152,6 +157,7 @@ impl Scenario {
             Self::Holds(size) => scenarios::holds::measure(size).await,
             Self::Checkouts(size) => scenarios::checkouts::measure(size).await,
             Self::Funnel(size) => scenarios::funnel::measure(size).await,
+            Self::Refunds(size) => scenarios::refunds::measure(size).await,
             Self::Prune(size) => scenarios::prune::measure(size).await,
             Self::Attacks(size) => scenarios::attacks::measure(size).await,
             Self::Access(size) => scenarios::access::measure(size).await,

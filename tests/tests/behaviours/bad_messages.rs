@@ -59,7 +59,7 @@ async fn wrong_fields_by_grpc_are_named(world: World) {
     let list = wallet::ListPaymentsRequest { user_id: "ann".into(), page_size: -1, page_token: "?".into() };
     let named = fields(refused(world.grpc.wallet().list_payments(list).await, Reason::InvalidArgument));
     assert_eq!(named.len(), 2, "{named:?}");
-    let status = checkout::ListCheckoutsRequest { status: 99, page_size: 5_000, ..Default::default() };
+    let status = checkout::ListCheckoutsRequest { status: 99, page_size: -5_000, ..Default::default() };
     refused(world.grpc.checkout().list_checkouts(status).await, Reason::InvalidArgument);
     let extend =
         booking::ExtendHoldRequest { reservation_id: "x".into(), extend_by: None, ..Default::default() };

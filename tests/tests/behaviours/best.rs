@@ -2,16 +2,13 @@
 
 use std::collections::HashSet;
 
-use boxoffice_proto::booking::{BestAvailable, HoldSeatsRequest};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::{
     client::violated,
-    grpc::patiently,
-    requests::hold_message,
     scenarios,
     suite::Scenario,
-    world::{World, unique},
+    world::{World, all_at_once, int, unique},
 };
 
 use crate::halls::{sale, theatre};
@@ -66,22 +63,16 @@ async fn a_wish_names_seats_or_how_many(world: World) {
 async fn three_hundred_who_want_two_get_three_hundred_pairs(world: World) {
     let rows: Vec<Value> = (1..=34).map(|row| json!({"name": row.to_string(), "seats": 20})).collect();
     let (sale, _) = sale(&world, &json!([{"name": "Stalls", "price": 9, "rows": rows}]), json!({})).await;
-    let holds = (0..300).map(|_| {
-        let best_available = Some(BestAvailable { count: 2, ..BestAvailable::default() });
-        let hold = HoldSeatsRequest {
-            best_available,
-            request_id: unique("hold"),
-            ..hold_message(&unique("user"), sale.show, &[])
-        };
-        let grpc = world.grpc.clone();
-        tokio::spawn(async move {
-            let grpc = &grpc;
-            patiently(hold, |hold| async move { grpc.booking().hold_seats(hold).await }).await
-        })
+    let people = join_all((0..300).map(|_| world.buyer(&sale))).await;
+    let wishes = people.iter().map(|buyer| {
+        let wish = json!({"userId": buyer.user, "showId": sale.show, "count": 2});
+        world.rest.post("/v1/reservations", wish).token(&buyer.token).key(&unique("hold"))
     });
     let mut seats = HashSet::new();
-    for answer in join_all(holds).await {
-        let pair = answer.unwrap().unwrap().into_inner().reservation.unwrap().seat_numbers;
+    // Nobody asks twice but who is told that the mesh is busy.
+    for answer in all_at_once(wishes).await {
+        let held = answer.expect(201);
+        let pair: Vec<i64> = held["seatNumbers"].as_array().unwrap().iter().map(int).collect();
         assert!(pair.len() == 2 && pair[0] + 1 == pair[1] && (pair[0] - 1) / 20 == (pair[1] - 1) / 20);
         seats.extend(pair);
     }

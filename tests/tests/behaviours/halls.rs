@@ -17,8 +17,9 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     everything_wrong_with_a_hall_is_told_by_where_it_stands,
     a_large_hall_fits_into_a_request_and_its_plan_into_an_answer,
     a_sale_that_is_not_open_says_when_it_opens,
-    nobody_gets_more_seats_than_the_show_allows,
 ];
+pub(crate) const ALONE: &[Scenario] =
+    scenarios![three_hundred_at_once_get_no_more_seats_than_the_show_allows];
 
 /// Stalls of two rows (seats 1 to 5), standing room (6 to 8) and a balcony of one row (9 and 10).
 pub(crate) fn theatre() -> Value {
@@ -180,15 +181,19 @@ async fn a_sale_that_is_not_open_says_when_it_opens(world: World) {
     assert_eq!(early.problem(409, "SALES_NOT_OPEN")["opensAt"], "2031-01-01T00:00:00.000000Z");
 }
 
-async fn nobody_gets_more_seats_than_the_show_allows(world: World) {
-    let hall = json!([{"name": "Floor", "price": 1, "capacity": 50}]);
-    let (sale, show) = sale(&world, &hall, json!({"maxSeatsPerUser": 3})).await;
-    assert_eq!(show["maxSeatsPerUser"], 3);
-    let buyer = world.buyer(&sale).await;
-    let answers = all_at_once((1..=40).map(|seat| world.holding(&buyer, sale.show, &[seat]))).await;
+async fn three_hundred_at_once_get_no_more_seats_than_the_show_allows(world: World) {
+    let hall = json!([{"name": "Floor", "price": 1, "capacity": 400}]);
+    let (sale, show) = sale(&world, &hall, json!({"maxSeatsPerUser": 5})).await;
+    assert_eq!(show["maxSeatsPerUser"], 5);
+    // One seat is bought with a place of before.
+    let before = world.buyer_with(&sale, 10).await;
+    let bought = world.hold(&before, sale.show, &[400]).await;
+    let _ = world.paying(&before, &bought).expect(201).await;
+    let buyer = world.admitted(&sale.queue, &before.user).await;
+    let answers = all_at_once((1..=300).map(|seat| world.holding(&buyer, sale.show, &[seat]))).await;
     let (granted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
-    assert_eq!(granted.len(), 3);
+    assert_eq!(granted.len(), 4, "held and bought together");
     for answer in refused {
-        assert_eq!(answer.problem(409, "HOLD_LIMIT")["maxHeldSeats"], 3);
+        assert_eq!(answer.problem(409, "HOLD_LIMIT")["maxHeldSeats"], 5);
     }
 }

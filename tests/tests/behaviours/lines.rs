@@ -9,11 +9,12 @@ use boxoffice_proto::{
     Reason,
     knobs::KNOBS,
     queue::{
-        BatchGetTokensRequest, CompleteTokenRequest, IssueTokenRequest, LeaveQueueRequest, TokenStatus,
-        VerifyTokenRequest,
+        BatchGetTokensRequest, CompleteTokenRequest, CreateQueueRequest, IssueTokenRequest,
+        LeaveQueueRequest, QueuePolicy, TokenStatus, VerifyTokenRequest,
     },
 };
 use futures::future::join_all;
+use prost_types::Timestamp;
 use serde_json::{Value, json};
 use tests::{
     eventually::{eventually, holds},
@@ -40,6 +41,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_changed_policy_keeps_what_is_left_out,
     waiters_are_told_their_place_and_when_to_ask_again,
     leaving_twice_changes_nothing,
+    a_line_that_was_to_open_in_2099_is_opened_at_once,
     a_token_is_completed_once_and_only_when_active,
 ];
 
@@ -360,6 +362,31 @@ async fn leaving_twice_changes_nothing(world: World) {
     world.until(&tokens[0], "LEFT").await;
     let now = world.line(&queue).await;
     assert_eq!((int(&now["active"]), int(&now["waiting"])), (1, 1), "the second time freed nothing");
+}
+
+async fn a_line_that_was_to_open_in_2099_is_opened_at_once(world: World) {
+    let queue = world.queue(json!({"maxActive": 1, "opensAt": "2099-12-24T11:00:00Z"})).await;
+    let tokens = joined(&world, &queue, 2).await;
+    for token in &tokens {
+        assert_eq!(world.token(token).await["status"], "REGISTERED");
+    }
+    let put = |queue: &str| world.rest.put(&format!("/v1/queues/{queue}"), json!({"opensAt": null}));
+    let opened = text(&put(&queue).expect(200).await["opensAt"]);
+    assert!(!opened.starts_with("2099") && !opened.starts_with("1970"), "when it opened: {opened}");
+    world.until(&tokens[0], "ACTIVE").await;
+    world.until(&tokens[1], "WAITING").await;
+    assert_eq!(world.line(&queue).await["opensAt"], json!(opened));
+    assert_eq!(text(&put(&queue).expect(200).await["opensAt"]), opened, "it is open already");
+    // One that never was closed has never opened, whether it is there or is made so, however often.
+    let open = world.queue(json!({"maxActive": 1})).await;
+    assert_eq!(put(&open).expect(200).await["opensAt"], json!(null));
+    assert_eq!(put(&unique("line")).expect(201).await["opensAt"], json!(null));
+    let at_once = QueuePolicy { opens_at: Some(Timestamp::default()), ..QueuePolicy::default() };
+    let new = CreateQueueRequest { queue_id: unique("line"), policy: Some(at_once), ..Default::default() };
+    for _ in 0..2 {
+        let made = world.grpc.queue().create_queue(new.clone()).await.unwrap().into_inner().queue.unwrap();
+        assert_eq!(made.policy.unwrap().opens_at, None);
+    }
 }
 
 async fn a_token_is_completed_once_and_only_when_active(world: World) {

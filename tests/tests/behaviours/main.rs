@@ -46,6 +46,7 @@ mod saga;
 mod saga_crashes;
 mod saga_faults;
 mod short_holds;
+mod sold_out;
 mod streams;
 mod switchover;
 mod telling;
@@ -110,6 +111,7 @@ fn main() -> ExitCode {
             contention::ALONE,
             deadlines::ALONE,
             doors::ALONE,
+            halls::ALONE,
             saga::ALONE,
             waiting_room::ALONE,
         ]
@@ -127,6 +129,7 @@ fn main() -> ExitCode {
             crowd::SOLOS,
             &access::solos(),
             doors::SOLOS,
+            sold_out::SOLOS,
             streams::SOLOS,
             web::SOLOS,
             errors::SOLOS,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
+    client::violated,
     eventually::{eventually, holds},
     scenarios,
     suite::Scenario,
@@ -14,6 +16,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     the_line_is_joined_and_read_by_user,
     money_is_charged_and_read,
     a_sale_from_dates_to_payment,
+    a_date_is_judged_after_who_asks_and_what_was_answered_before,
     an_amount_that_is_not_the_price_is_refused_and_nothing_changes,
     amounts_with_a_fraction_are_refused,
     the_token_is_needed_here_too,
@@ -138,6 +141,28 @@ async fn a_sale_from_dates_to_payment(world: World) {
     assert!(!text(&paid["paymentId"]).is_empty() && !text(&paid["message"]).is_empty());
     assert_eq!(world.rest.get(&format!("{BALANCE}/{user}")).expect(200).await["amount"], 500);
     assert_eq!(world.reservation(&text(&reserved["reservationId"])).await["status"], "CONFIRMED");
+}
+
+async fn a_date_is_judged_after_who_asks_and_what_was_answered_before(world: World) {
+    let (sale, user, token) = opening(&world, 3_000).await;
+    let key = unique("hold");
+    let reserving = |date: &str| {
+        let body = json!({"userId": user, "concertOptionId": sale.show, "seatId": 3, "date": date});
+        world.rest.post(&format!("{BOOKING}/reserve-seat"), body)
+    };
+    const WRONG: &str = "2030-01-01";
+    let _ = reserving(WRONG).send().await.problem(401, "TOKEN_MISSING");
+    let other = world.admitted("default", &unique("user")).await;
+    let _ = reserving(WRONG).token(&other.token).send().await.problem(403, "TOKEN_WRONG_USER");
+    let refusal = reserving(WRONG).token(&token).key(&key).send().await.problem(400, "INVALID_ARGUMENT");
+    assert_eq!(violated(&refusal), ["date"]);
+    let first = reserving(DATE).token(&token).key(&key).expect(200).await;
+    // The show moves; and the place is given up.
+    let later = json!({"startsAt": "2031-06-01T19:00:00Z"});
+    world.rest.call(Method::PATCH, &format!("/v1/shows/{}", sale.show)).json(later).expect(200).await;
+    assert_eq!(reserving(DATE).token(&token).key(&key).expect(200).await, first, "the first answer again");
+    let _ = world.rest.delete(&format!("/v1/tokens/{token}")).expect(204).await;
+    assert_eq!(reserving(DATE).token(&token).key(&key).expect(200).await, first, "and again");
 }
 
 async fn an_amount_that_is_not_the_price_is_refused_and_nothing_changes(world: World) {

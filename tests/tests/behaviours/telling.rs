@@ -7,6 +7,7 @@ use std::{
 
 use async_nats::jetstream;
 use chassis::{clock::Clock, rfc3339::Rfc3339};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
     databases::Databases,
@@ -18,14 +19,14 @@ use tests::{
     server::NatsServer,
     solos,
     suite::Solo,
-    world::{World, int, text, unique},
+    world::{STARTS_AT, World, int, text, unique},
 };
 use tokio::process::Command;
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
     two_subscribers_hear_of_every_purchase_through_kills_of_the_edge,
     nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge,
-    holds_releases_and_openings_are_told_once_through_kills_of_every_program,
+    holds_releases_moves_and_openings_are_told_once_through_kills_of_every_program,
     alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and_many_are_one_message,
 ];
 
@@ -211,7 +212,7 @@ async fn nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge(s
     world.finish().await;
 }
 
-async fn holds_releases_and_openings_are_told_once_through_kills_of_every_program(shape: Shape) {
+async fn holds_releases_moves_and_openings_are_told_once_through_kills_of_every_program(shape: Shape) {
     let crm = Receiver::start(|nth| nth % 5 == 0).await;
     let flags = ["--events-url", &crm.url, "--events-secret", SECRET, "--hold-ttl", "3s"];
     let world = World::start(shape, &flags).await;
@@ -220,6 +221,7 @@ async fn holds_releases_and_openings_are_told_once_through_kills_of_every_progra
     let buyer = world.buyer(&sale).await;
     let off = world.show(sale.concert, 1_000, 10).await;
     let mut lines = BTreeMap::new();
+    let mut moves = vec![STARTS_AT.to_owned()];
     for nth in 0..kills(6) {
         let soon = Rfc3339::of(Clock::system().now() + 2_000_000);
         let opening = ["FIFO", "DRAW"][nth as usize % 2];
@@ -237,6 +239,12 @@ async fn holds_releases_and_openings_are_told_once_through_kills_of_every_progra
             let path = format!("/v1/reservations/{reservation}");
             world.rest.delete(&path).token(&buyer.token).expect(204).await;
         }
+        // To a day of its own and back at once, right before the blow.
+        for at in [format!("2032-07-{:02}T19:00:00Z", nth % 28 + 1), STARTS_AT.to_owned()] {
+            let path = format!("/v1/shows/{off}");
+            world.rest.call(Method::PATCH, &path).json(json!({"startsAt": at})).expect(200).await;
+            moves.push(at);
+        }
         let role = [Role::Booking, Role::Edge, Role::Queue][nth as usize % 3];
         for node in world.mesh.of(role) {
             node.process.restart();
@@ -252,7 +260,7 @@ async fn holds_releases_and_openings_are_told_once_through_kills_of_every_progra
     })
     .await;
     let owed = owed(&world).await;
-    let expected = owed.len() + lines.len() + 1;
+    let expected = owed.len() + lines.len() + moves.len();
     eventually(SOON, || async { holds(crm.heard().events.len(), |heard| *heard >= expected) }).await;
     let heard = crm.heard();
     assert_eq!(heard.wrong, Vec::<String>::new());
@@ -261,6 +269,13 @@ async fn holds_releases_and_openings_are_told_once_through_kills_of_every_progra
     let opened = of("boxoffice.queue.opened");
     let told_of = opened.iter().map(|event| (text(&event["subject"]), int(&event["data"]["registered"])));
     assert_eq!((opened.len(), told_of.collect()), (lines.len(), lines), "{opened:#?}");
+    // Each move begins where the one before has ended.
+    let times = |event: &&Value| {
+        ["previousStartsAt", "startsAt"].map(|name| text(&event["data"][name]).replace(".000000Z", "Z"))
+    };
+    let told_of: Vec<_> = of("boxoffice.show.changed").iter().map(times).collect();
+    let made: Vec<_> = moves.windows(2).map(|pair| [pair[0].clone(), pair[1].clone()]).collect();
+    assert_eq!(told_of, made);
     let mut told = told(&heard.events);
     told.retain(|_, kind| kind.starts_with("boxoffice.reservation."));
     assert_eq!(told, owed);

@@ -3,7 +3,8 @@
 //! ```text
 //!   booking: a hold and its event, one transaction ─────┐
 //!                                                       ├─▶ handed over ─▶ written once an id ─▶ named taken
-//!   queue: an opening and its event, one transaction ───┘       ▲                                  │
+//!   booking: a show's move and its event, as one ───────┤       ▲                                  │
+//!   queue: an opening and its event, one transaction ───┘       │                                  │
 //!                                                               └────── again, until then ─────────┘
 //! ```
 //! An edge that dies between any two steps leaves an event where it was, or leaves it to be handed over once
@@ -15,7 +16,7 @@ use std::time::Duration;
 use boxoffice_proto::{
     Fault, Reason,
     booking::{
-        ReleaseReason, ReservationEvent, TakeReservationEventsRequest,
+        ReleaseReason, ReservationEvent, ShowEvent, TakeReservationEventsRequest, TakeShowEventsRequest,
         booking_service_client::BookingServiceClient,
     },
     queue::{QueueEvent, TakeQueueEventsRequest, queue_service_client::QueueServiceClient},
@@ -33,8 +34,8 @@ use uuid::Uuid;
 
 use super::{LOOK, REST};
 use crate::{
-    clients::ask,
-    domain::event::{self, HoldFacts},
+    clients::{Clients, ask},
+    domain::event::{self, HoldFacts, ShowFacts},
     store::Events,
 };
 
@@ -50,6 +51,8 @@ const OLDER: Duration = Duration::from_secs(30);
 pub(super) enum Feed {
     /// Openings of queues.
     Queue(QueueServiceClient<Channel>),
+    /// Shows that begin at another time.
+    Shows(BookingServiceClient<Channel>),
     /// Seats that are held, and released.
     Booking(BookingServiceClient<Channel>),
 }
@@ -124,9 +127,15 @@ impl<'a> Feeding<'a> {
 }
 
 impl Feed {
+    /// Those in which little happens, so that the log is told of it as well.
+    pub(super) fn of_few(clients: &Clients) -> [Self; 2] {
+        [Self::Queue(clients.queue.clone()), Self::Shows(clients.booking.clone())]
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::Queue(_) => "queue",
+            Self::Shows(_) => "shows",
             Self::Booking(_) => "booking",
         }
     }
@@ -137,6 +146,10 @@ impl Feed {
             Self::Queue(queue) => {
                 let answer = ask!(*queue, take_queue_events(TakeQueueEventsRequest { taken }))?;
                 answer.events.iter().map(of_queue).collect()
+            }
+            Self::Shows(booking) => {
+                let answer = ask!(*booking, take_show_events(TakeShowEventsRequest { taken }))?;
+                answer.events.iter().map(of_show).collect()
             }
             Self::Booking(booking) => {
                 let request = TakeReservationEventsRequest { taken };
@@ -153,6 +166,18 @@ fn of_queue(opened: &QueueEvent) -> (i64, Value) {
     let opening = opened.opening().as_str_name().trim_start_matches("OPENING_");
     let QueueEvent { number, version, registered, .. } = *opened;
     (number, event::queue_opened(&opened.queue_id, version, opening, opens_at, registered, at))
+}
+
+fn of_show(moved: &ShowEvent) -> (i64, Value) {
+    let facts = ShowFacts {
+        show_id: moved.show_id,
+        concert_id: moved.concert_id,
+        title: &moved.title,
+        starts_at: moved.starts_at.as_ref().and_then(micros).unwrap_or_default(),
+    };
+    let before = moved.previous_starts_at.as_ref().and_then(micros).unwrap_or_default();
+    let at = moved.happened_at.as_ref().and_then(micros).unwrap_or_default();
+    (moved.number, event::show_moved(&facts, before, &moved.event_id, at))
 }
 
 fn of_reservation(told: &ReservationEvent) -> (i64, Value) {

@@ -88,8 +88,7 @@ impl Relay {
         clients: Option<&Clients>,
     ) -> Result<Self, chassis::Error> {
         let mut receivers = args.receivers(&clock)?;
-        let mut feeds: Vec<_> =
-            clients.map(|clients| Feed::Queue(clients.queue.clone())).into_iter().collect();
+        let mut feeds: Vec<_> = clients.map(Feed::of_few).into_iter().flatten().collect();
         if receivers.is_empty() {
             receivers.push((log::NAME.to_owned(), Receiver::Log(LogLines)));
         } else {

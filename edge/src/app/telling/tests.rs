@@ -9,7 +9,10 @@ use axum::{
     response::IntoResponse,
     routing::post,
 };
-use boxoffice_proto::booking::ReservationEvent;
+use boxoffice_proto::{
+    booking::{ReservationEvent, ShowEvent},
+    time::timestamp,
+};
 use chassis::{
     clock::{Clock, SECOND},
     db::{Db, DbConfig},
@@ -224,6 +227,49 @@ async fn what_happens_in_a_service_is_told_once_though_its_answers_are_lost_and_
             );
             assert_eq!(of[1]["data"]["reason"], "OTHER", "a reason of a newer release");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_show_that_moves_and_moves_back_is_told_both_times_and_each_time_once() {
+    for database in databases().await {
+        let (fakes, upstreams) = Fakes::start(0, 0).await;
+        let moved = |number: i64, from: i64, to: i64| ShowEvent {
+            number,
+            event_id: Uuid::from_u128(u128::from(number.unsigned_abs())).to_string(),
+            show_id: 3,
+            starts_at: Some(timestamp(to * SECOND)),
+            previous_starts_at: Some(timestamp(from * SECOND)),
+            ..ShowEvent::default()
+        };
+        let both = vec![moved(1, 5, 6), moved(2, 6, 5)];
+        fakes.0.lock().moves.clone_from(&both);
+        fakes.0.lock().mishaps.insert("take_show_events", Mishap::ReplyLost);
+        let (sound, got) = receiver(|_| StatusCode::OK).await;
+        for _ in 0..2 {
+            let mut house = House::open(&database.config, &[&sound]).await;
+            house.clients = Some(Clients::new(&upstreams));
+            let edges = vec![house.edge(), house.edge()];
+            house.until(|all| all.iter().any(|one| one.position >= 2)).await;
+            let patience = Patience::new(Duration::from_secs(20));
+            while !fakes.0.lock().moves.is_empty() {
+                assert!(!patience.is_over(), "what was written down is named as taken");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            house.close(edges).await;
+            // As if the last call had not arrived: they are handed over once more.
+            fakes.0.lock().moves.clone_from(&both);
+        }
+        let told = taken(&got);
+        let times: Vec<_> = told
+            .iter()
+            .map(|event| [&event["data"]["previousStartsAt"], &event["data"]["startsAt"]])
+            .collect();
+        let (five, six) = (json!("1970-01-01T00:00:05.000000Z"), json!("1970-01-01T00:00:06.000000Z"));
+        assert_eq!(times, [[&five, &six], [&six, &five]], "{}", database.name);
+        assert!(
+            told.iter().all(|event| event["type"] == "boxoffice.show.changed" && event["subject"] == "3")
+        );
     }
 }
 

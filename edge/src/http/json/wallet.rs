@@ -19,21 +19,20 @@ pub(crate) struct UserIdText;
 
 impl PartialSchema for UserIdText {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
+        use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
         let text = ObjectBuilder::new()
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(64))
             .pattern(Some(USER_ID));
-        let number = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .minimum(Some(i64::MIN))
-            .maximum(Some(i64::MAX));
+        let number =
+            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(i64::MIN)).maximum(Some(u64::MAX));
         OneOfBuilder::new()
             .item(text)
             .item(number)
-            .description(Some("1 to 64 visible characters; a number is read as its decimal text."))
+            .description(Some(
+                "1 to 64 visible characters; a number of at most 64 bits is read as its decimal text.",
+            ))
             .into()
     }
 }

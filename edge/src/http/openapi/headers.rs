@@ -50,10 +50,11 @@ const LIMITS: [(&str, &str, &str); 2] = [
 ];
 
 /// Adds the headers that tell of limits to an answer that has them: good ones and those over a limit, except
-/// a poll's, which is counted apart, and what a cache may give to others.
+/// good ones of a poll, which is counted apart, and what a cache may give to others.
 pub(super) fn limits(operation: &str, status: &str, response: &mut Value) {
     let is_public = response["headers"].get("Cache-Control").is_some();
-    if operation == "get_token" || is_public || !(status.starts_with('2') || status == "429") {
+    let is_told = status == "429" || (status.starts_with('2') && operation != "get_token");
+    if is_public || !is_told {
         return;
     }
     for (name, ..) in LIMITS {

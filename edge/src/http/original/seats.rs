@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
-    Reason,
+    Fault, Reason,
     booking::{HoldSeatsRequest, Seat, SeatMap, SeatStatus},
     time,
 };
@@ -179,12 +179,15 @@ pub(in crate::http) async fn original_reserve_seat(
     IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<OriginalNewReservation>,
 ) -> Result<Response, Problem> {
-    if let Some(date) = &new.date {
+    let fits = async {
+        let Some(date) = &new.date else { return Ok(()) };
         let show = programme::show(&edge, new.concert_option_id).await?;
-        if show.local_date != *date {
-            return Err(Problem::field("date", "is not the date of this show"));
+        if show.local_date == *date {
+            Ok(())
+        } else {
+            Err(Fault::invalid_field("date", "is not the date of this show"))
         }
-    }
+    };
     let request = HoldSeatsRequest {
         user_id: new.user_id,
         show_id: new.concert_option_id,
@@ -192,7 +195,7 @@ pub(in crate::http) async fn original_reserve_seat(
         request_id: key.unwrap_or_default(),
         ..HoldSeatsRequest::default()
     };
-    let held = hall::hold(&edge, &caller, request).await?;
+    let held = hall::hold_if(fits, &edge, &caller, request).await?;
     let until = whole(held.expires_at.as_ref().and_then(time::micros))?;
     let reservation = OriginalReservation {
         reservation_id: held.reservation_id,

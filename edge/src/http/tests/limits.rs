@@ -83,6 +83,8 @@ async fn a_place_may_be_polled_three_times_as_often_as_was_advised() {
         assert_eq!((status, &body["code"]), (429, &json!("RATE_LIMITED")), "the token counts");
         let after: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=20).contains(&after), "{after}");
+        assert_eq!(headers["ratelimit-policy"], "\"polls\";q=3");
+        assert_eq!(headers["ratelimit"], format!("\"polls\";r=0;t={after}"));
     }
 }
 
@@ -120,7 +122,10 @@ async fn who_was_refused_too_often_is_refused_everything_but_places_that_are_kno
         (get("/healthz"), 200),
     ] {
         let uri = request.uri().clone();
-        assert_eq!(send(&front, HERE, request).await.0, expected, "{uri}");
+        let (status, headers, _) = send(&front, HERE, request).await;
+        assert_eq!(status, expected, "{uri}");
+        let policy = headers.get("ratelimit-policy").filter(|_| status == 429);
+        assert_eq!(policy.is_some_and(|policy| policy == "\"refused\";q=3;w=3600"), status == 429, "{uri}");
     }
     assert_eq!(send(&front, ELSEWHERE, get(UNKNOWN)).await.0, 404, "somebody else");
 }

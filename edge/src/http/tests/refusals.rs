@@ -191,7 +191,7 @@ async fn wrong_addresses_are_refused_by_the_parameter_s_name() {
         ("/v1/wallets/a%20b", "userId"),
         ("/v1/wallets/%FF", "path"),
         ("/v1/queues/a%00b", "queueId"),
-        ("/v1/concerts?pageSize=1001", "pageSize"),
+        ("/v1/concerts?pageSize=-1", "pageSize"),
         ("/v1/concerts?pageSize=x", "pageSize"),
         ("/v1/concerts/1/seats", "date"),
         ("/v1/concerts/1/seats?date=2026-02-30", "date"),

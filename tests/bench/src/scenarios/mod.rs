@@ -12,6 +12,7 @@ pub(crate) mod opening;
 pub(crate) mod planned;
 pub(crate) mod polls;
 pub(crate) mod prune;
+pub(crate) mod refunds;
 pub(crate) mod streams;
 pub(crate) mod waiting;
 

@@ -1,22 +1,30 @@
-//! A million people in one line, on two replicas of every program: memory each, ready after a restart, and
-//! how soon a place that somebody leaves is somebody else's, seen at the replica where it was left and at the
-//! other one.
+//! A million people in one line, on two replicas of every program: memory each, ready after a restart, how
+//! soon a place that somebody leaves is somebody else's, seen at the replica where it was left and at the
+//! other one, and how soon all know what the seller says.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use boxoffice_proto::queue::{
     GetTokenRequest, LeaveQueueRequest, TokenStatus, queue_service_client::QueueServiceClient,
 };
 use serde_json::json;
 use tests::mesh::{Role, Shape};
-use tokio::time::sleep;
+use tokio::{task::LocalSet, time::sleep};
 use tonic::transport::{Channel, Endpoint};
 
-use super::{NOBODY_ENTERS, Stage};
+use super::{
+    NOBODY_ENTERS, Stage,
+    streams::{Heard, open_files, open_until},
+};
 use crate::{
     Size,
     crowd::{self, Person},
     histogram::Histogram,
+    http::{self, Connection},
     meter,
     report::{self, Goal, Rounds, millis},
 };
@@ -30,6 +38,12 @@ const LEAVING: usize = 500;
 const SETTLE: Duration = Duration::from_secs(3);
 /// A place that is not taken within this time is lost.
 const LOST: Duration = Duration::from_secs(5);
+/// Messages of the seller, one after the other.
+const MESSAGES: usize = 20;
+/// Streams that are told of them.
+const STREAMS: usize = 10_000;
+/// What is said is known to all within this time.
+const KNOWN: f64 = 3_000.0;
 
 type Queue = QueueServiceClient<Channel>;
 
@@ -54,6 +68,7 @@ pub(crate) async fn measure(size: Size) {
     report::figure("bytes of resident memory a person, at each replica", &bytes, 0, Goal::AtMost(300.0));
     restart(&stage).await;
     admissions(&stage, &people).await;
+    LocalSet::new().run_until(messages(&stage, &people, size.of(STREAMS))).await;
     stage.finish().await;
 }
 
@@ -132,5 +147,60 @@ async fn admissions(stage: &Stage, people: &[Person]) {
         report::fact(&format!("{what}: p50, p99 ms"), &format!("{:.2}, {:.2}", ms(0.5), ms(0.99)));
         let longest: Rounds = [millis(histogram.max())].into_iter().collect();
         report::figure(&format!("{what}: longest ms"), &longest, 2, Goal::AtMost(100.0));
+    }
+}
+
+/// Says something to everybody who waits, again and again.
+async fn messages(stage: &Stage, people: &[Person], streams: usize) {
+    // Who is at the back hears of nothing else.
+    let far = &people[people.len() / 2..];
+    let edges: Vec<SocketAddr> = stage.mesh().of(Role::Edge).iter().map(|edge| edge.http).collect();
+    let (heard, streams) = (Rc::new(Heard::default()), streams.min(open_files()).min(far.len()));
+    open_until(stage.rest, |n| format!("/v1/tokens/{}/events", far[n].token), streams, &heard).await;
+    let (mut polled, mut streamed) = (Histogram::default(), Histogram::default());
+    for nth in 0..MESSAGES {
+        sleep(SETTLE).await;
+        let (events, words) = (heard.events.get(), format!("Doors at 7, and {nth}"));
+        let said = json!({"message": {"en": words}});
+        stage.world.rest.put("/v1/queues/default", said).expect(200).await;
+        let began = Instant::now();
+        let in_polls = async {
+            for edge in &edges {
+                until_said(*edge, far, &words).await;
+            }
+            polled.record(began.elapsed());
+        };
+        let in_streams = async {
+            while heard.events.get() < events + streams as u64 {
+                assert!(began.elapsed() < LOST, "{} streams of {streams}", heard.events.get() - events);
+                sleep(Duration::from_millis(5)).await;
+            }
+            streamed.record(began.elapsed());
+        };
+        tokio::join!(in_polls, in_streams);
+    }
+    for (what, histogram) in [
+        ("what is said is in every poll at both edges", polled),
+        (&*format!("what is said was told to {streams} streams"), streamed),
+    ] {
+        let ms = |share| millis(histogram.quantile(share));
+        report::fact(&format!("{what}: p50 ms"), &format!("{:.0}", ms(0.5)));
+        let longest: Rounds = [millis(histogram.max())].into_iter().collect();
+        report::figure(&format!("{what}: longest ms"), &longest, 0, Goal::AtMost(KNOWN));
+    }
+}
+
+/// Polls for one after the other at an edge until what is said is in an answer.
+async fn until_said(edge: SocketAddr, people: &[Person], words: &str) {
+    let (mut connection, mut request, began) = (Connection::new(edge), Vec::new(), Instant::now());
+    for person in people.iter().cycle().step_by(997) {
+        request.clear();
+        http::get(&mut request, format_args!("/v1/tokens/{}", person.token), None);
+        let answer = connection.ask(&request).await.expect("the edge answers");
+        if http::text_field(answer.body, "en") == Some(words) {
+            return;
+        }
+        assert!(began.elapsed() < LOST, "{words:?} was not said");
+        sleep(Duration::from_millis(1)).await;
     }
 }

@@ -133,6 +133,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
         (shows, "CancelShow", booking::CancelShowRequest { show_id: 0 }.encode_to_vec(), "operator"),
         (shows, "FinishCancelling", booking::FinishCancellingRequest { show_id: 0 }.encode_to_vec(), ""),
         (shows, "TakeReservationEvents", Vec::new(), ""),
+        (shows, "TakeShowEvents", Vec::new(), ""),
         (shows, "GetShow", booking::GetShowRequest { show_id: ann.show_id }.encode_to_vec(), ALL),
         (
             shows,
