@@ -100,7 +100,7 @@ async fn run(
         config.policy.on_payment_failure,
     );
     let background = [
-        tokio::spawn(alert(db.clone(), clock.clone(), shutdown.clone())),
+        tokio::spawn(watch(db.clone(), clients.clone(), clock.clone(), shutdown.clone())),
         tokio::spawn(till.clone().recover_until(shutdown.clone())),
         tokio::spawn(relay.run_until(shutdown.clone())),
         tokio::spawn(prune::until(db.clone(), clock.clone(), config.retention.old(), shutdown.clone())),
@@ -112,7 +112,7 @@ async fn run(
     let polls = app::Polls::new(places);
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
+    let desks = desks(&till, &db, &clock);
     let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
     let edge = Arc::new(edge);
     let of_shows = tokio::spawn(edge.look_after_shows(shutdown.clone()));
@@ -147,15 +147,27 @@ async fn run(
     Ok(closed?)
 }
 
-/// Watches the answers of this edge, and sends its alerts.
-async fn alert(db: Db, clock: Clock, shutdown: CancellationToken) {
-    tokio::join!(app::watch_until(shutdown.clone()), alerts::until(db, clock, shutdown));
+/// What people at a desk work with: paying, and what operators see of the mesh.
+fn desks(till: &app::Till, db: &Db, clock: &Clock) -> (app::Till, alerting::AlertBook, app::History) {
+    let history = app::History::new(store::SampleBook::new(db.clone()), clock.clone());
+    (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()), history)
+}
+
+/// Watches the answers of this edge, writes down how the sale goes, and sends its alerts.
+async fn watch(db: Db, clients: clients::Clients, clock: Clock, shutdown: CancellationToken) {
+    let (samples, journal) = (store::SampleBook::new(db.clone()), store::Journal::new(db.clone()));
+    let sampler = app::Sampler::new(samples, journal, clients, clock.clone());
+    tokio::join!(
+        app::watch_until(shutdown.clone()),
+        sampler.run_until(shutdown.clone()),
+        alerts::until(db, clock, shutdown)
+    );
 }
 
 /// The gRPC side: paying, and the services behind the edge through its use cases.
 fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> GrpcServer {
     let door = grpc::Door::new(Arc::clone(edge), polls);
-    let (doors, till) = (edge.doors.clone(), edge.till.clone());
+    let (doors, till, history) = (edge.doors.clone(), edge.till.clone(), edge.history.clone());
     macro_rules! limited {
         ($service:expr) => {
             grpc::Limited::new($service, Arc::clone(edge))
@@ -165,7 +177,7 @@ fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> Grpc
         .error_domain(DOMAIN)
         .guarded(doors.guard())
         .frequent(&["GetToken", "BatchGetTokens"])
-        .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, doors))))
+        .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, history, doors))))
         .add_service(limited!(QueueServiceServer::new(door.clone())))
         .add_service(limited!(BookingServiceServer::new(door.clone())))
         .add_service(limited!(WalletServiceServer::new(door.clone())))

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     acting::Acting, call_off::CallOffs, caller::Caller, followers::Followers, gate::Gate, halls::Halls,
-    limits::Limits, moves::Moves, till::Till,
+    history::History, limits::Limits, moves::Moves, till::Till,
 };
 use crate::{
     clients::Clients,
@@ -27,6 +27,8 @@ pub(crate) struct Edge {
     pub(super) halls: Halls,
     /// The alerts that edges have written down.
     pub(super) alerts: AlertBook,
+    /// How the sale went within the last hour.
+    pub(crate) history: History,
     /// The doors find out who calls.
     pub(crate) doors: Doors,
     clock: Clock,
@@ -49,7 +51,7 @@ impl Edge {
         clients: Clients,
         gate: Gate,
         (followers, halls): (Followers, Halls),
-        (till, alerts): (Till, AlertBook),
+        (till, alerts, history): (Till, AlertBook, History),
         doors: Doors,
         clock: Clock,
         policy: &Policy,
@@ -64,6 +66,7 @@ impl Edge {
             followers,
             halls,
             alerts,
+            history,
             doors,
             clock,
             call_offs,

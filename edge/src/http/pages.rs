@@ -83,7 +83,6 @@ const OPERATORS: &[(&str, &str)] = &[
     ("operator/table.js", include_str!("../../pages/operator/table.js")),
     ("operator/forms.js", include_str!("../../pages/operator/forms.js")),
     ("operator/chart.js", include_str!("../../pages/operator/chart.js")),
-    ("operator/metrics.js", include_str!("../../pages/operator/metrics.js")),
     ("operator/watch.js", include_str!("../../pages/operator/watch.js")),
     ("operator/board.js", include_str!("../../pages/operator/board.js")),
     ("operator/journal.js", include_str!("../../pages/operator/journal.js")),

@@ -4,6 +4,8 @@
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
 //! checkout is settled once, even when two runners have it. A refund is two writes more, to the same row
 //! ([`refunds`]). Calling a show off has a row of its own kind, and begins refunds ([`call_offs`]).
+//!
+//! How the sale went within the last hour is written down beside it ([`samples`]).
 
 mod actions;
 mod call_offs;
@@ -14,6 +16,7 @@ mod journal;
 mod moves;
 mod refunds;
 mod rows;
+mod samples;
 
 pub(crate) use self::{
     actions::{Actions, ActionsOf},
@@ -23,6 +26,7 @@ pub(crate) use self::{
     journal::{Journal, Narrowed},
     moves::Move,
     refunds::UNDONE,
+    samples::{EdgeSpan, SampleBook, forget_samples},
 };
 
 #[cfg(test)]
