@@ -173,7 +173,7 @@ export class NowBoard extends Part {
         h(
           "div",
           { class: "grow" },
-          h("code", { class: "name" }, kind),
+          h("a", { href: `/manual#${kind}`, "data-key": kind }, h("code", { class: "name" }, kind)),
           ` ${program}`,
           h("p", { class: "faint" }, text),
         ),

@@ -125,6 +125,11 @@ async function what_needs_a_person() {
   ok(/the latest /.test(first), first);
   ok(/something-went-wrong[^]*wallet-svc[^]*silenced[^]*once, /.test(second), second);
   await sound(page, "the board with alerts");
+  await page.click('[data-key="a-checkout-is-parked"]');
+  await page.locator("#a-checkout-is-parked").waitFor();
+  await page.getByRole("heading", { name: "BoxofficeCheckoutsParked" }).waitFor();
+  same(new URL(page.url()).hash, "#a-checkout-is-parked", "an alert leads to what to do");
+  await sound(page, "the manual");
   await olga.leave();
 }
 
