@@ -6,15 +6,8 @@ import { h } from "./dom.js";
 import { recall, remember } from "./person.js";
 import { count, language } from "./words.js";
 
-/**
- * @typedef {{commitment: string, registered: number, secret: string | null, root: string | null,
- *   beacon: string | null, seed: string | null, rootAt: string | null, beaconChain: string | null,
- *   beaconRound: number | null, beaconAt: string | null, beaconSignature: string | null}} Draw
- */
-/**
- * @typedef {{token: string, number: number, of: number, hash: string,
- *   proof: {index: number, size: number, path: string[]}}} TokenDraw
- */
+/** @typedef {import("./types.js").Draw} Draw */
+/** @typedef {import("./types.js").TokenDraw} TokenDraw */
 
 const WORDS = {
   en: {

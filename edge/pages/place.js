@@ -5,6 +5,9 @@
 // that has the token's lock has the stream, and tells the others over a channel. When that tab is closed, the
 // lock goes to the next. Where there are no locks (a page that came over plain HTTP) each tab has a stream of
 // its own.
+//
+// A browser may freeze a tab that nobody looks at, the one with the stream, too. So a tab that is shown asks
+// at once whether it has missed something, and for itself as long as the one with the stream says nothing.
 
 import { Refusal, ask } from "./api.js";
 import { sleep } from "./dom.js";
@@ -25,6 +28,10 @@ const AGAIN = 40_000;
 const FAILURES = 3;
 /** After so many polls a stream is tried again. */
 const POLLS = 10;
+/** What is older than this is asked for again when a tab is shown. */
+const FRESH = 2_000;
+/** So long the tab with the stream may take to answer another one. */
+const PROMPT = 1_000;
 
 /** @param {Place} place */
 export const isFinal = ({ status }) => status === "COMPLETED" || status === "EXPIRED" || status === "LEFT";
@@ -40,7 +47,7 @@ export function follow(token, tell, signal) {
   const channel = new BroadcastChannel(name);
   /** @type {News} */
   let latest = { place: null, link: "polling", gone: false };
-  let leads = false;
+  let [leads, asks, heard] = [false, false, Number.NEGATIVE_INFINITY];
   /** @param {News} news */
   const learn = (news) => {
     latest = news;
@@ -50,11 +57,29 @@ export function follow(token, tell, signal) {
     if (data === "hello") {
       if (leads && (latest.place || latest.gone)) channel.postMessage(latest);
     } else if (!leads) {
+      heard = Date.now();
       learn(data);
     }
   };
-  channel.postMessage("hello");
   signal.addEventListener("abort", () => channel.close(), { once: true });
+  /** Asks the tab with the stream, and for itself while that one is silent and this one is looked at. */
+  const askAround = async () => {
+    if (asks) return;
+    asks = true;
+    while (!signal.aborted && !leads && !document.hidden) {
+      const asked = Date.now();
+      channel.postMessage("hello");
+      await sleep(PROMPT, signal);
+      if (leads || heard >= asked) break;
+      if (await poll(token, (news) => learn({ ...latest, ...news }), signal)) break;
+      await sleep(Math.max(1, latest.place?.pollAfterSeconds ?? 2) * 1_000, signal);
+    }
+    asks = false;
+  };
+  // It ends with the page, which is no failure.
+  const askAgain = () => void askAround().catch(() => {});
+  onShown(askAgain, signal);
+  askAgain();
   const lead = () => {
     leads = true;
     /** @param {Partial<News>} news */
@@ -68,6 +93,15 @@ export function follow(token, tell, signal) {
   const led = navigator.locks ? navigator.locks.request(name, { signal }, lead) : lead();
   // It ends with the page, which is no failure.
   led.catch(() => {});
+}
+
+/** Does something whenever the tab is shown again. @param {() => void} act @param {AbortSignal} signal */
+function onShown(act, signal) {
+  const look = () => {
+    if (!document.hidden) act();
+  };
+  document.addEventListener("visibilitychange", look, { signal });
+  document.addEventListener("resume", look, { signal });
 }
 
 /**
@@ -90,7 +124,7 @@ async function lookAfter(token, spread, latest, signal) {
 }
 
 /**
- * Waits, but not longer than until the network is back.
+ * Waits, but not longer than until the network is back or the tab is shown again.
  * @param {number} milliseconds
  * @param {AbortSignal} signal
  */
@@ -98,6 +132,7 @@ async function untilBack(milliseconds, signal) {
   const back = new AbortController();
   const either = AbortSignal.any([signal, back.signal]);
   addEventListener("online", () => back.abort(), { once: true, signal: either });
+  onShown(() => back.abort(), either);
   await sleep(milliseconds, either).catch(() => signal.throwIfAborted());
   back.abort();
 }
@@ -115,7 +150,7 @@ function listen(token, spread, latest, signal) {
     const source = new EventSource(`/v1/tokens/${token}/events`);
     const over = new AbortController();
     let [heard, again, failures] = [false, false, 0];
-    let due = Date.now() + FIRST;
+    let [due, last] = [Date.now() + FIRST, Date.now()];
     /** @param {"final" | "cut" | "silent"} how */
     const end = (how) => {
       source.close();
@@ -127,7 +162,8 @@ function listen(token, spread, latest, signal) {
     /** @param {Partial<News>} news */
     const heardOf = (news) => {
       [heard, again, failures] = [true, false, 0];
-      due = Date.now() + SILENT;
+      last = Date.now();
+      due = last + SILENT;
       spread(news);
     };
     source.addEventListener("token", ({ data }) => {
@@ -169,6 +205,11 @@ function listen(token, spread, latest, signal) {
       const missed = place?.status !== before?.status || place?.position !== before?.position;
       if (missed || link === "away") end("cut");
     };
+    onShown(() => {
+      if (!heard || again || Date.now() - last < FRESH) return;
+      due = Date.now();
+      void look();
+    }, over.signal);
     const timer = setInterval(() => void look(), 1_000);
     over.signal.addEventListener("abort", () => clearInterval(timer));
   });

@@ -49,6 +49,7 @@ export interface Queue {
   waitingTtlSeconds: number;
   waitingGraceSeconds: number;
   showUpWithinSeconds: number;
+  withoutBeacon: boolean;
 }
 
 export interface Sales {
@@ -80,6 +81,43 @@ export interface Alert {
 export interface Alerts {
   alerts: Alert[];
   unread: string[];
+}
+
+/** What is known of ten seconds of the last hour. */
+export interface HistorySample {
+  at: string;
+  edges: number;
+  refusedPerMinute: number | null;
+  p99Seconds: number | null;
+  lines: LineSample[];
+  shows: ShowSample[];
+  parked: number | null;
+}
+
+export interface LineSample {
+  queueId: string;
+  waiting: number;
+  registered: number;
+  active: number;
+  placesPerMinute: number;
+}
+
+export interface ShowSample {
+  showId: number;
+  held: number;
+  sold: number;
+  net: number;
+}
+
+export interface SampledEdge {
+  name: string;
+  since: string;
+  latestAt: string;
+}
+
+export interface History {
+  samples: HistorySample[];
+  edges: SampledEdge[];
 }
 
 /** What an operator or a cashier did. */
@@ -128,6 +166,36 @@ export interface Place {
   message: Message | null;
   pollAfterSeconds: number;
   requeues: number;
+}
+
+/** The draw of a queue that opens by lot. A server of an earlier release tells of no beacon. */
+export interface Draw {
+  commitment: string;
+  registered: number;
+  secret: string | null;
+  root: string | null;
+  beacon: string | null;
+  seed: string | null;
+  rootAt: string | null;
+  beaconChain: string | null;
+  beaconRound: number | null;
+  beaconAt: string | null;
+  beaconSignature: string | null;
+}
+
+/** What was drawn for one place, and the proof that it took part. */
+export interface TokenDraw {
+  token: string;
+  number: number;
+  of: number;
+  hash: string;
+  proof: DrawProof;
+}
+
+export interface DrawProof {
+  index: number;
+  size: number;
+  path: string[];
 }
 
 /** What the seller says to everybody in a queue. */

@@ -24,7 +24,7 @@ pub use self::{limits::LimitArgs, telling::TellingArgs};
 use crate::store;
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
-/// How long a browser need not ask again whether a page may call.
+/// How long a browser need not ask again whether a page may call, and how long samples are kept.
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 
 /// The whole configuration of the edge.
@@ -70,6 +70,7 @@ impl Retention {
             Old::new("event", self.events_retention, store::forget_events),
             Old::new("subscriber", self.events_retention, store::forget_subscribers),
             Old::new("checkout", self.checkout_retention, store::forget_workings),
+            Old::new("sample", AN_HOUR, store::forget_samples),
         ]
     }
 }

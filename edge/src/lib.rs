@@ -101,7 +101,8 @@ async fn run(
         config.policy.on_payment_failure,
     );
     let mut background = Background::new(shutdown.clone());
-    background.spawn("alerts", alert(db.clone(), clock.clone(), shutdown.clone()));
+    let watching = watch(db.clone(), clients.clone(), clock.clone(), shutdown.clone());
+    background.spawn("watching", watching);
     background.spawn("the recovery of checkouts", till.clone().recover_until(shutdown.clone()));
     background.spawn("the relay of events", relay.run_until(shutdown.clone()));
     let old = config.retention.old();
@@ -113,7 +114,7 @@ async fn run(
     let polls = app::Polls::new(places);
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
-    let desks = (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()));
+    let desks = desks(&till, &db, &clock);
     let edge = app::Edge::new(clients, gate, following.clone(), desks, doors, clock, &config.policy);
     let edge = Arc::new(edge);
     let call_offs = edge.call_offs.clone();
@@ -148,15 +149,27 @@ async fn run(
     Ok(closed?)
 }
 
-/// Watches the answers of this edge, and sends its alerts.
-async fn alert(db: Db, clock: Clock, shutdown: CancellationToken) {
-    tokio::join!(app::watch_until(shutdown.clone()), alerts::until(db, clock, shutdown));
+/// What people at a desk work with: paying, and what operators see of the mesh.
+fn desks(till: &app::Till, db: &Db, clock: &Clock) -> (app::Till, alerting::AlertBook, app::History) {
+    let history = app::History::new(store::SampleBook::new(db.clone()), clock.clone());
+    (till.clone(), alerting::AlertBook::new(db.clone(), clock.clone()), history)
+}
+
+/// Watches the answers of this edge, writes down how the sale goes, and sends its alerts.
+async fn watch(db: Db, clients: clients::Clients, clock: Clock, shutdown: CancellationToken) {
+    let (samples, journal) = (store::SampleBook::new(db.clone()), store::Journal::new(db.clone()));
+    let sampler = app::Sampler::new(samples, journal, clients, clock.clone());
+    tokio::join!(
+        app::watch_until(shutdown.clone()),
+        sampler.run_until(shutdown.clone()),
+        alerts::until(db, clock, shutdown)
+    );
 }
 
 /// The gRPC side: paying, and the services behind the edge through its use cases.
 fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> GrpcServer {
     let door = grpc::Door::new(Arc::clone(edge), polls);
-    let (doors, till) = (edge.doors.clone(), edge.till.clone());
+    let (doors, till, history) = (edge.doors.clone(), edge.till.clone(), edge.history.clone());
     macro_rules! limited {
         ($service:expr) => {
             grpc::Limited::new($service, Arc::clone(edge))
@@ -166,7 +179,7 @@ fn grpc_server(edge: &Arc<app::Edge>, polls: app::Polls, health: Health) -> Grpc
         .error_domain(DOMAIN)
         .guarded(doors.guard())
         .frequent(&["GetToken", "BatchGetTokens"])
-        .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, doors))))
+        .add_service(limited!(CheckoutServiceServer::new(grpc::Service::new(till, history, doors))))
         .add_service(limited!(QueueServiceServer::new(door.clone())))
         .add_service(limited!(BookingServiceServer::new(door.clone())))
         .add_service(limited!(WalletServiceServer::new(door.clone())))

@@ -60,8 +60,10 @@ def told(root, alerts, tests):
     names = [rule["alert"] for rule in alerts]
     if sorted(headings) != sorted(names):
         yield f"docs/on-sale.md and k8s/monitoring/rules.yaml do not speak of the same alerts: {sorted(set(headings) ^ set(names))}"
+    routes = yaml.safe_load_all((root / "k8s/gateway/routes.yaml").read_text())
+    [shop] = [host for one in routes if one["kind"] == "HTTPRoute" for host in one["spec"]["hostnames"]]
     for rule in alerts:
-        if rule["annotations"]["runbook_url"] != f"docs/on-sale.md#{rule['alert'].lower()}":
+        if rule["annotations"]["runbook_url"] != f"https://{shop}/manual#{rule['alert'].lower()}":
             yield f"{rule['alert']} does not say where the manual tells of it"
     sounds = {one["alertname"] for test in tests["tests"] for one in test.get("alert_rule_test", []) if one["exp_alerts"]}
     yield from (f"no test of k8s/monitoring/rules_test.yaml makes {name} sound" for name in set(names) - sounds)

@@ -1,5 +1,6 @@
 // Now: one line and the shows behind it, as figures and as charts over the last hour.
 
+import { now } from "../api.js";
 import { Part, entitle, h, show } from "../dom.js";
 import { problem } from "../signing.js";
 import { beginning, count, language, money, moment } from "../words.js";
@@ -10,6 +11,9 @@ import { o, told } from "./words.js";
 
 /** @typedef {import("../types.js").Alert} Alert */
 /** @typedef {import("../types.js").Queue} Queue */
+
+/** After so long without a sample an edge is taken to be gone, in milliseconds. */
+const GONE = 45_000;
 
 /** A figure with one digit after the point where it is small. @param {number} value */
 const few = (value) =>
@@ -23,7 +27,8 @@ export class NowBoard extends Part {
   #head = h("div");
   #line = h("div", { class: "charts" });
   #sales = h("div", { class: "charts" });
-  #edge = h("div", { class: "charts" });
+  #edges = h("div", { class: "charts" });
+  #counting = h("div");
   #shows = h("div");
   #parked = h("div");
   #alerts = h("div");
@@ -42,8 +47,9 @@ export class NowBoard extends Part {
       h("h2", null, o.salesNow),
       this.#sales,
       this.#shows,
-      h("h2", null, o.edge),
-      this.#edge,
+      h("h2", null, o.edges),
+      this.#edges,
+      this.#counting,
     );
     watch.addEventListener("change", () => this.#render(), { signal: this.stopped });
     this.#render();
@@ -82,11 +88,12 @@ export class NowBoard extends Part {
       this.#chart("net", o.net, watch.series("net"), priced),
     );
     show(
-      this.#edge,
+      this.#edges,
       this.#chart("p99", o.p99, watch.series("p99"), (value) => `${few(value)} ms`),
       this.#chart("refused", o.refused, watch.series("refused"), few),
       this.#chart("parked", o.parked, watch.series("parked"), count),
     );
+    show(this.#counting, this.#who());
     show(this.#parked, this.#waiting());
     show(this.#shows, this.#table());
   }
@@ -127,6 +134,15 @@ export class NowBoard extends Part {
     return chart;
   }
 
+  /** The edges whose counts these are, and until when those that are gone have counted. */
+  #who() {
+    if (watch.edges.length === 0) return null;
+    const names = watch.edges.map(({ name, latestAt }) =>
+      Date.parse(latestAt) < now() - GONE ? o.countedUntil(name, moment(latestAt)) : name,
+    );
+    return h("p", { class: "faint" }, o.countedBy(names.join(", ")));
+  }
+
   /** The payments that wait for an operator. */
   #waiting() {
     if (watch.parked.length === 0) return null;
@@ -157,7 +173,7 @@ export class NowBoard extends Part {
         h(
           "div",
           { class: "grow" },
-          h("code", { class: "name" }, kind),
+          h("a", { href: `/manual#${kind}`, "data-key": kind }, h("code", { class: "name" }, kind)),
           ` ${program}`,
           h("p", { class: "faint" }, text),
         ),

@@ -11,7 +11,7 @@ export const HOUR = 3_600_000;
 /** The least that it shows, so that the first minute is not stretched over all of it. */
 const LEAST = 120_000;
 /** After a longer pause than this nothing is known of what was between. */
-const GAP = 45_000;
+const GAP = 90_000;
 const [WIDTH, HEIGHT] = [300, 80];
 
 const NAMESPACE = "http://www.w3.org/2000/svg";

@@ -11,6 +11,7 @@ import { table } from "./table.js";
 import { watch } from "./watch.js";
 import { o, told } from "./words.js";
 
+/** @typedef {import("../types.js").Draw} Draw */
 /** @typedef {import("../types.js").Queue} Queue */
 
 /** What of a policy is a number: how it is called in the API, and its bounds. */
@@ -103,9 +104,16 @@ export class LinesPage extends Part {
 function stateOf({ paused, opensAt, opening, registered, delayReason }) {
   if (paused) return o.paused;
   if (opensAt && Date.parse(opensAt) > now()) return o.opensOn(moment(opensAt));
-  if (opening === "DRAW" && registered > 0) return o.waitsForDraw;
+  if (waitsForDraw({ opensAt, opening, registered })) return o.waitsForDraw;
   return delayReason ? o.delay[delayReason] : o.open;
 }
+
+/**
+ * Whether a line should be open, and its draw is not held yet.
+ * @param {Pick<Queue, "opensAt" | "opening" | "registered">} queue
+ */
+const waitsForDraw = ({ opensAt, opening, registered }) =>
+  opening === "DRAW" && registered > 0 && opensAt !== null && Date.parse(opensAt) <= now();
 
 /** One line. Set `queueId`. */
 export class LinePage extends Part {
@@ -113,6 +121,9 @@ export class LinePage extends Part {
   /** As it was read, until the next look at all lines. */
   #queue = /** @type {Queue} */ (/** @type {unknown} */ (null));
   #figures = h("div");
+  /** The question whether to draw without the beacon, while the draw waits for it. */
+  #beacon = h("div");
+  #asksForDraw = false;
 
   /** @override */
   async begin() {
@@ -148,6 +159,7 @@ export class LinePage extends Part {
       this.#figures,
       h("h2", null, o.pauseOrOpen),
       h("div", { class: "row" }, this.#pause(queue), this.#open(queue)),
+      this.#beacon,
       h("h2", null, o.policyIs),
       form,
       h("h2", null, o.journal),
@@ -174,6 +186,41 @@ export class LinePage extends Part {
         figures.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))),
       ),
     );
+    if (!waitsForDraw(queue) || queue.withoutBeacon) show(this.#beacon);
+    else if (!this.#beacon.hasChildNodes()) void this.#lookAtDraw();
+  }
+
+  /** Finds out whether the draw waits for its beacon. An edge of an earlier release tells of none. */
+  async #lookAtDraw() {
+    if (this.#asksForDraw) return;
+    this.#asksForDraw = true;
+    try {
+      /** @type {Draw} */
+      const draw = await ask(`${addressOf(this.queueId)}/draw`, { signal: this.stopped, tries: 1 });
+      if (draw.root != null && draw.secret === null && draw.beaconRound != null)
+        show(this.#beacon, ...this.#drawWithout(draw.beaconRound, draw.beaconAt ?? ""));
+    } catch {
+      // It is looked at again with the next look at all lines.
+    } finally {
+      this.#asksForDraw = false;
+    }
+  }
+
+  /** @param {number} round @param {string} beaconAt */
+  #drawWithout(round, beaconAt) {
+    const beacon = o.beaconRound(count(round), moment(beaconAt));
+    const content = () =>
+      h("div", null, h("p", null, o.withoutBeaconMeans), differences([[o.beacon, beacon, o.nothing]]));
+    return [
+      h("p", { class: "notice", role: "status" }, o.waitsForBeacon(beacon)),
+      asking({
+        key: "withoutBeacon",
+        label: o.withoutBeacon,
+        content,
+        run: () => this.#put({ withoutBeacon: true }),
+        done: () => this.#read(),
+      }),
+    ];
   }
 
   /** @param {object} policy */

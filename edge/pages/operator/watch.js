@@ -1,29 +1,32 @@
-// What is seen of a sale while the box office is open in a tab: lines every two seconds, books and this
-// edge's own figures every ten, and of all of it the last hour. Nothing is asked for while nobody looks.
+// What is known of a sale: of the last hour what the edges have written down, and since then what this tab
+// has seen, lines every two seconds and books every ten. Nothing is asked for while nobody looks.
 
 import { Refusal, ask, now } from "../api.js";
 import { person } from "../person.js";
 import { HOUR } from "./chart.js";
-import { Metrics } from "./metrics.js";
 import { isKnown, may } from "./person.js";
 
 /** @typedef {import("./chart.js").Sample} Sample */
 /** @typedef {import("../types.js").Alerts} Alerts */
 /** @typedef {import("../types.js").Concert} Concert */
+/** @typedef {import("../types.js").History} History */
 /** @typedef {import("../types.js").Payment} Payment */
 /** @typedef {import("../types.js").Queue} Queue */
 /** @typedef {import("../types.js").Show} Show */
 /** @typedef {import("../types.js").ShowSales} ShowSales */
 /** @typedef {{concert: Concert, show: Show, sales: ShowSales}} Books */
+/** What is known of figures, by their names. @typedef {Map<string, Sample[]>} Series */
 
 /** How often lines are looked at, in milliseconds. */
 const PERIOD = 2_000;
-/** Every how many looks the books are read, too. */
+/** Every how many looks the books, the alerts and the samples of the edges are read, too. */
 const SELDOM = 5;
-/** Of how many lines, concerts and shows a concert it is kept: the sums are of these. */
+/** Of how many lines, concerts and shows a concert it is kept. The sums are of these, as are the edges'. */
 const LINES = 50;
 const CONCERTS = 10;
 const SHOWS = 3;
+/** What of the books of all these shows is added up. */
+const SUMS = /** @type {const} */ (["held", "sold", "net"]);
 /** How long the list of shows is believed, in milliseconds. */
 const STALE = 60_000;
 
@@ -37,16 +40,21 @@ class Watch extends EventTarget {
   parked = [];
   /** What needs a person; `null` before anything is known. @type {Alerts | null} */
   alerts = null;
+  /** The edges that have written down samples within the last hour. @type {History["edges"]} */
+  edges = [];
   /** Why nothing new is known. @type {unknown} */
   trouble = null;
-  /** @type {Map<string, Sample[]>} */
-  #series = new Map();
-  #metrics = new Metrics();
+  /** What the edges have written down, and which of it was the latest. @type {Series} */
+  #told = new Map();
+  #latest = "";
+  /** What this tab has seen. @type {Series} */
+  #seen = new Map();
   /** Looks that were begun, and those of them since `renew` that found all there was to find. */
   #looks = 0;
   #nth = 0;
   #isLooking = false;
-  #asksForAlerts = false;
+  /** What is asked for at this moment beside the lines. @type {Set<string>} */
+  #underWay = new Set();
   /** Whose requests are refused, so that they are not made again. @type {string | null | undefined} */
   #refused;
   /** @type {{concert: Concert, show: Show}[]} */
@@ -64,17 +72,40 @@ class Watch extends EventTarget {
 
   /** What is known of a figure. @param {string} name @returns {readonly Sample[]} */
   series(name) {
-    return this.#series.get(name) ?? [];
+    const told = this.#told.get(name) ?? [];
+    const until = told.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
+    return [...told, ...(this.#seen.get(name) ?? []).filter(({ at }) => at > until)];
   }
 
-  /** @param {string} name @param {number} value */
-  #note(name, value) {
-    const at = Date.now();
-    const all = this.#series.get(name) ?? [];
+  /** @param {Series} series @param {string} name @param {number} value @param {number} [at] */
+  #note(series, name, value, at = now()) {
+    const all = series.get(name) ?? [];
     all.push({ at, value });
-    const old = all.findIndex((sample) => sample.at >= at - HOUR);
+    const old = all.findIndex((sample) => sample.at >= now() - HOUR);
     if (old > 0) all.splice(0, old);
-    this.#series.set(name, all);
+    series.set(name, all);
+  }
+
+  /** Takes what the edges have written down since the latest sample. @param {History} history */
+  #recall({ samples, edges }) {
+    this.edges = edges;
+    for (const { at, refusedPerMinute, p99Seconds, lines, shows, parked } of samples) {
+      const when = Date.parse(at);
+      const note = (/** @type {string} */ name, /** @type {number | null} */ value) => {
+        if (value !== null) this.#note(this.#told, name, value, when);
+      };
+      note("refused", refusedPerMinute);
+      note("p99", p99Seconds === null ? null : p99Seconds * 1_000);
+      note("parked", parked);
+      for (const { queueId, waiting, registered, active, placesPerMinute } of lines) {
+        note(`waiting ${queueId}`, waiting + registered);
+        note(`active ${queueId}`, active);
+        note(`pace ${queueId}`, placesPerMinute);
+      }
+      if (shows.length > 0)
+        for (const what of SUMS) note(what, shows.reduce((all, show) => all + show[what], 0));
+      this.#latest = at;
+    }
   }
 
   /** Looks, unless nobody is there to see it. */
@@ -83,15 +114,19 @@ class Watch extends EventTarget {
     if (document.hidden || this.#isLooking || !isKnown() || !may("operator")) return;
     if (this.#refused !== undefined && this.#refused === bearer) return;
     this.#isLooking = true;
-    // Nothing waits for them: they are asked of all programs, and matter most when some are away.
-    if (this.#looks++ % SELDOM === 0) void this.#lookForAlerts();
+    if (this.#looks++ % SELDOM === 0) {
+      // Alerts are asked of all programs, and matter most when some are away.
+      void this.#beside("/v1/operator/alerts", "", (/** @type {Alerts} */ alerts) => (this.alerts = alerts));
+      const since = this.#latest && `?since=${encodeURIComponent(this.#latest)}`;
+      void this.#beside("/v1/operator/history", since, (/** @type {History} */ told) => this.#recall(told));
+    }
     try {
       const { queues } = await ask(`/v1/queues?pageSize=${LINES}`, { tries: 1 });
       this.queues = queues;
       for (const { queueId, waiting, registered, active, placesPerMinute } of this.queues) {
-        this.#note(`waiting ${queueId}`, waiting + registered);
-        this.#note(`active ${queueId}`, active);
-        this.#note(`pace ${queueId}`, placesPerMinute);
+        this.#note(this.#seen, `waiting ${queueId}`, waiting + registered);
+        this.#note(this.#seen, `active ${queueId}`, active);
+        this.#note(this.#seen, `pace ${queueId}`, placesPerMinute);
       }
       if (this.#nth % SELDOM === 0) await this.#seldom();
       this.#nth += 1;
@@ -106,16 +141,23 @@ class Watch extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  async #lookForAlerts() {
-    if (this.#asksForAlerts) return;
-    this.#asksForAlerts = true;
+  /**
+   * Asks for something that nothing else waits for, once at a time.
+   * @template T
+   * @param {string} path
+   * @param {string} query
+   * @param {(told: T) => void} take
+   */
+  async #beside(path, query, take) {
+    if (this.#underWay.has(path)) return;
+    this.#underWay.add(path);
     try {
-      this.alerts = await ask("/v1/operator/alerts", { tries: 1 });
+      take(await ask(`${path}${query}`, { tries: 1 }));
     } catch {
       // What was known stays, beside the trouble that the other requests tell. An edge of an earlier release
       // has none.
     } finally {
-      this.#asksForAlerts = false;
+      this.#underWay.delete(path);
     }
     this.dispatchEvent(new Event("change"));
   }
@@ -123,19 +165,15 @@ class Watch extends EventTarget {
   async #seldom() {
     const { payments } = await ask("/v1/payments?parked=true&pageSize=20", { tries: 1 });
     this.parked = payments;
-    this.#note("parked", payments.length);
+    this.#note(this.#seen, "parked", payments.length);
     if (Date.now() - this.#listed > STALE) await this.#list();
     /** @type {Books[]} */
     const books = [];
     for (const one of this.#shows)
       books.push({ ...one, sales: await ask(`/v1/shows/${one.show.showId}/sales`, { tries: 1 }) });
     this.books = books;
-    const sum = (/** @type {"held" | "sold" | "net"} */ what) =>
-      books.reduce((all, { sales }) => all + sales[what], 0);
-    for (const what of /** @type {const} */ (["held", "sold", "net"])) this.#note(what, sum(what));
-    const measured = await this.#metrics.read();
-    if (measured.refusedPerMinute !== undefined) this.#note("refused", measured.refusedPerMinute);
-    if (measured.p99 !== undefined) this.#note("p99", measured.p99 * 1_000);
+    for (const what of SUMS)
+      this.#note(this.#seen, what, books.reduce((all, { sales }) => all + sales[what], 0));
   }
 
   /** Finds out which shows come next. */

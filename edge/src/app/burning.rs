@@ -8,6 +8,8 @@ use chassis::{telemetry, ticks::every};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::series::series;
+
 /// How often the counts are looked at.
 const LOOK: Duration = Duration::from_secs(30);
 /// Looks that are compared: those of five minutes.
@@ -97,8 +99,7 @@ impl Watch {
 /// The answers of each kind that the text of the metrics tells of.
 fn answers(metrics: &str) -> [AnswerCounts; KINDS.len()] {
     let mut counts = [AnswerCounts::default(); KINDS.len()];
-    for line in metrics.lines().filter_map(|line| line.strip_prefix("http_requests_total{")) {
-        let Some((labels, count)) = line.rsplit_once(' ') else { continue };
+    for (labels, count) in series(metrics, "http_requests_total") {
         let count = count.parse().unwrap_or(0);
         let is_of = |(_, starts): &(&str, &[&str])| starts.iter().any(|start| labels.starts_with(start));
         let kind = KINDS.iter().position(is_of).unwrap_or(KINDS.len() - 1);

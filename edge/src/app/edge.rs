@@ -10,7 +10,7 @@ use chassis::{
 
 use super::{
     acting::Acting, call_off::CallOffs, caller::Caller, followers::Followers, gate::Gate, halls::Halls,
-    limits::Limits, till::Till,
+    history::History, limits::Limits, till::Till,
 };
 use crate::{
     clients::Clients,
@@ -26,6 +26,8 @@ pub(crate) struct Edge {
     pub(super) halls: Halls,
     /// The alerts that edges have written down.
     pub(super) alerts: AlertBook,
+    /// How the sale went within the last hour.
+    pub(crate) history: History,
     /// The doors find out who calls.
     pub(crate) doors: Doors,
     clock: Clock,
@@ -46,7 +48,7 @@ impl Edge {
         clients: Clients,
         gate: Gate,
         (followers, halls): (Followers, Halls),
-        (till, alerts): (Till, AlertBook),
+        (till, alerts, history): (Till, AlertBook, History),
         doors: Doors,
         clock: Clock,
         policy: &Policy,
@@ -60,6 +62,7 @@ impl Edge {
             followers,
             halls,
             alerts,
+            history,
             doors,
             clock,
             call_offs,

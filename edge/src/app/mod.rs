@@ -1,7 +1,7 @@
 //! What the public may do, whichever door a request comes by. The modules [`queue`], [`programme`], [`hall`]
 //! and [`wallet`] are functions of the [`Edge`], the [`Caller`] and a command; [`Till`] is paying. The other
-//! modules are what these work with, and what the edge does by itself: recovering checkouts and relaying
-//! events.
+//! modules are what these work with, and what the edge does by itself: recovering checkouts, relaying events
+//! and writing down how the sale goes.
 //!
 //! Commands and answers are messages of the contract where the services know more about them than the edge
 //! does.
@@ -21,6 +21,7 @@ mod gate;
 pub(crate) mod hall;
 mod hall_stream;
 mod halls;
+mod history;
 mod lanes;
 mod limits;
 mod metrics;
@@ -32,6 +33,8 @@ pub(crate) mod queue;
 mod refund;
 mod runner;
 mod running;
+mod sampling;
+mod series;
 mod shared;
 mod standing;
 mod steps;
@@ -54,11 +57,13 @@ pub(crate) use self::{
     gate::Gate,
     hall_stream::{HallNews, HallStream},
     halls::Halls,
+    history::History,
     limits::{Allowed, Asker, Wish},
     metrics::metrics,
     news::{News, StreamEnd},
     notices::{Notice, SeenPlace},
     polls::Polls,
+    sampling::Sampler,
     standing::standing,
     telling::Relay,
     till::{Before, Filter, Pay, Till, cursor},

@@ -5,6 +5,7 @@ pub(crate) mod action;
 pub(crate) mod call_off;
 pub(crate) mod checkout;
 pub(crate) mod event;
+pub(crate) mod history;
 pub(crate) mod pace;
 pub(crate) mod poll_pace;
 pub(crate) mod saga;

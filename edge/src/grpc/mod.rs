@@ -12,10 +12,10 @@ mod wallet;
 use access::Doors;
 use boxoffice_proto::{
     checkout::{
-        GetCheckoutRequest, GetCheckoutResponse, GetMetricsRequest, GetMetricsResponse, ListCheckoutsRequest,
-        ListCheckoutsResponse, ListOperatorActionsRequest, ListOperatorActionsResponse, PayRequest,
-        PayResponse, RefundCheckoutRequest, RefundCheckoutResponse, RetryCheckoutRequest,
-        RetryCheckoutResponse, checkout_service_server::CheckoutService,
+        GetCheckoutRequest, GetCheckoutResponse, GetHistoryRequest, GetHistoryResponse, GetMetricsRequest,
+        GetMetricsResponse, ListCheckoutsRequest, ListCheckoutsResponse, ListOperatorActionsRequest,
+        ListOperatorActionsResponse, PayRequest, PayResponse, RefundCheckoutRequest, RefundCheckoutResponse,
+        RetryCheckoutRequest, RetryCheckoutResponse, checkout_service_server::CheckoutService,
     },
     fault::Answer,
 };
@@ -25,7 +25,7 @@ use tower_http::cors::CorsLayer;
 
 pub(crate) use self::{door::Door, limited::Limited};
 use crate::{
-    app::{Caller, Till, acted, actions_page, cursor, metrics},
+    app::{Caller, History, Till, acted, actions_page, cursor, metrics},
     config::Origins,
 };
 
@@ -34,15 +34,16 @@ pub(crate) fn cors(origins: &Origins) -> Option<CorsLayer> {
     Some(for_grpc_web(origins.cors()?, &[door::QUEUE_TOKEN]))
 }
 
-/// The gRPC service of the [`Till`].
+/// The gRPC service of the [`Till`], with what operators see of this edge and of all of them.
 pub(crate) struct Service {
     till: Till,
+    history: History,
     doors: Doors,
 }
 
 impl Service {
-    pub(crate) const fn new(till: Till, doors: Doors) -> Self {
-        Self { till, doors }
+    pub(crate) const fn new(till: Till, history: History, doors: Doors) -> Self {
+        Self { till, history, doors }
     }
 
     /// Who makes this call, with the queue token of its message.
@@ -104,5 +105,10 @@ impl CheckoutService for Service {
     async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Answer<GetMetricsResponse> {
         let text = metrics(&self.caller(&request, None))?;
         Ok(Response::new(GetMetricsResponse { text }))
+    }
+
+    async fn get_history(&self, request: Request<GetHistoryRequest>) -> Answer<GetHistoryResponse> {
+        let caller = self.caller(&request, None);
+        Ok(Response::new(self.history.tell(&caller, request.into_inner()).await?))
     }
 }

@@ -310,6 +310,35 @@ impl<S: Send + Sync> FromRequestParts<S> for ToCome {
     }
 }
 
+/// From when on something is told.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct Since {
+    /// Only what came after this instant.
+    #[param(required = false, format = DateTime, example = "2026-12-24T19:30:00Z")]
+    pub(super) since: Option<String>,
+}
+
+impl Since {
+    /// The instant that is named, if one is.
+    pub(super) fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = &self.since else { return Ok(None) };
+        let at = DateTime::parse_from_rfc3339(text).ok().map(|at| time::timestamp(at.timestamp_micros()));
+        let at = at.filter(|at| time::micros(at).is_some());
+        at.map(Some)
+            .ok_or_else(|| Problem::field("since", "must be an instant, such as 2026-12-24T19:30:00Z"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Since {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::from_request_parts(parts, state).await?;
+        Ok(Self { since: params.get("since")?.map(str::to_owned) })
+    }
+}
+
 /// In which order shows are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]

@@ -1,16 +1,17 @@
-//! What operators and cashiers have done, what needs a person, and what an operator may know of this edge.
+//! What operators and cashiers have done, what needs a person, and what an operator may know of this edge and
+//! of all of them.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{
     alerts::ListAlertsRequest,
-    checkout::{GetMetricsRequest, ListOperatorActionsRequest},
+    checkout::{GetHistoryRequest, GetMetricsRequest, ListOperatorActionsRequest},
 };
 use utoipa::IntoParams;
 
 use super::{
     App,
-    extract::{Page, Params},
-    json::{self, JournalEntry, JournalPage, Metrics, ToldAlerts},
+    extract::{Page, Params, Since},
+    json::{self, JournalEntry, JournalPage, Metrics, ToldAlerts, ToldHistory},
     operation::Operation,
     problem::Problem,
 };
@@ -20,6 +21,7 @@ use crate::app::{Caller, acted, actions_page, alerts, metrics};
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of::<ListOperatorActionsRequest>("list_operator_actions", &[]),
     Operation::of::<GetMetricsRequest>("get_metrics", &[]),
+    Operation::of::<GetHistoryRequest>("get_history", &[]),
     Operation::of::<ListAlertsRequest>("list_alerts", &[]),
 ];
 
@@ -78,6 +80,18 @@ pub(super) async fn list_operator_actions(
     responses((status = 200, description = "The metrics as they are now.", body = Metrics)))]
 pub(super) async fn get_metrics(caller: Caller) -> Result<Response, Problem> {
     json::answer(StatusCode::OK, &Metrics { text: metrics(&caller)? })
+}
+
+/// Read how the sale went within the last hour
+///
+/// What all edges have counted together, and how the lines and the next shows stood, every ten seconds: the
+/// same from every edge, and with the past of edges that are gone. What an edge counts is told some ten to
+/// twenty seconds later.
+#[utoipa::path(get, path = "/v1/operator/history", tag = "operator", params(Since),
+    responses((status = 200, description = "The samples, the oldest first.", body = ToldHistory)))]
+pub(super) async fn get_history(State(edge): App, caller: Caller, since: Since) -> Result<Response, Problem> {
+    let request = GetHistoryRequest { since: since.timestamp()? };
+    json::answer(StatusCode::OK, &ToldHistory::try_from(edge.history.tell(&caller, request).await?)?)
 }
 
 /// List what needs a person, the latest first

@@ -34,6 +34,7 @@ use super::{
 };
 use crate::app::{Edge, Polls, queue};
 
+mod manual;
 mod words;
 
 /// The document of all pages; what stands in braces is filled in.
@@ -83,7 +84,6 @@ const OPERATORS: &[(&str, &str)] = &[
     ("operator/table.js", include_str!("../../pages/operator/table.js")),
     ("operator/forms.js", include_str!("../../pages/operator/forms.js")),
     ("operator/chart.js", include_str!("../../pages/operator/chart.js")),
-    ("operator/metrics.js", include_str!("../../pages/operator/metrics.js")),
     ("operator/watch.js", include_str!("../../pages/operator/watch.js")),
     ("operator/board.js", include_str!("../../pages/operator/board.js")),
     ("operator/journal.js", include_str!("../../pages/operator/journal.js")),
@@ -127,6 +127,8 @@ struct Parts {
     /// The documents of the on-sale and of the box office, which lack only what each request adds.
     on_sale: String,
     box_office: String,
+    /// The links to the sheets of the box office.
+    sheets: String,
 }
 
 /// One file, as it is and compressed.
@@ -152,9 +154,20 @@ impl Parts {
             parts: modules.chain(styles).collect(),
             on_sale: document(&version, &STYLES[..1], BUYERS.iter(), "main.js"),
             box_office: document(&version, STYLES, shared.chain(OPERATORS), "operator/main.js"),
+            sheets: sheets(&version, STYLES),
             version,
         }
     }
+}
+
+/// A link to a part.
+fn link(version: &str, kind: &str, name: &str) -> String {
+    format!("<link rel=\"{kind}\" href=\"/assets/{version}/{name}\">\n  ")
+}
+
+/// The links to sheets.
+fn sheets(version: &str, styles: &[(&str, &str)]) -> String {
+    styles.iter().map(|(name, _)| link(version, "stylesheet", name)).collect()
 }
 
 /// The document that loads these sheets and modules, and begins with one of the modules.
@@ -164,11 +177,9 @@ fn document<'a>(
     modules: impl Iterator<Item = &'a (&'static str, &'static str)>,
     main: &str,
 ) -> String {
-    let link =
-        |kind: &str, name: &str| format!("<link rel=\"{kind}\" href=\"/assets/{version}/{name}\">\n  ");
-    let styles = styles.iter().map(|(name, _)| link("stylesheet", name));
     // Without these hints a module would be asked for only when the one that needs it has been read.
-    let links: String = styles.chain(modules.map(|(name, _)| link("modulepreload", name))).collect();
+    let modules = modules.map(|(name, _)| link(version, "modulepreload", name));
+    let links: String = std::iter::once(sheets(version, styles)).chain(modules).collect();
     let document = DOCUMENT.replace("{links}", links.trim_end()).replace("{begin}", main);
     document.replace("{version}", version)
 }
@@ -211,6 +222,8 @@ pub(super) fn router() -> Router<Arc<Edge>> {
         .route("/line/{token}", get(place))
         .route("/operator", get(box_office))
         .route("/operator/{*page}", get(box_office))
+        .route("/manual", get(|| async { document_of(manual::night) }))
+        .route("/manual/draw", get(|| async { document_of(manual::draw) }))
         .route(PART, get(part))
 }
 
@@ -224,6 +237,12 @@ async fn page(State(edge): App, headers: HeaderMap) -> Response {
 
 async fn box_office(State(edge): App, headers: HeaderMap) -> Response {
     Page { document: &PARTS.box_office, ..Page::new(&edge, &headers) }.render()
+}
+
+/// A page of the manual, which is of no person and no place.
+fn document_of(page: fn(&str) -> String) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    (kind, page(&PARTS.sheets)).into_response()
 }
 
 /// The page of a place, whose modules cope with a token that nobody has and with a queue that is away.

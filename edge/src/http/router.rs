@@ -164,6 +164,7 @@ fn sales() -> OpenApiRouter<Arc<Edge>> {
         .routes(routes!(payments::list_payments))
         .routes(routes!(journal::list_operator_actions))
         .routes(routes!(journal::get_metrics))
+        .routes(routes!(journal::get_history))
         .routes(routes!(journal::list_alerts))
         .routes(routes!(original::token::original_issue_token))
         .routes(routes!(original::token::original_get_token))

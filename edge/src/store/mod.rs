@@ -4,6 +4,8 @@
 //! after the last. Both are group commits ([`grouped`]). `status = 'PENDING'` guards every change, so a
 //! checkout is settled once, even when two runners have it. A refund is two writes more, to the same row
 //! ([`refunds`]). Calling a show off has a row of its own kind, and begins refunds ([`call_offs`]).
+//!
+//! How the sale went within the last hour is written down beside it ([`samples`]).
 
 mod actions;
 mod call_offs;
@@ -13,6 +15,7 @@ mod grouped;
 mod journal;
 mod refunds;
 mod rows;
+mod samples;
 
 pub(crate) use self::{
     actions::{Actions, ActionsOf},
@@ -21,6 +24,7 @@ pub(crate) use self::{
     grouped::Settlement,
     journal::{Journal, Narrowed},
     refunds::UNDONE,
+    samples::{EdgeSpan, SampleBook, forget_samples},
 };
 
 #[cfg(test)]

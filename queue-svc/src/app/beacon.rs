@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chassis::{back_off::BackOff, clock::micros};
+use metrics::Gauge;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -67,12 +68,33 @@ impl Seeking {
     }
 }
 
+/// By how many seconds the beacon of a queue's draw is late, for whoever watches; 0 once nothing waits for
+/// it any more, however that ended.
+struct Lateness(Gauge);
+
+impl Lateness {
+    fn of(queue: &Queue) -> Self {
+        Self(metrics::gauge!("queue_beacon_late_seconds", "queue" => queue.id.to_string()))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 microseconds")]
+    fn tell(&self, micros: i64) {
+        self.0.set(micros.max(0) as f64 / 1e6);
+    }
+}
+
+impl Drop for Lateness {
+    fn drop(&mut self) {
+        self.tell(0);
+    }
+}
+
 /// Asks until the round is there, or the draw was held otherwise.
 async fn seek(queue: &Queue, awaited: &Awaited) {
     let Awaited { round, ref beacon, .. } = *awaited;
     let due = beacon.chain.time_of(round);
     until(queue, due).await;
-    let (mut failures, mut told) = (0, None);
+    let (mut failures, mut told, lateness) = (0, None, Lateness::of(queue));
     while queue.read(|state| state.head().awaited().is_some_and(|now| now.round == round)) {
         let relay = queue.relay.as_ref().ok_or_else(|| "this program has no --beacon-url".to_owned());
         let asked = match relay {
@@ -86,6 +108,7 @@ async fn seek(queue: &Queue, awaited: &Awaited) {
             Err(why) => {
                 failures += 1;
                 let late = queue.clock.now().saturating_sub(due);
+                lateness.tell(late);
                 if late < micros(LATE) {
                     tracing::warn!(queue = %queue.id, round, why, "the beacon of a draw is not there yet");
                 } else if told.is_none_or(|told: Instant| told.elapsed() >= AGAIN) {

@@ -26,7 +26,7 @@ GET /v1/concerts/{}/dates, GET /v1/concerts/{}/seats, GET /v1/shows/{}/seats, GE
 POST /v1/reservations, GET /v1/reservations/{}, DELETE /v1/reservations/{}, GET /v1/users/{}/reservations,
 POST /v1/wallets/{}/charges, GET /v1/wallets/{}, GET /v1/wallets/{}/entries,
 POST /v1/payments, GET /v1/payments/{}, GET /v1/users/{}/payments, GET /v1/operator/journal,
-GET /v1/operator/metrics, GET /v1/operator/alerts, GET /v1/queues, GET /v1/payments, GET /v1/payments/{}/story, POST /v1/payments/{}/retry,
+GET /v1/operator/metrics, GET /v1/operator/alerts, GET /v1/operator/history, GET /v1/queues, GET /v1/payments, GET /v1/payments/{}/story, POST /v1/payments/{}/retry,
 POST /queue-management/api/token, GET /queue-management/api/token/{},
 GET /api-orchestration/api/reservations/available-dates/{}, GET /api-orchestration/api/reservations/available-seats,
 POST /api-orchestration/api/reservations/reserve-seat, POST /api-orchestration/api/balance/charge,

@@ -145,6 +145,22 @@ export class Browser {
     return this.#browser.close();
   }
 
+  /** The id of the process that runs a page's scripts: the one that works when the page does. */
+  async renderer(page) {
+    const wire = await this.#browser.newBrowserCDPSession();
+    const worked = async () => {
+      const { processInfo } = await wire.send("SystemInfo.getProcessInfo");
+      const renderers = processInfo.filter(({ type }) => type === "renderer");
+      return new Map(renderers.map(({ id, cpuTime }) => [id, cpuTime]));
+    };
+    const before = await worked();
+    await page.evaluate(() => {
+      for (const until = performance.now() + 1_000; performance.now() < until; );
+    });
+    const since = [...(await worked())].map(([id, time]) => [time - (before.get(id) ?? time), id]);
+    return since.sort(([a], [b]) => b - a)[0][1];
+  }
+
   /** A person with a profile of their own. */
   async person(house, { name, ...options } = {}) {
     const shape = {

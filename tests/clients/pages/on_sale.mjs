@@ -120,6 +120,46 @@ async function the_place_outlives_the_server_and_the_network() {
   await cho.leave();
 }
 
+/** Has a page believe that it is shown, or that it is not. Headless browsers show every tab. */
+const showing = (page, isShown) =>
+  page.evaluate((isShown) => {
+    Object.defineProperty(document, "hidden", { configurable: true, value: !isShown });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isShown);
+
+async function a_tab_in_the_background_keeps_its_place_and_is_right_when_it_is_shown() {
+  const show = await house.sale("hidden", { maxActive: 1 });
+  for (const userId of ["first", "second"]) await house.run("POST", "/v1/queues/hidden/tokens", { userId });
+  const ian = await browser.person(house, { name: "ian" });
+  const page = await ian.visit(`/shows/${show}`);
+  await press(page, "join");
+  await linked(page, "live");
+  same(await place(page), "2", "the place");
+  const asked = [];
+  ian.context.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await showing(page, false);
+  await house.run("POST", "/v1/queues/hidden/tokens", { userId: "third" });
+  await page.getByText("Behind you").locator("xpath=../dd").getByText("1", { exact: true }).waitFor();
+  await page.waitForTimeout(5_000);
+  same(asked, [], "in the background nothing is asked for, and what is new is told all the same");
+  const again = page.waitForRequest((request) => /\/v1\/tokens\/[^/]+$/.test(request.url()));
+  await showing(page, true);
+  await again;
+  same(await place(page), "2", "the place when it is shown again");
+
+  // The tab with the stream is frozen; another one is right all the same, and the frozen one once it goes on.
+  const frozen = await browser.renderer(page);
+  process.kill(frozen, "SIGSTOP");
+  const other = await ian.visit(`/shows/${show}`);
+  await other.getByText("Behind you").waitFor();
+  same(await place(other), "2", "the place beside a frozen tab");
+  await house.run("PUT", "/v1/queues/hidden", { maxActive: 5 });
+  await other.waitForSelector("canvas");
+  process.kill(frozen, "SIGCONT");
+  await page.waitForSelector("canvas");
+  await ian.leave();
+}
+
 async function where_streams_do_not_get_through() {
   const show = await house.sale("polled", { maxActive: 1 });
   await house.run("POST", "/v1/queues/polled/tokens", { userId: "first" });
@@ -433,6 +473,7 @@ async function where_one_has_to_sign_in() {
 const scenes = [
   two_people_want_one_seat,
   the_place_outlives_the_server_and_the_network,
+  a_tab_in_the_background_keeps_its_place_and_is_right_when_it_is_shown,
   where_streams_do_not_get_through,
   a_payment_outlives_the_server,
   a_hold_is_found_again_and_given_back,

@@ -47,7 +47,7 @@ const GRPC: u16 = 1;
 /// Where an edge takes REST.
 pub const REST: u16 = 80;
 /// When every run begins: 2026-06-01T00:00:00Z.
-pub(crate) const START: i64 = 1_780_272_000_000_000;
+pub const START: i64 = 1_780_272_000_000_000;
 /// How soon a program that ended with an error is started again.
 const RESTART: Duration = Duration::from_millis(500);
 

@@ -21,6 +21,7 @@ mod draws;
 mod errors;
 mod failures;
 mod halls;
+mod history;
 mod idempotency;
 mod journal;
 mod knobs;
@@ -152,6 +153,7 @@ fn main() -> ExitCode {
             refunds::SOLOS,
             called_off::SOLOS,
             journal::SOLOS,
+            history::SOLOS,
         ]
         .concat(),
     )

@@ -290,8 +290,18 @@ async fn alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and
 ) {
     const MANY: usize = 60;
     let chat = Chat::away().await;
-    let world =
-        World::start(shape, &["--alert-url", &chat.url, "--alert-silence", "no-such-kind, nor-this"]).await;
+    let world = World::start(
+        shape,
+        &[
+            "--alert-url",
+            &chat.url,
+            "--alert-silence",
+            "no-such-kind, nor-this",
+            "--alert-manual",
+            "https://tickets.example.com/manual",
+        ],
+    )
+    .await;
     let databases = &world.mesh.databases;
     let mut wallets = databases.with_table("payment").await;
     // Its table loses its name under wallet-svc, which is a failure that nobody expected.
@@ -319,6 +329,8 @@ async fn alerts_reach_people_though_the_chat_was_away_and_the_program_killed_and
     let texts = eventually(SOON, || async { holds(chat.texts(), |texts| !texts.is_empty()) }).await;
     let told = format!("wallet-svc [{kind}], {MANY} times since ");
     assert!(texts.len() == 1 && texts[0].starts_with(&told) && texts[0].contains("wallet"), "{texts:?}");
+    let link = format!("\nWhat to do: https://tickets.example.com/manual#{kind}");
+    assert!(texts[0].ends_with(&link), "{texts:?}");
     // Operators see it, from whichever edge, sent or not, and it was counted before the program was killed.
     for _ in world.mesh.of(Role::Edge) {
         let told = world.rest.get("/v1/operator/alerts").expect(200).await;

@@ -2,6 +2,7 @@
 //! not be left lying about.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod alerts;
 mod changes;
 mod invariants;
 mod layers;

@@ -69,12 +69,17 @@ pub struct AlertArgs {
     /// logged and shown to operators all the same
     #[arg(long, env, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     pub alert_silence: Vec<String>,
+    /// Where people who read alerts in a chat find the manual: the address of an edge's /manual, such as
+    /// https://tickets.example.com/manual. Each message then links to what is to be done about its kind
+    #[arg(long, env, value_name = "URL", value_parser = manual)]
+    pub alert_manual: Option<Uri>,
 }
 
 impl fmt::Debug for AlertArgs {
     // Whoever knows the address may write into the chat.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AlertArgs {{ alert_silence: {:?} }}", self.alert_silence)
+        let Self { alert_silence, alert_manual, .. } = self;
+        write!(f, "AlertArgs {{ alert_silence: {alert_silence:?}, alert_manual: {alert_manual:?} }}")
     }
 }
 
@@ -89,6 +94,18 @@ fn kind(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whether people can open an address in a browser.
+fn is_web(address: &Uri) -> bool {
+    matches!(address.scheme_str(), Some("http" | "https"))
+        && address.host().is_some_and(|host| !host.is_empty())
+}
+
+/// Reads the address of the manual from a command line.
+fn manual(text: &str) -> Result<Uri, String> {
+    let address = text.parse().ok().filter(|address| is_web(address) && !text.contains('#'));
+    address.ok_or_else(|| "must begin with http:// or https://, name a host, and have no #".to_owned())
+}
+
 /// The value parser of a chat's address. An error is told without it.
 #[derive(Clone, Copy, Debug)]
 struct ChatAddress;
@@ -98,10 +115,7 @@ impl TypedValueParser for ChatAddress {
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Uri, clap::Error> {
         let text = StringValueParser::new().parse_ref(command, arg, value)?;
-        let address = text.parse().ok().filter(|uri: &Uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri.host().is_some_and(|host| !host.is_empty())
-        });
+        let address = text.parse().ok().filter(is_web);
         address.ok_or_else(|| {
             let why = "--alert-url (ALERT_URL): must begin with http:// or https:// and name a host\n";
             clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command)
@@ -113,6 +127,7 @@ impl TypedValueParser for ChatAddress {
 struct Untold {
     manner: Manner,
     address: Option<Uri>,
+    manual: Option<Uri>,
     inbox: Inbox,
 }
 
@@ -122,9 +137,9 @@ static UNTOLD: Mutex<Option<Untold>> = Mutex::new(None);
 /// Begins to pick up the alerts of this process.
 pub(crate) fn begin(program: &'static str, args: &AlertArgs) {
     if let Some(inbox) = layer::take() {
-        let address = args.alert_url.clone();
+        let (address, manual) = (args.alert_url.clone(), args.alert_manual.clone());
         let manner = Manner { program, is_told: address.is_some(), silenced: args.alert_silence.clone() };
-        *UNTOLD.lock() = Some(Untold { manner, address, inbox });
+        *UNTOLD.lock() = Some(Untold { manner, address, manual, inbox });
     }
 }
 
@@ -132,11 +147,11 @@ pub(crate) fn begin(program: &'static str, args: &AlertArgs) {
 /// them from there where there is a chat; what is in memory then is still stored. Does nothing where another
 /// service of this process does it.
 pub async fn until(db: Db, clock: Clock, shutdown: CancellationToken) {
-    let Some(Untold { manner, address, mut inbox }) = UNTOLD.lock().take() else { return };
+    let Some(Untold { manner, address, manual, mut inbox }) = UNTOLD.lock().take() else { return };
     let program = manner.program;
     let store = Store::new(db, manner);
     let sending = shutdown.run_until_cancelled(async {
-        let Some(chat) = address.and_then(Chat::at) else { return };
+        let Some(chat) = address.and_then(|address| Chat::at(address, manual)) else { return };
         loop {
             match send_one(program, &store, &clock, &chat).await {
                 Ok(true) => {}
@@ -173,6 +188,8 @@ pub async fn until(db: Db, clock: Clock, shutdown: CancellationToken) {
 struct Chat {
     web: Web,
     address: Uri,
+    /// Where those who read there find the manual.
+    manual: Option<Uri>,
 }
 
 /// Adds up alerts of a kind, so that memory holds one of each however long the database is away.
@@ -199,7 +216,7 @@ async fn send_one(
 ) -> Result<bool, crate::db::Error> {
     let now = clock.now();
     let Some(folded) = store.claim(now, now + CLAIM).await? else { return Ok(false) };
-    match chat.post(&message(program, &folded)).await {
+    match chat.post(&message(program, &folded, chat.manual.as_ref())).await {
         Ok(()) => {
             count("sent");
             store.sent(&folded, clock.now() + FOLD).await?;
@@ -217,9 +234,9 @@ async fn send_one(
 
 impl Chat {
     /// The chat at this address; `None` where there is no TLS.
-    fn at(address: Uri) -> Option<Self> {
+    fn at(address: Uri, manual: Option<Uri>) -> Option<Self> {
         match client_tls(None) {
-            Ok(tls) => Some(Self { web: Web::new(BOUNDS, tls), address }),
+            Ok(tls) => Some(Self { web: Web::new(BOUNDS, tls), address, manual }),
             Err(error) => {
                 tracing::error!(error, "alerts cannot be sent: no TLS");
                 None
@@ -236,13 +253,17 @@ impl Chat {
     }
 }
 
-/// What people read. In Slack's texts three characters must be written otherwise.
-fn message(program: &str, folded: &Folded) -> String {
+/// What people read, and where they read what to do: each kind has a section of the manual by its name. In
+/// Slack's texts three characters must be written otherwise; an address becomes a link by itself there and in
+/// other chats.
+fn message(program: &str, folded: &Folded, manual: Option<&Uri>) -> String {
     let times = match folded.times {
         1 => String::new(),
         times => format!(", {times} times since {}", Rfc3339::of(folded.since).as_str()),
     };
-    let text = format!("{program} [{}]{times}: {}", folded.kind, folded.text);
+    let Folded { kind, text, .. } = folded;
+    let link = manual.map(|manual| format!("\nWhat to do: {manual}#{kind}")).unwrap_or_default();
+    let text = format!("{program} [{kind}]{times}: {text}{link}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -34,7 +34,7 @@ async fn chat() -> (Chat, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(take))).await });
-    (Chat { web: Web::new(BOUNDS, client_tls(None).unwrap()), address }, heard)
+    (Chat { web: Web::new(BOUNDS, client_tls(None).unwrap()), address, manual: None }, heard)
 }
 
 /// A program that tells its chat of all but one kind.
@@ -105,6 +105,21 @@ async fn a_kind_is_sent_by_one_replica_at_a_time_and_what_comes_meanwhile_is_not
     }
 }
 
+#[test]
+fn a_message_links_to_what_is_to_be_done_where_the_manual_is_known() {
+    let folded = Folded {
+        kind: "it-broke".to_owned(),
+        text: "it broke".to_owned(),
+        times: 1,
+        since: NOW,
+        attempts: 1,
+    };
+    assert_eq!(message("toy", &folded, None), "toy [it-broke]: it broke");
+    let manual = "https://tickets.example.com/manual".parse().unwrap();
+    let link = "What to do: https://tickets.example.com/manual#it-broke";
+    assert_eq!(message("toy", &folded, Some(&manual)), format!("toy [it-broke]: it broke\n{link}"));
+}
+
 #[tokio::test]
 async fn what_operators_are_shown_is_counted_until_an_hour_without_one_has_passed() {
     const HOUR: i64 = 3_600 * SECOND;
@@ -155,6 +170,12 @@ fn an_address_that_cannot_work_is_refused_and_not_repeated() {
     let silenced = |kinds: &str| <Line as clap::Parser>::try_parse_from(["toy", "--alert-silence", kinds]);
     assert_eq!(silenced("a-kind, other").unwrap().alerts.alert_silence, ["a-kind", "other"]);
     assert!(["?!", "A kind", ""].into_iter().all(|bad| silenced(bad).is_err()));
+    let manual = |url: &str| <Line as clap::Parser>::try_parse_from(["toy", "--alert-manual", url]);
+    assert!(["x/manual", "ftp://x/manual", "https://x/manual#a"].into_iter().all(|bad| manual(bad).is_err()));
+    assert_eq!(
+        manual("https://x/manual").unwrap().alerts.alert_manual,
+        Some("https://x/manual".parse().unwrap())
+    );
     let line = read("https://hooks.example/S3CR3T").unwrap();
     assert!(line.alerts.alert_url.is_some() && !format!("{line:?}").contains("S3CR3T"));
 }

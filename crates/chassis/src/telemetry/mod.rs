@@ -171,6 +171,12 @@ pub fn has_metrics() -> bool {
     METRICS.get().is_some()
 }
 
+/// The name of this machine; of a pod, where the process is in one.
+#[must_use]
+pub fn host() -> String {
+    process::host()
+}
+
 /// All metrics in the text format of Prometheus; empty where no recorder was installed.
 #[must_use]
 pub fn metrics_text() -> String {

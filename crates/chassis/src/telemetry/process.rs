@@ -7,6 +7,9 @@ use std::{fmt::Write, fs};
 
 use rustix::{param::clock_ticks_per_second, process::Resource, process::getrlimit};
 
+/// The most characters of a machine's name, which is what Linux allows.
+const LONGEST: usize = 64;
+
 /// Sets the metric of the build: `version` is such as `0.1.0 (5a5522887139)`, or without the commit.
 pub(super) fn tell_build(version: &'static str) {
     let (version, commit) = apart(version);
@@ -17,6 +20,13 @@ fn apart(version: &str) -> (&str, &str) {
     let commit =
         version.split_once(" (").and_then(|(version, commit)| Some((version, commit.strip_suffix(')')?)));
     commit.unwrap_or((version, "unknown"))
+}
+
+/// The name of the machine, which is that of the pod where it is one.
+pub(super) fn host() -> String {
+    let told = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = told.trim().chars().filter(|c| c.is_ascii_graphic()).take(LONGEST).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
 }
 
 /// Appends the metrics of this moment, in the text format of Prometheus.
@@ -103,6 +113,12 @@ mod tests {
     fn a_version_is_told_apart_from_its_commit() {
         assert_eq!(apart("0.1.0 (5a5522887139)"), ("0.1.0", "5a5522887139"));
         assert_eq!(apart("0.1.0"), ("0.1.0", "unknown"));
+    }
+
+    #[test]
+    fn the_machine_has_a_name_without_spaces() {
+        let name = host();
+        assert!((1..=LONGEST).contains(&name.len()) && !name.contains(char::is_whitespace), "{name:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod availability;
 mod booking;
 mod books;
 mod draw;
+mod history;
 mod journal;
 mod mending;
 mod plan;
@@ -24,8 +25,8 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use self::{
-    alerts::*, availability::*, booking::*, books::*, draw::*, journal::*, mending::*, plan::*, queue::*,
-    seats::*, story::*, wallet::*,
+    alerts::*, availability::*, booking::*, books::*, draw::*, history::*, journal::*, mending::*, plan::*,
+    queue::*, seats::*, story::*, wallet::*,
 };
 use super::problem::Problem;
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::*;
 
 /// The contract's table, written again.
-const ROUTES: [&str; 47] = [
+const ROUTES: [&str; 48] = [
     "get /openapi.json",
     "get /docs/",
     "get /healthz",
@@ -48,6 +48,7 @@ const ROUTES: [&str; 47] = [
     "get /v1/queues",
     "get /v1/operator/metrics",
     "get /v1/operator/alerts",
+    "get /v1/operator/history",
     "get /v1/payments",
     "get /v1/payments/{paymentId}/story",
     "post /v1/payments/{paymentId}/retry",

@@ -83,7 +83,11 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
     let followers = (app::Followers::new(places, shutdown), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
-    let desks = (till, alerting::AlertBook::new(db, clock.clone()));
+    let desks = (
+        till,
+        alerting::AlertBook::new(db.clone(), clock.clone()),
+        app::History::new(store::SampleBook::new(db), clock.clone()),
+    );
     let edge = app::Edge::new(clients, gate, followers, desks, doors, clock, &policy);
     (Front::new(Arc::new(edge), polls, policy, Health::new()), folder)
 }

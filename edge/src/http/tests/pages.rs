@@ -36,6 +36,25 @@ async fn every_page_is_the_document_in_the_language_of_who_asks_also_when_nothin
 }
 
 #[tokio::test]
+async fn the_manual_is_a_page_with_a_section_for_each_alert() {
+    let (front, _folder) = alone(Browse::Token, "").await;
+    for (path, part) in [("/manual", "id=\"boxofficefailing\""), ("/manual/draw", "id=\"the-beacon\"")] {
+        let (status, headers, body) = get(&front, path, header::ACCEPT, "text/html").await;
+        let page = String::from_utf8(body).unwrap();
+        assert_eq!(
+            (status, headers[header::CONTENT_TYPE].as_bytes()),
+            (StatusCode::OK, &b"text/html; charset=utf-8"[..])
+        );
+        assert!(page.contains(part) && !page.contains("<script"), "{path}: {page}");
+        // What it loads is there.
+        for sheet in page.split("rel=\"stylesheet\" href=\"").skip(1) {
+            let sheet = sheet.split('"').next().unwrap();
+            assert_eq!(get(&front, sheet, header::ACCEPT, "text/css").await.0, StatusCode::OK, "{sheet}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_the_document_loads_is_kept_for_good_and_sent_compressed() {
     let (front, _folder) = alone(Browse::Token, "").await;
     let (_, _, page) = get(&front, "/", header::ACCEPT, "text/html").await;

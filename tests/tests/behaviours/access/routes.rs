@@ -19,6 +19,7 @@ pub(super) fn routes(ann: &Ann) -> Vec<(Method, String, &'static str, Value, &'s
         row(&get, "/v1/queues".into(), "/v1/queues", json!(null), "operator"),
         row(&get, "/v1/operator/metrics".into(), "/v1/operator/metrics", json!(null), "operator"),
         row(&get, "/v1/operator/alerts".into(), "/v1/operator/alerts", json!(null), "operator"),
+        row(&get, "/v1/operator/history".into(), "/v1/operator/history", json!(null), "operator"),
         row(&get, "/v1/queues/default".into(), "/v1/queues/{queueId}", json!(null), ALL),
         row(&get, "/v1/queues/default/draw".into(), "/v1/queues/{queueId}/draw", json!(null), ALL),
         row(&get, format!("/v1/tokens/{token}/draw"), "/v1/tokens/{token}/draw", json!(null), ALL),

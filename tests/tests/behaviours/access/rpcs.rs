@@ -352,6 +352,7 @@ pub(super) fn rpcs(ann: &Ann) -> Vec<(Role, &'static str, Vec<u8>, &'static str)
             "operator",
         ),
         (desk, "GetMetrics", checkout::GetMetricsRequest {}.encode_to_vec(), "operator"),
+        (desk, "GetHistory", checkout::GetHistoryRequest::default().encode_to_vec(), "operator"),
         // Every program tells its own.
         (queues, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),
         (shows, "ListAlerts", alerts::ListAlertsRequest {}.encode_to_vec(), "operator"),

@@ -1,0 +1,108 @@
+// The lines of the box office, in a real browser: one that is changed and paused, and a draw that is held
+// without its beacon.
+//
+//     node lines.mjs PROGRAM FOLDER BROWSER [SCENE]
+
+import { deepStrictEqual as same, ok } from "node:assert";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { Browser, House, play, press, says, sound } from "./house.mjs";
+
+const [program, folder, executable, only] = process.argv.slice(2);
+const browser = await Browser.open(executable);
+const house = await House.open(program, `${folder}/lines`);
+
+async function a_line_is_changed() {
+  await house.run("PUT", "/v1/queues/changed", { maxActive: 5 });
+  const olga = await browser.person(house);
+  const page = await olga.visit("/operator/lines");
+  await sound(page, "the lines");
+  await page.click('a[href="/operator/lines/changed"]');
+  await page.waitForSelector("change-form input");
+  await sound(page, "a line");
+  await press(page, "preview");
+  await says(page, "Nothing is different from how it is.");
+  await page.fill('[data-key="maxActive"]', "9");
+  await page.selectOption('[data-key="onExpiry"]', "EXPIRE");
+  await press(page, "preview");
+  const row = (text) => page.locator("change-form tbody tr", { hasText: text }).innerText();
+  ok(/Admitted at once, at most\s+5\s+9/.test(await row("Admitted at once")), await row("Admitted at once"));
+  ok(/goes to the end of the line\s+loses the place/.test(await row("not finish")), await row("not finish"));
+  await sound(page, "a change that is previewed");
+  await press(page, "back");
+  same(
+    (await house.run("GET", "/v1/queues/changed")).maxActive,
+    5,
+    "nothing is changed before it is confirmed",
+  );
+  await press(page, "preview");
+  await press(page, "confirm");
+  await page.waitForSelector('[data-key="maxActive"][value="9"]');
+  const { maxActive, onExpiry, maxWaiting } = await house.run("GET", "/v1/queues/changed");
+  same([maxActive, onExpiry, maxWaiting], [9, "EXPIRE", 100_000]);
+  await press(page, "pause");
+  await sound(page, "asked whether to pause");
+  await press(page, "confirm");
+  await page.waitForSelector('[data-key="resume"]');
+  same((await house.run("GET", "/v1/queues/changed")).paused, true);
+  await page.click('[data-key="to-journal"]');
+  await page.fill('[data-key="target"]', "changed");
+  await press(page, "narrow");
+  await page.waitForFunction(() => document.querySelectorAll(".action").length === 4);
+  await page.locator(".action summary").nth(1).click();
+  await says(page, "policy.max_active");
+  await sound(page, "the journal");
+  await olga.leave();
+}
+
+/** What the relay of a public beacon tells of its chain; its rounds it does not tell. */
+const CHAIN = {
+  public_key:
+    "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d106451" +
+    "0d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a",
+  period: 3,
+  genesis_time: 1_692_803_367,
+  groupHash: "f477d5c89f21a17c863a7f937c6a6d15859414d2be09cd448d4279af331c5d3e",
+  schemeID: "bls-unchained-g1-rfc9380",
+  metadata: { beaconID: "quicknet" },
+};
+const CHAIN_HASH = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
+
+async function a_draw_is_held_without_its_beacon() {
+  const relay = createServer(({ url }, answer) => {
+    if (url.endsWith("/info")) answer.end(JSON.stringify(CHAIN));
+    else answer.writeHead(503).end();
+  }).listen(0, "127.0.0.1");
+  await once(relay, "listening");
+  const url = `http://127.0.0.1:${relay.address().port}/${CHAIN_HASH}`;
+  const fair = await House.open(program, `${folder}/fair`, "--beacon-url", url);
+  const opensAt = new Date(Date.now() + 5_000).toISOString();
+  await fair.run("PUT", "/v1/queues/fair", { opensAt, opening: "DRAW", maxActive: 0 });
+  for (const userId of ["ada", "bea", "cem"]) await fair.run("POST", "/v1/queues/fair/tokens", { userId });
+  const olga = await browser.person(fair);
+  const page = await olga.visit("/operator/lines/fair");
+  await says(page, "The draw waits for its beacon: round");
+  await sound(page, "a draw that waits for its beacon");
+  await press(page, "withoutBeacon");
+  await says(page, "It cannot be held again");
+  await sound(page, "asked whether to draw without the beacon");
+  const { secret } = await fair.run("GET", "/v1/queues/fair/draw");
+  same(secret, null, "nothing is drawn before it is confirmed");
+  await press(page, "confirm");
+  await page.locator(".action", { hasText: "Changed a line" }).first().waitFor();
+  await page.waitForFunction(() => !document.querySelector('[data-key="withoutBeacon"]'));
+  const held = await page.waitForFunction(async () => {
+    const draw = await (await fetch("/v1/queues/fair/draw")).json();
+    return draw.secret !== null && draw;
+  });
+  const { beacon, beaconSignature, registered } = await held.jsonValue();
+  same([beacon, beaconSignature, registered], ["", null, 3], "it was held without");
+  const { actions } = await fair.run("GET", "/v1/operator/journal?target=fair");
+  same(actions[0].after.policy.without_beacon, true, "it is in the journal");
+  await olga.leave();
+  await fair.kill();
+  relay.close();
+}
+
+const scenes = [a_line_is_changed, a_draw_is_held_without_its_beacon];
+await play("the lines of the box office in a browser", scenes, only, browser, house);
