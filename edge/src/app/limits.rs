@@ -210,7 +210,8 @@ impl Limits {
         }
         let places: HashSet<Uuid> = tokens.iter().filter_map(|token| Uuid::try_parse(token).ok()).collect();
         if let Some(asker) = asker {
-            places.iter().try_for_each(|place| self.admit_poll(place, || asker.clone()))?;
+            let admitted = places.iter().try_for_each(|place| self.admit_poll(place, || asker.clone()));
+            admitted.map_err(|unwelcome| unwelcome.1)?;
         }
         places.iter().try_for_each(|place| self.poll(place))
     }
