@@ -101,8 +101,7 @@ async fn run(
         config.policy.on_payment_failure,
     );
     let mut background = Background::new(shutdown.clone());
-    let watching = watch(db.clone(), clients.clone(), clock.clone(), shutdown.clone());
-    background.spawn("watching", watching);
+    background.spawn("watching", watch(db.clone(), clients.clone(), clock.clone(), shutdown.clone()));
     background.spawn("the recovery of checkouts", till.clone().recover_until(shutdown.clone()));
     background.spawn("the relay of events", relay.run_until(shutdown.clone()));
     let old = config.retention.old();

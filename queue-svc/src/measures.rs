@@ -12,6 +12,7 @@ pub(crate) const MEASURES: &[Described] = &[
     ("queue_batch_seconds", "How long a batch of commands took to be decided and written."),
     ("queue_batch_size", "Commands that one batch did together, by queue."),
     ("queue_batches_total", "Batches of commands that were made, by queue."),
+    ("queue_poll_batch_seconds", "How long a batch of polls that came over a stream took to be answered."),
     ("queue_refused_busy_total", "Commands refused because the queue had as much to do as it can, by queue."),
     ("queue_registered", "People who registered before the queue opens, by queue."),
     ("queue_waiting", "People who wait at this moment, by queue."),

@@ -26,8 +26,9 @@ const WAITING: usize = 20_000;
 /// Batches in flight at once, late ones included: enough that one hanging replica of two, which the channel
 /// leaves out after three seconds, never delays the batches that the other one answers.
 const COLLECTOR: Collector = Collector { most: BATCH, lanes: 64 };
-/// How long one batch may take: one attempt on a replica that hangs (3 s), and another one on the next.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one batch may take: on a lane to a replica that hangs (1 s), one attempt on another that does
+/// (3 s), and another one on the next.
+const TIMEOUT: Duration = Duration::from_secs(6);
 
 /// When to poll again for a token that the service could not look up.
 const AGAIN: Duration = Duration::from_secs(1);

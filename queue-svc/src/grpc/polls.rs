@@ -4,11 +4,14 @@
 //! its age, so that its client finds other replicas and certificates are shown anew) goes only when its last
 //! stream has ended.
 
-use std::{pin::Pin, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
-use boxoffice_proto::queue::{BatchGetTokensResponse, PollTokensRequest, PollTokensResponse};
-use futures::{Stream, StreamExt, stream};
-use tokio::time::timeout;
+use boxoffice_proto::{
+    Fault,
+    queue::{BatchGetTokensResponse, PollTokensRequest, PollTokensResponse},
+};
+use futures::{FutureExt as _, Stream, StreamExt, stream};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -40,7 +43,11 @@ pub(super) fn answers<F: Future<Output = Result<BatchGetTokensResponse, Status>>
             // A caller that breaks off hears nothing any more.
             next = asked.next() => next?.ok()?,
         };
-        match answer(tokens).await {
+        let began = Instant::now();
+        // Nothing is around a stream that would catch it, and within a process it is the caller's task.
+        let answered = AssertUnwindSafe(answer(tokens)).catch_unwind().await;
+        metrics::histogram!("queue_poll_batch_seconds").record(began.elapsed());
+        match answered.unwrap_or_else(|_panic| Err(Fault::internal("a batch of polls panicked").into())) {
             Ok(batch) => {
                 let answered = PollTokensResponse { number, batch: Some(batch) };
                 Some((Ok(answered), Some((asked, end, answer))))
@@ -53,7 +60,7 @@ pub(super) fn answers<F: Future<Output = Result<BatchGetTokensResponse, Status>>
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use tokio::{sync::mpsc, time::Instant};
+    use tokio::sync::mpsc;
 
     use super::*;
 

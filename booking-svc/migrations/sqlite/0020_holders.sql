@@ -1,0 +1,2 @@
+-- Where transactions wait for each other by rows, those of shows that are long over are found by an index. With one
+-- writer there are no such rows.
