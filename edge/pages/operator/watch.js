@@ -165,7 +165,6 @@ class Watch extends EventTarget {
   async #seldom() {
     const { payments } = await ask("/v1/payments?parked=true&pageSize=20", { tries: 1 });
     this.parked = payments;
-    this.#note(this.#seen, "parked", payments.length);
     if (Date.now() - this.#listed > STALE) await this.#list();
     /** @type {Books[]} */
     const books = [];

@@ -202,17 +202,12 @@ impl Limits {
         })
     }
 
-    /// Counts a poll of each place of a batch, once however often it stands there. Who was refused too often
-    /// asks for places alone that were answered lately.
-    pub(super) fn poll_each(&self, tokens: &[String], asker: Option<&Asker>) -> Result<(), Fault> {
-        if self.polls.is_none() {
+    /// Counts a poll of each place of a batch, once however often it stands there.
+    pub(super) fn poll_each(&self, tokens: &[String]) -> Result<(), Fault> {
+        if self.polls.is_none() || self.requests.is_none() {
             return Ok(());
         }
         let places: HashSet<Uuid> = tokens.iter().filter_map(|token| Uuid::try_parse(token).ok()).collect();
-        if let Some(asker) = asker {
-            let admitted = places.iter().try_for_each(|place| self.admit_poll(place, || asker.clone()));
-            admitted.map_err(|unwelcome| unwelcome.1)?;
-        }
         places.iter().try_for_each(|place| self.poll(place))
     }
 

@@ -70,7 +70,7 @@ pub(crate) async fn places(
     request: BatchGetTokensRequest,
 ) -> Result<BatchGetTokensResponse, Fault> {
     let request = caller.allow(request)?;
-    edge.limits.poll_each(&request.tokens, asker)?;
+    edge.limits.poll_each(&request.tokens)?;
     let found = ask!(edge.clients.queue, batch_get_tokens(request))?;
     if let Some(asker) = asker {
         let refused = Reason::TokenNotFound.http().as_u16();

@@ -14,6 +14,7 @@ use boxoffice_proto::{
 };
 use chassis::{
     clock::{self, Clock, SECOND},
+    context::{Context, TraceParent},
     db::Error,
     telemetry,
     ticks::every,
@@ -31,6 +32,8 @@ use crate::{
 
 /// How often samples are taken.
 pub(super) const PERIOD: Duration = Duration::from_secs(10);
+/// How long a look at the services may take, with all its calls.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Every how many samples the books of shows are read: that is more work for the database the more is sold.
 const SELDOM: i64 = 6;
 /// Of how many lines, concerts and shows a concert samples are taken at most.
@@ -67,9 +70,15 @@ impl Sampler {
 
     async fn sample(&self) {
         let at = beginning(self.clock.now());
-        let (own, of_all) = join(self.count(at), self.look(at)).await;
-        let samples: Vec<_> = own.into_iter().chain(of_all).collect();
-        if let Err(error) = self.book.add(&samples).await {
+        // What services answer, or do not, holds up nothing of what this edge has counted.
+        self.keep(self.count(at).await).await;
+        let looking = Context::of(TraceParent::not_sampled(), PATIENCE).scope(self.look(at));
+        self.keep(looking.await).await;
+    }
+
+    async fn keep(&self, sample: Option<Sample>) {
+        let Some(sample) = sample else { return };
+        if let Err(error) = self.book.add(&[sample]).await {
             warn_or_alert!(error.is_passing(), %error, "what this edge has counted could not be written down");
         }
     }
@@ -81,7 +90,8 @@ impl Sampler {
         Some(Sample { source: self.name.clone(), at, figures: Figures::Edge(counted(&text)) })
     }
 
-    /// How lines and sales stand, unless another edge has written that down.
+    /// How lines and sales stand, unless another edge has written that down. Where the lines cannot be read,
+    /// another edge may find them within the same ten seconds.
     async fn look(&self, at: i64) -> Option<Sample> {
         match self.book.has(OF_ALL, at).await {
             Ok(false) => {}
@@ -95,8 +105,8 @@ impl Sampler {
         let shows = async { if is_time_for_books { self.shows(at).await } else { Ok(Vec::new()) } };
         let (lines, shows) = join(self.lines(), shows).await;
         let sale = SaleFigures {
-            lines: told("lines", lines),
-            shows: told("shows", shows),
+            lines: told("lines", lines)?,
+            shows: told("shows", shows).unwrap_or_default(),
             parked: self.parked().await.ok(),
         };
         Some(Sample { source: OF_ALL.to_owned(), at, figures: Figures::Sale(sale) })
@@ -147,11 +157,11 @@ pub(super) fn beginning(now: i64) -> i64 {
 }
 
 /// What a service has told, or nothing.
-fn told<T>(what: &str, answer: Result<Vec<T>, Fault>) -> Vec<T> {
-    answer.unwrap_or_else(|fault| {
+fn told<T>(what: &str, answer: Result<Vec<T>, Fault>) -> Option<Vec<T>> {
+    let gap = |fault: &Fault| {
         tracing::debug!(what, reason = fault.reason.as_str(), "the charts have a gap");
-        Vec::new()
-    })
+    };
+    answer.inspect_err(gap).ok()
 }
 
 fn line(Queue { queue_id, waiting, registered, active, places_per_minute, .. }: Queue) -> LineFigures {
@@ -175,6 +185,9 @@ fn counted(text: &str) -> EdgeFigures {
         if ["status=\"4", "status=\"5"].iter().any(|status| labels.contains(status)) {
             figures.refused += count;
         }
+    }
+    for (_, count) in series(text, "http_request_seconds_count") {
+        figures.timed += count.parse::<u64>().unwrap_or(0);
     }
     for (labels, count) in series(text, "http_request_seconds_bucket") {
         let bound = labels.split_once("le=\"").and_then(|(_, rest)| rest.split('"').next()?.parse().ok());
@@ -204,9 +217,11 @@ mod tests {
                     http_request_seconds_bucket{method=\"GET\",route=\"/a\",le=\"+Inf\"} 70\n\
                     http_request_seconds_bucket{method=\"POST\",route=\"/b\",le=\"0.0005\"} 0\n\
                     http_request_seconds_bucket{method=\"POST\",route=\"/b\",le=\"1\"} 9\n\
-                    http_request_seconds_sum{method=\"GET\",route=\"/a\"} 0.7\n";
+                    http_request_seconds_sum{method=\"GET\",route=\"/a\"} 0.7\n\
+                    http_request_seconds_count{method=\"GET\",route=\"/a\"} 70\n\
+                    http_request_seconds_count{method=\"POST\",route=\"/b\"} 9\n";
         let within = vec![(0.0005, 60), (1.0, 79)];
-        assert_eq!(counted(text), EdgeFigures { answers: 80, refused: 10, within });
+        assert_eq!(counted(text), EdgeFigures { answers: 80, refused: 10, timed: 79, within });
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub(crate) struct EdgeFigures {
     pub(crate) answers: u64,
     /// How many of them were refused, or failed.
     pub(crate) refused: u64,
+    /// Of how many it was taken how long they took: not of what was no request at all.
+    #[serde(default)]
+    pub(crate) timed: u64,
     /// How many of them were answered within how many seconds, by rising seconds.
     pub(crate) within: Vec<(f64, u64)>,
 }
@@ -101,7 +104,7 @@ pub(crate) struct Gathered {
 #[derive(Default)]
 struct Sum {
     told: Gathered,
-    answers: u64,
+    timed: u64,
     within: Vec<(f64, u64)>,
 }
 
@@ -134,7 +137,7 @@ impl Sum {
         self.told.edges += 1;
         self.told.answered_per_minute += a_minute(answers);
         self.told.refused_per_minute += a_minute(refused);
-        self.answers += answers;
+        self.timed += now.timed.saturating_sub(before.timed);
         for (bound, count) in &now.within {
             let count = count.saturating_sub(found(&before.within, *bound).copied().unwrap_or(0));
             match self.within.iter_mut().find(|(known, _)| known.total_cmp(bound).is_eq()) {
@@ -148,10 +151,10 @@ impl Sum {
     /// beyond the last bound, that bound.
     #[expect(clippy::cast_precision_loss, reason = "counts of answers")]
     fn quantile(&self, part: f64) -> Option<f64> {
-        if self.answers == 0 {
+        if self.timed == 0 {
             return None;
         }
-        let wanted = self.answers as f64 * part;
+        let wanted = self.timed as f64 * part;
         let (mut lower, mut below) = (0.0, 0.0);
         let mut buckets = self.within.clone();
         buckets.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -176,7 +179,7 @@ mod tests {
 
     fn edge(source: &str, at: i64, answers: u64, refused: u64, fast: u64) -> Sample {
         let within = vec![(0.1, fast), (1.0, answers)];
-        let figures = Figures::Edge(EdgeFigures { answers, refused, within });
+        let figures = Figures::Edge(EdgeFigures { answers, refused, timed: answers, within });
         Sample { source: source.to_owned(), at, figures }
     }
 
@@ -215,6 +218,15 @@ mod tests {
         figures.within = vec![(0.1, 0), (1.0, 5)];
         let told = history(vec![edge("a", 0, 0, 0, 0), late.clone(), Sample { at: 2 * TEN, ..late }], 0);
         assert_eq!([TEN, 2 * TEN].map(|at| told[&at].p99_seconds), [Some(1.0), None]);
+    }
+
+    #[test]
+    fn what_was_no_request_takes_no_time() {
+        let mut noisy = edge("a", TEN, 100, 40, 100);
+        let Figures::Edge(figures) = &mut noisy.figures else { panic!() };
+        (figures.timed, figures.within) = (60, vec![(0.1, 60), (1.0, 60)]);
+        let p99 = history(vec![edge("a", 0, 0, 0, 0), noisy], 0)[&TEN].p99_seconds.unwrap();
+        assert!(p99 < 0.1, "{p99}");
     }
 
     #[test]

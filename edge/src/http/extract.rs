@@ -315,7 +315,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ToCome {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct Since {
     /// Only what came after this instant.
-    #[param(required = false, format = DateTime, example = "2026-12-24T19:30:00Z")]
+    #[param(required = false, example = "2026-12-24T19:30:00Z")]
     pub(super) since: Option<String>,
 }
 
@@ -364,12 +364,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
         let params = Params::from_request_parts(parts, state).await?;
         let raw = params.get("pageSize")?.unwrap_or("0");
         // However many are asked for, a page is as large as it may be.
-        let is_number =
-            raw.bytes().all(|byte| byte.is_ascii_digit()) && (raw == "0" || !raw.starts_with('0'));
-        if !is_number {
-            return Err(Problem::field("pageSize", "must be a whole number that is not negative"));
-        }
-        let page_size = raw.parse().unwrap_or(i32::MAX);
+        let is_plain = raw.bytes().all(|byte| byte.is_ascii_digit()) && (raw == "0" || !raw.starts_with('0'));
+        let page_size = raw.parse().ok().filter(|_| is_plain).ok_or_else(|| {
+            Problem::field("pageSize", "must be a whole number, 0 to 2147483647; a page has 1000 at most")
+        })?;
         Ok(Self { page_size, page_token: params.get("pageToken")?.unwrap_or_default().to_owned() })
     }
 }

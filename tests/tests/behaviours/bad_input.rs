@@ -311,6 +311,7 @@ async fn paths_and_queries_that_are_absurd_are_refused(world: World) {
         ("/v1/payments/x/story".to_owned(), "paymentId"),
         ("/v1/concerts?pageSize=-1".to_owned(), "pageSize"),
         ("/v1/concerts?pageSize=ten".to_owned(), "pageSize"),
+        ("/v1/concerts?pageSize=2147483648".to_owned(), "pageSize"),
         ("/v1/concerts?pageToken=%F0%9F%8E%9F".to_owned(), "pageToken"),
         ("/v1/concerts?pageToken=bm90aGluZw".to_owned(), "pageToken"),
     ] {
