@@ -121,7 +121,7 @@ mod tests {
 
     fn sample(source: &str, at: i64, answers: u64) -> Sample {
         let within = vec![(0.0005, 1), (10.0, answers)];
-        let figures = Figures::Edge(EdgeFigures { answers, refused: 0, within });
+        let figures = Figures::Edge(EdgeFigures { timed: 0, answers, refused: 0, within });
         Sample { source: source.to_owned(), at, figures }
     }
 
