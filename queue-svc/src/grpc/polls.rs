@@ -37,11 +37,15 @@ pub(super) fn answers<F: Future<Output = Result<BatchGetTokensResponse, Status>>
 ) -> impl Stream<Item = Result<PollTokensResponse, Status>> + Send {
     stream::unfold(Some((asked, end, answer)), async |open| {
         let (mut asked, mut end, answer) = open?;
-        let PollTokensRequest { number, tokens } = tokio::select! {
+        let next = tokio::select! {
             biased;
             () = &mut end => return None,
-            // A caller that breaks off hears nothing any more.
-            next = asked.next() => next?.ok()?,
+            next = asked.next() => next?,
+        };
+        let Ok(PollTokensRequest { number, tokens }) = next else {
+            // A caller that has broken off does not hear it.
+            let refused = Fault::invalid_field("message", "must be a PollTokensRequest");
+            return Some((Err(refused.into()), None));
         };
         let began = Instant::now();
         // Nothing is around a stream that would catch it, and within a process it is the caller's task.

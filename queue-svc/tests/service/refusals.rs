@@ -155,7 +155,7 @@ async fn nonsense_is_refused_field_by_field() {
         assert_eq!(reason(client.batch_get_tokens(many(vec![NOBODY; 1_001])).await), Reason::InvalidArgument);
         let fault = Fault::from(&client.batch_get_tokens(many(vec![NOBODY, "x"])).await.unwrap_err());
         assert_eq!(fault.violations[0].field, "tokens[1]");
-        for (page_size, page_token) in [(-1, ""), (1_001, ""), (1, "rubbish")] {
+        for (page_size, page_token) in [(-1, ""), (1, "rubbish")] {
             let request = pb::ListQueuesRequest { page_size, page_token: page_token.to_owned() };
             assert_eq!(reason(client.list_queues(request).await), Reason::InvalidArgument);
         }

@@ -123,7 +123,9 @@ fn a_request_that_was_done_twice_is_seen() {
 
 #[test]
 fn seats_beyond_what_one_may_have_are_seen() {
-    assert!(is_found(Sabotage::Unlimited, 1..=20, &["LIMIT"]));
+    // It takes somebody who wants more than the show allows in one batch: with the plans of today in seed 34
+    // first.
+    assert!(is_found(Sabotage::Unlimited, 30..=45, &["LIMIT"]));
 }
 
 #[test]

@@ -240,7 +240,8 @@ async fn every_rpc_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) {
             for caller in CALLERS {
                 let bearer = secured.bearer(caller).map(|bearer| ("authorization", bearer));
                 // Support helps without a place in the line.
-                let place = (caller != "support").then(|| ("x-queue-token", ann.token.clone()));
+                let helps = caller == "support" && *name == "CancelReservation";
+                let place = (!helps).then(|| ("x-queue-token", ann.token.clone()));
                 let metadata: Vec<_> = bearer.into_iter().chain(place).collect();
                 let over_grpc = raw::call_with(channel.clone(), &path, request, &metadata).await.err();
                 let mut answers = vec![("gRPC", over_grpc)];
@@ -330,7 +331,7 @@ async fn what_services_do_among_themselves_is_not_done_at_the_edge(world: World)
         );
         tried += 1;
     }
-    assert_eq!(tried, 10);
+    assert_eq!(tried, 12);
 }
 
 /// What a stranger did to a victim on a mesh that asked nobody.
