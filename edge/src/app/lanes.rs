@@ -36,6 +36,8 @@ const LANES: usize = 4;
 /// How long a batch waits for its answer on a lane. The call that is made then has time for a replica that
 /// hangs, and for another one.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the other side has for ending a lane.
+const CLOSING: Duration = Duration::from_secs(30);
 /// How long the opening of a lane may take: less than an attempt of a call, so that a replica is not taken
 /// for one that hangs because something on the way lets no streams through.
 const OPENING: Duration = Duration::from_secs(2);
@@ -62,7 +64,7 @@ struct Pool {
     not_before: Instant,
 }
 
-/// An open stream. Dropping it ends it.
+/// An open stream.
 struct Lane {
     batches: mpsc::Sender<PollTokensRequest>,
     answers: Streaming<PollTokensResponse>,
@@ -86,6 +88,7 @@ impl Lanes {
             self.pool.lock().rest.push_back(lane);
         } else {
             metrics::counter!("polls_lanes_ended_total").increment(1);
+            tokio::spawn(lane.close());
         }
         answer
     }
@@ -139,6 +142,15 @@ impl Lane {
         // There is room, because the batch before was answered.
         self.batches.try_send(PollTokensRequest { number: self.number, tokens }).ok()?;
         self.answer().await
+    }
+
+    /// Ends the stream from this side, and waits until the other side has. Both ends remember a stream that is
+    /// reset instead, as dropping it does, for a while, and of those a connection bears few.
+    async fn close(self) {
+        let Self { batches, mut answers, .. } = self;
+        drop(batches);
+        let rest = async { while let Ok(Some(_late)) = answers.message().await {} };
+        let _silent = timeout(CLOSING, rest).await;
     }
 
     /// The answer to the latest batch. `None`: the stream has ended, or is silent, or answers another one.
