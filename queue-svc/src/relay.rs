@@ -3,7 +3,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use chassis::web::{Web, WebBounds, client_tls};
+use chassis::{
+    threads,
+    web::{Web, WebBounds, client_tls},
+};
 use futures::future::BoxFuture;
 use http::{Request, StatusCode, Uri};
 use serde::Deserialize;
@@ -109,7 +112,7 @@ impl Relay {
         let chain = Arc::clone(chain);
         let checked = move || chain.has_signed(round, &signature).then_some(signature);
         // It takes some milliseconds, in which others on this thread would wait.
-        let checked = tokio::task::spawn_blocking(checked).await.map_err(|error| error.to_string())?;
+        let checked = threads::compute(checked).await.map_err(|error| error.to_string())?;
         checked
             .map(Arc::from)
             .ok_or_else(|| "what it told is not the network's signature: refused".to_owned())

@@ -7,7 +7,10 @@
 
 use std::{io, sync::Arc, thread};
 
-use tokio::runtime::{Builder, Handle, RuntimeFlavor};
+use tokio::{
+    runtime::{Builder, Handle, RuntimeFlavor},
+    task::{self, JoinError},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The threads. They end, with all tasks that still run on them, soon after the last clone of this is
@@ -27,7 +30,7 @@ impl Threads {
     pub fn beside_this_runtime(name: &str) -> io::Result<Self> {
         let (here, end) = (Handle::current(), CancellationToken::new());
         let guard = end.clone().drop_guard();
-        let runtimes = if here.runtime_flavor() == RuntimeFlavor::CurrentThread {
+        let runtimes = if is_alone(&here) {
             vec![here]
         } else {
             let start = |number| start(format!("{name}-{number}"), end.clone());
@@ -41,6 +44,24 @@ impl Threads {
     pub fn runtimes(&self) -> &[Handle] {
         &self.runtimes
     }
+}
+
+/// Computes what takes longer than a task should keep its thread. A runtime of one thread (that of a test or
+/// a simulation) does it itself: an answer of another thread would come at a moment that the machine chooses,
+/// and a simulation could not be repeated.
+///
+/// # Errors
+/// It panicked, or the runtime ends.
+pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    if is_alone(&Handle::current()) {
+        return task::spawn(async { work() }).await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "this is where it is decided")]
+    task::spawn_blocking(work).await
+}
+
+fn is_alone(runtime: &Handle) -> bool {
+    runtime.runtime_flavor() == RuntimeFlavor::CurrentThread
 }
 
 fn start(name: String, end: CancellationToken) -> io::Result<Handle> {
@@ -75,5 +96,17 @@ mod tests {
         let here = thread::current().id();
         let there = threads.runtimes()[0].spawn(async { thread::current().id() }).await.unwrap();
         assert_eq!((threads.runtimes().len(), here), (1, there));
+        assert_eq!(compute(|| thread::current().id()).await.unwrap(), here);
+        assert!(compute(|| panic!("on purpose")).await.unwrap_err().is_panic());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_computed_keeps_no_worker() {
+        let (go, waits) = std::sync::mpsc::channel();
+        let computed = tokio::spawn(compute(move || waits.recv().unwrap()));
+        // The one worker is free for this.
+        tokio::spawn(async move { go.send(7).unwrap() }).await.unwrap();
+        assert_eq!(computed.await.unwrap().unwrap(), 7);
+        assert!(compute(|| panic!("on purpose")).await.unwrap_err().is_panic());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use chassis::{telemetry, ticks::every};
+use chassis::{telemetry, threads, ticks::every};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +63,7 @@ pub(crate) async fn watch_until(shutdown: CancellationToken) {
     let watches = Mutex::new(KINDS.map(|_| Watch::default()));
     every(LOOK, &shutdown, || async {
         // Writing all metrics takes a while.
-        let Ok(text) = tokio::task::spawn_blocking(telemetry::metrics_text).await else { return };
+        let Ok(text) = threads::compute(telemetry::metrics_text).await else { return };
         for ((watch, now), (kind, _)) in watches.lock().iter_mut().zip(answers(&text)).zip(KINDS) {
             if let Some(AnswerCounts { all, failed }) = watch.look(now) {
                 tracing::error!(

@@ -144,8 +144,8 @@ impl Lane {
         self.answer().await
     }
 
-    /// Ends the stream from this side, and waits until the other side has. Both ends remember a stream that is
-    /// reset instead, as dropping it does, for a while, and of those a connection bears few.
+    /// Ends the stream from this side, and waits until the other side has. Both ends remember for a while a
+    /// stream that is reset instead, as dropping it does, and of those a connection bears few.
     async fn close(self) {
         let Self { batches, mut answers, .. } = self;
         drop(batches);

@@ -16,7 +16,7 @@ use chassis::{
     clock::{self, Clock, SECOND},
     context::{Context, TraceParent},
     db::Error,
-    telemetry,
+    telemetry, threads,
     ticks::every,
     warn_or_alert,
 };
@@ -86,7 +86,7 @@ impl Sampler {
     /// What this edge has counted.
     async fn count(&self, at: i64) -> Option<Sample> {
         // Writing all metrics takes a while.
-        let text = tokio::task::spawn_blocking(telemetry::metrics_text).await.ok()?;
+        let text = threads::compute(telemetry::metrics_text).await.ok()?;
         Some(Sample { source: self.name.clone(), at, figures: Figures::Edge(counted(&text)) })
     }
 

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use chassis::db::Session;
+use chassis::{db::Session, threads};
 use uuid::Uuid;
 
 use super::{
@@ -105,7 +105,7 @@ async fn draft(queue: &Arc<Queue>, step: &Step, session: &mut Session) -> Result
             })
         }
     };
-    let drafted = tokio::task::spawn_blocking(work).await;
+    let drafted = threads::compute(work).await;
     drafted.map_err(|error| Error::Internal(error.to_string()))?
 }
 

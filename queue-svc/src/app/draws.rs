@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chassis::db::Session;
+use chassis::{db::Session, threads};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ pub(super) async fn read(
     };
     let signature = head.beacon.as_ref().and_then(|beacon| beacon.signature.clone());
     let written = store::draw::read(session, queue_id).await?;
-    let draw = tokio::task::spawn_blocking(move || {
+    let draw = threads::compute(move || {
         written.draw(&secret, &randomness(signature.as_deref().unwrap_or_default()), drawn)
     });
     let draw = draw.await;

@@ -112,6 +112,7 @@ pub(crate) fn hold_streams(address: &str, file: &str) -> ExitCode {
                 counts.count(if ended.is_some_and(|goodbye| goodbye) { 3 } else { 4 });
             });
         }
+        #[expect(clippy::disallowed_methods, reason = "this waits for whoever started the program")]
         let over = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().count());
         while !over.is_finished() {
             sleep(Duration::from_millis(100)).await;

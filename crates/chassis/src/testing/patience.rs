@@ -128,6 +128,10 @@ pub async fn timeout<F: Future>(usual: Duration, future: F) -> Result<F::Output,
         if let Ok(output) = tokio::time::timeout(patience.left(), &mut future).await {
             return Ok(output);
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it measures this machine, in tests of a runtime of one thread too"
+        )]
         let over = tokio::task::spawn_blocking(move || patience.is_over()).await;
         if over.unwrap_or(true) {
             return Err(Late(patience));
