@@ -106,7 +106,8 @@ pub struct Policy {
     /// `*` is any. None by default.
     #[arg(long, env, default_value = "", hide_default_value = true)]
     pub cors_origins: Origins,
-    /// Whether buyers' pages are served: what is on, the waiting room, the hall and the basket.
+    /// Whether pages are served: for buyers what is on, the waiting room, the hall and the basket, for
+    /// operators the box office and the manual.
     #[arg(long, env, value_name = "on|off", default_value_t = Switch(true))]
     pub pages: Switch,
     /// What one caller may ask for.

@@ -1,5 +1,6 @@
 // A chart of one figure over the last hour: a line in an SVG, and the same in words for who does not see it.
 
+import { now } from "../api.js";
 import { Part, h, show } from "../dom.js";
 import { span } from "../words.js";
 import { o } from "./words.js";
@@ -38,23 +39,26 @@ export class TrendChart extends Part {
 
   /**
    * @param {string} name
-   * @param {readonly Sample[]} samples in their order
+   * @param {readonly Sample[]} known in their order
    * @param {(value: number) => string} format
    * @param {string} [note] said after the value
    */
-  trace(name, samples, format, note) {
+  trace(name, known, format, note) {
+    // The right edge is this moment, though nothing may have been counted for a while: then nothing is known now.
+    const end = Math.max(now(), known.at(-1)?.at ?? 0);
+    const samples = known.filter(({ at }) => at >= end - HOUR);
     const last = samples.at(-1);
+    const value = last && end - last.at <= GAP ? format(last.value) : "–";
     show(this.#name, name);
-    show(this.#value, last ? format(last.value) : "–", note && h("span", { class: "faint" }, ` ${note}`));
+    show(this.#value, value, note && h("span", { class: "faint" }, ` ${note}`));
     const values = samples.map(({ value }) => value);
     const [least, most] = [Math.min(...values), Math.max(...values)];
-    const now = last?.at ?? 0;
-    const long = Math.min(HOUR, Math.max(LEAST, now - (samples[0]?.at ?? now)));
+    const long = Math.min(HOUR, Math.max(LEAST, end - (samples[0]?.at ?? end)));
     const said = last
-      ? o.trend(name, format(last.value), format(least), format(most), span(long / 1_000))
+      ? o.trend(name, value, format(least), format(most), span(long / 1_000))
       : o.noSamples(name);
     const top = most > 0 ? most * 1.1 : 1;
-    const x = (/** @type {number} */ at) => (WIDTH * (at - now + long)) / long;
+    const x = (/** @type {number} */ at) => (WIDTH * (at - end + long)) / long;
     const y = (/** @type {number} */ value) => HEIGHT - 2 - ((HEIGHT - 4) * value) / top;
     const svg = draw("svg", {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`,

@@ -108,6 +108,9 @@ function stateOf({ paused, opensAt, opening, registered, delayReason }) {
   return delayReason ? o.delay[delayReason] : o.open;
 }
 
+/** After so many milliseconds a beacon is late, as its alert says: until then it is on its way. */
+const BEACON_LATE = 30_000;
+
 /**
  * Whether a line should be open, and its draw is not held yet.
  * @param {Pick<Queue, "opensAt" | "opening" | "registered">} queue
@@ -121,7 +124,7 @@ export class LinePage extends Part {
   /** As it was read, until the next look at all lines. */
   #queue = /** @type {Queue} */ (/** @type {unknown} */ (null));
   #figures = h("div");
-  /** The question whether to draw without the beacon, while the draw waits for it. */
+  /** That the draw waits for its beacon, and once that is late the question whether to draw without it. */
   #beacon = h("div");
   #asksForDraw = false;
 
@@ -187,7 +190,7 @@ export class LinePage extends Part {
       ),
     );
     if (!waitsForDraw(queue) || queue.withoutBeacon) show(this.#beacon);
-    else if (!this.#beacon.hasChildNodes()) void this.#lookAtDraw();
+    else if (!this.#beacon.querySelector("[data-key]")) void this.#lookAtDraw();
   }
 
   /** Finds out whether the draw waits for its beacon. An edge of an earlier release tells of none. */
@@ -197,8 +200,12 @@ export class LinePage extends Part {
     try {
       /** @type {Draw} */
       const draw = await ask(`${addressOf(this.queueId)}/draw`, { signal: this.stopped, tries: 1 });
-      if (draw.root != null && draw.secret === null && draw.beaconRound != null)
-        show(this.#beacon, ...this.#drawWithout(draw.beaconRound, draw.beaconAt ?? ""));
+      if (draw.root == null || draw.secret !== null || draw.beaconRound == null) return;
+      const beacon = o.beaconRound(count(draw.beaconRound), moment(draw.beaconAt ?? ""));
+      const late = Date.parse(draw.beaconAt ?? "") + BEACON_LATE <= now();
+      if (!late && this.#beacon.hasChildNodes()) return;
+      const waits = h("p", { class: "notice", role: "status" }, o.waitsForBeacon(beacon));
+      show(this.#beacon, waits, ...(late ? [this.#drawWithout(beacon)] : []));
     } catch {
       // It is looked at again with the next look at all lines.
     } finally {
@@ -206,21 +213,17 @@ export class LinePage extends Part {
     }
   }
 
-  /** @param {number} round @param {string} beaconAt */
-  #drawWithout(round, beaconAt) {
-    const beacon = o.beaconRound(count(round), moment(beaconAt));
+  /** @param {string} beacon */
+  #drawWithout(beacon) {
     const content = () =>
       h("div", null, h("p", null, o.withoutBeaconMeans), differences([[o.beacon, beacon, o.nothing]]));
-    return [
-      h("p", { class: "notice", role: "status" }, o.waitsForBeacon(beacon)),
-      asking({
-        key: "withoutBeacon",
-        label: o.withoutBeacon,
-        content,
-        run: () => this.#put({ withoutBeacon: true }),
-        done: () => this.#read(),
-      }),
-    ];
+    return asking({
+      key: "withoutBeacon",
+      label: o.withoutBeacon,
+      content,
+      run: () => this.#put({ withoutBeacon: true }),
+      done: () => this.#read(),
+    });
   }
 
   /** @param {object} policy */

@@ -36,8 +36,8 @@ use super::{
 };
 use crate::domain::pace::{Band, EventId, Memory, SECOND, SPREAD, Standing, Tick, Verdict};
 
-/// How many streams may be open at once. At some 20 KiB each this is 2 GiB; further clients have to poll,
-/// which costs the edge nothing between two polls.
+/// How many streams may be open at once. At less than 3 KiB each this is 300 MiB; further clients have to
+/// poll, which costs the edge nothing between two polls.
 pub(crate) const STREAMS: u32 = 100_000;
 /// The most tokens that are looked up in a tick, those in front first; the others wait for the next tick. It
 /// is twice what [`STREAMS`] need.

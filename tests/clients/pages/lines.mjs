@@ -82,7 +82,17 @@ async function a_draw_is_held_without_its_beacon() {
   const olga = await browser.person(fair);
   const page = await olga.visit("/operator/lines/fair");
   await says(page, "The draw waits for its beacon: round");
+  same(await page.locator('[data-key="withoutBeacon"]').count(), 0, "nobody draws without a beacon that is on its way");
   await sound(page, "a draw that waits for its beacon");
+  // Half a minute later, by what the page is told of the beacon.
+  await page.route("**/v1/queues/fair/draw", async (route) => {
+    const answer = await route.fetch();
+    const draw = await answer.json();
+    const beaconAt = new Date(Date.parse(draw.beaconAt) - 40_000).toISOString();
+    await route.fulfill({ response: answer, json: { ...draw, beaconAt } });
+  });
+  await page.locator('[data-key="withoutBeacon"]').waitFor();
+  await sound(page, "a draw whose beacon is late");
   await press(page, "withoutBeacon");
   await says(page, "It cannot be held again");
   await sound(page, "asked whether to draw without the beacon");

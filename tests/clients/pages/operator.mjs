@@ -87,6 +87,19 @@ async function what_is_going_on() {
   });
   await other.getByText(/^Counted by .* \(until .*\)/).waitFor();
   await sound(other, "the board with the past of an edge that is gone");
+  // A figure that nobody has counted for ten minutes is not told as that of this moment.
+  const [value, words] = await other.evaluate(async () => {
+    const at = document.querySelector('script[type="module"]').src.replace(/main\.js$/, "");
+    const { TrendChart } = await import(`${at}chart.js`);
+    const chart = new TrendChart();
+    document.body.append(chart);
+    chart.trace("Old", [{ at: Date.now() - 600_000, value: 7 }], String);
+    const seen = [chart.querySelector(".figure").textContent, chart.querySelector("svg").ariaLabel];
+    chart.remove();
+    return seen;
+  });
+  same(value, "–", "an old figure");
+  ok(words.startsWith("Old: now –; between 7 and 7"), words);
   await oda.leave();
 }
 

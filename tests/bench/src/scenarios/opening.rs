@@ -17,9 +17,9 @@ use crate::{
     report::{self, Goal, Rounds, millis},
 };
 
-const PEOPLE: usize = 100_000;
+const PEOPLE: usize = 1_000_000;
 /// So many join in a second at the least; the instant is fixed before they do.
-const JOIN_AT_LEAST: usize = 3_000;
+const JOIN_AT_LEAST: usize = 5_000;
 /// Polls a second, and the connections that they come over, from a second before the opening on.
 const RATE: f64 = 2_000.0;
 const CONNECTIONS: usize = 64;
