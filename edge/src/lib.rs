@@ -108,9 +108,10 @@ async fn run(
     background.spawn("pruning", prune::until(db.clone(), clock.clone(), old, shutdown.clone()));
 
     let places = app::Places::new(clients.queue.clone());
-    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let vital = background.vital();
+    let halls = app::Halls::new(clients.clone(), vital.clone());
     let following = (app::Followers::new(places.clone(), shutdown.clone()), halls);
-    let polls = app::Polls::new(places);
+    let polls = app::Polls::new(places, vital.clone());
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());
     let desks = desks(&till, &db, &clock);
@@ -123,7 +124,7 @@ async fn run(
     let apart = |runtime: &Handle| {
         let _entered = runtime.enter();
         let queue = QueueServiceClient::new(Channel::new(&config.upstreams.queue_url));
-        (runtime.clone(), rest.apart(app::Polls::new(app::Places::new(queue))))
+        (runtime.clone(), rest.apart(app::Polls::new(app::Places::new(queue), vital.clone())))
     };
     let fronts = listeners.threads.runtimes().iter().map(apart).collect();
     let rest = async {

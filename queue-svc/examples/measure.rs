@@ -17,6 +17,7 @@
 use std::{env, fs, sync::Arc, time::Instant};
 
 use chassis::{
+    background::Vital,
     clock::Clock,
     db::{Db, DbConfig},
 };
@@ -134,7 +135,7 @@ fn resident() -> usize {
 async fn open(url: &str) -> Queues {
     let config = DbConfig::at(url);
     let db = Db::open(&config, &store::migrations()).await.unwrap();
-    Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap()
+    Queues::open(db, Clock::system(), Retention::default(), None, Vital::default()).await.unwrap()
 }
 
 async fn new_queue(queues: &Queues) -> String {

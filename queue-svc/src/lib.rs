@@ -60,13 +60,14 @@ async fn run(
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let db = Db::open(&config.database, &store::migrations()).await?;
-    let queues = app::Queues::open(db.clone(), clock.clone(), config.retention, config.relay.clone())
+    let mut background = Background::new(shutdown.clone());
+    let (retention, relay) = (config.retention, config.relay.clone());
+    let queues = app::Queues::open(db.clone(), clock.clone(), retention, relay, background.vital())
         .await
         .map_err(fatal)?;
     queues.ensure_queue(DEFAULT_QUEUE, config.policy.queue_policy()).await.map_err(fatal)?;
     let health = Health::new();
     health.watch(db.clone(), config.doors.readiness(), shutdown.clone());
-    let mut background = Background::new(shutdown.clone());
     background.spawn("alerts", alerts::until(db.clone(), clock.clone(), shutdown.clone()));
     let old = config.old();
     background.spawn("pruning", prune::until(db.clone(), clock.clone(), old, shutdown.clone()));

@@ -21,7 +21,10 @@ use std::{
 };
 
 use boxoffice_proto::{Fault, Reason, booking::GetAvailabilityRequest};
-use chassis::context::{Context, TraceParent};
+use chassis::{
+    background::Vital,
+    context::{Context, TraceParent},
+};
 use moka::future::Cache;
 use parking_lot::Mutex;
 use tokio::{
@@ -63,6 +66,7 @@ pub(crate) struct Halls(Arc<Registry>);
 struct Registry {
     clients: Clients,
     shutdown: CancellationToken,
+    vital: Vital,
     places: Arc<Semaphore>,
     audience: Arc<Audience>,
     /// Where boards are kept up to date, whichever thread's request opens the first stream.
@@ -88,11 +92,12 @@ struct Found {
 }
 
 impl Halls {
-    pub(crate) fn new(clients: Clients, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(clients: Clients, vital: Vital) -> Self {
+        let shutdown = vital.shutdown().clone();
         let (places, audience) = (Arc::new(Semaphore::new(STREAMS)), Arc::default());
         let known = Cache::new(SHOWS);
         let (runtime, boards) = (Handle::current(), Mutex::default());
-        Self(Arc::new(Registry { clients, shutdown, places, audience, runtime, known, boards }))
+        Self(Arc::new(Registry { clients, shutdown, vital, places, audience, runtime, known, boards }))
     }
 
     /// What can be had of a show. Requests that wait share the next call.
@@ -173,7 +178,8 @@ impl Registry {
         let (sender, receiver) = watch::channel(Arc::new(board));
         if !is_closed {
             boards.insert(show_id, sender);
-            self.runtime.spawn(Arc::clone(self).keep(show_id));
+            let kept = Arc::clone(self).keep(show_id);
+            self.runtime.spawn(self.vital.clone().guard("the map of a show", kept));
         }
         receiver
     }

@@ -14,7 +14,7 @@ use crate::app::{HallNews, StreamEnd, fakes::Fakes, fakes::Mishap};
 async fn over_a_fake() -> (Halls, Fakes, CancellationToken) {
     let (fakes, upstreams) = Fakes::start(0, 0).await;
     let shutdown = CancellationToken::new();
-    (Halls::new(Clients::new(&upstreams), shutdown.clone()), fakes, shutdown)
+    (Halls::new(Clients::new(&upstreams), Vital::new(shutdown.clone())), fakes, shutdown)
 }
 
 /// What is so from now on: of two bytes of seats these are taken.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
+    background::Vital,
     collector::Collector,
     context::{Context, TraceParent},
     trace::Span,
@@ -44,16 +45,17 @@ pub(crate) struct Polls {
 
 impl Polls {
     /// Starts the coalescer, in the runtime that this is called in.
-    pub(crate) fn new(places: Places) -> Self {
+    pub(crate) fn new(places: Places, vital: Vital) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let size = metrics::histogram!("polls_batch_size");
-        tokio::spawn(COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
+        let coalescing = COLLECTOR.run(receiver, move |polls: Vec<Poll>| {
             size.record(f64::from(u32::try_from(polls.len()).unwrap_or(u32::MAX)));
             let traces = polls.iter().filter_map(|((_, trace), _)| trace.clone());
             let (trace, span) = Span::shared(traces, || "polls".into());
             let answering = answer(places.clone(), polls, span);
             Context::of(trace, TIMEOUT).scope(answering)
-        }));
+        });
+        tokio::spawn(vital.guard("the coalescing of polls", coalescing));
         Self { sender }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use boxoffice_proto::{Fault, Reason, booking::ReservationStatus, queue::TokenStatus};
 use chassis::{
+    background::Vital,
     clock::{Clock, SECOND},
     db::{Db, DbConfig},
     testing::{databases, patience::Patience},
@@ -419,7 +420,7 @@ async fn a_replica_that_stops_leaves_what_is_stuck_to_another_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_in_flight_share_calls_and_each_gets_its_own_answer() {
     let (fakes, upstreams) = Fakes::start(0, NOW).await;
-    let polls = Polls::new(Places::new(Clients::new(&upstreams).queue));
+    let polls = Polls::new(Places::new(Clients::new(&upstreams).queue), Vital::default());
     let asked = (0..500_u128).map(|n| {
         let polls = polls.clone();
         tokio::spawn(async move { (n, polls.get(Uuid::from_u128((1 << 96) | (n / 2))).await) })

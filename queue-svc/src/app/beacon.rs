@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{back_off::BackOff, clock::micros};
+use chassis::{back_off::BackOff, background::Vital, clock::micros};
 use metrics::Gauge;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ pub(super) struct Seeking(Option<i64>);
 
 impl Seeking {
     /// Begins to seek the round that the draw waits for, if it waits and that was not begun yet.
-    pub(super) fn go_on(&mut self, queue: &Arc<Queue>, shutdown: &CancellationToken) {
+    pub(super) fn go_on(&mut self, queue: &Arc<Queue>, shutdown: &CancellationToken, vital: &Vital) {
         let Some(awaited) = queue.read(|state| state.head().awaited()) else {
             // Should it wait again, because what ended that was lost with a database, it is sought again.
             self.0 = None;
@@ -63,7 +63,9 @@ impl Seeking {
         };
         if self.0.replace(awaited.round) != Some(awaited.round) {
             let (queue, shutdown) = (Arc::clone(queue), shutdown.clone());
-            tokio::spawn(async move { shutdown.run_until_cancelled(seek(&queue, &awaited)).await });
+            let sought =
+                async move { shutdown.run_until_cancelled(seek(&queue, &awaited)).await.unwrap_or_default() };
+            tokio::spawn(vital.clone().guard("the seeking of a beacon", sought));
         }
     }
 }

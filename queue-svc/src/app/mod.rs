@@ -22,7 +22,7 @@ mod writer;
 
 use std::sync::{Arc, atomic::AtomicUsize};
 
-use chassis::{clock::Clock, db::Db};
+use chassis::{background::Vital, clock::Clock, db::Db};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -54,11 +54,20 @@ struct AllQueues {
     tasks: TaskTracker,
     /// Ends the background tasks and the open streams.
     stop: CancellationToken,
+    vital: Vital,
+}
+
+impl AllQueues {
+    /// Runs a task until it ends after `stop`.
+    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.vital.clone().guard(name, task));
+    }
 }
 
 impl Queues {
     /// Loads every queue from the database and starts to follow it. Tokens that have ended are kept for the
-    /// time that `retention` says; draws that are set have the beacon of this relay.
+    /// time that `retention` says; draws that are set have the beacon of this relay. The program ends if one
+    /// of its tasks fails.
     ///
     /// # Errors
     /// The database failed.
@@ -67,6 +76,7 @@ impl Queues {
         clock: Clock,
         retention: Retention,
         relay: Option<Relay>,
+        vital: Vital,
     ) -> Result<Self, Error> {
         let now = clock.now();
         let inner = AllQueues {
@@ -80,13 +90,17 @@ impl Queues {
             opening: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            vital,
         };
         let queues = Self(Arc::new(inner));
         queues.sync().await?;
-        queues.0.tasks.spawn(follow::run(queues.clone()));
+        queues.0.spawn("the following of other replicas", follow::run(queues.clone()));
         if let Some(relay) = queues.0.relay.clone() {
             let stop = queues.0.stop.clone();
-            queues.0.tasks.spawn(async move { stop.run_until_cancelled(beacon::introduce(relay)).await });
+            let introduced = async move {
+                stop.run_until_cancelled_owned(beacon::introduce(relay)).await.unwrap_or_default()
+            };
+            queues.0.spawn("the relay of beacons", introduced);
         }
         Ok(queues)
     }
@@ -128,7 +142,8 @@ impl Queues {
         let (sender, inbox) = mpsc::channel(writer::MAX_PENDING);
         let queue = Arc::new(Queue::new(queue_id, &self.0, state, sender));
         self.0.open.write().insert(&queue);
-        self.0.tasks.spawn(writer::run(Arc::clone(&queue), inbox, self.0.stop.clone()));
+        let writer = writer::run(Arc::clone(&queue), inbox, self.0.stop.clone(), self.0.vital.clone());
+        self.0.spawn("the writer of a line", writer);
         Ok(Some(queue))
     }
 

@@ -263,6 +263,7 @@ fn judge(claim: &Claim, view: TokenView, now: i64) -> Result<TokenView, Error> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use chassis::{
+        background::Vital,
         clock::Clock,
         db::{Db, DbConfig},
     };
@@ -275,7 +276,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("queue-{}", Uuid::new_v4()));
         let config = DbConfig::at(format!("sqlite:{}", folder.join("queue.db").display()));
         let db = Db::open(&config, &store::migrations()).await.unwrap();
-        let queues = Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap();
+        let queues =
+            Queues::open(db, Clock::system(), Retention::default(), None, Vital::default()).await.unwrap();
         let claim = Claim { token: Uuid::nil(), queue_id: None, user: None, fresh: false };
         let sizes = [
             size_of_val(&queues.join("default", "ann", 5, None)),

@@ -13,7 +13,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{back_off::BackOff, context::Context, db::Contended, trace::Span, warn_or_alert};
+use chassis::{
+    back_off::BackOff, background::Vital, context::Context, db::Contended, trace::Span, warn_or_alert,
+};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -54,12 +56,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 /// Runs until the shutdown, or until no more commands can be sent.
-pub(super) async fn run(queue: Arc<Queue>, mut inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) {
+pub(super) async fn run(
+    queue: Arc<Queue>,
+    mut inbox: mpsc::Receiver<Ask>,
+    shutdown: CancellationToken,
+    vital: Vital,
+) {
     let mut moved = queue.changes();
     let mut own_work_from = Instant::now();
     let mut seeking = Seeking::default();
     loop {
-        seeking.go_on(&queue, &shutdown);
+        seeking.go_on(&queue, &shutdown, &vital);
         let mut asks = Vec::new();
         let wake = due(&queue).max(own_work_from);
         tokio::select! {

@@ -9,6 +9,7 @@ use std::{
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
     args,
+    background::Vital,
     clock::Clock,
     db::{Db, Dialect},
     testing::{databases, patience::is_prompt},
@@ -29,7 +30,8 @@ const CROWD: usize = 3_000;
 async fn a_storm_is_told_at_once_to_come_back_and_loses_nothing() {
     for database in databases().await {
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let queues = Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap();
+        let queues =
+            Queues::open(db, Clock::system(), Retention::default(), None, Vital::default()).await.unwrap();
         let policy = QueuePolicy { max_active: 1, ..QueuePolicy::default() };
         queues.create_queue("rock", policy.clone(), None).await.unwrap();
         let active = queues.join("rock", "active", 5, None).await.unwrap().0;
@@ -114,7 +116,8 @@ async fn joins_leaves_and_completions_become_few_transactions() {
     const EACH: usize = 200;
     for database in databases().await {
         let db = Db::open(&database.config, &queue_svc::store::migrations()).await.unwrap();
-        let queues = Queues::open(db, Clock::system(), Retention::default(), None).await.unwrap();
+        let queues =
+            Queues::open(db, Clock::system(), Retention::default(), None, Vital::default()).await.unwrap();
         let policy = QueuePolicy { max_active: 200, ..QueuePolicy::default() };
         queues.create_queue("rock", policy, None).await.unwrap();
         let joined = async |from: usize| {

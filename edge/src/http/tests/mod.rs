@@ -18,7 +18,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use chassis::{clock::Clock, db, health::Health};
+use chassis::{background::Vital, clock::Clock, db, health::Health};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -78,8 +78,9 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
         policy.on_payment_failure,
     );
     let places = app::Places::new(clients.queue.clone());
-    let polls = app::Polls::new(places.clone());
-    let halls = app::Halls::new(clients.clone(), shutdown.clone());
+    let vital = Vital::new(shutdown.clone());
+    let polls = app::Polls::new(places.clone(), vital.clone());
+    let halls = app::Halls::new(clients.clone(), vital);
     let followers = (app::Followers::new(places, shutdown), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
