@@ -13,7 +13,8 @@ use chassis::{
     page::{List, PageRequest},
 };
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::caller::Caller;
@@ -65,11 +66,24 @@ pub(crate) fn actions_page(
 pub(crate) struct Acting {
     actions: Actions,
     clock: Clock,
+    /// The changes that are being made.
+    changes: TaskTracker,
 }
 
 impl Acting {
-    pub(crate) const fn new(actions: Actions, clock: Clock) -> Self {
-        Self { actions, clock }
+    pub(crate) fn new(actions: Actions, clock: Clock) -> Self {
+        Self { actions, clock, changes: TaskTracker::new() }
+    }
+
+    /// Waits, for a bounded time, until the outcome of every change is written: a caller may have gone before.
+    pub(super) async fn drain(&self) {
+        self.changes.close();
+        if timeout(PATIENCE, self.changes.wait()).await.is_err() {
+            tracing::warn!(
+                changes = self.changes.len(),
+                "outcomes of operators' actions are not written at the end"
+            );
+        }
     }
 
     /// Makes a change that this caller was allowed, of what has the id `target`, where there was `before`.
@@ -103,7 +117,7 @@ impl Acting {
         self.actions.intend(&action).await.map_err(failed)?;
         let (answered, answer) = oneshot::channel();
         let (acting, action_id) = (self.clone(), action.action_id);
-        tokio::spawn(context.scope(async move {
+        self.changes.spawn(context.scope(async move {
             let answer = change.await;
             let end = ended(tell, &answer);
             let written = acting.actions.conclude(action_id, &end, acting.clock.now()).await;

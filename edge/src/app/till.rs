@@ -418,10 +418,10 @@ impl Till {
         self.runner.recover_until(shutdown).await;
     }
 
-    /// Finishes the checkouts in flight, for a bounded time, and releases the leases of the others, so that
-    /// another replica takes them over at once.
+    /// Finishes the checkouts and changes in flight, for a bounded time, and releases the leases of the other
+    /// checkouts, so that another replica takes them over at once.
     pub(crate) async fn drain(&self) {
-        self.runner.drain().await;
+        tokio::join!(self.runner.drain(), self.acting.drain());
     }
 }
 
