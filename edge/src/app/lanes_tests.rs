@@ -105,6 +105,8 @@ async fn no_batch_waits_for_a_lane_that_cannot_be_had() {
         }
         assert!(is_prompt(began.elapsed(), Duration::from_secs(1)), "{:?}", began.elapsed());
         assert_eq!((count(&fakes, "batch_get_tokens"), count(&fakes, "poll_tokens")), (20, 0));
-        assert_eq!(count(&fakes, "open_lane"), 1, "after a failure there is a pause");
+        // After a failure there is a pause, of half a second at the least.
+        let opened = count(&fakes, "open_lane") as u128;
+        assert!((1..=1 + began.elapsed().as_millis() / 500).contains(&opened), "{opened}");
     }
 }
