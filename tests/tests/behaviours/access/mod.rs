@@ -89,8 +89,7 @@ impl Secured {
         } else {
             Mesh::start(shape, &flags).await
         };
-        let rest = Rest::new(mesh.rest());
-        Self { mesh, rest, issuer, keys, _folder: folder }
+        Self { rest: Rest::new(mesh.rest()), mesh, issuer, keys, _folder: folder }
     }
 
     /// The bearer token of one of [`CALLERS`], or of a user without roles.
