@@ -85,7 +85,6 @@ async fn run(
 ) -> Result<(), chassis::Error> {
     telemetry::describe(measures::MEASURES);
     let (db, health) = (Db::open(&config.database, &migrations()).await?, Health::new());
-
     let clients = clients::Clients::new(&config.upstreams);
     let gate = app::Gate::new(clients.clone());
     let events = store::Events::new(db.clone());

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    fs,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,7 +18,12 @@ use opentelemetry_proto::tonic::{
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{
+    Request, Response, Status,
+    transport::{Identity, Server, ServerTlsConfig},
+};
+
+use crate::keys::Keys;
 
 /// What was told of a piece of work. Ids are in hex; the parent of a trace's first span is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +53,28 @@ impl Collector {
     /// # Panics
     /// When there is no port left.
     pub async fn start() -> (Self, String) {
+        Self::served(Server::builder(), "http").await
+    }
+
+    /// The same by TLS, with a certificate of these keys.
+    ///
+    /// # Panics
+    /// When there is no port left.
+    pub async fn start_tls(keys: &Keys) -> (Self, String) {
+        let read = |file| fs::read(keys.path(file)).expect("a file that we wrote");
+        let identity = Identity::from_pem(read("edge.crt"), read("edge.key"));
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity));
+        Self::served(server.expect("a pair that we made"), "https").await
+    }
+
+    async fn served(mut server: Server, scheme: &str) -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let collector = Self::default();
         let service = TraceServiceServer::new(collector.clone());
-        let serving = Server::builder().add_service(service);
+        let serving = server.add_service(service);
         tokio::spawn(serving.serve_with_incoming(TcpListenerStream::new(listener)));
-        (collector, format!("http://{address}"))
+        (collector, format!("{scheme}://{address}"))
     }
 
     /// All spans so far.

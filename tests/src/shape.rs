@@ -73,14 +73,8 @@ impl Role {
     /// Whether a separate program of this role understands a policy flag.
     pub(crate) fn takes(self, flag: &str) -> bool {
         match self {
-            _ if matches!(
-                flag,
-                "--max-connections" | "--insecure-open" | "--docs" | "--self-charge" | "--otlp-endpoint"
-            ) =>
-            {
-                true
-            }
-            _ if flag.starts_with("--auth-") || flag.starts_with("--alert-") => true,
+            _ if ["--auth-", "--alert-", "--otlp-"].iter().any(|known| flag.starts_with(known)) => true,
+            _ if matches!(flag, "--max-connections" | "--insecure-open" | "--docs" | "--self-charge") => true,
             Self::Launcher => true,
             Self::Booking => flag.starts_with("--hold") || matches!(flag, "--max-held-seats" | "--currency"),
             Self::Edge => {

@@ -80,12 +80,12 @@ impl Web {
     }
 }
 
-/// The TLS of calls to servers of others. It trusts whom the machine trusts (`SSL_CERT_FILE` and
+/// Who is trusted when servers of others are called: whom the machine trusts (`SSL_CERT_FILE` and
 /// `SSL_CERT_DIR` say otherwise), and the authorities in a PEM file if there is one.
 ///
 /// # Errors
-/// The file cannot be read or has no certificate, or TLS cannot be set up; told without the file's name.
-pub fn client_tls(authorities: Option<&Path>) -> Result<ClientConfig, String> {
+/// The file cannot be read or has no certificate; told without the file's name.
+pub(crate) fn trusted(authorities: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = authorities {
         let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -97,6 +97,15 @@ pub fn client_tls(authorities: Option<&Path>) -> Result<ClientConfig, String> {
     let found = rustls_native_certs::load_native_certs();
     let (trusted, _not_understood) = roots.add_parsable_certificates(found.certs);
     tracing::debug!(trusted, errors = ?found.errors, "certificate authorities of this machine");
+    Ok(roots)
+}
+
+/// The TLS of calls to servers of others, as [`trusted`] says.
+///
+/// # Errors
+/// As that, or TLS cannot be set up.
+pub fn client_tls(authorities: Option<&Path>) -> Result<ClientConfig, String> {
+    let roots = trusted(authorities)?;
     Ok(ClientConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?

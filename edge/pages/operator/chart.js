@@ -44,7 +44,7 @@ export class TrendChart extends Part {
    * @param {string} [note] said after the value
    */
   trace(name, known, format, note) {
-    // The right edge is this moment, though nothing may have been counted for a while: then nothing is known now.
+    // The right edge is this moment. Nothing may have been counted for a while: then nothing is known now.
     const end = Math.max(now(), known.at(-1)?.at ?? 0);
     const samples = known.filter(({ at }) => at >= end - HOUR);
     const last = samples.at(-1);

@@ -75,7 +75,7 @@ impl Acting {
         Self { actions, clock, changes: TaskTracker::new() }
     }
 
-    /// Waits, for a bounded time, until the outcome of every change is written: a caller may have gone before.
+    /// Waits, for a bounded time, until the outcome of every change is written: its caller may have gone.
     pub(super) async fn drain(&self) {
         self.changes.close();
         if timeout(PATIENCE, self.changes.wait()).await.is_err() {

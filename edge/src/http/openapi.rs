@@ -109,7 +109,9 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
             Times are RFC 3339 UTC, money is a whole number of minor units, ids of users are texts. Unknown fields are ignored. \
             Errors are `application/problem+json` (RFC 9457); branch on `code`, the gRPC reason. `Retry-After` says when to ask \
             again. An address that does not take a method answers 405, and `Allow`. Every POST takes an `Idempotency-Key`: the same key and request get the first answer again, where asking again would not be harmless by itself. A W3C \
-            `traceparent` header is taken up, and every answer carries one, save what a cache may give to others.",
+            `traceparent` header is taken up, and every answer carries one, save what a cache may give to others.\n\n\
+            The pages of the house use nothing else: the on-sale at `/`, the box office at `/operator` (unless it runs with \
+            `--pages off`). They are the best example of a client.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "The edge that serves this document")),

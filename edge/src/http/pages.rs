@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use boxoffice_proto::queue::QueueMessage;
+use boxoffice_proto::{Fault, Reason, queue::QueueMessage};
 use flate2::{Compression, write::GzEncoder};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -42,8 +42,9 @@ const DOCUMENT: &str = include_str!("../../pages/index.html");
 /// How long the page of a place waits for the queue. Then it is shown without the place, which its modules
 /// ask for again.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After how many seconds a page without JavaScript loads itself again, at the least and at the most.
-const REFRESH: std::ops::RangeInclusive<i64> = 5..=60;
+/// After how many seconds a page without JavaScript loads itself again, at the least and at the most: as often
+/// as its place may be polled, which is every ten minutes long before an opening.
+const REFRESH: std::ops::RangeInclusive<i64> = 5..=600;
 
 /// The route of what the document loads.
 pub(super) const PART: &str = "/assets/{version}/{*part}";
@@ -254,9 +255,15 @@ async fn place(
 ) -> Response {
     let mut page = Page::new(&edge, &headers);
     if let Ok(token) = token.parse::<Uuid>() {
-        let found = timeout(PATIENCE, queue::place(&edge, &polls, token)).await;
-        if let Ok(Ok(Ok(token))) = found.map(|found| found.map(Token::try_from)) {
-            page.tell(&token);
+        match timeout(PATIENCE, queue::place(&edge, &polls, token)).await {
+            Ok(Ok(found)) => {
+                if let Ok(token) = Token::try_from(found) {
+                    page.tell(&token);
+                }
+            }
+            Ok(Err(fault)) if fault.reason == Reason::TokenNotFound => {}
+            Ok(Err(Fault { retry_after, .. })) => page.tell_later(retry_after),
+            Err(_late) => page.tell_later(None),
         }
     }
     page.render()
@@ -306,10 +313,8 @@ impl Page {
     /// have written only the seller's message, which is text.
     fn tell(&mut self, token: &Token) {
         let Words { position, behind, wait, .. } = self.words;
-        let again = token.poll_after_seconds;
-        if again > 0 {
-            let again = again.clamp(*REFRESH.start(), *REFRESH.end());
-            self.head = format!("<noscript><meta http-equiv=\"refresh\" content=\"{again}\"></noscript>");
+        if token.poll_after_seconds > 0 {
+            self.renew(token.poll_after_seconds);
         }
         let figures = if token.status == TokenStatus::Waiting {
             let minutes = |seconds: i64| (seconds.max(0) + 59) / 60;
@@ -325,6 +330,19 @@ impl Page {
         let said = self.words.status(token.status);
         let message = token.message.as_ref().map(|notice| self.message(notice.message())).unwrap_or_default();
         self.main = format!("<div class=\"card\"><h1>{said}</h1>{message}{figures}</div>");
+    }
+
+    /// Says that the place cannot be read at this moment, and looks again.
+    fn tell_later(&mut self, after: Option<Duration>) {
+        let seconds = after.unwrap_or_default().as_secs().try_into().unwrap_or(i64::MAX);
+        self.renew(seconds);
+        self.main = format!("<noscript><p>{}</p></noscript>", self.words.later);
+    }
+
+    /// Loads the page again after so many seconds where no module does better.
+    fn renew(&mut self, seconds: i64) {
+        let seconds = seconds.clamp(*REFRESH.start(), *REFRESH.end());
+        self.head = format!("<noscript><meta http-equiv=\"refresh\" content=\"{seconds}\"></noscript>");
     }
 
     /// What the seller says, in the language of the page if it is said in that, else in the other one.

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use tests::{
     collector::{Collector, Told},
     eventually::{eventually, holds},
+    keys::Keys,
     mesh::{Role, Shape},
     process::Signal,
     solos,
@@ -18,6 +19,7 @@ use tests::{
 pub(crate) const SOLOS: &[Solo] = &[
     solos![&[Shape::SingleSqlite, Shape::Cluster]; a_purchase_is_one_trace_through_every_process][0],
     solos![&[Shape::Cluster]; a_checkout_that_is_taken_over_is_linked_to_the_trace_that_began_it][0],
+    solos![&[Shape::ApartSqlite]; a_collector_is_told_by_tls][0],
     solos![&[Shape::ApartSqlite]; a_collector_that_is_away_costs_nothing_but_the_spans][0],
 ];
 
@@ -199,6 +201,18 @@ async fn a_checkout_that_is_taken_over_is_linked_to_the_trace_that_began_it(shap
     assert_eq!(resumed.links[0].0, trace);
     assert_eq!(resumed.attributes["boxoffice.checkout.status"], "COMPLETED");
     world.mesh.ready().await;
+    world.finish().await;
+}
+
+async fn a_collector_is_told_by_tls(shape: Shape) {
+    let keys = Keys::new();
+    let (collector, endpoint) = Collector::start_tls(&keys).await;
+    let authority = keys.path("ca.crt").display().to_string();
+    let world = World::start(shape, &["--otlp-endpoint", &endpoint, "--otlp-ca", &authority]).await;
+    let trace = new_trace();
+    let asked = world.rest.get("/v1/queues/default").header("traceparent", parent(&trace, true));
+    asked.expect(200).await;
+    eventually(SENT, || async { holds(collector.of(&trace).len(), |spans| *spans > 1) }).await;
     world.finish().await;
 }
 

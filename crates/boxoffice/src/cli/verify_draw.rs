@@ -3,7 +3,9 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use audit::draw::{Hash, leads, root, sha256};
+use chassis::web::{Web, WebBounds, client_tls};
 use clap::Args;
+use http::Request;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -13,9 +15,9 @@ use super::drawn_beacon::{self, BeaconAnswer, Noted, hash};
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = AFTER, after_long_help = AFTER)]
 pub(crate) struct VerifyDraw {
-    /// What /v1/queues/{queueId}/draw answered: a file, or its http:// address
+    /// What /v1/queues/{queueId}/draw answered: a file, or its address
     draw: String,
-    /// What /v1/tokens/{token}/draw answered: a file, or its http:// address
+    /// What /v1/tokens/{token}/draw answered: a file, or its address
     token_draw: Option<String>,
     /// The commitment that was told before the opening, in hex; without it nothing binds the secret
     #[arg(long, value_name = "HEX", value_parser = hash)]
@@ -48,8 +50,9 @@ Examples:
 const FORGED: u8 = 1;
 /// Something cannot be read.
 const UNREADABLE: u8 = 2;
-/// How long an address may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What is read of an address has some kilobytes at most.
+const BOUNDS: WebBounds =
+    WebBounds { within: Duration::from_secs(20), largest: 64 * 1024, idle: Duration::ZERO };
 /// How many standard deviations a number may be away from where its lot stands: one honest number in
 /// 500,000,000 is further away.
 const DEVIATIONS: f64 = 6.0;
@@ -214,16 +217,22 @@ fn listed(held: &Held, text: &str, mine: Option<&TokenDraw>) -> Result<String, S
 
 /// Reads JSON from a file or an address.
 fn read<T: for<'a> Deserialize<'a>>(from: &str) -> Result<T, Failure> {
-    let text = if from.starts_with("http://") {
-        super::block_on(async {
-            let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-            client.get(from).send().await?.error_for_status()?.text().await
-        })
-        .map_err(|error| unreadable(&from, &error))?
+    let text = if ["http://", "https://"].iter().any(|scheme| from.starts_with(scheme)) {
+        super::block_on(fetch(from)).map_err(|error| unreadable(&from, &error))?
     } else {
-        std::fs::read_to_string(from).map_err(|error| unreadable(&from, &error))?
+        std::fs::read(from).map_err(|error| unreadable(&from, &error))?
     };
-    serde_json::from_str(&text).map_err(|error| unreadable(&from, &error))
+    serde_json::from_slice(&text).map_err(|error| unreadable(&from, &error))
+}
+
+async fn fetch(from: &str) -> Result<Vec<u8>, String> {
+    let request = Request::get(from).body(Default::default()).map_err(|error| error.to_string())?;
+    let answer = Web::new(BOUNDS, client_tls(None)?).send(request).await?;
+    if answer.status().is_success() {
+        Ok(answer.into_body().into())
+    } else {
+        Err(format!("the answer is {}", answer.status()))
+    }
 }
 
 fn unreadable(what: &impl std::fmt::Display, why: &impl std::fmt::Display) -> Failure {

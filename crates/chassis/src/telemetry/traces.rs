@@ -8,18 +8,20 @@ use std::{
 };
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     trace::{SpanData, SpanExporter},
 };
+use tonic::transport::ClientTlsConfig;
 
 use super::LogArgs;
 use crate::{
     Error,
     exporter::{self, Sampler},
     flags,
+    web::trusted,
 };
 
 /// Begins to send spans, if a collector is named by `--otlp-endpoint` or by the variables of OpenTelemetry.
@@ -41,8 +43,12 @@ pub(crate) fn begin(args: &LogArgs, name: &'static str, version: &'static str) -
     if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
         return Err(wrong("a collector's address begins with http:// or https://".to_owned()));
     }
+    // Left to itself the library trusts nobody.
+    let trusted = trusted(args.otlp_ca.as_deref())
+        .map_err(|why| Error::Config(format!("--otlp-ca (OTEL_EXPORTER_OTLP_CERTIFICATE): {why}")))?;
     let otlp = Otlp::builder()
         .with_tonic()
+        .with_tls_config(ClientTlsConfig::new().trust_anchors(trusted.roots))
         .with_endpoint(endpoint)
         .build()
         .map_err(|error| wrong(error.to_string()))?;

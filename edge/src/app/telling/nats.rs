@@ -29,8 +29,8 @@ const STREAM: &str = "BOXOFFICE";
 /// How long a message is kept in a stream that is made here.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// For how long a stream that is made here knows an id again: an event whose acknowledgement was lost is
-/// published again when an edge runs again, and edges may all be away for a night. An id costs the server some
-/// hundred bytes meanwhile.
+/// published again when an edge runs again, and edges may all be away for a night. An id costs the server
+/// some hundred bytes meanwhile.
 const DUPLICATES: Duration = Duration::from_secs(24 * 3_600);
 /// How long an event may take until it is written down.
 const WITHIN: Duration = Duration::from_secs(5);

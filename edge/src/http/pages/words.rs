@@ -8,6 +8,8 @@ pub(super) struct Words {
     pub(super) language: &'static str,
     /// Said where nothing can be shown without JavaScript.
     pub(super) modules: &'static str,
+    /// Said where a place cannot be read.
+    pub(super) later: &'static str,
     pub(super) position: &'static str,
     pub(super) behind: &'static str,
     pub(super) wait: &'static str,
@@ -32,6 +34,7 @@ impl Words {
 pub(super) static ENGLISH: Words = Words {
     language: "en",
     modules: "To buy tickets here, please allow JavaScript for this page.",
+    later: "Your place in line is kept. It cannot be shown at this moment; this page looks again by itself.",
     position: "is your place in line. This page renews itself; your place is kept if you close it.",
     behind: "Behind you",
     wait: "Minutes to wait",
@@ -44,6 +47,7 @@ pub(super) static ENGLISH: Words = Words {
 pub(super) static KOREAN: Words = Words {
     language: "ko",
     modules: "예매하려면 이 페이지에서 자바스크립트를 허용해 주세요.",
+    later: "순서는 그대로 유지됩니다. 지금은 표시할 수 없어 이 페이지가 자동으로 다시 확인합니다.",
     position: "번째로 대기 중입니다. 이 페이지는 자동으로 갱신되며, 닫아도 순서가 유지됩니다.",
     behind: "내 뒤 대기자",
     wait: "예상 대기 시간(분)",
