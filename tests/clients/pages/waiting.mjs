@@ -107,9 +107,57 @@ async function where_streams_do_not_get_through() {
   await max.leave();
 }
 
+/** Seven tabs that follow seven places would need more connections than HTTP/1.1 lets a browser open. */
+async function in_seven_lines_at_once() {
+  const ned = await browser.person(house, { name: "ned" });
+  const open = new Set();
+  ned.context.on("request", (request) => request.url().endsWith("/events") && open.add(request));
+  for (const over of ["requestfinished", "requestfailed"])
+    ned.context.on(over, (request) => open.delete(request));
+  const tabs = [];
+  for (const nth of [1, 2, 3, 4, 5, 6, 7]) {
+    const show = await house.sale(`seven-${nth}`, { maxActive: 1 });
+    await house.run("POST", `/v1/queues/seven-${nth}/tokens`, { userId: "first" });
+    const tab = await ned.visit(`/shows/${show}`);
+    await press(tab, "join");
+    same(await place(tab), "1", `the place in line ${nth}`);
+    tabs.push(tab);
+  }
+  const answered = await tabs[6].evaluate(async () => {
+    const answer = await fetch("/v1/concerts", { signal: AbortSignal.timeout(60_000) });
+    return answer.status;
+  });
+  same(answered, 200, "a connection is left for what is asked");
+  ok(open.size > 0 && open.size <= 3, `${open.size} streams are open`);
+  // A tab that polls has a stream once others have ended.
+  const links = await Promise.all(tabs.map((tab) => tab.getAttribute("[data-link]", "data-link")));
+  const those = (how) => tabs.filter((_, at) => links[at] === how);
+  await Promise.all(those("live").map((tab) => tab.close()));
+  await Promise.any(those("polling").map((tab) => linked(tab, "live")));
+  await ned.leave();
+}
+
+async function why_a_line_slows_down() {
+  const show = await house.sale("slowed", { maxActive: 1 });
+  await house.run("POST", "/v1/queues/slowed/tokens", { userId: "first" });
+  const ora = await browser.person(house, { name: "ora" });
+  const page = await ora.visit(`/shows/${show}`);
+  await press(page, "join");
+  await linked(page, "live");
+  await house.run("PUT", "/v1/queues/slowed", { paused: true });
+  await says(page, "The line is paused at this moment. Your place is kept.");
+  same(await place(page), "1", "the place in a line that is paused");
+  await sound(page, "a line that is paused");
+  await house.run("PUT", "/v1/queues/slowed", { paused: false, maxActive: 2 });
+  await page.waitForSelector("canvas");
+  await ora.leave();
+}
+
 const scenes = [
   the_place_outlives_the_server_and_the_network,
   a_tab_in_the_background_keeps_its_place_and_is_right_when_it_is_shown,
   where_streams_do_not_get_through,
+  in_seven_lines_at_once,
+  why_a_line_slows_down,
 ];
 await play("waiting in a browser", scenes, only, browser, house);
