@@ -1,6 +1,6 @@
 // The on-sale as people use it, in a real browser: the whole of it by two at once, through kills of the
-// server, by keyboard alone, in both languages, with and without JavaScript, in an open and in a secured house.
-// Waiting is played in waiting.mjs.
+// server, by keyboard alone, in both languages, with and without JavaScript, in an open and in a secured
+// house. Waiting is played in waiting.mjs.
 //
 //     node on_sale.mjs PROGRAM FOLDER BROWSER [SCENE]
 
@@ -45,6 +45,15 @@ async function two_people_want_one_seat() {
   await other.waitForFunction(() => document.title.startsWith("1 · "));
   await house.run("PUT", "/v1/queues/one", { maxActive: 5 });
   await other.waitForSelector("canvas");
+
+  // What somebody else has held in the meantime one is told before one asks for it.
+  await choose(page, 5);
+  await says(page, "Stalls, Row A, Seat 5");
+  await choose(other, 5);
+  await press(other, "hold");
+  await says(page, "A seat that you had chosen was just taken by somebody else.");
+  same(await page.locator('[data-key="hold"]').count(), 0, "nothing is left to hold");
+  await press(other, "giveBack");
 
   await choose(page, 6);
   await choose(other, 6);
@@ -116,10 +125,17 @@ async function a_hold_is_found_again_and_given_back() {
   // The same person at another device, by the link of the place.
   const token = await page.evaluate(() => localStorage.getItem("boxoffice.place.again.eve"));
   const device = await browser.person(house, { name: "eve" });
+  // Its clock is an hour fast, on which the time left does not depend.
+  await device.context.addInitScript(() => {
+    const { now } = Date;
+    Date.now = () => now() + 3_600_000;
+  });
   const phone = await device.visit(`/line/${token}?show=${show}`);
   await sound(phone, "a place by its link");
   await press(phone, "next");
   await says(phone, "Your seats are held");
+  const left = await phone.locator("seat-basket .clock").innerText();
+  ok(/^0[0-5]:\d\d$/.test(left) && left !== "00:00", `${left} is left`);
   await press(phone, "giveBack");
   await phone.waitForSelector("canvas");
   await choose(phone, 2);
