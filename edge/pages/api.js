@@ -1,4 +1,5 @@
-// The public API, as the pages use it: JSON in and out, refusals as `Refusal`, and the server's clock.
+// The public API, as the pages use it: JSON in and out, refusals as `Refusal`, the server's clock, and how
+// many streams there may be.
 
 import { sleep } from "./dom.js";
 import { person } from "./person.js";
@@ -143,6 +144,32 @@ function read(text) {
   } catch {
     return null;
   }
+}
+
+/**
+ * So many streams all tabs have together, at most: HTTP/1.1 lets a browser open six connections to an origin,
+ * and what is asked needs some of them.
+ */
+const STREAMS = 3;
+
+/**
+ * Does something that keeps a connection for itself, if there may be one more of them. Where the browser has
+ * no locks (a page that came over plain HTTP) tabs do not know of each other, and there is none.
+ * @template {{}} T
+ * @param {() => Promise<T>} work
+ * @param {AbortSignal} signal
+ * @returns {Promise<T | null>} what became of it; `null` if it was not done
+ */
+export async function streamed(work, signal) {
+  const asked = { ifAvailable: true };
+  for (let nth = 1; navigator.locks && nth <= STREAMS; nth += 1) {
+    const done = await navigator.locks.request(`boxoffice.stream.${nth}`, asked, (lock) =>
+      // The page may have gone on to something else while it asked.
+      lock && !signal.aborted ? work() : null,
+    );
+    if (done !== null) return done;
+  }
+  return null;
 }
 
 /**

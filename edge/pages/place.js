@@ -3,13 +3,14 @@
 //
 // HTTP/1.1 lets a browser open six connections to an origin. So of all tabs that follow one token, the one
 // that has the token's lock has the stream, and tells the others over a channel. When that tab is closed, the
-// lock goes to the next. Where there are no locks (a page that came over plain HTTP) each tab has a stream of
-// its own.
+// lock goes to the next. Whoever stands in many lines has but a few streams all the same: in the other lines
+// the tab with the lock polls, and has a stream as soon as another one ends. Where there are no locks (a page
+// that came over plain HTTP) each tab polls for itself.
 //
 // A browser may freeze a tab that nobody looks at, the one with the stream, too. So a tab that is shown asks
 // at once whether it has missed something, and for itself as long as the one with the stream says nothing.
 
-import { Refusal, ask } from "./api.js";
+import { Refusal, ask, streamed } from "./api.js";
 import { sleep } from "./dom.js";
 
 /** @typedef {import("./types.js").News} News */
@@ -112,9 +113,9 @@ function onShown(act, signal) {
  */
 async function lookAfter(token, spread, latest, signal) {
   while (!signal.aborted) {
-    const end = await listen(token, spread, latest, signal);
+    const end = await streamed(() => listen(token, spread, latest, signal), signal);
     if (end === "final") return;
-    for (let nth = 0; nth < (end === "cut" ? 1 : POLLS) || latest().link === "away"; nth += 1) {
+    for (let nth = 0; nth < (end === "silent" ? POLLS : 1) || latest().link === "away"; nth += 1) {
       if (await poll(token, spread, signal)) return;
       const { place, link } = latest();
       const seconds = link === "away" ? Math.min(15, 2 ** nth) : Math.max(1, place?.pollAfterSeconds ?? 2);

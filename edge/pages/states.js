@@ -1,7 +1,7 @@
 // Which seats of a show can be had: the one place that knows how the API tells it. A page that is looked at
-// follows a stream of events; where none gets through, and between two, it polls.
+// follows a stream of events; where it may not have one, none gets through, and between two, it polls.
 
-import { ask, identified } from "./api.js";
+import { ask, identified, streamed } from "./api.js";
 import { sleep } from "./dom.js";
 
 /** A stream whose first event does not come within this is held back by something in between. */
@@ -37,7 +37,9 @@ function read({ seatCount, taken }) {
  */
 export async function followSeats(show, place, signal, tell) {
   for (;;) {
-    const polls = document.hidden || (await listen(show, place, signal, tell)) ? 1 : POLLS;
+    const follow = () => listen(show, place, signal, tell);
+    const got = document.hidden ? null : await streamed(follow, signal);
+    const polls = got === false ? POLLS : 1;
     for (let nth = 0; nth < polls; nth += 1) {
       await sleep(1_000 + 2_000 * Math.random(), signal);
       if (document.hidden) continue;

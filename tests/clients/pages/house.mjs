@@ -272,6 +272,9 @@ export const press = (page, key) => page.click(`[data-key="${key}"]:not([aria-di
 /** Waits until the page says this. */
 export const says = (page, text) => page.getByText(text).first().waitFor();
 
+/** What a page says of the place: its number. */
+export const place = (page) => page.locator("waiting-room .big").first().innerText();
+
 /** Waits until the page tells how it hears of the place. */
 export const linked = (page, how) => page.waitForSelector(`[data-link="${how}"]`);
 

@@ -1,19 +1,17 @@
 // The on-sale as people use it, in a real browser: the whole of it by two at once, through kills of the
-// server and cuts of the network, by keyboard alone, in both languages, with and without JavaScript, in an
-// open and in a secured house.
+// server, by keyboard alone, in both languages, with and without JavaScript, in an open and in a secured
+// house. Waiting is played in waiting.mjs.
 //
 //     node on_sale.mjs PROGRAM FOLDER BROWSER [SCENE]
 
 import { deepStrictEqual as same, ok } from "node:assert";
 import { readFileSync } from "node:fs";
-import { Browser, House, enter, linked, play, press, reach, says, skips, sound } from "./house.mjs";
+import { Browser, House, enter, linked, place, play, press, reach, says, skips, sound } from "./house.mjs";
 
 const [program, folder, executable, only] = process.argv.slice(2);
 const browser = await Browser.open(executable);
 const house = await House.open(program, `${folder}/open`);
 
-/** What a page says of the place: its number. */
-const place = (page) => page.locator("waiting-room .big").first().innerText();
 /** Chooses a seat by the list beside the picture. */
 const choose = (page, seat) => page.click(`[data-seat="${seat}"]:not([aria-disabled="true"])`);
 /** Tops up what is missing, pays, and waits for the receipt. */
@@ -48,6 +46,15 @@ async function two_people_want_one_seat() {
   await house.run("PUT", "/v1/queues/one", { maxActive: 5 });
   await other.waitForSelector("canvas");
 
+  // What somebody else has held in the meantime one is told before one asks for it.
+  await choose(page, 5);
+  await says(page, "Stalls, Row A, Seat 5");
+  await choose(other, 5);
+  await press(other, "hold");
+  await says(page, "A seat that you had chosen was just taken by somebody else.");
+  same(await page.locator('[data-key="hold"]').count(), 0, "nothing is left to hold");
+  await press(other, "giveBack");
+
   await choose(page, 6);
   await choose(other, 6);
   await says(page, "Stalls, Row A, Seat 6");
@@ -75,103 +82,6 @@ async function two_people_want_one_seat() {
   await says(second, "Topped up");
   await sound(second, "my tickets");
   await Promise.all([ann.leave(), bob.leave()]);
-}
-
-async function the_place_outlives_the_server_and_the_network() {
-  const show = await house.sale("lasting", { maxActive: 1 });
-  const cho = await browser.person(house, { name: "cho" });
-  await house.run("POST", "/v1/queues/lasting/tokens", { userId: "first" });
-  await house.run("POST", "/v1/queues/lasting/tokens", { userId: "second" });
-  const page = await cho.visit(`/shows/${show}`);
-  await press(page, "join");
-  await linked(page, "live");
-  same(await place(page), "2", "the place");
-
-  await house.kill();
-  await linked(page, "away");
-  await says(page, "Your place is kept, and this page comes back by itself.");
-  await sound(page, "the waiting room without a server");
-  await house.start();
-  await linked(page, "live");
-  same(await place(page), "2", "the place after the server was killed");
-
-  await cho.context.setOffline(true);
-  await linked(page, "away");
-  await cho.context.setOffline(false);
-  await linked(page, "live");
-  same(await place(page), "2", "the place after the network was away");
-
-  // Seven tabs of one person share one stream, also when the tab that has it is closed.
-  const before = cho.streams;
-  const tabs = await Promise.all(Array.from({ length: 6 }, () => cho.visit(`/shows/${show}`)));
-  for (const tab of tabs) await linked(tab, "live");
-  same(cho.streams, before, "no further streams");
-  await page.close();
-  await house.run("POST", "/v1/queues/lasting/tokens", { userId: "third" });
-  for (const tab of tabs)
-    await tab.getByText("Behind you").locator("xpath=../dd").getByText("1", { exact: true }).waitFor();
-  ok(cho.streams > before, "another tab has taken over");
-
-  const tab = tabs[0];
-  await press(tab, "leave");
-  await sound(tab, "asked whether to leave");
-  await press(tab, "really");
-  for (const each of tabs) await says(each, "You have left the line. You can join again.");
-  await cho.leave();
-}
-
-/** Has a page believe that it is shown, or that it is not. Headless browsers show every tab. */
-const showing = (page, isShown) =>
-  page.evaluate((isShown) => {
-    Object.defineProperty(document, "hidden", { configurable: true, value: !isShown });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, isShown);
-
-async function a_tab_in_the_background_keeps_its_place_and_is_right_when_it_is_shown() {
-  const show = await house.sale("hidden", { maxActive: 1 });
-  for (const userId of ["first", "second"]) await house.run("POST", "/v1/queues/hidden/tokens", { userId });
-  const ian = await browser.person(house, { name: "ian" });
-  const page = await ian.visit(`/shows/${show}`);
-  await press(page, "join");
-  await linked(page, "live");
-  same(await place(page), "2", "the place");
-  const asked = [];
-  ian.context.on("request", (request) => asked.push(new URL(request.url()).pathname));
-  await showing(page, false);
-  await house.run("POST", "/v1/queues/hidden/tokens", { userId: "third" });
-  await page.getByText("Behind you").locator("xpath=../dd").getByText("1", { exact: true }).waitFor();
-  await page.waitForTimeout(5_000);
-  same(asked, [], "in the background nothing is asked for, and what is new is told all the same");
-  const again = page.waitForRequest((request) => /\/v1\/tokens\/[^/]+$/.test(request.url()));
-  await showing(page, true);
-  await again;
-  same(await place(page), "2", "the place when it is shown again");
-
-  // The tab with the stream is frozen; another one is right all the same, and the frozen one once it goes on.
-  const frozen = await browser.renderer(page);
-  process.kill(frozen, "SIGSTOP");
-  const other = await ian.visit(`/shows/${show}`);
-  await other.getByText("Behind you").waitFor();
-  same(await place(other), "2", "the place beside a frozen tab");
-  await house.run("PUT", "/v1/queues/hidden", { maxActive: 5 });
-  await other.waitForSelector("canvas");
-  process.kill(frozen, "SIGCONT");
-  await page.waitForSelector("canvas");
-  await ian.leave();
-}
-
-async function where_streams_do_not_get_through() {
-  const show = await house.sale("polled", { maxActive: 1 });
-  await house.run("POST", "/v1/queues/polled/tokens", { userId: "first" });
-  const max = await browser.person(house, { name: "max" });
-  await max.context.route("**/events", (route) => route.abort());
-  const page = await max.visit(`/shows/${show}`);
-  await press(page, "join");
-  await linked(page, "polling");
-  same(await place(page), "1", "the place");
-  await house.run("PUT", "/v1/queues/polled", { maxActive: 2 });
-  await page.waitForSelector("canvas");
-  await max.leave();
 }
 
 async function a_payment_outlives_the_server() {
@@ -215,10 +125,17 @@ async function a_hold_is_found_again_and_given_back() {
   // The same person at another device, by the link of the place.
   const token = await page.evaluate(() => localStorage.getItem("boxoffice.place.again.eve"));
   const device = await browser.person(house, { name: "eve" });
+  // Its clock is an hour fast, on which the time left does not depend.
+  await device.context.addInitScript(() => {
+    const { now } = Date;
+    Date.now = () => now() + 3_600_000;
+  });
   const phone = await device.visit(`/line/${token}?show=${show}`);
   await sound(phone, "a place by its link");
   await press(phone, "next");
   await says(phone, "Your seats are held");
+  const left = await phone.locator("seat-basket .clock").innerText();
+  ok(/^0[0-5]:\d\d$/.test(left) && left !== "00:00", `${left} is left`);
   await press(phone, "giveBack");
   await phone.waitForSelector("canvas");
   await choose(phone, 2);
@@ -472,9 +389,6 @@ async function where_one_has_to_sign_in() {
 
 const scenes = [
   two_people_want_one_seat,
-  the_place_outlives_the_server_and_the_network,
-  a_tab_in_the_background_keeps_its_place_and_is_right_when_it_is_shown,
-  where_streams_do_not_get_through,
   a_payment_outlives_the_server,
   a_hold_is_found_again_and_given_back,
   a_crowd_asks_for_the_best_seats,
