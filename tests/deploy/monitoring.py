@@ -28,6 +28,9 @@ def all_of(root, overlays):
     texts += [("dashboard.json", target["expr"]) for panel in board["panels"] for target in panel.get("targets", [])]
     for where, text in texts:
         yield from (f"k8s/monitoring/{where}: no program has the metric {name}" for name in metrics(text) - known - OTHERS)
+    shown = {name for where, text in texts if where == "dashboard.json" for name in metrics(text)}
+    for alert in alerts:
+        yield from (f"k8s/monitoring/dashboard.json does not show {name}, of which {alert['alert']} tells" for name in metrics(alert["expr"]) - shown - OTHERS)
     ids = [panel["id"] for panel in board["panels"]]
     if len(set(ids)) != len(ids):
         yield "k8s/monitoring/dashboard.json has two panels of one id"

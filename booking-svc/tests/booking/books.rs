@@ -3,7 +3,7 @@
 use booking_svc::domain::{Section, books::Sales};
 use uuid::Uuid;
 
-use crate::world::{DAY, START, TTL, evening, hold, id, worlds};
+use crate::world::{DAY, START, TTL, another_show, evening, hold, id, new_show, worlds};
 
 /// Held, sold, free, gross, refunded.
 fn told(sales: &Sales) -> [i64; 5] {
@@ -47,5 +47,30 @@ async fn the_sums_follow_every_hold_by_section() {
         assert_eq!(sums().await, ([0, 1, 7, 90, 70], vec![[0, 0, 4, 50, 50], [0, 1, 3, 40, 20]]));
         let by_seat = world.app.reservations_by_seat(show.show_id, 0, 10).await.unwrap();
         assert_eq!(by_seat.iter().map(|(seat, one)| (*seat, id(one))).collect::<Vec<_>>(), [(5, id(&again))]);
+    }
+}
+
+#[tokio::test]
+async fn concerts_to_come_are_listed_by_their_next_show_a_page_at_a_time() {
+    for world in worlds().await {
+        // The first concert comes last, one has a show that was, and that of one is called off.
+        let mut concerts = Vec::new();
+        for days in [&[9][..], &[-1, 5], &[7], &[5], &[6]] {
+            let first = new_show(&world.app, 1, START + days[0] * DAY).await;
+            for more in &days[1..] {
+                another_show(&world.app, first.concert_id, 1, START + more * DAY).await;
+            }
+            concerts.push(first);
+        }
+        world.app.cancel_show(concerts[4].show_id).await.unwrap();
+        let (mut after, mut told) = ((i64::MIN, i64::MIN), Vec::new());
+        while let Some((next, concert)) =
+            world.app.concerts_to_come(START, after, 1).await.unwrap().pop()
+        {
+            after = (next, concert.concert_id);
+            told.push((concert.concert_id, (next - START) / DAY));
+        }
+        let of = |at: usize| concerts[at].concert_id;
+        assert_eq!(told, [(of(1), 5), (of(3), 5), (of(2), 7), (of(0), 9)], "{}", world.database.name);
     }
 }

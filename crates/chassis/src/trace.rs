@@ -21,8 +21,8 @@ pub use opentelemetry::trace::SpanKind;
 
 use crate::{context::TraceParent, exporter};
 
-/// The most links of a span: the limit that OpenTelemetry sets when nothing else is said.
-const MAX_LINKS: usize = 128;
+/// The most links of a span: as many as requests share the largest batch.
+const MAX_LINKS: usize = 1_000;
 
 /// A piece of work that is under way. It is told to the collector when it is dropped.
 #[derive(Debug, Default)]

@@ -43,7 +43,7 @@ macro_rules! warn_or_alert {
 }
 
 /// Histogram buckets in seconds: from a memory read to the longest deadline.
-const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+pub const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// Histogram buckets of batch sizes (`…_size`): from one to more than any batch takes.
 const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
 /// The filter without `RUST_LOG`: our own lines from INFO on, those of libraries from WARN on. What rustls
