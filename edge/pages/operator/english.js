@@ -137,6 +137,7 @@ export const english = {
   mend: "Mend",
   newShow: "A new show",
   noShowsYet: "It has no shows yet.",
+  earlierToo: "Show earlier ones, too",
   firstOnly: (/** @type {string} */ n) => `Only the first ${n} are shown.`,
   startsAt: "Begins at",
   lowestPrice: "From",

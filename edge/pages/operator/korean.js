@@ -129,6 +129,7 @@ export const korean = {
   mend: "고치기",
   newShow: "새 공연",
   noShowsYet: "아직 공연이 없습니다.",
+  earlierToo: "지난 공연도 보기",
   firstOnly: (n) => `처음 ${n}개만 표시됩니다.`,
   startsAt: "시작",
   lowestPrice: "최저가",
