@@ -298,6 +298,7 @@ export const english = {
   after: "After",
   nothing: "none",
   nothingChanged: "Nothing is different from how it is.",
+  changedMeanwhile: "Since you were asked, somebody else has changed this. Look at it once more.",
   confirm: "Yes, do it",
   back: "No, go back",
   done: "Done.",

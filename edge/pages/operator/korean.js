@@ -278,6 +278,7 @@ export const korean = {
   after: "이후",
   nothing: "없음",
   nothingChanged: "지금과 달라지는 것이 없습니다.",
+  changedMeanwhile: "확인하는 동안 다른 사람이 값을 바꾸었습니다. 바뀌는 내용을 다시 확인해 주세요.",
   confirm: "예, 실행합니다",
   back: "아니요, 돌아갑니다",
   done: "완료되었습니다.",

@@ -167,6 +167,7 @@ export class LinePage extends Part {
     const form = new ChangeForm();
     Object.assign(form, {
       fields: fieldsOf(queue),
+      read: async () => fieldsOf(await this.#ask()),
       save: (/** @type {object} */ changes) => this.#put(changes),
       done: () => this.#read(),
     });
