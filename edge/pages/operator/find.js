@@ -8,6 +8,7 @@ import { isSecured } from "../person.js";
 import { problem } from "../signing.js";
 import { beginning, count, money, moment, w } from "../words.js";
 import { asking, labelled, page, reading } from "./forms.js";
+import { paged } from "./paged.js";
 import { may } from "./person.js";
 import { table } from "./table.js";
 import { called, o, second, told } from "./words.js";
@@ -81,7 +82,7 @@ export class FindPage extends Part {
       ),
       this.#parked,
     );
-    return this.#wanted();
+    this.#wanted();
   }
 
   /** @param {string} what */
@@ -106,23 +107,17 @@ export class FindPage extends Part {
   }
 
   /** The payments that cannot go on. */
-  async #wanted() {
+  #wanted() {
     if (!may("operator", "support")) return;
-    try {
-      const { payments } = await ask("/v1/payments?parked=true&pageSize=50", { signal: this.stopped });
-      show(
-        this.#parked,
-        h("h2", null, o.parked),
-        payments.length > 0 ? listOf(payments) : h("p", null, o.noneParked),
-      );
-    } catch (error) {
-      if (!this.stopped.aborted) show(this.#parked, problem(error));
-    }
+    const list = (/** @type {Payment[]} */ known) => listOf(known, null, o.noneParked);
+    const parked = paged({ path: "/v1/payments?parked=true", member: "payments", list });
+    show(this.#parked, h("h2", null, o.parked), parked);
   }
 }
 
-/** @param {Payment[]} payments @param {Priced | null} [priced] */
-function listOf(payments, priced) {
+/** @param {Payment[]} payments @param {Priced | null} priced @param {string} none where there are none */
+function listOf(payments, priced, none) {
+  if (payments.length === 0) return h("p", null, none);
   const rows = payments.map((one) => [
     h("a", { href: `/operator/payments/${one.paymentId}` }, moment(one.createdAt)),
     user(one.userId),
@@ -149,21 +144,19 @@ export class UserPage extends Part {
     page(this, name, reading());
     const [id, signal] = [encodeURIComponent(this.userId), this.stopped];
     try {
-      const [{ reservations }, { payments }, wallet] = await Promise.all([
-        ask(`/v1/users/${id}/reservations?pageSize=50`, { signal }),
-        ask(`/v1/users/${id}/payments?pageSize=50`, { signal }),
-        orNothing(ask(`/v1/wallets/${id}`, { signal })),
-      ]);
-      const entries = wallet ? (await ask(`/v1/wallets/${id}/entries?pageSize=50`, { signal })).entries : [];
+      // Its currency is that of all amounts.
+      const wallet = await orNothing(ask(`/v1/wallets/${id}`, { signal }));
+      const had = (/** @type {string} */ member, /** @type {(known: any[]) => Node} */ list) =>
+        paged({ path: `/v1/users/${id}/${member}`, member, list });
       page(
         this,
         name,
         h("h2", null, o.reservations),
-        reservations.length > 0 ? this.#reservations(reservations, wallet) : h("p", null, o.none),
+        had("reservations", (known) => this.#reservations(known, wallet)),
         h("h2", null, o.payments),
-        payments.length > 0 ? listOf(payments, wallet) : h("p", null, o.none),
+        had("payments", (known) => listOf(known, wallet, o.none)),
         h("h2", null, w.wallet),
-        wallet ? this.#wallet(wallet, entries) : h("div", null, h("p", null, o.noWallet), this.#topUp()),
+        wallet ? this.#wallet(wallet, id) : h("div", null, h("p", null, o.noWallet), this.#topUp()),
       );
     } catch (error) {
       if (!this.stopped.aborted)
@@ -177,6 +170,7 @@ export class UserPage extends Part {
 
   /** @param {Reservation[]} all @param {Priced | null} priced */
   #reservations(all, priced) {
+    if (all.length === 0) return h("p", null, o.none);
     const rows = all.map((one) => [
       h("a", { href: `/operator/reservations/${one.reservationId}` }, seatsOf(one)),
       may("operator")
@@ -195,20 +189,23 @@ export class UserPage extends Part {
     return h("p", null, h("a", { class: "button", href, "data-key": "toTill" }, o.topUpWallet));
   }
 
-  /** @param {Wallet} wallet @param {import("../types.js").Entry[]} entries */
-  #wallet(wallet, entries) {
-    const rows = entries.map(({ kind, amount, balanceAfter, createdAt }) => [
-      moment(createdAt),
-      w.kind[kind],
-      money(amount, wallet),
-      money(balanceAfter, wallet),
-    ]);
+  /** @param {Wallet} wallet @param {string} id as a part of paths */
+  #wallet(wallet, id) {
+    const list = (/** @type {import("../types.js").Entry[]} */ entries) => {
+      const rows = entries.map(({ kind, amount, balanceAfter, createdAt }) => [
+        moment(createdAt),
+        w.kind[kind],
+        money(amount, wallet),
+        money(balanceAfter, wallet),
+      ]);
+      return table(w.movements, [[o.when], [o.what], [o.amount, true], [w.balance, true]], rows);
+    };
     return h(
       "div",
       null,
       facts([[w.balance, money(wallet.balance, wallet)]]),
       this.#topUp(),
-      table(w.movements, [[o.when], [o.what], [o.amount, true], [w.balance, true]], rows),
+      paged({ path: `/v1/wallets/${id}/entries`, member: "entries", list }),
     );
   }
 }

@@ -106,11 +106,14 @@ export const differences = (changes) =>
 
 /**
  * A form for something that is there. Set `fields` and `save`, which is given what is different by name, and
- * `done` for afterwards.
+ * `done` for afterwards. Set `read` where others may change the same and nothing refuses the slower one: what
+ * is written is then compared with what is there when it asks, and once more before it saves.
  */
 export class ChangeForm extends Part {
   /** @type {Field[]} */
   fields = [];
+  /** Reads the fields as they are now. @type {(() => Promise<Field[]>) | null} */
+  read = null;
   /** @type {(changes: Record<string, any>) => Promise<unknown>} */
   save = async () => {};
   /** @type {() => unknown} */
@@ -122,7 +125,7 @@ export class ChangeForm extends Part {
   begin() {
     const onsubmit = (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
-      this.#preview();
+      void this.#preview();
     };
     this.#form = h(
       "form",
@@ -135,46 +138,82 @@ export class ChangeForm extends Part {
     this.replaceChildren(this.#form, this.#next);
   }
 
+  /** @param {string} name */
+  #control(name) {
+    return /** @type {Control} */ (this.#form.elements.namedItem(name));
+  }
+
+  /** Takes over what others have changed, save where something else was written into the form. */
+  async #renew() {
+    if (!this.read) return;
+    const fresh = await this.read();
+    for (const known of this.fields) {
+      const field = fresh.find(({ name }) => name === known.name);
+      const control = this.#control(known.name);
+      if (field && control.value === written(known)) control.value = written(field);
+    }
+    this.fields = fresh;
+  }
+
   /** @returns {{field: Field, before: string, after: string}[]} */
   #changes() {
     return this.fields
-      .map((field) => {
-        const control = /** @type {Control} */ (this.#form.elements.namedItem(field.name));
-        return { field, before: written(field), after: control.value };
-      })
+      .map((field) => ({ field, before: written(field), after: this.#control(field.name).value }))
       .filter(({ before, after }) => before !== after);
   }
 
-  #preview() {
-    const changes = this.#changes();
-    if (changes.length === 0)
+  /** What is different in words: what, before, after. @returns {[string, string, string][]} */
+  #shown() {
+    return this.#changes().map(({ field, before, after }) => [
+      field.label,
+      readable(field, before),
+      readable(field, after),
+    ]);
+  }
+
+  async #preview() {
+    try {
+      await this.#renew();
+    } catch (error) {
+      if (!this.stopped.aborted)
+        show(this.#next, h("p", { class: "notice bad", role: "alert" }, told(error)));
+      return;
+    }
+    this.#ask();
+  }
+
+  /** @param {string} [why] it is asked once more */
+  #ask(why = "") {
+    const shown = this.#shown();
+    const back = () => {
+      show(this.#next);
+      this.#form.querySelector("button")?.focus();
+    };
+    if (shown.length === 0) {
+      if (why) back();
       return show(this.#next, h("p", { class: "notice", role: "status" }, o.nothingChanged));
-    const shown = changes.map(
-      ({ field, before, after }) =>
-        /** @type {[string, string, string]} */ ([
-          field.label,
-          readable(field, before),
-          readable(field, after),
-        ]),
-    );
-    const values = changes.map(({ field, after }) => [field.name, meant(field, after)]);
+    }
+    const values = this.#changes().map(({ field, after }) => [field.name, meant(field, after)]);
+    const run = async () => {
+      await this.#renew();
+      // Meanwhile the person may have gone back, or written something else.
+      if (!content.isConnected) return false;
+      if (String(this.#shown()) === String(shown)) return this.save(Object.fromEntries(values));
+      this.#ask(o.changedMeanwhile);
+      return false;
+    };
+    const content = h("div", null, why && h("p", { class: "notice" }, why), differences(shown));
     this.#next.replaceChildren(
-      asked(o.thisChanges, differences(shown), {
-        run: () => this.save(Object.fromEntries(values)),
-        done: this.done,
-        back: () => {
-          show(this.#next);
-          this.#form.querySelector("button")?.focus();
-        },
-        signal: this.stopped,
-      }),
+      asked(o.thisChanges, content, { run, done: this.done, back, signal: this.stopped }),
     );
     focusOn(this.#next.querySelector("h3"));
+    if (why) say(why);
   }
 }
 
 /**
- * A question with what would happen, and two buttons.
+ * A question with what would happen, and two buttons. Where `run` comes to `false`, it has asked another
+ * question in place of this one.
  * @param {string} title
  * @param {Node} content
  * @param {{run: () => Promise<unknown>, done: () => unknown, back: () => void, signal: AbortSignal,
@@ -191,8 +230,7 @@ function asked(title, content, { run, done, back, signal, level = "h3" }) {
     sure.setAttribute("aria-disabled", "true");
     show(wrong);
     try {
-      await run();
-      if (signal.aborted) return;
+      if ((await run()) === false || signal.aborted) return;
       say(o.done);
       done();
       // What was asked is gone, and the focus with it.

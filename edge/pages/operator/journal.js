@@ -1,10 +1,8 @@
 // The journal of what operators and cashiers have done, each with what was before and what is now.
 
-import { ask } from "../api.js";
-import { Part, focusOn, h, show } from "../dom.js";
-import { problem } from "../signing.js";
-import { w } from "../words.js";
-import { page, reading } from "./forms.js";
+import { Part, h } from "../dom.js";
+import { page } from "./forms.js";
+import { PagedList } from "./paged.js";
 import { table } from "./table.js";
 import { called, o, second } from "./words.js";
 
@@ -14,48 +12,25 @@ import { called, o, second } from "./words.js";
 const MOVING = /^(waiting|active|registered|serving_ticket|lanes|places_per_minute|delay_reason|etag)\b/;
 
 /** A list of actions. Set `of`, by which it is narrowed. */
-export class ActionList extends Part {
+export class ActionList extends PagedList {
   /** @type {{who?: string, what?: string, target?: string}} */
   of = {};
-  /** How many are read at once. */
+  /** @override */
+  member = "actions";
+  /** @override */
   most = 20;
-  /** @type {Action[]} */
-  #known = [];
-  #next = "";
+  /** @override */
+  each = "li.action";
+  /** @override @param {Action[]} known */
+  list = (known) =>
+    known.length > 0
+      ? h("ol", { class: "list" }, known.map(line))
+      : h("p", { class: "faint" }, o.noActions);
 
   /** @override */
-  begin() {
-    this.#known = [];
-    this.#next = "";
-    show(this, reading());
-    return this.#more();
-  }
-
-  async #more() {
-    const which = new URLSearchParams({ ...this.of, pageSize: String(this.most), pageToken: this.#next });
-    try {
-      const { actions, nextPageToken } = await ask(`/v1/operator/journal?${which}`, { signal: this.stopped });
-      this.#known.push(...actions);
-      this.#next = nextPageToken;
-    } catch (error) {
-      if (!this.stopped.aborted)
-        show(
-          this,
-          problem(error, () => this.begin()),
-        );
-      return;
-    }
-    const more = async () => {
-      const before = this.#known.length;
-      await this.#more();
-      focusOn(this.querySelectorAll("li.action")[before] ?? null);
-    };
-    show(
-      this,
-      this.#known.length === 0 && h("p", { class: "faint" }, o.noActions),
-      h("ol", { class: "list" }, this.#known.map(line)),
-      this.#next && h("button", { "data-key": "more", onclick: more }, w.more),
-    );
+  async begin() {
+    this.path = `/v1/operator/journal?${new URLSearchParams(this.of)}`;
+    await super.begin();
   }
 }
 

@@ -7,6 +7,7 @@ import { problem } from "../signing.js";
 import { count, moment } from "../words.js";
 import { ChangeForm, asking, differences, labelled, page, reading } from "./forms.js";
 import { ActionList } from "./journal.js";
+import { paged } from "./paged.js";
 import { table } from "./table.js";
 import { watch } from "./watch.js";
 import { o, told } from "./words.js";
@@ -30,20 +31,16 @@ const addressOf = (queueId) => `/v1/queues/${encodeURIComponent(queueId)}`;
 
 /** All lines. */
 export class LinesPage extends Part {
-  #list = h("div");
-
   /** @override */
   begin() {
-    page(this, o.lines, this.#list, this.#new());
-    watch.addEventListener("change", () => this.#render(), { signal: this.stopped });
-    this.#render();
-    void watch.look();
+    const list = paged({ path: "/v1/queues", member: "queues", list: (known) => this.#lines(known) });
+    // The looks of the board find the newest ones only.
+    watch.addEventListener("change", () => void list.again(), { signal: this.stopped });
+    page(this, o.lines, list, this.#new());
   }
 
-  #render() {
-    const { queues, trouble } = watch;
-    if (queues.length === 0)
-      return show(this.#list, trouble ? problem(trouble, () => void watch.look()) : reading());
+  /** @param {Queue[]} queues */
+  #lines(queues) {
     const rows = queues.map((queue) => [
       h("a", { href: `/operator/lines/${queue.queueId}` }, queue.queueId),
       stateOf(queue),
@@ -58,7 +55,7 @@ export class LinesPage extends Part {
       [o.active, true],
       [o.admitted, true],
     ]);
-    show(this.#list, table(o.lines, columns, rows));
+    return table(o.lines, columns, rows);
   }
 
   /** The form for a new line, which begins with what a policy has by itself. */
@@ -121,7 +118,7 @@ const waitsForDraw = ({ opensAt, opening, registered }) =>
 /** One line. Set `queueId`. */
 export class LinePage extends Part {
   queueId = "";
-  /** As it was read, until the next look at all lines. */
+  /** As it was read, or as the latest look found it. */
   #queue = /** @type {Queue} */ (/** @type {unknown} */ (null));
   #figures = h("div");
   /** That the draw waits for its beacon, and once that is late the question whether to draw without it. */
@@ -130,14 +127,31 @@ export class LinePage extends Part {
 
   /** @override */
   async begin() {
-    watch.addEventListener("change", () => this.#render(), { signal: this.stopped });
+    watch.addEventListener("change", () => void this.#follow(), { signal: this.stopped });
     await this.#read();
+  }
+
+  /** Shows it as it is after a look at the newest lines; another line is asked for by itself. */
+  async #follow() {
+    if (!this.#queue) return;
+    try {
+      const seen = watch.queues.find(({ queueId }) => queueId === this.queueId);
+      this.#queue = seen ?? (await this.#ask(1));
+      this.#render();
+    } catch {
+      // It is asked for again after the next look.
+    }
+  }
+
+  /** @param {number} [tries] @returns {Promise<Queue>} */
+  #ask(tries = 4) {
+    return ask(addressOf(this.queueId), { signal: this.stopped, tries });
   }
 
   async #read() {
     page(this, o.lineOf(this.queueId), reading());
     try {
-      this.#queue = await ask(addressOf(this.queueId), { signal: this.stopped });
+      this.#queue = await this.#ask();
     } catch (error) {
       if (!this.stopped.aborted)
         page(
@@ -153,6 +167,7 @@ export class LinePage extends Part {
     const form = new ChangeForm();
     Object.assign(form, {
       fields: fieldsOf(queue),
+      read: async () => fieldsOf(await this.#ask()),
       save: (/** @type {object} */ changes) => this.#put(changes),
       done: () => this.#read(),
     });
@@ -172,8 +187,7 @@ export class LinePage extends Part {
   }
 
   #render() {
-    const queue = watch.queues.find(({ queueId }) => queueId === this.queueId) ?? this.#queue;
-    if (!queue) return;
+    const queue = this.#queue;
     const figures = [
       [o.state, stateOf(queue)],
       [o.waiting, o.of(count(queue.waiting), count(queue.maxWaiting))],

@@ -4,27 +4,19 @@ import { Once, ask, askTagged } from "../api.js";
 import { Part, focusOn, h, show } from "../dom.js";
 import { go } from "../frame.js";
 import { problem } from "../signing.js";
-import { beginning, count, money, w } from "../words.js";
+import { beginning, count, money } from "../words.js";
 import { ChangeForm, labelled, page, reading } from "./forms.js";
+import { paged } from "./paged.js";
 import { table } from "./table.js";
-import { watch } from "./watch.js";
+import { tonight, watch } from "./watch.js";
 import { o, told } from "./words.js";
 
 /** @typedef {import("../types.js").Concert} Concert */
 /** @typedef {import("../types.js").Show} Show */
 /** @typedef {import("./forms.js").Field} Field */
 
-/** How many concerts, and shows of one, are read at once. */
-const CONCERTS = 20;
-const SHOWS = 50;
-
 /** All concerts, newest first. */
 export class ConcertsPage extends Part {
-  #list = h("div");
-  /** @type {Concert[]} */
-  #known = [];
-  #next = "";
-
   /** @override */
   begin() {
     const created = new Once();
@@ -37,41 +29,18 @@ export class ConcertsPage extends Part {
         const { concertId } = await created.ask("/v1/concerts", body);
         go(`/operator/concerts/${concertId}`);
       }),
-      this.#list,
+      paged({ path: "/v1/concerts", member: "concerts", most: 20, list: (known) => this.#concerts(known) }),
     );
-    return this.#more();
   }
 
-  async #more() {
-    if (this.#known.length === 0) show(this.#list, reading());
-    try {
-      const path = `/v1/concerts?pageSize=${CONCERTS}&pageToken=${encodeURIComponent(this.#next)}`;
-      const { concerts, nextPageToken } = await ask(path, { signal: this.stopped });
-      this.#known.push(...concerts);
-      this.#next = nextPageToken;
-    } catch (error) {
-      if (!this.stopped.aborted)
-        show(
-          this.#list,
-          problem(error, () => void this.#more()),
-        );
-      return;
-    }
-    const more = async () => {
-      const before = this.#known.length;
-      await this.#more();
-      focusOn(this.#list.querySelectorAll("td a")[before] ?? null);
-    };
-    const rows = this.#known.map(({ concertId, title, queueId, timeZone }) => [
+  /** @param {Concert[]} known */
+  #concerts(known) {
+    const rows = known.map(({ concertId, title, queueId, timeZone }) => [
       h("a", { href: `/operator/concerts/${concertId}` }, title),
       h("a", { href: `/operator/lines/${queueId}` }, queueId),
       timeZone,
     ]);
-    show(
-      this.#list,
-      table(o.concerts, [[o.concert], [o.line], [o.timeZone]], rows),
-      this.#next && h("button", { "data-key": "more", onclick: more }, w.more),
-    );
+    return table(o.concerts, [[o.concert], [o.line], [o.timeZone]], rows);
   }
 }
 
@@ -144,8 +113,7 @@ export class ConcertPage extends Part {
     try {
       /** @type {{json: Concert, tag: string}} */
       const { json: concert, tag } = await askTagged(path, { signal: this.stopped });
-      const shows = `${path}/shows?order=startsAt&pageSize=${SHOWS}`;
-      const { shows: found, nextPageToken } = await ask(shows, { signal: this.stopped });
+      const { shows } = await ask(`${path}/shows?order=startsAt&pageSize=1`, { signal: this.stopped });
       const form = new ChangeForm();
       Object.assign(form, {
         fields: fieldsOf(concert),
@@ -159,8 +127,7 @@ export class ConcertPage extends Part {
       page(
         this,
         concert.title,
-        this.#shows(concert, found),
-        nextPageToken && h("p", { class: "faint" }, o.firstOnly(count(SHOWS))),
+        this.#shows(concert, shows[0]),
         h(
           "p",
           null,
@@ -183,17 +150,37 @@ export class ConcertPage extends Part {
     }
   }
 
-  /** @param {Concert} concert @param {Show[]} shows */
-  #shows(concert, shows) {
-    if (shows.length === 0) return h("p", null, o.noShowsYet);
-    const rows = shows.map((one) => [
-      h("a", { href: `/operator/shows/${one.showId}` }, one.title),
-      beginning(one, concert.timeZone),
-      money(one.price, one),
-      count(one.seatCount),
-    ]);
-    return table(o.shows, [[o.show], [o.startsAt], [o.lowestPrice, true], [o.seats, true]], rows);
+  /** Those to come, and on demand all. @param {Concert} concert @param {Show | undefined} first of all */
+  #shows(concert, first) {
+    if (!first) return h("p", null, o.noShowsYet);
+    const all = `/v1/concerts/${concert.concertId}/shows?order=startsAt`;
+    const from = tonight();
+    const list = paged({
+      path: `${all}&from=${encodeURIComponent(from)}`,
+      member: "shows",
+      list: (known) => showsOf(concert, known),
+    });
+    const earlier = async () => {
+      list.path = all;
+      button.remove();
+      await list.begin();
+      focusOn(list.querySelector("td a"));
+    };
+    const button = h("button", { class: "small", "data-key": "earlier", onclick: earlier }, o.earlierToo);
+    return h("div", { class: "stack" }, Date.parse(first.startsAt) < Date.parse(from) && button, list);
   }
+}
+
+/** @param {Concert} concert @param {Show[]} shows */
+function showsOf({ timeZone }, shows) {
+  if (shows.length === 0) return h("p", null, o.noShows);
+  const rows = shows.map((one) => [
+    h("a", { href: `/operator/shows/${one.showId}` }, one.title),
+    beginning(one, timeZone),
+    money(one.price, one),
+    count(one.seatCount),
+  ]);
+  return table(o.shows, [[o.show], [o.startsAt], [o.lowestPrice, true], [o.seats, true]], rows);
 }
 
 /**

@@ -30,6 +30,12 @@ const SUMS = /** @type {const} */ (["held", "sold", "net"]);
 /** How long the list of shows is believed, in milliseconds. */
 const STALE = 60_000;
 
+/**
+ * From when on shows are to come, with the one of tonight that has begun: it is still looked at, and what it
+ * has sold does not go from the sums.
+ */
+export const tonight = () => new Date(now() - 12 * HOUR).toISOString();
+
 /** Tells `change` when something new is known. */
 class Watch extends EventTarget {
   /** @type {Queue[]} */
@@ -177,8 +183,7 @@ class Watch extends EventTarget {
 
   /** Finds out which shows come next. */
   async #list() {
-    // With the one of tonight that has begun: what it has sold does not go from the sums.
-    const from = encodeURIComponent(new Date(now() - 12 * HOUR).toISOString());
+    const from = encodeURIComponent(tonight());
     const { concerts } = await ask(`/v1/concerts?from=${from}&pageSize=${CONCERTS}`, { tries: 1 });
     this.#shows = [];
     for (const concert of concerts) {

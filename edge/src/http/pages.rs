@@ -84,6 +84,7 @@ const OPERATORS: &[(&str, &str)] = &[
     ("operator/person.js", include_str!("../../pages/operator/person.js")),
     ("operator/table.js", include_str!("../../pages/operator/table.js")),
     ("operator/forms.js", include_str!("../../pages/operator/forms.js")),
+    ("operator/paged.js", include_str!("../../pages/operator/paged.js")),
     ("operator/chart.js", include_str!("../../pages/operator/chart.js")),
     ("operator/watch.js", include_str!("../../pages/operator/watch.js")),
     ("operator/board.js", include_str!("../../pages/operator/board.js")),
