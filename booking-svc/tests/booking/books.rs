@@ -64,9 +64,7 @@ async fn concerts_to_come_are_listed_by_their_next_show_a_page_at_a_time() {
         }
         world.app.cancel_show(concerts[4].show_id).await.unwrap();
         let (mut after, mut told) = ((i64::MIN, i64::MIN), Vec::new());
-        while let Some((next, concert)) =
-            world.app.concerts_to_come(START, after, 1).await.unwrap().pop()
-        {
+        while let Some((next, concert)) = world.app.concerts_to_come(START, after, 1).await.unwrap().pop() {
             after = (next, concert.concert_id);
             told.push((concert.concert_id, (next - START) / DAY));
         }

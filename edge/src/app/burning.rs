@@ -38,11 +38,7 @@ struct Kind {
 /// Those that an on-sale is measured by each alone, since few of one kind that all fail are nothing among the
 /// many of another, and the rest.
 const KINDS: [Kind; 4] = [
-    Kind {
-        name: "polls",
-        routes: &["method=\"GET\",route=\"/v1/tokens/{token}\""],
-        late: Some("0.25"),
-    },
+    Kind { name: "polls", routes: &["method=\"GET\",route=\"/v1/tokens/{token}\""], late: Some("0.25") },
     Kind {
         name: "holds",
         routes: &[
@@ -186,9 +182,8 @@ mod tests {
                     http_request_seconds_count{method=\"POST\",route=\"/v1/payments\"} 35\n\
                     http_request_seconds_count{method=\"PUT\",route=\"/500\"} 2\n\
                     http_requests_totally 9\nhttp_request_seconds_count 77\n";
-        let told = answers(text).map(|AnswerCounts { failed, late }| {
-            [(failed.all, failed.wrong), (late.all, late.wrong)]
-        });
+        let told = answers(text)
+            .map(|AnswerCounts { failed, late }| [(failed.all, failed.wrong), (late.all, late.wrong)]);
         let none = (0, 0);
         assert_eq!(told, [[(70_000, 0), none], [(8, 0), none], [(35, 5), (35, 4)], [(7, 1), none]]);
     }
