@@ -23,6 +23,8 @@ export class PagedList extends Part {
   #next = "";
   /** Counts what was asked for, of which only the latest is shown: nothing comes twice. */
   #nth = 0;
+  /** Which of that was answered last. */
+  #answered = 0;
   #isRenewing = false;
 
   /** @override */
@@ -49,10 +51,12 @@ export class PagedList extends Part {
     try {
       const { found, next } = await this.#read(this.#next, this.most);
       if (nth !== this.#nth) return;
+      this.#answered = nth;
       this.#known = [...this.#known, ...found];
       this.#next = next;
     } catch (error) {
       if (this.stopped.aborted || nth !== this.#nth) return;
+      this.#answered = nth;
       const again = problem(error, () => void this.#more());
       return show(this, this.#known.length > 0 && this.list(this.#known), again);
     }
@@ -62,7 +66,8 @@ export class PagedList extends Part {
   /** Reads anew what is known, without a word where that cannot be done: it stays as it was. */
   async again() {
     const [nth, many] = [this.#nth, this.#known.length];
-    if (many === 0 || this.#isRenewing) return;
+    // What is just asked for goes first.
+    if (many === 0 || this.#isRenewing || nth !== this.#answered) return;
     this.#isRenewing = true;
     try {
       const all = [];

@@ -1,5 +1,5 @@
-// The lines of the box office, in a real browser: one that is changed and paused, and a draw that is held
-// without its beacon.
+// The lines of the box office, in a real browser: one that is changed and paused, one that two operators
+// change, and a draw that is held without its beacon; and lists that are longer than a page of them.
 //
 //     node lines.mjs PROGRAM FOLDER BROWSER [SCENE]
 
@@ -52,6 +52,33 @@ async function a_line_is_changed() {
   await page.locator(".action summary").nth(1).click();
   await says(page, "policy.max_active");
   await sound(page, "the journal");
+  await olga.leave();
+}
+
+async function two_operators_change_a_line() {
+  const line = "/v1/queues/shared";
+  await house.run("PUT", line, { maxActive: 5, admitPerMinute: 60 });
+  const olga = await browser.person(house);
+  const page = await olga.visit("/operator/lines/shared");
+  const asked = async () => {
+    const rows = await page.locator("change-form tbody tr").allInnerTexts();
+    return rows.map((row) => row.replace(/\s+/g, " ").trim());
+  };
+  await page.fill('[data-key="maxActive"]', "9");
+  await house.run("PUT", line, { maxActive: 50, admitPerMinute: 70 });
+  await press(page, "preview");
+  await page.waitForSelector('[data-key="confirm"]');
+  same(await asked(), ["Admitted at once, at most 50 9"], "it is compared with what the other one has set");
+  await house.run("PUT", line, { maxActive: 60 });
+  await press(page, "confirm");
+  await says(page, "Since you were asked, somebody else has changed this.");
+  same(await asked(), ["Admitted at once, at most 60 9"], "it is compared anew");
+  same((await house.run("GET", line)).maxActive, 60, "nothing is changed before that was seen");
+  await sound(page, "a change that is asked for once more");
+  await press(page, "confirm");
+  await page.waitForSelector('[data-key="maxActive"][value="9"]');
+  const { maxActive, admitPerMinute } = await house.run("GET", line);
+  same([maxActive, admitPerMinute], [9, 70], "what the other one has set beside it stays");
   await olga.leave();
 }
 
@@ -114,5 +141,66 @@ async function a_draw_is_held_without_its_beacon() {
   relay.close();
 }
 
-const scenes = [a_line_is_changed, a_draw_is_held_without_its_beacon];
+async function lists_go_on_beyond_their_first_page() {
+  for (let nth = 1; nth <= 51; nth += 1) {
+    await house.run("PUT", `/v1/queues/long-${nth}`, {});
+    await house.run("POST", "/v1/wallets/rich/charges", { amount: 1_000 * nth });
+  }
+  const { concertId } = await house.run("POST", "/v1/concerts", { title: "A long run" });
+  for (let nth = 1; nth <= 53; nth += 1) {
+    const startsAt = new Date(Date.UTC(2031, 4, nth, 19)).toISOString();
+    const show = { startsAt, durationMinutes: 90, title: `Evening ${nth}`, price: 30_000, seatCount: 1 };
+    await house.run("POST", `/v1/concerts/${concertId}/shows`, show);
+  }
+  const olga = await browser.person(house);
+  const page = await olga.visit("/operator/lines");
+  const rows = page.locator("paged-list tbody tr");
+  await page.waitForSelector('[data-key="more"]');
+  same(await rows.count(), 50, "the newest lines");
+  await press(page, "more");
+  const line = page.locator('a[href="/operator/lines/long-1"]');
+  await line.waitFor();
+  const focused = await page.evaluate(() => document.activeElement?.getAttribute("href"));
+  same(focused, "/operator/lines/long-1", "the focus is at the first of those that came");
+  await house.run("PUT", "/v1/queues/long-1", { paused: true });
+  await rows.filter({ has: line }).getByText("Paused").waitFor();
+  // A line that the board does not look at is followed as well.
+  await line.click();
+  await page.locator(".figures", { hasText: "Paused" }).waitFor();
+  await house.run("PUT", "/v1/queues/long-1", { paused: false });
+  await page.locator(".figures", { hasText: "Open" }).waitFor();
+
+  // The pages go by the server's clock. By this one the first two evenings are over.
+  const date = new Date(Date.UTC(2031, 4, 3, 11)).toUTCString();
+  await page.route("**/v1/**", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), date } });
+  });
+  await page.goto(`${house.base}/operator/concerts/${concertId}`);
+  const evening = (nth) => page.getByRole("link", { name: `Evening ${nth}`, exact: true });
+  await page.waitForSelector('[data-key="more"]');
+  same(await rows.count(), 50, "the next shows");
+  same(await rows.first().getByRole("link").innerText(), "Evening 3", "they begin with those to come");
+  await press(page, "more");
+  await evening(53).waitFor();
+  same(await rows.count(), 51, "all that are to come");
+  await sound(page, "a concert of many shows");
+  await press(page, "earlier");
+  await evening(1).waitFor();
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+
+  await page.goto(`${house.base}/operator/users/rich`);
+  await press(page, "more");
+  await rows.nth(50).waitFor();
+  ok((await rows.nth(50).innerText()).includes("₩1,000"), "the first top-up is the last that is listed");
+  same(await page.locator('[data-key="more"]').count(), 0, "there are no more");
+  await olga.leave();
+}
+
+const scenes = [
+  a_line_is_changed,
+  two_operators_change_a_line,
+  a_draw_is_held_without_its_beacon,
+  lists_go_on_beyond_their_first_page,
+];
 await play("the lines of the box office in a browser", scenes, only, browser, house);

@@ -241,8 +241,7 @@ async function who_has_what_and_a_refund() {
   await page.fill('[data-key="what"]', "gil");
   await press(page, "find");
   await says(page, "User gil");
-  await page.waitForSelector("user-page table");
-  const moved = page.locator("user-page table").last().locator("tbody tr");
+  const moved = page.getByRole("region", { name: "Movements" }).locator("tbody tr");
   ok(/Payment\s+-₩180,000\s+₩0$/.test(await moved.first().innerText()), await moved.first().innerText());
   await sound(page, "a user");
   await page.click('[data-key="to-find"]');
