@@ -26,7 +26,7 @@ const FAILED: u64 = 69;
 const LATE: u64 = 7;
 
 /// Answers that are counted together.
-struct Kind {
+struct Objective {
     name: &'static str,
     /// How the labels of their routes begin; none: all other ones.
     routes: &'static [&'static str],
@@ -37,9 +37,9 @@ struct Kind {
 
 /// Those that an on-sale is measured by each alone, since few of one kind that all fail are nothing among the
 /// many of another, and the rest.
-const KINDS: [Kind; 4] = [
-    Kind { name: "polls", routes: &["method=\"GET\",route=\"/v1/tokens/{token}\""], late: Some("0.25") },
-    Kind {
+const KINDS: [Objective; 4] = [
+    Objective { name: "polls", routes: &["method=\"GET\",route=\"/v1/tokens/{token}\""], late: Some("0.25") },
+    Objective {
         name: "holds",
         routes: &[
             "method=\"POST\",route=\"/v1/reservations\"",
@@ -47,7 +47,7 @@ const KINDS: [Kind; 4] = [
         ],
         late: Some("1"),
     },
-    Kind {
+    Objective {
         name: "checkouts",
         routes: &[
             "method=\"POST\",route=\"/v1/payments\"",
@@ -55,7 +55,7 @@ const KINDS: [Kind; 4] = [
         ],
         late: Some("2.5"),
     },
-    Kind { name: "other requests", routes: &[], late: None },
+    Objective { name: "other requests", routes: &[], late: None },
 ];
 
 /// How many answers there were since the start, and how many of them were wrong in some way.
@@ -90,7 +90,9 @@ pub(crate) async fn watch_until(shutdown: CancellationToken) {
         // Writing all metrics takes a while.
         let Ok(text) = threads::compute(telemetry::metrics_text).await else { return };
         let mut watches = watches.lock();
-        for (([failing, slow], now), Kind { name, .. }) in watches.iter_mut().zip(answers(&text)).zip(KINDS) {
+        for (([failing, slow], now), Objective { name, .. }) in
+            watches.iter_mut().zip(answers(&text)).zip(KINDS)
+        {
             if let Some(Wrong { all, wrong }) = failing.look(now.failed, FAILED) {
                 tracing::error!(
                     alert = true,
@@ -133,9 +135,9 @@ impl Watch {
 /// The answers of each kind that the text of the metrics tells of.
 fn answers(metrics: &str) -> [AnswerCounts; KINDS.len()] {
     let mut counts = [AnswerCounts::default(); KINDS.len()];
-    let mut add = |metric, add: fn(&mut AnswerCounts, &Kind, &str, u64)| {
+    let mut add = |metric, add: fn(&mut AnswerCounts, &Objective, &str, u64)| {
         for (labels, count) in series(metrics, metric) {
-            let is_of = |kind: &Kind| kind.routes.iter().any(|route| labels.starts_with(route));
+            let is_of = |kind: &Objective| kind.routes.iter().any(|route| labels.starts_with(route));
             let at = KINDS.iter().position(is_of).unwrap_or(KINDS.len() - 1);
             if let (Some(sum), Some(kind)) = (counts.get_mut(at), KINDS.get(at)) {
                 add(sum, kind, labels, count.parse().unwrap_or(0));

@@ -42,8 +42,8 @@ const DOCUMENT: &str = include_str!("../../pages/index.html");
 /// How long the page of a place waits for the queue. Then it is shown without the place, which its modules
 /// ask for again.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After how many seconds a page without JavaScript loads itself again, at the least and at the most: as often
-/// as its place may be polled, which is every ten minutes long before an opening.
+/// After how many seconds a page without JavaScript loads itself again, at the least and at the most: as
+/// often as its place may be polled, which is every ten minutes long before an opening.
 const REFRESH: std::ops::RangeInclusive<i64> = 5..=600;
 
 /// The route of what the document loads.

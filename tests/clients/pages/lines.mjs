@@ -109,7 +109,7 @@ async function a_draw_is_held_without_its_beacon() {
   const olga = await browser.person(fair);
   const page = await olga.visit("/operator/lines/fair");
   await says(page, "The draw waits for its beacon: round");
-  same(await page.locator('[data-key="withoutBeacon"]').count(), 0, "a beacon that is on its way is waited for");
+  same(await page.locator('[data-key="withoutBeacon"]').count(), 0, "a beacon on its way is waited for");
   await sound(page, "a draw that waits for its beacon");
   // Half a minute later, by what the page is told of the beacon.
   await page.route("**/v1/queues/fair/draw", async (route) => {
