@@ -38,6 +38,8 @@ pub struct TraceParent {
 
 /// The flag of a trace that is recorded.
 const SAMPLED: u8 = 1;
+/// The flag of a trace whose id is random (Trace Context, level 2).
+const RANDOM: u8 = 2;
 
 impl TraceParent {
     /// Characters of a header of version 00, which we write; headers of later versions begin alike.
@@ -127,7 +129,8 @@ impl TraceParent {
         }
         let trace = u128::from_str_radix(trace, 16).ok()?;
         let span = u64::from_str_radix(span, 16).ok()?;
-        let flags = u8::from_str_radix(flags, 16).ok()?;
+        // Flags that nobody has defined are not handed on (W3C Trace Context, 3.2.2.5).
+        let flags = u8::from_str_radix(flags, 16).ok()? & (SAMPLED | RANDOM);
         (trace != 0 && span != 0).then_some(Self { trace, span, parent: 0, flags, state: None })
     }
 
@@ -249,6 +252,8 @@ mod tests {
     fn a_trace_is_read_as_the_recommendation_says() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(TraceParent::parse(good).map(|t| t.to_string()).as_deref(), Some(good));
+        let unknown = good.replace("-01", "-fd");
+        assert_eq!(TraceParent::parse(&unknown).map(|t| t.to_string()).as_deref(), Some(good));
         let ids = TraceParent::parse(good).map(|t| format!("{}-{}", t.trace_id(), t.span_id()));
         assert_eq!(ids.as_deref(), good.get(3..52));
         for bad in [

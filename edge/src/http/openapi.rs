@@ -326,6 +326,14 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
         parameters.push(header("Idempotency-Key", false, meaning, &schema));
     }
     for parameter in parameters {
+        // A parameter that need not be there is no `null`: it is text, or it is not there.
+        if let Some(kinds) = parameter["schema"]["type"].as_array_mut() {
+            kinds.retain(|kind| kind != "null");
+            if let [kind] = kinds.as_slice() {
+                let kind = kind.clone();
+                parameter["schema"]["type"] = kind;
+            }
+        }
         if parameter["name"] == "userId" {
             parameter["schema"] =
                 json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": USER_ID});

@@ -106,6 +106,16 @@ fn every_operation_is_complete() {
 }
 
 #[test]
+fn no_parameter_may_be_null() {
+    let document = document();
+    for (name, operation) in each(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(!parameter["schema"].to_string().contains("null"), "{name}: {parameter}");
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     let document = document();
     let text = document.to_string();
