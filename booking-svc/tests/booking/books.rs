@@ -53,8 +53,8 @@ async fn the_sums_follow_every_hold_by_section() {
 #[tokio::test]
 async fn concerts_to_come_are_listed_by_their_next_show_a_page_at_a_time() {
     for world in worlds().await {
-        // From the third day on: the first concert comes last, one has a show that was, and that of one is called
-        // off.
+        // From the third day on: the first concert comes last, one has a show that was, and that of one is
+        // called off.
         let from = START + 2 * DAY;
         let mut concerts = Vec::new();
         for days in [&[9][..], &[1, 5], &[7], &[5], &[6]] {

@@ -110,7 +110,8 @@ fn no_parameter_may_be_null() {
     let document = document();
     for (name, operation) in each(&document) {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            assert!(!parameter["schema"].to_string().contains("null"), "{name}: {parameter}");
+            // More than one would be `null`.
+            assert!(!parameter["schema"]["type"].is_array(), "{name}: {parameter}");
         }
     }
 }
