@@ -283,9 +283,9 @@ impl World {
         self.rest.post("/v1/payments", pay).token(&buyer.token).key(&unique("pay"))
     }
 
-    /// Waits until a payment of this user's is written down: from then on it ends in one outcome, whoever
-    /// ends it.
-    pub async fn checkout_begun(&self, user: &str) {
+    /// Waits until a payment of this user's is written down, and answers its id: from then on it ends in one
+    /// outcome, whoever ends it.
+    pub async fn checkout_begun(&self, user: &str) -> String {
         let ask = ListCheckoutsRequest { user_id: user.to_owned(), ..ListCheckoutsRequest::default() };
         eventually(Duration::from_secs(10), || async {
             let listed = self
@@ -294,9 +294,10 @@ impl World {
                 .list_checkouts(ask.clone())
                 .await
                 .map_err(|status| status.to_string())?;
-            holds(listed.into_inner().checkouts.len(), |&begun| begun > 0)
+            let begun = listed.into_inner().checkouts.pop();
+            begun.map(|checkout| checkout.checkout_id).ok_or_else(|| "none has begun".to_owned())
         })
-        .await;
+        .await
     }
 
     /// Reads a reservation.

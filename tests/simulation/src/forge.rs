@@ -33,7 +33,8 @@ pub async fn forge(folder: &Path, sabotage: Sabotage) -> Result<(), sqlx::Error>
         | Sabotage::Forgotten
         | Sabotage::Unlimited
         | Sabotage::Vanished
-        | Sabotage::Repeated => None,
+        | Sabotage::Repeated
+        | Sabotage::Early => None,
         Sabotage::Ledger => Some(RICHER.to_owned()),
         Sabotage::Lots => Some(swap(2, 1)),
         Sabotage::Twice => Some(swap(1, 1)),

@@ -41,6 +41,7 @@ pub fn of(sabotage: Sabotage) -> Option<Mistake> {
                 "DO UPDATE SET answer = excluded.answer RETURNING request_id",
             ),
         ]),
+        Sabotage::Early => changed(&[("opens_at = $", "opens_at = -2000000 + $")]),
         Sabotage::Price
         | Sabotage::Line
         | Sabotage::Ledger

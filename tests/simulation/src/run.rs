@@ -60,6 +60,8 @@ pub enum Sabotage {
     Vanished,
     /// A request that comes again is done again.
     Repeated,
+    /// Whenever a line is written, it opens two seconds earlier.
+    Early,
     /// The draw that the line leaves is as if it had been held without the beacon.
     Ignored,
     /// It is as if who takes part had been read again after the beacon was there, when one had left.
@@ -125,6 +127,7 @@ fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
             | Sabotage::Unlimited
             | Sabotage::Vanished
             | Sabotage::Repeated
+            | Sabotage::Early
             | Sabotage::Ignored
             | Sabotage::Reread
             | Sabotage::Again,

@@ -112,6 +112,11 @@ fn a_seat_that_came_free_and_is_told_as_taken_is_seen() {
 }
 
 #[test]
+fn a_line_that_opens_before_its_instant_is_seen() {
+    assert!(is_found(Sabotage::Early, 1..=20, &["LINE-OPENS"]));
+}
+
+#[test]
 fn a_batch_that_was_answered_and_not_committed_is_seen() {
     assert!(is_found(Sabotage::Vanished, 1..=20, &["HOLD-KEPT"]));
 }

@@ -3,7 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::{
+    StreamExt,
+    future::{join, join_all},
+    stream,
+};
 use serde_json::{Value, json};
 use tests::{
     client::Rest,
@@ -21,6 +25,7 @@ use crate::undone::{Tried, losses, stands};
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_refund_gives_money_and_seats_back_once_and_is_told_the_same_again,
     what_is_not_sold_is_not_refunded,
+    a_refund_that_meets_its_payment_undoes_all_of_it_or_nothing,
 ];
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
@@ -92,6 +97,50 @@ async fn what_is_not_sold_is_not_refunded(world: World) {
         .send()
         .await
         .problem(400, "INVALID_ARGUMENT");
+}
+
+/// A refund is asked for again and again, at every replica, while the payment is under way.
+async fn a_refund_that_meets_its_payment_undoes_all_of_it_or_nothing(world: World) {
+    let sale = world.sale(1_000, 20).await;
+    let races = (1..=20).map(|seat| {
+        let pace = u64::from(i32::unsigned_abs(seat));
+        let (world, sale) = (&world, &sale);
+        async move {
+            let buyer = world.buyer_with(sale, 1_000).await;
+            let reservation = world.hold(&buyer, sale.show, &[seat]).await;
+            let asked = async {
+                let path = format!("/v1/payments/{}/refund", world.checkout_begun(&buyer.user).await);
+                let asked = (0..8).map(|nth| {
+                    let refund = world.rest.post(&path, json!({"reason": "rain"}));
+                    async move {
+                        // Each race at another pace, so that some come before, in and after every step.
+                        tokio::time::sleep(Duration::from_millis(nth * pace)).await;
+                        refund.send().await
+                    }
+                });
+                join_all(asked).await
+            };
+            let (paid, asked) = join(world.paying(&buyer, &reservation).send(), asked).await;
+            assert!(matches!(paid.status, 201 | 202), "{}", paid.text);
+            let (taken, refused): (Vec<_>, Vec<_>) =
+                asked.into_iter().partition(|answer| matches!(answer.status, 200 | 202));
+            let is_undone = !taken.is_empty();
+            for answer in refused {
+                let _ = answer.problem(409, "REFUND_NOT_POSSIBLE");
+            }
+            let (status, stands, balance) =
+                if is_undone { ("CANCELLED", "REFUNDED", 1_000) } else { ("COMPLETED", "CONFIRMED", 0) };
+            let path = format!("/v1/payments/{}", text(&paid.body["paymentId"]));
+            eventually(BOUND, || async {
+                let payment = world.rest.get(&path).expect(200).await;
+                holds(payment, |payment| payment["status"] == status)
+            })
+            .await;
+            assert_eq!(world.reservation(&reservation).await["status"], stands);
+            assert_eq!(world.balance(&buyer.user).await, balance);
+        }
+    });
+    join_all(races).await;
 }
 
 /// Asks until it is done, as an operator would.

@@ -1,4 +1,5 @@
-//! The line: who came first is served first, no more are in than may be, and nobody has two places.
+//! The line: it opens at its instant and not before, who came first is served first, no more are in than may
+//! be, and nobody has two places.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -212,6 +213,15 @@ impl Line {
             );
         }
         self.in_draw(user, answer);
+        // By a clock that is fast the instant comes so much earlier.
+        let early = Duration::from_micros(self.plan.skew.unsigned_abs());
+        if let Some(opens) = self.plan.draw
+            && matches!(status, "WAITING" | "ACTIVE")
+            && answer.received + early < opens
+        {
+            let what = format!("token {token} is {status}, and the line opens at {opens:?}");
+            violated("LINE-OPENS", &[user], what);
+        }
         match status {
             "ACTIVE" => {
                 let told = (user.to_owned(), answer.received);
