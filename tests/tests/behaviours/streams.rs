@@ -113,7 +113,7 @@ impl Events {
     }
 
     /// Reads on until this state; others may come before.
-    async fn until(&mut self, status: &str, position: i64) -> Event {
+    pub(crate) async fn until(&mut self, status: &str, position: i64) -> Event {
         loop {
             let event = self.next().await.expect("the stream goes on");
             if event.state() == (status.to_owned(), position) {
@@ -123,9 +123,9 @@ impl Events {
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn socket(base: &str, token: &str) -> Socket {
+pub(crate) async fn socket(base: &str, token: &str) -> Socket {
     let url = format!("{}/v1/tokens/{token}/ws", base.replace("http://", "ws://"));
     tokio_tungstenite::connect_async(url).await.unwrap().0
 }

@@ -8,18 +8,21 @@ use boxoffice_proto::{
     queue::{GetTokenRequest, IssueTokenRequest, TokenStatus, queue_service_client::QueueServiceClient},
 };
 use chassis::{clock::Clock, rfc3339::Rfc3339};
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tests::{
     eventually::{eventually, holds},
     mesh::Role,
-    patience::{Patience, is_prompt, pause},
+    patience::{Patience, is_prompt, pause, timeout},
     scenarios,
     suite::Scenario,
     world::{World, all_at_once, int, text, unique},
 };
 use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Message;
 use tonic::transport::Endpoint;
+
+use crate::streams::{Events, socket};
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_waiter_who_went_away_makes_room_and_one_who_asks_stays,
@@ -28,6 +31,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     an_open_stream_is_somebody_who_is_there,
     a_wait_is_told_as_a_range_and_a_pause_as_such,
     a_line_opens_at_its_instant_for_those_who_registered,
+    an_opening_is_told_to_who_registered_over_streams_and_sockets,
     a_ticket_and_the_answer_for_everyone_make_a_place,
     rooms_at_once_do_not_know_of_each_other,
     a_policy_changes_while_people_come_and_go,
@@ -205,6 +209,38 @@ async fn a_line_opens_at_its_instant_for_those_who_registered(world: World) {
     let last = world.token(&tokens[2]).await;
     assert_eq!((&last["status"], int(&last["position"])), (&json!("WAITING"), 1), "{last}");
     assert_eq!(last["opensAt"], json!(null));
+}
+
+async fn an_opening_is_told_to_who_registered_over_streams_and_sockets(world: World) {
+    let queue = world.queue(json!({"maxActive": 1, "opensAt": "2099-12-24T20:00:00Z"})).await;
+    let first = text(&world.join(&queue, &unique("user")).await["token"]);
+    let second = text(&world.join(&queue, &unique("user")).await["token"]);
+    let mut events = Events::open(&world.rest, &first, None).await;
+    let _ = events.until("REGISTERED", 0).await;
+    let mut socket = socket(&world.rest.base(), &second).await;
+    let mut told = async || loop {
+        let message = timeout(Duration::from_secs(10), socket.next())
+            .await
+            .expect("a message in time")
+            .unwrap()
+            .unwrap();
+        if let Message::Text(json) = message {
+            let token: Value = serde_json::from_str(&json).unwrap();
+            return (text(&token["status"]), int(&token["position"]));
+        }
+    };
+    assert_eq!(told().await, ("REGISTERED".to_owned(), 0));
+    let soon = Rfc3339::of(Clock::system().now() + 1_000_000);
+    let opens = json!({"opensAt": soon.as_str()});
+    let _ = world.rest.put(&format!("/v1/queues/{queue}"), opens).expect(200).await;
+    let _ = events.until("ACTIVE", 0).await;
+    let next = loop {
+        let next = told().await;
+        if next.0 != "REGISTERED" {
+            break next;
+        }
+    };
+    assert_eq!(next, ("WAITING".to_owned(), 1));
 }
 
 async fn a_ticket_and_the_answer_for_everyone_make_a_place(world: World) {
