@@ -14,8 +14,9 @@ use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
 
-/// The secret that receivers share with the mesh.
-pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+/// The secrets that receivers share with the mesh, each with one of them.
+pub const SECRETS: [&str; 2] =
+    ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_A75aWHl+gKzXM+VZTYZGJk7qgSjNFxDl"];
 
 /// What a receiver was told.
 #[derive(Clone, Debug, Default)]
@@ -35,18 +36,19 @@ pub struct Heard {
 pub struct Receiver {
     /// Its address.
     pub url: String,
+    secret: &'static str,
     heard: Arc<Mutex<Heard>>,
 }
 
 impl Receiver {
-    /// Starts one that refuses the n-th request if `refuses` says so.
+    /// Starts one with this secret, that refuses the n-th request if `refuses` says so.
     ///
     /// # Panics
     /// When no port is free.
-    pub async fn start(refuses: fn(usize) -> bool) -> Self {
+    pub async fn start(secret: &'static str, refuses: fn(usize) -> bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}/events", listener.local_addr().expect("a bound socket has an address"));
-        let receiver = Self { url, heard: Arc::default() };
+        let receiver = Self { url, secret, heard: Arc::default() };
         let answering = receiver.clone();
         let take = move |headers: HeaderMap, body: Bytes| {
             let answer = answering.take(&headers, body, refuses);
@@ -60,7 +62,7 @@ impl Receiver {
     fn take(&self, headers: &HeaderMap, body: Bytes, refuses: fn(usize) -> bool) -> StatusCode {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.requests += 1;
-        let webhook = Webhook::new(SECRET).expect("a secret");
+        let webhook = Webhook::new(self.secret).expect("a secret");
         if let Err(error) = webhook.verify(&body, headers) {
             heard.wrong.push(format!("{error}: {headers:?}"));
             return StatusCode::UNAUTHORIZED;

@@ -9,19 +9,20 @@ use async_nats::jetstream;
 use chassis::{clock::Clock, rfc3339::Rfc3339};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tests::{
     databases::Databases,
     eventually::{eventually, holds},
     load::{Load, kills},
     mesh::{Role, Shape},
     process::binary,
-    receiver::{Chat, Receiver, SECRET},
+    receiver::{Chat, Receiver, SECRETS},
     server::NatsServer,
     solos,
     suite::Solo,
     world::{STARTS_AT, World, int, text, unique},
 };
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::ApartSqlite, Shape::Cluster];
     two_subscribers_hear_of_every_purchase_through_kills_of_the_edge,
@@ -104,6 +105,23 @@ async fn events(world: &World, args: &[&str]) -> String {
     String::from_utf8(run.stdout).unwrap()
 }
 
+/// `boxoffice events tail` from now on, and the file that it writes to.
+fn follow(world: &World) -> (Child, NamedTempFile) {
+    let file = NamedTempFile::new().unwrap();
+    let following = Command::new(binary("boxoffice"))
+        .args(["events", "tail", "--from", "oldest", "--edge-database-url", &edge_database(world)])
+        .stdout(file.reopen().unwrap())
+        .kill_on_drop(true)
+        .spawn();
+    (following.unwrap(), file)
+}
+
+/// The events in such a file, so far.
+fn lines(file: &NamedTempFile) -> Vec<Value> {
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 /// Buys for a while, and kills an edge now and then, and before that NATS or starts it again.
 async fn buy_and_kill(world: &World, nats: Option<&NatsServer>) {
     let load = Load::start(world, 8, 100_000).await;
@@ -125,10 +143,15 @@ async fn buy_and_kill(world: &World, nats: Option<&NatsServer>) {
 }
 
 async fn two_subscribers_hear_of_every_purchase_through_kills_of_the_edge(shape: Shape) {
-    let (crm, shaky) = (Receiver::start(|_| false).await, Receiver::start(|nth| nth % 7 == 0).await);
+    // Each has a secret of its own.
+    let [first, second] = SECRETS;
+    let crm = Receiver::start(first, |_| false).await;
+    let shaky = Receiver::start(second, |nth| nth % 7 == 0).await;
     let urls = format!("{},{},http://127.0.0.1:1/nobody", crm.url, shaky.url);
-    let flags = ["--events-url", &urls, "--events-secret", SECRET, "--hold-ttl", "1h"];
+    let secrets = format!("{first},{second},{first}");
+    let flags = ["--events-url", &urls, "--events-secret", &secrets, "--hold-ttl", "1h"];
     let world = World::start(shape, &flags).await;
+    let (mut following, followed) = follow(&world);
     eventually(SOON, || async {
         holds(events(&world, &["subscribers"]).await, |text| text.lines().count() == 3)
     })
@@ -162,6 +185,10 @@ async fn two_subscribers_hear_of_every_purchase_through_kills_of_the_edge(shape:
         behind.is_some_and(|behind: usize| behind >= owed.len()) && down.contains("\tfails, "),
         "{listed}"
     );
+    // Who follows on the terminal has seen the same, each once.
+    eventually(SOON, || async { holds(lines(&followed).len(), |seen| *seen >= owed.len()) }).await;
+    following.kill().await.unwrap();
+    assert_eq!((lines(&followed).len(), told(&lines(&followed))), (owed.len(), owed.clone()));
     let printed = events(&world, &["tail", "--until-now", "--from", "oldest"]).await;
     let printed: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(told(&printed), owed);
@@ -213,8 +240,8 @@ async fn nats_has_every_event_once_through_kills_of_the_server_and_of_the_edge(s
 }
 
 async fn holds_releases_moves_and_openings_are_told_once_through_kills_of_every_program(shape: Shape) {
-    let crm = Receiver::start(|nth| nth % 5 == 0).await;
-    let flags = ["--events-url", &crm.url, "--events-secret", SECRET, "--hold-ttl", "3s"];
+    let crm = Receiver::start(SECRETS[0], |nth| nth % 5 == 0).await;
+    let flags = ["--events-url", &crm.url, "--events-secret", SECRETS[0], "--hold-ttl", "3s"];
     let world = World::start(shape, &flags).await;
     known_to_booking(&world).await;
     let sale = world.sale(1_000, 1_000).await;
