@@ -327,11 +327,10 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
     }
     for parameter in parameters {
         // A parameter that need not be there is no `null`: it is text, or it is not there.
-        if let Some(kinds) = parameter["schema"]["type"].as_array_mut() {
-            kinds.retain(|kind| kind != "null");
-            if let [kind] = kinds.as_slice() {
-                let kind = kind.clone();
-                parameter["schema"]["type"] = kind;
+        if let Some(kind) = parameter.pointer_mut("/schema/type") {
+            let other = kind.as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned();
+            if let Some(other) = other {
+                *kind = other;
             }
         }
         if parameter["name"] == "userId" {
