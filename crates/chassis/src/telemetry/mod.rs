@@ -75,8 +75,9 @@ pub struct LogArgs {
     /// OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere. What is sampled: OTEL_TRACES_SAMPLER
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
-    /// A PEM file of authorities that are trusted besides the machine's, where spans are sent by TLS
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_CERTIFICATE", value_name = "FILE")]
+    /// A PEM file of authorities that are trusted besides the machine's, where spans are sent by TLS; without
+    /// it, what OTEL_EXPORTER_OTLP_CERTIFICATE says
+    #[arg(long, env, value_name = "FILE")]
     pub otlp_ca: Option<std::path::PathBuf>,
     /// Who is told of alerts besides.
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -44,8 +45,13 @@ pub(crate) fn begin(args: &LogArgs, name: &'static str, version: &'static str) -
         return Err(wrong("a collector's address begins with http:// or https://".to_owned()));
     }
     // Left to itself the library trusts nobody.
-    let trusted = trusted(args.otlp_ca.as_deref())
-        .map_err(|why| Error::Config(format!("--otlp-ca (OTEL_EXPORTER_OTLP_CERTIFICATE): {why}")))?;
+    let authorities = args
+        .otlp_ca
+        .clone()
+        .or_else(|| said("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE").map(PathBuf::from))
+        .or_else(|| said("OTEL_EXPORTER_OTLP_CERTIFICATE").map(PathBuf::from));
+    let trusted = trusted(authorities.as_deref())
+        .map_err(|why| Error::Config(format!("--otlp-ca (OTLP_CA): {why}")))?;
     let otlp = Otlp::builder()
         .with_tonic()
         .with_tls_config(ClientTlsConfig::new().trust_anchors(trusted.roots))
