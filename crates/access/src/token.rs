@@ -25,7 +25,8 @@ pub(crate) enum Algorithm {
 impl Algorithm {
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
-            "EdDSA" => Some(Self::EdDsa),
+            // Of EdDSA's keys those of Ed25519 are read alone, and RFC 9864 has another name for just these.
+            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             "ES256" => Some(Self::Es256),
             "RS256" => Some(Self::Rs256),
             "PS256" => Some(Self::Ps256),

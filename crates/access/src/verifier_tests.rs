@@ -56,6 +56,21 @@ fn a_good_token_of_each_algorithm_says_who_calls() {
     }
 }
 
+/// RFC 9864 calls the same algorithm by another name than RFC 8037 did: issuers change to it one by one, and
+/// their keys and their tokens not in one moment.
+#[test]
+fn the_algorithm_of_ed25519_has_two_names() {
+    let signer = Signer::new("EdDSA", "k");
+    for (key, token) in [("EdDSA", "Ed25519"), ("Ed25519", "Ed25519"), ("Ed25519", "EdDSA")] {
+        let mut jwk = signer.jwk();
+        jwk["alg"] = json!(key);
+        let keys = KeySet::read(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap();
+        let text = signer.sign(&json!({"alg": token, "kid": "k", "typ": "at+jwt"}), &claims());
+        assert!(verifier().verify(&text, &keys, NOW_MICROS).is_ok(), "a key for {key}, a token of {token}");
+    }
+    assert_eq!(with_header(json!({"alg": "Ed448"})), Err(Why::Algorithm));
+}
+
 #[test]
 fn the_key_says_what_it_is_for_and_the_token_does_not() {
     let all = ALGORITHMS.map(|algorithm| Signer::new(algorithm, algorithm));
