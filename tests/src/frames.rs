@@ -8,6 +8,8 @@ use tokio::{
 
 /// The types of frames that tests look for.
 pub mod kind {
+    /// DATA.
+    pub const DATA: u8 = 0;
     /// HEADERS.
     pub const HEADERS: u8 = 1;
     /// RST_STREAM.
@@ -22,6 +24,8 @@ pub mod kind {
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// SETTINGS that set nothing: with the preface it makes a whole beginning.
 pub const SETTINGS: &[u8] = &[0, 0, 0, kind::SETTINGS, 0, 0, 0, 0, 0];
+/// Nothing follows on the stream.
+const END_STREAM: u8 = 1;
 /// The headers are whole; (without the flag that nothing follows).
 const END_HEADERS: u8 = 4;
 
@@ -67,6 +71,13 @@ pub fn half_a_call(stream: u32, path: &str) -> Vec<u8> {
     let length = u8::try_from(headers.len()).expect("few headers");
     let [a, b, c, d] = stream.to_be_bytes();
     [&[0, 0, length, kind::HEADERS, END_HEADERS, a, b, c, d][..], &headers].concat()
+}
+
+/// What such a call is still waited for: a message, which is empty, and its end.
+#[must_use]
+pub fn empty_message(stream: u32) -> Vec<u8> {
+    let [a, b, c, d] = stream.to_be_bytes();
+    vec![0, 0, 5, kind::DATA, END_STREAM, a, b, c, d, 0, 0, 0, 0, 0]
 }
 
 /// The next frame; `None` at the end of the connection.

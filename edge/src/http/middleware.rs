@@ -20,7 +20,7 @@ use axum::{
 };
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
-    arrival::{self, arrived},
+    arrival::Places,
     context::{Context, TRACEPARENT, TraceParent},
     host::has_one_host,
     meters::Meters,
@@ -29,7 +29,7 @@ use chassis::{
 };
 use futures::FutureExt;
 use metrics::Counter;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{
@@ -53,7 +53,7 @@ pub(super) struct Bounds {
     in_flight: Arc<AtomicUsize>,
     most: usize,
     /// Places for requests whose body has not arrived yet.
-    arriving: Arc<Semaphore>,
+    arriving: Arc<Places>,
     deadline: Duration,
     meters: Arc<Meters<(&'static str, StatusCode)>>,
 }
@@ -90,11 +90,10 @@ fn method_label(method: &Method) -> &'static str {
 
 impl Bounds {
     pub(super) fn new() -> Self {
-        let arriving = Arc::new(Semaphore::new(arrival::PLACES));
         Self {
             in_flight: Arc::default(),
             most: IN_FLIGHT,
-            arriving,
+            arriving: Arc::default(),
             deadline: DEADLINE,
             meters: Arc::default(),
         }
@@ -124,7 +123,7 @@ impl Bounds {
         }
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let _back = Back(&self.in_flight);
-        arrived(&self.arriving, sending).await
+        self.arriving.arrived(sending).await
     }
 }
 

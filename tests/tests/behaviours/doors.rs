@@ -6,7 +6,7 @@ use std::{collections::HashSet, net::SocketAddr, time::Duration};
 use serde_json::json;
 use tests::{
     eventually::{eventually, holds},
-    frames::{PREFACE, SETTINGS, frame, greeted, half_a_call, kind},
+    frames::{PREFACE, SETTINGS, empty_message, frame, greeted, half_a_call, kind},
     mesh::{Mesh, Role, Shape},
     patience::timeout,
     scenarios, solos,
@@ -16,11 +16,15 @@ use tests::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::sleep,
 };
 
 pub(crate) const TOGETHER: &[Scenario] =
     scenarios![who_asks_for_nothing_is_let_go_at_every_door, bodies_that_never_come_keep_nobody_out];
-pub(crate) const ALONE: &[Scenario] = scenarios![calls_whose_message_never_comes_keep_nobody_out];
+pub(crate) const ALONE: &[Scenario] = scenarios![
+    calls_whose_message_never_comes_keep_nobody_out,
+    a_call_is_waited_for_among_half_calls_over_many_connections,
+];
 pub(crate) const SOLOS: &[Solo] = &[
     solos![&[Shape::SingleSqlite]; in_a_full_house_the_silent_make_room][0],
     solos![&[Shape::SingleSqlite]; in_a_house_full_of_talkers_a_probe_is_answered][0],
@@ -122,6 +126,38 @@ async fn calls_whose_message_never_comes_keep_nobody_out(world: World) {
         timeout(PATIENCE, answered).await.unwrap_or_else(|_| panic!("{base}: half calls are waited for"));
         polls(&world, &token, 10).await;
         drop(sending.await.unwrap());
+    }
+}
+
+/// As many half calls as are waited for, over so many connections that none of them has more than it may.
+async fn a_call_is_waited_for_among_half_calls_over_many_connections(world: World) {
+    const CONNECTIONS: usize = 36;
+    for base in [Role::Queue, Role::Edge].map(|role| world.mesh.grpc(role)).concat() {
+        let address = base.trim_start_matches("http://");
+        let flood: Vec<u8> =
+            (0..250).flat_map(|call| half_a_call(2 * call + 1, "/grpc.health.v1.Health/Check")).collect();
+        let mut half = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut link = greeted(address).await;
+            link.write_all(&flood).await.unwrap();
+            half.push(link);
+        }
+        let mut link = greeted(address).await;
+        link.write_all(&half_a_call(1, "/grpc.health.v1.Health/Check")).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        link.write_all(&empty_message(1)).await.unwrap();
+        let mut kinds = Vec::new();
+        let answered = async {
+            while let Some(frame) = frame(&mut link).await {
+                kinds.push(frame.kind);
+                if frame.kind == kind::DATA {
+                    return true;
+                }
+            }
+            false
+        };
+        let is_answered = timeout(PATIENCE, answered).await.unwrap_or(false);
+        assert!(is_answered, "{base}: a call that came a little late: {kinds:?}");
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     refusal::{no_grpc, panic_text, told},
 };
 use crate::{
-    arrival,
+    arrival::Places,
     channel::grpc_status,
     context::Context,
     meters::Meters,
@@ -44,9 +44,9 @@ struct Bounds {
     identity: Identity,
     /// One permit a call in flight; a call that gets none is refused.
     share: Semaphore,
-    /// Permits for calls from outside whose first message has not come yet; `None` for callers inside the
+    /// Places for calls from outside whose first message has not come yet; `None` for callers inside the
     /// process, who have it at hand.
-    arriving: Option<Semaphore>,
+    arriving: Option<Places>,
     /// Who may make which call; without one, as for callers inside the process, everybody may.
     guard: Option<Guard>,
     meters: Arc<Meters<Code>>,
@@ -74,7 +74,7 @@ impl Identity {
 impl CallLayer {
     /// The layer for calls over connections.
     pub(super) fn outside(identity: Identity, meters: Arc<Meters<Code>>, guard: Option<Guard>) -> Self {
-        Self::new(identity, meters, Some(Semaphore::new(arrival::PLACES)), guard)
+        Self::new(identity, meters, Some(Places::default()), guard)
     }
 
     /// The layer for calls from within the process, which outside calls cannot keep out.
@@ -85,7 +85,7 @@ impl CallLayer {
     fn new(
         identity: Identity,
         meters: Arc<Meters<Code>>,
-        arriving: Option<Semaphore>,
+        arriving: Option<Places>,
         guard: Option<Guard>,
     ) -> Self {
         let share = Semaphore::new(MAX_IN_FLIGHT as usize);

@@ -12,13 +12,10 @@ use std::{
 use futures::future::BoxFuture;
 use http::{Request, request::Parts};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tonic::{Status, body::Body};
 
-use crate::arrival::{self, arrived};
+use crate::arrival::{self, Places};
 
 /// The bytes before each message: a flag, and a length of four bytes.
 const PREFIX: usize = 5;
@@ -35,14 +32,14 @@ pub type Guard = Arc<dyn Fn(Parts, Bytes) -> BoxFuture<'static, Result<Parts, St
 /// It did not come in time, too many other calls are waited for, or the guard refuses it.
 pub(super) async fn first(
     request: Request<Body>,
-    places: &Semaphore,
+    places: &Places,
     deadline: Instant,
     guard: Option<&Guard>,
 ) -> Result<Request<Body>, Status> {
     let (head, body) = request.into_parts();
     let mut message = First { body, ..First::default() };
     let until = deadline.min(Instant::now() + arrival::WITHIN);
-    match arrived(places, timeout_at(until, poll_fn(|cx| message.poll(cx)))).await {
+    match places.arrived(timeout_at(until, poll_fn(|cx| message.poll(cx)))).await {
         Some(Ok(())) => {
             let head = match guard {
                 Some(guard) => guard(head, message.whole()).await?,
@@ -156,7 +153,7 @@ mod tests {
     use super::*;
 
     async fn passed_on(frames: Vec<&'static [u8]>) -> Vec<u8> {
-        let places = Semaphore::new(0);
+        let places = Places::default();
         let sent = futures::stream::iter(frames).map(|part| Ok::<_, Status>(Bytes::from_static(part)));
         let request = Request::new(Body::new(axum::body::Body::from_stream(sent)));
         let (_, body) =
@@ -195,7 +192,7 @@ mod tests {
                     if message[..] == *b"ab" { Ok(head) } else { Err(Status::permission_denied("no")) }
                 })
             });
-            let places = Semaphore::new(0);
+            let places = Places::default();
             let passed = first(request, &places, Instant::now() + arrival::WITHIN, Some(&guard)).await;
             match passed {
                 Ok(call) => assert_eq!(call.extensions().get::<Bytes>().unwrap(), seen),
