@@ -114,6 +114,28 @@ impl Load {
         }
     }
 
+    /// Waits until so many purchases were acknowledged, as long as there is one now and then.
+    ///
+    /// # Errors
+    /// For how long there was none.
+    pub async fn bought(&self, at_least: usize) -> Result<(), String> {
+        let mut before = 0;
+        let mut patience = Patience::new(LONGEST);
+        loop {
+            let now = self.book.purchases.lock().unwrap_or_else(PoisonError::into_inner).len();
+            if now >= at_least {
+                return Ok(());
+            }
+            if now > before {
+                (before, patience) = (now, Patience::new(LONGEST));
+            }
+            if patience.is_over() {
+                return Err(format!("no purchase after the {now} that were made, {patience}"));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Lets every buyer finish, and looks for all that was acknowledged.
     ///
     /// # Errors
