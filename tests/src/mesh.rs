@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,7 +19,7 @@ use crate::{
     audit,
     databases::{Databases, server_url},
     patience::Patience,
-    process::{Process, Program, binary},
+    process::{Process, Program, binary_of, programs},
     server::PgBouncer,
 };
 
@@ -32,6 +32,11 @@ pub trait Wiring: Sync {
     /// Where the edge finds a replica of this service that listens here.
     fn service(&self, _service: Role, at: SocketAddr) -> SocketAddr {
         at
+    }
+
+    /// Where the programs are.
+    fn programs(&self) -> PathBuf {
+        programs()
     }
 
     /// How the edge calls services: `http`, or `https` where they are started with certificates.
@@ -80,6 +85,8 @@ pub struct Mesh {
     pub databases: Databases,
     /// What stands before them.
     pooler: Option<PgBouncer>,
+    /// Where its programs are.
+    programs: PathBuf,
     dir: TempDir,
 }
 
@@ -148,7 +155,8 @@ impl Mesh {
         };
         let pooler =
             (shape == Shape::SinglePgBouncer).then(|| PgBouncer::before(&server(), "transaction", &[]));
-        let mut mesh = Self { shape, nodes: Vec::new(), databases, pooler, dir };
+        let programs = wiring.programs();
+        let mut mesh = Self { shape, nodes: Vec::new(), databases, pooler, programs, dir };
         match shape {
             Shape::SingleSqlite | Shape::SinglePostgres | Shape::SinglePgBouncer => {
                 mesh.start_single(flags, wiring)
@@ -284,7 +292,7 @@ impl Mesh {
         }
         let program = Program {
             name: name.to_owned(),
-            path: binary(role.program()),
+            path: binary_of(&self.programs, role.program()),
             args,
             dir: self.dir.path().to_owned(),
         };
@@ -388,6 +396,17 @@ impl Mesh {
                 panic!("{why}\n{}", self.logs(40));
             }
         }
+    }
+
+    /// Stops the mesh and removes its databases, which are not audited: those of programs of an earlier build
+    /// lack what the audit reads.
+    ///
+    /// # Errors
+    /// When a process does not exit with 0 in time.
+    pub async fn discard(self) -> Result<(), String> {
+        let stopped = self.stop().await;
+        self.databases.remove().await;
+        stopped
     }
 
     /// Stops the mesh, audits its databases, and removes them.

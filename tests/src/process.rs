@@ -49,7 +49,11 @@ pub struct Process {
 }
 
 /// Where the programs are: `BOXOFFICE_BIN_DIR`, or beside the test executable.
-fn bin_dir() -> PathBuf {
+///
+/// # Panics
+/// When the test executable is not where cargo puts it.
+#[must_use]
+pub fn programs() -> PathBuf {
     if let Some(dir) = std::env::var_os("BOXOFFICE_BIN_DIR") {
         return dir.into();
     }
@@ -63,7 +67,16 @@ fn bin_dir() -> PathBuf {
 /// When it has not been built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let path = bin_dir().join(name);
+    binary_of(&programs(), name)
+}
+
+/// The same, in a folder of programs of another build.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn binary_of(programs: &Path, name: &str) -> PathBuf {
+    let path = programs.join(name);
     assert!(
         path.is_file(),
         "{} is not built: run `cargo build --workspace` first, as tests/run does",

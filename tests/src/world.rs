@@ -116,12 +116,25 @@ impl World {
     /// # Panics
     /// When it does not end cleanly, or the audit finds something.
     pub async fn finish(self) {
-        let Self { mesh, rest, grpc } = self;
-        drop((rest, grpc));
-        let mesh = Arc::try_unwrap(mesh).expect("nobody else uses the mesh any more");
-        if let Err(why) = mesh.finish().await {
+        if let Err(why) = self.into_mesh().finish().await {
             panic!("{why}");
         }
+    }
+
+    /// Ends a mesh of programs of another build: stopped and removed.
+    ///
+    /// # Panics
+    /// When it does not end cleanly.
+    pub async fn discard(self) {
+        if let Err(why) = self.into_mesh().discard().await {
+            panic!("{why}");
+        }
+    }
+
+    fn into_mesh(self) -> Mesh {
+        let Self { mesh, rest, grpc } = self;
+        drop((rest, grpc));
+        Arc::try_unwrap(mesh).expect("nobody else uses the mesh any more")
     }
 
     /// A new line with this policy.

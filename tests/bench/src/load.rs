@@ -15,7 +15,10 @@ use std::{
 use futures::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::{histogram::Histogram, http::Connection};
+use crate::{
+    histogram::Histogram,
+    http::{self, Connection},
+};
 
 /// How long after its end a run waits for answers that are still out.
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
@@ -44,6 +47,17 @@ impl<'a> Operation<'a> {
         take: impl Fn(usize, u16, &[u8]) -> Result<(), String> + 'a,
     ) -> Self {
         Self { name, build: Box::new(build), take: Box::new(take) }
+    }
+
+    /// The same, with one more header in each request.
+    pub(crate) fn with_header(self, line: &'static str) -> Self {
+        let Self { name, build, take } = self;
+        let build = Box::new(move |n: usize, out: &mut Vec<u8>| {
+            let goes_on = build(n, out);
+            http::add_header(out, format_args!("{line}"));
+            goes_on
+        });
+        Self { name, build, take }
     }
 }
 

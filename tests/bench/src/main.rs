@@ -50,7 +50,7 @@ enum Command {
 }
 
 /// What is measured.
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 enum Scenario {
     /// Polls over REST with 1,000, 110,000 and 1,000,000 waiting, against a bare axum handler
     Polls(Size),
@@ -81,6 +81,19 @@ enum Scenario {
     Availability(Size),
     /// The same requests at an open house and at a secured one, and polls over mutual TLS against plaintext
     Access(Size),
+    /// Polls that no trace is told of, where traces are told of others, against polls where none are
+    Traces(Size),
+    /// Joins, holds and checkouts of this build and of another one by turns
+    Against(Against),
+}
+
+/// What this build is compared with.
+#[derive(clap::Args, Clone)]
+struct Against {
+    /// The folder with the other build's programs
+    programs: std::path::PathBuf,
+    #[command(flatten)]
+    size: Size,
 }
 
 /// How much of it.
@@ -104,7 +117,7 @@ impl Size {
 }
 
 impl Scenario {
-    const fn name(self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Self::Polls(_) => "polls",
             Self::Joins(_) => "joins",
@@ -120,10 +133,12 @@ impl Scenario {
             Self::Attacks(_) => "attacks",
             Self::Access(_) => "access",
             Self::Availability(_) => "availability",
+            Self::Traces(_) => "traces",
+            Self::Against(_) => "against",
         }
     }
 
-    const fn size(self) -> Size {
+    const fn size(&self) -> Size {
         match self {
             Self::Polls(size)
             | Self::Joins(size)
@@ -138,7 +153,9 @@ impl Scenario {
             | Self::Prune(size)
             | Self::Attacks(size)
             | Self::Access(size)
-            | Self::Availability(size) => size,
+            | Self::Traces(size)
+            | Self::Against(Against { size, .. })
+            | Self::Availability(size) => *size,
         }
     }
 
@@ -162,6 +179,8 @@ impl Scenario {
             Self::Attacks(size) => scenarios::attacks::measure(size).await,
             Self::Access(size) => scenarios::access::measure(size).await,
             Self::Availability(size) => scenarios::availability::measure(size).await,
+            Self::Traces(size) => scenarios::traces::measure(size).await,
+            Self::Against(Against { programs, size }) => scenarios::against::measure(programs, size).await,
         }
     }
 }
@@ -176,6 +195,10 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Outer(scenario) => {
             let mut args = vec![scenario.name().to_owned()];
+            if let Scenario::Against(against) = &scenario {
+                let programs = std::path::absolute(&against.programs);
+                args.push(programs.expect("a path that is not empty").display().to_string());
+            }
             args.extend(scenario.size().trial.then(|| "--trial".to_owned()));
             one_thread().block_on(keeper::run(&args))
         }

@@ -2,6 +2,7 @@
 //! databases.
 
 pub(crate) mod access;
+pub(crate) mod against;
 pub(crate) mod attacks;
 pub(crate) mod availability;
 pub(crate) mod checkouts;
@@ -13,7 +14,9 @@ pub(crate) mod planned;
 pub(crate) mod polls;
 pub(crate) mod prune;
 pub(crate) mod refunds;
+mod side_by_side;
 pub(crate) mod streams;
+pub(crate) mod traces;
 pub(crate) mod waiting;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
@@ -71,6 +74,11 @@ impl Stage {
     /// Where a replica of queue-svc takes gRPC.
     fn queue(&self, replica: usize) -> String {
         self.mesh().grpc(Role::Queue)[replica].clone()
+    }
+
+    /// Stops the mesh and removes what it leaves.
+    async fn discard(self) {
+        self.world.discard().await;
     }
 
     /// Stops the mesh and audits what it leaves.
