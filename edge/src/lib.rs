@@ -109,7 +109,7 @@ async fn run(
     let places = app::Places::new(clients.queue.clone());
     let vital = background.vital();
     let halls = app::Halls::new(clients.clone(), vital.clone());
-    let following = (app::Followers::new(places.clone(), shutdown.clone()), halls);
+    let following = (app::Followers::new(places.clone(), vital.clone()), halls);
     let polls = app::Polls::new(places, vital.clone());
     let doors = opened(config.doors, config.policy.browse);
     health.watch(db.clone(), doors.readiness(), shutdown.clone());

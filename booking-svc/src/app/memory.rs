@@ -18,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{clock::Clock, db::Db};
 use moka::future::Cache;
+use parking_lot::RwLock;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::coalesced::{Generations, Touch};
@@ -53,7 +54,10 @@ fn lately() -> Instant {
 #[derive(Debug)]
 struct ShowSeats {
     seats: u32,
+    /// Locked while the next state is read, by whoever reads it for all.
     known: Mutex<Option<KnownSeats>>,
+    /// What was known last, for those who need not wait for the next.
+    latest: RwLock<Option<Arc<Occupancy>>>,
 }
 
 #[derive(Debug)]
@@ -89,10 +93,9 @@ impl SeatMemory {
     }
 
     /// The seats of a show as they were known last, however long ago; `None` when nobody has asked about it.
+    /// It waits for no read of others.
     pub(super) async fn remembered(&self, show_id: i64) -> Option<Arc<Occupancy>> {
-        let slot = self.shows.get(&show_id).await?;
-        let slot = slot.known.lock().await;
-        slot.as_ref().map(|known| Arc::clone(&known.seats))
+        self.shows.get(&show_id).await?.latest.read().clone()
     }
 
     /// The seats of a show, as they are committed after this was called. Those who wait share the next read.
@@ -130,9 +133,10 @@ impl SeatMemory {
         read: impl FnOnce(&mut KnownSeats) -> T,
     ) -> Result<T, Error> {
         let seats = u32::try_from(show.seat_count).unwrap_or(0);
-        let empty = async move { Arc::new(ShowSeats { seats, known: Mutex::default() }) };
-        let slot = self.shows.get_with(show.show_id, empty).await;
-        let mut slot = slot.known.lock().await;
+        let empty =
+            async move { Arc::new(ShowSeats { seats, known: Mutex::default(), latest: RwLock::default() }) };
+        let shared = self.shows.get_with(show.show_id, empty).await;
+        let mut slot = shared.known.lock().await;
         // It is noted before anything is read, so that a write that ends meanwhile has the next reader read.
         let generation = self.generations.of(show.show_id);
         let fresh = slot.as_ref().is_some_and(|known| {
@@ -141,6 +145,7 @@ impl SeatMemory {
         if !fresh {
             let read_at = Instant::now();
             let (seats, proven_at) = self.read(show, slot.as_ref()).await?;
+            *shared.latest.write() = Some(Arc::clone(&seats));
             let view = slot.take().and_then(|known| known.view);
             *slot = Some(KnownSeats { seats, view, generation, read_at, proven_at });
         }

@@ -13,6 +13,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::db;
+
 /// The threads. They end, with all tasks that still run on them, soon after the last clone of this is
 /// dropped.
 #[derive(Clone, Debug)]
@@ -46,14 +48,14 @@ impl Threads {
     }
 }
 
-/// Computes what takes longer than a task should keep its thread. A runtime of one thread (that of a test or
-/// a simulation) does it itself: an answer of another thread would come at a moment that the machine chooses,
-/// and a simulation could not be repeated.
+/// Computes what takes longer than a task should keep its thread. In a simulation the task does it itself: an
+/// answer of another thread would come at a moment that the machine chooses, and the simulation could not be
+/// repeated.
 ///
 /// # Errors
 /// It panicked, or the runtime ends.
 pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    if is_alone(&Handle::current()) {
+    if db::is_simulated() {
         return task::spawn(async { work() }).await;
     }
     #[expect(clippy::disallowed_methods, reason = "this is where it is decided")]
@@ -96,6 +98,13 @@ mod tests {
         let here = thread::current().id();
         let there = threads.runtimes()[0].spawn(async { thread::current().id() }).await.unwrap();
         assert_eq!((threads.runtimes().len(), here), (1, there));
+        assert_ne!(compute(|| thread::current().id()).await.unwrap(), here, "not in the way of other tasks");
+    }
+
+    #[tokio::test]
+    async fn a_simulation_computes_by_itself() {
+        let here = thread::current().id();
+        db::simulate(|| db::Fate::Done);
         assert_eq!(compute(|| thread::current().id()).await.unwrap(), here);
         assert!(compute(|| panic!("on purpose")).await.unwrap_err().is_panic());
     }

@@ -37,8 +37,9 @@ const SHOWS_AT_ONCE: i64 = 4;
 /// The most sales that this process refunds at a time, of all shows: so many that a large hall is refunded
 /// in minutes, and so few that those who buy of other shows meanwhile hardly notice.
 const SALES_AT_ONCE: usize = 32;
-/// Sales that are read, and whose refunds are asked for, at a time.
-const PAGE: i32 = 32;
+/// Sales that are read, and whose refunds are asked for, at a time: half of those, so that the next begin while
+/// the last ones of before end.
+const PAGE: i32 = 16;
 /// How often it is counted how far the refunds are.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// The pauses between two rounds, growing while nothing gets on.
@@ -240,14 +241,18 @@ impl CallOffs {
     }
 
     async fn refund_these(&self, show_id: i64, ids: Vec<Uuid>) -> Result<usize, Fault> {
+        // There must be room for them before they are ours: a lease is renewed while somebody works on it.
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(count).await;
+        // It is never closed.
+        let Ok(mut room) = room else { return Ok(0) };
         let asked_at = self.runner.now();
         let refund = Refund { asked_at, reason: REASON.to_owned(), done_at: None };
         let journal = self.runner.journal();
         let asked = journal.undo_sales(show_id, ids, &refund, self.runner.id(), asked_at + LEASE).await;
         let (asked, strays) = asked.map_err(Error::from)?;
         for entry in asked {
-            // It is never closed.
-            let Ok(place) = Arc::clone(&self.room).acquire_owned().await else { break };
+            let place = room.split(1);
             let runner = self.runner.clone();
             self.runner.spawn(async move {
                 runner.undo(entry, asked_at, TraceParent::random()).await;

@@ -15,7 +15,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use boxoffice_proto::{Fault, Reason};
-use chassis::context::Context;
+use chassis::{background::Vital, context::Context};
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
@@ -55,6 +55,8 @@ pub(crate) struct Followers(Arc<Registry>);
 /// What the followers share.
 struct Registry {
     places: Places,
+    /// A follower that failed would leave its streams open with nothing to say.
+    vital: Vital,
     shutdown: CancellationToken,
     seats: Arc<Semaphore>,
     audience: Arc<Audience>,
@@ -81,11 +83,12 @@ pub(super) struct Followed {
 }
 
 impl Followers {
-    pub(crate) fn new(places: Places, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(places: Places, vital: Vital) -> Self {
+        let shutdown = vital.shutdown().clone();
         let seats = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
         let (audience, runtime) = (Arc::default(), Handle::current());
         let inboxes = Mutex::default();
-        Self(Arc::new(Registry { places, shutdown, seats, audience, runtime, inboxes }))
+        Self(Arc::new(Registry { places, vital, shutdown, seats, audience, runtime, inboxes }))
     }
 
     /// Follows a token that was looked up a moment ago, for a client that was sent the state `told` before:
@@ -138,7 +141,8 @@ impl Registry {
         if let Some(joined) = unsent {
             let queue_id = joined.first.token.queue_id.clone();
             let (sender, inbox) = mpsc::unbounded_channel();
-            self.runtime.spawn(Follower::new(Arc::clone(self), queue_id.clone(), inbox).run());
+            let follower = Follower::new(Arc::clone(self), queue_id.clone(), inbox);
+            self.runtime.spawn(self.vital.clone().guard("a follower of places", follower.run()));
             // It cannot fail: the receiver is in the task that was just started.
             drop(sender.send(joined));
             inboxes.insert(queue_id, sender);

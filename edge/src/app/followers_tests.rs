@@ -18,7 +18,11 @@ async fn over_a_fake() -> (Followers, Fakes, CancellationToken) {
     let (fakes, upstreams) = Fakes::start(0, 0).await;
     stands_at(&fakes, TokenStatus::Waiting, 1, 3);
     let shutdown = CancellationToken::new();
-    (Followers::new(Places::new(Clients::new(&upstreams).queue), shutdown.clone()), fakes, shutdown)
+    (
+        Followers::new(Places::new(Clients::new(&upstreams).queue), Vital::new(shutdown.clone())),
+        fakes,
+        shutdown,
+    )
 }
 
 fn stands_at(fakes: &Fakes, status: TokenStatus, version: i64, position: i64) {

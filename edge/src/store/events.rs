@@ -217,11 +217,19 @@ impl Events {
         self.db.read().await?.all(SQL, args![]).await?.iter().map(subscription).collect()
     }
 
-    /// Takes, or keeps, the right to tell a subscriber. `false` when another edge has it.
-    pub(crate) async fn lease(&self, name: &str, runner: Uuid, now: i64, until: i64) -> Result<bool, Error> {
-        const SQL: &str = "UPDATE subscriber SET runner = $2, lease_until = $4 \
-                           WHERE name = $1 AND (runner = $2 OR lease_until <= $3)";
-        Ok(self.db.write(SQL, args![name, runner, now, until]).await? > 0)
+    /// Takes the right to tell a subscriber from `before`, who had it when that was read, or keeps it. `false`
+    /// when another one has it.
+    pub(crate) async fn lease(
+        &self,
+        name: &str,
+        before: Uuid,
+        runner: Uuid,
+        now: i64,
+        until: i64,
+    ) -> Result<bool, Error> {
+        const SQL: &str = "UPDATE subscriber SET runner = $3, lease_until = $5 \
+                           WHERE name = $1 AND runner = $2 AND ($2 = $3 OR lease_until <= $4)";
+        Ok(self.db.write(SQL, args![name, before, runner, now, until]).await? > 0)
     }
 
     /// Lets go of all that this edge tells and takes, so that another one goes on at once.
@@ -254,11 +262,13 @@ impl Events {
     }
 
     /// Has a subscriber told what is after a position, whatever it was told before; at once, and also if it
-    /// was gone. `false` when it is not known.
-    pub(crate) async fn replay(&self, name: &str, position: i64) -> Result<bool, Error> {
+    /// was gone. It is taken from the edge that tells it, whose round then comes to nothing, and which knows
+    /// of nothing that was taken when it comes back. `false` when it is not known.
+    pub(crate) async fn replay(&self, name: &str, position: i64, now: i64) -> Result<bool, Error> {
         const SQL: &str = "UPDATE subscriber SET position = $2, due_at = 0, attempts = 0, failing_since = NULL, \
-                           failure = NULL, gone_at = NULL WHERE name = $1";
-        Ok(self.db.write(SQL, args![name, position]).await? > 0)
+                           failure = NULL, gone_at = NULL, runner = $3, \
+                           lease_until = CASE WHEN lease_until < $4 THEN lease_until ELSE $4 END WHERE name = $1";
+        Ok(self.db.write(SQL, args![name, position, Uuid::nil(), now]).await? > 0)
     }
 }
 

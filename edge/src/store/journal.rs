@@ -198,8 +198,9 @@ impl Journal {
         self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
     }
 
-    /// Renews this runner's leases on these checkouts. Checkouts that another runner took over are left out,
-    /// and so are rows that are locked because they are being settled: to wait for them could be a deadlock.
+    /// Renews this runner's leases on these checkouts; a lease that lasts longer, that of a checkout which was
+    /// parked a moment ago, stays. Checkouts that another runner took over are left out, and so are rows that
+    /// are locked because they are being settled: to wait for them could be a deadlock.
     pub(crate) async fn renew(
         &self,
         runner: Uuid,
@@ -208,9 +209,11 @@ impl Journal {
     ) -> Result<(), Error> {
         const SQL: Sql = Sql {
             postgres: "UPDATE checkout SET lease_until = $2 WHERE checkout_id = ANY(ARRAY(SELECT c.checkout_id FROM checkout c \
-                       WHERE c.runner = $1 AND (c.settled_at IS NULL OR c.refund_asked_at IS NOT NULL) AND c.checkout_id = ANY($3) FOR UPDATE SKIP LOCKED))",
+                       WHERE c.runner = $1 AND c.lease_until < $2 AND (c.settled_at IS NULL OR c.refund_asked_at IS NOT NULL) \
+                       AND c.checkout_id = ANY($3) FOR UPDATE SKIP LOCKED))",
             sqlite: "UPDATE checkout SET lease_until = $2 \
-                     WHERE runner = $1 AND (settled_at IS NULL OR refund_asked_at IS NOT NULL) AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
+                     WHERE runner = $1 AND lease_until < $2 AND (settled_at IS NULL OR refund_asked_at IS NOT NULL) \
+                     AND checkout_id IN (SELECT unhex(value) FROM json_each($3))",
         };
         self.db.write(SQL, args![runner, lease_until, working_on]).await.map(drop)
     }

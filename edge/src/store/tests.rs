@@ -315,6 +315,20 @@ async fn a_runner_renews_only_what_it_still_has_and_works_on() {
 }
 
 #[tokio::test]
+async fn who_renews_shortens_no_lease_of_a_checkout_that_was_parked_meanwhile() {
+    on_both(async |journal| {
+        let (me, entry) = (Uuid::new_v4(), new(Uuid::new_v4(), NOW));
+        assert!(journal.begin(&entry, None, me, NOW + 3).await.unwrap());
+        let id = entry.checkout.checkout_id;
+        journal.park(id, me, NOW, NOW + 60, &entry.checkout.story).await.unwrap();
+        journal.renew(me, vec![id], NOW + 9).await.unwrap();
+        assert!(journal.take_over(Uuid::new_v4(), NOW + 20, NOW + 99, 10).await.unwrap().is_empty());
+        assert_eq!(journal.take_over(Uuid::new_v4(), NOW + 61, NOW + 99, 10).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn lists_page_newest_first_and_narrow_by_user_and_status() {
     on_both(async |journal| {
         let mut newest_first = Vec::new();
@@ -411,18 +425,18 @@ async fn a_subscriber_is_told_by_one_edge_at_a_time_and_moved_by_nobody_else() {
         let to = |position| Progress { position, due_at: NOW + 7, failing: failing.clone(), gone_at: None };
         assert!(events.subscribe("crm", one, NOW).await.unwrap());
         assert!(!events.subscribe("crm", other, NOW).await.unwrap(), "it is known");
-        assert!(events.lease("crm", one, NOW, NOW + SECOND).await.unwrap());
-        assert!(!events.lease("crm", other, NOW, NOW + SECOND).await.unwrap());
+        assert!(events.lease("crm", one, one, NOW, NOW + SECOND).await.unwrap());
+        assert!(!events.lease("crm", one, other, NOW, NOW + SECOND).await.unwrap());
         assert!(!events.advance("crm", other, 0, &to(5)).await.unwrap());
         assert!(!events.advance("crm", one, 1, &to(5)).await.unwrap(), "it was not there");
         assert!(events.advance("crm", one, 0, &to(5)).await.unwrap());
         let known = events.subscription("crm").await.unwrap().unwrap();
         assert_eq!((known.position, known.due_at, &known.failing), (5, NOW + 7, &failing));
-        assert!(events.lease("crm", other, NOW + SECOND, NOW + 9 * SECOND).await.unwrap(), "it lapsed");
+        assert!(events.lease("crm", one, other, NOW + SECOND, NOW + 9 * SECOND).await.unwrap(), "it lapsed");
         assert!(!events.advance("crm", one, 5, &to(6)).await.unwrap());
         events.release(other, NOW).await.unwrap();
-        assert!(events.lease("crm", one, NOW, NOW + SECOND).await.unwrap(), "it was let go");
-        assert!(events.replay("crm", 2).await.unwrap() && !events.replay("erp", 2).await.unwrap());
+        assert!(events.lease("crm", other, one, NOW, NOW + SECOND).await.unwrap(), "it was let go");
+        assert!(events.replay("crm", 2, NOW).await.unwrap() && !events.replay("erp", 2, NOW).await.unwrap());
         let known = events.subscription("crm").await.unwrap().unwrap();
         assert_eq!((known.position, known.due_at, known.failing), (2, 0, None));
 

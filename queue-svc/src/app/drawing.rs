@@ -112,7 +112,11 @@ async fn draft(queue: &Arc<Queue>, step: &Step, session: &mut Session) -> Result
 /// Takes a step that is due, in the transaction that has locked the queue's row and has caught up with it,
 /// and commits. Gives the transaction back where none is due.
 pub(super) async fn open(queue: &Arc<Queue>, mut session: Session) -> Result<Option<Session>, Error> {
-    let Some(step) = Step::of(queue) else { return Ok(Some(session)) };
+    let Some(step) = Step::of(queue) else {
+        // Another replica was faster, and what was worked out for this is of no use any more.
+        queue.prepared.clear();
+        return Ok(Some(session));
+    };
     let draft = match queue.prepared.take(&step.mark(queue.version())) {
         Some(draft) => draft,
         None => draft(queue, &step, &mut session).await?,

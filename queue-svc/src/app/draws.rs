@@ -82,6 +82,11 @@ impl Prepared {
         *self.0.lock() = Some((mark, draft));
     }
 
+    /// Throws away what was worked out.
+    pub(super) fn clear(&self) {
+        *self.0.lock() = None;
+    }
+
     /// What was worked out for this; anything else is thrown away.
     pub(super) fn take(&self, mark: &Mark) -> Option<Drafted> {
         self.0.lock().take().filter(|(of, _)| of == mark).map(|(_, draft)| draft)

@@ -11,7 +11,8 @@ use crate::domain::TokenRow;
 const KEPT: usize = 20_000;
 
 /// The last tokens of a queue that ended. A token that has ended never changes, so none of these is ever out
-/// of date.
+/// of date; except that who left and registers again for a draw has the same token, which is looked for among
+/// those that are live before it is looked for here.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     rows: HashMap<Uuid, TokenRow>,

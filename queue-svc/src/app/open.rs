@@ -38,8 +38,11 @@ impl OpenQueues {
     /// A token for a user who asks for it, when memory has it, live or ended lately. All queues are searched,
     /// those of its tag first.
     pub(super) fn remembered(&self, token: &Uuid) -> Option<TokenView> {
-        let ended = self.tagged(token).iter().find_map(|queue| queue.ended_view(token));
-        ended.or_else(|| {
+        // Where it is live is looked for first: who left and registers again for a draw has the same token.
+        let tagged = self.tagged(token);
+        let live = tagged.iter().find_map(|queue| queue.ask_about(token));
+        let lately = || tagged.iter().find_map(|queue| queue.ended_view(token));
+        live.or_else(lately).or_else(|| {
             self.all().find_map(|queue| queue.ask_about(token).or_else(|| queue.ended_view(token)))
         })
     }

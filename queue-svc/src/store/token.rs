@@ -26,14 +26,16 @@ const WRITE: Sql = Sql {
                FROM UNNEST($3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], \
                $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) WITH ORDINALITY AS t (token, user_id, status, priority, \
                ticket, entered_at, active_until, valid_until, admitted_at, heard_at, requeues, nth) ORDER BY t.nth \
-               ON CONFLICT (token) DO UPDATE SET status = excluded.status, ticket = excluded.ticket, entered_at = excluded.entered_at, \
+               ON CONFLICT (token) DO UPDATE SET status = excluded.status, priority = excluded.priority, ticket = excluded.ticket, \
+               entered_at = excluded.entered_at, \
                active_until = excluded.active_until, valid_until = excluded.valid_until, admitted_at = excluded.admitted_at, \
                heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
     sqlite: "INSERT INTO token (token, queue_id, user_id, status, priority, ticket, entered_at, active_until, valid_until, \
              admitted_at, heard_at, requeues, version) \
              SELECT unhex(t.value ->> 0), $1, t.value ->> 1, t.value ->> 2, t.value ->> 3, t.value ->> 4, t.value ->> 5, \
              t.value ->> 6, t.value ->> 7, t.value ->> 8, t.value ->> 9, t.value ->> 10, $2 FROM json_each($3) AS t WHERE true ORDER BY t.key \
-             ON CONFLICT (token) DO UPDATE SET status = excluded.status, ticket = excluded.ticket, entered_at = excluded.entered_at, \
+             ON CONFLICT (token) DO UPDATE SET status = excluded.status, priority = excluded.priority, ticket = excluded.ticket, \
+             entered_at = excluded.entered_at, \
              active_until = excluded.active_until, valid_until = excluded.valid_until, admitted_at = excluded.admitted_at, \
              heard_at = excluded.heard_at, requeues = excluded.requeues, version = excluded.version",
 };

@@ -7,7 +7,8 @@ use queue_svc::Policy;
 use tonic::Status;
 
 use crate::harness::{
-    Client, Replica, SECOND, START, events, eventually, get, join, leave, policy, queue, reason, update,
+    Client, Replica, SECOND, START, events, eventually, get, join, join_as, leave, policy, queue, reason,
+    update,
 };
 
 pub(crate) const OPENS: i64 = START + 3_600 * SECOND;
@@ -41,6 +42,61 @@ pub(crate) async fn until_open(client: &Client) {
         (queue(client).await.registered == 0 && !draw(client).await.unwrap().secret.is_empty()).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_registers_again_is_in_the_lane_that_was_asked_for_then_at_every_replica() {
+    for database in databases().await {
+        let clock = Clock::manual(START);
+        let one = Replica::start(&database.config, policy(), &clock).await;
+        let other = Replica::start(&database.config, policy(), &clock).await;
+        update(&one.client, by_lot(OPENS)).await;
+        let first = join_as(&one.client, "ann", Some(0), "").await.unwrap().token.unwrap();
+        leave(&one.client, &first.token, "").await.unwrap();
+        let again = join_as(&one.client, "ann", Some(7), "").await.unwrap().token.unwrap();
+        assert_eq!((&again.token, again.priority), (&first.token, 7), "{}", database.name);
+        eventually("the other replica has heard of it", || async {
+            let token = get(&other.client, &again.token).await.ok()?;
+            (token.status() == Registered && token.priority == 7).then_some(())
+        })
+        .await;
+        let third = Replica::start(&database.config, policy(), &clock).await;
+        assert_eq!(get(&third.client, &again.token).await.unwrap().priority, 7, "{}", database.name);
+        for replica in [one, other, third] {
+            replica.stop().await;
+        }
+    }
+}
+
+/// Tags are short. These two names have the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_registers_again_is_found_live_where_two_queues_share_a_tag() {
+    const NAMES: [&str; 2] = ["show-5", "show-172"];
+    for database in databases().await {
+        let replica = Replica::start(&database.config, policy(), &Clock::manual(START)).await;
+        for queue_id in NAMES {
+            let queue_id = queue_id.to_owned();
+            let request =
+                pb::CreateQueueRequest { queue_id, policy: Some(by_lot(OPENS)), ..Default::default() };
+            replica.client.clone().create_queue(request).await.unwrap();
+        }
+        for queue_id in NAMES {
+            let join = async || {
+                let request = pb::IssueTokenRequest {
+                    queue_id: queue_id.to_owned(),
+                    user_id: "ann".to_owned(),
+                    ..Default::default()
+                };
+                replica.client.clone().issue_token(request).await.unwrap().into_inner().token.unwrap()
+            };
+            let first = join().await;
+            leave(&replica.client, &first.token, "").await.unwrap();
+            assert_eq!(join().await.token, first.token);
+            let told = get(&replica.client, &first.token).await.unwrap();
+            assert_eq!((told.status(), told.queue_id.as_str()), (Registered, queue_id), "{}", database.name);
+        }
+        replica.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,9 +110,11 @@ impl What {
         let done = match self {
             Self::Subscribers(_) => list(&book).await,
             Self::Tail { from, until_now, .. } => tail(&book, from.as_deref(), until_now).await,
-            Self::Replay { subscriber, from, .. } => book.replay(&subscriber, &from).await.map(|name| {
-                super::print(&format!("{name} is sent everything from {from} on\n"));
-            }),
+            Self::Replay { subscriber, from, .. } => {
+                book.replay(&subscriber, &from, &Clock::system()).await.map(|name| {
+                    super::print(&format!("{name} is sent everything from {from} on\n"));
+                })
+            }
         };
         let closed = book.close().await;
         done.and(closed)

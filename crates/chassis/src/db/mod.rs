@@ -38,7 +38,7 @@ use line::Line;
 pub use postgres::Pooler;
 use session::Link;
 pub use session::{Session, Sql};
-pub use simulated::{Fate, misspeak, simulate};
+pub use simulated::{Fate, is_simulated, misspeak, simulate};
 pub use snapshots::Snapshots;
 pub use value::{Column, Row, Value, table};
 

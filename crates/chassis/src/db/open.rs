@@ -25,7 +25,7 @@ impl Db {
     /// The address makes no sense, the database is out of reach, or a migration failed.
     pub async fn open(config: &DbConfig, migrations: &Migrations) -> Result<Self, Error> {
         let opened = match config.dialect() {
-            Some(Dialect::Sqlite) if simulated::is_on() => {
+            Some(Dialect::Sqlite) if simulated::is_simulated() => {
                 simulated::File::open(&config.url, &or_newer(&migrations.sqlite)).map(Pools::Simulated)
             }
             Some(Dialect::Sqlite) => sqlite::open(&config.url, &or_newer(&migrations.sqlite))

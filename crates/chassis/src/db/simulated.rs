@@ -51,6 +51,12 @@ pub fn simulate(fates: impl FnMut() -> Fate + 'static) {
     FATES.set(Some(Box::new(fates)));
 }
 
+/// Whether the databases that this thread opens are simulated.
+#[must_use]
+pub fn is_simulated() -> bool {
+    FATES.with_borrow(Option::is_some)
+}
+
 /// From now on this thread says to simulated databases what `mistake` makes of each statement: so a program
 /// that is wrong is played without one.
 pub fn misspeak(mistake: impl FnMut(&'static str) -> &'static str + 'static) {
@@ -60,10 +66,6 @@ pub fn misspeak(mistake: impl FnMut(&'static str) -> &'static str + 'static) {
 /// What is said in place of a statement; without a mistake the statement itself.
 pub(super) fn said(sql: &'static str) -> &'static str {
     MISTAKE.with_borrow_mut(|mistake| mistake.as_mut().map_or(sql, |mistake| mistake(sql)))
-}
-
-pub(super) fn is_on() -> bool {
-    FATES.with_borrow(Option::is_some)
 }
 
 fn fate() -> Fate {

@@ -101,7 +101,7 @@ impl EventBook {
     ///
     /// # Errors
     /// There is no such subscriber, no event of this id (any more), or the database failed.
-    pub async fn replay(&self, subscriber: &str, from: &str) -> Result<String, Error> {
+    pub async fn replay(&self, subscriber: &str, from: &str, clock: &Clock) -> Result<String, Error> {
         let is_address = |url: &Url| url.has_host();
         let name = subscriber
             .parse()
@@ -109,7 +109,7 @@ impl EventBook {
             .filter(is_address)
             .map_or_else(|| subscriber.to_owned(), |url| name_of(&url));
         let position = self.before(Some(from)).await?;
-        if self.events.replay(&name, position).await? {
+        if self.events.replay(&name, position, clock.now()).await? {
             return Ok(name);
         }
         let known: Vec<_> = self.events.subscriptions().await?.into_iter().map(|one| one.name).collect();

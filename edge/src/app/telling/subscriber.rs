@@ -45,8 +45,7 @@ pub(super) struct Subscriber {
     events: Events,
     clock: Clock,
     edge: Uuid,
-    /// Its position after the last round of ours, and what it has taken beyond that.
-    position: i64,
+    /// What it has taken of us beyond its position.
     ahead: BTreeSet<i64>,
     alerted_at: Option<i64>,
 }
@@ -66,7 +65,7 @@ impl Subscriber {
         clock: Clock,
         edge: Uuid,
     ) -> Self {
-        Self { name, receiver, events, clock, edge, position: 0, ahead: BTreeSet::new(), alerted_at: None }
+        Self { name, receiver, events, clock, edge, ahead: BTreeSet::new(), alerted_at: None }
     }
 
     /// Tells it until `shutdown`, which waits for what is being sent. `greeting` is dropped when it is known.
@@ -141,9 +140,14 @@ impl Subscriber {
         if known.runner != self.edge && known.lease_until > now {
             return Ok(None);
         }
-        let lasts = known.runner == self.edge && known.lease_until - now > LEASE / 2;
-        if !lasts && !self.events.lease(&self.name, self.edge, now, now + LEASE).await? {
+        let is_ours = known.runner == self.edge;
+        let lasts = is_ours && known.lease_until - now > LEASE / 2;
+        if !lasts && !self.events.lease(&self.name, known.runner, self.edge, now, now + LEASE).await? {
             return Ok(None);
+        }
+        // Another edge has gone on, or an operator has it told again: what it took of us counts no more.
+        if !is_ours {
+            self.ahead.clear();
         }
         if known.gone_at.is_some() || known.position >= known.newest {
             return Ok(None);
@@ -151,10 +155,6 @@ impl Subscriber {
         if known.due_at > now {
             let until_due = u64::try_from(known.due_at - now).unwrap_or(0);
             return Ok(Some(Duration::from_micros(until_due).min(LOOK)));
-        }
-        // Another edge has gone on, or an operator has moved it: what it took of us counts no more.
-        if known.position != self.position {
-            self.ahead.clear();
         }
         let batch = self.events.after(known.position, BATCH).await?;
         let to = match (batch.last(), known.newest) {
@@ -164,7 +164,6 @@ impl Subscriber {
         };
         let pause = to.failing.is_none().then_some(REST);
         if self.events.advance(&self.name, self.edge, known.position, &to).await? {
-            self.position = to.position;
             Ok(pause)
         } else {
             Ok(Some(REST))

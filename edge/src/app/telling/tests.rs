@@ -1,6 +1,12 @@
 //! Subscribers that do not always take what they are sent.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -43,12 +49,18 @@ type Got = Arc<Mutex<Vec<(HeaderMap, Value, StatusCode)>>>;
 
 /// A receiver that answers the n-th request as `answer` says. Its address, and what it got.
 async fn receiver(answer: impl Fn(usize) -> StatusCode + Send + Sync + 'static) -> (String, Got) {
+    reader(move |nth, _| answer(nth)).await
+}
+
+/// The same, whose answer also depends on the event.
+async fn reader(answer: impl Fn(usize, &Value) -> StatusCode + Send + Sync + 'static) -> (String, Got) {
     let (got, answer) = (Got::default(), Arc::new(answer));
     let log = Arc::clone(&got);
     let take = move |headers: HeaderMap, body: Bytes| {
         let mut log = log.lock();
-        let status = answer(log.len());
-        log.push((headers, serde_json::from_slice(&body).unwrap(), status));
+        let event = serde_json::from_slice(&body).unwrap();
+        let status = answer(log.len(), &event);
+        log.push((headers, event, status));
         let asked =
             if status == StatusCode::TOO_MANY_REQUESTS { vec![(RETRY_AFTER, "600")] } else { Vec::new() };
         let location = [("location", "/elsewhere")];
@@ -118,8 +130,12 @@ impl House {
     }
 
     async fn sell(&self) -> Uuid {
+        self.sell_as(Uuid::new_v4()).await
+    }
+
+    async fn sell_as(&self, id: Uuid) -> Uuid {
         let now = self.clock.now();
-        let checkout = Checkout::begun(Uuid::new_v4(), "ann".into(), Uuid::new_v4(), 1, now);
+        let checkout = Checkout::begun(id, "ann".into(), Uuid::new_v4(), 1, now);
         let entry =
             RecordedCheckout { checkout: checkout.clone(), token: Uuid::nil(), refusal: None, trace: None };
         self.journal.begin(&entry, None, Uuid::nil(), now).await.unwrap();
@@ -294,11 +310,50 @@ async fn a_subscriber_that_is_gone_is_left_alone_until_an_operator_begins_again(
         assert_eq!(got.lock().len(), 1);
 
         let from = house.events.position_of(&format!("{first}/payment")).await.unwrap().unwrap();
-        assert!(house.events.replay(&told[0].name, from - 1).await.unwrap());
+        assert!(house.events.replay(&told[0].name, from - 1, house.clock.now()).await.unwrap());
         house.until(|all| all[0].position == 4).await;
         house.close(edges).await;
         let events = taken(&got);
         assert_eq!((events.len(), kinds_of(&events, first)), (4, SALE.map(str::to_owned).to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_replay_from_where_a_subscriber_stands_sends_again_what_it_took_beyond_that() {
+    for database in databases().await {
+        let disliked = Uuid::new_v4();
+        let is_disliked = Arc::new(AtomicBool::new(true));
+        let dislikes = Arc::clone(&is_disliked);
+        let (url, got) = reader(move |_, event| {
+            let is_it = event["subject"] == disliked.to_string();
+            if is_it && dislikes.load(Ordering::SeqCst) { StatusCode::CONFLICT } else { StatusCode::OK }
+        })
+        .await;
+        let house = House::open(&database.config, &[&url]).await;
+        let edges = vec![house.edge()];
+        house.known().await;
+        house.sell_as(disliked).await;
+        let others = [house.sell().await, house.sell().await];
+        let is_told = async |times: usize| {
+            let patience = Patience::new(Duration::from_secs(20));
+            let told = || {
+                let events = taken(&got);
+                others.iter().all(|other| kinds_of(&events, *other).len() == 2 * times)
+            };
+            while !told() {
+                assert!(!patience.is_over(), "{times} times: {:#?}", taken(&got));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        is_told(1).await;
+        let subscribers = house.until(|all| all[0].failing.is_some()).await;
+        assert_eq!(subscribers[0].position, 0);
+        assert!(house.events.replay(&subscribers[0].name, 0, house.clock.now()).await.unwrap());
+        is_told(2).await;
+        is_disliked.store(false, Ordering::SeqCst);
+        house.until(|all| all[0].position == 6).await;
+        house.close(edges).await;
+        assert_eq!(taken(&got).len(), 10, "{}", database.name);
     }
 }
 

@@ -80,8 +80,8 @@ async fn build_with(url: &str, policy: Policy, shutdown: CancellationToken) -> (
     let places = app::Places::new(clients.queue.clone());
     let vital = Vital::new(shutdown.clone());
     let polls = app::Polls::new(places.clone(), vital.clone());
-    let halls = app::Halls::new(clients.clone(), vital);
-    let followers = (app::Followers::new(places, shutdown), halls);
+    let halls = app::Halls::new(clients.clone(), vital.clone());
+    let followers = (app::Followers::new(places, vital), halls);
     let mut doors = access::Doors::open();
     doors.house.open_browsing = policy.browse == Browse::Open;
     let desks = (
