@@ -103,6 +103,8 @@ impl From<Error> for Fault {
             Error::TokenNotActive(status) => {
                 Self::new(Reason::TokenNotActive, format!("The token is {}, not ACTIVE.", status.as_str()))
                     .with("status", status.as_str())
+                    // As a member of a problem document `status` is the number of HTTP.
+                    .with("token_status", status.as_str())
             }
             Error::NotOwner => Self::new(Reason::NotOwner, Reason::NotOwner.title()),
             Error::TokenWrongUser => Self::new(Reason::TokenWrongUser, "The token belongs to another user."),

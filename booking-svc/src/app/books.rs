@@ -7,6 +7,7 @@ use crate::{
     domain::{
         Concert, Reservation, Show,
         books::{Sales, books},
+        dates::Since,
     },
     error::Error,
     store,
@@ -49,34 +50,37 @@ impl App {
         Ok(found.into_iter().map(|(seat, hold)| (seat, hold.seen_at(now))).collect())
     }
 
-    /// At most `limit` concerts that have a show at or after an instant, in the order of the next one,
-    /// each with when that begins; only those after the given beginning and id.
+    /// At most `limit` concerts that have a show from then on, in the order of the next one, each with when
+    /// that begins; only those after the given beginning and id.
     ///
     /// # Errors
     /// The database failed.
     pub async fn concerts_to_come(
         &self,
-        from: i64,
+        from: Since,
         after: (i64, i64),
         limit: i64,
     ) -> Result<Vec<(i64, Concert)>, Error> {
-        Ok(store::books::concerts_to_come(&mut self.db.read().await?, from, after, limit).await?)
+        let mut session = self.db.read().await?;
+        let zones = store::catalog::time_zones(&mut session).await?;
+        let from = zones.into_iter().map(|zone| (zone, from.in_zone(zone))).collect();
+        Ok(store::books::concerts_to_come(&mut session, from, after, limit).await?)
     }
 
-    /// At most `limit` shows of a concert that begin at an instant or later, in that order, after the given
-    /// beginning and id.
+    /// At most `limit` shows of a concert that begin then or later, in that order, after the given beginning
+    /// and id.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.
     pub async fn shows_to_come(
         &self,
         concert_id: i64,
-        from: i64,
+        from: Since,
         after: (i64, i64),
         limit: i64,
     ) -> Result<Vec<Show>, Error> {
-        self.concert(concert_id).await?;
-        let (mut session, span) = (self.db.read().await?, from..i64::MAX);
+        let zone = self.concert(concert_id).await?.time_zone;
+        let (mut session, span) = (self.db.read().await?, from.in_zone(zone)..i64::MAX);
         Ok(store::catalog::shows_within(&mut session, concert_id, span, after, limit).await?)
     }
 }

@@ -30,19 +30,23 @@ const PLACES: usize = 4_096;
 /// How often this process has written what belongs to each key, or begun to write it and not heard of the
 /// outcome.
 #[derive(Debug)]
-pub(super) struct Generations(Box<[AtomicU64]>);
+pub(super) struct Generations {
+    places: Box<[AtomicU64]>,
+    /// How often something was written that belongs to every key.
+    all: AtomicU64,
+}
 
 impl Generations {
     /// Nothing was written.
     #[must_use]
     pub(super) fn new() -> Self {
-        Self((0..PLACES).map(|_| AtomicU64::new(0)).collect())
+        Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), all: AtomicU64::new(0) }
     }
 
     /// The present generation of a key.
     #[must_use]
     pub(super) fn of(&self, key: i64) -> u64 {
-        self.place(key).load(Ordering::SeqCst)
+        self.place(key).load(Ordering::SeqCst).wrapping_add(self.all.load(Ordering::SeqCst))
     }
 
     /// Announces a write. When the touch is dropped, after the commit and also when its outcome is unknown,
@@ -52,9 +56,15 @@ impl Generations {
         Touch(self.place(key))
     }
 
+    /// The same of a write that belongs to every key.
+    #[must_use]
+    fn touch_all(&self) -> Touch<'_> {
+        Touch(&self.all)
+    }
+
     fn place(&self, key: i64) -> &AtomicU64 {
         let place = usize::try_from(key.unsigned_abs()).unwrap_or(0) % PLACES;
-        &self.0[place]
+        &self.places[place]
     }
 }
 
@@ -110,6 +120,12 @@ impl<T: Clone + Send + Sync + 'static> Coalesced<T> {
     #[must_use]
     pub(super) fn touch(&self, key: i64) -> Touch<'_> {
         self.generations.touch(key)
+    }
+
+    /// Announces a write that belongs to every key.
+    #[must_use]
+    pub(super) fn touch_all(&self) -> Touch<'_> {
+        self.generations.touch_all()
     }
 }
 

@@ -28,6 +28,8 @@ impl App {
         request_id: Option<String>,
     ) -> Result<Concert, Error> {
         let key = request_id.map(|id| Key::new(id, "UpdateConcert", "", &(concert_id, &change, &etag)));
+        // A show tells its date by the clock of its concert.
+        let _shows = change.time_zone.map(|_| self.memory.shows.touch_all());
         let _touches = (self.memory.concerts.touch(concert_id), self.memory.dates.touch(concert_id));
         let attempt = async || {
             let mut session = self.db.begin().await?;

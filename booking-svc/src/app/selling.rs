@@ -4,7 +4,7 @@ use chassis::idempotency::{Key, recall, record};
 
 use super::App;
 use crate::{
-    domain::{Concert, NewConcert, NewShow, Refusal, Show},
+    domain::{Concert, NewConcert, NewShow, Refusal, Show, dates::Since},
     error::Error,
     store::catalog,
 };
@@ -76,19 +76,18 @@ impl App {
         Ok(catalog::concerts(&mut self.db.read().await?, before, limit).await?)
     }
 
-    /// At most `limit` shows of a concert that begin at an instant or later, with ids below `before`, newest
-    /// first.
+    /// At most `limit` shows of a concert that begin then or later, with ids below `before`, newest first.
     ///
     /// # Errors
     /// `ConcertNotFound`, or a failure of the database.
     pub async fn shows(
         &self,
         concert_id: i64,
-        from: i64,
+        from: Since,
         before: i64,
         limit: i64,
     ) -> Result<Vec<Show>, Error> {
-        self.concert(concert_id).await?;
+        let from = from.in_zone(self.concert(concert_id).await?.time_zone);
         Ok(catalog::shows(&mut self.db.read().await?, concert_id, from, before, limit).await?)
     }
 }

@@ -72,6 +72,39 @@ fn first_of(date: NaiveDate, zone: Tz) -> Option<i64> {
     Some(from)
 }
 
+/// From when on shows are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// All of them.
+    Ever,
+    /// Those that begin at this instant, in microseconds since 1970 UTC, or later.
+    Instant(i64),
+    /// Those that begin on this date by the clock of their venue, or later.
+    Date(NaiveDate),
+}
+
+impl Since {
+    /// The instant by the clock of this zone. What the calendar does not reach nothing begins after.
+    #[must_use]
+    pub fn in_zone(self, zone: Tz) -> i64 {
+        match self {
+            Self::Ever => i64::MIN,
+            Self::Instant(at) => at,
+            Self::Date(date) => first_of(date, zone).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+impl std::fmt::Display for Since {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ever => f.write_str("ever"),
+            Self::Instant(at) => at.fmt(f),
+            Self::Date(date) => f.write_str(&format(*date)),
+        }
+    }
+}
+
 /// The different dates of these instants by the clock of this zone, as YYYY-MM-DD and in rising order, at
 /// most the first [`MAX_DATES`].
 pub fn distinct(instants: impl IntoIterator<Item = i64>, zone: Tz) -> Vec<String> {

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     app::{App, Books},
-    domain::books,
+    domain::{
+        books,
+        dates::{self, Since},
+    },
 };
 
 /// Where a list by date begins: before every show.
@@ -68,14 +71,15 @@ pub(super) async fn concerts(
     app: &App,
     request: &ListConcertsRequest,
 ) -> Result<ListConcertsResponse, Status> {
-    let ListConcertsRequest { page_size, page_token, from } = request;
-    let Some(from) = since(from.as_ref())? else {
+    let ListConcertsRequest { page_size, page_token, from, from_date } = request;
+    let from = since(from.as_ref(), from_date)?;
+    if from == Since::Ever {
         let page = read::page(List::of("concerts", ""), *page_size, page_token, i64::MAX)?;
         let found = app.concerts(*page.from(), page.limit()).await.map_err(refuse)?;
         let (concerts, next_page_token) =
             page.answer(found, |concert| concert.concert_id, |concert| catalog::concert(&concert));
         return Ok(ListConcertsResponse { concerts, next_page_token });
-    };
+    }
     let page = read::page(List::of("concerts to come", from), *page_size, page_token, START)?;
     let found = app.concerts_to_come(from, *page.from(), page.limit()).await.map_err(refuse)?;
     let (concerts, next_page_token) =
@@ -88,13 +92,13 @@ pub(super) async fn shows(
     request: &ListShowsRequest,
     currency: Currency,
 ) -> Result<ListShowsResponse, Status> {
-    let ListShowsRequest { concert_id, page_size, page_token, from, order } = request;
-    let from = since(from.as_ref())?.unwrap_or(i64::MIN);
+    let ListShowsRequest { concert_id, page_size, page_token, from, order, from_date } = request;
+    let from = since(from.as_ref(), from_date)?;
     let (shows, next_page_token) = match order.as_str() {
         "" => {
             let of = List::of("shows", format_args!("{concert_id} {from}"));
             // A page token of before had no instant in it.
-            let of = if from == i64::MIN { List::of("shows", concert_id) } else { of };
+            let of = if from == Since::Ever { List::of("shows", concert_id) } else { of };
             let page = read::page(of, *page_size, page_token, i64::MAX)?;
             let found = app.shows(*concert_id, from, *page.from(), page.limit()).await.map_err(refuse)?;
             page.answer(found, |show| show.show_id, |show| catalog::show(&show, currency))
@@ -114,6 +118,20 @@ pub(super) async fn shows(
     Ok(ListShowsResponse { shows, next_page_token })
 }
 
-fn since(from: Option<&Timestamp>) -> Result<Option<i64>, Fault> {
-    Checks::of(|checks| from.map(|at| instant(checks, "from", at)))
+fn since(from: Option<&Timestamp>, from_date: &str) -> Result<Since, Fault> {
+    Checks::of(|checks| match (from, from_date) {
+        (None, "") => Since::Ever,
+        (Some(at), "") => Since::Instant(instant(checks, "from", at)),
+        (None, date) => match dates::parse(date) {
+            Some(date) => Since::Date(date),
+            None => {
+                checks.refuse("from_date", "must be a date, such as 2026-12-24");
+                Since::Ever
+            }
+        },
+        (Some(_), _) => {
+            checks.refuse("from_date", "must not be given beside from");
+            Since::Ever
+        }
+    })
 }

@@ -2,8 +2,9 @@
 
 use chassis::{
     args,
-    db::{Error, Row, Session, Sql},
+    db::{self, Error, Row, Session, Sql},
 };
+use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::{catalog, corrupt, holds, small};
@@ -94,22 +95,40 @@ pub async fn by_seat(
     Ok(places.into_iter().filter_map(|(seat, id)| Some((seat, found.remove(&id)?))).collect())
 }
 
-/// At most `limit` concerts that have a show at or after an instant which is not called off, in the order of
-/// the next one and their id, each with when that begins; only those after the given beginning and id.
+/// At most `limit` concerts that have a show which is not called off, from the instant on that is given for
+/// the concert's zone, in the order of the next one and their id, each with when that begins; only those after
+/// the given beginning and id.
 ///
 /// # Errors
 /// The database failed.
 pub async fn concerts_to_come(
     session: &mut Session,
-    from: i64,
+    from: Vec<(Tz, i64)>,
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<(i64, Concert)>, Error> {
-    let sql = "SELECT c.concert_id, c.title, c.queue_id, c.time_zone, c.created_at, s.next FROM
-                   (SELECT concert_id, MIN(starts_at) AS next FROM show WHERE starts_at >= $1 AND called_off_at IS NULL
-                    GROUP BY concert_id) AS s
-               JOIN concert AS c ON c.concert_id = s.concert_id
-               WHERE (s.next, c.concert_id) > ($2, $3) ORDER BY s.next, c.concert_id LIMIT $4";
-    let rows = session.all(sql, args![from, after.0, after.1, limit]).await?;
+    macro_rules! to_come {
+        ($zones:literal) => {
+            concat!(
+                "SELECT c.concert_id, c.title, c.queue_id, c.time_zone, c.created_at, MIN(s.starts_at) AS next
+                 FROM show AS s JOIN concert AS c ON c.concert_id = s.concert_id JOIN ",
+                $zones,
+                " ON z.zone = c.time_zone
+                 WHERE s.starts_at >= $4 AND s.starts_at >= z.since AND s.called_off_at IS NULL
+                 GROUP BY c.concert_id, c.title, c.queue_id, c.time_zone, c.created_at
+                 HAVING (MIN(s.starts_at), c.concert_id) > ($1, $2) ORDER BY next, c.concert_id LIMIT $3"
+            )
+        };
+    }
+    const SQL: Sql = Sql {
+        postgres: to_come!("UNNEST($5::text[], $6::bigint[]) AS z (zone, since)"),
+        sqlite: to_come!("(SELECT value ->> 0 AS zone, value ->> 1 AS since FROM json_each($5)) AS z"),
+    };
+    // None of them begins before, so the index finds where to begin.
+    let Some(first) = from.iter().map(|(_, at)| *at).min() else { return Ok(Vec::new()) };
+    let zones = from.into_iter().map(|(zone, at)| args![zone.name(), at]).collect();
+    let mut args = args![after.0, after.1, limit, first];
+    args.extend(db::table(session.dialect(), zones));
+    let rows = session.all(SQL, args).await?;
     rows.iter().map(|row| Ok((row.get("next")?, catalog::read_concert(row)?))).collect()
 }

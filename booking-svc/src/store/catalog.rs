@@ -49,6 +49,14 @@ pub async fn concert(session: &mut Session, concert_id: i64) -> Result<Option<Co
     session.optional(sql, args![concert_id]).await?.map(|row| read_concert(&row)).transpose()
 }
 
+/// The zones that concerts have.
+///
+/// # Errors
+/// The database failed.
+pub async fn time_zones(session: &mut Session) -> Result<Vec<Tz>, Error> {
+    session.all("SELECT DISTINCT time_zone FROM concert", args![]).await?.iter().map(time_zone).collect()
+}
+
 /// At most `limit` concerts with ids below `before`, highest first.
 ///
 /// # Errors

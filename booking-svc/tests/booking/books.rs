@@ -1,6 +1,10 @@
 //! The books of a show: whatever happens to its holds, the sums are those of their rows, on every replica.
 
-use booking_svc::domain::{Section, books::Sales};
+use booking_svc::domain::{
+    ConcertChange, Section,
+    books::Sales,
+    dates::{self, Since},
+};
 use uuid::Uuid;
 
 use crate::world::{DAY, START, TTL, another_show, evening, hold, id, new_show, worlds};
@@ -55,7 +59,7 @@ async fn concerts_to_come_are_listed_by_their_next_show_a_page_at_a_time() {
     for world in worlds().await {
         // From the third day on: the first concert comes last, one has a show that was, and that of one is
         // called off.
-        let from = START + 2 * DAY;
+        let from = Since::Instant(START + 2 * DAY);
         let mut concerts = Vec::new();
         for days in [&[9][..], &[1, 5], &[7], &[5], &[6]] {
             let first = new_show(&world.app, 1, START + days[0] * DAY).await;
@@ -72,5 +76,40 @@ async fn concerts_to_come_are_listed_by_their_next_show_a_page_at_a_time() {
         }
         let of = |at: usize| concerts[at].concert_id;
         assert_eq!(told, [(of(1), 5), (of(3), 5), (of(2), 7), (of(0), 9)], "{}", world.database.name);
+    }
+}
+
+/// Half past midnight in Seoul is the day before in UTC, and ten in the evening in New York the day after.
+#[tokio::test]
+async fn a_date_from_which_shows_are_listed_is_the_venues() {
+    for world in worlds().await {
+        let (app, name) = (&world.app, world.database.name);
+        let (day, next) = (dates::parse("2027-02-01").unwrap(), dates::parse("2027-02-02").unwrap());
+        let midnight = dates::span(next, chrono_tz::UTC).unwrap().start;
+        let hour = DAY / 24;
+        let mut shows = Vec::new();
+        for (zone, at) in [
+            (chrono_tz::Asia::Seoul, midnight - 8 * hour),
+            (chrono_tz::America::New_York, midnight + 3 * hour),
+            (chrono_tz::UTC, midnight),
+        ] {
+            let show = new_show(app, 1, at).await;
+            let change = ConcertChange { time_zone: Some(zone), ..ConcertChange::default() };
+            app.update_concert(show.concert_id, change, None, None).await.unwrap();
+            shows.push(show);
+        }
+        for (from, expected) in
+            [(Since::Date(day), [true, true, true]), (Since::Date(next), [true, false, true])]
+        {
+            let listed = app.concerts_to_come(from, (i64::MIN, i64::MIN), 9).await.unwrap();
+            let is_listed = |concert_id| listed.iter().any(|(_, concert)| concert.concert_id == concert_id);
+            let all: Vec<_> = shows.iter().map(|show| is_listed(show.concert_id)).collect();
+            assert_eq!(all, expected, "{name}: {from}");
+            for (show, expected) in shows.iter().zip(expected) {
+                let to_come = app.shows_to_come(show.concert_id, from, (i64::MIN, 0), 9).await.unwrap();
+                let newest = app.shows(show.concert_id, from, i64::MAX, 9).await.unwrap();
+                assert_eq!([to_come.len(), newest.len()], [usize::from(expected); 2], "{name}: {from}");
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Concerts and shows: created once, listed newest first.
 
 use booking_svc::{
-    domain::{Availability, NewConcert, NewShow, Refusal},
+    domain::{Availability, NewConcert, NewShow, Refusal, dates::Since},
     error::Error,
 };
 use uuid::Uuid;
@@ -51,8 +51,11 @@ async fn lists_page_newest_first_and_lose_nothing_that_shares_an_instant() {
         assert_eq!(numbers, [5, 4, 3, 2, 1]);
         let shows =
             [another_show(app, 1, 9, START + DAY).await, another_show(app, 1, 9, START + 2 * DAY).await];
-        assert_eq!(app.shows(1, i64::MIN, i64::MAX, 3).await.unwrap(), [shows[1].clone(), shows[0].clone()]);
-        assert_eq!(refusal(app.shows(999, i64::MIN, i64::MAX, 2).await), Refusal::ConcertNotFound);
+        assert_eq!(
+            app.shows(1, Since::Ever, i64::MAX, 3).await.unwrap(),
+            [shows[1].clone(), shows[0].clone()]
+        );
+        assert_eq!(refusal(app.shows(999, Since::Ever, i64::MAX, 2).await), Refusal::ConcertNotFound);
 
         for seat in 1..=7 {
             world.hold("ann", &shows[0], &[seat]).await.unwrap();

@@ -104,6 +104,8 @@ impl Key {
         if request_id.starts_with(BRIEF) {
             return Self { name: request_id, bare: None, fingerprint };
         }
+        // An id of a caller's own is that caller's, whosever things the request is about.
+        let owner = if request_id.starts_with(OF_CALLER) { "" } else { owner };
         // Neither a method nor an id has a space in it, so no two owners share a name, and no bare id is one.
         Self { name: format!("{method} {owner} {request_id}"), bare: Some(request_id), fingerprint }
     }

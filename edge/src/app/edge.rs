@@ -93,12 +93,13 @@ impl Edge {
         if given.starts_with(BRIEF) {
             return of_caller(caller.user().unwrap_or(user_id), &given);
         }
-        let is_for_another = caller.role::<R>(user_id).is_some() || given.starts_with(OF_CALLER);
-        let is_id = Checks::of(|checks| checks.request_id(&given)).is_ok();
-        match caller.user().filter(|_| is_for_another && is_id) {
-            Some(user) => of_caller(user, &given),
-            None => given,
+        if Checks::of(|checks| checks.request_id(&given)).is_err() {
+            return given;
         }
+        if given.starts_with(OF_CALLER) || caller.role::<R>(user_id).is_some() {
+            return of_caller(caller.user().unwrap_or(user_id), &given);
+        }
+        given
     }
 
     /// Lets pass who may read dates and seats that this queue guards.

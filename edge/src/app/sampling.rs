@@ -126,15 +126,14 @@ impl Sampler {
     /// and those after it.
     async fn shows(&self, now: i64) -> Result<Vec<ShowFigures>, Fault> {
         let from = Some(timestamp(now.saturating_sub(TONIGHT)));
-        let concerts = ListConcertsRequest { page_size: CONCERTS, page_token: String::new(), from };
+        let concerts = ListConcertsRequest { page_size: CONCERTS, from, ..Default::default() };
         let mut books = Vec::new();
         for concert in ask!(self.clients.booking, list_concerts(concerts))?.concerts {
             let request = ListShowsRequest {
                 concert_id: concert.concert_id,
-                page_size: 0,
-                page_token: String::new(),
                 from,
                 order: "startsAt".to_owned(),
+                ..Default::default()
             };
             for show in next(ask!(self.clients.booking, list_shows(request))?.shows, now) {
                 let request = GetShowSalesRequest { show_id: show.show_id };

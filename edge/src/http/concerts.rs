@@ -65,8 +65,9 @@ pub(super) async fn list_concerts(
     page: Page,
     to_come: ToCome,
 ) -> Result<Response, Problem> {
-    let from = to_come.timestamp()?;
-    let request = ListConcertsRequest { page_size: page.page_size, page_token: page.page_token, from };
+    let (from, from_date) = to_come.read()?;
+    let Page { page_size, page_token } = page;
+    let request = ListConcertsRequest { page_size, page_token, from, from_date };
     let answer = programme::concerts(&edge, request).await?;
     let concerts = answer.concerts.into_iter().map(Concert::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Concerts { concerts, next_page_token: answer.next_page_token })
@@ -175,9 +176,9 @@ pub(super) async fn list_shows(
     to_come: ToCome,
     order: Order,
 ) -> Result<Response, Problem> {
-    let (from, order) = (to_come.timestamp()?, order.order);
+    let ((from, from_date), order) = (to_come.read()?, order.order);
     let Page { page_size, page_token } = page;
-    let request = ListShowsRequest { concert_id, page_size, page_token, from, order };
+    let request = ListShowsRequest { concert_id, page_size, page_token, from, order, from_date };
     let answer = programme::shows(&edge, request).await?;
     let shows = answer.shows.into_iter().map(Show::try_from).collect::<Result<_, _>>()?;
     json::answer(StatusCode::OK, &Shows { shows, next_page_token: answer.next_page_token })

@@ -10,7 +10,7 @@ use axum::{
 };
 use boxoffice_proto::{Fault, Reason, time, validate::Checks};
 use chassis::{arrival, idempotency::BRIEF};
-use chrono::{DateTime, NaiveDate};
+use chrono::DateTime;
 use prost_types::Timestamp;
 use serde_json::Map;
 use utoipa::IntoParams;
@@ -21,6 +21,7 @@ use super::{
     middleware::Bounds,
     object::{self, Read},
     problem::Problem,
+    seats::is_date,
 };
 use crate::app::{Caller, Edge};
 
@@ -282,22 +283,22 @@ pub(super) struct Page {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct ToCome {
-    /// Only what begins then or later: an instant, or a date, which begins at midnight UTC.
+    /// Only what begins then or later: an instant, or a date, YYYY-MM-DD, by the clock of the venue.
     #[param(required = false, example = "2026-12-24T00:00:00Z")]
     pub(super) from: Option<String>,
 }
 
 impl ToCome {
-    /// From when on, for the service.
-    pub(super) fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
-        let Some(text) = &self.from else { return Ok(None) };
-        let at = DateTime::parse_from_rfc3339(text).map(|at| at.timestamp_micros());
-        let midnight = || {
-            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-            Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
-        };
-        let at = at.ok().or_else(midnight).map(time::timestamp).filter(|at| time::micros(at).is_some());
-        at.map(Some).ok_or_else(|| Problem::field("from", "must be an instant or a date, such as 2026-12-24"))
+    /// From when on, for the service: from an instant, or from a date, of which one is left out.
+    pub(super) fn read(self) -> Result<(Option<Timestamp>, String), Problem> {
+        let Some(text) = self.from else { return Ok((None, String::new())) };
+        if is_date(&text) {
+            return Ok((None, text));
+        }
+        let at = DateTime::parse_from_rfc3339(&text).ok().map(|at| time::timestamp(at.timestamp_micros()));
+        let at = at.filter(|at| time::micros(at).is_some());
+        let wrong = || Problem::field("from", "must be an instant or a date, such as 2026-12-24");
+        Ok((Some(at.ok_or_else(wrong)?), String::new()))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
-    http::{Method, Request, request::Parts},
+    http::{Method, Request, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use chassis::health::Health;
@@ -26,6 +26,7 @@ use super::{
     operation::{POLL, polled},
     router,
     tokens::{self, Known},
+    unread::Unread,
 };
 use crate::{
     app::{Edge, Polls},
@@ -94,11 +95,16 @@ impl Front {
         around(bounds, asked, work).await
     }
 
-    async fn route(self, from: IpAddr, mut request: Request<Body>) -> Response {
+    async fn route(self, from: IpAddr, request: Request<Body>) -> Response {
+        let (mut request, unread) = Unread::of(request);
         request.extensions_mut().insert(self.0.polls.clone());
         request.extensions_mut().insert(CameFrom(from));
+        let is_asking = request.headers().contains_key(header::EXPECT);
         let Ok(response) = self.0.router.clone().call(request).await;
-        response
+        match unread {
+            Some(unread) if !unread.is_end_stream() => unread.settle(is_asking, response).await,
+            Some(_) | None => response,
+        }
     }
 }
 

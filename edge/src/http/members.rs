@@ -24,6 +24,7 @@ const ROLE: Member = Member { key: "role", always: true };
 const USER: Member = Member { key: "user_id", always: false };
 const RESERVATION: Member = Member { key: "reservation_id", always: false };
 const PAYMENT: Member = Member { key: "payment_id", always: false };
+const TOKEN_STATUS: Member = Member { key: "token_status", always: true };
 const PAYMENT_STATUS: Member = Member { key: "payment_status", always: false };
 /// The members of a refusal that may end a payment.
 const ENDED: &[Member] = &[PAYMENT, PAYMENT_STATUS];
@@ -46,12 +47,12 @@ pub(super) const fn of(reason: Reason) -> &'static [Member] {
         | Reason::AlreadyPaid
         | Reason::ReservationCancelled
         | Reason::ShowCancelled => UNPAYABLE,
+        Reason::TokenNotActive => &[TOKEN_STATUS],
         Reason::CredentialsInvalid => &[WHY],
         Reason::NotAllowed => &[ROLE],
         Reason::InvalidArgument
         | Reason::CredentialsMissing
         | Reason::TokenMissing
-        | Reason::TokenNotActive
         | Reason::TokenWrongUser
         | Reason::TokenWrongQueue
         | Reason::TokenNotFound
@@ -112,6 +113,10 @@ pub(super) fn schema(key: &str) -> Value {
         "payment_status" => json!({
             "type": "string", "enum": ["FAILED", "CANCELLED"], "example": "FAILED",
             "description": "What became of the payment: FAILED when no money was taken, CANCELLED when it went back.",
+        }),
+        "token_status" => json!({
+            "type": "string", "enum": ["REGISTERED", "WAITING", "COMPLETED", "EXPIRED", "LEFT"], "example": "WAITING",
+            "description": "What the token is instead.",
         }),
         "why" => json!({
             "type": "string", "example": "expired", "description": "What is wrong with the bearer token, in a word.",

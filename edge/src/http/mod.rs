@@ -43,6 +43,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unread;
 mod wallets;
 
 use std::sync::Arc;

@@ -392,9 +392,13 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Whether a client asks for JSON and not for a page.
+/// Whether a client asks for JSON rather than for a page.
 fn wants_json(headers: &HeaderMap) -> bool {
-    accepts(headers, &header::ACCEPT, "application/json") && !accepts(headers, &header::ACCEPT, "text/html")
+    let weight = |of: &str| {
+        let ours = weighed(headers, &header::ACCEPT).filter(|(name, _)| name.eq_ignore_ascii_case(of));
+        ours.map(|(_, weight)| weight).max().unwrap_or(0)
+    };
+    weight("application/json") > weight("text/html")
 }
 
 /// Whether a header names this among what its client takes.

@@ -82,7 +82,7 @@ impl Word for Date {
 }
 
 /// Whether this is a date of the calendar, written as `YYYY-MM-DD`.
-fn is_date(text: &str) -> bool {
+pub(super) fn is_date(text: &str) -> bool {
     let shaped = text.len() == 10
         && text
             .bytes()

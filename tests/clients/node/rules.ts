@@ -36,6 +36,7 @@ const request: Edges = { in: ["", "!", "~", a(128)], out: [a(129), "a b", "é", 
 const title: Edges = { in: ["a", a(200), "하".repeat(200), "a\nb"], out: ["", a(201), "a\u0000b", "a\u0085b"] };
 const word: Edges = { in: ["", "a b", a(64)], out: [a(65), "a\u0000", "a\n"] };
 const line = (most: number): Edges => ({ in: ["", "a b", a(most), "하".repeat(most)], out: [a(most + 1), "a\nb", "a\u0000b", "a\u0085b"] });
+const date = { in: ["", "2031-05-01"], out: ["x", "2031-5-1", "2031-05-01T19:00"] };
 const page = { in: [0, 1_000, 2_147_483_647], out: [-1] };
 const taken: Edges = { in: [[], Array(500).fill(-1)], out: [Array(501).fill(-1)] };
 const tokens: Edges = { in: [[], [id, id], Array(1_000).fill(id)], out: [Array(1_001).fill(id), [id, "x"], [""]] };
@@ -75,7 +76,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
   TakeQueueEvents: [{}, { taken }],
   LeaveQueue: [{ token: id }, { token: uuid, request_id: request, user_id: user }],
   CreateConcert: [{ title: "Rules" }, { title, queue_id: queue, request_id: request, time_zone: { in: ["", "Asia/Seoul"], out: [a(65)] } }],
-  ListConcerts: [{}, { page_size: page }],
+  ListConcerts: [{}, { page_size: page, from_date: date }],
   CreateShow: [
     { concert_id: 1e9, starts_at: "2031-05-01T19:00:00Z", duration_minutes: 90, title: "Rules" },
     {
@@ -113,7 +114,7 @@ const table: Record<string, [JsonObject, Record<string, Edges>]> = {
       request_id: request,
     },
   ],
-  ListShows: [{ concert_id: 1e9 }, { page_size: page, order: { in: ["", "startsAt"], out: ["starts_at", "title"] } }],
+  ListShows: [{ concert_id: 1e9 }, { page_size: page, from_date: date, order: { in: ["", "startsAt"], out: ["starts_at", "title"] } }],
   TakeReservationEvents: [{}, { taken }],
   TakeShowEvents: [{}, { taken }],
   ListShowReservations: [{ show_id: 1e9 }, { page_size: page }],

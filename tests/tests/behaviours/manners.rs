@@ -18,6 +18,11 @@ use tests::{
     suite::{Scenario, Solo},
     world::{World, int, text, unique},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::sleep,
+};
 use uuid::Uuid;
 
 pub(crate) const TOGETHER: &[Scenario] = scenarios![
@@ -33,6 +38,7 @@ pub(crate) const TOGETHER: &[Scenario] = scenarios![
     a_compressed_call_is_told_what_is_taken,
     the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame,
     without_configuration_no_other_origin_may_call,
+    a_refusal_before_the_body_has_come_says_whether_the_connection_goes_on,
 ];
 pub(crate) const SOLOS: &[Solo] = solos![&[Shape::SingleSqlite]; configured_origins_may_call_from_a_browser];
 
@@ -351,6 +357,56 @@ async fn the_pages_load_nothing_from_elsewhere_and_show_in_nobodys_frame(world: 
 }
 
 /// What a browser asks before a page may send what this API needs.
+/// One answer to HTTP/1.1: its head in lower case; its body is read.
+async fn answer(link: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(link.read_u8().await.expect("an answer"));
+    }
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    link.read_exact(&mut body).await.expect("a body");
+    head
+}
+
+async fn a_refusal_before_the_body_has_come_says_whether_the_connection_goes_on(world: World) {
+    let address = world.mesh.rest()[0].trim_start_matches("http://").to_owned();
+    let head = |path: &str, kind: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 13\r\n\r\n")
+    };
+    for (path, kind, status) in
+        [("/v1/nowhere", "application/json", 404), ("/v1/concerts", "text/plain", 415)]
+    {
+        // The body comes a moment late: the next request on the connection is answered.
+        let mut link = TcpStream::connect(&address).await.unwrap();
+        for _ in 0..3 {
+            link.write_all(head(path, kind).as_bytes()).await.unwrap();
+            sleep(Duration::from_millis(20)).await;
+            link.write_all(b"{\"title\":\"x\"}").await.unwrap();
+            let told = timeout(SOON, answer(&mut link)).await.unwrap();
+            assert!(told.starts_with(&format!("http/1.1 {status}")), "{told}");
+            if told.contains("connection: close") {
+                // A machine that is busy may keep us waiting for longer than the moment.
+                link = TcpStream::connect(&address).await.unwrap();
+                continue;
+            }
+            link.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let next = timeout(SOON, answer(&mut link)).await.unwrap();
+            assert!(next.starts_with("http/1.1 200"), "{next}");
+        }
+        // It does not come, or is waited with until it is asked for: the answer says that this was the last.
+        let asking = head(path, kind).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+        for begun in [head(path, kind), asking] {
+            let mut link = TcpStream::connect(&address).await.unwrap();
+            link.write_all(begun.as_bytes()).await.unwrap();
+            let told = timeout(SOON, answer(&mut link)).await.unwrap();
+            assert!(told.starts_with(&format!("http/1.1 {status}")), "{told}");
+            assert!(told.contains("\r\nconnection: close\r\n"), "{told}");
+        }
+    }
+}
+
 async fn preflight(world: &World, origin: &str) -> Answer {
     let call = world.rest.call(Method::OPTIONS, "/v1/reservations").header("origin", origin);
     let headers = "authorization,baggage,content-type,idempotency-key,x-queue-token,if-none-match,traceparent,tracestate";

@@ -113,7 +113,7 @@ async fn concerts_come_in_pages_by_rest_and_grpc(world: World) {
     assert_eq!(seen, titles.iter().rev().cloned().collect::<Vec<_>>());
     let (mut seen, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = booking::ListConcertsRequest { page_size: 2, page_token, from: None };
+        let request = booking::ListConcertsRequest { page_size: 2, page_token, ..Default::default() };
         let page = world.grpc.booking().list_concerts(request).await.unwrap().into_inner();
         seen.extend(page.concerts.into_iter().map(|concert| concert.title).filter(|title| mine(title)));
         page_token = page.next_page_token;

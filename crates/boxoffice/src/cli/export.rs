@@ -68,13 +68,21 @@ struct Line<'a> {
     payment_id: &'a str,
     reservation_id: &'a str,
     user_id: String,
-    seat_numbers: String,
+    seat_numbers: Seats<'a>,
     amount: i64,
     sold_at: String,
     refunded_at: Option<String>,
     debited: i64,
     refunded: i64,
     net: i64,
+}
+
+/// The seats of a sale: in a table, of which each field is a text, with spaces between them.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Seats<'a> {
+    Text(String),
+    List(&'a [i64]),
 }
 
 impl Export {
@@ -128,7 +136,10 @@ impl Export {
             payment_id: &sale.payment_id,
             reservation_id: &sale.reservation_id,
             user_id: format!("{apostrophe}{}", sale.user_id),
-            seat_numbers: seats.join(" "),
+            seat_numbers: match self.format {
+                Format::Csv => Seats::Text(seats.join(" ")),
+                Format::Json => Seats::List(&sale.seats),
+            },
             amount: sale.amount,
             sold_at: at(sale.sold_at),
             refunded_at: sale.refunded_at.map(at),

@@ -52,7 +52,8 @@ pub(super) fn told(mut response: Response<Body>, domain: &'static str) -> Respon
         response = status.clone().into_http();
     }
     if let Some(after) = status.get_details_retry_info().and_then(|info| info.retry_delay) {
-        let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        // Channels read a number of 32 bits, and give up on what is none.
+        let millis = i32::try_from(after.as_millis()).unwrap_or(i32::MAX);
         response.headers_mut().insert(PUSHBACK, millis.into());
     }
     response
@@ -185,8 +186,11 @@ mod tests {
         let with = |after| ErrorDetails::with_retry_info(Some(after));
         let fault =
             Status::with_error_details(Code::ResourceExhausted, "later", with(Duration::from_millis(60_500)));
+        let sale = with(Duration::from_secs(31 * 24 * 3_600));
+        let far = Status::with_error_details(Code::FailedPrecondition, "next month", sale);
         for (status, pushback) in [
             (fault, Some("60500")),
+            (far, Some("2147483647")),
             (Status::unavailable("bare"), Some("1000")),
             (Status::not_found("for good"), None),
         ] {

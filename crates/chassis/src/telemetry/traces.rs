@@ -29,7 +29,7 @@ use crate::{
 /// Must be called in the runtime, in which the connection to the collector lives.
 ///
 /// # Errors
-/// The collector's address is none.
+/// The collector's address is none, or the file of authorities cannot be read.
 pub(crate) fn begin(args: &LogArgs, name: &'static str, version: &'static str) -> Result<(), Error> {
     let said = |variable| flags::environment(variable).map(|value| value.to_string_lossy().into_owned());
     let endpoint = args
@@ -39,19 +39,24 @@ pub(crate) fn begin(args: &LogArgs, name: &'static str, version: &'static str) -
         .or_else(|| said("OTEL_EXPORTER_OTLP_ENDPOINT"));
     let is_off = said("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || said("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-    let Some(endpoint) = endpoint.filter(|_| !is_off) else { return Ok(()) };
-    let wrong = |why: String| Error::Config(format!("--otlp-endpoint (OTLP_ENDPOINT): {why}"));
-    if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
-        return Err(wrong("a collector's address begins with http:// or https://".to_owned()));
-    }
-    // Left to itself the library trusts nobody.
     let authorities = args
         .otlp_ca
         .clone()
         .or_else(|| said("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE").map(PathBuf::from))
         .or_else(|| said("OTEL_EXPORTER_OTLP_CERTIFICATE").map(PathBuf::from));
+    let endpoint = endpoint.filter(|_| !is_off);
+    if endpoint.is_none() && authorities.is_none() {
+        return Ok(());
+    }
+    // Left to itself the library trusts nobody. A file is read also where nothing is sent, so that a wrong one is
+    // told at once.
     let trusted = trusted(authorities.as_deref())
         .map_err(|why| Error::Config(format!("--otlp-ca (OTLP_CA): {why}")))?;
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    let wrong = |why: String| Error::Config(format!("--otlp-endpoint (OTLP_ENDPOINT): {why}"));
+    if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+        return Err(wrong("a collector's address begins with http:// or https://".to_owned()));
+    }
     let otlp = Otlp::builder()
         .with_tonic()
         .with_tls_config(ClientTlsConfig::new().trust_anchors(trusted.roots))
