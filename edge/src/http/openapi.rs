@@ -342,7 +342,7 @@ fn complete_parameters(operation: &mut Map<String, Value>, known: &Operation, br
             // would nearly always be wrong.
             let example = match parameter["name"].as_str() {
                 Some("Idempotency-Key") => "order-4711",
-                Some("If-None-Match") => "\"9f2d5c1e0a7b4d38\"",
+                Some("If-None-Match" | "If-Match") => "\"9f2d5c1e0a7b4d38\"",
                 Some("Last-Event-ID") => EVENT_ID,
                 Some("pageToken") => "",
                 _ => "0190b6b2-3c1e-7c3a-9a55-6d1a1cbe0d11",

@@ -165,10 +165,11 @@ impl From<Fault> for Problem {
 
 /// What a caller has to show who is refused for this reason (RFC 9110, 11.6.1, and RFC 6750, section 3).
 fn challenge(reason: Reason) -> Option<&'static str> {
-    const CHALLENGES: [(Reason, &str); 3] = [
+    const CHALLENGES: [(Reason, &str); 4] = [
         (Reason::TokenMissing, "X-Queue-Token realm=\"queue\""),
         (Reason::CredentialsMissing, "Bearer realm=\"boxoffice\""),
         (Reason::CredentialsInvalid, "Bearer realm=\"boxoffice\", error=\"invalid_token\""),
+        (Reason::NotAllowed, "Bearer realm=\"boxoffice\", error=\"insufficient_scope\""),
     ];
     CHALLENGES.into_iter().find(|(one, _)| *one == reason).map(|(_, how)| how)
 }

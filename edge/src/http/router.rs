@@ -116,7 +116,24 @@ async fn nothing_here() -> Response {
 
 /// Every documented route.
 pub(super) fn table() -> OpenApiRouter<Arc<Edge>> {
-    OpenApiRouter::with_openapi(openapi::head()).merge(places()).merge(sales().layer(compression()))
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(places())
+        .merge(sales().layer(compression()).layer(axum::middleware::map_response(as_if_compressed)))
+}
+
+/// What the layer that compresses leaves out. An answer without content varies by what the client takes where
+/// the one with content does (RFC 9110, section 15.4.5); and a refusal of every encoding is not the thing that
+/// was asked for.
+async fn as_if_compressed(mut response: Response) -> Response {
+    let status = response.status();
+    let headers = response.headers_mut();
+    if status == StatusCode::NOT_MODIFIED {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    } else if status == StatusCode::NOT_ACCEPTABLE {
+        headers.remove(header::ETAG);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
 }
 
 /// The routes of users who wait or look at seats: small answers, and streams. They are never compressed, and

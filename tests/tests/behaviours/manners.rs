@@ -188,6 +188,8 @@ async fn caches_are_told_what_they_may_keep(world: World) {
         (same.text.as_str(), same.header("etag"), same.header("cache-control").as_str()),
         ("", tag.clone(), SHARED)
     );
+    let varies = same.headers.get_all("vary").iter().any(|by| by == "accept-encoding");
+    assert!(varies, "what has content varies by it");
     assert_eq!(same.header("traceparent"), "", "a cache would hand one asker's trace to all");
     let _ = world.rest.put(&line, json!({"maxActive": 999})).expect(200).await;
     let changed =

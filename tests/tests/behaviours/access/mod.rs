@@ -294,7 +294,7 @@ async fn every_route_lets_in_whom_the_table_names_and_nobody_else(shape: Shape) 
             let answer = secured.send(caller, method.clone(), path, body, &ann.token).await;
             let reason = answer.code().parse().ok().filter(|told| REFUSALS.contains(told));
             assert!(!(500..600).contains(&answer.status), "{verb} {path} as {caller}: {}", answer.text);
-            if reason == Some(Reason::CredentialsMissing)
+            if matches!(reason, Some(Reason::CredentialsMissing | Reason::NotAllowed))
                 && !answer.header("www-authenticate").starts_with("Bearer")
             {
                 wrong.push(format!("{verb} {path}: no challenge"));
