@@ -31,10 +31,17 @@ pub async fn forge(folder: &Path, sabotage: Sabotage) -> Result<(), sqlx::Error>
         | Sabotage::Double
         | Sabotage::Unfreed
         | Sabotage::Forgotten
+        | Sabotage::Grudging
+        | Sabotage::Kept
+        | Sabotage::Bolted
+        | Sabotage::Unwritten
+        | Sabotage::Repriced
         | Sabotage::Unlimited
         | Sabotage::Vanished
         | Sabotage::Repeated
-        | Sabotage::Early => None,
+        | Sabotage::Early
+        | Sabotage::Backwards
+        | Sabotage::Mute => None,
         Sabotage::Ledger => Some(RICHER.to_owned()),
         Sabotage::Lots => Some(swap(2, 1)),
         Sabotage::Twice => Some(swap(1, 1)),

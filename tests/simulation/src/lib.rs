@@ -3,7 +3,7 @@
 //!
 //! - [`plan`], [`hall`]: what a seed decides; [`weather`]: what goes wrong
 //! - [`mesh`]: the services as they are, on the simulated network
-//! - [`person`], [`office`]: who uses them, over REST
+//! - [`person`], [`office`], [`clerk`], [`mending`]: who uses them, over REST
 //! - [`model`]: what they were told, and what must be true because of it
 //! - [`mistake`]: programs that are wrong on purpose, to see that it is found
 //! - [`run`]: one seed; [`history`]: what happened in it
@@ -16,9 +16,11 @@
 //! process runs one seed.
 
 pub mod child;
+pub mod clerk;
 pub mod forge;
 pub mod hall;
 pub mod history;
+pub mod mending;
 pub mod mesh;
 pub mod mistake;
 pub mod model;

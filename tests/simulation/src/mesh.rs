@@ -57,6 +57,8 @@ pub struct Mesh {
     plan: Rc<Plan>,
     folder: PathBuf,
     stops: Rc<RefCell<BTreeMap<&'static str, CancellationToken>>>,
+    /// How far the clocks of servers are off that have one of their own.
+    clocks: Rc<RefCell<BTreeMap<&'static str, i64>>>,
     /// The servers that have ended as they were told.
     ended: Rc<RefCell<Vec<&'static str>>>,
 }
@@ -65,13 +67,18 @@ impl Mesh {
     /// A mesh whose databases are in a folder.
     #[must_use]
     pub fn new(plan: Rc<Plan>, folder: PathBuf) -> Self {
-        Self { plan, folder, stops: Rc::default(), ended: Rc::default() }
+        Self { plan, folder, stops: Rc::default(), clocks: Rc::default(), ended: Rc::default() }
     }
 
     /// Adds a server to the network.
     pub fn add(&self, sim: &mut Sim<'_>, name: &'static str) {
         let mesh = self.clone();
         sim.host(name, move || mesh.clone().run(name));
+    }
+
+    /// Gives a server a clock that is off by so many microseconds, whatever the plan says.
+    pub fn set_clock(&self, name: &'static str, off: i64) {
+        self.clocks.borrow_mut().insert(name, off);
     }
 
     /// Tells a server to end, as SIGTERM does.
@@ -111,7 +118,8 @@ impl Mesh {
         stop: CancellationToken,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let off = self.plan.skew;
-        let skew = rand::rng().random_range(-off..=off);
+        let any = rand::rng().random_range(-off..=off);
+        let skew = self.clocks.borrow().get(name).copied().unwrap_or(any);
         let now = i64::try_from(history::now().as_micros())?;
         let clock = Clock::simulated(START + now + skew);
         history::note(name, format!("starts with its clock {skew} µs off"));

@@ -30,6 +30,19 @@ pub fn of(sabotage: Sabotage) -> Option<Mistake> {
             "SELECT COUNT(*) AS sales FROM reservation",
             "SELECT 0 * COUNT(*) AS sales FROM reservation",
         )]),
+        Sabotage::Grudging => changed(&[(
+            "AND refund_asked_at IS NULL RETURNING",
+            "AND refund_asked_at IS NULL AND FALSE RETURNING",
+        )]),
+        Sabotage::Kept => kept(),
+        Sabotage::Bolted => changed(&[("UPDATE seat SET sold = FALSE", "UPDATE seat SET sold = TRUE")]),
+        Sabotage::Unwritten => changed(&[(
+            "max_seats_per_user = $10 WHERE show_id = $1",
+            "max_seats_per_user = $10 WHERE show_id = $1 AND FALSE",
+        )]),
+        Sabotage::Repriced => {
+            changed(&[("seats, places, amount, status", "seats, places, amount + 500 AS amount, status")])
+        }
         Sabotage::Unlimited => {
             changed(&[("show_id AS show, SUM(seat_total) AS total", "show_id AS show, 0 AS total")])
         }
@@ -42,6 +55,14 @@ pub fn of(sabotage: Sabotage) -> Option<Mistake> {
             ),
         ]),
         Sabotage::Early => changed(&[("opens_at = $", "opens_at = -2000000 + $")]),
+        Sabotage::Backwards => changed(&[(
+            "t.value ->> 2, t.value ->> 3, t.value ->> 4, t.value ->> 5",
+            "t.value ->> 2, t.value ->> 3, 1000 - (t.value ->> 4), t.value ->> 5",
+        )]),
+        Sabotage::Mute => changed(&[
+            ("message_ko = $", "message_ko = NULL || $"),
+            ("message_en = $", "message_en = NULL || $"),
+        ]),
         Sabotage::Price
         | Sabotage::Line
         | Sabotage::Ledger
@@ -91,6 +112,28 @@ fn unlogged() -> Mistake {
         match sql {
             _ if is_lost && is_version => "SELECT $1",
             _ if is_lost && sql.starts_with("INSERT INTO seat_change") => "SELECT $1, $2",
+            sql => sql,
+        }
+    })
+}
+
+/// A payment is taken back, and its money is not.
+fn kept() -> Mistake {
+    let mut is_taken_back = false;
+    Box::new(move |sql| {
+        if sql.starts_with("UPDATE payment SET status") {
+            is_taken_back = true;
+        } else if sql.starts_with("INSERT INTO payment")
+            || sql.starts_with("INSERT INTO wallet") && sql.contains("VALUES")
+        {
+            is_taken_back = false;
+        }
+        match sql {
+            _ if is_taken_back && sql.starts_with("INSERT INTO wallet") => "SELECT $1",
+            _ if is_taken_back && sql.starts_with("INSERT INTO entry") => {
+                is_taken_back = false;
+                "SELECT $1"
+            }
             sql => sql,
         }
     })

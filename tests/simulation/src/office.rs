@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::{
     history::{self, count, violated},
+    mending::BEGINS,
     mesh::START,
     model::{Affairs, Model},
     person::{LINE, SETTLES_WITHIN, name},
@@ -28,15 +29,18 @@ pub async fn open(plan: &Plan) -> i64 {
         "onExpiry": if rules.requeue { "REQUEUE" } else { "EXPIRE" },
         "waitingGraceSeconds": rules.grace_seconds, "showUpWithinSeconds": rules.show_up_seconds,
     });
-    if let Some(opens) = plan.draw {
+    if plan.draw.is_some() {
         line["opening"] = json!("DRAW");
+    }
+    if let Some(opens) = plan.draw.or(plan.fifo) {
         line["opensAt"] = json!(instant(opens));
     }
     until_done(&Request::put(format!("/v1/queues/{LINE}"), line).key("line")).await;
     let concert = json!({"title": "Gala", "queueId": LINE});
     let concert =
         until_done(&Request::post("/v1/concerts", concert).key("concert")).await.number("concertId");
-    let mut show = json!({"startsAt": "2031-05-01T19:00:00Z", "durationMinutes": 120, "title": "Evening"});
+    let begins = Rfc3339::of(BEGINS);
+    let mut show = json!({"startsAt": begins.as_str(), "durationMinutes": 120, "title": "Evening"});
     if let (Some(members), Some(hall)) = (show.as_object_mut(), plan.hall.body().as_object()) {
         members.extend(hall.clone());
     }
@@ -58,13 +62,27 @@ fn instant(at: Duration) -> String {
     Rfc3339::of(START + i64::try_from(at.as_micros()).unwrap_or_default()).as_str().to_owned()
 }
 
-/// Makes every seat dearer from now on.
-pub async fn make_dearer(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
-    model.borrow_mut().asks.dearer(false);
-    let prices = json!({"prices": plan.hall.dearer_prices()});
-    until_done(&Request::patch(format!("/v1/shows/{show}"), prices)).await;
-    model.borrow_mut().asks.dearer(true);
-    count("prices changed");
+/// Says something to all who wait, at each of its times: in one language, in two, and nothing any more.
+pub async fn say(plan: Rc<Plan>, model: Rc<RefCell<Model>>) {
+    for (nth, at) in plan.said.iter().enumerate() {
+        sleep(at.saturating_sub(history::now())).await;
+        let en = format!("Doors are late: {nth}");
+        let message = match nth % 3 {
+            0 => json!({"ko": null, "en": en}),
+            1 => json!({"ko": "늦어집니다", "en": en}),
+            _ => serde_json::Value::Null,
+        };
+        model.borrow_mut().line.said.saying(&message);
+        let request = Request::put(format!("/v1/queues/{LINE}"), json!({"message": message}));
+        for edge in EDGES.into_iter().cycle() {
+            let answer = request.send(OFFICE, edge, PATIENCE).await;
+            model.borrow_mut().line.said.heard(answer.as_ref());
+            if answer.is_some_and(|answer| answer.stands()) {
+                break;
+            }
+            sleep(AGAIN).await;
+        }
+    }
 }
 
 /// Calls the show off: nobody gets its seats any more when this is over.
@@ -107,7 +125,11 @@ pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
         let user = name(number);
         loop {
             let affairs = affairs(&user).await;
-            let pending = affairs.payments.iter().find(|payment| text(payment, "status") == "PENDING");
+            let is_in_flight = |payment: &&serde_json::Value| match text(payment, "status") {
+                "PENDING" => true,
+                status => status == "COMPLETED" && payment["refundAskedAt"].is_string(),
+            };
+            let pending = affairs.payments.iter().find(is_in_flight);
             let Some(pending) = pending else {
                 all.push(affairs);
                 break;
@@ -140,10 +162,15 @@ pub async fn close(plan: &Plan, show: i64, model: &Rc<RefCell<Model>>) {
             model.borrow_mut().line.drawn(&token, &draw, &drawn);
         }
     }
-    // Books are told as they were a quarter of a second ago.
+    // Books and seats are told as they were a quarter of a second ago.
     sleep(AGAIN + AGAIN).await;
     let books = until_done(&Request::get(format!("/v1/shows/{show}/sales"))).await.body;
-    model.borrow().judge(&all, &books);
+    let told = until_done(&Request::get(format!("/v1/shows/{show}"))).await;
+    if !plan.mended.is_empty() && plan.called_off.is_none() {
+        model.borrow_mut().show.read(&told);
+    }
+    let map = until_done(&Request::get(format!("/v1/shows/{show}/seats"))).await.body;
+    model.borrow().judge(&all, &books, &map);
 }
 
 /// Everything that can be read of somebody.
@@ -163,7 +190,7 @@ async fn affairs(user: &str) -> Affairs {
     Affairs { user: user.to_owned(), balance, entries, payments, reservations }
 }
 
-async fn until_done(request: &Request) -> Answer {
+pub(crate) async fn until_done(request: &Request) -> Answer {
     loop {
         let answer = until_known(request).await;
         if answer.is_done() {
@@ -176,7 +203,7 @@ async fn until_done(request: &Request) -> Answer {
 
 /// Asks either edge in turn until an answer stands.
 async fn until_known(request: &Request) -> Answer {
-    for edge in EDGES.into_iter().cycle() {
+    for edge in request.edges().into_iter().cycle() {
         if let Some(answer) = request.send(OFFICE, edge, PATIENCE).await
             && answer.stands()
         {

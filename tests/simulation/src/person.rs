@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// How often something is asked for until somebody gives up.
 const TRIES: u32 = 12;
 /// How long people still begin something new after nothing goes wrong any more.
-const LAST_CALL: Duration = Duration::from_secs(5);
+pub const LAST_CALL: Duration = Duration::from_secs(5);
 /// How long a payment may take, once nothing goes wrong any more.
 pub const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 
@@ -372,6 +372,7 @@ impl Person {
     /// Pays, and hears how it ended. `None`: it was refused, and they may look for something else.
     async fn pay(&mut self, token: &str, reservation: &str) -> Option<After> {
         self.scene.model.borrow_mut().seats.touch(reservation);
+        self.scene.model.borrow_mut().money.paying(&self.name);
         if self.chance(0.3) {
             self.scene.weather.aim(&mut self.rng);
         }
@@ -431,11 +432,6 @@ impl Person {
 
     /// They were told how a payment ended.
     fn settled(&self, reservation: &str, answer: &Answer, status: &str) {
-        let payment = answer.text("paymentId");
-        let mut model = self.scene.model.borrow_mut();
-        model.money.settled(&self.name, payment, status);
-        if status == "COMPLETED" {
-            model.seats.paid(&self.name, reservation, payment, answer.received);
-        }
+        self.scene.model.borrow_mut().settled(&self.name, reservation, status, answer);
     }
 }

@@ -47,10 +47,18 @@ pub struct Plan {
     pub skew: i64,
     /// When the line opens by lot, if it was not open from the beginning.
     pub draw: Option<Duration>,
+    /// When the line opens in the order of coming, if it was not open from the beginning and has no draw.
+    pub fifo: Option<Duration>,
+    /// When the office says something to all who wait.
+    pub said: Vec<Duration>,
     /// What the relay of the draw's beacon does, if the draw has one.
     pub beacon: Option<Rounds>,
     /// When the show is called off, if it is.
     pub called_off: Option<Duration>,
+    /// When two people of the office change the show at once.
+    pub mended: Vec<Duration>,
+    /// Whether a clerk undoes sales one by one.
+    pub refunds: bool,
     /// What goes wrong.
     pub troubles: Vec<(Duration, Trouble)>,
     /// From when on nothing goes wrong.
@@ -128,8 +136,10 @@ impl Plan {
         let mut troubles = troubles(&mut rng, calm);
         let draw = draw(seed, &mut troubles);
         let beacon = draw.and_then(|opens| beacon(seed, opens, &mut troubles));
+        let fifo = fifo(seed, draw, &mut troubles);
         let called_off = called_off(seed, &mut troubles);
         let hall = Hall::of(seed, sale.seats, sale.price, Duration::from_millis(calm), called_off);
+        let mended = mended(seed, hall.dearer);
         Self {
             seed,
             sale,
@@ -145,8 +155,12 @@ impl Plan {
             commit_trouble: *[0.0, 0.0, 0.005, 0.03].choose(&mut rng).unwrap_or(&0.0),
             skew: *[0, 50_000, 400_000].choose(&mut rng).unwrap_or(&0),
             draw,
+            fifo,
+            said: said(seed),
             beacon,
             called_off,
+            mended,
+            refunds: refunds(seed),
             troubles,
             calm: Duration::from_millis(calm),
         }
@@ -168,6 +182,21 @@ fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> 
     if rng.random_bool(0.5) {
         return None;
     }
+    Some(opening(&mut rng, troubles))
+}
+
+/// When a seed's line opens in the order of coming: one in two of those without a draw. Other dice decide it
+/// than the rest, as for draws.
+fn fifo(seed: u64, draw: Option<Duration>, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0xF1F0);
+    if draw.is_some() || is_known(seed) || rng.random_bool(0.5) {
+        return None;
+    }
+    Some(opening(&mut rng, troubles))
+}
+
+/// An opening, at the very second of which those who hold the line may die.
+fn opening(rng: &mut StdRng, troubles: &mut Vec<(Duration, Trouble)>) -> Duration {
     let opens = rng.random_range(3..=8) * 1_000;
     for queue in QUEUES {
         if rng.random_bool(0.5) {
@@ -177,7 +206,18 @@ fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> 
             troubles.push((Duration::from_millis(dies + 600), Trouble::Start(queue)));
         }
     }
-    Some(Duration::from_millis(opens))
+    Duration::from_millis(opens)
+}
+
+/// When the office says something to all who wait, in one of two seeds. Other dice decide it than the rest,
+/// as for draws.
+fn said(seed: u64) -> Vec<Duration> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x5A1D);
+    let times = if rng.random_bool(0.5) || is_known(seed) { 0 } else { rng.random_range(1..=4) };
+    let mut times: Vec<Duration> =
+        (0..times).map(|_| Duration::from_millis(rng.random_range(2_000..=14_000))).collect();
+    times.sort_unstable();
+    times
 }
 
 /// What the relay of a draw's beacon does, in one of two draws, and who dies between the opening and the
@@ -185,7 +225,7 @@ fn draw(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Duration> 
 /// none.
 fn beacon(seed: u64, opens: Duration, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Rounds> {
     let mut rng = StdRng::seed_from_u64(seed ^ 0xBEAC);
-    if rng.random_bool(0.5) || KNOWN.iter().any(|(known, _)| *known == seed) {
+    if rng.random_bool(0.5) || is_known(seed) {
         return None;
     }
     for queue in QUEUES {
@@ -217,6 +257,31 @@ fn called_off(seed: u64, troubles: &mut Vec<(Duration, Trouble)>) -> Option<Dura
         }
     }
     Some(Duration::from_millis(at))
+}
+
+/// Whether a seed's sales are undone one by one, in two of five. Other dice decide it than the rest, as for
+/// draws; seeds that once found something without a clerk have none.
+fn refunds(seed: u64) -> bool {
+    StdRng::seed_from_u64(seed ^ 0xBAC4).random_bool(0.4) && !is_known(seed)
+}
+
+/// When a seed's show is changed by two people at once, in one of two: when prices rise, and at other times
+/// in between. Other dice decide it than the rest, as for draws.
+fn mended(seed: u64, dearer: Option<Duration>) -> Vec<Duration> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x3E4D);
+    let mut times: Vec<Duration> = dearer.into_iter().collect();
+    if rng.random_bool(0.5) && !is_known(seed) {
+        for _ in 0..rng.random_range(1..=3) {
+            times.push(Duration::from_millis(rng.random_range(3_000..=12_000)));
+        }
+    }
+    times.sort_unstable();
+    times
+}
+
+/// Whether a seed once found something.
+fn is_known(seed: u64) -> bool {
+    KNOWN.iter().any(|(known, _)| *known == seed)
 }
 
 fn troubles(rng: &mut StdRng, calm: u64) -> Vec<(Duration, Trouble)> {

@@ -11,7 +11,7 @@ use tokio::time;
 use tokio_util::task::AbortOnDropHandle;
 use turmoil::net::TcpStream;
 
-use crate::{history, mesh::REST};
+use crate::{history, mesh::REST, plan::EDGES};
 
 /// The longest answer.
 const LONGEST: usize = 4 << 20;
@@ -24,6 +24,9 @@ pub struct Request {
     body: Option<Value>,
     key: Option<String>,
     token: Option<String>,
+    tag: Option<String>,
+    /// The edge that is asked first, where either may be.
+    first: Option<&'static str>,
 }
 
 /// What is answered.
@@ -33,6 +36,8 @@ pub struct Answer {
     pub status: u16,
     /// The JSON.
     pub body: Value,
+    /// The tag of the state that it tells; empty without one.
+    pub tag: String,
     /// When the request was sent.
     pub sent: Duration,
     /// When the answer was there.
@@ -66,7 +71,7 @@ impl Request {
     }
 
     fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, key: None, token: None }
+        Self { method, path: path.into(), body: None, key: None, token: None, tag: None, first: None }
     }
 
     /// With a key, by which it is known when it comes again.
@@ -81,6 +86,24 @@ impl Request {
         Self { token: Some(token.to_owned()), ..self }
     }
 
+    /// For the state that has this tag alone.
+    #[must_use]
+    pub fn if_match(self, tag: &str) -> Self {
+        Self { tag: Some(tag.to_owned()), ..self }
+    }
+
+    /// Where it is asked at first, if not at any edge.
+    #[must_use]
+    pub fn first_at(self, edge: &'static str) -> Self {
+        Self { first: Some(edge), ..self }
+    }
+
+    /// Both edges, that first which is asked first.
+    #[must_use]
+    pub fn edges(&self) -> [&'static str; 2] {
+        if self.first == Some(EDGES[1]) { [EDGES[1], EDGES[0]] } else { EDGES }
+    }
+
     /// Its key, if it has one.
     #[must_use]
     pub fn known_by(&self) -> Option<&str> {
@@ -92,9 +115,9 @@ impl Request {
         let sent = history::now();
         history::note(who, format!("→ {edge} {self}"));
         match time::timeout(patience, self.exchange(edge)).await {
-            Ok(Ok((status, body))) => {
+            Ok(Ok((status, tag, body))) => {
                 history::note(who, format!("← {edge} {} {}: {status} {body}", self.method, self.path));
-                Some(Answer { status, body, sent, received: history::now() })
+                Some(Answer { status, body, tag, sent, received: history::now() })
             }
             Ok(Err(error)) => {
                 history::note(who, format!("← {edge} {} {}: no answer: {error}", self.method, self.path));
@@ -110,7 +133,10 @@ impl Request {
         }
     }
 
-    async fn exchange(&self, edge: &str) -> Result<(u16, Value), Box<dyn std::error::Error + Send + Sync>> {
+    async fn exchange(
+        &self,
+        edge: &str,
+    ) -> Result<(u16, String, Value), Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect((edge, REST)).await?;
         let (mut link, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let _driven = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
@@ -122,6 +148,9 @@ impl Request {
         if let Some(token) = &self.token {
             request = request.header("x-queue-token", token);
         }
+        if let Some(tag) = &self.tag {
+            request = request.header(header::IF_MATCH, tag);
+        }
         let body = match &self.body {
             Some(json) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
@@ -131,8 +160,10 @@ impl Request {
         };
         let response = link.send_request(request.body(body)?).await?;
         let status = response.status().as_u16();
+        let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        let tag = tag.unwrap_or_default().to_owned();
         let bytes = body::to_bytes(Body::new(response.into_body()), LONGEST).await?;
-        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+        Ok((status, tag, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 }
 
@@ -140,7 +171,8 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)?;
         self.body.iter().try_for_each(|body| write!(f, " {body}"))?;
-        self.key.iter().try_for_each(|key| write!(f, " key {key}"))
+        self.key.iter().try_for_each(|key| write!(f, " key {key}"))?;
+        self.tag.iter().try_for_each(|tag| write!(f, " if {tag}"))
     }
 }
 

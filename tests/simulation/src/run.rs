@@ -14,7 +14,9 @@ use tokio::{task::JoinSet, time::sleep};
 use turmoil::{Builder, Sim};
 
 use crate::{
+    clerk::Clerk,
     history::{self, History},
+    mending::Menders,
     mesh::Mesh,
     mistake,
     model::Model,
@@ -54,6 +56,16 @@ pub enum Sabotage {
     Unfreed,
     /// A show that is called off is said to have no sales left.
     Forgotten,
+    /// No sale can be undone.
+    Grudging,
+    /// The money of a sale that is undone is not given back.
+    Kept,
+    /// The seats of a sale that is undone stay sold.
+    Bolted,
+    /// A change of a show is told and not written.
+    Unwritten,
+    /// A hold costs more when it is read than when it was made.
+    Repriced,
     /// Nobody is said to have any seat of a show that limits how many one may have.
     Unlimited,
     /// Now and then a batch of holds is answered though it was never committed.
@@ -62,6 +74,10 @@ pub enum Sabotage {
     Repeated,
     /// Whenever a line is written, it opens two seconds earlier.
     Early,
+    /// Tickets are written down in the reverse of the order in which people came.
+    Backwards,
+    /// What is said to all who wait is not written down.
+    Mute,
     /// The draw that the line leaves is as if it had been held without the beacon.
     Ignored,
     /// It is as if who takes part had been read again after the beacon was there, when one had left.
@@ -124,10 +140,17 @@ fn believed(plan: &Plan, sabotage: Option<Sabotage>) -> Plan {
             | Sabotage::Double
             | Sabotage::Unfreed
             | Sabotage::Forgotten
+            | Sabotage::Grudging
+            | Sabotage::Kept
+            | Sabotage::Bolted
+            | Sabotage::Unwritten
+            | Sabotage::Repriced
             | Sabotage::Unlimited
             | Sabotage::Vanished
             | Sabotage::Repeated
             | Sabotage::Early
+            | Sabotage::Backwards
+            | Sabotage::Mute
             | Sabotage::Ignored
             | Sabotage::Reread
             | Sabotage::Again,
@@ -208,9 +231,11 @@ impl Cast {
     async fn office(self) -> turmoil::Result {
         let (plan, show) = (&self.scene.plan, office::open(&self.scene.plan).await);
         self.show.set(Some(show));
-        if let Some(at) = plan.hall.dearer {
-            sleep(at.saturating_sub(history::now())).await;
-            office::make_dearer(plan, show, &self.scene.model).await;
+        let mut others = JoinSet::new();
+        others.spawn_local(Menders::new(&self.scene, show).work());
+        others.spawn_local(office::say(Rc::clone(plan), Rc::clone(&self.scene.model)));
+        if plan.refunds {
+            others.spawn_local(Clerk::new(&self.scene).work());
         }
         if let Some(at) = plan.called_off {
             sleep(at.saturating_sub(history::now())).await;
@@ -226,6 +251,7 @@ impl Cast {
                 office::draw_without_a_beacon().await;
             }
         }
+        while others.join_next().await.is_some() {}
         office::close(plan, show, &self.scene.model).await;
         Ok(())
     }

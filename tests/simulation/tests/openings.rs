@@ -1,8 +1,9 @@
-//! How late an opening is told: in virtual time, where no machine is busy, at most a quarter of a second
-//! after its instant, at every replica, whichever of them has opened the line.
+//! When an opening is told: in virtual time, where no machine is busy, never before its instant and at most a
+//! quarter of a second after it, at every replica, whichever of them has opened the line and whatever the
+//! clock of one of them says.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use boxoffice_proto::{
     queue::{
@@ -22,7 +23,7 @@ use simulation::{
     mesh::{Mesh, START},
     plan::Plan,
 };
-use turmoil::{Builder, net::TcpStream};
+use turmoil::{Builder, Sim, net::TcpStream};
 
 const TICK: Duration = Duration::from_millis(10);
 /// The replicas of queue-svc.
@@ -100,8 +101,8 @@ async fn told(queue: &mut Queue, token: &str) -> Duration {
     }
 }
 
-/// How late each replica told it.
-fn lateness(opening: Opening) -> Vec<Duration> {
+/// A mesh in which nothing goes wrong, and a network in which its line is.
+fn quiet(folder: &std::path::Path) -> (Mesh, Sim<'static>) {
     let calm = Plan {
         latency: (LATENCY, LATENCY),
         loss: 0.0,
@@ -114,14 +115,20 @@ fn lateness(opening: Opening) -> Vec<Duration> {
         ..Plan::of(1)
     };
     db::simulate(|| Fate::Done);
-    let folder = tempfile::tempdir().unwrap();
-    let mesh = Mesh::new(Rc::new(calm), folder.path().to_owned());
-    let mut sim = Builder::new()
+    let mesh = Mesh::new(Rc::new(calm), folder.to_owned());
+    let sim = Builder::new()
         .tick_duration(TICK)
         .simulation_duration(4 * OPENS)
         .min_message_latency(LATENCY)
         .max_message_latency(LATENCY)
         .build();
+    (mesh, sim)
+}
+
+/// How late each replica told it.
+fn lateness(opening: Opening) -> Vec<Duration> {
+    let folder = tempfile::tempdir().unwrap();
+    let (mesh, mut sim) = quiet(folder.path());
     for name in QUEUES {
         mesh.add(&mut sim, name);
     }
@@ -146,11 +153,93 @@ fn lateness(opening: Opening) -> Vec<Duration> {
     late.take()
 }
 
+/// What a replica told of somebody who registered, and when.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    person: usize,
+    at: Duration,
+    status: TokenStatus,
+    ticket: i64,
+}
+
+/// Asks a replica for every place again and again, until well after the opening.
+async fn asked(mut queue: Queue, tokens: Vec<String>) -> Vec<Place> {
+    let mut places = Vec::new();
+    while history::now() < OPENS + 4 * LATE {
+        for (person, token) in tokens.iter().enumerate() {
+            let request = GetTokenRequest { token: token.clone(), ..GetTokenRequest::default() };
+            let answer = queue.get_token(request).await.unwrap().into_inner().token.unwrap();
+            let (status, ticket) = (answer.status(), answer.ticket);
+            places.push(Place { person, at: history::now(), status, ticket });
+        }
+        tokio::time::sleep(2 * TICK).await;
+    }
+    places
+}
+
+/// What each replica told from before the opening over it, when the clock of the second is off.
+fn over_the_opening(opening: Opening, off: i64) -> Vec<Vec<Place>> {
+    const FEW: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let (mesh, mut sim) = quiet(folder.path());
+    mesh.set_clock(QUEUES[1], off);
+    for name in QUEUES {
+        mesh.add(&mut sim, name);
+    }
+    let all = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&all);
+    sim.client("crowd", async move {
+        let mut replicas = QUEUES.map(replica);
+        set_up(&mut replicas[0], opening).await;
+        let mut tokens = Vec::new();
+        for number in 0..FEW {
+            tokens.push(join(&mut replicas[number % 2], number).await);
+        }
+        assert!(history::now() < OPENS / 2, "all are registered before: {:?}", history::now());
+        let [one, other] = replicas.map(|queue| asked(queue, tokens.clone()));
+        let (one, other) = tokio::join!(one, other);
+        seen.borrow_mut().extend([one, other]);
+        Ok(())
+    });
+    sim.run().unwrap();
+    all.take()
+}
+
 #[test]
 fn an_opening_is_told_at_both_replicas_a_quarter_second_after_its_instant_at_most() {
     for opening in [Opening::Fifo, Opening::Draw] {
         // A thread has one run: its databases are simulated, and its history is the run's.
         let late = std::thread::spawn(move || lateness(opening)).join().unwrap();
         assert!(late.len() == 2 && late.iter().all(|late| *late <= LATE), "{opening:?}: {late:?}");
+    }
+}
+
+#[test]
+fn polls_from_before_an_opening_over_it_agree_though_a_clock_is_off() {
+    for (opening, off) in
+        [Opening::Fifo, Opening::Draw].into_iter().flat_map(|one| [(one, -400_000), (one, 400_000)])
+    {
+        let told = std::thread::spawn(move || over_the_opening(opening, off)).join().unwrap();
+        // Whoever is ahead opens the line by its own clock; nobody waits for whoever is behind.
+        let ahead = Duration::from_micros(off.max(0).unsigned_abs());
+        let (first, last) = (OPENS - ahead, OPENS - ahead + LATE);
+        let mut tickets = BTreeMap::new();
+        assert_eq!(told.len(), 2);
+        for places in told {
+            assert!(places.iter().any(|place| place.at < first), "asked before");
+            for place in places {
+                let is_open = place.status != TokenStatus::Registered;
+                let context = format!("{opening:?}, {off} µs off: {place:?}");
+                assert!(place.at >= first || !is_open, "before the instant: {context}");
+                assert!(place.at <= last || is_open, "too late: {context}");
+                // In the order of coming tickets stay from the first; by lot from the draw on.
+                if is_open || opening == Opening::Fifo {
+                    let kept = tickets.entry(place.person).or_insert(place.ticket);
+                    assert_eq!(*kept, place.ticket, "{context}");
+                }
+            }
+        }
+        let numbers: Vec<i64> = tickets.into_values().collect();
+        assert!(numbers.is_sorted() || opening == Opening::Draw, "in the order of coming: {numbers:?}");
     }
 }

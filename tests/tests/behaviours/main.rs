@@ -32,6 +32,7 @@ mod manners;
 mod mending;
 mod messages;
 mod names;
+mod openings;
 mod operations;
 mod original;
 mod outages;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
             web::TOGETHER,
             waiting_room::TOGETHER,
             draws::TOGETHER,
+            openings::TOGETHER,
             acceptance::TOGETHER,
             access::TOGETHER,
             availability::TOGETHER,

@@ -23,6 +23,8 @@ use crate::{
 const LINGERS: Duration = Duration::from_secs(30);
 /// How late a hold that has lapsed may be closed, until when its seats count as its user's.
 const SWEPT_WITHIN: Duration = Duration::from_secs(20);
+/// How long it takes from the instant that a refund is told to have taken seats back until they are free.
+const TAKEN_BACK_WITHIN: Duration = Duration::from_millis(100);
 /// How old the price may be that a replica goes by.
 const PRICE_KNOWN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -327,6 +329,10 @@ impl Asks {
         let (ends, skew) = (from + self.plan.sale.hold, 2 * self.skew());
         let (at_least, at_most) = match text(reservation, "status") {
             "CONFIRMED" => (Duration::MAX, Duration::MAX),
+            "REFUNDED" => {
+                let back = at(instant(reservation, "refundedAt") - START);
+                (back.saturating_sub(skew), back + skew + TAKEN_BACK_WITHIN)
+            }
             _ if self.given_back.contains_key(id) => (from, self.given_back[id]),
             _ if touched(id) => (from, Duration::MAX),
             _ if self.plan.called_off.is_some() => (from, ends + skew),

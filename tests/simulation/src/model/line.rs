@@ -1,12 +1,12 @@
-//! The line: it opens at its instant and not before, who came first is served first, no more are in than may
-//! be, and nobody has two places.
+//! The line: it opens at its instant and not before (I-LINE-OPENS), for everybody at once; who came first is
+//! served first, no more are in than may be, and nobody has two places.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use audit::draw::{Hash, leads, sha256};
 use serde_json::Value;
 
-use super::STALE;
+use super::{STALE, message::Said};
 use crate::{
     history::{count, violated},
     mesh::network,
@@ -26,9 +26,13 @@ pub struct Line {
     /// When a token was certainly admitted: by its token and its ticket, from the first time that it was told
     /// to the last time that whoever was told so asked.
     inside: BTreeMap<(String, i64), (Duration, Duration)>,
-    /// The tokens that were told to be registered: when first, and the ticket that each was told after the
-    /// draw.
+    /// The tokens that were told to be registered: when first, and the ticket that each keeps: by lot that
+    /// which it was told after the draw, otherwise that with which it registered.
     registered: BTreeMap<String, (Duration, Option<i64>)>,
+    /// When somebody was told first that the line is open.
+    open: Option<Duration>,
+    /// What the office says to all who wait.
+    pub said: Said,
     /// What was told of the draw so far, by its members.
     draw: BTreeMap<&'static str, Value>,
     /// How far tickets are from numbers, and whose each number is.
@@ -68,6 +72,8 @@ impl Line {
             admitted: BTreeMap::new(),
             inside: BTreeMap::new(),
             registered: BTreeMap::new(),
+            open: None,
+            said: Said::new(),
             draw: BTreeMap::new(),
             numbers: BTreeMap::new(),
             after: None,
@@ -98,20 +104,30 @@ impl Line {
         self.seen(user, answer);
     }
 
-    /// A place that was drawn stays, whoever tells it, until its token is sent back.
-    fn in_draw(&mut self, user: &str, answer: &Answer) {
+    /// Who registered keeps their place, by lot or in the order of coming, whoever tells it, until their
+    /// token is sent back. Once somebody is told that the line is open, nobody is told that it is not.
+    fn at_the_opening(&mut self, user: &str, answer: &Answer) {
         let (token, ticket) = (answer.text("token"), answer.number("ticket"));
         match answer.text("status") {
             "REGISTERED" => {
-                self.registered.entry(token.to_owned()).or_insert((answer.received, None));
+                let kept = self.plan.fifo.map(|_| ticket);
+                let first = self.registered.entry(token.to_owned()).or_insert((answer.received, kept));
+                if kept.is_some() && first.1 != kept {
+                    let what = format!("token {token} is registered with ticket {ticket}: {first:?}");
+                    violated("LINE-ORDER", &[user], what);
+                }
+                if let Some(at) = self.open.filter(|at| *at + STALE < answer.sent) {
+                    let what = format!("token {token} is registered, and the line was open at {at:?}");
+                    violated("LINE-OPENS", &[user], what);
+                }
             }
             status @ ("WAITING" | "ACTIVE") if answer.number("requeues") == 0 => {
                 let Some((_, told)) = self.registered.get_mut(token) else { return };
                 let before = *told.get_or_insert(ticket);
                 if before != ticket {
-                    let what =
-                        format!("token {token} is {status} with ticket {ticket}, and had {before} by lot");
-                    violated("DRAW", &[user], what);
+                    let rule = if self.plan.fifo.is_some() { "LINE-ORDER" } else { "DRAW" };
+                    let what = format!("token {token} is {status} with ticket {ticket}, and had {before}");
+                    violated(rule, &[user], what);
                 }
             }
             _ => {}
@@ -212,10 +228,14 @@ impl Line {
                 format!("token {token} is {status} although there is a newer one: {newest:?}"),
             );
         }
-        self.in_draw(user, answer);
+        self.at_the_opening(user, answer);
+        self.said.seen(user, answer);
         // By a clock that is fast the instant comes so much earlier.
         let early = Duration::from_micros(self.plan.skew.unsigned_abs());
-        if let Some(opens) = self.plan.draw
+        if matches!(status, "WAITING" | "ACTIVE") {
+            self.open.get_or_insert(answer.received);
+        }
+        if let Some(opens) = self.plan.draw.or(self.plan.fifo)
             && matches!(status, "WAITING" | "ACTIVE")
             && answer.received + early < opens
         {

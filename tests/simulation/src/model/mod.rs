@@ -6,8 +6,11 @@
 mod asks;
 mod books;
 mod line;
+mod message;
 mod money;
+mod refunds;
 mod seats;
+mod show;
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -17,8 +20,11 @@ use serde_json::Value;
 pub use self::{
     asks::{Asks, Wanted},
     line::Line,
+    message::Said,
     money::Money,
+    refunds::Refunds,
     seats::Seats,
+    show::Show,
 };
 use crate::{
     history::{count, violated},
@@ -41,6 +47,10 @@ pub struct Model {
     pub asks: Asks,
     /// Charges and payments.
     pub money: Money,
+    /// Sales that are undone one by one.
+    refunds: Refunds,
+    /// What the office makes of the show.
+    pub show: Show,
     /// Whether the show is called off in this run: nobody has its seats in the end, nor has paid for them.
     called_off: bool,
     /// What the first answer to each key named.
@@ -71,6 +81,8 @@ impl Model {
             seats: Seats::new(plan),
             asks: Asks::new(plan),
             money: Money::new(plan),
+            refunds: Refunds::new(plan),
+            show: Show::new(plan),
             called_off: plan.called_off.is_some(),
             keys: BTreeMap::new(),
         }
@@ -98,15 +110,50 @@ impl Model {
         }
     }
 
-    /// Judges everything that can be read, when all has settled; the books are the seller's.
-    pub fn judge(&self, all: &[Affairs], books: &Value) {
-        self.seats.judge(all);
+    /// Somebody was told how a payment of a reservation stands.
+    pub fn settled(&mut self, user: &str, reservation: &str, status: &str, answer: &Answer) {
+        let payment = answer.text("paymentId");
+        self.refunds.told(user, payment, status, answer);
+        self.money.settled(user, payment, status);
+        if status == "COMPLETED" {
+            self.seats.paid(user, reservation, payment, answer.received);
+        }
+    }
+
+    /// Somebody asks for the refund of a payment, of which this was told, and gives a reason.
+    pub fn refunding(&mut self, payment: &Value, reason: &str) {
+        let id = text(payment, "paymentId");
+        self.refunds.asking(id, reason);
+        self.money.may_be_back(id);
+        self.seats.may_be_back(text(payment, "reservationId"));
+    }
+
+    /// It was answered, or was not.
+    pub fn refund_answered(
+        &mut self,
+        who: &str,
+        payment: &Value,
+        request: &Request,
+        answer: Option<&Answer>,
+    ) {
+        if let Some(answer) = answer {
+            self.heard(who, request, answer, |_| String::new());
+        }
+        self.refunds.answered(who, text(payment, "paymentId"), answer);
+    }
+
+    /// Judges everything that can be read, when all has settled; the books are the seller's, and the map is
+    /// what everybody may see of the seats.
+    pub fn judge(&self, all: &[Affairs], books: &Value, map: &Value) {
+        self.seats.judge(all, map, &self.refunds);
         let reservations = all.iter().flat_map(|affairs| &affairs.reservations);
         self.asks.judge(reservations, |reservation| self.seats.is_touched(reservation));
         books::judge(books, all);
         self.line.judge();
+        self.show.judge();
         for affairs in all {
             self.money.judge(affairs);
+            self.refunds.judge(affairs);
             paid_iff_mine(affairs);
             if self.called_off {
                 nothing_is_left(affairs);
@@ -166,3 +213,6 @@ fn instant(json: &Value, field: &str) -> i64 {
 fn seat_numbers(json: &Value) -> Vec<i64> {
     list(json, "seatNumbers").filter_map(Value::as_i64).collect()
 }
+
+#[cfg(test)]
+mod office_tests;

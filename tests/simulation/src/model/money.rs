@@ -1,7 +1,10 @@
 //! Money: an acknowledged charge is in the wallet, once; what was never sent is not; a payment took what it
 //! says or nothing.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use serde_json::Value;
 
@@ -18,6 +21,10 @@ pub struct Money {
     purses: BTreeMap<String, Purse>,
     /// Whether what was paid may be given back, because the show is called off in this run.
     gives_back: bool,
+    /// The payments that may be given back, because somebody asked for it.
+    may_be_back: BTreeSet<String>,
+    /// Who has come to pay, and the clerk has not looked at yet.
+    at_the_till: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -30,12 +37,33 @@ struct Purse {
 
 impl Money {
     pub(super) fn new(plan: &Rc<Plan>) -> Self {
-        Self { purses: BTreeMap::new(), gives_back: plan.called_off.is_some() }
+        Self {
+            purses: BTreeMap::new(),
+            gives_back: plan.called_off.is_some(),
+            may_be_back: BTreeSet::new(),
+            at_the_till: Vec::new(),
+        }
     }
 
     /// Whether a payment that was told to be the one may be told to be the other later.
-    fn may_become(&self, told: &str, now: &str) -> bool {
-        told == now || self.gives_back && told == "COMPLETED" && now == "CANCELLED"
+    fn may_become(&self, payment: &str, told: &str, now: &str) -> bool {
+        let gives_back = self.gives_back || self.may_be_back.contains(payment);
+        told == now || gives_back && told == "COMPLETED" && now == "CANCELLED"
+    }
+
+    /// Somebody begins to pay.
+    pub fn paying(&mut self, user: &str) {
+        self.at_the_till.push(user.to_owned());
+    }
+
+    /// The last one who has come to pay, and the clerk has not looked at yet.
+    pub fn next_at_the_till(&mut self) -> Option<String> {
+        self.at_the_till.pop()
+    }
+
+    /// Somebody asks for the refund of a payment.
+    pub(super) fn may_be_back(&mut self, payment: &str) {
+        self.may_be_back.insert(payment.to_owned());
     }
 
     /// Somebody sends a charge of an amount that they never sent before.
@@ -59,12 +87,12 @@ impl Money {
     }
 
     /// Somebody was told how a payment ended.
-    pub fn settled(&mut self, user: &str, payment: &str, status: &str) {
+    pub(super) fn settled(&mut self, user: &str, payment: &str, status: &str) {
         count(format!("payments told {status}"));
         let told = &mut self.purses.entry(user.to_owned()).or_default().payments;
         let first = told.entry(payment.to_owned()).or_insert_with(|| status.to_owned()).clone();
         // Of two tabs the one may be told later what was so earlier.
-        if !self.may_become(&first, status) && !self.may_become(status, &first) {
+        if !self.may_become(payment, &first, status) && !self.may_become(payment, status, &first) {
             violated("ONE-OUTCOME", &[user], format!("payment {payment} was {first}, then {status}"));
         }
     }
@@ -87,7 +115,7 @@ impl Money {
             violated("LEDGER-NO-GAP", &[user], format!("entries are numbered {sequence:?}"));
         }
         purse.judge_charges(affairs);
-        purse.judge_payments(affairs, |told, now| self.may_become(told, now));
+        purse.judge_payments(affairs, |payment, told, now| self.may_become(payment, told, now));
     }
 }
 
@@ -111,7 +139,7 @@ impl Purse {
         }
     }
 
-    fn judge_payments(&self, affairs: &Affairs, may_become: impl Fn(&str, &str) -> bool) {
+    fn judge_payments(&self, affairs: &Affairs, may_become: impl Fn(&str, &str, &str) -> bool) {
         let user = [affairs.user.as_str()];
         let moved = |id: &str| -> i64 {
             let of_it = affairs.entries.iter().filter(|entry| text(entry, "paymentId") == id);
@@ -127,7 +155,7 @@ impl Purse {
         let known = |id: &str| affairs.payments.iter().find(|payment| text(payment, "paymentId") == id);
         for (id, told) in &self.payments {
             let now = known(id).map(|payment| text(payment, "status"));
-            if !now.is_some_and(|now| may_become(told, now)) {
+            if !now.is_some_and(|now| may_become(id, told, now)) {
                 violated("ONE-OUTCOME", &user, format!("payment {id} was told to be {told} and is {now:?}"));
             }
         }

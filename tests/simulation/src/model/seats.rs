@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::{Affairs, STALE, instant, seat_numbers};
+use super::{Affairs, Refunds, STALE, instant, refunds::Fate, seat_numbers};
 use crate::{
     history::{count, violated},
     plan::Plan,
@@ -24,6 +24,9 @@ pub struct Seats {
     holds: BTreeMap<String, Hold>,
     /// Holds that somebody asked to end or to pay for: they may have ended at any time since.
     touched: BTreeSet<String>,
+    /// Reservations that may be taken back at any time, because somebody asked for the refund of their
+    /// payment.
+    may_be_back: BTreeSet<String>,
     /// The payment by which each was told to be paid for.
     paid: BTreeMap<String, String>,
     /// Which reservation a seat was sold by, and when that was told first.
@@ -36,6 +39,8 @@ pub struct Seats {
 struct Hold {
     user: String,
     seats: Vec<i64>,
+    /// What they cost together, which stays.
+    amount: i64,
 }
 
 /// A reservation's certain possession of its seats, by the clock of the replica that gave it, in
@@ -60,6 +65,7 @@ impl Seats {
             plan: Rc::clone(plan),
             holds: BTreeMap::new(),
             touched: BTreeSet::new(),
+            may_be_back: BTreeSet::new(),
             paid: BTreeMap::new(),
             sold: BTreeMap::new(),
             maps: BTreeMap::new(),
@@ -79,7 +85,8 @@ impl Seats {
         if text(told, "userId") != user || lasts != self.hold_micros() {
             violated("AS-ASKED", &[user], format!("told {told}"));
         }
-        let hold = Hold { user: user.to_owned(), seats: seat_numbers(told) };
+        let (user, seats) = (user.to_owned(), seat_numbers(told));
+        let hold = Hold { user, seats, amount: number(told, "amount") };
         self.holds.insert(text(told, "reservationId").to_owned(), hold);
     }
 
@@ -94,8 +101,13 @@ impl Seats {
         self.touched.insert(reservation.to_owned());
     }
 
+    /// Somebody asks for the refund of a reservation's payment.
+    pub(super) fn may_be_back(&mut self, reservation: &str) {
+        self.may_be_back.insert(reservation.to_owned());
+    }
+
     /// Somebody was told that a reservation is paid for, by this payment.
-    pub fn paid(&mut self, user: &str, reservation: &str, payment: &str, told_at: Duration) {
+    pub(super) fn paid(&mut self, user: &str, reservation: &str, payment: &str, told_at: Duration) {
         let first = self.paid.entry(reservation.to_owned()).or_insert_with(|| payment.to_owned());
         if first != payment {
             violated(
@@ -106,8 +118,13 @@ impl Seats {
         }
         let Some(hold) = self.holds.get(reservation) else { return };
         for seat in &hold.seats {
-            let (by, _) = self.sold.entry(*seat).or_insert_with(|| (reservation.to_owned(), told_at));
-            if by != reservation {
+            let now = (reservation.to_owned(), told_at);
+            let before = self.sold.entry(*seat).or_insert_with(|| now.clone());
+            let by = &before.0;
+            if by != reservation && self.may_be_back.contains(by) {
+                // What was given back was sold again.
+                *before = now;
+            } else if by != reservation && !self.may_be_back.contains(reservation) {
                 let other = self.holds.get(by).map_or("-", |hold| hold.user.as_str());
                 violated(
                     "SEAT-ONCE",
@@ -174,6 +191,7 @@ impl Seats {
     fn not_sold(&self, user: &str, seat: i64, status: &str, answer: &Answer) {
         if let Some((reservation, told_at)) = self.sold.get(&seat)
             && *told_at + STALE < answer.sent
+            && !self.may_be_back.contains(reservation)
         {
             let when = answer.sent;
             let what =
@@ -182,7 +200,7 @@ impl Seats {
         }
     }
 
-    pub(super) fn judge(&self, all: &[Affairs]) {
+    pub(super) fn judge(&self, all: &[Affairs], map: &Value, refunds: &Refunds) {
         let reservations = || all.iter().flat_map(|affairs| affairs.reservations.iter());
         let by_id: BTreeMap<&str, &Value> =
             reservations().map(|one| (text(one, "reservationId"), one)).collect();
@@ -192,12 +210,18 @@ impl Seats {
                 violated("HOLD-KEPT", &user, format!("reservation {id} was told and is not there"));
                 continue;
             };
-            if text(now, "userId") != hold.user || seat_numbers(now) != hold.seats {
+            let is_kept = seat_numbers(now) == hold.seats && number(now, "amount") == hold.amount;
+            if text(now, "userId") != hold.user || !is_kept {
                 violated("HOLD-KEPT", &user, format!("told {hold:?}, now {now}"));
             }
             let paid = self.paid.get(id).map(String::as_str);
-            let stays = if self.plan.called_off.is_some() { "REFUNDED" } else { "CONFIRMED" };
-            if paid.is_some_and(|payment| text(now, "status") != stays || text(now, "paymentId") != payment) {
+            let stands = |payment: &str| match (refunds.fate(payment), text(now, "status")) {
+                (Fate::Stays | Fate::Either, "CONFIRMED") | (Fate::Undone | Fate::Either, "REFUNDED") => {
+                    text(now, "paymentId") == payment
+                }
+                _ => false,
+            };
+            if paid.is_some_and(|payment| !stands(payment)) {
                 violated("SOLD-STAYS", &user, format!("paid for by {paid:?}, now {now}"));
             }
         }
@@ -210,12 +234,24 @@ impl Seats {
         for (seat, possessions) in possessions {
             self.one_at_a_time(seat, possessions);
         }
+        // Of a show whose sale is over no seat can be had, whoever has it.
+        let is_over = self.plan.called_off.is_some() || self.plan.hall.closes.is_some();
+        let sold: BTreeSet<i64> =
+            reservations().filter(|one| text(one, "status") == "CONFIRMED").flat_map(seat_numbers).collect();
+        for seat in list(map, "seats") {
+            let is_sold = text(seat, "status") == "SOLD";
+            if is_sold != sold.contains(&number(seat, "seatNumber")) && !(is_over && is_sold) {
+                violated("BACK-IFF-FREE", &["-"], format!("in the end {seat}, and sold are {sold:?}"));
+            }
+        }
     }
 
     fn possession<'a>(&self, reservation: &'a Value) -> Possession<'a> {
         let (id, from) = (text(reservation, "reservationId"), instant(reservation, "heldAt"));
         let until = match text(reservation, "status") {
             "CONFIRMED" => i64::MAX,
+            // It was sold until then, by a clock that may be behind.
+            "REFUNDED" => instant(reservation, "refundedAt") - 2 * self.plan.skew,
             // Calling the show off ends what is held at any time.
             _ if self.touched.contains(id) || self.plan.called_off.is_some() => from,
             // Who looks for lapsed holds may have the clock that is most ahead, and who gave this one that
