@@ -268,6 +268,7 @@ async function the_draw_is_checked() {
   await press(page, "draw");
   await says(page, "WRONG");
   same(await verdicts(), ["WRONG", "WRONG", "right", "right", "right"]);
+  await sound(page, "a draw that is told otherwise");
   await hoa.leave();
 }
 
