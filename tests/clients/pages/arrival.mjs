@@ -129,7 +129,7 @@ const SCRIPTED = [
   /<meta http-equiv="refresh"[^>]*>/g,
 ];
 
-/** Looks at a page as it is without scripts. Where there are none axe cannot look: it is given the same page. */
+/** Looks at a page as it is without scripts. There axe cannot look itself: it is given what is there then. */
 async function soundWithout(path, state, language = "en-US") {
   const answer = await fetch(`${house.base}${path}`, { headers: { "accept-language": language } });
   const bare = SCRIPTED.reduce((text, part) => text.replace(part, ""), await answer.text());
