@@ -36,18 +36,47 @@ let within = Number.POSITIVE_INFINITY;
 /** The time by the server's clock, in milliseconds since 1970. */
 export const now = () => Date.now() + ahead;
 
-/** @param {Response} response @param {number} asked when the request was sent */
-function setClock(response, asked) {
-  const date = Date.parse(response.headers.get("date") ?? "");
-  const half = (Date.now() - asked) / 2;
-  // An answer from a cache has the date of its making, and a machine whose clock was set makes the best one
-  // stale.
-  const seems = date + 500 - (asked + half);
-  if (!Number.isFinite(date) || response.headers.has("age")) return;
+/**
+ * Sets the clock by an instant of the server's between two of this machine's.
+ * @param {number} at
+ * @param {number} asked
+ * @param {number} answered
+ */
+function setClock(at, asked, answered) {
+  const half = (answered - asked) / 2;
+  // It was half-way. A machine whose clock was set makes the best answer stale.
+  const seems = at - (asked + half);
   if (half > within + 250 && Math.abs(seems - ahead) < 2_000) return;
-  // The header is cut to whole seconds, so half a second is added; the answer was written half-way.
   ahead = seems;
   within = half;
+}
+
+/** Sets it by an answer. @param {Response} response @param {number} asked when the request was sent */
+function setClockBy(response, asked) {
+  const date = Date.parse(response.headers.get("date") ?? "");
+  // An answer from a cache has the date of its making.
+  if (!Number.isFinite(date) || response.headers.has("age")) return;
+  // The header is cut to whole seconds, so half a second is added.
+  setClock(date + 500, asked, Date.now());
+}
+
+/**
+ * What the document came with, which nobody has to ask for: a show with its concert and its line, or a place.
+ * It is told once, to whom it is about, and not where the browser had kept the document from an earlier
+ * visit.
+ * @param {(known: import("./types.js").Known) => boolean} isMine
+ * @returns {import("./types.js").Known | null}
+ */
+export function cameWith(isMine) {
+  const element = document.getElementById("known");
+  const [came] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  element?.remove();
+  if (!element?.textContent || !came?.transferSize) return null;
+  /** @type {import("./types.js").Known} */
+  const known = JSON.parse(element.textContent);
+  const zero = Date.now() - performance.now();
+  setClock(Date.parse(known.now), zero + came.requestStart, zero + came.responseStart);
+  return isMine(known) ? known : null;
 }
 
 /** A key that no other request has. `crypto.randomUUID` is missing where a page comes over plain HTTP. */
@@ -123,7 +152,7 @@ async function once(path, { method, body, key, place, match, signal }) {
     if (signal?.aborted) throw error;
     throw new Refusal(0, { code: "OFFLINE" });
   }
-  setClock(response, asked);
+  setClockBy(response, asked);
   const text = await response.text().catch(() => {
     throw new Refusal(0, { code: "OFFLINE" });
   });

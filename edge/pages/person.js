@@ -105,13 +105,21 @@ export function claimOf(bearer, path) {
 }
 
 /**
- * Takes the bearer token over that a site has put into the address, and out of the address. It does not
- * replace that of another person: a link must not make somebody fill a stranger's wallet.
+ * Takes the person over whom the address names, and out of the address: by the bearer token that a site has
+ * put there, or where nobody is asked by the name that somebody was given who joined before the modules had
+ * come. It does not replace another person: a link must not make somebody fill a stranger's wallet.
  */
 export function takeOver() {
-  const bearer = new URLSearchParams(location.hash.slice(1)).get("access_token");
-  if (bearer === null) return;
-  history.replaceState(null, "", location.pathname + location.search);
+  const handed = new URLSearchParams(location.hash.slice(1));
+  const [bearer, joined] = [handed.get("access_token"), handed.get("guest")];
+  if (bearer !== null || joined !== null)
+    history.replaceState(null, "", location.pathname + location.search);
+  if (!isSecured) {
+    const form = document.querySelector("form[data-guest]");
+    const guest = joined ?? (form instanceof HTMLElement ? form.dataset.guest : undefined);
+    if (guest?.startsWith("guest-") && recall("name") === null) signIn(guest);
+    return;
+  }
   const now = person();
-  if (isSecured && (now === null || userOf(bearer) === now.userId)) signIn(bearer);
+  if (bearer !== null && (now === null || userOf(bearer) === now.userId)) signIn(bearer);
 }

@@ -1,7 +1,7 @@
 // A show's page: its line, its hall, its basket, in this order, and each wherever the person is. Hall and
 // basket are loaded while one waits.
 
-import { Once, Refusal, ask, now } from "./api.js";
+import { Once, Refusal, ask, cameWith, now } from "./api.js";
 import { Part, entitle, focusOn, h, show } from "./dom.js";
 import { person, recall, remember } from "./person.js";
 import { problem, signInForm } from "./signing.js";
@@ -45,13 +45,17 @@ export class ShowPage extends Part {
 
   /** @override */
   async begin() {
+    const known = cameWith((of) => String(of.show?.showId) === this.showId);
+    if (known?.show && known.concert && known.queue)
+      return this.#begin(known.show, known.concert, known.queue);
     show(this, h("p", { class: "faint" }, w.loading));
     try {
-      this.#show = await ask(`/v1/shows/${encodeURIComponent(this.showId)}`, { signal: this.stopped });
-      const concert = await ask(`/v1/concerts/${this.#show.concertId}`, { signal: this.stopped });
-      this.#queue = await ask(`/v1/queues/${concert.queueId}`, { signal: this.stopped });
-      entitle(this.#show.title);
-      show(this, ...this.#head(concert), this.#line, this.#choice);
+      const signal = this.stopped;
+      /** @type {Show} */
+      const of = await ask(`/v1/shows/${encodeURIComponent(this.showId)}`, { signal });
+      /** @type {Concert} */
+      const concert = await ask(`/v1/concerts/${of.concertId}`, { signal });
+      this.#begin(of, concert, await ask(`/v1/queues/${concert.queueId}`, { signal }));
     } catch (error) {
       if (!this.stopped.aborted)
         show(
@@ -59,8 +63,15 @@ export class ShowPage extends Part {
           h("h1", null, w.noPage),
           problem(error, () => this.begin()),
         );
-      return;
     }
+  }
+
+  /** @param {Show} of @param {Concert} concert @param {Queue} queue */
+  #begin(of, concert, queue) {
+    this.#show = of;
+    this.#queue = queue;
+    entitle(of.title);
+    show(this, ...this.#head(concert), this.#line, this.#choice);
     const on = (/** @type {string} */ name, /** @type {(detail: any) => void} */ work) =>
       this.addEventListener(name, (event) => work(/** @type {CustomEvent} */ (event).detail), {
         signal: this.stopped,
@@ -271,7 +282,9 @@ export class PlacePage extends Part {
   begin() {
     entitle(w.place);
     const room = new WaitingRoom();
-    Object.assign(room, { token: this.token, showId: this.showId === null ? null : Number(this.showId) });
+    const showId = this.showId === null ? null : Number(this.showId);
+    const known = cameWith((of) => of.place?.token === this.token)?.place ?? null;
+    Object.assign(room, { token: this.token, showId, known });
     this.addEventListener("place", (event) => this.#placed(/** @type {CustomEvent} */ (event).detail), {
       signal: this.stopped,
     });

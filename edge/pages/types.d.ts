@@ -272,6 +272,15 @@ export interface Plan {
   sections: Section[];
 }
 
+/** What the document came with: of a show, or of a place. */
+export interface Known {
+  now: string;
+  show?: Show;
+  concert?: Concert;
+  queue?: Queue;
+  place?: Place;
+}
+
 /** What a tab knows of its place, and how it gets to know it. */
 export interface News {
   place: Place | null;

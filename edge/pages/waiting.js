@@ -13,8 +13,8 @@ import { clock, count, inWords, language, moment, span, w } from "./words.js";
 const USUAL = 5;
 
 /**
- * Shows a place. Set `token`, and `showId` if it is for a show. It tells `place` with each state, and `over`
- * when there is nothing more to wait for.
+ * Shows a place. Set `token`, `showId` if it is for a show, and `known` if the page came with it. It tells
+ * `place` with each state, and `over` when there is nothing more to wait for.
  */
 export class WaitingRoom extends Part {
   token = "";
@@ -22,6 +22,8 @@ export class WaitingRoom extends Part {
   showId = null;
   /** Whether places are drawn by lot. */
   isDrawn = false;
+  /** @type {Place | null} */
+  known = null;
   #check = new DrawCheck();
   /** @type {News} */
   #news = { place: null, link: "polling", gone: false };
@@ -30,6 +32,7 @@ export class WaitingRoom extends Part {
 
   /** @override */
   begin() {
+    this.#news = { place: this.known, link: "polling", gone: false };
     this.#render();
     follow(this.token, (news) => this.#learn(news), this.stopped);
     this.every(500, () => this.#tick());

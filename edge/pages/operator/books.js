@@ -8,6 +8,7 @@ import { problem } from "../signing.js";
 import { beginning, count, money } from "../words.js";
 import { ChangeForm, asking, page, reading } from "./forms.js";
 import { seatsOf } from "./find.js";
+import { paged } from "./paged.js";
 import { fieldsOfShow } from "./shows.js";
 import { table } from "./table.js";
 import { watch } from "./watch.js";
@@ -22,10 +23,8 @@ import { o, told } from "./words.js";
 /** How often the books are read, in milliseconds, and after how many times also who has the seats. */
 const PERIOD = 2_000;
 const SELDOM = 5;
-/** How many reservations are read for the picture: pages of so many. */
-const [PAGES, PAGE] = [20, 1_000];
-/** How many of them the list shows. */
-const LISTED = 50;
+/** How many reservations are read at once for the picture, which shows all: no seat is in two of them. */
+const PAGE = 1_000;
 
 /** Set `showId`. */
 export class BooksPage extends Part {
@@ -36,15 +35,16 @@ export class BooksPage extends Part {
   #picture = null;
   /** Who has which seat. @type {Map<number, Reservation>} */
   #who = new Map();
-  #isWhole = true;
   #seat = 0;
   #off = h("div", { role: "status" });
   #sums = h("div");
   #trouble = h("div", { role: "alert" });
-  #list = h("div");
+  /** Who has the seats, as a list. @type {import("./paged.js").PagedList | null} */
+  #list = null;
   #one = h("div", { role: "status" });
   #nth = 0;
   #isReading = false;
+  #isReadingWho = false;
   /** How many pages of reservations there were. */
   #pages = 1;
 
@@ -104,6 +104,11 @@ export class BooksPage extends Part {
     };
     const number = { type: "number", min: 1, max: one.seatCount, "data-key": "seat", onchange: chosen };
     const { status } = one;
+    this.#list = paged({
+      path: `${this.#path}/reservations`,
+      member: "reservations",
+      list: (known) => this.#reservations(known),
+    });
     this.#standing();
     page(
       this,
@@ -192,54 +197,65 @@ export class BooksPage extends Part {
         this.#show = await ask(this.#path, { tries: 1, signal: this.stopped });
         this.#standing();
       }
-      // The more there is to read, the less often.
-      if (this.#nth === 0) await this.#people();
+      // The more there is to read, the less often. The books do not wait for it.
+      if (this.#nth === 0) void this.#people();
       this.#nth = (this.#nth + 1) % (SELDOM * this.#pages);
       show(this.#trouble);
     } catch (error) {
-      if (this.stopped.aborted) return;
-      show(this.#trouble, h("p", { class: "notice bad" }, told(error)));
-      // What is refused now is refused again.
-      if (error instanceof Refusal && !error.isAway) this.#picture = null;
+      this.#failed(error);
     } finally {
       this.#isReading = false;
     }
   }
 
+  /** @param {unknown} error */
+  #failed(error) {
+    if (this.stopped.aborted) return;
+    show(this.#trouble, h("p", { class: "notice bad" }, told(error)));
+    // What is refused now is refused again.
+    if (error instanceof Refusal && !error.isAway) this.#picture = null;
+  }
+
+  /** Reads who has which seat: a page after the other, the first time with each of them in the picture. */
   async #people() {
-    /** @type {Reservation[]} */
-    const found = [];
-    let next = "";
-    for (let nth = 0; nth < PAGES && (nth === 0 || next); nth += 1) {
-      const path = `${this.#path}/reservations?pageSize=${PAGE}&pageToken=${encodeURIComponent(next)}`;
-      const { reservations, nextPageToken } = await ask(path, { tries: 1, signal: this.stopped });
-      found.push(...reservations);
-      next = nextPageToken;
+    if (this.#isReadingWho) return;
+    this.#isReadingWho = true;
+    try {
+      /** @type {Map<number, Reservation>} */
+      const who = new Map();
+      if (this.#who.size === 0) this.#who = who;
+      let [next, pages] = ["", 0];
+      do {
+        const path = `${this.#path}/reservations?pageSize=${PAGE}&pageToken=${encodeURIComponent(next)}`;
+        /** @type {{reservations: Reservation[], nextPageToken: string}} */
+        const read = await ask(path, { tries: 1, signal: this.stopped });
+        for (const one of read.reservations) for (const seat of one.seatNumbers) who.set(seat, one);
+        this.#picture?.draw();
+        next = read.nextPageToken;
+        pages += 1;
+      } while (next);
+      this.#pages = pages;
+      this.#who = who;
+      this.#picture?.draw();
+      this.#tell();
+      await this.#list?.again();
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#isReadingWho = false;
     }
-    this.#isWhole = !next;
-    this.#pages = Math.max(1, Math.ceil(found.length / PAGE));
-    this.#who = new Map(found.flatMap((one) => one.seatNumbers.map((seat) => [seat, one])));
-    this.#picture?.draw();
-    this.#tell();
-    const rows = found
-      .slice(0, LISTED)
-      .map((one) => [
-        h("a", { href: `/operator/reservations/${one.reservationId}` }, seatsOf(one)),
-        h("a", { href: `/operator/users/${encodeURIComponent(one.userId)}` }, one.userId),
-        o.status[one.status],
-        money(one.amount, this.#show),
-      ]);
-    show(
-      this.#list,
-      found.length === 0
-        ? h("p", { class: "faint" }, o.nobodyYet)
-        : table(
-            o.whoHas(count(Math.min(LISTED, found.length)), count(found.length)),
-            [[o.seats], [o.user], [o.state], [o.price, true]],
-            rows,
-          ),
-      !this.#isWhole && h("p", { class: "faint" }, o.firstOnly(count(found.length))),
-    );
+  }
+
+  /** @param {Reservation[]} known */
+  #reservations(known) {
+    if (known.length === 0) return h("p", { class: "faint" }, o.nobodyYet);
+    const rows = known.map((one) => [
+      h("a", { href: `/operator/reservations/${one.reservationId}` }, seatsOf(one)),
+      h("a", { href: `/operator/users/${encodeURIComponent(one.userId)}` }, one.userId),
+      o.status[one.status],
+      money(one.amount, this.#show),
+    ]);
+    return table(o.whoHas, [[o.seats], [o.user], [o.state], [o.price, true]], rows);
   }
 
   /** Says who has the seat that was chosen. */

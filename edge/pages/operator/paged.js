@@ -67,7 +67,7 @@ export class PagedList extends Part {
   async again() {
     const [nth, many] = [this.#nth, this.#known.length];
     // What is just asked for goes first.
-    if (many === 0 || this.#isRenewing || nth !== this.#answered) return;
+    if (nth === 0 || this.#isRenewing || nth !== this.#answered) return;
     this.#isRenewing = true;
     try {
       const all = [];

@@ -17,12 +17,15 @@ import { o, told } from "./words.js";
 /** @typedef {import("../types.js").Plan} Plan */
 /** @typedef {import("../types.js").Priced} Priced */
 /** @typedef {import("../types.js").Show} Show */
+/** @typedef {{shows: Show[], nextPageToken: string}} Shows */
 /** @typedef {{name: string, seats: number, firstSeat: number}} NewRow */
 /**
  * Where there are no rows, so many people stand.
  * @typedef {{name: string, price: number, capacity: number, rows: NewRow[]}} NewSection
  */
 
+/** How many shows are offered at once whose halls can be taken over: a select can be long. */
+const HALLS = 100;
 /** What the API takes at most. */
 const [SECTIONS, SEATS, ROWS] = [500, 100_000, 2_000];
 
@@ -58,10 +61,10 @@ export class NewShow extends Part {
     const path = `/v1/concerts/${encodeURIComponent(this.concertId)}`;
     try {
       this.#concert = await ask(path, { signal: this.stopped });
-      const { shows } = await ask(`${path}/shows?pageSize=20`, { signal: this.stopped });
-      this.#priced = shows[0] ?? (await currencyOf(this.stopped));
+      const first = await this.#shows("");
+      this.#priced = first.shows[0] ?? (await currencyOf(this.stopped));
       this.#sections = proposed();
-      this.#form(shows);
+      this.#form(first);
     } catch (error) {
       if (!this.stopped.aborted)
         page(
@@ -72,8 +75,14 @@ export class NewShow extends Part {
     }
   }
 
-  /** @param {Show[]} shows whose halls can be taken over */
-  #form(shows) {
+  /** A page of the concert's shows, newest first. @param {string} after @returns {Promise<Shows>} */
+  #shows(after) {
+    const page = `pageSize=${HALLS}&pageToken=${encodeURIComponent(after)}`;
+    return ask(`/v1/concerts/${this.#concert.concertId}/shows?${page}`, { signal: this.stopped });
+  }
+
+  /** @param {Shows} first whose halls can be taken over */
+  #form(first) {
     const { timeZone } = this.#concert;
     const [day = ""] = clockOf(Date.now() + 7 * 86_400_000, timeZone).split("T");
     const none = { opensAt: null, closesAt: null, maxSeatsPerUser: null, description: "", title: "" };
@@ -108,7 +117,7 @@ export class NewShow extends Part {
         { onsubmit },
         h("div", { class: "fields" }, fields.map(labelled)),
         h("h2", null, o.hallPlan),
-        shows.length > 0 && this.#taken(shows),
+        first.shows.length > 0 && this.#taken(first),
         h("div", { class: "hall" }, h("div", null, this.#plan, this.#sum), picture.canvas),
         this.#wrong,
         h("div", { class: "row" }, h("button", { class: "main", "data-key": "createShow" }, o.createShow)),
@@ -117,8 +126,8 @@ export class NewShow extends Part {
     this.#render();
   }
 
-  /** Takes the hall of another show over. @param {Show[]} shows */
-  #taken(shows) {
+  /** Takes the hall of another show over. @param {Shows} first */
+  #taken(first) {
     const onchange = async (/** @type {Event} */ { target }) => {
       const showId = /** @type {HTMLSelectElement} */ (target).value;
       if (!showId) return;
@@ -131,17 +140,36 @@ export class NewShow extends Part {
         if (!this.stopped.aborted) this.#refused(error);
       }
     };
-    const options = shows.map(({ showId, title }) => h("option", { value: showId }, `${title} (${showId})`));
-    return h(
-      "div",
-      { class: "row" },
-      h(
-        "label",
-        null,
-        o.hallOf,
-        h("select", { "data-key": "hallOf", onchange }, h("option", { value: "" }, o.nobody), options),
-      ),
+    const option = (/** @type {Show} */ { showId, title }) =>
+      h("option", { value: showId }, `${title} (${showId})`);
+    const halls = h("select", { "data-key": "hallOf", onchange }, h("option", { value: "" }, o.nobody));
+    let next = "";
+    const add = (/** @type {Shows} */ { shows, nextPageToken }) => {
+      halls.append(...shows.map(option));
+      next = nextPageToken;
+      if (!next) more.remove();
+    };
+    const onclick = async () => {
+      const after = next;
+      // They are being read already.
+      if (!after) return;
+      next = "";
+      try {
+        add(await this.#shows(after));
+        halls.focus();
+      } catch (error) {
+        next = after;
+        if (!this.stopped.aborted) this.#refused(error);
+      }
+    };
+    const more = h(
+      "button",
+      { type: "button", class: "small", "data-key": "moreHalls", onclick },
+      o.moreHalls,
     );
+    const row = h("div", { class: "row" }, h("label", null, o.hallOf, halls), more);
+    add(first);
+    return row;
   }
 
   /** @param {unknown} error */

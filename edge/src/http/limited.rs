@@ -19,7 +19,7 @@ use chassis::limits::Left;
 use super::{
     middleware::is_probe,
     operation::{POLL, polled},
-    pages::PART,
+    pages::{PART, SHOW},
     problem,
     problem::Problem,
 };
@@ -46,7 +46,7 @@ pub(super) struct CameFrom(pub(super) IpAddr);
 /// What a request to a route asks for.
 pub(super) fn wish(method: &Method, route: &str) -> Wish {
     match (method, route) {
-        (&Method::POST, "/v1/queues/{queueId}/tokens" | "/queue-management/api/token") => Wish::Join,
+        (&Method::POST, "/v1/queues/{queueId}/tokens" | "/queue-management/api/token" | SHOW) => Wish::Join,
         (&Method::POST, "/v1/reservations" | "/api-orchestration/api/reservations/reserve-seat") => {
             Wish::Hold
         }

@@ -1,5 +1,5 @@
-//! Whether a web page may open a WebSocket. Browsers let every page open one to anywhere, with no question
-//! asked before, so the server looks at `Origin` itself (RFC 6455, section 10.2).
+//! Whether a web page may open a WebSocket, or send a form. Browsers let every page do so to anywhere, with
+//! no question asked before, so the server looks at `Origin` itself (RFC 6455, section 10.2).
 
 use std::sync::Arc;
 
@@ -40,7 +40,8 @@ fn check(headers: &HeaderMap, host: &str, origins: &Origins) -> Result<(), Probl
     if let_in || own.is_some_and(|(_, of)| !host.is_empty() && of.eq_ignore_ascii_case(host)) {
         return Ok(());
     }
-    let detail = "Web pages of this origin may not open a WebSocket here (flag --cors-origins).";
+    let detail =
+        "Web pages of this origin may open no WebSocket and send no form here (flag --cors-origins).";
     Err(Fault::new(Reason::NotAllowed, detail).with("role", "").into())
 }
 

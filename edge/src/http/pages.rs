@@ -2,10 +2,14 @@
 //! program, so that nothing has to be installed beside it and it works offline.
 //!
 //! Every page is the same document, whose modules read the address: those of buyers, or those of whoever runs
-//! the sale, which buyers do not load. The address of a module has the version
-//! of all modules in it, so that browsers and caches keep it for good and a new release is loaded at once.
-//! The page of a place also says without JavaScript where its user stands: it is written here, and loads
-//! itself again at the pace that the queue advises.
+//! the sale, which buyers do not load. The address of a module has the version of all modules in it, so that
+//! browsers and caches keep it for good and a new release is loaded at once.
+//!
+//! The pages of a show and of a place say what they are before any module has come, and without JavaScript:
+//! they are written here. That of a show has a form that joins its line; that of a place says where its user
+//! stands, and loads itself again at the pace that the queue advises. What is written stands in the document
+//! as JSON, too, so that the modules ask for none of it. The sheet is a part of the document: one answer is
+//! all that has to come before a page of the on-sale can be read.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -21,33 +25,35 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use boxoffice_proto::{Fault, Reason, queue::QueueMessage};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use boxoffice_proto::{Fault, Reason};
 use flate2::{Compression, write::GzEncoder};
+use ring::digest::{SHA256, digest};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::words::{ENGLISH, KOREAN, Words};
-use super::{
-    App, json,
-    json::{Token, TokenStatus},
-    problem::Problem,
+use self::{
+    page::{Page, escaped},
+    words::{ENGLISH, KOREAN, Words},
 };
+use super::{App, json, json::Token, problem::Problem};
 use crate::app::{Edge, Polls, queue};
 
 mod manual;
+mod page;
+mod show;
 mod words;
 
 /// The document of all pages; what stands in braces is filled in.
 const DOCUMENT: &str = include_str!("../../pages/index.html");
-/// How long the page of a place waits for the queue. Then it is shown without the place, which its modules
-/// ask for again.
+/// How long a page waits for what is to be written into it. Then it is shown without, and its modules ask for
+/// it again.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After how many seconds a page without JavaScript loads itself again, at the least and at the most: as
-/// often as its place may be polled, which is every ten minutes long before an opening.
-const REFRESH: std::ops::RangeInclusive<i64> = 5..=600;
 
 /// The route of what the document loads.
 pub(super) const PART: &str = "/assets/{version}/{*part}";
+/// The route of the page of a show, and of its form.
+pub(super) const SHOW: &str = "/shows/{show}";
 
 /// The modules of the on-sale, each below those that it stands on; the last one begins.
 const BUYERS: &[(&str, &str)] = &[
@@ -112,11 +118,15 @@ const SHARED: &[&str] = &[
     "picture.js",
     "frame.js",
 ];
-/// The sheet of all pages, and what the box office has beyond it.
-const STYLES: &[(&str, &str)] = &[
-    ("style.css", include_str!("../../pages/style.css")),
-    ("operator/style.css", include_str!("../../pages/operator/style.css")),
-];
+/// The sheet of all pages. Those of the on-sale have it in their head.
+const STYLE: &str = include_str!("../../pages/style.css");
+/// The same sheet for the others, and what the box office has beyond it.
+const STYLES: &[(&str, &str)] =
+    &[("style.css", STYLE), ("operator/style.css", include_str!("../../pages/operator/style.css"))];
+
+/// What a policy for contents names the sheet by that stands in pages of the on-sale.
+pub(super) static STYLE_HASH: LazyLock<String> =
+    LazyLock::new(|| format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, STYLE.as_bytes()))));
 
 /// The parts as they are sent, made at the first request for any.
 static PARTS: LazyLock<Parts> = LazyLock::new(Parts::new);
@@ -154,8 +164,13 @@ impl Parts {
         let shared = BUYERS.iter().chain(LATER).filter(|(name, _)| SHARED.contains(name));
         Self {
             parts: modules.chain(styles).collect(),
-            on_sale: document(&version, &STYLES[..1], BUYERS.iter(), "main.js"),
-            box_office: document(&version, STYLES, shared.chain(OPERATORS), "operator/main.js"),
+            on_sale: document(&version, format!("<style>{STYLE}</style>\n  "), BUYERS.iter(), "main.js"),
+            box_office: document(
+                &version,
+                sheets(&version, STYLES),
+                shared.chain(OPERATORS),
+                "operator/main.js",
+            ),
             sheets: sheets(&version, STYLES),
             version,
         }
@@ -172,16 +187,16 @@ fn sheets(version: &str, styles: &[(&str, &str)]) -> String {
     styles.iter().map(|(name, _)| link(version, "stylesheet", name)).collect()
 }
 
-/// The document that loads these sheets and modules, and begins with one of the modules.
+/// The document with this style that loads these modules, and begins with one of them.
 fn document<'a>(
     version: &str,
-    styles: &[(&str, &str)],
+    style: String,
     modules: impl Iterator<Item = &'a (&'static str, &'static str)>,
     main: &str,
 ) -> String {
     // Without these hints a module would be asked for only when the one that needs it has been read.
     let modules = modules.map(|(name, _)| link(version, "modulepreload", name));
-    let links: String = std::iter::once(sheets(version, styles)).chain(modules).collect();
+    let links: String = std::iter::once(style).chain(modules).collect();
     let document = DOCUMENT.replace("{links}", links.trim_end()).replace("{begin}", main);
     document.replace("{version}", version)
 }
@@ -220,7 +235,7 @@ pub(super) fn router() -> Router<Arc<Edge>> {
     Router::new()
         .route("/", get(first))
         .route("/me", get(page))
-        .route("/shows/{show}", get(page))
+        .route(SHOW, get(show::show).post(show::join))
         .route("/line/{token}", get(place))
         .route("/operator", get(box_office))
         .route("/operator/{*page}", get(box_office))
@@ -238,7 +253,7 @@ async fn page(State(edge): App, headers: HeaderMap) -> Response {
 }
 
 async fn box_office(State(edge): App, headers: HeaderMap) -> Response {
-    Page { document: &PARTS.box_office, ..Page::new(&edge, &headers) }.render()
+    Page::of_operators(&edge, &headers).render()
 }
 
 /// A page of the manual, which is of no person and no place.
@@ -284,112 +299,6 @@ async fn part(Path((version, name)): Path<(String, String)>, headers: HeaderMap)
         return (kind, coding, part.zipped.as_slice()).into_response();
     }
     (kind, part.plain.as_slice()).into_response()
-}
-
-/// The document for one request.
-struct Page {
-    document: &'static str,
-    words: &'static Words,
-    claim: String,
-    roles: String,
-    head: String,
-    main: String,
-}
-
-impl Page {
-    fn new(edge: &Edge, headers: &HeaderMap) -> Self {
-        let words = language(headers);
-        let attribute = |text: Option<&str>| escaped(text.unwrap_or_default());
-        Self {
-            document: &PARTS.on_sale,
-            words,
-            claim: attribute(edge.doors.user_claim()),
-            roles: attribute(edge.doors.roles_claim()),
-            head: String::new(),
-            main: format!("<noscript><p>{}</p></noscript>", words.modules),
-        }
-    }
-
-    /// Adds what is said of a place, until the modules say it better. Of all that is in it, others than we
-    /// have written only the seller's message, which is text.
-    fn tell(&mut self, token: &Token) {
-        let Words { position, behind, wait, .. } = self.words;
-        if token.poll_after_seconds > 0 {
-            self.renew(token.poll_after_seconds);
-        }
-        let figures = if token.status == TokenStatus::Waiting {
-            let minutes = |seconds: i64| (seconds.max(0) + 59) / 60;
-            let range =
-                (minutes(token.estimated_wait_seconds_low), minutes(token.estimated_wait_seconds_high));
-            format!(
-                "<p class=\"place\">{}</p><p>{position}</p><p>{behind}: {}</p><p>{wait}: {} – {}</p>",
-                token.position, token.waiting_behind, range.0, range.1
-            )
-        } else {
-            String::new()
-        };
-        let said = self.words.status(token.status);
-        let message = token.message.as_ref().map(|notice| self.message(notice.message())).unwrap_or_default();
-        self.main = format!("<div class=\"card\"><h1>{said}</h1>{message}{figures}</div>");
-    }
-
-    /// Says that the place cannot be read at this moment, and looks again.
-    fn tell_later(&mut self, after: Option<Duration>) {
-        let seconds = after.unwrap_or_default().as_secs().try_into().unwrap_or(i64::MAX);
-        self.renew(seconds);
-        self.main = format!("<noscript><p>{}</p></noscript>", self.words.later);
-    }
-
-    /// Loads the page again after so many seconds where no module does better.
-    fn renew(&mut self, seconds: i64) {
-        let seconds = seconds.clamp(*REFRESH.start(), *REFRESH.end());
-        self.head = format!("<noscript><meta http-equiv=\"refresh\" content=\"{seconds}\"></noscript>");
-    }
-
-    /// What the seller says, in the language of the page if it is said in that, else in the other one.
-    fn message(&self, QueueMessage { ko, en }: &QueueMessage) -> String {
-        let texts =
-            [(KOREAN.language, ko), (ENGLISH.language, en)].into_iter().filter(|(_, text)| !text.is_empty());
-        let best = texts.max_by_key(|(language, _)| *language == self.words.language);
-        best.map_or_else(String::new, |(language, text)| {
-            format!("<p class=\"notice\" lang=\"{language}\">{}</p>", escaped(text))
-        })
-    }
-
-    fn render(self) -> Response {
-        let filled = self
-            .document
-            .replace("{language}", self.words.language)
-            .replace("{claim}", &self.claim)
-            .replace("{roles}", &self.roles)
-            .replace("{head}", &self.head)
-            .replace("{main}", &self.main);
-        let kind = [
-            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CACHE_CONTROL, "no-cache"),
-            (header::VARY, "accept, accept-language"),
-        ];
-        (kind, filled).into_response()
-    }
-}
-
-/// A text as it stands in a document or in an attribute.
-fn escaped(text: &str) -> String {
-    let name = |character| match character {
-        '&' => Some("&amp;"),
-        '<' => Some("&lt;"),
-        '>' => Some("&gt;"),
-        '"' => Some("&quot;"),
-        _ => None,
-    };
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match name(character) {
-            Some(name) => out.push_str(name),
-            None => out.push(character),
-        }
-    }
-    out
 }
 
 /// Whether a client asks for JSON rather than for a page.

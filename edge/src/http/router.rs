@@ -1,6 +1,6 @@
 //! The table of routes and the layers around it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -36,6 +36,20 @@ use crate::{
 const JWKS: &str = "/.well-known/jwks.json";
 /// Bodies of fewer bytes are not compressed: they fit one packet, and compressing costs more than it saves.
 const COMPRESS_ABOVE: u64 = 1_024;
+
+/// What our pages may load, and where their forms may lead: to nobody else, and no script is written into a
+/// page. The styles that are (the sheet of the on-sale, and the colours of Swagger UI's logo) are named by
+/// what they are.
+static CONTENTS: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; \
+         style-src 'self' {} 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
+         img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        *pages::STYLE_HASH
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
 
 /// Every route with the layers around it.
 pub(super) fn router(edge: Arc<Edge>, policy: Policy, health: Health, bounds: Bounds) -> Router {
@@ -85,22 +99,14 @@ async fn each(State(around): State<Around>, request: Request, next: Next) -> Res
     observe(bounds, request, |request| limited(edge, rules, request, next)).await
 }
 
-/// Adds the headers that say what our pages may load and who may show them: nothing from elsewhere, no script
-/// written into the page itself, and no frame.
+/// Adds the headers that say what our pages may load and who may show them: nothing from elsewhere, and no
+/// frame.
 async fn guarded(mut response: Response) -> Response {
-    // The hash is the one style that Swagger UI writes into the page: the colours of its logo.
-    let policy = "default-src 'none'; script-src 'self'; \
-                  style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
-                  img-src 'self' data:; font-src 'self'; connect-src 'self'; \
-                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENTS.clone());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     response
 }
 

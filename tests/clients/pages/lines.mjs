@@ -141,13 +141,22 @@ async function a_draw_is_held_without_its_beacon() {
   relay.close();
 }
 
+/** Somebody joins, and holds a seat. */
+async function hold(userId, queueId, showId, seat) {
+  const { token } = await house.run("POST", `/v1/queues/${queueId}/tokens`, { userId });
+  const headers = { "content-type": "application/json", "x-queue-token": token };
+  const body = JSON.stringify({ userId, showId, seatNumbers: [seat] });
+  const answer = await fetch(`${house.base}/v1/reservations`, { method: "POST", headers, body });
+  same(answer.status, 201, await answer.text());
+}
+
 async function lists_go_on_beyond_their_first_page() {
   for (let nth = 1; nth <= 51; nth += 1) {
     await house.run("PUT", `/v1/queues/long-${nth}`, {});
     await house.run("POST", "/v1/wallets/rich/charges", { amount: 1_000 * nth });
   }
   const { concertId } = await house.run("POST", "/v1/concerts", { title: "A long run" });
-  for (let nth = 1; nth <= 53; nth += 1) {
+  for (let nth = 1; nth <= 103; nth += 1) {
     const startsAt = new Date(Date.UTC(2031, 4, nth, 19)).toISOString();
     const show = { startsAt, durationMinutes: 90, title: `Evening ${nth}`, price: 30_000, seatCount: 1 };
     await house.run("POST", `/v1/concerts/${concertId}/shows`, show);
@@ -182,12 +191,39 @@ async function lists_go_on_beyond_their_first_page() {
   same(await rows.count(), 50, "the next shows");
   same(await rows.first().getByRole("link").innerText(), "Evening 3", "they begin with those to come");
   await press(page, "more");
-  await evening(53).waitFor();
-  same(await rows.count(), 51, "all that are to come");
+  await evening(102).waitFor();
+  await press(page, "more");
+  await evening(103).waitFor();
+  same(await rows.count(), 101, "all that are to come");
   await sound(page, "a concert of many shows");
   await press(page, "earlier");
   await evening(1).waitFor();
   await page.unrouteAll({ behavior: "ignoreErrors" });
+
+  await page.goto(`${house.base}/operator/new-show/${concertId}`);
+  const halls = page.locator('[data-key="hallOf"] option');
+  await halls.nth(1).waitFor({ state: "attached" });
+  same(await halls.count(), 101, "the halls of the newest shows, and of none");
+  await sound(page, "halls of many shows");
+  await press(page, "moreHalls");
+  await page.waitForFunction(() => !document.querySelector('[data-key="moreHalls"]'));
+  same(await halls.count(), 104, "the halls of all shows");
+  const oldest = await halls.last().getAttribute("value");
+  await page.selectOption('[data-key="hallOf"]', oldest);
+  await says(page, "1 seats in all.");
+
+  const hall = await house.sale("long-hall", { maxActive: 100 });
+  for (let seat = 1; seat <= 51; seat += 1) await hold(`fan-${seat}`, "long-hall", hall, seat);
+  await page.goto(`${house.base}/operator/shows/${hall}`);
+  const having = page.locator("books-page paged-list tbody tr");
+  await having.nth(49).waitFor();
+  same(await having.count(), 50, "who has the first seats");
+  await press(page, "more");
+  await page.getByRole("link", { name: "fan-51", exact: true }).waitFor();
+  await sound(page, "many who have seats of a show");
+  await hold("latecomer", "long-hall", hall, 60);
+  await press(page, "more");
+  await page.getByRole("link", { name: "latecomer", exact: true }).waitFor();
 
   await page.goto(`${house.base}/operator/users/rich`);
   await press(page, "more");

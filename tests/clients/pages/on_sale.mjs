@@ -1,6 +1,6 @@
 // The on-sale as people use it, in a real browser: the whole of it by two at once, through kills of the
-// server, by keyboard alone, in both languages, with and without JavaScript, in an open and in a secured
-// house. Waiting is played in waiting.mjs.
+// server, by keyboard alone, in both languages, in an open and in a secured house. How the pages come, and
+// what they are without JavaScript, is played in arrival.mjs, and waiting in waiting.mjs.
 //
 //     node on_sale.mjs PROGRAM FOLDER BROWSER [SCENE]
 
@@ -268,37 +268,8 @@ async function the_draw_is_checked() {
   await press(page, "draw");
   await says(page, "WRONG");
   same(await verdicts(), ["WRONG", "WRONG", "right", "right", "right"]);
+  await sound(page, "a draw that is told otherwise");
   await hoa.leave();
-}
-
-async function what_is_sent_and_what_is_said_without_scripts() {
-  const show = await house.sale("bare", { maxActive: 1 });
-  await house.run("POST", "/v1/queues/bare/tokens", { userId: "first" });
-  const { token } = await house.run("POST", "/v1/queues/bare/tokens", { userId: "ida" });
-  const ida = await browser.person(house, { name: "ida" });
-  const page = await ida.context.newPage();
-  const wire = await ida.context.newCDPSession(page);
-  await wire.send("Network.enable");
-  let [sent, asked] = [0, 0];
-  wire.on("Network.requestWillBeSent", () => (asked += 1));
-  wire.on("Network.loadingFinished", ({ encodedDataLength }) => (sent += encodedDataLength));
-  await page.goto(`${house.base}/line/${token}?show=${show}`);
-  await linked(page, "live");
-  const told = `the first load of the waiting room: ${asked} requests, ${sent} bytes`;
-  ok(sent > 10_000 && sent < 60_000 && asked < 25, told);
-  console.log(told);
-  await ida.leave();
-  await house.run("PUT", "/v1/queues/bare", { message: { ko: "안녕", en: "Doors <i>open</i> at 7" } });
-  const bare = await browser.person(house, { javaScriptEnabled: false });
-  const plain = await bare.visit(`/line/${token}`);
-  await says(plain, "You are in line");
-  await says(plain, "Doors <i>open</i> at 7");
-  same(await plain.locator(".place").innerText(), "1", "the place without scripts");
-  ok(
-    Number(await plain.locator("meta[http-equiv=refresh]").getAttribute("content")) >= 1,
-    "it renews itself",
-  );
-  await bare.leave();
 }
 
 /** What `types.d.ts` declares of an answer, its document has. */
@@ -323,8 +294,8 @@ async function what_the_pages_read_is_what_the_document_says() {
   let compared = 0;
   for (const [, name, body] of declared) {
     const schema = components.schemas[called[name] ?? name];
-    // What a tab knows is the pages' own, and a currency is a part of others.
-    if (["News", "Priced"].includes(name)) continue;
+    // What a tab knows and came with is the pages' own, and a currency is a part of others.
+    if (["Known", "News", "Priced"].includes(name)) continue;
     ok(schema, `the document has ${name}`);
     const there = new Set(members(schema));
     for (const [, member] of body.matchAll(/^  (\w+): /gm)) {
@@ -396,7 +367,6 @@ const scenes = [
   in_both_languages,
   before_the_opening,
   the_draw_is_checked,
-  what_is_sent_and_what_is_said_without_scripts,
   what_the_pages_read_is_what_the_document_says,
   what_is_not_there,
   where_one_has_to_sign_in,

@@ -25,7 +25,7 @@ const CHANGES: [Change; 3] = [
         item: "A show's field",
         spellings: &["duration_minutes", "durationMinutes", "DURATION_MINUTES"],
         is_touched: is_code,
-        most: 11,
+        most: 12,
     },
     Change {
         item: "A queue's knob",

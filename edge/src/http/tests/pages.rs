@@ -5,6 +5,8 @@ use axum::{
     body::to_bytes,
     http::{HeaderMap, HeaderName, Method, StatusCode, header},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::digest::{SHA256, digest};
 use tokio_util::sync::CancellationToken;
 
 use super::{Front, HERE, LimitArgs, TOKEN, alone, build_with, request};
@@ -31,7 +33,9 @@ async fn every_page_is_the_document_in_the_language_of_who_asks_also_when_nothin
         let page = String::from_utf8(body).unwrap();
         assert_eq!((status, &headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-cache".parse().unwrap()));
         assert!(page.contains("<html lang=\"ko\" data-claim=\"\" data-roles=\"\">"), "{path}: {page}");
-        assert!(!page.contains('{'), "{path}: nothing is left to fill in");
+        let is_left = |name: &&str| page.contains(&format!("{{{name}}}"));
+        let names = ["title", "links", "version", "begin", "head", "menu", "main", "footer", "known"];
+        assert_eq!(names.iter().find(|name| is_left(name)), None, "{path}: nothing is left to fill in");
         // A place that cannot be read now is looked at again, also without a module.
         assert_eq!(page.contains("http-equiv=\"refresh\" content=\"5\""), path.ends_with(TOKEN), "{path}");
     }
@@ -59,8 +63,10 @@ async fn the_manual_is_a_page_with_a_section_for_each_alert() {
 #[tokio::test]
 async fn what_the_document_loads_is_kept_for_good_and_sent_compressed() {
     let (front, _folder) = alone(Browse::Token, "").await;
-    let (_, _, page) = get(&front, "/", header::ACCEPT, "text/html").await;
-    let page = String::from_utf8(page).unwrap();
+    let mut page = String::new();
+    for path in ["/", "/operator"] {
+        page += &String::from_utf8(get(&front, path, header::ACCEPT, "text/html").await.2).unwrap();
+    }
     let parts: Vec<_> = page.split("\"/assets/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(parts.iter().any(|part| part.ends_with("/style.css")) && parts.len() > 10, "{page}");
     for part in parts {
@@ -82,6 +88,32 @@ async fn what_the_document_loads_is_kept_for_good_and_sent_compressed() {
     assert_eq!((status, headers[header::CACHE_CONTROL].as_bytes()), (StatusCode::OK, &b"no-store"[..]));
     let (status, ..) = get(&front, "/assets/0/types.d.ts", header::ACCEPT, "*/*").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_style_that_stands_in_a_page_is_the_one_that_its_policy_names() {
+    let (front, _folder) = alone(Browse::Token, "").await;
+    for path in ["/", "/shows/1", "/line/x"] {
+        let (_, headers, page) = get(&front, path, header::ACCEPT, "text/html").await;
+        let page = String::from_utf8(page).unwrap();
+        let (_, style) = page.split_once("<style>").unwrap();
+        let (style, rest) = style.split_once("</style>").unwrap();
+        assert!(!rest.contains("<style") && !page.contains("rel=\"stylesheet\""), "{path}: one sheet");
+        let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains(&format!("'sha256-{hash}'")), "{path}: {policy}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_from_elsewhere_sends_the_form_of_a_show() {
+    let (front, _folder) = alone(Browse::Token, "").await;
+    for (origin, refused) in [("http://x", false), ("http://elsewhere", true), ("null", true)] {
+        let mut request = request(Method::POST, "/shows/1?user=guest-abcdefgh", "");
+        request.headers_mut().insert(header::ORIGIN, origin.parse().unwrap());
+        let answer = front.clone().answer(HERE, request).await;
+        assert_eq!(answer.status() == StatusCode::FORBIDDEN, refused, "{origin}: {}", answer.status());
+    }
 }
 
 #[tokio::test]
