@@ -152,7 +152,8 @@ pub(crate) struct Show {
     /// How many seats it has: 1..seatCount.
     #[schema(minimum = 1, example = 50)]
     seat_count: i32,
-    /// When its sale opens; null when it is open from the beginning.
+    /// When its sale opens; null when it is open from the beginning. Servers go by their own clocks, which
+    /// are within a second of each other: so it opens, and closes, everywhere within a second.
     #[schema(required)]
     opens_at: Option<Instant>,
     /// When its sale closes; null when it closes as the show begins.
@@ -248,7 +249,7 @@ pub(crate) struct NewShow {
     /// all. Seats are numbered on through the sections and their rows.
     #[schema(min_items = 1, max_items = 500)]
     sections: Option<Vec<NewSection>>,
-    /// When its sale opens, with any offset; at once when left out.
+    /// When its sale opens (everywhere within a second), with any offset; at once when left out.
     #[schema(value_type = Option<Instant>)]
     opens_at: Option<i64>,
     /// When its sale closes, with any offset: after it opens, and not after the end of the show. When left
