@@ -25,6 +25,13 @@ pub fn local(at: i64, zone: Tz) -> Option<NaiveDateTime> {
     at.naive_utc().checked_add_offset(zone.offset_from_utc_datetime(&at.naive_utc()).fix())
 }
 
+/// The date and time at which a show that begins at this instant does so by the clock of this zone. A
+/// beginning is within the calendar.
+#[must_use]
+pub fn begins(at: i64, zone: Tz) -> NaiveDateTime {
+    local(at, zone).unwrap_or_default()
+}
+
 /// The date of an instant by the clock of this zone. `None` when the calendar does not reach so far.
 #[must_use]
 pub fn date_of(at: i64, zone: Tz) -> Option<NaiveDate> {

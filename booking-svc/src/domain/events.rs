@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::Show;
@@ -100,6 +101,8 @@ pub struct ShowMove {
     pub starts_at: i64,
     /// When it was to begin before.
     pub previous_starts_at: i64,
+    /// The time zone of its venue.
+    pub time_zone: Tz,
     /// When it was moved.
     pub happened_at: i64,
 }
@@ -109,9 +112,9 @@ impl ShowMove {
     /// does.
     #[must_use]
     pub fn of(previous_starts_at: i64, after: &Show, event_id: Uuid, happened_at: i64) -> Option<Self> {
-        let &Show { show_id, starts_at, .. } = after;
+        let &Show { show_id, starts_at, time_zone, .. } = after;
         let title = after.title.clone();
-        let moved = Self { event_id, show_id, title, starts_at, previous_starts_at, happened_at };
+        let moved = Self { event_id, show_id, title, starts_at, previous_starts_at, time_zone, happened_at };
         Some(moved).filter(|moved| moved.starts_at != moved.previous_starts_at)
     }
 }

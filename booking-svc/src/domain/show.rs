@@ -255,7 +255,7 @@ impl Show {
     /// The date and time at which it begins by the clock of its venue.
     #[must_use]
     pub fn begins(&self) -> NaiveDateTime {
-        dates::local(self.starts_at, self.time_zone).unwrap_or_default()
+        dates::begins(self.starts_at, self.time_zone)
     }
 }
 

@@ -184,6 +184,7 @@ pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {
         currency_exponent: currency.exponent(),
         local_date: dates::format(begins.date()),
         local_time: dates::format_time(begins.time()),
+        time_zone: show.time_zone.name().to_owned(),
         opens_at: show.sale.opens_at.map(timestamp),
         closes_at: show.sale.closes_at.map(timestamp),
         max_seats_per_user: show.sale.max_seats_per_user,

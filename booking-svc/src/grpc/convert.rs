@@ -15,14 +15,14 @@ use boxoffice_proto::{
 
 use super::catalog;
 use crate::domain::{
-    self, Hall, HallView, Release, State, Status, WaitingEvent, WaitingMove, hall, occupancy,
+    self, Hall, HallView, Release, State, Status, WaitingEvent, WaitingMove, dates, hall, occupancy,
 };
 
 /// The most bytes that one seat takes in a seat map's message: its tag and length, its number (up to 100,000)
 /// and its status, with their tags.
 const SEAT: usize = 8;
 /// The most bytes that a show takes in its seat map's message, without the bytes of its texts.
-const SHOW: usize = 199;
+const SHOW: usize = 234;
 /// The most bytes that the price of a section takes in a seat map's message.
 const SECTION: usize = 16;
 
@@ -155,6 +155,7 @@ pub(super) fn event(waiting: WaitingEvent) -> ReservationEvent {
 
 pub(super) fn moved(waiting: WaitingMove) -> ShowEvent {
     let WaitingMove { number, concert_id, moved } = waiting;
+    let begins = dates::begins(moved.starts_at, moved.time_zone);
     ShowEvent {
         number,
         event_id: moved.event_id.to_string(),
@@ -164,6 +165,9 @@ pub(super) fn moved(waiting: WaitingMove) -> ShowEvent {
         title: moved.title,
         starts_at: Some(timestamp(moved.starts_at)),
         previous_starts_at: Some(timestamp(moved.previous_starts_at)),
+        time_zone: moved.time_zone.name().to_owned(),
+        local_date: dates::format(begins.date()),
+        local_time: dates::format_time(begins.time()),
     }
 }
 
@@ -201,7 +205,8 @@ mod tests {
             show_id: i64::MAX,
             concert_id: i64::MAX,
             starts_at: 253_402_300_799_999_999,
-            time_zone: chrono_tz::Tz::Etc__GMTPlus12,
+            // None has a longer name.
+            time_zone: chrono_tz::Tz::America__Argentina__ComodRivadavia,
             duration_minutes: 1_440,
             title: "\u{1f39f}".repeat(200),
             description: "\u{1f39f}".repeat(4_000),

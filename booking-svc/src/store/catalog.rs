@@ -233,6 +233,6 @@ pub(super) fn prices_text(show: &Show) -> Result<Option<String>, Error> {
     (!show.prices.is_empty()).then(text).transpose()
 }
 
-fn time_zone(row: &Row) -> Result<Tz, Error> {
+pub(super) fn time_zone(row: &Row) -> Result<Tz, Error> {
     row.get::<String>("time_zone")?.parse().map_err(corrupt)
 }

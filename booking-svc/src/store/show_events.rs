@@ -5,6 +5,7 @@ use chassis::{
     db::{Db, Error, Row, Session, Sql},
 };
 
+use super::catalog::time_zone;
 use crate::domain::{ShowMove, WaitingMove};
 
 /// Writes down that this transaction, which has locked the show, moves it.
@@ -13,10 +14,11 @@ use crate::domain::{ShowMove, WaitingMove};
 /// The database failed.
 pub async fn record(session: &mut Session, moved: &ShowMove) -> Result<(), Error> {
     const SQL: &str =
-        "INSERT INTO show_event (event_id, show_id, title, starts_at, previous_starts_at, happened_at)
-                       VALUES ($1, $2, $3, $4, $5, $6)";
-    let ShowMove { event_id, show_id, ref title, starts_at, previous_starts_at, happened_at } = *moved;
-    let args = args![event_id, show_id, title, starts_at, previous_starts_at, happened_at];
+        "INSERT INTO show_event (event_id, show_id, title, starts_at, previous_starts_at, time_zone, happened_at)
+                       VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let ShowMove { event_id, show_id, ref title, starts_at, previous_starts_at, time_zone, happened_at } =
+        *moved;
+    let args = args![event_id, show_id, title, starts_at, previous_starts_at, time_zone.name(), happened_at];
     session.execute(SQL, args).await.map(drop)
 }
 
@@ -25,8 +27,12 @@ pub async fn record(session: &mut Session, moved: &ShowMove) -> Result<(), Error
 /// # Errors
 /// The database failed.
 pub async fn oldest(session: &mut Session, limit: i64) -> Result<Vec<WaitingMove>, Error> {
-    const SQL: &str = "SELECT e.*, s.concert_id FROM show_event AS e JOIN show AS s ON s.show_id = e.show_id
-                       ORDER BY e.number LIMIT $1";
+    // A program of before does not write the zone: then it is the one that the concert has by now.
+    const SQL: &str =
+        "SELECT e.number, e.event_id, e.show_id, e.title, e.starts_at, e.previous_starts_at, e.happened_at,
+                           s.concert_id, COALESCE(e.time_zone, c.time_zone) AS time_zone
+                       FROM show_event AS e JOIN show AS s ON s.show_id = e.show_id
+                       JOIN concert AS c ON c.concert_id = s.concert_id ORDER BY e.number LIMIT $1";
     session.all(SQL, args![limit]).await?.iter().map(read).collect()
 }
 
@@ -58,6 +64,7 @@ fn read(row: &Row) -> Result<WaitingMove, Error> {
             title: row.get("title")?,
             starts_at: row.get("starts_at")?,
             previous_starts_at: row.get("previous_starts_at")?,
+            time_zone: time_zone(row)?,
             happened_at: row.get("happened_at")?,
         },
     })

@@ -16,6 +16,7 @@ use boxoffice_proto::{
     },
     time::timestamp,
 };
+use chassis::clock::Clock;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
@@ -218,6 +219,45 @@ async fn a_sale_opens_and_closes_by_the_clock_of_the_replica_that_decides() {
         world.hold("ann", &late, &[2]).await.unwrap();
         world.clock.advance(SECOND);
         assert_eq!(refusal(world.hold("ann", &late, &[3]).await), Refusal::SalesClosed);
+    }
+}
+
+#[tokio::test]
+async fn replicas_whose_clocks_are_a_second_apart_open_and_close_a_sale_within_that_second() {
+    const HALF: i64 = SECOND / 2;
+    for world in worlds().await {
+        let (opens_at, closes_at) = (START + MINUTE, START + 2 * MINUTE);
+        let sale = Sale { opens_at: Some(opens_at), closes_at: Some(closes_at), max_seats_per_user: None };
+        let show = theatre_show(&world, sale).await;
+        let (fast, slow) = (Clock::manual(START + HALF), Clock::manual(START - HALF));
+        let replicas = [world.replica(fast.clone()), world.replica(slow.clone())];
+        let (mut now, mut seats) = (START, 1..=10);
+        for (at, expected) in [
+            (opens_at - HALF - 1, [false, false]),
+            (opens_at - HALF, [true, false]),
+            (opens_at + HALF - 1, [true, false]),
+            (opens_at + HALF, [true, true]),
+            (closes_at - HALF - 1, [true, true]),
+            (closes_at - HALF, [false, true]),
+            (closes_at + HALF - 1, [false, true]),
+            (closes_at + HALF, [false, false]),
+        ] {
+            [&fast, &slow].into_iter().for_each(|clock| clock.advance(at - now));
+            now = at;
+            for (replica, sells) in replicas.iter().zip(expected) {
+                let seat = seats.clone().next().unwrap();
+                let told = hold(replica, &format!("user-{seat}"), show.show_id, &[seat]).await;
+                assert_eq!(told.is_ok(), sells, "{} at {}: {told:?}", world.database.name, at - opens_at);
+                if sells {
+                    seats.next();
+                } else if at < closes_at - HALF {
+                    assert!(matches!(refusal(told), Refusal::SalesNotOpen { .. }));
+                } else {
+                    assert_eq!(refusal(told), Refusal::SalesClosed);
+                }
+            }
+        }
+        assert_eq!(seats.count(), 2, "{}: eight were sold", world.database.name);
     }
 }
 

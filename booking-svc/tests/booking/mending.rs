@@ -7,8 +7,10 @@ use booking_svc::{
     domain::{ConcertChange, Refusal, ShowChange, WaitingMove},
     error::Error,
 };
-use chassis::{clock::Clock, prune};
+use chassis::{args, clock::Clock, prune};
+use chrono_tz::Tz;
 use futures::future::join_all;
+use uuid::Uuid;
 
 use crate::world::{DAY, PRICE, SECOND, START, World, id, refusal, worlds};
 
@@ -136,6 +138,30 @@ async fn a_move_and_a_move_back_are_told_both_in_order_and_each_until_it_is_take
         world.clock.advance(SECOND + 1);
         forget_old(&world).await;
         assert!(take(app, &[]).await.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_move_is_told_by_the_clock_that_its_venue_had_and_that_of_an_earlier_program_by_the_one_it_has() {
+    for world in worlds().await {
+        let show = world.show(3).await;
+        let at = async |zone| {
+            let change = ConcertChange { time_zone: Some(zone), ..ConcertChange::default() };
+            world.app.update_concert(show.concert_id, change, None, None).await.unwrap();
+        };
+        at(Tz::Asia__Seoul).await;
+        world.app.update_show(show.show_id, moved(show.starts_at + DAY), None, None).await.unwrap();
+        let earlier =
+            "INSERT INTO show_event (event_id, show_id, title, starts_at, previous_starts_at, happened_at)
+                       VALUES ($1, $2, 'Evening', $3, $4, $5)";
+        let (back, there) = (show.starts_at, show.starts_at + DAY);
+        let written = args![Uuid::from_u128(7), show.show_id, back, there, START];
+        world.db.write(earlier, written).await.unwrap();
+        at(Tz::Europe__Berlin).await;
+        let told = take(&world.app, &[]).await;
+        let zones: Vec<_> = told.iter().map(|waiting| (times(waiting), waiting.moved.time_zone)).collect();
+        let expected = [((back, there), Tz::Asia__Seoul), ((there, back), Tz::Europe__Berlin)];
+        assert_eq!(zones, expected, "{}", world.database.name);
     }
 }
 

@@ -99,6 +99,9 @@ impl CallOffs {
             concert_id: show.concert_id,
             title: &show.title,
             starts_at: show.starts_at.as_ref().and_then(time::micros).unwrap_or_default(),
+            time_zone: &show.time_zone,
+            local_date: &show.local_date,
+            local_time: &show.local_time,
         };
         let event = event::show_cancelled(&facts, now);
         self.runner.journal().close_show(show_id, left.into(), &event, now).await.map_err(Error::from)?;

@@ -46,7 +46,7 @@ fn event(checkout: &Checkout, about: &str, kind: &'static str, data: &Value) -> 
 }
 
 /// What is told of a show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ShowFacts<'a> {
     /// The number of the show.
     pub(crate) show_id: i64,
@@ -56,27 +56,42 @@ pub(crate) struct ShowFacts<'a> {
     pub(crate) title: &'a str,
     /// When it begins, or was to begin, in microseconds.
     pub(crate) starts_at: i64,
+    /// The time zone of its venue; empty, as the next two, where an older booking-svc does not tell it.
+    pub(crate) time_zone: &'a str,
+    /// The date on which that is by the clock there.
+    pub(crate) local_date: &'a str,
+    /// The time of day at which that is by the clock there.
+    pub(crate) local_time: &'a str,
+}
+
+impl ShowFacts<'_> {
+    /// The members that each event of a show has.
+    fn data(&self) -> Value {
+        let Self { show_id, concert_id, title, starts_at, time_zone, local_date, local_time } = *self;
+        let mut data = json!({
+            "showId": show_id, "concertId": concert_id, "title": title, "startsAt": instant(starts_at),
+        });
+        for (name, there) in [("timeZone", time_zone), ("localDate", local_date), ("localTime", local_time)] {
+            if !there.is_empty() {
+                data[name] = there.into();
+            }
+        }
+        data
+    }
 }
 
 /// The event of a show that is called off.
 pub(crate) fn show_cancelled(show: &ShowFacts<'_>, at: i64) -> Value {
-    let ShowFacts { show_id, concert_id, title, starts_at } = *show;
-    let data = json!({
-        "showId": show_id, "concertId": concert_id, "title": title, "startsAt": instant(starts_at),
-    });
-    let (id, subject) = (format!("show/{show_id}/cancelled"), show_id.to_string());
-    cloud_event(&id, "boxoffice.show.cancelled", &subject, at, &data)
+    let (id, subject) = (format!("show/{}/cancelled", show.show_id), show.show_id.to_string());
+    cloud_event(&id, "boxoffice.show.cancelled", &subject, at, &show.data())
 }
 
 /// The event of a show that begins at another time than before.
 pub(crate) fn show_moved(show: &ShowFacts<'_>, before: i64, move_id: &str, at: i64) -> Value {
-    let ShowFacts { show_id, concert_id, title, starts_at } = *show;
-    let data = json!({
-        "showId": show_id, "concertId": concert_id, "title": title, "startsAt": instant(starts_at),
-        "previousStartsAt": instant(before),
-    });
-    let id = format!("show/{show_id}/{move_id}");
-    cloud_event(&id, "boxoffice.show.changed", &show_id.to_string(), at, &data)
+    let mut data = show.data();
+    data["previousStartsAt"] = instant(before).into();
+    let (id, subject) = (format!("show/{}/{move_id}", show.show_id), show.show_id.to_string());
+    cloud_event(&id, "boxoffice.show.changed", &subject, at, &data)
 }
 
 /// What is told of a reservation whose seats are held, or released.
@@ -199,13 +214,33 @@ mod tests {
 
     #[test]
     fn a_show_is_told_with_when_it_was_to_begin_and_each_move_by_itself() {
-        let show = ShowFacts { show_id: 3, concert_id: 2, title: "Gala", starts_at: 5_000_000 };
+        let show = ShowFacts {
+            show_id: 3,
+            concert_id: 2,
+            title: "Gala",
+            starts_at: 5_000_000,
+            time_zone: "Asia/Seoul",
+            local_date: "1970-01-01",
+            local_time: "09:00",
+        };
         let off = show_cancelled(&show, 1);
         assert_eq!((&off["subject"], &off["type"]), (&json!("3"), &json!("boxoffice.show.cancelled")));
         assert_eq!(off["data"]["startsAt"], "1970-01-01T00:00:05.000000Z");
         let moved = |id: u128| show_moved(&show, 4_000_000, &Uuid::from_u128(id).to_string(), 1);
         assert_eq!(moved(7)["data"]["previousStartsAt"], "1970-01-01T00:00:04.000000Z");
         assert_ne!(moved(7)["id"], moved(8)["id"]);
+        for data in [&off["data"], &moved(7)["data"]] {
+            let there = ["timeZone", "localDate", "localTime"].map(|name| data[name].as_str());
+            assert_eq!(there, [Some("Asia/Seoul"), Some("1970-01-01"), Some("09:00")]);
+        }
+    }
+
+    #[test]
+    fn what_an_older_service_does_not_say_of_a_show_is_left_out() {
+        let facts = ShowFacts { show_id: 3, title: "Gala", local_date: "1970-01-01", ..ShowFacts::default() };
+        let data = &show_cancelled(&facts, 1)["data"];
+        let there = ["timeZone", "localDate", "localTime"].map(|name| data.get(name).is_some());
+        assert_eq!(there, [false, true, false]);
     }
 
     #[test]

@@ -12,5 +12,6 @@ mod queue;
 mod refusals;
 mod replicas;
 mod retention;
+mod rolling;
 mod time;
 mod watch;

@@ -71,6 +71,8 @@ enum Scenario {
     Checkouts(Size),
     /// 100,000 seats sold, from joining to paying
     Funnel(Size),
+    /// A hall of 100,000 seats in 500 sections: made, its plan read, sold out, its books told
+    Halls(Size),
     /// A show with 10,000 sales is called off: how soon each is refunded, and what one costs
     Refunds(Size),
     /// Joins while ten million rows whose time is over are removed
@@ -128,6 +130,7 @@ impl Scenario {
             Self::Holds(_) => "holds",
             Self::Checkouts(_) => "checkouts",
             Self::Funnel(_) => "funnel",
+            Self::Halls(_) => "halls",
             Self::Refunds(_) => "refunds",
             Self::Prune(_) => "prune",
             Self::Attacks(_) => "attacks",
@@ -149,6 +152,7 @@ impl Scenario {
             | Self::Holds(size)
             | Self::Checkouts(size)
             | Self::Funnel(size)
+            | Self::Halls(size)
             | Self::Refunds(size)
             | Self::Prune(size)
             | Self::Attacks(size)
@@ -174,6 +178,7 @@ impl Scenario {
             Self::Holds(size) => scenarios::holds::measure(size).await,
             Self::Checkouts(size) => scenarios::checkouts::measure(size).await,
             Self::Funnel(size) => scenarios::funnel::measure(size).await,
+            Self::Halls(size) => scenarios::halls::measure(size).await,
             Self::Refunds(size) => scenarios::refunds::measure(size).await,
             Self::Prune(size) => scenarios::prune::measure(size).await,
             Self::Attacks(size) => scenarios::attacks::measure(size).await,

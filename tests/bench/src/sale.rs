@@ -1,5 +1,7 @@
 //! What is on sale in a measurement: a concert behind the line `default`, with as many shows as are needed.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tests::{
     requests::show_body,
@@ -48,6 +50,25 @@ impl Sale {
             shows.push(int(&post(&format!("/v1/concerts/{concert}/shows"), body).await["showId"]));
         }
         Self { concert, shows, seats_each }
+    }
+
+    /// Puts one show on sale in a hall of so many sections, each with rows of twenty seats; and says how long
+    /// it took to make the show.
+    pub(crate) async fn in_sections(world: &World, sections: usize, seats_each: usize) -> (Self, Duration) {
+        const ROW: usize = 20;
+        let concert = world.rest.post("/v1/concerts", json!({"title": "The measured one"})).expect(201).await;
+        let concert = int(&concert["concertId"]);
+        let rows: Vec<_> =
+            (1..=seats_each / ROW).map(|row| json!({"name": row.to_string(), "seats": ROW})).collect();
+        let section = |n| json!({"name": format!("Section {n}"), "price": PRICE, "rows": rows});
+        let body = json!({"startsAt": format!("{}T19:00:00Z", date(0)), "durationMinutes": 60, "title": "Evening",
+            "sections": (1..=sections).map(section).collect::<Vec<_>>()});
+        let call = world.rest.post(&format!("/v1/concerts/{concert}/shows"), body);
+        let began = Instant::now();
+        let show = call.expect(201).await;
+        let took = began.elapsed();
+        assert_eq!(int(&show["seatCount"]), (sections * seats_each) as i64, "{show}");
+        (Self { concert, shows: vec![int(&show["showId"])], seats_each: sections * seats_each }, took)
     }
 
     /// The n-th seat of all. Neighbours in this order are in different shows, as the choices of people who

@@ -1,11 +1,13 @@
 """Hears events as a program of somebody else's does: the signature checked by the library of Standard Webhooks, the body by
-its JSON Schema in docs/events. Usage: hear.py SCHEMAS; the secret is in WEBHOOK_SECRET. Prints its port, then a line for
-each event: its type, or WRONG and why."""
+its JSON Schema in docs/events, and when a show begins at its venue by Python's own time zones. Usage: hear.py SCHEMAS; the
+secret is in WEBHOOK_SECRET. Prints its port, then a line for each event: its type, or WRONG and why."""
 import json
 import os
 import pathlib
 import sys
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from zoneinfo import ZoneInfo
 
 from jsonschema import Draft202012Validator, FormatChecker
 from standardwebhooks.webhooks import Webhook
@@ -19,6 +21,12 @@ def checked(headers, body):
     Draft202012Validator(schemas[event["type"]], format_checker=FormatChecker()).validate(event)
     if headers["webhook-id"] != event["id"]:
         raise ValueError("webhook-id is not the event's id")
+    if event["type"].startswith("boxoffice.show."):
+        data = event["data"]
+        begins = datetime.fromisoformat(data["startsAt"]).astimezone(ZoneInfo("Asia/Seoul"))
+        there = f"{data['timeZone']} {data['localDate']} {data['localTime']}"
+        if there != f"Asia/Seoul {begins:%Y-%m-%d %H:%M}":
+            raise ValueError(f"not when it begins at its venue: {data}")
     return event["type"]
 
 

@@ -248,6 +248,8 @@ async fn holds_releases_moves_and_openings_are_told_once_through_kills_of_every_
     let world = World::start(shape, &flags).await;
     known_to_booking(&world).await;
     let sale = world.sale(1_000, 1_000).await;
+    let venue = format!("/v1/concerts/{}", sale.concert);
+    world.rest.call(Method::PATCH, &venue).json(json!({"timeZone": "Asia/Seoul"})).expect(200).await;
     let buyer = world.buyer(&sale).await;
     let off = world.show(sale.concert, 1_000, 10).await;
     let mut lines = BTreeMap::new();
@@ -306,6 +308,14 @@ async fn holds_releases_moves_and_openings_are_told_once_through_kills_of_every_
     let told_of: Vec<_> = of("boxoffice.show.changed").iter().map(times).collect();
     let made: Vec<_> = moves.windows(2).map(|pair| [pair[0].clone(), pair[1].clone()]).collect();
     assert_eq!(told_of, made);
+    // Each begins at 19:00Z, which is on the next day there.
+    for event in of("boxoffice.show.changed").into_iter().chain(of("boxoffice.show.cancelled")) {
+        let [zone, date, time, begins] =
+            ["timeZone", "localDate", "localTime", "startsAt"].map(|name| text(&event["data"][name]));
+        assert_eq!((zone.as_str(), time.as_str()), ("Asia/Seoul", "04:00"), "{event}");
+        assert!(date > begins, "{event}");
+    }
+    assert_eq!(of("boxoffice.show.cancelled").len(), 1);
     let mut told = told(&heard.events);
     told.retain(|_, kind| kind.starts_with("boxoffice.reservation."));
     assert_eq!(told, owed);

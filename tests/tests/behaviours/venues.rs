@@ -41,6 +41,7 @@ async fn a_show_after_midnight_in_seoul_is_found_on_its_date_at_every_door(world
     let show = show(&world, concert, "2031-05-02T00:30:00+09:00").await;
     assert_eq!(show["startsAt"], "2031-05-01T15:30:00.000000Z");
     assert_eq!((&show["localDate"], &show["localTime"]), (&json!("2031-05-02"), &json!("00:30")));
+    assert_eq!(show["timeZone"], "Asia/Seoul");
     let id = int(&show["showId"]);
     let token = world.admitted(&queue, &unique("user")).await.token;
     let get = |path: String| world.rest.get(&path).token(&token);

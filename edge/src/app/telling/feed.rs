@@ -174,6 +174,9 @@ fn of_show(moved: &ShowEvent) -> (i64, Value) {
         concert_id: moved.concert_id,
         title: &moved.title,
         starts_at: moved.starts_at.as_ref().and_then(micros).unwrap_or_default(),
+        time_zone: &moved.time_zone,
+        local_date: &moved.local_date,
+        local_time: &moved.local_time,
     };
     let before = moved.previous_starts_at.as_ref().and_then(micros).unwrap_or_default();
     let at = moved.happened_at.as_ref().and_then(micros).unwrap_or_default();

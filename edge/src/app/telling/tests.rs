@@ -256,6 +256,9 @@ async fn a_show_that_moves_and_moves_back_is_told_both_times_and_each_time_once(
             show_id: 3,
             starts_at: Some(timestamp(to * SECOND)),
             previous_starts_at: Some(timestamp(from * SECOND)),
+            time_zone: "Asia/Seoul".to_owned(),
+            local_date: "1970-01-01".to_owned(),
+            local_time: "09:00".to_owned(),
             ..ShowEvent::default()
         };
         let both = vec![moved(1, 5, 6), moved(2, 6, 5)];
@@ -286,6 +289,10 @@ async fn a_show_that_moves_and_moves_back_is_told_both_times_and_each_time_once(
         assert!(
             told.iter().all(|event| event["type"] == "boxoffice.show.changed" && event["subject"] == "3")
         );
+        for event in &told {
+            let there = ["timeZone", "localDate", "localTime"].map(|name| event["data"][name].as_str());
+            assert_eq!(there, [Some("Asia/Seoul"), Some("1970-01-01"), Some("09:00")]);
+        }
     }
 }
 

@@ -122,6 +122,9 @@ pub(crate) struct Show {
     concert_id: i64,
     /// When it begins.
     starts_at: Instant,
+    /// The time zone of its venue by its IANA name, as its concert has it.
+    #[schema(example = "Asia/Seoul")]
+    time_zone: String,
     /// The date on which it begins by the clock of its venue.
     #[schema(format = Date, example = "2026-12-25")]
     local_date: String,
@@ -149,7 +152,8 @@ pub(crate) struct Show {
     /// How many seats it has: 1..seatCount.
     #[schema(minimum = 1, example = 50)]
     seat_count: i32,
-    /// When its sale opens; null when it is open from the beginning.
+    /// When its sale opens; null when it is open from the beginning. Servers go by their own clocks, which
+    /// are within a second of each other: so it opens, and closes, everywhere within a second.
     #[schema(required)]
     opens_at: Option<Instant>,
     /// When its sale closes; null when it closes as the show begins.
@@ -172,6 +176,7 @@ impl TryFrom<proto::Show> for Show {
     fn try_from(show: proto::Show) -> Result<Self, Hollow> {
         Ok(Self {
             starts_at: Instant::read(show.starts_at.as_ref())?,
+            time_zone: show.time_zone,
             local_date: show.local_date,
             local_time: show.local_time,
             show_id: show.show_id,
@@ -200,8 +205,8 @@ impl TryFrom<proto::Show> for Show {
 /// An example of a show that has just been called off.
 pub(crate) fn called_off_show() -> Value {
     json!({
-        "showId": 1, "concertId": 1, "startsAt": "2026-12-24T19:30:00.000000Z", "localDate": "2026-12-25", "localTime": "04:30",
-        "durationMinutes": 120, "title": "Opening night", "description": "", "price": 50_000, "currency": "KRW",
+        "showId": 1, "concertId": 1, "startsAt": "2026-12-24T19:30:00.000000Z", "timeZone": "Asia/Seoul",
+        "localDate": "2026-12-25", "localTime": "04:30", "durationMinutes": 120, "title": "Opening night", "description": "", "price": 50_000, "currency": "KRW",
         "currencyExponent": 0, "seatCount": 50, "opensAt": null, "closesAt": null, "maxSeatsPerUser": null,
         "status": "CANCELLING", "refunds": {"total": 12, "done": 0, "parked": 0},
     })
@@ -244,7 +249,7 @@ pub(crate) struct NewShow {
     /// all. Seats are numbered on through the sections and their rows.
     #[schema(min_items = 1, max_items = 500)]
     sections: Option<Vec<NewSection>>,
-    /// When its sale opens, with any offset; at once when left out.
+    /// When its sale opens (everywhere within a second), with any offset; at once when left out.
     #[schema(value_type = Option<Instant>)]
     opens_at: Option<i64>,
     /// When its sale closes, with any offset: after it opens, and not after the end of the show. When left

@@ -67,7 +67,7 @@ pub(crate) struct ShowChange {
     /// How long it lasts.
     #[schema(minimum = 1, maximum = 1440, nullable = false)]
     duration_minutes: Option<i32>,
-    /// When its sale opens, with any offset; null opens it.
+    /// When its sale opens (everywhere within a second), with any offset; null opens it.
     #[schema(value_type = Option<Instant>)]
     opens_at: Option<i64>,
     /// When its sale closes, with any offset; null closes it when the show begins.

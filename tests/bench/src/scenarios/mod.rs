@@ -7,6 +7,7 @@ pub(crate) mod attacks;
 pub(crate) mod availability;
 pub(crate) mod checkouts;
 pub(crate) mod funnel;
+pub(crate) mod halls;
 pub(crate) mod holds;
 pub(crate) mod joins;
 pub(crate) mod opening;

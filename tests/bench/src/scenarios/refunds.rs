@@ -26,12 +26,11 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Refunds that take longer do not get on.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// A show that is sold out: each seat to another one, of the users from `first` on.
-async fn sold_out(stage: &Stage, first: usize, seats: usize) -> i64 {
+/// Sells each seat of a sale to another one, of the users from `first` on.
+pub(super) async fn sell_out(stage: &Stage, sale: &Sale, first: usize, seats: usize) {
     let people = crowd::join(&stage.queue(0), first, seats).await;
     let users: Vec<_> = people.iter().map(|person| person.number).collect();
     crowd::charge(stage.rest, &users, PRICE).await;
-    let sale = Sale::open(&stage.world, None, seats, seats).await;
     let holders: Vec<_> = people.iter().enumerate().map(|(n, person)| (*person, sale.seat(n))).collect();
     let (reservations, _) = crowd::hold(stage.rest, &holders).await;
     let build = |n: usize, out: &mut Vec<u8>| {
@@ -40,7 +39,6 @@ async fn sold_out(stage: &Stage, first: usize, seats: usize) -> i64 {
     };
     let operation = Operation::new("checkouts", build, |_, status, body| http::expect(201, status, body));
     closed(stage.rest, PAYING, Until::Count(seats), &operation).await.flawless();
-    sale.shows[0]
 }
 
 /// Calls a show off, and waits until each of its sales is refunded. How far it is must be told all the way.
@@ -71,9 +69,10 @@ async fn on(shape: Shape, size: Size) {
     let stage = Stage::start(shape, EVERYBODY_ENTERS).await;
     let (mut each, mut seconds, mut first) = (Vec::new(), 0.0, 0);
     for sales in [SMALL, LARGE].map(|sales| size.of(sales)) {
-        let show = sold_out(&stage, first, sales).await;
+        let sale = Sale::open(&stage.world, None, sales, sales).await;
+        sell_out(&stage, &sale, first, sales).await;
         first += sales;
-        let (took, used) = called_off(&stage, show, sales).await;
+        let (took, used) = called_off(&stage, sale.shows[0], sales).await;
         seconds = took.as_secs_f64();
         each.push(used.micros_each(sales as u64));
         let of = number(sales as f64, 0);
