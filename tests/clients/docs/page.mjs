@@ -4,6 +4,8 @@
 //     node page.mjs http://HOST:PORT BROWSER PROFILE_FOLDER
 
 import { deepStrictEqual as same, ok } from "node:assert";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const [base, executablePath, profile] = process.argv.slice(2);
@@ -30,6 +32,18 @@ for (const [path, item] of Object.entries(document.paths))
 await page.goto(`${base}/docs`);
 await page.waitForSelector(".opblock");
 same(await page.locator(".opblock").count(), operations.size, "every operation is on the page");
+
+// What axe finds is Swagger UI's own structure, which a sheet does not change; its colours are ours.
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+const STRUCTURE = ["heading-order", "landmark-one-main", "landmark-unique", "nested-interactive", "region", "select-name"];
+/** The rules that a page breaks besides. */
+async function broken(page) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+  const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+  const { violations } = await page.evaluate((values) => globalThis.axe.run({ runOnly: { type: "tag", values } }), values);
+  return violations.filter(({ id }) => !STRUCTURE.includes(id)).map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => html + failureSummary)}`);
+}
+same(await broken(page), [], "the page for everybody's use");
 
 // On a phone it is as wide as the phone.
 const phone = await context.newPage();

@@ -269,7 +269,7 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
         page.contains("name=\"viewport\" content=\"width=device-width"),
         "a phone shows it at its own width: {page}"
     );
-    for file in ["swagger-ui.css", "swagger-initializer.js", "index.html", "nothing.js"] {
+    for file in ["swagger-ui.css", "swagger-initializer.js", "index.html", "boxoffice.css", "nothing.js"] {
         let response =
             front.clone().answer(super::HERE, request(Method::GET, &format!("/docs/{file}"), "")).await;
         assert_eq!(response.status().as_u16(), if file == "nothing.js" { 404 } else { 200 }, "{file}");
