@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use serde_json::Value;
 use tests::{
     mesh::Shape,
     patience::timeout,
@@ -58,7 +59,10 @@ async fn the_demo_fills_a_mesh_once_however_often_it_is_run(shape: Shape) {
     let base = world.rest.base();
     let told = demo(&base).await;
     for words in [
-        "The Tin Lanterns: Farewell Tour",
+        "The Tin Lanterns: Farewell Tour (Asia/Seoul)",
+        "A Hundred Voices (Australia/Sydney)",
+        "-23 19:00  Second night      12000 seats from   99000, on sale from 20",
+        " 10:00, 4 for one",
         "demo-ann  bought seats 101, 102",
         "demo-eli  had not enough money",
         "demo-fay  holds seats 201, 202",
@@ -70,6 +74,13 @@ async fn the_demo_fills_a_mesh_once_however_often_it_is_run(shape: Shape) {
     let first = seen(&world).await;
     let line = world.rest.get("/v1/queues/demo-busy").expect(200).await;
     assert_eq!((int(&line["active"]), int(&line["waiting"])), (3, 17));
+    assert!(text(&line["message"]["ko"]).contains("이틀"), "{line}");
+    let nights = world.rest.get("/v1/concerts/1/shows").expect(200).await;
+    let second = &nights["shows"][0];
+    let night = ["title", "timeZone", "localTime"].map(|name| second[name].as_str());
+    assert_eq!(night, [Some("Second night"), Some("Asia/Seoul"), Some("19:00")]);
+    assert!(text(&second["opensAt"]).ends_with("T01:00:00.000000Z"), "10:00 in Seoul: {second}");
+    assert_eq!((&second["closesAt"], int(&second["maxSeatsPerUser"])), (&Value::Null, 4));
     let draw = world.rest.get("/v1/queues/demo-opening/draw").expect(200).await;
     assert_eq!((int(&draw["registered"]), text(&draw["algorithm"]).as_str()), (20, "boxoffice-draw-1"));
     assert_eq!(world.balance("demo-ann").await, 300_000 - 2 * 77_000);

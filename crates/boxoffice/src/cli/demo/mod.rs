@@ -10,7 +10,8 @@ mod season;
 use std::{process::ExitCode, time::Duration};
 
 use api::{Api, Failure, With, number, text};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use chrono_tz::Tz;
 use clap::Args;
 use reqwest::Url;
 use season::{BUSY, BUSY_ACTIVE, DEFAULT, FANS, OPENING, OPENS_AFTER, VISITORS, Visitor};
@@ -80,14 +81,17 @@ impl Demo {
     /// Tells of each thing when it is done.
     async fn fill(&self) -> Result<(), Failure> {
         let api = Api::new(&self.rest_addr)?;
-        let busy = json!({"maxActive": BUSY_ACTIVE});
+        let message = json!({"en": "There are two nights. Your place waits for you if you close this page.",
+            "ko": "공연은 이틀 동안 열립니다. 이 페이지를 닫아도 순서는 유지됩니다."});
+        let busy = json!({"maxActive": BUSY_ACTIVE, "message": message});
         let line = api.put(&format!("/v1/queues/{BUSY}"), busy).await?;
         let opens_at = opening(&api).await?;
         print(&format!("The season at {}:\n\n", self.rest_addr));
-        let today = today();
+        let first = season::first_day(now());
+        let known = api.get("/v1/concerts?pageSize=100").await?;
         let mut shows = Vec::new();
         for concert in season::concerts() {
-            shows.push(stage(&api, concert, today).await?);
+            shows.push(stage(&api, concert, &known["concerts"], first).await?);
         }
         print("\nThe visitors:\n\n");
         let mut ann = None;
@@ -125,7 +129,7 @@ async fn opening(api: &Api) -> Result<String, Failure> {
     let path = format!("/v1/queues/{OPENING}");
     let queue = match api.get(&path).await {
         Err(failure) if failure.code() == "QUEUE_NOT_FOUND" => {
-            let at = today() + TimeDelta::seconds(OPENS_AFTER);
+            let at = now() + TimeDelta::seconds(OPENS_AFTER);
             let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
             let message = json!({"en": "Everybody who is here at the opening has the same chance.",
                 "ko": "시작할 때 등록한 모든 분께 같은 기회가 주어집니다."});
@@ -138,7 +142,7 @@ async fn opening(api: &Api) -> Result<String, Failure> {
     text(&queue?, "opensAt")
 }
 
-fn today() -> DateTime<Utc> {
+fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(chassis::clock::Clock::system().now()).unwrap_or_default()
 }
 
@@ -147,46 +151,70 @@ fn slug(title: &str) -> String {
     title.replace(' ', "-")
 }
 
+/// The one of these, if there are any, that has this title.
+fn titled(there: &Value, title: &str) -> Option<Value> {
+    there.as_array().into_iter().flatten().find(|one| one["title"] == title).cloned()
+}
+
 /// Creates a concert and its shows, or finds those that are there, and prints them.
 async fn stage(
     api: &Api,
     concert: season::DemoConcert,
-    today: DateTime<Utc>,
+    known: &Value,
+    first: NaiveDate,
 ) -> Result<Vec<OnSale>, Failure> {
     let title = text(&concert.new, "title")?;
-    let key = format!("demo-concert/{}", slug(&title));
-    let made = api.post("/v1/concerts", concert.new, With { key: Some(&key), token: None }).await?;
-    let id = number(&made, "concertId")?;
+    let concert_there = match titled(known, &title) {
+        Some(found) => found,
+        None => {
+            let key = format!("demo-concert/{}", slug(&title));
+            api.post("/v1/concerts", concert.new, With { key: Some(&key), token: None }).await?
+        }
+    };
+    let (id, zone) = (number(&concert_there, "concertId")?, text(&concert_there, "timeZone")?);
+    let zone: Tz = zone.parse().unwrap_or_default();
     let there = api.get(&format!("/v1/concerts/{id}/shows?pageSize=100")).await?;
-    let there = there["shows"].as_array().cloned().unwrap_or_default();
-    print(&format!("  {id:>3}  {title}\n"));
+    print(&format!("  {id:>3}  {title} ({zone})\n"));
     let mut shows = Vec::new();
     for show in concert.shows {
-        let title = text(&show.new, "title")?;
-        let found = there.iter().find(|there| there["title"] == title.as_str()).cloned();
-        let show = match found {
+        let title = show.title();
+        let show = match titled(&there["shows"], title) {
             Some(found) => found,
             None => {
-                let begins = season::begins(&show, today).unwrap_or(today);
-                let mut body = show.new;
-                body["startsAt"] = json!(begins.to_rfc3339_opts(SecondsFormat::Secs, true));
-                let key = format!("demo-show/{id}/{}/{}", begins.date_naive(), slug(&title));
+                let body = show.request(first, zone);
+                let key = format!("demo-show/{id}/{first}/{}", slug(title));
                 api.post(&format!("/v1/concerts/{id}/shows"), body, With { key: Some(&key), token: None })
                     .await?
             }
         };
-        let (seats, price, starts) =
-            (number(&show, "seatCount")?, number(&show, "price")?, text(&show, "startsAt")?);
+        let (seats, price) = (number(&show, "seatCount")?, number(&show, "price")?);
+        let (date, time) = (text(&show, "localDate")?, text(&show, "localTime")?);
         let on_sale =
             OnSale { concert: id, id: number(&show, "showId")?, title: text(&show, "title")?, seats };
-        let starts = starts.get(..16).unwrap_or_default().replace('T', " ");
         print(&format!(
-            "         show {:>3}  {starts} UTC  {:<16} {seats:>6} seats from {price:>7}\n",
-            on_sale.id, on_sale.title
+            "         show {:>3}  {date} {time}  {:<16} {seats:>6} seats from {price:>7}{}\n",
+            on_sale.id,
+            on_sale.title,
+            sale(&show, zone)
         ));
         shows.push(on_sale);
     }
     Ok(shows)
+}
+
+/// When the sale of a show opens and closes by the clock of its venue, where it says so, and how many seats
+/// one may have.
+fn sale(show: &Value, zone: Tz) -> String {
+    let mut told = String::new();
+    for (name, words) in [("opensAt", "on sale from"), ("closesAt", "on sale until")] {
+        if let Some(at) = show[name].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok()) {
+            told += &format!(", {words} {}", at.with_timezone(&zone).format("%Y-%m-%d %H:%M"));
+        }
+    }
+    if let Some(most) = show["maxSeatsPerUser"].as_i64() {
+        told += &format!(", {most} for one");
+    }
+    told
 }
 
 /// Tops up the wallet, joins the queue, holds seats, and pays if the visitor does. What has lapsed since the
@@ -311,7 +339,7 @@ fn what_to_try(base: &str, ann: &Visit, fan: &str, show: &OnSale) -> String {
 Try next:
 
   {base}/docs                                   every call, from the browser
-  curl -s {base}/v1/concerts/{concert}/shows
+  curl -s {base}/v1/concerts/{concert}/shows    when by the clock of the venue, and the rules of each sale
   curl -s {base}/v1/reservations/{reservation}
   curl -s {base}/v1/users/demo-ann/payments
   curl -s {base}/v1/wallets/demo-ann/entries

@@ -1,6 +1,7 @@
 //! The season that the demo puts on: invented concerts, venues and people.
 
-use chrono::{DateTime, Datelike, Days, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,12 +16,21 @@ pub(super) struct DemoConcert {
 /// One show of a concert.
 #[derive(Deserialize)]
 pub(super) struct DemoShow {
-    /// Days after the season's first.
-    day: u64,
-    /// Hour of the day, UTC.
-    hour: i64,
-    /// The request that creates it, but for its beginning. Its title is unique in its concert.
-    pub(super) new: Value,
+    begins: Moment,
+    /// When its sale opens, where it is not open at once.
+    opens: Option<Moment>,
+    /// When its sale closes, where it does not as the show begins.
+    closes: Option<Moment>,
+    /// The request that creates it, but for its moments. Its title is unique in its concert.
+    new: Value,
+}
+
+/// A moment by the clock of a venue.
+#[derive(Deserialize)]
+struct Moment {
+    /// Days after the season's first, the first of a month.
+    day: i64,
+    time: NaiveTime,
 }
 
 /// Somebody with a wallet, and what they do.
@@ -62,33 +72,100 @@ pub(super) fn concerts() -> Vec<DemoConcert> {
     serde_json::from_str(include_str!("season.json")).expect("a test reads the same file")
 }
 
-/// When a show begins, counted from the first of the month after next.
-pub(super) fn begins(show: &DemoShow, today: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let month = today.month0() + 2;
-    let (year, month) = (today.year() + i32::try_from(month / 12).ok()?, month % 12 + 1);
-    let first = chrono::NaiveDate::from_ymd_opt(year, month, 1)?;
-    Some(
-        (first.checked_add_days(Days::new(show.day))?.and_hms_opt(0, 0, 0)? + TimeDelta::hours(show.hour))
-            .and_utc(),
-    )
+impl DemoShow {
+    pub(super) fn title(&self) -> &str {
+        self.new["title"].as_str().unwrap_or_default()
+    }
+
+    /// The request that creates it in a season that begins on this day, in this time zone. It is the same
+    /// whenever it is made, so that it can be made again.
+    pub(super) fn request(&self, first: NaiveDate, zone: Tz) -> Value {
+        let Self { begins, opens, closes, new } = self;
+        let mut request = new.clone();
+        for (name, moment) in
+            [("startsAt", Some(begins)), ("opensAt", opens.as_ref()), ("closesAt", closes.as_ref())]
+        {
+            if let Some(moment) = moment {
+                request[name] = moment.of(first, zone).to_rfc3339_opts(SecondsFormat::Secs, false).into();
+            }
+        }
+        request
+    }
+}
+
+impl Moment {
+    /// The instant: the first one where the clock shows the time twice, and where it leaves it out the one at
+    /// which it is that time in Greenwich.
+    fn of(&self, first: NaiveDate, zone: Tz) -> DateTime<Tz> {
+        let there = (first + TimeDelta::days(self.day)).and_time(self.time);
+        zone.from_local_datetime(&there).earliest().unwrap_or_else(|| zone.from_utc_datetime(&there))
+    }
+}
+
+/// The first day of the season that is put on today: the first of the month after next.
+pub(super) fn first_day(today: DateTime<Utc>) -> NaiveDate {
+    let in_two_months = today.date_naive() + Months::new(2);
+    in_two_months.with_day(1).unwrap_or(in_two_months)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The request of a show of the season that is put on then.
+    fn requested(concert: &DemoConcert, show: &DemoShow, today: &str) -> Value {
+        let zone = concert.new["timeZone"].as_str().expect("a zone").parse().expect("a zone");
+        show.request(first_day(today.parse().expect("a time")), zone)
+    }
+
+    fn instant(request: &Value, name: &str) -> Option<DateTime<Utc>> {
+        request[name].as_str().map(|text| text.parse().expect("an instant"))
+    }
+
     #[test]
     fn a_season_begins_the_month_after_next_also_over_new_year() {
         let season = concerts();
         for (today, expected) in [
-            ("2026-11-22T10:00:00Z", "2027-01-02"),
-            ("2026-12-31T23:00:00Z", "2027-02-02"),
-            ("2026-01-31T00:00:00Z", "2026-03-02"),
+            ("2026-11-22T10:00:00Z", "2027-01-02T20:00:00+09:00"),
+            ("2026-12-31T23:00:00Z", "2027-02-02T20:00:00+09:00"),
+            ("2026-01-31T00:00:00Z", "2026-03-02T20:00:00+09:00"),
         ] {
-            let today = today.parse().expect("a time");
-            let begins = begins(&season[2].shows[0], today).expect("a time");
-            assert_eq!(begins.format("%Y-%m-%d").to_string(), expected);
+            let request = requested(&season[2], &season[2].shows[0], today);
+            assert_eq!(request["startsAt"], expected);
         }
+    }
+
+    #[test]
+    fn a_show_begins_at_the_same_time_of_day_in_summer_and_in_winter() {
+        let season = concerts();
+        for (today, expected) in [
+            ("2026-11-22T10:00:00Z", "2027-01-13T19:30:00+11:00"),
+            ("2026-05-22T10:00:00Z", "2026-07-13T19:30:00+10:00"),
+        ] {
+            let request = requested(&season[3], &season[3].shows[0], today);
+            assert_eq!(request["startsAt"], expected);
+        }
+    }
+
+    #[test]
+    fn every_show_can_be_put_on_sale_and_one_is_not_open_yet() {
+        let mut opening = 0;
+        for today in (1..=12).map(|month| format!("2027-{month:02}-28T12:00:00Z")) {
+            let now: DateTime<Utc> = today.parse().expect("a time");
+            for (concert, show) in
+                concerts().iter().flat_map(|all| all.shows.iter().map(move |one| (all, one)))
+            {
+                let request = requested(concert, show, &today);
+                let at = |name| instant(&request, name);
+                let begins = at("startsAt").expect("a beginning");
+                let minutes = request["durationMinutes"].as_i64().expect("minutes");
+                let closes = at("closesAt").unwrap_or(begins);
+                assert!(closes <= begins + TimeDelta::minutes(minutes), "{request}");
+                assert!(at("opensAt").is_none_or(|opens| now < opens && opens < closes), "{request}");
+                opening += usize::from(at("opensAt").is_some());
+            }
+        }
+        assert_eq!(opening, 12);
     }
 
     /// How many seats a new show has, with one price or in sections.
@@ -106,8 +183,10 @@ mod tests {
     fn every_visitor_wants_seats_that_there_are() {
         let season = concerts();
         for Visitor { user, wants: (concert, show, first), seats, .. } in VISITORS {
-            let there = seats_of(&season[*concert].shows[*show].new);
-            assert!(first + seats <= there, "{user}");
+            let show = &season[*concert].shows[*show];
+            assert!(first + seats <= seats_of(&show.new), "{user}");
+            assert!(show.opens.is_none(), "{user} buys at once");
+            assert!(show.new["maxSeatsPerUser"].as_i64().is_none_or(|most| *seats <= most), "{user}");
         }
     }
 }
