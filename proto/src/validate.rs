@@ -24,8 +24,8 @@ use uuid::Uuid;
 use crate::{Fault, Violation};
 
 /// [`Checks::user_id`] as a pattern for API documents. Code points beyond the basic plane are refused by the
-/// check only. U+2028 and U+2029 are of `\s` (ECMA-262), and not written out: generators of code that unescape
-/// patterns (`@hey-api/openapi-ts` 0.99) would end a line in the middle of one.
+/// check only. U+2028 and U+2029 are of `\s` (ECMA-262), and not written out: generators of code that
+/// unescape patterns (`@hey-api/openapi-ts` 0.99) would end a line in the middle of one.
 pub const USER_ID: &str = concat!(
     r"^[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202f",
     r"\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff]{1,64}$",

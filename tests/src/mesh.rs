@@ -337,8 +337,8 @@ impl Mesh {
         text
     }
 
-    /// Lines that no run should have: errors and panics. That answers are late is no mistake of a program's, but
-    /// of a machine that has too much to do.
+    /// Lines that no run should have: errors and panics. That answers are late is no mistake of a program's,
+    /// but of a machine that has too much to do.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let is_late =

@@ -56,7 +56,7 @@ impl Generations {
         Touch(self.place(key))
     }
 
-    /// The same of a write that belongs to every key.
+    /// Announces a write that belongs to every key, as [`touch`](Self::touch) does one of a single key.
     #[must_use]
     fn touch_all(&self) -> Touch<'_> {
         Touch(&self.all)

@@ -96,8 +96,8 @@ pub async fn by_seat(
 }
 
 /// At most `limit` concerts that have a show which is not called off, from the instant on that is given for
-/// the concert's zone, in the order of the next one and their id, each with when that begins; only those after
-/// the given beginning and id.
+/// the concert's zone, in the order of the next one and their id, each with when that begins; only those
+/// after the given beginning and id.
 ///
 /// # Errors
 /// The database failed.

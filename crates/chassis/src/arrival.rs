@@ -16,28 +16,28 @@ const PLACES: usize = 8_192;
 
 /// The places in which the rest of requests is waited for.
 #[derive(Debug)]
-pub struct Places {
+pub struct Arrivals {
     most: usize,
-    taken: Mutex<Taken>,
+    unarrived: Mutex<Unarrived>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Unarrived {
     /// The requests that are waited for, the oldest first. One whose sender is dropped is waited for no more.
     by_age: BTreeMap<u64, oneshot::Sender<Infallible>>,
     /// The number of the newest one.
     last: u64,
 }
 
-impl Default for Places {
+impl Default for Arrivals {
     fn default() -> Self {
         Self::new(PLACES)
     }
 }
 
-impl Places {
+impl Arrivals {
     fn new(most: usize) -> Self {
-        Self { most, taken: Mutex::default() }
+        Self { most, unarrived: Mutex::default() }
     }
 
     /// Waits for the rest of a request. Most often it is already here; otherwise the wait takes one of the
@@ -55,29 +55,29 @@ impl Places {
         }
     }
 
-    fn enter(&self) -> (Place<'_>, oneshot::Receiver<Infallible>) {
+    fn enter(&self) -> (Arriving<'_>, oneshot::Receiver<Infallible>) {
         let (sender, displaced) = oneshot::channel();
-        let mut taken = self.taken.lock();
-        let oldest = if taken.by_age.len() < self.most { None } else { taken.by_age.pop_first() };
-        taken.last += 1;
-        let number = taken.last;
-        taken.by_age.insert(number, sender);
+        let mut unarrived = self.unarrived.lock();
+        let oldest = if unarrived.by_age.len() < self.most { None } else { unarrived.by_age.pop_first() };
+        unarrived.last += 1;
+        let number = unarrived.last;
+        unarrived.by_age.insert(number, sender);
         // It wakes whom it displaces.
-        drop(taken);
+        drop(unarrived);
         drop(oldest);
-        (Place { places: self, number }, displaced)
+        (Arriving { arrivals: self, number }, displaced)
     }
 }
 
 /// A place, until it is dropped.
-struct Place<'a> {
-    places: &'a Places,
+struct Arriving<'a> {
+    arrivals: &'a Arrivals,
     number: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Arriving<'_> {
     fn drop(&mut self) {
-        self.places.taken.lock().by_age.remove(&self.number);
+        self.arrivals.unarrived.lock().by_age.remove(&self.number);
     }
 }
 
@@ -91,15 +91,15 @@ mod tests {
 
     #[test]
     fn what_is_there_needs_no_place_and_who_comes_displaces_the_oldest() {
-        let places = Places::new(2);
+        let places = Arrivals::new(2);
         let wait = || Box::pin(places.arrived(pending::<()>()));
         let mut waits = [wait(), wait(), wait()];
         let mut look = || waits.each_mut().map(|wait| wait.as_mut().now_or_never());
         assert_eq!(look(), [None, None, None]);
         assert_eq!(places.arrived(ready(7)).now_or_never(), Some(Some(7)));
-        assert_eq!(places.taken.lock().by_age.len(), 2);
+        assert_eq!(places.unarrived.lock().by_age.len(), 2);
         assert_eq!(waits[0].as_mut().now_or_never(), Some(None), "the first one was displaced");
         drop(waits);
-        assert!(places.taken.lock().by_age.is_empty(), "who leaves makes room");
+        assert!(places.unarrived.lock().by_age.is_empty(), "who leaves makes room");
     }
 }

@@ -37,8 +37,8 @@ const SHOWS_AT_ONCE: i64 = 4;
 /// The most sales that this process refunds at a time, of all shows: so many that a large hall is refunded
 /// in minutes, and so few that those who buy of other shows meanwhile hardly notice.
 const SALES_AT_ONCE: usize = 32;
-/// Sales that are read, and whose refunds are asked for, at a time: half of those, so that the next begin while
-/// the last ones of before end.
+/// Sales that are read, and whose refunds are asked for, at a time: half of those, so that the next begin
+/// while the last ones of before end.
 const PAGE: i32 = 16;
 /// How often it is counted how far the refunds are.
 const COUNT_EVERY: Duration = Duration::from_secs(1);

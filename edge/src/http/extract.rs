@@ -10,7 +10,7 @@ use axum::{
 };
 use boxoffice_proto::{Fault, Reason, time, validate::Checks};
 use chassis::{arrival, idempotency::BRIEF};
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use prost_types::Timestamp;
 use serde_json::Map;
 use utoipa::IntoParams;
@@ -21,7 +21,6 @@ use super::{
     middleware::Bounds,
     object::{self, Read},
     problem::Problem,
-    seats::is_date,
 };
 use crate::app::{Caller, Edge};
 
@@ -300,6 +299,16 @@ impl ToCome {
         let wrong = || Problem::field("from", "must be an instant or a date, such as 2026-12-24");
         Ok((Some(at.ok_or_else(wrong)?), String::new()))
     }
+}
+
+/// Whether this is a date of the calendar, written as `YYYY-MM-DD`.
+pub(super) fn is_date(text: &str) -> bool {
+    let shaped = text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+    shaped && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ToCome {

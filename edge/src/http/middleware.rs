@@ -20,7 +20,7 @@ use axum::{
 };
 use boxoffice_proto::{Fault, Reason};
 use chassis::{
-    arrival::Places,
+    arrival::Arrivals,
     context::{Context, TRACEPARENT, TraceParent},
     host::has_one_host,
     meters::Meters,
@@ -53,7 +53,7 @@ pub(super) struct Bounds {
     in_flight: Arc<AtomicUsize>,
     most: usize,
     /// Places for requests whose body has not arrived yet.
-    arriving: Arc<Places>,
+    arriving: Arc<Arrivals>,
     deadline: Duration,
     meters: Arc<Meters<(&'static str, StatusCode)>>,
 }

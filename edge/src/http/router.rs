@@ -127,9 +127,9 @@ pub(super) fn table() -> OpenApiRouter<Arc<Edge>> {
         .merge(sales().layer(compression()).layer(axum::middleware::map_response(as_if_compressed)))
 }
 
-/// What the layer that compresses leaves out. An answer without content varies by what the client takes where
-/// the one with content does (RFC 9110, section 15.4.5); and a refusal of every encoding is not the thing that
-/// was asked for.
+/// What the layer that compresses leaves out. An answer without content varies by what the client takes
+/// where the one with content does (RFC 9110, section 15.4.5); and a refusal of every encoding is not the
+/// thing that was asked for.
 async fn as_if_compressed(mut response: Response) -> Response {
     let status = response.status();
     let headers = response.headers_mut();

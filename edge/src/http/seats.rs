@@ -2,12 +2,11 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use boxoffice_proto::{Reason, validate::Checks};
-use chrono::NaiveDate;
 
 use super::{
     App,
     day::day,
-    extract::{Params, Segment, Word},
+    extract::{Params, Segment, Word, is_date},
     json::{self, Dates, FreeSeats, FreeSeatsOfShow, Seats},
     operation::Operation,
     problem::Problem,
@@ -79,16 +78,6 @@ impl Word for Date {
         }
         Self(raw.to_owned())
     }
-}
-
-/// Whether this is a date of the calendar, written as `YYYY-MM-DD`.
-pub(super) fn is_date(text: &str) -> bool {
-    let shaped = text.len() == 10
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
-    shaped && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
 /// List the seats of a show

@@ -1,9 +1,9 @@
 //! Requests that are answered before they were read whole: a refusal needs no body.
 //!
-//! hyper reads what has come of such a body, and otherwise closes the connection without a word: a client that
-//! sends its next request there loses it, and cannot know whether it was executed. So what is still to come is
-//! read for a moment and dropped, and where it does not come the answer says `Connection: close` (RFC 9112,
-//! section 9.6).
+//! Of such a body hyper reads what has come, and otherwise closes the connection without a word: a client
+//! that sends its next request there loses it, and cannot know whether it was executed. So what is still to
+//! come is read for a moment and dropped, and where it does not come the answer says `Connection: close`
+//! (RFC 9112, section 9.6).
 
 use std::{
     pin::Pin,

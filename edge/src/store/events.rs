@@ -217,8 +217,8 @@ impl Events {
         self.db.read().await?.all(SQL, args![]).await?.iter().map(subscription).collect()
     }
 
-    /// Takes the right to tell a subscriber from `before`, who had it when that was read, or keeps it. `false`
-    /// when another one has it.
+    /// Takes the right to tell a subscriber from `before`, who had it when that was read, or keeps it.
+    /// `false` when another one has it.
     pub(crate) async fn lease(
         &self,
         name: &str,
@@ -262,8 +262,8 @@ impl Events {
     }
 
     /// Has a subscriber told what is after a position, whatever it was told before; at once, and also if it
-    /// was gone. It is taken from the edge that tells it, whose round then comes to nothing, and which knows
-    /// of nothing that was taken when it comes back. `false` when it is not known.
+    /// was gone. It is taken from the edge that tells it, whose round is void then, and which forgets what was
+    /// taken. `false` when it is not known.
     pub(crate) async fn replay(&self, name: &str, position: i64, now: i64) -> Result<bool, Error> {
         const SQL: &str = "UPDATE subscriber SET position = $2, due_at = 0, attempts = 0, failing_since = NULL, \
                            failure = NULL, gone_at = NULL, runner = $3, \

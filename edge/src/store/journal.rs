@@ -198,9 +198,9 @@ impl Journal {
         self.db.read().await?.all(sql, args).await?.iter().map(entry).collect()
     }
 
-    /// Renews this runner's leases on these checkouts; a lease that lasts longer, that of a checkout which was
-    /// parked a moment ago, stays. Checkouts that another runner took over are left out, and so are rows that
-    /// are locked because they are being settled: to wait for them could be a deadlock.
+    /// Renews this runner's leases on these checkouts; a lease that lasts longer, that of a checkout which
+    /// was parked a moment ago, stays. Checkouts that another runner took over are left out, and so are rows
+    /// that are locked because they are being settled: to wait for them could be a deadlock.
     pub(crate) async fn renew(
         &self,
         runner: Uuid,

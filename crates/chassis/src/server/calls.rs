@@ -20,7 +20,7 @@ use super::{
     refusal::{no_grpc, panic_text, told},
 };
 use crate::{
-    arrival::Places,
+    arrival::Arrivals,
     channel::grpc_status,
     context::Context,
     meters::Meters,
@@ -46,7 +46,7 @@ struct Bounds {
     share: Semaphore,
     /// Places for calls from outside whose first message has not come yet; `None` for callers inside the
     /// process, who have it at hand.
-    arriving: Option<Places>,
+    arriving: Option<Arrivals>,
     /// Who may make which call; without one, as for callers inside the process, everybody may.
     guard: Option<Guard>,
     meters: Arc<Meters<Code>>,
@@ -74,7 +74,7 @@ impl Identity {
 impl CallLayer {
     /// The layer for calls over connections.
     pub(super) fn outside(identity: Identity, meters: Arc<Meters<Code>>, guard: Option<Guard>) -> Self {
-        Self::new(identity, meters, Some(Places::default()), guard)
+        Self::new(identity, meters, Some(Arrivals::default()), guard)
     }
 
     /// The layer for calls from within the process, which outside calls cannot keep out.
@@ -85,7 +85,7 @@ impl CallLayer {
     fn new(
         identity: Identity,
         meters: Arc<Meters<Code>>,
-        arriving: Option<Places>,
+        arriving: Option<Arrivals>,
         guard: Option<Guard>,
     ) -> Self {
         let share = Semaphore::new(MAX_IN_FLIGHT as usize);

@@ -15,7 +15,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Status, body::Body};
 
-use crate::arrival::{self, Places};
+use crate::arrival::{self, Arrivals};
 
 /// The bytes before each message: a flag, and a length of four bytes.
 const PREFIX: usize = 5;
@@ -32,7 +32,7 @@ pub type Guard = Arc<dyn Fn(Parts, Bytes) -> BoxFuture<'static, Result<Parts, St
 /// It did not come in time, too many other calls are waited for, or the guard refuses it.
 pub(super) async fn first(
     request: Request<Body>,
-    places: &Places,
+    places: &Arrivals,
     deadline: Instant,
     guard: Option<&Guard>,
 ) -> Result<Request<Body>, Status> {
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     async fn passed_on(frames: Vec<&'static [u8]>) -> Vec<u8> {
-        let places = Places::default();
+        let places = Arrivals::default();
         let sent = futures::stream::iter(frames).map(|part| Ok::<_, Status>(Bytes::from_static(part)));
         let request = Request::new(Body::new(axum::body::Body::from_stream(sent)));
         let (_, body) =
@@ -192,7 +192,7 @@ mod tests {
                     if message[..] == *b"ab" { Ok(head) } else { Err(Status::permission_denied("no")) }
                 })
             });
-            let places = Places::default();
+            let places = Arrivals::default();
             let passed = first(request, &places, Instant::now() + arrival::WITHIN, Some(&guard)).await;
             match passed {
                 Ok(call) => assert_eq!(call.extensions().get::<Bytes>().unwrap(), seen),

@@ -48,8 +48,8 @@ pub(crate) fn begin(args: &LogArgs, name: &'static str, version: &'static str) -
     if endpoint.is_none() && authorities.is_none() {
         return Ok(());
     }
-    // Left to itself the library trusts nobody. A file is read also where nothing is sent, so that a wrong one is
-    // told at once.
+    // Left to itself the library trusts nobody. A file is read also where nothing is sent, so that a wrong
+    // one is told at once.
     let trusted = trusted(authorities.as_deref())
         .map_err(|why| Error::Config(format!("--otlp-ca (OTLP_CA): {why}")))?;
     let Some(endpoint) = endpoint else { return Ok(()) };
