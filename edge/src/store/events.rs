@@ -262,8 +262,8 @@ impl Events {
     }
 
     /// Has a subscriber told what is after a position, whatever it was told before; at once, and also if it
-    /// was gone. It is taken from the edge that tells it, whose round is void then, and which forgets what was
-    /// taken. `false` when it is not known.
+    /// was gone. It is taken from the edge that tells it, whose round is void then, and which forgets what
+    /// was taken. `false` when it is not known.
     pub(crate) async fn replay(&self, name: &str, position: i64, now: i64) -> Result<bool, Error> {
         const SQL: &str = "UPDATE subscriber SET position = $2, due_at = 0, attempts = 0, failing_since = NULL, \
                            failure = NULL, gone_at = NULL, runner = $3, \

@@ -116,13 +116,12 @@ impl Head {
     /// Lets in whoever is first in line while there is room.
     fn admit(&mut self, places: &mut [Place]) {
         places.sort_by_key(|place| place.ticket);
-        let mut inside = places.iter().filter(|place| place.status == IS_IN).count();
-        let room = usize::try_from(self.policy[MAX_ACTIVE]).unwrap();
-        for place in places.iter_mut().filter(|place| place.status == WAITS) {
-            if self.paused || inside >= room {
-                return;
-            }
-            inside += 1;
+        if self.paused {
+            return;
+        }
+        let inside = places.iter().filter(|place| place.status == IS_IN).count();
+        let room = usize::try_from(self.policy[MAX_ACTIVE]).unwrap().saturating_sub(inside);
+        for place in places.iter_mut().filter(|place| place.status == WAITS).take(room) {
             place.status = IS_IN;
             place.admitted_at = Some(self.decided_at);
             place.active_until = Some(self.decided_at + self.policy[ACTIVE_TTL]);
