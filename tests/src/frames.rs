@@ -14,6 +14,8 @@ pub mod kind {
     pub const HEADERS: u8 = 1;
     /// RST_STREAM.
     pub const RESET: u8 = 3;
+    /// PING.
+    pub const PING: u8 = 6;
     /// SETTINGS.
     pub const SETTINGS: u8 = 4;
     /// GOAWAY.
@@ -71,6 +73,15 @@ pub fn half_a_call(stream: u32, path: &str) -> Vec<u8> {
     let length = u8::try_from(headers.len()).expect("few headers");
     let [a, b, c, d] = stream.to_be_bytes();
     [&[0, 0, length, kind::HEADERS, END_HEADERS, a, b, c, d][..], &headers].concat()
+}
+
+/// Sends a PING and reads up to its answer: what was sent before has been taken.
+///
+/// # Panics
+/// When the connection ends.
+pub async fn taken(link: &mut TcpStream) {
+    link.write_all(&[0, 0, 8, kind::PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]).await.expect("a ping");
+    while frame(link).await.expect("an answer").kind != kind::PING {}
 }
 
 /// What such a call is still waited for: a message, which is empty, and its end.

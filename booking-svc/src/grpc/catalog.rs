@@ -233,10 +233,16 @@ mod tests {
     fn a_show_with_sections_has_their_seats_and_the_lowest_of_their_prices() {
         let standing =
             NewSection { name: "Floor".to_owned(), price: 5, capacity: 7, ..NewSection::default() };
-        let request = with_sections(vec![of_rows("Stalls", 9, vec![row(3), row(2)]), standing]);
+        let request = with_sections(vec![
+            of_rows("Stalls", 9, vec![row(3), NewRow { first_seat: Some(4), ..row(2) }]),
+            standing,
+        ]);
         let (new, _) = new_show(&request).expect("a show");
         assert_eq!((new.seat_count, new.price, new.prices), (12, 5, vec![9, 5]));
-        assert_eq!(new.sections[0].rows[1], HallRow { name: "A".to_owned(), seats: 2, first_label: 1 });
+        assert_eq!(new.sections[0].rows[1], HallRow { name: "A".to_owned(), seats: 2, first_label: 4 });
+        let twice = of_rows("Stalls", 9, vec![row(3), NewRow { first_seat: Some(3), ..row(2) }]);
+        let fault = new_show(&with_sections(vec![twice])).expect_err("two seats with one name");
+        assert_eq!(fault.violations[0].field, "sections[0].rows");
     }
 
     #[test]
@@ -271,7 +277,7 @@ mod tests {
             "max_seats_per_user",
         ];
         assert_eq!(fields(&request), expected);
-        let large = of_rows("Stalls", 0, vec![row(100_000), row(1)]);
+        let large = of_rows("Stalls", 0, vec![row(100_000), NewRow { name: "B".to_owned(), ..row(1) }]);
         assert_eq!(fields(&with_sections(vec![large])), ["sections"]);
         let many = (0..501).map(|n| of_rows(&n.to_string(), 0, vec![row(1)])).collect();
         assert_eq!(fields(&with_sections(many)), ["sections"]);

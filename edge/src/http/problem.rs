@@ -353,7 +353,8 @@ mod tests {
             assert_eq!(body["status"], expected);
             assert_eq!(body["instance"], "/v1/x");
             assert_eq!(headers.contains_key("retry-after"), reason.retryable(), "{reason}");
-            assert_eq!(headers.contains_key("www-authenticate"), expected == 401, "{reason}");
+            let is_challenged = expected == 401 || *reason == Reason::NotAllowed;
+            assert_eq!(headers.contains_key("www-authenticate"), is_challenged, "{reason}");
             assert_eq!(body.get("traceId").is_some(), expected >= 500, "{reason}");
         }
     }

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 /// How long the rest of a body is waited for, and how many bytes of it are read.
 const MOMENT: Duration = Duration::from_millis(200);
-const MOST: usize = 64 * 1_024;
+const MOST: u64 = 64 * 1_024;
 
 /// The body of a request, also after the request was answered.
 #[derive(Clone)]
@@ -49,20 +49,21 @@ impl Unread {
     }
 
     /// Reads what is left, and has the answer say if that does not come. A client that waits to be told to go
-    /// on is not told to.
+    /// on is not told to, and of what is too much nothing is read: the connection is closed over it.
     pub(super) async fn settle(self, is_asking: bool, mut answer: Response) -> Response {
+        let is_too_much = self.size_hint().lower() > MOST;
         let is_read = async {
             let (mut unread, mut read) = (self, 0);
             while !unread.is_end_stream() && read <= MOST {
                 match unread.frame().await {
-                    Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
+                    Some(Ok(frame)) => read += frame.data_ref().map_or(0, |data| data.len() as u64),
                     Some(Err(_cut)) => return false,
                     None => return true,
                 }
             }
             read <= MOST
         };
-        if is_asking || !timeout(MOMENT, is_read).await.unwrap_or(false) {
+        if is_asking || is_too_much || !timeout(MOMENT, is_read).await.unwrap_or(false) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer

@@ -6,7 +6,7 @@ use std::{collections::HashSet, net::SocketAddr, time::Duration};
 use serde_json::json;
 use tests::{
     eventually::{eventually, holds},
-    frames::{PREFACE, SETTINGS, empty_message, frame, greeted, half_a_call, kind},
+    frames::{PREFACE, SETTINGS, empty_message, frame, greeted, half_a_call, kind, taken},
     mesh::{Mesh, Role, Shape},
     patience::timeout,
     scenarios, solos,
@@ -141,6 +141,9 @@ async fn a_call_is_waited_for_among_half_calls_over_many_connections(world: Worl
             let mut link = greeted(address).await;
             link.write_all(&flood).await.unwrap();
             half.push(link);
+        }
+        for link in &mut half {
+            taken(link).await;
         }
         let mut link = greeted(address).await;
         link.write_all(&half_a_call(1, "/grpc.health.v1.Health/Check")).await.unwrap();
