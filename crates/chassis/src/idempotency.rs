@@ -313,6 +313,8 @@ mod tests {
             assert!(id.starts_with(OF_CALLER) && !ids[..nth].contains(id), "{ids:?}");
         }
         assert_eq!(ids[2], of_caller("carl", "1"));
+        let name = |owner| Key::new(ids[2].clone(), "Charge", owner, &owner).name().to_owned();
+        assert_eq!(name("ann"), name("bob"), "it is the caller's, whosever things the request is about");
     }
 
     #[test]
