@@ -54,7 +54,7 @@ pub(crate) struct Connection<S> {
     instead: Option<(Bytes, usize)>,
     /// Until when data that the client still sends is dropped; set when our side is closed.
     lingering: Option<Pin<Box<Sleep>>>,
-    /// Whether there was any such data.
+    /// Whether there was any such data, or there may be some yet.
     unread: bool,
 }
 
@@ -139,6 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Connecti
         let this = &mut *self;
         if this.lingering.is_none() {
             ready!(this.stream()?.poll_shutdown(cx))?;
+            this.unread |= this.hand_over.is_cut_short();
         }
         let over = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         let mut scratch = [0; 4 * 1_024];

@@ -108,12 +108,14 @@ where
     let io = TokioIo::new(Connection::new(io, hand_over.clone()));
     let answered = hand_over.clone();
     let answer = service_fn(move |request| {
-        let last = HandOver::<S>::may_end(&request).then(|| answered.clone());
+        let (may_end, hand_over) = (HandOver::<S>::may_end(&request), answered.clone());
         let answer = front.clone().answer(from, request);
         answer.map(move |answer| {
-            Ok::<_, Infallible>(match last {
-                Some(hand_over) => hand_over.head(answer),
-                None => answer,
+            Ok::<_, Infallible>(if may_end {
+                hand_over.head(answer)
+            } else {
+                hand_over.note(&answer);
+                answer
             })
         })
     });

@@ -39,6 +39,8 @@ pub(super) struct HandOver<S>(Arc<Left<S>>);
 struct Left<S> {
     /// Whether the head of the last answer is among what hyper has written or is about to write.
     due: AtomicBool,
+    /// Whether the last answer closes the connection over a request that has not come whole.
+    cut_short: AtomicBool,
     body: Mutex<Option<Body>>,
     stream: Mutex<Option<S>>,
 }
@@ -52,7 +54,12 @@ impl<S> Clone for HandOver<S> {
 impl<S: Send + 'static> HandOver<S> {
     /// For one connection.
     pub(super) fn new() -> Self {
-        Self(Arc::new(Left { due: AtomicBool::new(false), body: Mutex::new(None), stream: Mutex::new(None) }))
+        Self(Arc::new(Left {
+            due: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
+            body: Mutex::new(None),
+            stream: Mutex::new(None),
+        }))
     }
 
     /// Whether the answer to this request may be the last of its connection.
@@ -69,6 +76,18 @@ impl<S: Send + 'static> HandOver<S> {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         *self.0.body.lock() = Some(body);
         Response::from_parts(head, Body::new(Silence(self.clone())))
+    }
+
+    /// Notes whether this answer, which is no stream of events, is the last one: the request has not come
+    /// whole then, and its client may be sending still.
+    pub(super) fn note(&self, response: &Response) {
+        let is_last = response.headers().get(header::CONNECTION).is_some_and(|how| how == "close");
+        self.0.cut_short.fetch_or(is_last, Ordering::Relaxed);
+    }
+
+    /// Whether the client may be sending still.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.0.cut_short.load(Ordering::Relaxed)
     }
 
     /// Whether the connection is to be [left](Self::leave) when all that was written is with the kernel.

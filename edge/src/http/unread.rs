@@ -49,9 +49,8 @@ impl Unread {
     }
 
     /// Reads what is left, and has the answer say if that does not come. A client that waits to be told to go
-    /// on is not told to, and of what is too much nothing is read: the connection is closed over it.
+    /// on is not told to.
     pub(super) async fn settle(self, is_asking: bool, mut answer: Response) -> Response {
-        let is_too_much = self.size_hint().lower() > MOST;
         let is_read = async {
             let (mut unread, mut read) = (self, 0);
             while !unread.is_end_stream() && read <= MOST {
@@ -63,7 +62,7 @@ impl Unread {
             }
             read <= MOST
         };
-        if is_asking || is_too_much || !timeout(MOMENT, is_read).await.unwrap_or(false) {
+        if is_asking || !timeout(MOMENT, is_read).await.unwrap_or(false) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
