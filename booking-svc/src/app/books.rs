@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
+
 use super::App;
 use crate::{
     domain::{
@@ -62,9 +64,14 @@ impl App {
         limit: i64,
     ) -> Result<Vec<(i64, Concert)>, Error> {
         let mut session = self.db.read().await?;
-        let zones = store::catalog::time_zones(&mut session).await?;
-        let from = zones.into_iter().map(|zone| (zone, from.in_zone(zone))).collect();
-        Ok(store::books::concerts_to_come(&mut session, from, after, limit).await?)
+        // A date begins in each zone at another instant.
+        let zones = match from {
+            Since::Date(_) => store::catalog::time_zones(&mut session).await?,
+            Since::Ever | Since::Instant(_) => Vec::new(),
+        };
+        let begins: Vec<_> = zones.into_iter().map(|zone| (zone, from.in_zone(zone))).collect();
+        let first = begins.iter().map(|(_, at)| *at).min().unwrap_or(from.in_zone(Tz::UTC));
+        Ok(store::books::concerts_to_come(&mut session, (first, begins), after, limit).await?)
     }
 
     /// At most `limit` shows of a concert that begin then or later, in that order, after the given beginning

@@ -54,6 +54,18 @@ impl Section {
         self.rows.iter().fold(self.capacity, |sum, row| sum.saturating_add(row.seats))
     }
 
+    /// Whether two of its seats have the same row and label, so that nobody could tell their tickets apart. A
+    /// row may come in parts, as one that an aisle divides.
+    #[must_use]
+    pub fn has_twins(&self) -> bool {
+        let mut blocks: Vec<_> = self.blocks().map(|(row, seats, first)| (row, first, seats)).collect();
+        blocks.sort_unstable();
+        blocks.windows(2).any(|pair| {
+            let [(row, first, seats), (next_row, next, _)] = *pair else { return false };
+            row == next_row && first.saturating_add(seats) > next
+        })
+    }
+
     /// Its blocks of seats whose labels count on, in their order: its rows, or its standing room.
     fn blocks(&self) -> impl Iterator<Item = (&str, i32, i32)> {
         let standing = self.rows.is_empty().then_some(("", self.capacity, 1));

@@ -154,18 +154,12 @@ fn section(checks: &mut Checks, new: &NewSection) -> Section {
         checks.within(&format!("rows[{nth}]"), inside);
         HallRow { name, seats, first_label }
     };
-    let rows: Vec<_> = new.rows.iter().enumerate().map(row).collect();
-    // A row may come in parts, as one that an aisle divides; two seats of it may not say the same.
-    let mut parts: Vec<_> = rows.iter().map(|row| (&row.name, row.first_label, row.seats)).collect();
-    parts.sort_unstable();
-    let is_same = |pair: &[(&String, i32, i32)]| {
-        let [(name, first, seats), (next_name, next, _)] = pair else { return false };
-        name == next_name && first.saturating_add(*seats) > *next
-    };
-    if parts.windows(2).any(is_same) {
+    let rows = new.rows.iter().enumerate().map(row).collect();
+    let section = Section { name, rows, capacity };
+    if section.has_twins() {
         checks.refuse("rows", "must not give two seats the same row and number");
     }
-    Section { name, rows, capacity }
+    section
 }
 
 pub(super) fn show(show: &domain::Show, currency: Currency) -> Show {

@@ -95,40 +95,50 @@ pub async fn by_seat(
     Ok(places.into_iter().filter_map(|(seat, id)| Some((seat, found.remove(&id)?))).collect())
 }
 
-/// At most `limit` concerts that have a show which is not called off, from the instant on that is given for
-/// the concert's zone, in the order of the next one and their id, each with when that begins; only those
-/// after the given beginning and id.
+/// At most `limit` concerts that have a show which is not called off, from an instant on and, if any zones
+/// are given, from that of the concert's zone, in the order of the next one and their id, each with when that
+/// begins; only those after the given beginning and id.
 ///
 /// # Errors
 /// The database failed.
 pub async fn concerts_to_come(
     session: &mut Session,
-    from: Vec<(Tz, i64)>,
+    (first, zones): (i64, Vec<(Tz, i64)>),
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<(i64, Concert)>, Error> {
     macro_rules! to_come {
-        ($zones:literal) => {
+        ($zones:literal, $since:literal) => {
             concat!(
                 "SELECT c.concert_id, c.title, c.queue_id, c.time_zone, c.created_at, MIN(s.starts_at) AS next
-                 FROM show AS s JOIN concert AS c ON c.concert_id = s.concert_id JOIN ",
+                 FROM show AS s JOIN concert AS c ON c.concert_id = s.concert_id ",
                 $zones,
-                " ON z.zone = c.time_zone
-                 WHERE s.starts_at >= $4 AND s.starts_at >= z.since AND s.called_off_at IS NULL
+                " WHERE s.starts_at >= $4 ",
+                $since,
+                " AND s.called_off_at IS NULL
                  GROUP BY c.concert_id, c.title, c.queue_id, c.time_zone, c.created_at
                  HAVING (MIN(s.starts_at), c.concert_id) > ($1, $2) ORDER BY next, c.concert_id LIMIT $3"
             )
         };
     }
-    const SQL: Sql = Sql {
-        postgres: to_come!("UNNEST($5::text[], $6::bigint[]) AS z (zone, since)"),
-        sqlite: to_come!("(SELECT value ->> 0 AS zone, value ->> 1 AS since FROM json_each($5)) AS z"),
+    const ANYWHERE: &str = to_come!("", "");
+    const IN_ZONES: Sql = Sql {
+        postgres: to_come!(
+            "JOIN UNNEST($5::text[], $6::bigint[]) AS z (zone, since) ON z.zone = c.time_zone",
+            "AND s.starts_at >= z.since"
+        ),
+        sqlite: to_come!(
+            "JOIN (SELECT value ->> 0 AS zone, value ->> 1 AS since FROM json_each($5)) AS z ON z.zone = c.time_zone",
+            "AND s.starts_at >= z.since"
+        ),
     };
-    // None of them begins before, so the index finds where to begin.
-    let Some(first) = from.iter().map(|(_, at)| *at).min() else { return Ok(Vec::new()) };
-    let zones = from.into_iter().map(|(zone, at)| args![zone.name(), at]).collect();
     let mut args = args![after.0, after.1, limit, first];
-    args.extend(db::table(session.dialect(), zones));
-    let rows = session.all(SQL, args).await?;
+    let rows = if zones.is_empty() {
+        session.all(ANYWHERE, args).await?
+    } else {
+        let zones = zones.into_iter().map(|(zone, at)| args![zone.name(), at]).collect();
+        args.extend(db::table(session.dialect(), zones));
+        session.all(IN_ZONES, args).await?
+    };
     rows.iter().map(|row| Ok((row.get("next")?, catalog::read_concert(row)?))).collect()
 }

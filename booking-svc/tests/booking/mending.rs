@@ -147,7 +147,10 @@ async fn a_move_is_told_by_the_clock_that_its_venue_had_and_that_of_an_earlier_p
         let show = world.show(3).await;
         let at = async |zone| {
             let change = ConcertChange { time_zone: Some(zone), ..ConcertChange::default() };
+            let seen = async || world.app.show(show.show_id).await.unwrap().time_zone;
+            assert_ne!(seen().await, zone, "{}", world.database.name);
             world.app.update_concert(show.concert_id, change, None, None).await.unwrap();
+            assert_eq!(seen().await, zone, "a replica shows what it has written");
         };
         at(Tz::Asia__Seoul).await;
         world.app.update_show(show.show_id, moved(show.starts_at + DAY), None, None).await.unwrap();
