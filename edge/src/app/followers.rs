@@ -22,7 +22,6 @@ use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, sleep_until},
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -57,7 +56,6 @@ struct Registry {
     places: Places,
     /// A follower that failed would leave its streams open with nothing to say.
     vital: Vital,
-    shutdown: CancellationToken,
     seats: Arc<Semaphore>,
     audience: Arc<Audience>,
     /// Where followers run, whichever thread's request opens the first stream.
@@ -84,11 +82,10 @@ pub(super) struct Followed {
 
 impl Followers {
     pub(crate) fn new(places: Places, vital: Vital) -> Self {
-        let shutdown = vital.shutdown().clone();
         let seats = Arc::new(Semaphore::new(usize::try_from(STREAMS).unwrap_or(usize::MAX)));
         let (audience, runtime) = (Arc::default(), Handle::current());
         let inboxes = Mutex::default();
-        Self(Arc::new(Registry { places, vital, shutdown, seats, audience, runtime, inboxes }))
+        Self(Arc::new(Registry { places, vital, seats, audience, runtime, inboxes }))
     }
 
     /// Follows a token that was looked up a moment ago, for a client that was sent the state `told` before:
@@ -130,7 +127,7 @@ impl Registry {
     /// Hands a stream over to its queue's follower, which is started when there is none.
     fn hand_over(self: &Arc<Self>, joined: Joined) {
         let mut inboxes = self.inboxes.lock();
-        if self.shutdown.is_cancelled() {
+        if self.vital.shutdown().is_cancelled() {
             joined.slot.end(StreamEnd::Restart);
             return;
         }
@@ -182,7 +179,7 @@ impl Follower {
 
     /// Runs until the queue's last stream has gone, or the edge shuts down.
     async fn run(mut self) {
-        let shutdown = self.all.shutdown.clone();
+        let shutdown = self.all.vital.shutdown().clone();
         loop {
             let next = self.wheel.next().map(|tick| self.began + TICK * tick);
             tokio::select! {

@@ -6,6 +6,7 @@
 use boxoffice_proto::queue::{Token, TokenStatus};
 use chassis::testing::patience::{nothing_comes, timeout};
 use futures::{StreamExt, future::join_all};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{

@@ -294,7 +294,8 @@ async fn part(Path((version, name)): Path<(String, String)>, headers: HeaderMap)
     let is_this = version == PARTS.version;
     let kept = if is_this { "public, max-age=31536000, immutable" } else { "no-store" };
     let kind = [(header::CONTENT_TYPE, part.kind), (header::CACHE_CONTROL, kept)];
-    if accepts(&headers, &header::ACCEPT_ENCODING, "gzip") && !part.zipped.is_empty() {
+    let likes_gzip = weight(&headers, &header::ACCEPT_ENCODING, |name| name.eq_ignore_ascii_case("gzip")) > 0;
+    if likes_gzip && !part.zipped.is_empty() {
         let coding = [(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")];
         return (kind, coding, part.zipped.as_slice()).into_response();
     }
@@ -303,27 +304,20 @@ async fn part(Path((version, name)): Path<(String, String)>, headers: HeaderMap)
 
 /// Whether a client asks for JSON rather than for a page.
 fn wants_json(headers: &HeaderMap) -> bool {
-    let weight = |of: &str| {
-        let ours = weighed(headers, &header::ACCEPT).filter(|(name, _)| name.eq_ignore_ascii_case(of));
-        ours.map(|(_, weight)| weight).max().unwrap_or(0)
-    };
+    let weight = |of: &str| weight(headers, &header::ACCEPT, |name| name.eq_ignore_ascii_case(of));
     weight("application/json") > weight("text/html")
 }
 
-/// Whether a header names this among what its client takes.
-fn accepts(headers: &HeaderMap, header: &HeaderName, what: &str) -> bool {
-    weighed(headers, header).any(|(name, weight)| name.eq_ignore_ascii_case(what) && weight > 0)
-}
-
-/// The entries of a header that lists what a client takes, each with its weight in thousandths.
-fn weighed<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = (&'a str, u32)> {
+/// How much a client likes what its header names so, in thousandths: the most that it says of any such entry,
+/// and 0 where it names none.
+fn weight(headers: &HeaderMap, header: &HeaderName, is_it: impl Fn(&str) -> bool) -> u32 {
     let entries = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
-    entries.flat_map(|text| text.split(',')).map(|entry| {
+    let weights = entries.flat_map(|text| text.split(',')).filter_map(|entry| {
         let mut parts = entry.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1_000, thousandths);
-        (name, weight)
-    })
+        parts.next().filter(|name| is_it(name))?;
+        Some(parts.find_map(|part| part.strip_prefix("q=")).map_or(1_000, thousandths))
+    });
+    weights.max().unwrap_or(0)
 }
 
 /// A weight such as `0.8` in thousandths (RFC 9110, section 12.4.2); what is none weighs nothing.
@@ -335,10 +329,8 @@ fn thousandths(weight: &str) -> u32 {
 /// The language that the browser's user likes best of those that the pages speak.
 fn language(headers: &HeaderMap) -> &'static Words {
     let weight = |of: &str| {
-        let tags = weighed(headers, &header::ACCEPT_LANGUAGE);
-        let ours =
-            tags.filter(|(tag, _)| tag.split('-').next().is_some_and(|tag| tag.eq_ignore_ascii_case(of)));
-        ours.map(|(_, weight)| weight).max().unwrap_or(0)
+        let speaks = |tag: &str| tag.split('-').next().is_some_and(|tag| tag.eq_ignore_ascii_case(of));
+        weight(headers, &header::ACCEPT_LANGUAGE, speaks)
     };
     if weight("ko") > weight("en") { &KOREAN } else { &ENGLISH }
 }

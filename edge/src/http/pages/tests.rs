@@ -31,6 +31,8 @@ fn json_is_for_who_asks_for_it_and_for_no_browser() {
         ("*/*", false),
         ("text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8", false),
         ("application/json;q=0", false),
+        ("text/html;q=0.1, application/json", true),
+        ("application/json, text/html", false),
     ] {
         assert_eq!(wants_json(&headers(&header::ACCEPT, accepted)), json, "{accepted}");
     }
