@@ -1,12 +1,14 @@
 // What is on.
 
-import { ask, now } from "./api.js";
+import { ask, cameWith, now } from "./api.js";
 import { Part, entitle, focusOn, h, show } from "./dom.js";
 import { problem } from "./signing.js";
 import { beginning, count, money, moment, w } from "./words.js";
 
 /** @typedef {import("./types.js").Concert} Concert */
 /** @typedef {import("./types.js").Show} Show */
+/** @typedef {import("./types.js").Shows} Shows */
+/** @typedef {import("./types.js").ToCome} ToCome */
 
 /** How many concerts are read at once: each is one more request, for its shows. */
 const PAGE = 12;
@@ -24,21 +26,21 @@ export class OnSale extends Part {
 
   /** @override */
   begin() {
+    const came = cameWith((of) => of.sale !== undefined)?.sale;
     entitle(w.onSale);
-    show(this, h("h1", null, w.onSale), h("p", { class: "faint" }, w.loading));
+    if (!came) show(this, h("h1", null, w.onSale), h("p", { class: "faint" }, w.loading));
     this.#known = [];
     this.#next = "";
-    this.#from = encodeURIComponent(new Date(now()).toISOString());
-    return this.#more();
+    this.#from = came?.from ?? new Date(now()).toISOString();
+    return this.#more(came);
   }
 
-  async #more() {
+  /** Goes on with the next page, or with what the document came with. @param {ToCome} [came] */
+  async #more(came) {
     try {
-      const after = encodeURIComponent(this.#next);
-      const path = `/v1/concerts?from=${this.#from}&pageSize=${PAGE}&pageToken=${after}`;
-      const { concerts, nextPageToken } = await ask(path, { signal: this.stopped });
-      const all = concerts.map(async (/** @type {Concert} */ concert) => {
-        return { concert, shows: await this.#shows(concert) };
+      const { concerts, nextPageToken } = came ?? (await this.#page());
+      const all = concerts.map(async ({ concert, page }) => {
+        return { concert, shows: await this.#shows(concert, page) };
       });
       this.#known.push(...(await Promise.all(all)));
       this.#next = nextPageToken;
@@ -53,16 +55,32 @@ export class OnSale extends Part {
     }
   }
 
-  /** The shows of a concert that will take place. @param {Concert} concert */
-  async #shows({ concertId }) {
-    /** @type {Show[]} */
-    const all = [];
-    for (let next = "", first = true; (first || next) && all.length < SHOWS; first = false) {
-      const page = `pageSize=100&pageToken=${encodeURIComponent(next)}`;
-      const path = `/v1/concerts/${concertId}/shows?from=${this.#from}&order=startsAt&${page}`;
-      const { shows, nextPageToken } = await ask(path, { signal: this.stopped });
-      all.push(...shows);
-      next = nextPageToken;
+  /** The next page of concerts, whose shows are not known. */
+  async #page() {
+    const query = new URLSearchParams({ from: this.#from, pageSize: `${PAGE}`, pageToken: this.#next });
+    const { concerts, nextPageToken } = await ask(`/v1/concerts?${query}`, { signal: this.stopped });
+    /** @type {{concert: Concert, page?: Shows}[]} */
+    const alone = concerts.map((/** @type {Concert} */ concert) => ({ concert }));
+    return { concerts: alone, nextPageToken };
+  }
+
+  /**
+   * The shows of a concert that will take place.
+   * @param {Concert} concert
+   * @param {Shows} [first] their first page, where it is known
+   */
+  async #shows({ concertId }, first) {
+    const after = async (/** @type {string} */ token) => {
+      const from = { from: this.#from, order: "startsAt" };
+      const query = new URLSearchParams({ ...from, pageSize: "100", pageToken: token });
+      return ask(`/v1/concerts/${concertId}/shows?${query}`, { signal: this.stopped });
+    };
+    /** @type {Shows} */
+    let page = first ?? (await after(""));
+    const all = [...page.shows];
+    while (page.nextPageToken && all.length < SHOWS) {
+      page = await after(page.nextPageToken);
+      all.push(...page.shows);
     }
     return all.filter((one) => one.status === "SCHEDULED");
   }

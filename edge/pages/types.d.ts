@@ -279,6 +279,20 @@ export interface Known {
   concert?: Concert;
   queue?: Queue;
   place?: Place;
+  sale?: ToCome;
+}
+
+/** A page of a concert's shows, as the API answers it. */
+export interface Shows {
+  shows: Show[];
+  nextPageToken: string;
+}
+
+/** The first page of what is to come from an instant on. */
+export interface ToCome {
+  from: string;
+  concerts: { concert: Concert; page: Shows }[];
+  nextPageToken: string;
 }
 
 /** What a tab knows of its place, and how it gets to know it. */

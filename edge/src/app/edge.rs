@@ -9,8 +9,8 @@ use chassis::{
 };
 
 use super::{
-    acting::Acting, call_off::CallOffs, caller::Caller, followers::Followers, gate::Gate, halls::Halls,
-    history::History, limits::Limits, till::Till,
+    acting::Acting, call_off::CallOffs, caller::Caller, coming::Coming, followers::Followers, gate::Gate,
+    halls::Halls, history::History, limits::Limits, till::Till,
 };
 use crate::{
     clients::Clients,
@@ -24,6 +24,8 @@ pub(crate) struct Edge {
     pub(super) gate: Gate,
     pub(super) followers: Followers,
     pub(super) halls: Halls,
+    /// What the first page tells.
+    pub(crate) coming: Coming,
     /// The alerts that edges have written down.
     pub(super) alerts: AlertBook,
     /// How the sale went within the last hour.
@@ -56,11 +58,13 @@ impl Edge {
         let limits = Limits::new(policy.limits.clone(), doors.are_secured());
         let (acting, origins) = (till.acting.clone(), policy.cors_origins.clone());
         let call_offs = CallOffs::new(till.runner.clone(), clients.clone());
+        let coming = Coming::new(clients.clone());
         Self {
             clients,
             gate,
             followers,
             halls,
+            coming,
             alerts,
             history,
             doors,

@@ -14,6 +14,7 @@ mod board;
 mod burning;
 mod call_off;
 mod caller;
+mod coming;
 mod edge;
 mod followers;
 mod following;
@@ -51,6 +52,7 @@ pub(crate) use self::{
     board::HallMap,
     burning::watch_until,
     caller::Caller,
+    coming::ToCome,
     edge::Edge,
     followers::Followers,
     following::Following,

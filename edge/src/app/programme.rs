@@ -49,6 +49,7 @@ pub(crate) async fn update_concert(
     let changed =
         edge.acting.act::<UpdateConcertRequest, _>(caller, &target, was, tell_concert, update).await;
     edge.gate.forget(concert_id).await;
+    edge.coming.forget().await;
     changed
 }
 
@@ -67,7 +68,9 @@ pub(crate) async fn update_show(
     let request = UpdateShowRequest { request_id, etag, ..request };
     let (booking, target) = (edge.clients.booking.clone(), request.show_id.to_string());
     let update = async move { ask!(booking, update_show(request).show) };
-    edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell_show, update).await
+    let changed = edge.acting.act::<UpdateShowRequest, _>(caller, &target, was, tell_show, update).await;
+    edge.coming.forget().await;
+    changed
 }
 
 /// Calls a show off. Its sales are refunded by themselves from then on.
@@ -85,7 +88,10 @@ pub(crate) async fn cancel_show(
         }
         call_offs.begin(show_id).await
     };
-    edge.acting.act::<CancelShowRequest, _>(caller, &show_id.to_string(), was, tell_show, cancel).await
+    let target = show_id.to_string();
+    let changed = edge.acting.act::<CancelShowRequest, _>(caller, &target, was, tell_show, cancel).await;
+    edge.coming.forget().await;
+    changed
 }
 
 /// A show that was called off, as the contract's answer has it.
@@ -134,7 +140,9 @@ pub(crate) async fn create_show(
     let request = CreateShowRequest { request_id, ..request };
     let (booking, target) = (edge.clients.booking.clone(), request.concert_id.to_string());
     let create = async move { ask!(booking, create_show(request).show) };
-    edge.acting.act::<CreateShowRequest, _>(caller, &target, None, tell_show, create).await
+    let created = edge.acting.act::<CreateShowRequest, _>(caller, &target, None, tell_show, create).await;
+    edge.coming.forget().await;
+    created
 }
 
 /// Reads one show, with how far its refunds are if it is called off.

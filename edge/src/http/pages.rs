@@ -5,11 +5,11 @@
 //! the sale, which buyers do not load. The address of a module has the version of all modules in it, so that
 //! browsers and caches keep it for good and a new release is loaded at once.
 //!
-//! The pages of a show and of a place say what they are before any module has come, and without JavaScript:
-//! they are written here. That of a show has a form that joins its line; that of a place says where its user
-//! stands, and loads itself again at the pace that the queue advises. What is written stands in the document
-//! as JSON, too, so that the modules ask for none of it. The sheet is a part of the document: one answer is
-//! all that has to come before a page of the on-sale can be read.
+//! The first page and those of a show and of a place say what they are before any module has come, and
+//! without JavaScript: they are written here. That of a show has a form that joins its line; that of a place
+//! says where its user stands, and loads itself again at the pace that the queue advises. What is written
+//! stands in the document as JSON, too, so that the modules ask for none of it. The sheet is a part of the
+//! document: one answer is all that has to come before a page of the on-sale can be read.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -41,6 +41,7 @@ use crate::app::{Edge, Polls, queue};
 
 mod manual;
 mod page;
+mod sale;
 mod show;
 mod words;
 
@@ -233,7 +234,7 @@ impl Part {
 /// The routes of the pages and of what they load.
 pub(super) fn router() -> Router<Arc<Edge>> {
     Router::new()
-        .route("/", get(first))
+        .route("/", get(sale::first))
         .route("/me", get(page))
         .route(SHOW, get(show::show).post(show::join))
         .route("/line/{token}", get(place))
@@ -242,10 +243,6 @@ pub(super) fn router() -> Router<Arc<Edge>> {
         .route("/manual", get(|| async { document_of(manual::night) }))
         .route("/manual/draw", get(|| async { document_of(manual::draw) }))
         .route(PART, get(part))
-}
-
-async fn first(State(edge): App, headers: HeaderMap) -> Response {
-    if wants_json(&headers) { index(edge.doors.docs) } else { Page::new(&edge, &headers).render() }
 }
 
 async fn page(State(edge): App, headers: HeaderMap) -> Response {

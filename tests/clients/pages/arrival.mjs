@@ -72,12 +72,18 @@ async function one_answer_is_all_that_a_show_needs_to_be_read_and_joined() {
 
 async function nothing_moves_when_the_modules_come() {
   const opensAt = new Date(Date.now() + 3_600_000).toISOString();
-  const shows = {
-    "a show": await house.sale("still", { maxActive: 5 }),
-    "a show whose line opens later": await house.sale("later", { maxActive: 5, opensAt }),
-  };
+  const [still, later] = [
+    await house.sale("still", { maxActive: 5 }),
+    await house.sale("later", { maxActive: 5, opensAt }, { opensAt }),
+  ];
+  const join = 'show-page [data-key="join"]';
+  const pages = [
+    ["what is on", "/", "on-sale a.name"],
+    ["a show", `/shows/${still}`, join],
+    ["a show whose line opens later", `/shows/${later}`, join],
+  ];
   for (const width of [320, 1_200]) {
-    for (const [name, show] of Object.entries(shows)) {
+    for (const [name, path, whole] of pages) {
       const bob = await browser.person(house, { viewport: { width, height: 800 } });
       const page = await bob.context.newPage();
       await page.addInitScript(watchLayout);
@@ -88,8 +94,8 @@ async function nothing_moves_when_the_modules_come() {
         await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
         await route.continue();
       });
-      await page.goto(`${house.base}/shows/${show}`, { waitUntil: "commit" });
-      await page.waitForSelector('show-page [data-key="join"]');
+      await page.goto(`${house.base}${path}`, { waitUntil: "commit" });
+      await page.waitForSelector(whole);
       await page.waitForTimeout(300);
       const shifts = await page.evaluate(() => globalThis.moved_);
       const moved = shifts.reduce((sum, one) => sum + one, 0);
@@ -170,7 +176,11 @@ async function without_scripts() {
   await house.run("PUT", "/v1/queues/full", { maxWaiting: 5 });
   await page.click("text=Join the line");
   await says(page, "You are in line");
+  // From the first page one comes to a show.
   await page.goto(`${house.base}/`);
+  await page.click("text=Evening of bare");
+  await says(page, "Gala of bare");
+  await page.goto(`${house.base}/me`);
   same(await page.locator("noscript p").innerText(), SCRIPTS);
   await bare.leave();
 
@@ -178,10 +188,15 @@ async function without_scripts() {
   await soundWithout(`/shows/${show}`, "a show without scripts in Korean", "ko");
   await soundWithout(pathname, "a place without scripts");
   await soundWithout("/", "what is on without scripts");
+  await soundWithout("/", "what is on without scripts in Korean", "ko");
+  await soundWithout("/me", "what needs scripts without them");
   const opensAt = new Date(Date.now() + 90_000_000).toISOString();
   const later = await house.sale("opens", { maxActive: 5, opensAt }, { maxSeatsPerUser: 4, opensAt });
   await soundWithout(`/shows/${later}`, "a show that opens later without scripts");
+  const programme = async () => (await fetch(`${house.base}/`)).text();
+  ok((await programme()).includes(`href="/shows/${later}"`), "a show that opens later is listed");
   await house.run("POST", `/v1/shows/${later}/cancel`, {});
+  ok(!(await programme()).includes(`href="/shows/${later}"`), "one that is called off is not, at once");
   await soundWithout(`/shows/${later}`, "a show that is called off without scripts");
   const { token } = await house.run("POST", "/v1/queues/opens/tokens", { userId: "reg" });
   await soundWithout(`/line/${token}`, "registered without scripts");

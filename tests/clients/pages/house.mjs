@@ -29,6 +29,11 @@ const free = () =>
     });
   });
 
+/** The meshes that run. None outlives the test, however that ends. */
+const running = new Set();
+process.on("exit", () => running.forEach((mesh) => mesh.kill("SIGKILL")));
+process.on("SIGTERM", () => process.exit(143));
+
 /** A mesh in one process. */
 export class House {
   #process;
@@ -63,6 +68,7 @@ export class House {
     ];
     const log = openSync(`${this.folder}/log`, "a");
     this.#process = spawn(this.program, [...args, ...this.more], { stdio: ["ignore", "ignore", log] });
+    running.add(this.#process);
     for (let tries = 0; ; tries += 1) {
       const ready = await fetch(`${this.base}/readyz`).then(
         (answer) => answer.ok,
@@ -79,6 +85,7 @@ export class House {
     const gone = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGKILL");
     await gone;
+    running.delete(this.#process);
   }
 
   token(user, roles) {

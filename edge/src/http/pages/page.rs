@@ -164,8 +164,14 @@ impl Page {
 }
 
 /// What a page says without JavaScript that says nothing else.
-fn unscripted(text: &str) -> String {
+pub(super) fn unscripted(text: &str) -> String {
     format!("<noscript><h1>boxoffice</h1><p>{text}</p></noscript>")
+}
+
+/// A paragraph of this class, which is left out without a text.
+pub(super) fn paragraph(class: &str, text: &str) -> String {
+    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+    if text.is_empty() { String::new() } else { format!("<p{class}>{}</p>", escaped(text)) }
 }
 
 /// A document with what its names in braces stand for. It is read once: braces in what is filled in, such as

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::{
     PATIENCE,
-    page::{Page, escaped},
+    page::{Page, escaped, paragraph},
     words::{Words, grouped, with},
 };
 use crate::{
@@ -49,11 +49,11 @@ impl Offer {
         let queue = queue::get(edge, concert.queue_id.clone()).await?;
         Ok(Self { show, concert, queue })
     }
+}
 
-    /// Whether the show takes place. One that an earlier release tells of always does.
-    fn is_on(&self) -> bool {
-        matches!(self.show.status(), ShowStatus::Unspecified | ShowStatus::Scheduled)
-    }
+/// Whether the show takes place. One that an earlier release tells of always does.
+pub(super) fn is_on(show: &Show) -> bool {
+    matches!(show.status(), ShowStatus::Unspecified | ShowStatus::Scheduled)
 }
 
 /// The page, which the modules fill where there is no such show or it cannot be read now.
@@ -125,7 +125,7 @@ impl Page {
         let (words, now) = (self.words, edge.now());
         self.entitle(&offer.show.title);
         self.main = head(words, offer, now);
-        if offer.is_on() {
+        if is_on(&offer.show) {
             self.main += &paragraph("notice bad", why);
             self.main += &if edge.doors.are_secured() {
                 format!("<noscript><p>{}</p></noscript>", words.modules)
@@ -146,11 +146,6 @@ impl Page {
     }
 }
 
-/// A paragraph of this class, which is left out without a text.
-fn paragraph(class: &str, text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("<p class=\"{class}\">{}</p>", escaped(text)) }
-}
-
 /// What is said of the show.
 fn head(words: &Words, offer: &Offer, now: i64) -> String {
     let Offer { show, concert, .. } = offer;
@@ -169,15 +164,15 @@ fn head(words: &Words, offer: &Offer, now: i64) -> String {
     let (opens, closes) = (instant(show.opens_at.as_ref()), instant(show.closes_at.as_ref()));
     let is_over = closes.or(instant(show.starts_at.as_ref())).is_some_and(|end| end <= now);
     let mut state = String::new();
-    if !offer.is_on() {
+    if !is_on(&offer.show) {
         state += &paragraph("notice bad", words.called_off);
     } else if is_over {
         state += &paragraph("notice", words.sale_over);
     }
-    if let Some(opens) = opens.filter(|opens| offer.is_on() && *opens > now) {
+    if let Some(opens) = opens.filter(|opens| is_on(&offer.show) && *opens > now) {
         state += &paragraph("notice", &with(words.sale_opens, &words.moment(opens)));
     }
-    if let Some(closes) = closes.filter(|_| offer.is_on() && !is_over) {
+    if let Some(closes) = closes.filter(|_| is_on(&offer.show) && !is_over) {
         state += &paragraph("faint", &with(words.sale_closes, &words.moment(closes)));
     }
     [
@@ -223,7 +218,7 @@ fn form(words: &Words, Offer { show, queue, .. }: &Offer, now: i64) -> String {
     )
 }
 
-fn instant(at: Option<&Timestamp>) -> Option<i64> {
+pub(super) fn instant(at: Option<&Timestamp>) -> Option<i64> {
     at.and_then(micros)
 }
 

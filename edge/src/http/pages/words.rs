@@ -1,5 +1,6 @@
 //! The words of the pages that are said before the modules have come, and without JavaScript. Those of a show
-//! are the modules' own words, since the modules take its page over. `{}` stands for what is filled in.
+//! and of what is on are the modules' own words, since the modules take these pages over. `{}` stands for
+//! what is filled in.
 
 use chassis::clock::SECOND;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
@@ -25,6 +26,7 @@ pub(super) struct Words {
     pub(super) skip: &'static str,
     pub(super) on_sale: &'static str,
     pub(super) mine: &'static str,
+    pub(super) empty: &'static str,
     pub(super) footer: &'static str,
     pub(super) minutes: &'static str,
     pub(super) seats: &'static str,
@@ -167,6 +169,7 @@ pub(super) static ENGLISH: Words = Words {
     skip: "Skip to content",
     on_sale: "On sale",
     mine: "My tickets",
+    empty: "Nothing is on sale yet.",
     footer: "All of this is read from a public API.",
     minutes: "{} min",
     seats: "{} seats",
@@ -209,6 +212,7 @@ pub(super) static KOREAN: Words = Words {
     skip: "본문으로 건너뛰기",
     on_sale: "판매 중",
     mine: "내 티켓",
+    empty: "아직 판매 중인 공연이 없습니다.",
     footer: "모든 정보는 공개 API에서 읽습니다.",
     minutes: "{}분",
     seats: "{}석",
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_a_show_says_what_its_modules_say() {
+    fn what_is_said_before_the_modules_have_come_is_what_they_say() {
         for (words, text) in [
             (&ENGLISH, include_str!("../../../pages/english.js")),
             (&KOREAN, include_str!("../../../pages/korean.js")),
@@ -263,6 +267,7 @@ mod tests {
                 words.skip,
                 words.on_sale,
                 words.mine,
+                words.empty,
                 words.footer,
                 words.minutes,
                 words.seats,
