@@ -24,7 +24,9 @@ use chassis::{
 use queue_svc::{
     Retention,
     app::{Lookup, Queues},
-    domain::{Command, Draw, DrawSecret, DrawSetting, Opening, QueuePolicy, QueueRow, QueueState, decide},
+    domain::{
+        Command, Dealing, Draw, DrawSecret, DrawSetting, Opening, QueuePolicy, QueueRow, QueueState, decide,
+    },
     store,
 };
 use uuid::Uuid;
@@ -75,18 +77,26 @@ fn draw(size: usize) {
     let held = Arc::new(Draw::hold(&secret, &[], &tokens, state.head().last_ticket));
     let drawn = began.elapsed() - copied;
     let head = state.head().after_draw(held.of(), 2);
-    state.advance(head, Vec::new(), 2);
     let began = Instant::now();
-    let mut slots = Vec::with_capacity(tokens.len());
-    state.locate(held.order(), &mut slots);
-    let located = began.elapsed();
-    let began = Instant::now();
-    state.deal(Arc::clone(&held), &slots);
+    let mut dealing = Dealing::begin(&state, Arc::clone(&held));
+    let mut longest = began.elapsed();
+    loop {
+        let part = Instant::now();
+        let goes_on = dealing.go_on(&state);
+        longest = longest.max(part.elapsed());
+        if !goes_on {
+            break;
+        }
+    }
     let dealt = began.elapsed();
+    let began = Instant::now();
+    assert!(state.take_over(&mut dealing), "nothing has changed meanwhile");
+    state.advance(head, Vec::new(), 2);
+    let taken_over = began.elapsed();
     let began = Instant::now();
     let proofs = tokens.iter().take(1_000).filter(|token| held.prove(token).is_some()).count();
     println!(
-        "{} took part: {copied:.1?} to copy, {drawn:.1?} to draw, {located:.1?} to find, {dealt:.1?} to deal while readers wait; \
+        "{} took part: {copied:.1?} to copy, {drawn:.1?} to draw, {dealt:.1?} to deal, {longest:.1?} at a time; readers wait for {taken_over:.1?}; \
          {:.1?} a proof ({proofs}); {} bytes each counted",
         held.of(),
         began.elapsed() / 1_000,

@@ -21,9 +21,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    domain::{
-        ALGORITHM, Awaited, Draw, DrawSecret, Hash, Opened, QueueState, randomness, root_of, token_hash,
-    },
+    domain::{ALGORITHM, Awaited, Draw, DrawSecret, Hash, Opened, randomness, root_of, token_hash},
     error::Error,
     store,
 };
@@ -88,12 +86,13 @@ pub(super) async fn prepare(queue: &Arc<Queue>) -> Result<(), Error> {
 async fn draft(queue: &Arc<Queue>, step: &Step, session: &mut Session) -> Result<Drafted, Error> {
     let work: Box<dyn FnOnce() -> Result<Drafted, Error> + Send> = match step {
         Step::Hold(secret) => {
-            let (tokens, after) = queue.read(|state| (state.registered(), state.head().last_ticket));
+            let after = queue.read(|state| state.head().last_ticket);
+            let tokens = queue.registered().await;
             let secret = *secret;
             Box::new(move || Ok(Drafted::Draw(Draw::hold(&secret, &[], &tokens, after).into())))
         }
         Step::Enter => {
-            let tokens = queue.read(QueueState::registered);
+            let tokens = queue.registered().await;
             Box::new(move || Ok(Drafted::Entrants { root: root_of(&tokens), tokens }))
         }
         Step::HoldEntered(Awaited { secret, entrants, .. }, signature) => {
@@ -145,7 +144,7 @@ async fn enter(queue: &Queue, mut session: Session, root: Hash, tokens: &[Uuid])
 /// Holds a draw.
 async fn hold(queue: &Queue, mut session: Session, step: Step, draw: Arc<Draw>) -> Result<(), Error> {
     let now = queue.clock.now();
-    let located = queue.locate(Arc::clone(&draw)).await;
+    let dealing = queue.deal(Arc::clone(&draw)).await;
     let head = queue.read(|state| match step {
         Step::HoldEntered(_, signature) => state.head().after_beacon(signature, now),
         Step::Hold(_) | Step::Enter => state.head().after_draw(draw.of(), now),
@@ -157,7 +156,7 @@ async fn hold(queue: &Queue, mut session: Session, step: Step, draw: Arc<Draw>) 
     session.commit().await?;
     tracing::info!(queue = %queue.id, registered = draw.of(), "the queue is open, by lot");
     // I-LINE-COMMITTED: as above.
-    queue.advance(head.version - 1, head, Vec::new(), Some(located), |_| ());
+    queue.advance(head.version - 1, head, Vec::new(), Some(dealing), |_| ());
     Ok(())
 }
 

@@ -82,6 +82,14 @@ impl Prepared {
         *self.0.lock() = Some((mark, draft));
     }
 
+    /// The draw that was worked out, if it was that.
+    pub(super) fn draw(&self) -> Option<Arc<Draw>> {
+        match self.0.lock().as_ref()? {
+            (_, Drafted::Draw(draw)) => Some(Arc::clone(draw)),
+            (_, Drafted::Entrants { .. }) => None,
+        }
+    }
+
     /// Throws away what was worked out.
     pub(super) fn clear(&self) {
         *self.0.lock() = None;
@@ -119,28 +127,23 @@ impl Sought {
     }
 }
 
-/// A draw that is about to be dealt, with where those who took part are in memory, by their numbers.
-#[derive(Debug)]
-pub(super) struct Located {
-    pub(super) draw: Arc<Draw>,
-    pub(super) slots: Vec<u32>,
-}
-
-/// The draw that belongs to a row, where memory does not have it yet.
+/// The draw that belongs to a row, where memory does not have it yet. What was worked out here for this
+/// opening is taken where it is the same as what another replica has written.
 pub(super) async fn read(
     session: &mut Session,
     queue_id: &str,
     head: &QueueRow,
-    known: bool,
+    prepared: Option<Arc<Draw>>,
 ) -> Result<Option<Arc<Draw>>, Error> {
-    let Some((drawn, secret)) = head.drawn.zip(head.secret.clone()).filter(|_| !known) else {
-        return Ok(None);
-    };
+    let Some((drawn, secret)) = head.drawn.zip(head.secret.clone()) else { return Ok(None) };
     let signature = head.beacon.as_ref().and_then(|beacon| beacon.signature.clone());
     let written = store::draw::read(session, queue_id).await?;
-    let draw = threads::compute(move || {
-        written.draw(&secret, &randomness(signature.as_deref().unwrap_or_default()), drawn)
+    let draw = threads::compute(move || match prepared {
+        Some(draw) if written.is(&draw, drawn) => Ok(draw),
+        _ => {
+            written.draw(&secret, &randomness(signature.as_deref().unwrap_or_default()), drawn).map(Arc::new)
+        }
     });
     let draw = draw.await;
-    Ok(Some(Arc::new(draw.map_err(|error| Error::Internal(error.to_string()))??)))
+    Ok(Some(draw.map_err(|error| Error::Internal(error.to_string()))??))
 }

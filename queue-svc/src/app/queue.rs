@@ -14,6 +14,7 @@ use chassis::{
     context::{Context, TraceParent},
     db::{self, Db, Session},
     idempotency::Key,
+    threads,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::{Mutex, mpsc, mpsc::error::TrySendError, oneshot, watch};
@@ -22,12 +23,12 @@ use uuid::Uuid;
 use super::{
     AllQueues,
     crowd::{Crowd, JoinPermit},
-    draws::{self, Located, Prepared, Sought},
+    draws::{self, Prepared, Sought},
     ended::Ended,
     hearing::{Ears, News},
 };
 use crate::{
-    domain::{Command, Draw, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
+    domain::{Command, Dealing, Draw, QueueRow, QueueState, QueueView, SECOND, TokenRow, TokenView},
     error::Error,
     relay::Relay,
     store,
@@ -41,9 +42,6 @@ const TOO_MANY_TICKETS: i64 = 20_000;
 /// A writer that is behind by more commits than this catches up before it locks the queue's row, so that
 /// other replicas need not wait meanwhile.
 const BEHIND: i64 = 100;
-
-/// The tokens of a draw that are looked for under one lock, which takes some milliseconds.
-const PART: usize = 10_000;
 
 /// The least step, in microseconds, by which the time since when this replica listens moves on, because every
 /// deadline is computed anew with it.
@@ -134,23 +132,37 @@ impl Queue {
         self.state.read()
     }
 
-    /// The draw that belongs to a row, where memory does not have it yet.
-    async fn read_draw(&self, session: &mut Session, head: &QueueRow) -> Result<Option<Located>, Error> {
-        let is_known = self.read(|state| state.draw().is_some());
-        match draws::read(session, &self.id, head, is_known).await? {
-            Some(draw) => Ok(Some(self.locate(draw).await)),
+    /// The places by the draw that belongs to a row, where memory does not have it yet.
+    async fn read_draw(&self, session: &mut Session, head: &QueueRow) -> Result<Option<Dealing>, Error> {
+        if self.read(|state| state.draw().is_some()) {
+            return Ok(None);
+        }
+        match draws::read(session, &self.id, head, self.prepared.draw()).await? {
+            Some(draw) => Ok(Some(self.deal(draw).await)),
             None => Ok(None),
         }
     }
 
-    /// Finds those who took part in a draw, a part at a time, since readers and other tasks are not to wait.
-    pub(super) async fn locate(&self, draw: Arc<Draw>) -> Located {
-        let mut slots = Vec::with_capacity(draw.order().len());
-        for tokens in draw.order().chunks(PART) {
-            self.read(|state| state.locate(tokens, &mut slots));
+    /// Deals the places of a draw, a part at a time, since readers and other tasks are not to wait.
+    pub(super) async fn deal(&self, draw: Arc<Draw>) -> Dealing {
+        let mut dealing = self.read(|state| Dealing::begin(state, draw));
+        while self.read(|state| dealing.go_on(state)) {
             tokio::task::yield_now().await;
         }
-        Located { draw, slots }
+        dealing
+    }
+
+    /// The tokens that take part in a draw that is held now, read a part at a time as well. If the state
+    /// changes meanwhile they are of no use.
+    pub(super) async fn registered(&self) -> Vec<Uuid> {
+        let count = self.read(QueueState::waiting);
+        let mut tokens = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        let mut part = 0;
+        while self.read(|state| state.add_registered(part, &mut tokens)) {
+            part += 1;
+            tokio::task::yield_now().await;
+        }
+        tokens
     }
 
     pub(super) fn version(&self) -> i64 {
@@ -232,10 +244,12 @@ impl Queue {
     pub(super) async fn ask(&self, command: Command, key: Option<Key>) -> Result<Reply, Error> {
         let (answer, answered) = oneshot::channel();
         let joins = matches!(command, Command::Join { .. });
-        let place = joins
-            .then(|| self.crowd.enter(self.clock.now()))
-            .transpose()
-            .map_err(|after| self.busy(after))?;
+        let now = self.clock.now();
+        if joins {
+            // Whoever has no token yet can be heard all the same.
+            self.ears.hear(now);
+        }
+        let place = joins.then(|| self.crowd.enter(now)).transpose().map_err(|after| self.busy(after))?;
         let trace = Context::current().map(|context| context.trace);
         let ask = Ask { command, key, answer, trace, _place: place };
         self.inbox.try_send(ask).map_err(|refused| match refused {
@@ -252,14 +266,15 @@ impl Queue {
     }
 
     /// Brings memory to a later committed state and calls a function with it. The rows are those that changed
-    /// after the version `since`, and the draw is there where memory may not have it yet. When memory is
-    /// older than that, because it was replaced meanwhile, it stays as it is and catches up later.
+    /// after the version `since`, and the places of the draw are there where memory may not have it yet. When
+    /// memory is older than that, because it was replaced meanwhile, or no longer what the places were dealt
+    /// of, it stays as it is and catches up later.
     pub(super) fn advance<T>(
         &self,
         since: i64,
         head: QueueRow,
         rows: Vec<TokenRow>,
-        draw: Option<Located>,
+        mut dealing: Option<Dealing>,
         look: impl FnOnce(&QueueState) -> T,
     ) -> T {
         // The rows are kept here before they leave the state, so that a token is always found in one of them.
@@ -267,12 +282,14 @@ impl Queue {
         let now = self.clock.now();
         let (version, seen) = {
             let mut state = self.state.write();
-            let draw = draw.filter(|_| state.draw().is_none());
-            let lacks = head.drawn.is_some() && state.draw().is_none() && draw.is_none();
-            if state.version() >= since && !lacks {
+            // Before the rows: of some one hears together with the draw, and they stand among the others.
+            let is_drawn = head.drawn.is_none()
+                || state.draw().is_some()
+                || dealing
+                    .as_mut()
+                    .is_some_and(|dealing| state.version() >= since && state.take_over(dealing));
+            if is_drawn && state.version() >= since {
                 state.advance(head, rows, now);
-                // After the rows, which may have tickets of the coming.
-                draw.into_iter().for_each(|Located { draw, slots }| state.deal(draw, &slots));
             }
             let state = parking_lot::RwLockWriteGuard::downgrade(state);
             (state.version(), look(&state))
@@ -360,13 +377,11 @@ impl Queue {
     }
 
     async fn follow(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
-        let mine = self.version();
-        if self.is_far_behind(head) {
-            let Some(state) = load(session, &self.id, &self.clock).await? else { return Ok(()) };
+        if !self.is_far_behind(head) {
+            return self.read_on(session, head).await;
+        }
+        if let Some(state) = load(session, &self.id, &self.clock).await? {
             self.replace_if(state, |ours, loaded| loaded.version() > ours.version());
-        } else if let Some((head, rows)) = store::token::tail(session, &self.id, mine).await? {
-            let draw = self.read_draw(session, &head).await?;
-            self.advance(mine, head, rows, draw, |_| ());
         }
         Ok(())
     }
@@ -382,11 +397,18 @@ impl Queue {
         if head.version < mine || self.is_far_behind(head) {
             return self.reload(session).await;
         }
-        if head.version > mine
-            && let Some((head, rows)) = store::token::tail(session, &self.id, mine).await?
-        {
-            let draw = self.read_draw(session, &head).await?;
-            self.advance(mine, head, rows, draw, |_| ());
+        self.read_on(session, head).await
+    }
+
+    /// Reads what has changed, up to this row at least; again where the writer or the follower has brought
+    /// memory on while the other one dealt the places of a draw.
+    async fn read_on(&self, session: &mut Session, head: &QueueRow) -> Result<(), Error> {
+        while head.version > self.version() {
+            let mine = self.version();
+            let tail = store::token::tail(session, &self.id, mine).await?;
+            let Some((head, rows)) = tail.filter(|(head, _)| head.version > mine) else { break };
+            let dealing = self.read_draw(session, &head).await?;
+            self.advance(mine, head, rows, dealing, |_| ());
         }
         Ok(())
     }
@@ -421,10 +443,14 @@ pub(super) async fn load(
         state.advance(head, rows, clock.now());
     }
     // After the rows, since most of them still have the tickets of the coming.
-    if let Some(draw) = draws::read(session, queue_id, state.head(), false).await? {
-        state.deal(draw, &[]);
-    }
-    Ok(Some(state))
+    let Some(draw) = draws::read(session, queue_id, state.head(), None).await? else {
+        return Ok(Some(state));
+    };
+    let dealt = threads::compute(move || {
+        state.deal(draw);
+        state
+    });
+    dealt.await.map(Some).map_err(|error| Error::Internal(error.to_string()))
 }
 
 /// Reads the tokens that memory does not know with one query, each with the id of its queue.

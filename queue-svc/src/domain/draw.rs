@@ -94,26 +94,20 @@ impl Draw {
     /// has anything else to do.
     #[must_use]
     pub fn hold(secret: &Hash, beacon: &[u8], tokens: &[Uuid], after: i64) -> Self {
-        let hashes = sorted(tokens);
-        let levels = levels(hashes.iter().map(|(hash, _)| leaf(hash)).collect());
+        let mut leaves = in_order(tokens, token_hash);
+        let levels = levels(tokens, &leaves);
         let root = top(&levels);
         let seed = hash([&secret[..], &root, beacon]);
-        let mut lots: Vec<(Hash, u32)> = tokens.iter().map(|token| lot(&seed, token)).zip(0..).collect();
-        lots.sort_unstable();
+        let lots = in_order(tokens, |token| lot(&seed, token));
         let mut numbers = vec![0; tokens.len()];
-        for (number, (_, at)) in (0_u32..).zip(&lots) {
+        for (number, at) in (0_u32..).zip(&lots) {
             numbers[*at as usize] = number;
         }
-        Self {
-            secret: *secret,
-            root,
-            beacon: beacon.to_vec(),
-            seed,
-            after,
-            order: lots.iter().map(|(_, at)| tokens[*at as usize]).collect(),
-            leaves: hashes.iter().map(|(_, at)| numbers[*at as usize]).collect(),
-            levels,
+        for leaf in &mut leaves {
+            *leaf = numbers[*leaf as usize];
         }
+        let order = lots.iter().map(|at| tokens[*at as usize]).collect();
+        Self { secret: *secret, root, beacon: beacon.to_vec(), seed, after, order, leaves, levels }
     }
 
     /// The secret, now that all may know it.
@@ -156,11 +150,6 @@ impl Draw {
     #[must_use]
     pub fn of(&self) -> i64 {
         i64::try_from(self.order.len()).unwrap_or(i64::MAX)
-    }
-
-    /// The tokens that took part, each with the ticket that it has since.
-    pub(super) fn tickets(&self) -> impl Iterator<Item = (&Uuid, i64)> {
-        self.order.iter().zip(self.after + 1..)
     }
 
     /// The number of a token; 1 is first. `None` when the token took no part.
@@ -237,14 +226,19 @@ fn node(left: &Hash, right: &Hash) -> Hash {
 /// The root of the tree over these tokens, in whatever order they come.
 #[must_use]
 pub fn root_of(tokens: &[Uuid]) -> Hash {
-    top(&levels(sorted(tokens).iter().map(|(hash, _)| leaf(hash)).collect()))
+    top(&levels(tokens, &in_order(tokens, token_hash)))
 }
 
-/// The hashes of these tokens in the order of the leaves, each with the index of its token.
-fn sorted(tokens: &[Uuid]) -> Vec<(Hash, u32)> {
-    let mut hashes: Vec<(Hash, u32)> = tokens.iter().map(token_hash).zip(0..).collect();
-    hashes.sort_unstable();
-    hashes
+/// The indexes of these tokens in the order of their hashes. The first eight bytes are kept while they are
+/// sorted, since a million whole hashes would be 32 MB; the others are asked for where those are equal.
+fn in_order(tokens: &[Uuid], hash: impl Fn(&Uuid) -> Hash) -> Vec<u32> {
+    let first = |hash: Hash| u64::from_be_bytes(std::array::from_fn(|at| hash[at]));
+    let mut keys: Vec<(u64, u32)> = tokens.iter().map(|token| first(hash(token))).zip(0..).collect();
+    let whole = |at: u32| hash(&tokens[at as usize]);
+    keys.sort_unstable_by(|(a, at), (b, other)| a.cmp(b).then_with(|| whole(*at).cmp(&whole(*other))));
+    let mut order = Vec::with_capacity(keys.len());
+    order.extend(keys.iter().map(|(_, at)| *at));
+    order
 }
 
 /// The root of a tree with these levels; that of no leaves is the hash of nothing.
@@ -262,12 +256,14 @@ fn above(level: &[Hash]) -> Vec<Hash> {
     level.chunks(2).map(join).collect()
 }
 
-/// The levels of the tree above these leaves that are kept.
-fn levels(leaves: Vec<Hash>) -> Vec<Vec<Hash>> {
-    let mut level = leaves;
-    for _ in 0..LOW {
-        level = above(&level);
-    }
+/// The levels of the tree that are kept, over these tokens with the leaves in this order. Blocks of leaves
+/// become their roots one by one, so not all leaves are there at once.
+fn levels(tokens: &[Uuid], leaves: &[u32]) -> Vec<Vec<Hash>> {
+    let root = |block: &[u32]| {
+        let leaves = block.iter().map(|at| leaf(&token_hash(&tokens[*at as usize]))).collect();
+        (0..LOW).fold(leaves, |level: Vec<Hash>, _| above(&level))
+    };
+    let mut level: Vec<Hash> = leaves.chunks(BLOCK).flat_map(root).collect();
     let mut levels = Vec::new();
     while level.len() > 1 {
         let next = above(&level);
@@ -275,4 +271,20 @@ fn levels(leaves: Vec<Hash>) -> Vec<Vec<Hash>> {
     }
     levels.push(level);
     levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_that_begin_alike_are_told_apart_by_the_rest() {
+        let tokens: Vec<Uuid> = [3, 1, 2].map(Uuid::from_u128).to_vec();
+        let alike = |token: &Uuid| {
+            let mut hash = [7; 32];
+            hash[16..].copy_from_slice(token.as_bytes());
+            hash
+        };
+        assert_eq!(in_order(&tokens, alike), [1, 2, 0]);
+    }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const OPENS: i64 = 3_600 * SECOND;
+pub(super) const OPENS: i64 = 3_600 * SECOND;
 /// The people of the small draws, and the seed that makes their tokens and secrets.
 const PEOPLE: u128 = 10;
 const SEED: u64 = 20_261_129;
@@ -148,14 +148,14 @@ fn setting() -> DrawSetting {
 }
 
 /// A queue that opens by lot after an hour, where nobody has been yet.
-fn closed(policy: QueuePolicy) -> QueueState {
+pub(super) fn closed(policy: QueuePolicy) -> QueueState {
     let mut head = QueueRow::new(QueuePolicy::default(), 0);
     let policy = QueuePolicy { opens_at: Some(OPENS), opening: Opening::Draw, ..policy };
     head.set_policy(policy, &setting()).unwrap();
     QueueState::new(head)
 }
 
-fn join(number: u128) -> Command {
+pub(super) fn join(number: u128) -> Command {
     join_in(number, 5)
 }
 
@@ -164,7 +164,7 @@ fn join_in(number: u128, priority: u8) -> Command {
     Command::Join { token: Uuid::from_u128(number), user: format!("user-{number}").into(), priority }
 }
 
-fn apply(state: &mut QueueState, commands: Vec<Command>, now: i64) -> Decision {
+pub(super) fn apply(state: &mut QueueState, commands: Vec<Command>, now: i64) -> Decision {
     let decision = decide(state, &[], commands, now);
     if decision.changed {
         state.advance(decision.head.clone(), decision.rows.clone(), now);
@@ -173,14 +173,12 @@ fn apply(state: &mut QueueState, commands: Vec<Command>, now: i64) -> Decision {
 }
 
 /// Holds the draw as a replica does.
-fn open(state: &mut QueueState, now: i64) -> Arc<Draw> {
+pub(super) fn open(state: &mut QueueState, now: i64) -> Arc<Draw> {
     let (secret, after) = (state.head().due_draw(now).unwrap().secret, state.head().last_ticket);
     let draw = Arc::new(Draw::hold(&secret, &[], &state.registered(), after));
     let head = state.head().after_draw(draw.of(), now);
+    state.deal(Arc::clone(&draw));
     state.advance(head, Vec::new(), now);
-    let mut located = Vec::new();
-    state.locate(draw.order(), &mut located);
-    state.deal(Arc::clone(&draw), &located);
     draw
 }
 
@@ -188,7 +186,7 @@ fn token_of(state: &QueueState, number: u128) -> Uuid {
     state.token_of(&format!("user-{number}")).unwrap()
 }
 
-fn rows(state: &QueueState) -> Vec<TokenRow> {
+pub(super) fn rows(state: &QueueState) -> Vec<TokenRow> {
     (1..=200)
         .filter_map(|number| state.token_of(&format!("user-{number}")))
         .map(|id| state.token(&id).unwrap())
@@ -276,7 +274,7 @@ fn a_replica_that_reads_the_rows_has_the_same_places() {
     let mut loaded = QueueState::new(state.head().clone());
     loaded.load(stored, OPENS);
     let again = Draw::hold(draw.secret(), &[], draw.order(), draw.after());
-    loaded.deal(Arc::new(again), &[]);
+    loaded.deal(Arc::new(again));
     // One that follows, and was behind by a registration when the draw was held.
     let mut follower = QueueState::new(QueueRow { version: behind.version - 1, ..behind });
     follower.load(before[..39].to_vec(), OPENS);
@@ -284,11 +282,9 @@ fn a_replica_that_reads_the_rows_has_the_same_places() {
     if news.iter().all(|row| row.token != before[39].token) {
         news.push(before[39].clone());
     }
-    // Where they are is found out before the news: some leave their slots, and others take these.
-    let mut located = Vec::new();
-    follower.locate(draw.order(), &mut located);
+    // The places are dealt before the news: some leave them, and one who took part comes to stand among them.
+    follower.deal(draw);
     assert!(follower.advance(state.head().clone(), news, OPENS));
-    follower.deal(draw, &located);
     let all: BTreeSet<Uuid> = rows(&state).into_iter().map(|row| row.token).collect();
     assert_eq!(all.len(), 40);
     for token in &all {
@@ -393,8 +389,8 @@ fn a_draw_with_a_beacon_waits_for_it_and_who_comes_meanwhile_stands_behind() {
     let now = OPENS + 6 * SECOND;
     let draw = Arc::new(Draw::hold(&awaited.secret, &[5; 32], &tokens, awaited.entrants.after));
     let head = state.head().after_beacon(Arc::from([1, 2]), now);
+    state.deal(Arc::clone(&draw));
     state.advance(head, Vec::new(), now);
-    state.deal(Arc::clone(&draw), &[]);
     assert!(!state.head().is_closed() && state.head().awaited().is_none());
     assert_eq!(*draw.seed(), sha(&[draw.secret(), draw.root(), &[5; 32]]));
     let here = draw.order().iter().filter(|token| **token != first && **token != second);

@@ -75,6 +75,14 @@ impl Lane {
         self.slots.last().copied()
     }
 
+    /// The slots at the end of the lane for which this holds, in order.
+    pub(super) fn tail(&self, holds: impl Fn(u32) -> bool) -> Vec<u32> {
+        let live = self.slots.iter().rev().copied().filter(|slot| *slot != GONE);
+        let mut tail: Vec<u32> = live.take_while(|slot| holds(*slot)).collect();
+        tail.reverse();
+        tail
+    }
+
     /// The number of live entries up to and including this one: 1 for the first of the lane.
     pub(super) fn rank(&self, place: u32) -> u32 {
         let mut at = place as usize + 1;
@@ -141,6 +149,9 @@ mod tests {
             let place = lane.push(len, i64::from(len));
             prop_assert_eq!(lane.rank(place) as usize, naive.len() + 1, "whoever comes after is counted after all");
             naive.push(len);
+            let behind = |slot: &u32| *slot > len / 2;
+            let tail: Vec<u32> = naive.iter().copied().filter(behind).collect();
+            prop_assert_eq!(lane.tail(|slot| behind(&slot)), tail);
             prop_assert_eq!(lane.take(), naive);
         }
     }

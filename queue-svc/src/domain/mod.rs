@@ -32,6 +32,8 @@ mod beacon_tests;
 #[cfg(test)]
 mod clocks_tests;
 #[cfg(test)]
+mod dealing_tests;
+#[cfg(test)]
 mod draw_tests;
 #[cfg(test)]
 mod model_tests;
@@ -49,7 +51,7 @@ pub use opened::{Opened, WaitingEvent};
 pub use pace::Delay;
 pub use policy::{Message, OnExpiry, Opening, PolicyPatch, QueuePolicy, Texts};
 pub use queue::{Admissions, Awaited, DrawSetting, Drawn, PolicyRefusal, QueueRow};
-pub use state::QueueState;
+pub use state::{Dealing, QueueState};
 pub use token::{LANES, TokenRow, TokenStatus, queue_tag, tag_of, tagged};
 pub use view::{LaneView, QueueView, TokenView};
 

@@ -1,5 +1,8 @@
 //! The live tokens of a state in chunks of a fixed size. Growing moves no token, so there is no pause and no
 //! copy that takes twice the memory.
+//!
+//! Where a token stands in line is kept apart from it ([`Spots`]), because a draw gives everybody another
+//! place at one moment: it is worked out beside the old one, and then takes its place as a whole.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,12 +14,11 @@ const CHUNK: usize = 4_096;
 /// A millisecond in microseconds.
 const MILLI: i64 = 1_000;
 
-/// A live token in memory: 104 bytes and the user's name.
+/// A live token in memory: 96 bytes and the user's name.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) token: Uuid,
     pub(super) user: Box<str>,
-    pub(super) ticket: i64,
     pub(super) entered_at: i64,
     pub(super) valid_until: i64,
     /// When the admission ends; 0 while the token waits.
@@ -26,8 +28,6 @@ pub(super) struct Slot {
     pub(super) heard_at: i64,
     pub(super) version: i64,
     pub(super) requeues: u32,
-    /// The token's index in its lane's list while it waits.
-    pub(super) place: u32,
     /// How much later than `admitted_at` this replica learnt of the admission by its own clock, in
     /// milliseconds rounded up.
     learnt: i32,
@@ -37,7 +37,7 @@ pub(super) struct Slot {
     pub(super) reported: AtomicBool,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 104);
+const _: () = assert!(size_of::<Slot>() <= 96);
 
 impl Slot {
     /// The slot of a row that this replica learnt of at `now`, by its own clock.
@@ -47,7 +47,6 @@ impl Slot {
             learnt: i32::try_from(later).unwrap_or(if later > 0 { i32::MAX } else { i32::MIN }),
             token: row.token,
             user: row.user,
-            ticket: row.ticket,
             entered_at: row.entered_at,
             valid_until: row.valid_until,
             active_until: row.active_until.unwrap_or(0),
@@ -55,7 +54,6 @@ impl Slot {
             heard_at: row.heard_at,
             version: row.version,
             requeues: row.requeues,
-            place: 0,
             status: row.status,
             priority: row.priority,
             reported: AtomicBool::new(false),
@@ -63,17 +61,17 @@ impl Slot {
     }
 
     /// The slot after a newer row. The time at which this replica learnt of the admission stays when the
-    /// admission is the same.
-    pub(super) fn changed(&self, row: TokenRow, now: i64) -> Self {
-        let known = self.knows_admission(&row);
-        let slot = Self { place: self.place, ..Self::new(row, now) };
+    /// admission is the same; `ticket` is the one of the slot so far.
+    pub(super) fn changed(&self, ticket: i64, row: TokenRow, now: i64) -> Self {
+        let known = self.knows_admission(ticket, &row);
+        let slot = Self::new(row, now);
         if known { Self { learnt: self.learnt, ..slot } } else { slot }
     }
 
-    /// Whether the row has the same admission as this slot. A token that waited in between has another
-    /// ticket.
-    pub(super) fn knows_admission(&self, row: &TokenRow) -> bool {
-        self.status == TokenStatus::Active && self.ticket == row.ticket
+    /// Whether the row has the same admission as this slot with its ticket. A token that waited in between
+    /// has another ticket.
+    pub(super) fn knows_admission(&self, ticket: i64, row: &TokenRow) -> bool {
+        self.status == TokenStatus::Active && ticket == row.ticket
     }
 
     /// When this replica learnt of the admission, by its own clock.
@@ -81,13 +79,13 @@ impl Slot {
         self.admitted_at.saturating_add(i64::from(self.learnt) * MILLI)
     }
 
-    pub(super) fn row(&self) -> TokenRow {
+    pub(super) fn row(&self, ticket: i64) -> TokenRow {
         TokenRow {
             token: self.token,
             user: self.user.clone(),
             status: self.status,
             priority: self.priority,
-            ticket: self.ticket,
+            ticket,
             entered_at: self.entered_at,
             active_until: (self.active_until != 0).then_some(self.active_until),
             valid_until: self.valid_until,
@@ -121,6 +119,50 @@ impl Slot {
     }
 }
 
+/// Where a token stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spot {
+    /// The ticket, as bytes: aligned to eight it would take four more.
+    ticket: [u8; 8],
+    /// The token's index in its lane's list while it waits.
+    pub(super) place: u32,
+}
+
+const _: () = assert!(size_of::<Spot>() == 12);
+
+impl Spot {
+    pub(super) const fn new(ticket: i64, place: u32) -> Self {
+        Self { ticket: ticket.to_ne_bytes(), place }
+    }
+
+    pub(super) const fn ticket(self) -> i64 {
+        i64::from_ne_bytes(self.ticket)
+    }
+}
+
+/// Where all tokens stand, by the numbers of their slots.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spots(Vec<Vec<Spot>>);
+
+impl Spots {
+    pub(super) fn get(&self, at: u32) -> Spot {
+        let (chunk, index) = split(at);
+        self.0[chunk][index]
+    }
+
+    pub(super) fn set(&mut self, at: u32, spot: Spot) {
+        let (chunk, index) = split(at);
+        while self.0.len() <= chunk {
+            self.0.push(vec![Spot::default(); CHUNK]);
+        }
+        self.0[chunk][index] = spot;
+    }
+
+    fn memory(&self) -> usize {
+        self.0.len() * CHUNK * size_of::<Spot>()
+    }
+}
+
 /// All slots, each by its number.
 #[derive(Debug, Default)]
 pub(super) struct Slab {
@@ -147,15 +189,17 @@ impl Slab {
         u32::try_from(at).expect("a queue's policy allows 11 million live tokens")
     }
 
-    /// Frees a slot; when it was the last one, all memory is given back.
-    pub(super) fn remove(&mut self, at: u32) {
+    /// Frees a slot; when it was the last one, all memory is given back, and the answer is true.
+    pub(super) fn remove(&mut self, at: u32) -> bool {
         let slot = self.get_mut(at);
-        // Nobody who looks for the token by where it was may take this slot for it.
-        (slot.user, slot.token) = (Box::default(), Uuid::nil());
+        // A slot that is free is nobody who waits.
+        (slot.user, slot.status) = (Box::default(), TokenStatus::Left);
         self.free.push(at);
-        if self.free.len() == self.capacity() {
+        let is_last = self.free.len() == self.capacity();
+        if is_last {
             *self = Self::default();
         }
+        is_last
     }
 
     pub(super) fn get(&self, at: u32) -> &Slot {
@@ -163,10 +207,9 @@ impl Slab {
         &self.chunks[chunk][index]
     }
 
-    /// Whether this token is there.
-    pub(super) fn has(&self, at: u32, token: &Uuid) -> bool {
-        let (chunk, index) = split(at);
-        self.chunks.get(chunk).and_then(|chunk| chunk.get(index)).is_some_and(|slot| slot.token == *token)
+    /// The slots of the chunk with this number, with those that are free; `None` after the last one.
+    pub(super) fn chunk(&self, number: usize) -> Option<&[Slot]> {
+        self.chunks.get(number).map(Vec::as_slice)
     }
 
     pub(super) fn get_mut(&mut self, at: u32) -> &mut Slot {
@@ -178,8 +221,8 @@ impl Slab {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
-    /// The bytes that are allocated, without the users' names.
-    pub(super) fn memory(&self) -> usize {
-        self.chunks.len() * CHUNK * size_of::<Slot>() + self.free.capacity() * 4
+    /// The bytes that are allocated here and for where the tokens stand, without the users' names.
+    pub(super) fn memory(&self, spots: &Spots) -> usize {
+        self.chunks.len() * CHUNK * size_of::<Slot>() + self.free.capacity() * 4 + spots.memory()
     }
 }

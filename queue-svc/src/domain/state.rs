@@ -7,9 +7,11 @@
 //! One thing about a live token is not committed: that it was heard of since its row was written. Readers
 //! note it ([`QueueState::hear`]), and the writer writes it.
 //!
-//! The memory of a waiting token, whose user has a name of up to 16 bytes: slot 104, name 16, two hash
-//! indexes 6 to 22, lane 8 to 16, deadline index about 30. `examples/measure.rs` measures it, and 300 bytes
-//! are allowed.
+//! The memory of a waiting token, whose user has a name of up to 16 bytes: slot 96, spot 12, name 16, two
+//! hash indexes 6 to 22, lane 8 to 16, deadline index about 30. `examples/measure.rs` measures it, and 300
+//! bytes are allowed.
+
+mod dealing;
 
 use std::{
     collections::BTreeSet,
@@ -20,11 +22,13 @@ use std::{
 use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
 
+pub use dealing::Dealing;
+
 use super::{
     Draw, LANES, QueueRow, TokenRow, TokenStatus,
     lane::Lane,
     pace::Speed,
-    slab::{Slab, Slot},
+    slab::{Slab, Slot, Spot, Spots},
     token::Instants,
 };
 
@@ -42,6 +46,7 @@ pub(super) struct Now {
 pub struct QueueState {
     head: QueueRow,
     slab: Slab,
+    spots: Spots,
     hash: DefaultHashBuilder,
     by_token: HashTable<u32>,
     by_user: HashTable<u32>,
@@ -64,6 +69,7 @@ impl QueueState {
             speed: head.speed(0),
             head,
             slab: Slab::default(),
+            spots: Spots::default(),
             hash: DefaultHashBuilder::default(),
             by_token: HashTable::new(),
             by_user: HashTable::new(),
@@ -105,49 +111,6 @@ impl QueueState {
         self.draw.as_ref()
     }
 
-    /// The tokens that take part in a draw that is held now.
-    #[must_use]
-    pub fn registered(&self) -> Vec<Uuid> {
-        let slots = self.by_token.iter().map(|at| self.slab.get(*at));
-        slots.filter(|slot| slot.status == TokenStatus::Waiting).map(|slot| slot.token).collect()
-    }
-
-    /// Adds where these tokens are in memory, for [`deal`](Self::deal).
-    pub fn locate(&self, tokens: &[Uuid], into: &mut Vec<u32>) {
-        into.extend(tokens.iter().map(|token| self.find(token).unwrap_or(u32::MAX)));
-    }
-
-    /// Takes over a draw: who took part has the ticket of the number from now on. Rows that were not written
-    /// since the draw still have the ticket of the coming, and this is the one place where it is replaced, on
-    /// the replica that held the draw as on those that read of it.
-    ///
-    /// Readers wait meanwhile, so most of the work is done before: `located` says where those who took part
-    /// were in memory a moment ago, by their numbers. Who is not there any more, or was left out, is looked
-    /// up.
-    pub fn deal(&mut self, draw: Arc<Draw>, located: &[u32]) {
-        let (first, last) = (draw.after() + 1, draw.after() + draw.of());
-        let mut lanes: [Lane; LANES] = Default::default();
-        let mut located = located.iter();
-        for (token, ticket) in draw.tickets() {
-            let there = located.next().copied().filter(|at| self.slab.has(*at, token));
-            let Some(at) = there.or_else(|| self.find(token)) else { continue };
-            let slot = self.slab.get_mut(at);
-            if slot.status == TokenStatus::Waiting && (slot.ticket < first || slot.ticket == ticket) {
-                slot.ticket = ticket;
-                slot.place = lanes[slot.lane()].push(at, ticket);
-            }
-        }
-        // Whoever else waits has come since, or was sent back, and stands behind.
-        for (number, dealt) in lanes.into_iter().enumerate() {
-            let mut slots = std::mem::replace(&mut self.lanes[number], dealt).take();
-            let is_later = |at: &u32| self.slab.get(*at).ticket > last;
-            let later = slots.len() - slots.iter().rev().take_while(|at| is_later(at)).count();
-            let later = slots.split_off(later);
-            self.refill(number, later);
-        }
-        self.draw = Some(draw);
-    }
-
     pub(super) const fn speed(&self) -> &Speed {
         &self.speed
     }
@@ -177,7 +140,7 @@ impl QueueState {
     /// The row of a live token.
     #[must_use]
     pub fn token(&self, token: &Uuid) -> Option<TokenRow> {
-        self.find(token).map(|at| self.slab.get(at).row())
+        self.find(token).map(|at| self.slab.get(at).row(self.ticket(at)))
     }
 
     /// The status of a live token; `None` for one that has ended.
@@ -231,7 +194,7 @@ impl QueueState {
     /// last.
     pub(super) fn lanes(&self) -> impl Iterator<Item = (u8, i64, i64, i64)> {
         self.lanes.iter().zip(0_u8..).filter_map(|(lane, number)| {
-            let ticket = |slot| self.slab.get(slot).ticket;
+            let ticket = |slot| self.ticket(slot);
             let (_, first) = lane.next(lane.front())?;
             Some((number, i64::from(lane.live()), ticket(first), ticket(lane.last()?)))
         })
@@ -241,8 +204,12 @@ impl QueueState {
         let slot = self.slab.get(at);
         (slot.status == TokenStatus::Waiting).then(|| {
             let before: i64 = self.lanes[..slot.lane()].iter().map(|lane| i64::from(lane.live())).sum();
-            before + i64::from(self.lanes[slot.lane()].rank(slot.place))
+            before + i64::from(self.lanes[slot.lane()].rank(self.spots.get(at).place))
         })
+    }
+
+    pub(super) fn ticket(&self, at: u32) -> i64 {
+        self.spots.get(at).ticket()
     }
 
     /// Takes over a later committed state: its queue row, and every token's row that changed since
@@ -255,9 +222,7 @@ impl QueueState {
         // Tokens that end go first: a user who left and joined again must be found under the new token. The
         // others follow in ticket order, because a lane is appended to.
         rows.sort_unstable_by_key(|row| (row.status.is_live(), row.ticket));
-        for row in rows {
-            self.apply(row, now);
-        }
+        self.apply_all(rows, now);
         let new_rules = !self.head.policy.listens_like(&head.policy);
         let moved = self.head.policy.opens_at != head.policy.opens_at;
         self.head = head;
@@ -274,50 +239,61 @@ impl QueueState {
 
     /// Adds live rows while a state is loaded, before it has readers.
     pub fn load(&mut self, rows: Vec<TokenRow>, now: i64) {
-        for row in rows {
-            self.apply(row, now);
-        }
+        self.apply_all(rows, now);
         self.speed = self.head.speed(self.active);
     }
 
-    fn apply(&mut self, row: TokenRow, now: i64) {
-        match self.find(&row.token) {
-            Some(at) if row.status.is_live() => self.change(at, row, now),
-            Some(at) => self.remove(at),
-            None if row.status.is_live() => self.insert(row, now),
-            None => {}
+    fn apply_all(&mut self, rows: Vec<TokenRow>, now: i64) {
+        let mut between = Vec::new();
+        for row in rows {
+            let row = TokenRow { ticket: self.ticket_of(&row), ..row };
+            let late = match self.find(&row.token) {
+                Some(at) if row.status.is_live() => self.change(at, row, now),
+                Some(at) => {
+                    self.remove(at);
+                    None
+                }
+                None if row.status.is_live() => self.insert(row, now),
+                None => None,
+            };
+            between.extend(late);
         }
+        self.stand_between(&between);
     }
 
     fn find(&self, token: &Uuid) -> Option<u32> {
         self.by_token.find(self.hash.hash_one(token), |at| self.slab.get(*at).token == *token).copied()
     }
 
-    fn insert(&mut self, row: TokenRow, now: i64) {
+    fn insert(&mut self, row: TokenRow, now: i64) -> Option<u32> {
+        let ticket = row.ticket;
         let at = self.slab.insert(Slot::new(row, now));
+        self.spots.set(at, Spot::new(ticket, 0));
         let Self { slab, hash, by_token, by_user, .. } = self;
         let slot = slab.get(at);
         by_token.insert_unique(hash.hash_one(slot.token), at, |at| hash.hash_one(slab.get(*at).token));
         by_user.insert_unique(hash.hash_one(&*slot.user), at, |at| hash.hash_one(&*slab.get(*at).user));
-        self.link(at);
+        self.link(at)
     }
 
-    fn change(&mut self, at: u32, row: TokenRow, now: i64) {
-        let slot = self.slab.get(at);
+    fn change(&mut self, at: u32, row: TokenRow, now: i64) -> Option<u32> {
+        let (slot, before, ticket) = (self.slab.get(at), self.ticket(at), row.ticket);
         let keeps_place = slot.status == TokenStatus::Waiting
             && row.status == TokenStatus::Waiting
-            && slot.ticket == row.ticket
+            && before == ticket
             && slot.priority == row.priority;
-        let changed = slot.changed(row, now);
+        let changed = slot.changed(before, row, now);
         if keeps_place {
             let deadline = self.deadline(slot);
             self.deadlines.remove(&(deadline, at));
             *self.slab.get_mut(at) = changed;
             self.deadlines.insert((self.deadline(self.slab.get(at)), at));
+            None
         } else {
             self.unlink(at);
             *self.slab.get_mut(at) = changed;
-            self.link(at);
+            self.spots.set(at, Spot::new(ticket, 0));
+            self.link(at)
         }
     }
 
@@ -330,27 +306,42 @@ impl QueueState {
                 entry.remove();
             }
         }
-        self.slab.remove(at);
+        if self.slab.remove(at) {
+            self.spots = Spots::default();
+        }
     }
 
-    /// Enters a slot into its lane or the count of admitted tokens, and into the deadlines.
-    fn link(&mut self, at: u32) {
+    /// Enters a slot into its lane or the count of admitted tokens, and into the deadlines. Answers the slot
+    /// if it stands before others that are in its lane already, and is still to be entered there.
+    fn link(&mut self, at: u32) -> Option<u32> {
         let slot = self.slab.get(at);
         self.deadlines.insert((self.deadline(slot), at));
         if slot.status == TokenStatus::Active {
             self.active += 1;
-            return;
+            return None;
         }
-        let (lane, ticket) = (slot.lane(), slot.ticket);
-        if ticket > self.lanes[lane].last_ticket() {
-            self.slab.get_mut(at).place = self.lanes[lane].push(at, ticket);
-        } else {
-            // Tickets rise in commit order, so this should not happen. The lane is sorted all the same,
-            // because everything else relies on its order.
-            let mut slots = self.lanes[lane].take();
-            slots.push(at);
-            slots.sort_unstable_by_key(|at| self.slab.get(*at).ticket);
-            self.refill(lane, slots);
+        let (lane, ticket) = (slot.lane(), self.ticket(at));
+        if ticket <= self.lanes[lane].last_ticket() {
+            return Some(at);
+        }
+        let place = self.lanes[lane].push(at, ticket);
+        self.spots.set(at, Spot::new(ticket, place));
+        None
+    }
+
+    /// Enters these slots into their lanes, among those that are there. Tickets rise in commit order, so they
+    /// are of people who took part in a draw and of whom this replica hears together with it.
+    fn stand_between(&mut self, slots: &[u32]) {
+        for lane in 0..LANES {
+            let of_lane = |at: &&u32| self.slab.get(**at).lane() == lane;
+            let between: Vec<u32> = slots.iter().filter(of_lane).copied().collect();
+            if !between.is_empty() {
+                let mut all = self.lanes[lane].take();
+                all.extend(between);
+                // This sort goes once through what is in order already.
+                all.sort_by_key(|at| self.ticket(*at));
+                self.refill(lane, all);
+            }
         }
     }
 
@@ -361,7 +352,7 @@ impl QueueState {
             self.active -= 1;
             return;
         }
-        let (lane, place) = (slot.lane(), slot.place);
+        let (lane, place) = (slot.lane(), self.spots.get(at).place);
         self.lanes[lane].remove(place);
         if self.lanes[lane].wants_packing() {
             let slots = self.lanes[lane].take();
@@ -371,8 +362,9 @@ impl QueueState {
 
     fn refill(&mut self, lane: usize, slots: Vec<u32>) {
         for at in slots {
-            let slot = self.slab.get_mut(at);
-            slot.place = self.lanes[lane].push(at, slot.ticket);
+            let ticket = self.ticket(at);
+            let place = self.lanes[lane].push(at, ticket);
+            self.spots.set(at, Spot::new(ticket, place));
         }
     }
 
@@ -409,14 +401,14 @@ impl QueueState {
     /// The live tokens whose time is over, earliest first, at most `limit`.
     pub(super) fn due(&self, now: Now, limit: usize) -> Vec<Uuid> {
         // The queue's time is never behind this replica's clock.
-        let passed = self.deadlines.range(..=(now.queue, u32::MAX)).map(|(_, at)| self.slab.get(*at));
-        let is_over = |slot: &&Slot| {
+        let passed = self.deadlines.range(..=(now.queue, u32::MAX)).map(|(_, at)| *at);
+        let is_over = |slot: &Slot| {
             self.is_over(slot.instants(), slot.learnt_at(), slot.reported.load(Ordering::Relaxed), now)
         };
-        let mut due: Vec<&Slot> = passed.filter(is_over).take(limit).collect();
+        let mut due: Vec<u32> = passed.filter(|at| is_over(self.slab.get(*at))).take(limit).collect();
         // The order of slots differs from replica to replica and is not used.
-        due.sort_unstable_by_key(|slot| (self.deadline(slot), slot.ticket));
-        due.into_iter().map(|slot| slot.token).collect()
+        due.sort_unstable_by_key(|at| (self.deadline(self.slab.get(*at)), self.ticket(*at)));
+        due.into_iter().map(|at| self.slab.get(at).token).collect()
     }
 
     /// Whether a live token's time is over. One that was heard of and is on its way to the writer is not
@@ -430,19 +422,19 @@ impl QueueState {
 
     /// Whether the time of a row of a draft is over.
     pub(super) fn is_due(&self, row: &TokenRow, now: Now) -> bool {
-        let slot = self.slot(&row.token).map(|(_, slot)| slot);
-        let reported = slot.is_some_and(|slot| slot.reported.load(Ordering::Relaxed));
+        let slot = self.slot(&row.token);
+        let reported = slot.is_some_and(|(_, slot)| slot.reported.load(Ordering::Relaxed));
         // An admission that no slot has was decided in the draft itself.
-        let known = slot.filter(|slot| slot.knows_admission(row));
-        self.is_over(row.instants(), known.map_or(now.here, Slot::learnt_at), reported, now)
+        let known = slot.filter(|(at, slot)| slot.knows_admission(self.ticket(*at), row));
+        let learnt_at = known.map_or(now.here, |(_, slot)| slot.learnt_at());
+        self.is_over(row.instants(), learnt_at, reported, now)
     }
 
     /// The first waiting token of a lane at or after the index `from`; `None` begins at the front.
     pub(super) fn next_in_lane(&self, lane: usize, from: Option<usize>) -> Option<(usize, Uuid, i64)> {
         let lane = &self.lanes[lane];
         let (at, slot) = lane.next(from.unwrap_or(lane.front()))?;
-        let slot = self.slab.get(slot);
-        Some((at, slot.token, slot.ticket))
+        Some((at, self.slab.get(slot).token, self.ticket(slot)))
     }
 
     /// The bytes that the live tokens and their indexes take, by what is allocated. A name's allocation
@@ -455,7 +447,7 @@ impl QueueState {
         // A B-tree leaf has room for 11 keys and, filled in rising order, holds 6: with inner nodes 16 bytes
         // a key become about 32.
         let deadlines = self.deadlines.len() * 32;
-        self.slab.memory()
+        self.slab.memory(&self.spots)
             + names
             + self.by_token.allocation_size()
             + self.by_user.allocation_size()

@@ -116,7 +116,7 @@ impl QueueState {
             user: slot.user.clone(),
             status: if opens_at.is_some() { TokenStatus::Registered } else { slot.status },
             priority: slot.priority,
-            ticket: slot.ticket,
+            ticket: self.ticket(at),
             position,
             waiting_behind: if waits { self.waiting() - position } else { 0 },
             estimated_wait: estimate.likely,

@@ -94,18 +94,24 @@ impl Written {
     /// # Errors
     /// What is written is not what these give.
     pub fn draw(&self, secret: &DrawSecret, beacon: &[u8], drawn: Drawn) -> Result<Draw, Error> {
-        let tokens = apart(&self.tokens);
-        let draw = Draw::hold(&secret.secret, beacon, &tokens, drawn.after);
+        let draw = Draw::hold(&secret.secret, beacon, &apart(&self.tokens), drawn.after);
         // I-DRAW: nobody is told another number than before.
-        if draw.root()[..] == self.root
-            && draw.seed()[..] == self.seed
-            && draw.order() == tokens
-            && draw.of() == drawn.count
-        {
+        if self.is(&draw, drawn) {
             Ok(draw)
         } else {
             Err(Error::Other("what was drawn does not follow from its secret and its tokens".into()))
         }
+    }
+
+    /// Whether this draw is what was written: the same people with the same numbers, by the same seed.
+    #[must_use]
+    pub fn is(&self, draw: &Draw, drawn: Drawn) -> bool {
+        let (tokens, rest) = self.tokens.as_chunks::<16>();
+        draw.root()[..] == self.root
+            && draw.seed()[..] == self.seed
+            && (draw.after(), draw.of()) == (drawn.after, drawn.count)
+            && rest.is_empty()
+            && draw.order().iter().map(Uuid::as_bytes).eq(tokens)
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use boxoffice_proto::queue::{GetDrawRequest, queue_service_client::QueueServiceClient};
+use boxoffice_proto::queue::{GetDrawRequest, GetTokenRequest, queue_service_client::QueueServiceClient};
 use chassis::{clock::Clock, rfc3339::Rfc3339};
 use serde_json::json;
 use tests::mesh::{Role, Shape};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::{NOBODY_ENTERS, Stage, polls::polling};
 use crate::{
@@ -24,7 +25,8 @@ const JOIN_AT_LEAST: usize = 5_000;
 const RATE: f64 = 2_000.0;
 const CONNECTIONS: usize = 64;
 const POLLED: Duration = Duration::from_secs(10);
-const BEFORE: Duration = Duration::from_secs(1);
+const BEFORE: Duration = SECOND;
+const SECOND: Duration = Duration::from_secs(1);
 /// How often a replica is asked whether it has opened.
 const LOOK: Duration = Duration::from_millis(5);
 /// Memory is read after this pause, when what drawing needed for the moment is free again.
@@ -47,7 +49,14 @@ pub(crate) async fn measure(size: Size) {
     report::fact(&format!("{count} people registered over gRPC"), &format!("{:.1?}", began.elapsed()));
     assert!(began.elapsed() + BEFORE < soon, "the line opened before all had come");
 
-    sleep(soon - BEFORE - began.elapsed()).await;
+    // As in life: those who are registered ask now and then, so that each replica hears of somebody.
+    let mut asked = people.iter();
+    while began.elapsed() + BEFORE < soon {
+        sleep(SECOND.min((soon - BEFORE).saturating_sub(began.elapsed()))).await;
+        for (replica, person) in [0, 1].into_iter().zip(&mut asked) {
+            ask(stage.queue(replica), person.token).await;
+        }
+    }
     let loads = [Open { operation: polling(&people), per_second: RATE, connections: CONNECTIONS }];
     let (tallies, here, there) = tokio::join!(
         open(stage.rest, POLLED, &loads, |_| ()),
@@ -71,6 +80,13 @@ pub(crate) async fn measure(size: Size) {
     let bytes: Rounds = before.iter().zip(resident()).map(each).collect();
     report::figure("bytes of resident memory a person, at each replica", &bytes, 0, Goal::AtMost(300.0));
     stage.finish().await;
+}
+
+/// Somebody asks this replica for a place.
+async fn ask(replica: String, token: Uuid) {
+    let mut queue = QueueServiceClient::connect(replica).await.expect("a replica of the mesh");
+    let request = GetTokenRequest { token: token.to_string(), ..GetTokenRequest::default() };
+    queue.get_token(request).await.expect("a place that was given");
 }
 
 /// How long after the instant a replica tells what was drawn.
