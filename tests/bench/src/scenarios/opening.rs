@@ -29,7 +29,9 @@ const BEFORE: Duration = SECOND;
 const SECOND: Duration = Duration::from_secs(1);
 /// How often a replica is asked whether it has opened.
 const LOOK: Duration = Duration::from_millis(5);
-/// Memory is read after this pause, when what drawing needed for the moment is free again.
+/// So many come later at each replica.
+const LATER: usize = 10_000;
+/// Memory is read after such pauses, when what drawing needed for the moment is free again.
 const SETTLE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn measure(size: Size) {
@@ -75,8 +77,16 @@ pub(crate) async fn measure(size: Size) {
         let took = millis(tallies[0].latency.quantile(share));
         report::fact(&format!("a poll while the line opens: {what} ms"), &format!("{took:.2}"));
     }
+    // As in life people come later, too: what drawing needed for the moment the allocator gives back when it
+    // is next asked for something.
+    let later = size.of(LATER);
+    for replica in [0, 1] {
+        sleep(SETTLE).await;
+        drop(crowd::join(&stage.queue(replica), count + replica * later, later).await);
+    }
     sleep(SETTLE).await;
-    let each = |(before, after): (&u64, u64)| after.saturating_sub(*before) as f64 / people.len() as f64;
+    let all = count + 2 * later;
+    let each = |(before, after): (&u64, u64)| after.saturating_sub(*before) as f64 / all as f64;
     let bytes: Rounds = before.iter().zip(resident()).map(each).collect();
     report::figure("bytes of resident memory a person, at each replica", &bytes, 0, Goal::AtMost(300.0));
     stage.finish().await;
