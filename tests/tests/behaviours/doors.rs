@@ -1,8 +1,14 @@
 //! Clients that come and want nothing, or begin what they never finish, by the hundred and the thousand:
 //! whoever comes beside them is answered as ever.
 
-use std::{collections::HashSet, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
+use futures::future::join_all;
 use serde_json::json;
 use tests::{
     eventually::{eventually, holds},
@@ -16,6 +22,7 @@ use tests::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Notify,
     time::sleep,
 };
 
@@ -129,6 +136,23 @@ async fn calls_whose_message_never_comes_keep_nobody_out(world: World) {
     }
 }
 
+/// Waits until those of 9,000 half calls who came last have made those who came first give up their places, of
+/// which there are 8,192. Calls of several connections come in any order.
+async fn all_have_come(half: &mut [TcpStream]) {
+    let (displaced, all) = (AtomicUsize::new(0), Notify::new());
+    let reading = half.iter_mut().map(async |link| {
+        while let Some(frame) = frame(link).await {
+            if frame.kind == kind::HEADERS && displaced.fetch_add(1, Ordering::Relaxed) + 1 == 9_000 - 8_192 {
+                all.notify_one();
+            }
+        }
+    });
+    tokio::select! {
+        () = all.notified() => {}
+        _ = timeout(PATIENCE, join_all(reading)) => panic!("half calls are waited for"),
+    }
+}
+
 /// As many half calls as are waited for, over so many connections that none of them has more than it may.
 async fn a_call_is_waited_for_among_half_calls_over_many_connections(world: World) {
     const CONNECTIONS: usize = 36;
@@ -143,17 +167,7 @@ async fn a_call_is_waited_for_among_half_calls_over_many_connections(world: Worl
             taken(&mut link).await;
             half.push(link);
         }
-        // They are 9,000, of whom 8,192 are waited for: all have come when the first have made room.
-        let displaced = async {
-            for link in half.iter_mut().take(2) {
-                let mut over = 0;
-                while over < 250 {
-                    let frame = frame(link).await.expect("an answer to each");
-                    over += u32::from(frame.kind == kind::HEADERS);
-                }
-            }
-        };
-        timeout(PATIENCE, displaced).await.unwrap_or_else(|_| panic!("{base}: half calls are waited for"));
+        all_have_come(&mut half).await;
         let mut link = greeted(address).await;
         link.write_all(&half_a_call(1, "/grpc.health.v1.Health/Check")).await.unwrap();
         sleep(Duration::from_millis(100)).await;
