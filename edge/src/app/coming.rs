@@ -10,9 +10,11 @@ use boxoffice_proto::{
 use futures::future::try_join_all;
 use moka::future::Cache;
 
+use super::shared::SharedMessage;
 use crate::clients::{Clients, ask};
 
-/// How long it is told as it was read. A change through this edge is told at once.
+/// How long it is told as it was read. A change through this edge is told at once, save where it was being
+/// read meanwhile.
 const REMEMBERED: Duration = Duration::from_secs(1);
 /// How many concerts the first page has.
 const CONCERTS: i32 = 12;
@@ -29,10 +31,13 @@ pub(crate) struct ToCome {
     pub(crate) next_page_token: String,
 }
 
+/// The same with its JSON.
+pub(crate) type FirstPage = SharedMessage<ToCome>;
+
 /// The first page of what is to come, read once a second at most however many ask for it.
 pub(crate) struct Coming {
     clients: Clients,
-    read: Cache<(), Arc<ToCome>>,
+    read: Cache<(), Arc<FirstPage>>,
 }
 
 impl Coming {
@@ -46,7 +51,7 @@ impl Coming {
     }
 
     /// What is to come at this time, in microseconds, as it was a second ago or later.
-    pub(crate) async fn first_page(&self, now: i64) -> Result<Arc<ToCome>, Fault> {
+    pub(crate) async fn first_page(&self, now: i64) -> Result<Arc<FirstPage>, Fault> {
         let read = async {
             let (page_size, from) = (CONCERTS, Some(time::timestamp(now)));
             let request = ListConcertsRequest { page_size, from, ..ListConcertsRequest::default() };
@@ -63,7 +68,8 @@ impl Coming {
                 shows.map(|shows| (concert, shows))
             });
             let concerts = try_join_all(with_shows).await?;
-            Ok(Arc::new(ToCome { from: now, concerts, next_page_token: page.next_page_token }))
+            let to_come = ToCome { from: now, concerts, next_page_token: page.next_page_token };
+            Ok(Arc::new(SharedMessage::new(to_come)))
         };
         self.read.try_get_with((), read).await.map_err(Arc::unwrap_or_clone)
     }

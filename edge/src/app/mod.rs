@@ -52,7 +52,7 @@ pub(crate) use self::{
     board::HallMap,
     burning::watch_until,
     caller::Caller,
-    coming::ToCome,
+    coming::{FirstPage, ToCome},
     edge::Edge,
     followers::Followers,
     following::Following,

@@ -87,8 +87,18 @@ impl Page {
     /// Writes what is known into the document, for the modules.
     pub(super) fn know(&mut self, mut known: Value) {
         known["now"] = json!(Instant(self.now));
+        self.write(&known.to_string());
+    }
+
+    /// The same of one member, whose JSON is written already.
+    pub(super) fn know_written(&mut self, member: &str, json: &str) {
+        let now = json!(Instant(self.now));
+        self.write(&format!("{{\"{member}\":{json},\"now\":{now}}}"));
+    }
+
+    fn write(&mut self, known: &str) {
         // Within a script nothing but the end of it is markup.
-        let text = known.to_string().replace('<', "\\u003c");
+        let text = known.replace('<', "\\u003c");
         self.known = format!("<script type=\"application/json\" id=\"known\">{text}</script>");
     }
 

@@ -3,6 +3,7 @@
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use boxoffice_proto::booking::{Concert, ListShowsResponse, Show};
+use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -14,7 +15,7 @@ use super::{
     words::{Words, grouped, with},
 };
 use crate::{
-    app::{Edge, ToCome},
+    app::{Edge, FirstPage, ToCome},
     http::{App, json},
 };
 
@@ -31,11 +32,16 @@ pub(super) async fn first(State(edge): App, headers: HeaderMap) -> Response {
 }
 
 impl Page {
-    fn announce(&mut self, edge: &Edge, to_come: &ToCome) {
+    fn announce(&mut self, edge: &Edge, to_come: &FirstPage) {
         self.entitle(self.words.on_sale);
-        self.main = listed(self.words, to_come, edge.now());
-        if let Some(sale) = known(to_come) {
-            self.know(json!({ "sale": sale }));
+        self.main = listed(self.words, &to_come.message, edge.now());
+        // It is the same for all who come within a second, and may be long.
+        let sale =
+            to_come.json(|to_come| known(to_come).map_or_else(Bytes::new, |sale| sale.to_string().into()));
+        if let Ok(sale) = str::from_utf8(&sale)
+            && !sale.is_empty()
+        {
+            self.know_written("sale", sale);
         }
     }
 }
