@@ -71,7 +71,8 @@ fn draw(size: usize) {
         state.advance(decision.head, decision.rows, 1);
     }
     let began = Instant::now();
-    let tokens = state.registered();
+    let mut tokens = Vec::with_capacity(size);
+    let _parts = (0..).take_while(|part| state.add_registered(*part, &mut tokens)).count();
     let copied = began.elapsed();
     let secret = state.head().due_draw(2).unwrap().secret;
     let held = Arc::new(Draw::hold(&secret, &[], &tokens, state.head().last_ticket));

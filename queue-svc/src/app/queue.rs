@@ -283,12 +283,10 @@ impl Queue {
         let (version, seen) = {
             let mut state = self.state.write();
             // Before the rows: of some one hears together with the draw, and they stand among the others.
-            let is_drawn = head.drawn.is_none()
-                || state.draw().is_some()
-                || dealing
-                    .as_mut()
-                    .is_some_and(|dealing| state.version() >= since && state.take_over(dealing));
-            if is_drawn && state.version() >= since {
+            let lacks_draw = head.drawn.is_some() && state.draw().is_none();
+            if state.version() >= since
+                && (!lacks_draw || dealing.as_mut().is_some_and(|dealing| state.take_over(dealing)))
+            {
                 state.advance(head, rows, now);
             }
             let state = parking_lot::RwLockWriteGuard::downgrade(state);

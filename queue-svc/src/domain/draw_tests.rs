@@ -172,10 +172,16 @@ pub(super) fn apply(state: &mut QueueState, commands: Vec<Command>, now: i64) ->
     decision
 }
 
+pub(super) fn registered(state: &QueueState) -> Vec<Uuid> {
+    let mut tokens = Vec::new();
+    let _parts = (0..).take_while(|part| state.add_registered(*part, &mut tokens)).count();
+    tokens
+}
+
 /// Holds the draw as a replica does.
 pub(super) fn open(state: &mut QueueState, now: i64) -> Arc<Draw> {
     let (secret, after) = (state.head().due_draw(now).unwrap().secret, state.head().last_ticket);
-    let draw = Arc::new(Draw::hold(&secret, &[], &state.registered(), after));
+    let draw = Arc::new(Draw::hold(&secret, &[], &registered(state), after));
     let head = state.head().after_draw(draw.of(), now);
     state.deal(Arc::clone(&draw));
     state.advance(head, Vec::new(), now);
@@ -352,7 +358,7 @@ fn with_beacon(policy: QueuePolicy) -> QueueState {
 
 /// Fixes who takes part, as a replica does.
 fn enter(state: &mut QueueState, now: i64) -> Vec<Uuid> {
-    let tokens = state.registered();
+    let tokens = registered(state);
     let count = i64::try_from(tokens.len()).unwrap();
     let head = state.head().after_entry(root_of(&tokens), count, now);
     state.advance(head, Vec::new(), now);

@@ -158,7 +158,8 @@ impl Spots {
         self.0[chunk][index] = spot;
     }
 
-    fn memory(&self) -> usize {
+    /// The bytes that are allocated.
+    pub(super) fn memory(&self) -> usize {
         self.0.len() * CHUNK * size_of::<Spot>()
     }
 }
@@ -221,8 +222,8 @@ impl Slab {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
-    /// The bytes that are allocated here and for where the tokens stand, without the users' names.
-    pub(super) fn memory(&self, spots: &Spots) -> usize {
-        self.chunks.len() * CHUNK * size_of::<Slot>() + self.free.capacity() * 4 + spots.memory()
+    /// The bytes that are allocated, without the users' names.
+    pub(super) fn memory(&self) -> usize {
+        self.chunks.len() * CHUNK * size_of::<Slot>() + self.free.capacity() * 4
     }
 }

@@ -447,7 +447,8 @@ impl QueueState {
         // A B-tree leaf has room for 11 keys and, filled in rising order, holds 6: with inner nodes 16 bytes
         // a key become about 32.
         let deadlines = self.deadlines.len() * 32;
-        self.slab.memory(&self.spots)
+        self.slab.memory()
+            + self.spots.memory()
             + names
             + self.by_token.allocation_size()
             + self.by_user.allocation_size()

@@ -75,28 +75,11 @@ impl Dealing {
         let place = self.lanes[state.slab.get(at).lane()].push(at, ticket);
         self.spots.set(at, Spot::new(ticket, place));
     }
-
-    /// Whether all places are dealt, and of this state.
-    #[must_use]
-    pub fn is_of(&self, state: &QueueState) -> bool {
-        self.is_whole && state.version() == self.version && state.draw.is_none()
-    }
 }
 
 impl QueueState {
-    /// The tokens that take part in a draw that is held now.
-    #[must_use]
-    pub fn registered(&self) -> Vec<Uuid> {
-        let mut tokens = Vec::new();
-        let mut part = 0;
-        while self.add_registered(part, &mut tokens) {
-            part += 1;
-        }
-        tokens
-    }
-
-    /// Adds those of them that are in this part of memory, which takes a fraction of a millisecond; false
-    /// after the last part.
+    /// Adds the tokens that take part in a draw that is held now and are in this part of memory, which takes a
+    /// fraction of a millisecond; false after the last part.
     pub fn add_registered(&self, part: usize, into: &mut Vec<Uuid>) -> bool {
         let Some(slots) = self.slab.chunk(part) else { return false };
         let waiting = slots.iter().filter(|slot| slot.status == TokenStatus::Waiting);
@@ -113,9 +96,9 @@ impl QueueState {
 
     /// Takes over what was dealt of this state: who took part has the ticket of the number from now on.
     /// Readers wait for two exchanges; what was there before is free when the caller drops it. False when
-    /// the state has changed since, and nothing is taken over.
+    /// not all is dealt or the state has changed since, and nothing is taken over.
     pub fn take_over(&mut self, dealing: &mut Dealing) -> bool {
-        let fits = dealing.is_of(self);
+        let fits = dealing.is_whole && dealing.version == self.version() && self.draw.is_none();
         if fits {
             std::mem::swap(&mut self.spots, &mut dealing.spots);
             std::mem::swap(&mut self.lanes, &mut dealing.lanes);
