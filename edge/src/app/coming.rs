@@ -31,7 +31,7 @@ pub(crate) struct ToCome {
     pub(crate) next_page_token: String,
 }
 
-/// The same with its JSON.
+/// What is to come, and the JSON of it that all who ask within a second share.
 pub(crate) type FirstPage = SharedMessage<ToCome>;
 
 /// The first page of what is to come, read once a second at most however many ask for it.

@@ -136,8 +136,8 @@ async fn calls_whose_message_never_comes_keep_nobody_out(world: World) {
     }
 }
 
-/// Waits until those of 9,000 half calls who came last have made those who came first give up their places, of
-/// which there are 8,192. Calls of several connections come in any order.
+/// Waits until those of 9,000 half calls who came last have made those who came first give up their places,
+/// of which there are 8,192. Calls of several connections come in any order.
 async fn all_have_come(half: &mut [TcpStream]) {
     let (displaced, all) = (AtomicUsize::new(0), Notify::new());
     let reading = half.iter_mut().map(async |link| {

@@ -90,7 +90,7 @@ impl Page {
         self.write(&known.to_string());
     }
 
-    /// The same of one member, whose JSON is written already.
+    /// Writes one member into the document, for the modules; its JSON is written already.
     pub(super) fn know_written(&mut self, member: &str, json: &str) {
         let now = json!(Instant(self.now));
         self.write(&format!("{{\"{member}\":{json},\"now\":{now}}}"));

@@ -78,8 +78,8 @@ impl Dealing {
 }
 
 impl QueueState {
-    /// Adds the tokens that take part in a draw that is held now and are in this part of memory, which takes a
-    /// fraction of a millisecond; false after the last part.
+    /// Adds the tokens that take part in a draw that is held now and are in this part of memory, which takes
+    /// a fraction of a millisecond; false after the last part.
     pub fn add_registered(&self, part: usize, into: &mut Vec<Uuid>) -> bool {
         let Some(slots) = self.slab.chunk(part) else { return false };
         let waiting = slots.iter().filter(|slot| slot.status == TokenStatus::Waiting);
